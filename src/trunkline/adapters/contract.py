@@ -1,0 +1,57 @@
+"""What an adapter is: one upstream wire language, stateless and pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.request import Request
+from trunkline.stream.deltas import Delta
+from trunkline.stream.framing import Framing
+from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""The largest framed message of a stream: a partial image as base64 must fit."""
+
+MAX_BODY_BYTES = 128 * 1024 * 1024
+"""The largest whole answer."""
+
+
+class Decoder(Protocol):
+    """Upstream messages of one answer → deltas. Never raises: what it cannot read becomes a `Failed` delta."""
+
+    def message(self, message: WireMessage) -> Iterable[Delta]:
+        """Decode one streamed message."""
+        ...
+
+    def whole(self, body: bytes) -> Iterable[Delta]:
+        """Decode the same answer, arrived all at once."""
+        ...
+
+    def end(self) -> Iterable[Delta]:
+        """Say what was held back when the upstream closed; no `Stopped` here means that the answer was cut off."""
+        ...
+
+
+class Adapter(Protocol):
+    """One upstream wire language."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        """Say the request in this language; `end_user` is the client's user, hashed for this provider.
+
+        Raises Unprocessable when the language has no words for a part of the request that may not be dropped.
+        """
+        ...
+
+    def framing(self, content_type: str) -> Framing:
+        """Choose how the answer's bytes are cut, by its media type."""
+        ...
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        """Make the state for one answer."""
+        ...
+
+    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
+        """Classify an answer whose status is not a success."""
+        ...

@@ -1,0 +1,189 @@
+"""Input and output items, their content parts and annotations, spelled as in the OpenAPI document.
+
+One struct serves an item on both sides: what a client replays has the shape of what it was told. Rendering leaves out
+fields that are `UNSET`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+Json = Any
+"""Opaque JSON: schemas, and whatever else passes through unread."""
+
+Role = Literal["user", "system", "developer", "assistant"]
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+SearchStatus = Literal["in_progress", "searching", "completed", "failed"]
+ImageStatus = Literal["in_progress", "generating", "completed", "failed"]
+ReasoningFormat = Literal[
+    "unknown",
+    "openai-responses-v1",
+    "azure-openai-responses-v1",
+    "xai-responses-v1",
+    "anthropic-claude-v1",
+    "google-gemini-v1",
+]
+
+
+# Content parts of the client's side
+
+
+class InputText(Struct, frozen=True, tag_field="type", tag="input_text"):
+    text: str
+
+
+class InputImage(Struct, frozen=True, tag_field="type", tag="input_image"):
+    """An image by https link or data URL."""
+
+    image_url: str
+    detail: Literal["auto", "high", "low"] = "auto"
+
+
+class InputFile(Struct, frozen=True, tag_field="type", tag="input_file"):
+    """A file; exactly one of `file_data` (data URL or bare base64) and `file_url` is set."""
+
+    filename: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+
+
+class InputAudio(Struct, frozen=True, tag_field="type", tag="input_audio"):
+    """Audio as base64 without a data URL prefix."""
+
+    data: str
+    format: Literal["mp3", "wav"]
+
+
+class InputVideo(Struct, frozen=True, tag_field="type", tag="input_video"):
+    """A video by link or data URL."""
+
+    video_url: str
+
+
+# Content parts of the model's side
+
+
+class TopLogprob(Struct, frozen=True):
+    token: str
+    bytes: tuple[int, ...]
+    logprob: float
+
+
+class Logprob(Struct, frozen=True):
+    token: str
+    bytes: tuple[int, ...]
+    logprob: float
+    top_logprobs: tuple[TopLogprob, ...] = ()
+
+
+class UrlCitation(Struct, frozen=True, tag_field="type", tag="url_citation"):
+    """A cited page; the indices are a half-open range of code points of the part's text."""
+
+    url: str
+    title: str
+    start_index: int
+    end_index: int
+
+
+class FileCitation(Struct, frozen=True, tag_field="type", tag="file_citation"):
+    file_id: str
+    filename: str
+    index: int
+
+
+class FilePath(Struct, frozen=True, tag_field="type", tag="file_path"):
+    file_id: str
+    index: int
+
+
+Annotation = UrlCitation | FileCitation | FilePath
+
+
+class OutputText(Struct, frozen=True, tag_field="type", tag="output_text"):
+    text: str
+    annotations: tuple[Annotation, ...] = ()
+    logprobs: tuple[Logprob, ...] | UnsetType = UNSET
+
+
+class RefusalPart(Struct, frozen=True, tag_field="type", tag="refusal"):
+    refusal: str
+
+
+class ReasoningText(Struct, frozen=True, tag_field="type", tag="reasoning_text"):
+    text: str
+
+
+class SummaryText(Struct, frozen=True, tag_field="type", tag="summary_text"):
+    text: str
+
+
+InputPart = InputText | InputImage | InputFile | InputAudio | InputVideo
+MessagePart = InputPart | OutputText | RefusalPart
+
+
+# Items
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
+    """What somebody said. The parts of an assistant's message are output parts, those of the others input parts."""
+
+    id: str | UnsetType = UNSET
+    role: Role
+    status: ItemStatus | UnsetType = UNSET
+    content: tuple[MessagePart, ...]
+
+
+class ReasoningItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="reasoning"):
+    """What a model thought: raw text in `content`, the provider's summary in `summary`, opaque proof in the rest."""
+
+    id: str | UnsetType = UNSET
+    summary: tuple[SummaryText, ...] = ()
+    content: tuple[ReasoningText, ...] | UnsetType = UNSET
+    encrypted_content: str | UnsetType = UNSET
+    signature: str | UnsetType = UNSET
+    format: ReasoningFormat | UnsetType = UNSET
+    status: ItemStatus | UnsetType = UNSET
+
+
+class FunctionCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
+    """A call of the client's tool; `arguments` is JSON text, `call_id` joins call and output."""
+
+    id: str | UnsetType = UNSET
+    call_id: str
+    name: str
+    arguments: str
+    status: ItemStatus | UnsetType = UNSET
+
+
+class FunctionCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call_output"):
+    """What the client's tool gave back: text, or parts where a client sends them."""
+
+    id: str | UnsetType = UNSET
+    call_id: str
+    output: str | tuple[InputPart, ...]
+    status: ItemStatus | UnsetType = UNSET
+
+
+class WebSearchCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="web_search_call"):
+    id: str | UnsetType = UNSET
+    status: SearchStatus
+
+
+class FileSearchCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="file_search_call"):
+    id: str | UnsetType = UNSET
+    queries: tuple[str, ...] = ()
+    status: SearchStatus
+
+
+class ImageGenerationCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="image_generation_call"):
+    """A generated image; `result` is a data URL once there is one."""
+
+    id: str | UnsetType = UNSET
+    result: str | None = None
+    status: ImageStatus
+
+
+OutputItem = Message | ReasoningItem | FunctionCallItem | WebSearchCall | FileSearchCall | ImageGenerationCall
+InputItem = OutputItem | FunctionCallOutput

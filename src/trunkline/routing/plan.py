@@ -1,0 +1,1 @@
+"""Request + catalog → the ordered attempts. Preferences and ranking plug in here."""

@@ -1,0 +1,176 @@
+"""The things a model can say, provider-neutral; what adapters make and the assembler turns into events.
+
+A slot is the provider's own name for a piece of output: deltas with the same slot belong to the same piece. Slots of
+text, reasoning and calls share one namespace per kind only, so a decoder may use plain indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from trunkline.protocol.items import Annotation, Logprob, ReasoningFormat
+from trunkline.wire import Fault
+
+Slot = Hashable
+StopReason = Literal["stop", "length", "content_filter", "calls"]
+
+
+class Usage(Struct, frozen=True):
+    """What was consumed, as one vector whose parts are never counted twice by price.
+
+    `input_tokens` holds everything read, cached and cache-written tokens included; `output_tokens` everything
+    generated, reasoning included. `estimated` says that the provider gave no count. `upstream_cost_usd` is the
+    provider's own figure where it gives one.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    images: int = 0
+    searches: int = 0
+    estimated: bool = False
+    upstream_cost_usd: Decimal | None = None
+
+
+class Cost(Struct, frozen=True):
+    """USD. `total` is None when the endpoint has no price; `upstream` is set only when the client's own key paid."""
+
+    total: Decimal | None
+    input: Decimal
+    output: Decimal
+    is_byok: bool = False
+    upstream: Decimal | None = None
+
+
+class Began(Struct, frozen=True):
+    """The first delta of every answer; `model` is the slug that answers, in our spelling."""
+
+    model: str
+
+
+class Text(Struct, frozen=True):
+    slot: Slot
+    text: str
+    logprobs: tuple[Logprob, ...] = ()
+
+
+class Refusal(Struct, frozen=True):
+    slot: Slot
+    text: str
+
+
+class Reasoning(Struct, frozen=True):
+    """Raw thought."""
+
+    slot: Slot
+    text: str
+
+
+class ReasoningSummary(Struct, frozen=True):
+    """A piece of the provider's summary of a thought; a change of `part` begins the next summary part."""
+
+    slot: Slot
+    text: str
+    part: int = 0
+
+
+class ReasoningSeal(Struct, frozen=True):
+    """Opaque proof that belongs to a reasoning item, kept byte-exact; opens the item if nothing did."""
+
+    slot: Slot
+    encrypted: str | None = None
+    signature: str | None = None
+    format: ReasoningFormat = "unknown"
+
+
+class FunctionCall(Struct, frozen=True):
+    """A call begins; its arguments follow as `Arguments` with the same slot."""
+
+    slot: Slot
+    call_id: str
+    name: str
+
+
+class Arguments(Struct, frozen=True):
+    slot: Slot
+    text: str
+
+
+class Citation(Struct, frozen=True):
+    """An annotation of the text in `slot`."""
+
+    slot: Slot
+    annotation: Annotation
+
+
+class Search(Struct, frozen=True):
+    """A search the provider ran; first heard it opens an item, `completed` or `failed` closes it."""
+
+    slot: Slot
+    kind: Literal["web", "file"]
+    status: Literal["in_progress", "searching", "completed", "failed"]
+    queries: tuple[str, ...] = ()
+
+
+class Image(Struct, frozen=True):
+    """A picture or a sketch of it, as base64; the first `Image` of a slot opens its item.
+
+    An empty `base64` that is not final says only that work has begun.
+    """
+
+    slot: Slot
+    base64: str
+    final: bool
+    media_type: str = "image/png"
+
+
+class Closed(Struct, frozen=True):
+    """The provider says that nothing more comes for `slot`. Optional: what is open when the answer ends is closed."""
+
+    slot: Slot
+
+
+class Spent(Struct, frozen=True):
+    """What the answer consumed so far; the last one heard counts."""
+
+    usage: Usage
+    cost: Cost | None = None
+    service_tier: Literal["auto", "default", "flex", "priority", "scale"] | None = None
+
+
+class Stopped(Struct, frozen=True):
+    """The model ended its turn. An answer without it was cut off."""
+
+    reason: StopReason
+
+
+class Failed(Struct, frozen=True):
+    """The provider broke off; never reaches the assembler."""
+
+    fault: Fault
+
+
+Delta = (
+    Began
+    | Text
+    | Refusal
+    | Reasoning
+    | ReasoningSummary
+    | ReasoningSeal
+    | FunctionCall
+    | Arguments
+    | Citation
+    | Search
+    | Image
+    | Closed
+    | Spent
+    | Stopped
+    | Failed
+)

@@ -1,0 +1,62 @@
+"""The upstream side as values: what goes out, what comes in, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+Headers = Mapping[str, str]
+"""Header fields by lower-case name."""
+
+FaultKind = Literal[
+    "rejected",  # the provider says that the request is wrong
+    "too_long",  # the input does not fit the model's context
+    "refused",  # content policy
+    "credentials",  # our key for the provider is bad, or its credit is used up
+    "missing",  # the provider does not know the model
+    "limited",  # 429
+    "overloaded",  # 503, 529
+    "unavailable",  # no connection, 5xx
+    "silent",  # no byte in time
+    "nonsense",  # its bytes break its own dialect
+]
+
+
+class UpstreamRequest(Struct, frozen=True):
+    """One HTTP request to a provider.
+
+    `dropped` names the client's parameters that have no place on this wire and were left out.
+    """
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+class WireMessage(Struct, frozen=True, gc=False):
+    """One framed piece of an upstream answer; `name` is the event name where the framing has one."""
+
+    name: str | None
+    data: bytes
+
+
+class Fault(Struct, frozen=True):
+    """An upstream failure, classified.
+
+    `status` is the upstream's own, `retry_after` in seconds, `raw` the start of the upstream's body with secrets
+    masked, for `metadata.raw`.
+    """
+
+    kind: FaultKind
+    message: str
+    status: int | None = None
+    retry_after: float | None = None
+    raw: str | None = None
+
+
+class Malformed(Exception):
+    """Upstream bytes break the framing or a size bound; the attempt ends as a `nonsense` fault."""
