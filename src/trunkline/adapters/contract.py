@@ -19,7 +19,13 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 
 
 class Decoder(Protocol):
-    """Upstream messages of one answer → deltas. Never raises: what it cannot read becomes a `Failed` delta."""
+    """Upstream messages of one answer → deltas. Never raises: what it cannot read becomes a `Failed` delta.
+
+    `is_done` turns true when the dialect's own end mark came: nothing after it counts, and the gateway does not wait
+    for the provider to close the connection. A dialect without an end mark leaves it false.
+    """
+
+    is_done: bool
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         """Decode one streamed message."""

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
 
+from trunkline.catalog.lookup import MAX_SUGGESTED_LENGTH, fold_name, nearest
 from trunkline.catalog.quirks import Quirks
+from trunkline.errors import NotFound
 from trunkline.protocol.preferences import Quantization
 
 Dialect = Literal[
     "responses", "chat", "messages", "gemini", "converse", "cohere", "mistral", "images", "bfl", "riverflow", "fake"
 ]
+CredentialScheme = Literal["none", "bearer", "header", "query", "sigv4", "google", "azure"]
 Modality = Literal["text", "image", "file", "audio", "video"]
+
+
+class Secret:
+    """A text that does not print: only `reveal` gives it out, at the place where it is used."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text out; the result must not be logged, stored or put into a message."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
 
 class DataPolicy(Struct, frozen=True):
@@ -31,7 +57,7 @@ class CredentialSpec(Struct, frozen=True):
     one; `variables` are the conventional environment variables, best first.
     """
 
-    scheme: Literal["none", "bearer", "header", "query", "sigv4", "google", "azure"] = "bearer"
+    scheme: CredentialScheme = "bearer"
     name: str = ""
     variables: tuple[str, ...] = ()
 
@@ -125,3 +151,64 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """The endpoint's name in logs, seals and health: `provider/variant:model`, unique in a catalog."""
         return f"{self.tag or self.provider.slug}:{self.model.slug}"
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Whether a provider is in use: where its credential came from, or why it is off and what would turn it on."""
+
+    provider: Provider
+    is_on: bool
+    reason: str
+    secret: Secret | None = None
+
+
+class Catalog(Struct, frozen=True, kw_only=True):
+    """All that can be called; never changed, only replaced whole.
+
+    `standings` is by provider slug, those that are off included. `endpoints` is by model slug and holds only what
+    providers that are on serve; `offers` names for every known model the slugs of all its providers.
+    `provider_slugs` leads from a folded name to the slug; `pairs` holds the letter pairs of each slug in `endpoints`.
+    """
+
+    standings: Mapping[str, Standing]
+    models: Mapping[str, Model]
+    endpoints: Mapping[str, tuple[Endpoint, ...]]
+    offers: Mapping[str, tuple[str, ...]]
+    provider_slugs: Mapping[str, str]
+    pairs: Mapping[str, frozenset[str]]
+    default_model: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+        """List the endpoints of a model, in the catalog's order.
+
+        Raises NotFound: for an unknown model with the nearest slugs, for a known one with the providers that would
+        serve it if they were on.
+        """
+        found = self.endpoints.get(model)
+        if found is None:
+            slug = model.strip().lower()
+            found = self.endpoints.get(slug)
+            if found is None:
+                raise self._missing(slug)
+        return found
+
+    def provider_slug(self, name: str) -> str:
+        """Turn a name in any spelling ("Amazon Bedrock", "AMAZON_BEDROCK") into the slug.
+
+        A variant after a slash is kept (`DeepInfra/Turbo` → `deepinfra/turbo`); an unknown name comes back in lower
+        case.
+        """
+        provider, slash, variant = name.strip().partition("/")
+        slug = self.provider_slugs.get(fold_name(provider), provider.lower())
+        return f"{slug}{slash}{variant.lower()}"
+
+    def _missing(self, slug: str) -> NotFound:
+        if slug in self.offers:
+            offers = list(self.offers[slug])
+            message = f"No provider that serves {slug} is on ({', '.join(offers)}); ask the operator of this gateway."
+            return NotFound(message, metadata={"available_providers": [], "requested_providers": offers})
+        near = nearest(self.pairs, slug)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "A model is named author/name."
+        message = f"{slug[:MAX_SUGGESTED_LENGTH]!r} is not a known model. {hint}"
+        return NotFound(message, metadata={"suggestions": near})

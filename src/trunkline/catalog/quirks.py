@@ -29,7 +29,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """What differs from the dialect as `dialects.md` describes it; the defaults are the plain dialect."""
 
     path: str = ""
-    """Path under the base URL when it is not the dialect's own, as `/chat/completions`."""
+    """Path under the base URL when it is not the dialect's own, as `/chat/completions`; may hold `{model}`."""
 
     extra_headers: dict[str, str] = {}
     """Fixed headers the provider asks for (an API version, a beta name)."""
@@ -72,6 +72,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
     """The forms of `tool_choice` the endpoint takes; the others are approximated."""
 
+    thinking_forbids_forced_tools: bool = False
+    """While thinking is on `required` and a named function are a 400 (DeepSeek, Alibaba)."""
+
     has_parallel_switch: bool = True
     """Whether `parallel_tool_calls` is known."""
 
@@ -99,8 +102,29 @@ class Quirks(Struct, frozen=True, kw_only=True):
     has_safety_identifier: bool = False
     """Whether `safety_identifier` is taken."""
 
+    has_user: bool = False
+    """Whether `user` is taken; it then carries the hashed end user where there is no `safety_identifier`."""
+
+    min_temperature: float = 0.0
+    """Lower values are raised (MiniMax refuses 0, Inception what is below 0.5)."""
+
     max_temperature: float = 2.0
     """Higher values are clamped; a 400 there would otherwise fail over for nothing."""
+
+    alternates_turns: bool = False
+    """User and assistant must alternate, with system text only at the start (Perplexity)."""
+
+    web_search: Literal["none", "web_search_options", "venice_parameters", "web_search_tool"] = "none"
+    """How a chat server is asked to search by itself; `none` leaves searching to the gateway."""
+
+    audio_data: Literal["base64", "data_url"] = "base64"
+    """`data_url`: audio needs a `data:` prefix (Alibaba)."""
+
+    file_links: Literal["none", "file_url"] = "none"
+    """`file_url`: documents are taken by link as a part of that type (Z.ai, Perplexity)."""
+
+    adds_reasoning_tokens: bool = False
+    """Reasoning tokens come on top of `completion_tokens` instead of inside them (xAI)."""
 
     image_urls: Literal["forward", "inline"] = "forward"
     """`inline`: the provider does not download, so links are fetched and sent as data URLs."""
@@ -125,3 +149,29 @@ class Quirks(Struct, frozen=True, kw_only=True):
 
     forwards_metadata: bool = False
     """Whether a Responses server takes `metadata`."""
+
+    thinking_style: Literal["budget", "adaptive", "effort", "nova", "none"] = "budget"
+    """How a Messages or Converse endpoint is asked to think.
+
+    `budget`: `thinking.budget_tokens`, which the newest Claude models refuse; `adaptive`: `thinking.type: adaptive` and
+    `output_config.effort`, which older ones refuse; `effort` and `nova`: the fields of gpt-oss and Nova on Converse.
+    https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking (2026-11-22).
+    """
+
+    can_stop_thinking: bool = True
+    """Whether `thinking.type: disabled` is taken; some Claude models answer it with a 400 and get the least effort."""
+
+    temperature_excludes_top_p: bool = False
+    """`temperature` and `top_p` together are a 400 (Claude since Opus 4.1); `top_p` is then left out."""
+
+    search_tool: str = "web_search_20250305"
+    """The dated type of a Messages server's own search tool; empty where it has none and would answer 400."""
+
+    model_in_body: bool = True
+    """Whether a Messages body names the model; Vertex has it in the path and refuses it in the body."""
+
+    stream_path: str = ""
+    """The path of a streamed request where it differs from `path` (Vertex: `…:streamRawPredict`)."""
+
+    has_cache_points: bool = False
+    """Whether a Converse model takes `cachePoint` blocks (Claude and Nova); others answer 400."""

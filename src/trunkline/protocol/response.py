@@ -52,16 +52,20 @@ class CostDetails(Struct, frozen=True):
 
 
 class ResponseUsage(Struct, frozen=True):
-    """Tokens and USD; `cost` is null when the endpoint has no price."""
+    """Tokens and USD; `cost` is null when the endpoint has no price, and not there until the answer has ended."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails
     output_tokens: int
     output_tokens_details: OutputTokensDetails
     total_tokens: int
-    cost: Decimal | None
-    is_byok: bool
-    cost_details: CostDetails
+    cost: Decimal | UnsetType | None = UNSET
+    is_byok: bool | UnsetType = UNSET
+    cost_details: CostDetails | UnsetType = UNSET
+
+
+NOTHING_USED = ResponseUsage(0, InputTokensDetails(), 0, OutputTokensDetails(), 0)
+"""What is told until the answer has ended: its readers want a number, and none is known."""
 
 
 class ResponseError(Struct, frozen=True):
@@ -91,7 +95,7 @@ class Response(Struct, frozen=True, kw_only=True):
     output_text: str = ""
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
-    usage: ResponseUsage | UnsetType = UNSET
+    usage: ResponseUsage = NOTHING_USED
     instructions: str | None = None
     metadata: dict[str, str] | None = {}
     tools: tuple[Tool, ...] = ()

@@ -1,0 +1,70 @@
+# Trunkline. A bare `make` lists the verbs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CONFIG ?= $(wildcard trunkline.toml)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench bench-peers micro cassettes docs lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
+	@echo "Setting up $(VENV) (once; about half a minute) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "Adding what the tests need (once) …"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.run ## make .venv with the command .venv/bin/trunkline
+
+run: $(VENV)/.run ## serve on port 8080; without trunkline.toml and keys FakeProvider answers
+	@$(BIN)/trunkline serve $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
+
+test: $(VENV)/.dev ## run all tests (ARGS="-k word" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types, architecture, tests: what CI runs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+format: $(VENV)/.dev ## format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.run ## measure the gateway beside a bare relay (ARGS=--quick for half a minute)
+	@$(BIN)/python -m bench.run $(ARGS)
+
+bench-peers: $(VENV)/.run ## the same beside other gateways, where they can be installed
+	@$(BIN)/python -m bench.peers && $(BIN)/python -m bench.run --peers $(ARGS)
+
+micro: $(VENV)/.run ## microseconds of each stage of a request
+	@$(BIN)/python -m bench.micro
+
+cassettes: $(VENV)/.dev ## record files 2, 4 and 5 of every cassette anew; review the diff
+	@$(BIN)/python -m tests.record $(ARGS)
+
+docs: $(VENV)/.run ## write the generated reference pages
+	@$(BIN)/trunkline docs settings > docs/reference/settings.md
+
+lock: $(VENV)/.dev ## resolve the requirements anew, with hashes
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-annotate pyproject.toml -o requirements/run.txt
+	@printf 'editables\nhatchling\n' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --no-annotate - -o requirements/build.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-annotate --group dev -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## remove what was made here
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

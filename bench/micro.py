@@ -1,0 +1,176 @@
+"""Times the stages of one request apart, without sockets: where the microseconds of a call go.
+
+Does not measure the servers, the store, routing or authentication; those are in `bench.run` only.
+"""
+
+import gc
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bench import recordings
+from bench.recordings import TEXT, UPSTREAM_MODEL, Api, Case, Recording, request_body
+
+from trunkline.adapters import chat, responses
+from trunkline.adapters.contract import MAX_MESSAGE_BYTES, Adapter
+from trunkline.billing import Meter
+from trunkline.catalog.entries import Dialect, Endpoint, Model, Price, Provider
+from trunkline.protocol.events import Event
+from trunkline.protocol.parse import parse
+from trunkline.protocol.render import render_response
+from trunkline.stream.assemble import Assembler
+from trunkline.stream.deltas import Delta
+from trunkline.stream.fold import fold
+from trunkline.stream.sse import SseFraming, write_events
+
+Stage = Callable[[], object]
+
+_ROUNDS = 7
+_ROUND_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One upstream language: its adapter, an endpoint that speaks it, and what the mock provider says in it."""
+
+    adapter: Adapter
+    endpoint: Endpoint
+    recording: Recording
+
+
+def main() -> None:
+    """Print the microseconds of every stage, for both upstream languages and each way to answer."""
+    sides = {
+        "chat": _side("chat", chat.ADAPTER, recordings.chat(with_usage=True)),
+        "responses": _side("responses", responses.ADAPTER, recordings.responses()),
+    }
+    for name, side in sides.items():
+        recording = side.recording
+        burst = [b"".join((*recording.opening, *recording.tokens, *recording.closing))]
+        paced = [b"".join(recording.opening), *recording.tokens, b"".join(recording.closing)]
+        _print(f"{name}: JSON call", _whole_stages(side))
+        _print(f"{name}: stream of 64 tokens in one read", _stream_stages(side, burst))
+        _print(f"{name}: stream of 64 tokens, each in its own read", _stream_stages(side, paced))
+
+
+def _side(dialect: Dialect, adapter: Adapter, recording: Recording) -> _Side:
+    endpoint = Endpoint(
+        model=Model(slug=f"mock/{dialect}"),
+        provider=Provider(slug="mock", name="mock"),
+        upstream_model=UPSTREAM_MODEL,
+        dialect=dialect,
+        base_url="http://127.0.0.1/v1",
+        price=Price(input=Decimal("0.000001"), output=Decimal("0.000002")),
+    )
+    return _Side(adapter, endpoint, recording)
+
+
+def _whole_stages(side: _Side) -> Mapping[str, Stage]:
+    body = request_body(Api.RESPONSES, Case.JSON, side.endpoint.model.slug)
+    request = parse(body)
+
+    def decode() -> list[Delta]:
+        decoder = side.adapter.decoder(request, side.endpoint)
+        return [*decoder.whole(side.recording.body), *decoder.end()]
+
+    deltas = decode()
+
+    def price() -> list[Delta]:
+        return Meter(len(body)).price(deltas, side.endpoint)
+
+    def assemble() -> list[Event]:
+        assembler = Assembler(request, "gen-bench", _ids(), 0.0, side.endpoint.model.slug)
+        return [*assembler.feed(deltas), *assembler.end(1.0)]
+
+    events = assemble()
+    if TEXT not in render_response(fold(events)).decode():
+        raise AssertionError("the answer lost its text")
+    return {
+        "parse": lambda: parse(body),
+        "encode": lambda: side.adapter.encode(request, side.endpoint, None),
+        "decode": decode,
+        "price": price,
+        "assemble": assemble,
+        "fold, render": lambda: render_response(fold(events)),
+    }
+
+
+def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
+    body = request_body(Api.RESPONSES, Case.BURST, side.endpoint.model.slug)
+    request = parse(body)
+
+    def frame() -> list[object]:
+        framing = SseFraming(MAX_MESSAGE_BYTES)
+        return [framing.feed(read) for read in reads]
+
+    framing = SseFraming(MAX_MESSAGE_BYTES)
+    messages = [framing.feed(read) for read in reads]
+
+    def decode() -> list[list[Delta]]:
+        decoder = side.adapter.decoder(request, side.endpoint)
+        batches = [[delta for message in batch for delta in decoder.message(message)] for batch in messages]
+        return [*batches, list(decoder.end())]
+
+    deltas = decode()
+
+    def price() -> list[list[Delta]]:
+        meter = Meter(len(body))
+        return [meter.price(batch, side.endpoint) for batch in deltas]
+
+    def assemble() -> list[list[Event]]:
+        assembler = Assembler(request, "gen-bench", _ids(), 0.0, side.endpoint.model.slug)
+        return [*map(assembler.feed, deltas), assembler.end(1.0)]
+
+    events = [batch for batch in assemble() if batch]
+    if TEXT not in render_response(fold(itertools.chain.from_iterable(events))).decode():
+        raise AssertionError("the answer lost its text")
+    return {
+        "parse": lambda: parse(body),
+        "encode": lambda: side.adapter.encode(request, side.endpoint, None),
+        "framing": frame,
+        "decode": decode,
+        "price": price,
+        "assemble": assemble,
+        "write": lambda: [write_events(batch) for batch in events],
+    }
+
+
+def _ids() -> "itertools.repeat[str]":
+    # Making random ids is left out: they come from a pool that is filled apart.
+    return itertools.repeat("bench")
+
+
+def _print(title: str, stages: Mapping[str, Stage]) -> None:
+    print(title)
+    spent = {name: _microseconds(stage) for name, stage in stages.items()}
+    for name, value in (*spent.items(), ("all", sum(spent.values()))):
+        print(f"  {name:<14}{value:9.1f} us")
+    print()
+
+
+def _microseconds(stage: Stage) -> float:
+    """The best of several rounds: what the stage costs when nothing else is in the way."""
+    count = _calibrate(stage)
+    gc.disable()
+    try:
+        return min(_seconds(stage, count) for _ in range(_ROUNDS)) / count * 1e6
+    finally:
+        gc.enable()
+
+
+def _calibrate(stage: Stage) -> int:
+    once = min(_seconds(stage, 3) for _ in range(3)) / 3
+    return max(1, int(_ROUND_SECONDS / once))
+
+
+def _seconds(stage: Stage, count: int) -> float:
+    begun = time.perf_counter()
+    for _ in range(count):
+        stage()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

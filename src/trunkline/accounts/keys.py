@@ -1,0 +1,200 @@
+"""Who is calling: API keys made, found, revoked, and authenticated on every request.
+
+A key is `tl-` and 43 characters that stand for 32 random bytes. Only its HMAC-SHA-256 under a pepper is kept, so a
+copied database opens nothing; with that much randomness a slow password hash would add nothing but load. What a key
+may do is its policy (`routing/`); what it may spend is not decided here.
+
+What was read from the store is believed for five seconds; then the next request with that key reads it again. When
+the store does not answer, a key that was good within the last five minutes goes on, any other gets a 503 and never a
+401. An unknown key is remembered as briefly, in a table of its own, so that a flood of them cannot push good keys out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from trunkline.errors import ServiceUnavailable, Unauthorized
+from trunkline.routing.policy import Policy
+from trunkline.store import statements
+from trunkline.store.database import Database
+from trunkline.store.statements import KeyRow
+
+FRESH_S = 5.0
+GRACE_S = 300.0
+MAX_REMEMBERED = 20_000
+MAX_KEY_LENGTH = 256
+MIN_KEY_LENGTH = 20
+"""Shortest key an operator may bring; with fewer characters a keyed hash is not enough protection."""
+
+DEFAULT_ACCOUNT = "default"
+MESSAGE = "No known API key was sent; send one as 'Authorization: Bearer tl-…'."
+"""One text for every cause: which of them it was would help only someone who is guessing."""
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that may be used now, and the terms that come with it."""
+
+    id: str
+    account_id: str
+    name: str
+    policy: Policy
+    expires_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made: the only time its text exists outside the client."""
+
+    text: str
+    row: KeyRow
+
+
+class Keys:
+    """The keys of one store. `clock` is monotonic, `wall_clock` Unix time, both in seconds."""
+
+    def __init__(
+        self, database: Database, pepper: bytes, *, clock: Callable[[], float], wall_clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._pepper = pepper
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._latest_ms = 0
+        self._revocations = 0
+        self._good: dict[bytes, tuple[Key, float]] = {}
+        self._bad: dict[bytes, float] = {}
+        self._reading: dict[bytes, asyncio.Task[Key | None]] = {}
+
+    async def authenticate(self, authorization: str | None) -> Key:
+        """Find the key that an `Authorization` header names.
+
+        Raises Unauthorized, with the same body whatever the cause, and ServiceUnavailable when only the store knows.
+        """
+        if authorization is None or authorization[:7].lower() != "bearer " or len(authorization) > MAX_KEY_LENGTH:
+            raise Unauthorized(MESSAGE)
+        digest = self._digest(authorization[7:])
+        remembered = self._good.get(digest)
+        if remembered is not None and self._clock() - remembered[1] < FRESH_S:
+            key = remembered[0]
+        else:
+            key = await self._look_up(digest, remembered)
+        if key.expires_at_ms is not None and self._now_ms() >= key.expires_at_ms:
+            raise Unauthorized(MESSAGE)
+        return key
+
+    async def create(self, name: str, *, expires_at_ms: int | None = None) -> NewKey:
+        """Make a key and keep its hash."""
+        return await self._keep(f"tl-{secrets.token_urlsafe(32)}", name, expires_at_ms)
+
+    async def bootstrap(self, given: str | None) -> NewKey | None:
+        """Make the first key: the operator's own, if one is given and new, else one of ours if there is none at all.
+
+        Raises ValueError for a given key that is too short or cannot be sent.
+        """
+        if given is not None:
+            if not MIN_KEY_LENGTH <= len(given) <= MAX_KEY_LENGTH - 7 or not given.isascii() or not given.isprintable():
+                raise ValueError(f"a key has at least {MIN_KEY_LENGTH} letters, digits or signs, and no line break")
+            digest = self._digest(given)
+            known = await self._database.read(partial(statements.find_key, hash=digest))
+            return None if known is not None else await self._keep(given, "bootstrap", None)
+        if await self._database.read(statements.count_keys):
+            return None
+        return await self.create("first")
+
+    async def check(self) -> None:
+        """Ask the store anything. Raises ServiceUnavailable when it does not answer."""
+        await self._database.read(statements.count_keys)
+
+    async def all(self) -> list[KeyRow]:
+        """List all keys, oldest first."""
+        return await self._database.read(statements.list_keys)
+
+    async def revoke(self, name: str) -> list[KeyRow]:
+        """Disable the keys with this id, display prefix or name: here at once, on other nodes within five seconds."""
+        found = await self._database.write(partial(statements.disable_keys, name=name))
+        self._revocations += 1
+        self._good.clear()
+        return found
+
+    async def _look_up(self, digest: bytes, remembered: tuple[Key, float] | None) -> Key:
+        refused_at = self._bad.get(digest)
+        if refused_at is not None and self._clock() - refused_at < FRESH_S:
+            raise Unauthorized(MESSAGE)
+        try:
+            key = await self._read_once(digest)
+        except ServiceUnavailable:
+            if remembered is not None and self._clock() - remembered[1] < GRACE_S:
+                return remembered[0]
+            raise
+        if key is None:
+            raise Unauthorized(MESSAGE)
+        return key
+
+    async def _read_once(self, digest: bytes) -> Key | None:
+        """Read a key from the store; requests that want the same one meanwhile share the answer."""
+        reading = self._reading.get(digest)
+        if reading is None:
+            reading = self._reading[digest] = asyncio.create_task(self._read(digest))
+            reading.add_done_callback(partial(self._end_reading, digest))
+        # Shielded: a client that leaves must not fail the others.
+        return await asyncio.shield(reading)
+
+    async def _read(self, digest: bytes) -> Key | None:
+        # Counted from before the read, so that a key revoked while it runs is not believed for longer.
+        started_at, revocations = self._clock(), self._revocations
+        row = await self._database.read(partial(statements.find_key, hash=digest))
+        if row is None or row.disabled:
+            self._good.pop(digest, None)
+            _remember(self._bad, digest, started_at)
+            return None
+        policy = Policy(account=row.account_id)
+        key = Key(row.id, row.account_id, row.name, policy, row.expires_at_ms)
+        self._bad.pop(digest, None)
+        if revocations == self._revocations:
+            _remember(self._good, digest, (key, started_at))
+        return key
+
+    def _end_reading(self, digest: bytes, reading: asyncio.Task[Key | None]) -> None:
+        self._reading.pop(digest, None)
+        if not reading.cancelled():
+            reading.exception()  # seen here, in case nobody is waiting for it any more
+
+    async def _keep(self, text: str, name: str, expires_at_ms: int | None) -> NewKey:
+        row = KeyRow(
+            id=f"key_{secrets.token_hex(8)}",
+            account_id=DEFAULT_ACCOUNT,
+            name=name,
+            prefix=text[:7],
+            created_at_ms=int(self._wall_clock() * 1000),
+            disabled=False,
+            expires_at_ms=expires_at_ms,
+        )
+        digest = self._digest(text)
+        await self._database.write(partial(statements.add_key, row=row, hash=digest))
+        self._bad.pop(digest, None)
+        return NewKey(text, row)
+
+    def _digest(self, text: str) -> bytes:
+        return hmac.digest(self._pepper, text.encode("utf-8", "surrogatepass"), "sha256")
+
+    def _now_ms(self) -> int:
+        """Tell the time, never earlier than told before: a clock set back must not revive an expired key."""
+        self._latest_ms = max(self._latest_ms, int(self._wall_clock() * 1000))
+        return self._latest_ms
+
+
+def _remember(entries: dict[bytes, Entry], digest: bytes, entry: Entry) -> None:
+    """Keep an entry as the newest; the oldest makes room."""
+    entries.pop(digest, None)
+    if len(entries) >= MAX_REMEMBERED:
+        del entries[next(iter(entries))]
+    entries[digest] = entry

@@ -1,0 +1,56 @@
+"""Says on an encrypted thought who issued it, so that it goes back there and to nobody else.
+
+A provider can only open its own encrypted reasoning, and only under the item id it gave. Both are forgotten when a
+client replays the item with an id of ours, so they are appended to the blob as a tag. The tag is no secret and proves
+nothing: a forged one leads to a blob that the provider itself will not open.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import msgspec
+from msgspec import Struct
+
+from trunkline.catalog.entries import Endpoint
+
+_MARK = ".tl1."
+
+
+class Seal(Struct, frozen=True):
+    """An issuer's blob, byte for byte, and where it came from; an empty `item_id` means that there was none."""
+
+    blob: str
+    endpoint_id: str
+    item_id: str
+
+
+def seal(blob: str, endpoint_id: str, item_id: str) -> str:
+    """Append the issuer's tag to its blob."""
+    tag = urlsafe_b64encode(msgspec.json.encode((endpoint_id, item_id))).decode()
+    return f"{blob}{_MARK}{tag}"
+
+
+def unseal(text: str) -> Seal | None:
+    """Take the tag off again; None when the text carries none of ours."""
+    blob, mark, tag = text.rpartition(_MARK)
+    if not (mark and blob):
+        return None
+    try:
+        endpoint_id, item_id = _read_tag(urlsafe_b64decode(tag))
+    except (ValueError, msgspec.MsgspecError):
+        return None
+    return Seal(blob, endpoint_id, item_id)
+
+
+def is_from(origin: Seal, endpoint: Endpoint) -> bool:
+    """Whether the provider behind `endpoint` issued the blob."""
+    return _provider(origin.endpoint_id) == _provider(endpoint.id)
+
+
+_read_tag = msgspec.json.Decoder(tuple[str, str]).decode
+
+
+def _provider(endpoint_id: str) -> str:
+    # An id is `provider/variant:model`; the variants of one provider share its keys.
+    return endpoint_id.partition(":")[0].partition("/")[0]

@@ -1,0 +1,206 @@
+"""How much to think, what of an earlier thought goes back, and thought that comes in tags inside the text.
+
+Does not know how a dialect spells any of it.
+
+Theory of operation of the splitter: it is in one of three states. `start` – nothing but white space was heard, an
+opening tag may come; `inside` – all is thought until the closing tag; `outside` – all is text to the end. What may be
+the beginning of the tag awaited is held back until more comes. White space around the tags belongs to neither side
+and is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from trunkline.protocol.items import ReasoningFormat, ReasoningItem
+from trunkline.protocol.request import Effort, ReasoningConfig
+
+OPENING = "<think>"
+CLOSING = "</think>"
+
+SHARES: dict[Effort, float] = {"none": 0.0, "minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95}
+"""The share of the output that may be thought, by effort."""
+
+_RANKS = {"none": 0, "minimal": 1, "instant": 1, "low": 2, "medium": 3, "default": 3, "high": 4, "xhigh": 5, "max": 6}
+
+
+# How much
+
+
+def effort(reasoning: ReasoningConfig | None, output_tokens: int | None = None) -> Effort | None:
+    """The effort asked for, or None when the client left it to the provider.
+
+    A budget becomes the effort of the nearest share of `output_tokens` (32,000 when unknown), and never `none` unless
+    it is 0.
+    """
+    if reasoning is None or reasoning == ReasoningConfig():
+        return None
+    if reasoning.enabled is False:
+        return "none"
+    if reasoning.max_tokens is not None:
+        if reasoning.max_tokens <= 0:
+            return "none"
+        share = reasoning.max_tokens / (output_tokens or 32_000)
+        thinking = [level for level in SHARES if level != "none"]
+        return min(thinking, key=lambda level: abs(SHARES[level] - share))
+    if reasoning.effort is None:
+        return "medium" if reasoning.enabled else None
+    return reasoning.effort
+
+
+def budget(
+    reasoning: ReasoningConfig | None, output_tokens: int | None, *, least: int = 0, most: int | None = None
+) -> int | None:
+    """The thinking tokens asked for: 0 is off, None leaves it to the provider.
+
+    `output_tokens` is what the answer may have in all, 32,000 when unknown; any other amount than 0 is clamped to
+    `least` and `most`.
+    """
+    level = effort(reasoning, output_tokens)
+    if level is None or reasoning is None:
+        return None
+    if level == "none":
+        return 0
+    wanted = reasoning.max_tokens or int(SHARES[level] * (output_tokens or 32_000))
+    return max(wanted if most is None else min(wanted, most), least, 1)
+
+
+def nearest_effort(wanted: Effort, allowed: Sequence[str]) -> str | None:
+    """The strongest of `allowed` that is no stronger than `wanted`, else the weakest one that still thinks.
+
+    `allowed` empty means that all are taken. None: `wanted` is `none` and thinking cannot be turned off by an effort.
+    """
+    if not allowed or wanted in allowed:
+        return wanted
+    if wanted == "none":
+        return None
+    thinking = sorted((name for name in allowed if name != "none"), key=lambda name: _RANKS.get(name, 3))
+    fitting = [name for name in thinking if _RANKS.get(name, 3) <= _RANKS[wanted]]
+    return fitting[-1] if fitting else thinking[0] if thinking else None
+
+
+# What goes back
+
+
+def is_replayable(item: ReasoningItem, issuer: str) -> bool:
+    """Whether an earlier thought may go to an upstream whose reasoning items have the format `issuer`.
+
+    What one issuer signed is never shown to another, not even as text. `issuer` empty is `unknown`.
+    """
+    return (item.format or "unknown") == (issuer or "unknown")
+
+
+def thought_text(items: Sequence[ReasoningItem]) -> str:
+    """The raw thought of the items, else their summaries; pieces apart by a blank line."""
+    texts: list[str] = []
+    for item in items:
+        raw = "".join(part.text for part in item.content) if item.content else ""
+        texts.append(raw or "\n\n".join(part.text for part in item.summary))
+    return "\n\n".join(text for text in texts if text)
+
+
+def format_named(name: object) -> ReasoningFormat:
+    """The reasoning format an upstream or a quirk names; `unknown` for any other name."""
+    match name:
+        case (
+            "openai-responses-v1"
+            | "azure-openai-responses-v1"
+            | "xai-responses-v1"
+            | "anthropic-claude-v1"
+            | "google-gemini-v1"
+        ):
+            return name
+        case _:
+            return "unknown"
+
+
+# Thought in tags
+
+Side = Literal["thought", "text"]
+
+
+class TagSplitter:
+    """Splits running text with `<think>` tags into thought and text; `is_opened` when the template wrote the first tag.
+
+    An opening tag counts only at the beginning: a later one is text that talks about tags.
+    """
+
+    def __init__(self, *, is_opened: bool = False) -> None:
+        self._state: Literal["start", "inside", "outside"] = "start"
+        self._is_opened = is_opened
+        self._held = ""
+        self._trims = True
+
+    def feed(self, text: str) -> list[tuple[Side, str]]:
+        """Split the next piece; adjacent results differ in their side and none is empty."""
+        if self._state == "outside" and not self._trims:
+            return [("text", text)] if text else []
+        self._held += text
+        found: list[tuple[Side, str]] = []
+        if self._state == "start" and not self._leave_start(is_last=False):
+            return found
+        if self._state == "inside":
+            self._read_thought(found, is_last=False)
+        if self._state == "outside":
+            self._read_text(found)
+        return found
+
+    def end(self) -> list[tuple[Side, str]]:
+        """Give out what was held back."""
+        found: list[tuple[Side, str]] = []
+        if self._state == "start":
+            self._leave_start(is_last=True)
+        if self._state == "inside":
+            self._read_thought(found, is_last=True)
+        if self._state == "outside":
+            self._read_text(found)
+        return found
+
+    def _leave_start(self, *, is_last: bool) -> bool:
+        begin = self._held.lstrip()
+        if begin.startswith(OPENING):
+            self._held = begin[len(OPENING) :]
+            self._state = "inside"
+        elif not is_last and OPENING.startswith(begin):
+            return False
+        elif self._is_opened:
+            self._state = "inside"
+        else:
+            self._state, self._trims = "outside", False
+        return True
+
+    def _read_thought(self, found: list[tuple[Side, str]], *, is_last: bool) -> None:
+        if self._trims:
+            self._held = self._held.lstrip()
+            if not self._held:
+                return
+            self._trims = False
+        thought, tag, rest = self._held.partition(CLOSING)
+        if tag:
+            thought, self._held = thought.rstrip(), rest
+            self._state, self._trims = "outside", True
+        else:
+            keep = 0 if is_last else _unsure(thought)
+            cut = len(thought) - keep
+            thought, self._held = thought[:cut], thought[cut:]
+        if thought:
+            found.append(("thought", thought))
+
+    def _read_text(self, found: list[tuple[Side, str]]) -> None:
+        text, self._held = self._held, ""
+        if self._trims:
+            text = text.lstrip()
+            self._trims = not text
+        if text:
+            found.append(("text", text))
+
+
+def _unsure(thought: str) -> int:
+    """How many characters at the end may be white space before the closing tag, or its beginning."""
+    solid = len(thought)
+    for size in range(min(len(CLOSING) - 1, len(thought)), 0, -1):
+        if CLOSING.startswith(thought[-size:]):
+            solid -= size
+            break
+    return len(thought) - len(thought[:solid].rstrip())

@@ -1,0 +1,148 @@
+"""Which tools a request puts on the wire and how firmly one is asked for, where a dialect cannot say all we can.
+
+It knows no wire: an adapter writes the plan in its own words. The dialects of Anthropic and Bedrock use it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trunkline.adapters.schemas import NO_ARGUMENTS
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import FunctionCallItem, Json
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import FunctionChoice, FunctionTool, JsonSchemaFormat, SearchChoice, SearchTool
+
+SEARCH_NAME = "web_search"
+
+
+class Choice(Struct, frozen=True):
+    """What may be called; `name` is set for `tool` only."""
+
+    kind: Literal["auto", "any", "tool", "none"]
+    name: str = ""
+
+
+class ToolPlan(Struct, frozen=True):
+    """The tools to define and the choice among them; a choice of None leaves it to the provider.
+
+    `notes` are sentences for the system text, in place of what cannot be forced; `dropped` names what was lost.
+    """
+
+    tools: tuple[FunctionTool, ...] = ()
+    search: SearchTool | None = None
+    choice: Choice | None = None
+    notes: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_none: bool = True) -> ToolPlan:
+    """Plan the tools.
+
+    `may_force` is False where a call cannot be forced, because the model thinks; `has_none` where the dialect has no
+    word for "no tool".
+    """
+    forms = endpoint.quirks.tool_choices if has_none else endpoint.quirks.tool_choices - {"none"}
+    answer = answer_tool(request, endpoint)
+    functions = tuple(tool for tool in request.tools if isinstance(tool, FunctionTool))
+    search = next((tool for tool in request.tools if isinstance(tool, SearchTool)), None)
+    choice = _wanted(request, answer)
+    plan = ToolPlan(
+        functions if answer is None else (*functions, answer),
+        search,
+        choice,
+        dropped=() if answer is None else ("text.format",),
+    )
+    if choice is not None and choice.kind == "tool" and may_force and "function" not in forms:
+        only = tuple(tool for tool in plan.tools if tool.name == choice.name)
+        plan = replace(plan, tools=only, search=search if choice.name == SEARCH_NAME else None, choice=Choice("any"))
+    if plan.choice is not None and plan.choice.kind in ("any", "tool"):
+        is_refused = plan.choice.kind == "any" and "required" not in forms
+        return _asked(plan, request, answer) if is_refused or not may_force else plan
+    return _without_calls(plan, request, forms)
+
+
+def answer_tool(request: Request, endpoint: Endpoint) -> FunctionTool | None:
+    """The tool whose arguments are the structured answer; None when none is asked for or the endpoint has schemas.
+
+    Encoder and decoder both ask here, so that they agree on its name.
+    """
+    form = request.text.format if request.text is not None else None
+    if not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint):
+        return None
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", form.name)[:50] or "answer"
+    taken = {tool.name for tool in request.tools if isinstance(tool, FunctionTool)}
+    while name in taken:
+        name += "_"
+    description = form.description if isinstance(form.description, str) else "Give the final answer."
+    return FunctionTool(name, description, form.schema)
+
+
+def has_schemas(endpoint: Endpoint) -> bool:
+    """Whether the endpoint itself holds an answer, or a strict tool's arguments, to a JSON schema."""
+    supports = endpoint.supports
+    return endpoint.quirks.structured_output == "json_schema" and (supports is None or "structured_outputs" in supports)
+
+
+def arguments_object(arguments: str) -> Json:
+    """A call's arguments as the object that these dialects want; anything else is wrapped."""
+    if not arguments.strip():
+        return {}
+    try:
+        read = msgspec.json.decode(arguments)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {"_raw": arguments}
+    return read if isinstance(read, dict) else {"_raw": arguments}
+
+
+def _wanted(request: Request, answer: FunctionTool | None) -> Choice | None:
+    choice = request.tool_choice
+    match choice:
+        case FunctionChoice(name=name):
+            return Choice("tool", name)
+        case SearchChoice():
+            return Choice("tool", SEARCH_NAME)
+        case "required":
+            return Choice("any")
+        case "auto" | "none" | None if answer is not None:
+            # With other tools at hand the model may call them first, but has to end with this one.
+            return Choice("any") if request.tools and choice != "none" else Choice("tool", answer.name)
+        case "auto" | "none":
+            return Choice(choice)
+        case None:
+            return None
+        case _:
+            assert_never(choice)
+
+
+def _asked(plan: ToolPlan, request: Request, answer: FunctionTool | None) -> ToolPlan:
+    """Ask in words for a call that cannot be forced."""
+    wanted = _wanted(request, answer)
+    if answer is not None and request.tool_choice in (None, "auto", "none"):
+        note, lost = f"Give your final answer only by calling the tool `{answer.name}`.", "text.format"
+    elif wanted is not None and wanted.name:
+        note, lost = f"Call the tool `{wanted.name}`.", "tool_choice"
+    else:
+        note, lost = "Answer by calling one of the tools.", "tool_choice"
+    return replace(plan, choice=Choice("auto"), notes=(note,), dropped=(*plan.dropped, lost))
+
+
+def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> ToolPlan:
+    """Settle a plan that forces nothing: forbid calls where they are, and recall the tools of earlier ones.
+
+    A history of calls without any tool being defined is a 400.
+    """
+    called = dict.fromkeys(item.name for item in request.input if isinstance(item, FunctionCallItem))
+    if plan.choice == Choice("none") and "none" not in forms and not called:
+        return ToolPlan()
+    if not plan.tools and plan.search is None and called:
+        recalled = tuple(FunctionTool(name, None, NO_ARGUMENTS) for name in called)
+        plan = replace(plan, tools=recalled, choice=Choice("none"))
+    if plan.choice == Choice("none") and "none" not in forms:
+        return replace(plan, choice=None, notes=("Do not call any tool.",))
+    return plan

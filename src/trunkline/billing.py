@@ -1,0 +1,130 @@
+"""Usage × price → cost. The one place where money is computed and rounded; it neither holds nor charges it."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from trunkline.catalog.entries import Endpoint, Price, PriceTier
+from trunkline.stream.deltas import (
+    Arguments,
+    Cost,
+    Delta,
+    Reasoning,
+    ReasoningSummary,
+    Refusal,
+    Spent,
+    Text,
+    Usage,
+)
+
+NANO_USD = Decimal("1e-9")
+"""The smallest amount that is charged; every part of a cost is rounded to it, half-even, once."""
+
+ZERO = Decimal(0)
+
+BYTES_PER_TOKEN = 4
+"""The usual size of a token of English text; only for estimates, which are marked as such."""
+
+_COUNTED = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
+
+
+def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
+    """Price one answer.
+
+    Cached and cache-written tokens are counted inside `usage.input_tokens` and priced apart, reasoning likewise inside
+    `usage.output_tokens`. `input` and `output` are the token parts; request, image and search fees are in `total` only.
+    Without a price `total` is None. With the client's own provider key `total` is 0 and `upstream` says what it cost.
+    """
+    if price is None:
+        return Cost(total=None, input=ZERO, output=ZERO, is_byok=is_byok)
+    rates = _rates(price, usage.input_tokens)
+    input_usd = _round(_input_cost(usage, price, rates))
+    output_usd = _round(_output_cost(usage, price, rates))
+    fees_usd = _round(_fees(usage, price))
+    total = _round(input_usd + output_usd + fees_usd)
+    if is_byok:
+        return Cost(total=ZERO, input=input_usd, output=output_usd, is_byok=True, upstream=total)
+    return Cost(total=total, input=input_usd, output=output_usd)
+
+
+def _rates(price: Price, input_tokens: int) -> Price | PriceTier:
+    """Choose the highest tier that the input reaches, else the plain price."""
+    reached = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
+    return max(reached, key=lambda tier: tier.above_input_tokens) if reached else price
+
+
+def _input_cost(usage: Usage, price: Price, rates: Price | PriceTier) -> Decimal:
+    # A provider may report more cached tokens than input; the surplus is not charged twice.
+    read = min(usage.cache_read_tokens, usage.input_tokens)
+    written = min(usage.cache_write_tokens, usage.input_tokens - read)
+    plain = usage.input_tokens - read - written
+    total = ZERO
+    if price.audio_input is not None and usage.audio_input_tokens:
+        audio = min(usage.audio_input_tokens, plain)
+        plain -= audio
+        total += audio * price.audio_input
+    total += plain * rates.input
+    if read:
+        total += read * (rates.input if rates.cache_read is None else rates.cache_read)
+    if written:
+        total += written * (rates.input if rates.cache_write is None else rates.cache_write)
+    return total
+
+
+def _output_cost(usage: Usage, price: Price, rates: Price | PriceTier) -> Decimal:
+    if price.reasoning is None or not usage.reasoning_tokens:
+        return usage.output_tokens * rates.output
+    thought = min(usage.reasoning_tokens, usage.output_tokens)
+    return (usage.output_tokens - thought) * rates.output + thought * price.reasoning
+
+
+def _fees(usage: Usage, price: Price) -> Decimal:
+    total = price.request
+    if usage.images and price.image_output is not None:
+        total += usage.images * price.image_output
+    if usage.searches and price.search is not None:
+        total += usage.searches * price.search
+    return total
+
+
+def _round(amount: Decimal) -> Decimal:
+    if not amount:
+        return ZERO
+    return amount.quantize(NANO_USD, rounding=ROUND_HALF_EVEN).normalize()
+
+
+class Meter:
+    """Follows one answer: prices what the provider says was spent, and estimates where it says nothing."""
+
+    __slots__ = ("_characters", "_input_bytes", "spent")
+
+    def __init__(self, input_bytes: int) -> None:
+        """Take the size of the client's request, from which its tokens are estimated should nobody count them."""
+        self._input_bytes = input_bytes
+        self._characters = 0
+        self.spent: Spent | None = None
+
+    def price(self, batch: list[Delta], endpoint: Endpoint) -> list[Delta]:
+        """Give the same deltas on, each `Spent` with its cost."""
+        for index, delta in enumerate(batch):
+            kind = type(delta)
+            if kind in _COUNTED:
+                self._characters += len(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
+            elif kind is Spent:
+                batch[index] = self._note(delta, endpoint)  # type: ignore[arg-type]  # kind is its type
+        return batch
+
+    def close(self, endpoint: Endpoint) -> list[Delta]:
+        """The `Spent` that an answer without a count ends with."""
+        if self.spent is not None:
+            return []
+        usage = Usage(
+            input_tokens=-(-self._input_bytes // BYTES_PER_TOKEN),
+            output_tokens=-(-self._characters // BYTES_PER_TOKEN),
+            estimated=True,
+        )
+        return [self._note(Spent(usage), endpoint)]
+
+    def _note(self, spent: Spent, endpoint: Endpoint) -> Spent:
+        self.spent = Spent(spent.usage, cost(spent.usage, endpoint.price), spent.service_tier)
+        return self.spent

@@ -1,0 +1,215 @@
+"""Provider rows, the operator's entries and the environment → which providers are on, with which key, or why not.
+
+Whether a provider's key is any good is not asked: nothing is called. Models and endpoints are `load.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias, get_args
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trunkline.catalog.entries import CredentialScheme, CredentialSpec, DataPolicy, Dialect, Provider, Secret, Standing
+from trunkline.catalog.lookup import fold_name
+from trunkline.catalog.quirks import Quirks
+from trunkline.catalog.rows import ProviderRow
+from trunkline.settings import Json, ProviderSettings, SecretSource, suggestion
+
+ReadFile: TypeAlias = Callable[[str], str]
+"""Path → text; raises OSError."""
+
+DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+SCHEMES: tuple[CredentialScheme, ...] = get_args(CredentialScheme)
+
+_PROVIDER_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
+_BRACE = re.compile(r"\{(\w+)\}")
+_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
+
+
+class Surroundings(Struct, frozen=True):
+    """What a catalog is made in: the machine's environment and files, and what this version can speak and sign."""
+
+    environ: Mapping[str, str]
+    read_file: ReadFile
+    dialects: Collection[str]
+    schemes: Collection[str]
+
+
+def provider_slugs(
+    rows: Mapping[str, ProviderRow], given: Mapping[str, ProviderSettings], problems: list[str]
+) -> dict[str, str]:
+    """Map every folded slug and name to its slug, the operator's new providers included."""
+    slugs = {fold_name(slug): slug for slug in rows} | {fold_name(row.name): slug for slug, row in rows.items()}
+    spelled: dict[str, str] = {}
+    for name, entry in given.items():
+        other = spelled.setdefault(slugs.get(fold_name(name), name), name)
+        if other != name:
+            problems.append(f"providers.{name} is the same provider as providers.{other}; write one table")
+        if fold_name(name) in slugs:
+            continue
+        if entry.dialect is None or entry.base_url is None:
+            near = suggestion(name, list(rows))
+            problems.append(
+                f"providers.{name}: not a known provider, and a private one needs dialect and base_url{near}"
+            )
+        elif not _PROVIDER_SLUG.fullmatch(name):
+            problems.append(f"providers.{name}: a provider's slug has lower-case letters, digits and hyphens only")
+        slugs[fold_name(name)] = name
+        slugs.setdefault(fold_name(entry.name or name), name)
+    return slugs
+
+
+def changed_row(slug: str, row: ProviderRow | None, entry: ProviderSettings, problems: list[str]) -> ProviderRow:
+    """Lay one operator's entry over its row, or make a row of it."""
+    where = f"providers.{slug}"
+    if entry.dialect is not None and entry.dialect not in DIALECTS:
+        problems.append(f"{where}.dialect: unknown dialect {entry.dialect!r}{suggestion(entry.dialect, DIALECTS)}")
+        return row or ProviderRow(name=slug)
+    if row is None:
+        row = ProviderRow(name=slug, scheme="none" if entry.api_key is None else "bearer")
+    policy = entry.data_policy.model_dump(exclude_none=True)
+    quirks = laid_over(row.quirks, entry.quirks, f"{where}.quirks", problems)
+    return replace(
+        row,
+        name=entry.name or row.name,
+        urls=_changed_urls(row.urls, entry),
+        scheme=entry.credential_scheme or row.scheme,
+        header=entry.credential_name or row.header,
+        quirks=replace(quirks, extra_headers={**quirks.extra_headers, **entry.headers}),
+        region=entry.region or row.region,
+        **policy,
+    )
+
+
+def laid_over(quirks: Quirks, given: Mapping[str, Json], where: str, problems: list[str]) -> Quirks:
+    """Replace the quirks that an operator names."""
+    known = Quirks.__struct_fields__
+    unknown = [name for name in given if name not in known]
+    problems.extend(f"{where}: unknown quirk {name!r}{suggestion(name, known)}" for name in unknown)
+    try:
+        changed = msgspec.convert({name: value for name, value in given.items() if name in known}, Quirks)
+    except msgspec.ValidationError as error:
+        problems.append(f"{where}: {error}")
+        return quirks
+    return replace(quirks, **{name: getattr(changed, name) for name in given if name in known})
+
+
+def _changed_urls(urls: dict[Dialect, str], entry: ProviderSettings) -> dict[Dialect, str]:
+    preferred: Dialect = msgspec.convert(entry.dialect or next(iter(urls), "chat"), Dialect)
+    if entry.base_url is not None:
+        # The known addresses of the other dialects go: what is meant for a private host must not leave it.
+        return {preferred: entry.base_url.rstrip("/")}
+    return {preferred: urls[preferred], **urls} if preferred in urls else urls
+
+
+def standings_of(
+    rows: Mapping[str, ProviderRow], given: Mapping[str, ProviderSettings], around: Surroundings
+) -> dict[str, Standing]:
+    """Decide for every provider whether it is on; an internal one only steps in when no other is."""
+    nothing = ProviderSettings()
+    standings = {slug: _standing(slug, row, given.get(slug, nothing), around) for slug, row in rows.items()}
+    internal = [slug for slug, row in rows.items() if row.status == "internal"]
+    is_alone = not any(standing.is_on for slug, standing in standings.items() if slug not in internal)
+    for slug in internal:
+        if given.get(slug, nothing).enabled is None and standings[slug].is_on:
+            reason = f"another provider is on; providers.{slug}.enabled = true turns it on all the same"
+            standings[slug] = replace(
+                standings[slug], is_on=is_alone, reason="no other provider is on" if is_alone else reason
+            )
+    return standings
+
+
+def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surroundings) -> Standing:
+    urls, unfilled = _filled(row, entry.variables, around.environ)
+    provider = Provider(
+        slug=slug,
+        name=row.name or slug,
+        base_urls=urls,
+        url_variables=tuple(row.url_variables),
+        credential=CredentialSpec(row.scheme, row.header, row.variables),
+        quirks=row.quirks,
+        data_policy=DataPolicy(row.trains, row.zdr, row.retains_days),
+        region=row.region,
+        headquarters=row.headquarters,
+        status=row.status,
+        note=row.note,
+    )
+    secret, found = _credential(row, entry.api_key, around)
+    obstacle = _obstacle(slug, row, entry, around, unfilled) if secret or row.scheme == "none" else found
+    if entry.enabled is False:
+        obstacle = "turned off in the settings"
+    return Standing(provider=provider, is_on=not obstacle, reason=obstacle or found, secret=secret)
+
+
+def _obstacle(
+    slug: str, row: ProviderRow, entry: ProviderSettings, around: Surroundings, unfilled: Sequence[str]
+) -> str:
+    """Say what keeps a provider with a credential from being called; empty if nothing does."""
+    if not row.urls:
+        return f"it has no public address; set providers.{slug}.base_url and dialect"
+    if not any(dialect in around.dialects for dialect in row.urls):
+        return f"this version does not speak its dialect ({', '.join(row.urls)})"
+    if row.scheme not in around.schemes:
+        return f"this version cannot sign for it ({row.scheme})"
+    if row.scheme in ("header", "query") and not row.header:
+        return f"set providers.{slug}.credential_name to the name of its {row.scheme}"
+    if unfilled:
+        ways = (f"providers.{slug}.variables.{name}{_or_variables(row, name)}" for name in unfilled)
+        return f"its address is not complete; set {' and '.join(ways)}"
+    return ""
+
+
+def _or_variables(row: ProviderRow, brace: str) -> str:
+    return "".join(f" or {variable}" for variable in row.url_variables.get(brace, ())[:1])
+
+
+def _filled(
+    row: ProviderRow, variables: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[dict[Dialect, str], list[str]]:
+    """Fill the braces of a provider's addresses; also list those nothing is known for."""
+    names = sorted({name for url in row.urls.values() for name in _BRACE.findall(url)})
+    values = {name: variables.get(name) or _first(environ, row.url_variables.get(name, ()))[1] for name in names}
+    unfilled = [name for name in names if not values[name]]
+    fill = {name: value or f"{{{name}}}" for name, value in values.items()}
+    return {dialect: _BRACE.sub(lambda brace: fill[brace[1]], url) for dialect, url in row.urls.items()}, unfilled
+
+
+def _credential(row: ProviderRow, source: SecretSource | None, around: Surroundings) -> tuple[Secret | None, str]:
+    """Find a provider's key, and say where it was found or why not. A blank one is none at all (CF-05)."""
+    if row.scheme == "none":
+        return None, "needs no key"
+    if source is None:
+        variable, text = _first(around.environ, row.variables)
+        found = f"key from {variable}"
+        missing = f"no key; set {row.variables[0]}" if row.variables else "no key; set its api_key"
+    else:
+        text, found, missing = _revealed(source, around)
+    if not text:
+        return None, missing
+    if _UNSENDABLE.search(text):
+        return None, f"the {found} has white space or characters that no header can carry"
+    return Secret(text), found
+
+
+def _revealed(source: SecretSource, around: Surroundings) -> tuple[str, str, str]:
+    """Read a secret: its text, where it is from, and what to say if it is blank."""
+    if source.env is not None:
+        text = around.environ.get(source.env, "")
+        return text.strip(), f"key from {source.env}", f"{source.env} is not set or empty; set it to the key"
+    if source.file is not None:
+        try:
+            text = around.read_file(source.file)
+        except (OSError, UnicodeDecodeError) as error:
+            return "", "", f"cannot read {source.file} ({type(error).__name__}); put the key there"
+        return text.strip(), f"key from {source.file}", f"{source.file} is empty; put the key there"
+    text = source.inline.get_secret_value() if source.inline is not None else ""
+    return text.strip(), "key from the settings", "its api_key is empty; set it"
+
+
+def _first(environ: Mapping[str, str], names: Iterable[str]) -> tuple[str, str]:
+    """Find the first variable that is set and not blank."""
+    return next(((name, text) for name in names if (text := environ.get(name, "").strip())), ("", ""))

@@ -1,0 +1,42 @@
+"""From the settings file and the environment to settings: the reading that `settings.py` leaves to its caller."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trunkline.settings import Layer, Settings, SettingsError, Sources, build_settings, read_sources
+
+DEFAULT_FILE = Path("trunkline.toml")
+FILE_VARIABLE = "TRUNKLINE_CONFIG"
+
+
+def read_settings(config: Path | None, command_line: Layer | None = None) -> tuple[Settings, Sources]:
+    """Read the settings in force: command line, environment, file, default.
+
+    The file is the one given, else the one `TRUNKLINE_CONFIG` names, else `./trunkline.toml` if there is one.
+    Raises SettingsError.
+    """
+    path, text = _read_file(config)
+    sources = read_sources(
+        command_line=command_line,
+        environ=os.environ,
+        file_text=text,
+        file_name=str(path),
+    )
+    return build_settings(sources), sources
+
+
+def _read_file(config: Path | None) -> tuple[Path, str | None]:
+    named = config or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
+    path = named or DEFAULT_FILE
+    try:
+        return path, path.read_text("utf-8")
+    except FileNotFoundError:
+        if named is None:
+            return path, None
+        raise SettingsError([f"there is no file {path}; name another with --config, or leave it out"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path} is not UTF-8 text; save it as UTF-8"]) from None
+    except OSError as error:
+        raise SettingsError([f"cannot read {path}: {error.strerror}; let this user read it"]) from None

@@ -1,0 +1,243 @@
+"""The tree of commands: serve, check, keys, docs. Each error is one line that says what to do next, and exit code 2."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from trunkline.accounts.keys import Keys, NewKey
+from trunkline.accounts.pepper import reveal
+from trunkline.app import create, load_catalog, open_keys
+from trunkline.catalog.entries import Catalog
+from trunkline.cli import listener
+from trunkline.cli.configuration import read_settings
+from trunkline.cli.reference import settings_page
+from trunkline.errors import GatewayError
+from trunkline.settings import Settings, SettingsError, effective
+from trunkline.store.statements import KeyRow
+
+Result = TypeVar("Result")
+
+TREE = typer.Typer(
+    help="A gateway of your own in front of every model provider. Start with: trunkline serve",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they print local variables, and with them secrets
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+KEYS = typer.Typer(help="Make, list and revoke the API keys of clients.", no_args_is_help=True)
+DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
+TREE.add_typer(KEYS, name="keys")
+TREE.add_typer(DOCS, name="docs")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Settings file. Default: $TRUNKLINE_CONFIG, else ./trunkline.toml."
+    ),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ends the process with 0, or with 2 for an error."""
+    try:
+        TREE(args=list(arguments) if arguments is not None else None)
+    except SettingsError as error:
+        problems = error.problems
+    except GatewayError as error:
+        problems = (error.message,)
+    for problem in problems:
+        typer.echo(f"trunkline: {problem}", err=True)
+    sys.exit(2)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"trunkline {package_version('trunkline')}")
+        raise typer.Exit
+
+
+@TREE.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@TREE.command()
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 takes calls from elsewhere.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Start the gateway.
+
+    It needs no settings file: a provider is on when its key is in the environment, as in
+    OPENAI_API_KEY=… trunkline serve. The first start makes an API key and shows it once.
+    """
+    settings, _ = read_settings(config)
+    if host is not None or port is not None:
+        settings, _ = read_settings(config, {"server": {"listen": _listen(settings.server.listen, host, port)}})
+    catalog = load_catalog(settings)
+    with listener.bind(settings.server.listen) as listening:
+        new_key = _with_keys(settings, lambda keys: _bootstrap(keys, settings))
+        application = create(settings)
+        address = "http://{}:{}".format(*_reachable(listening.getsockname()))
+        listener.serve(application, listening, settings.server, lambda: _greet(catalog, address, new_key))
+
+
+@TREE.command()
+def check(
+    config: Config = None,
+    all_providers: Annotated[
+        bool, typer.Option("--all", help="Also list each provider that only lacks a key.")
+    ] = False,
+) -> None:
+    """Check the settings and print every value in force, where it came from, and which providers are on.
+
+    Secrets are hidden. Nothing is started and no provider is called.
+    """
+    settings, sources = read_settings(config)
+    catalog = load_catalog(settings)
+    rows = list(effective(settings, sources))
+    width = max(len(path) for path, _, _ in rows)
+    typer.echo("Settings")
+    for path, value, origin in rows:
+        typer.echo(f"  {path:<{width}}  {value or '–'}  ({origin})")
+    _echo_providers(catalog, {catalog.provider_slug(name) for name in settings.providers}, all_providers)
+    typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
+    for warning in catalog.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+@KEYS.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="What the key is for; shown in lists.")] = "unnamed", config: Config = None
+) -> None:
+    """Make a key and print it, once. Only a hash of it is kept."""
+    settings, _ = read_settings(config)
+    typer.echo(_with_keys(settings, lambda keys: keys.create(name)).text)
+
+
+@KEYS.command("list")
+def list_keys(config: Config = None) -> None:
+    """List the keys: id, first characters, name, day made, state."""
+    settings, _ = read_settings(config)
+    for row in _with_keys(settings, lambda keys: keys.all()):
+        day = time.strftime("%Y-%m-%d", time.gmtime(row.created_at_ms / 1000))
+        typer.echo(f"{row.id}  {row.prefix}…  {row.name}  {day}  {_state(row)}")
+
+
+@KEYS.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="The key's id, first characters or name, as `keys list` shows them.")],
+    config: Config = None,
+) -> None:
+    """Revoke a key for good. Running gateways refuse it within five seconds."""
+    settings, _ = read_settings(config)
+    wanted = key.removesuffix("…")
+    known = [row for row in _with_keys(settings, lambda keys: keys.all()) if wanted in (row.id, row.prefix, row.name)]
+    if not known:
+        raise SettingsError([f"there is no key {wanted!r}; see `trunkline keys list`"])
+    if len(known) > 1:
+        ids = ", ".join(row.id for row in known)
+        raise SettingsError([f"{wanted!r} is the name of {len(known)} keys; use one of their ids: {ids}"])
+    _with_keys(settings, lambda keys: keys.revoke(known[0].id))
+    typer.echo(f"revoked {known[0].id} ({known[0].name})")
+
+
+@DOCS.command("settings")
+def print_settings_page() -> None:
+    """Print the reference of all settings as Markdown."""
+    typer.echo(settings_page(), nl=False)
+
+
+def _with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]]) -> Result:
+    """Open the store, do one thing with its keys, and close it."""
+
+    async def run() -> Result:
+        database, keys = open_keys(settings)
+        try:
+            return await work(keys)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def _bootstrap(keys: Keys, settings: Settings) -> NewKey | None:
+    source = settings.bootstrap_key
+    try:
+        made = await keys.bootstrap(None if source is None else reveal(source, os.environ))
+    except ValueError as error:
+        raise SettingsError([f"bootstrap_key: {error}"]) from None
+    return made if source is None else None  # a key the operator brought need not be shown
+
+
+def _listen(present: str, host: str | None, port: int | None) -> str:
+    present_host, _, present_port = present.rpartition(":")
+    host = present_host if host is None else f"[{host}]" if ":" in host else host
+    return f"{host}:{present_port if port is None else port}"
+
+
+def _reachable(address: Sequence[object]) -> tuple[str, object]:
+    """Name a socket's address as a client on this machine reaches it."""
+    host = str(address[0])
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return (f"[{host}]" if ":" in host else host), address[1]
+
+
+def _greet(catalog: Catalog, address: str, new_key: NewKey | None) -> None:
+    on = [standing.provider.name for standing in catalog.standings.values() if standing.is_on]
+    lines = [
+        f"Trunkline listens on {address}",
+        f"Providers on: {', '.join(on)}; models: {len(catalog.endpoints)} (see `trunkline check`)",
+    ]
+    if new_key is not None:
+        model = catalog.default_model or next(iter(catalog.endpoints), "author/name")
+        lines += [
+            "",
+            f"Your API key, shown only now: {new_key.text}",
+            "Try it:",
+            "",
+            f"  curl {address}/api/v1/responses \\",
+            f"    -H 'Authorization: Bearer {new_key.text}' -H 'Content-Type: application/json' \\",
+            f'    -d \'{{"model": "{model}", "input": "Hello!"}}\'',
+            "",
+        ]
+    print("\n".join(lines), flush=True)
+
+
+def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool) -> None:
+    typer.echo("Providers on")
+    for slug, standing in catalog.standings.items():
+        if standing.is_on:
+            typer.echo(f"  {slug}  ({standing.reason})")
+    typer.echo("Providers off")
+    unused = []
+    for slug, standing in catalog.standings.items():
+        if standing.is_on:
+            continue
+        is_meant = slug in configured or standing.secret is not None or standing.provider.credential.scheme == "none"
+        if is_meant or all_providers:
+            typer.echo(f"  {slug}  ({standing.reason})")
+        else:
+            unused.append(slug)
+    if unused:
+        typer.echo(f"  no key for {len(unused)} others; `trunkline check --all` names the variables")
+
+
+def _state(row: KeyRow) -> str:
+    if row.disabled:
+        return "revoked"
+    return "expired" if row.expires_at_ms is not None and row.expires_at_ms <= time.time() * 1000 else "good"

@@ -1,0 +1,132 @@
+"""The life of one request, top to bottom, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass
+
+from trunkline.accounts.keys import Key, Keys
+from trunkline.billing import Meter
+from trunkline.catalog.entries import Catalog
+from trunkline.errors import GatewayError
+from trunkline.protocol.events import Event
+from trunkline.protocol.parse import parse
+from trunkline.protocol.request import Request
+from trunkline.routing.health import Health
+from trunkline.routing.plan import Dice, Plan, plan
+from trunkline.stream.assemble import Assembler
+from trunkline.stream.deltas import Delta
+from trunkline.telemetry import logs
+from trunkline.upstream.attempts import Run, Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, as received; `received_at` is Unix time, `deadline` on the loop's clock."""
+
+    id: str
+    authorization: str | None
+    session_id: str | None
+    body: bytes
+    received_at: float
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a request needs of the process; built once in `app.py`."""
+
+    keys: Keys
+    catalog: Catalog
+    health: Health
+    upstream: Upstream
+    dice: Dice
+    ids: Iterator[str]
+    wall_clock: Callable[[], float]
+    loop_clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may be served: who asks, what for, and who will be asked."""
+
+    call: Call
+    key: Key
+    request: Request
+    plan: Plan
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a call became once a provider has begun to answer.
+
+    `failure` is set when the events end in a failure that came after that.
+    """
+
+    run: Run
+    first: list[Delta]
+    heard: AsyncGenerator[list[Delta], None]
+    failure: GatewayError | None = None
+
+
+async def admit(call: Call, services: Services) -> Admitted:
+    """Decide whether and how to serve a call, without asking a provider.
+
+    Raises a GatewayError: 401, 400, 413, 404.
+    """
+    key = await services.keys.authenticate(call.authorization)
+    request = parse(call.body, call.session_id)
+    chosen = plan(request, key.policy, services.catalog, services.health, services.dice, now=services.loop_clock())
+    return Admitted(call, key, request, chosen)
+
+
+async def respond(admitted: Admitted, services: Services) -> Answer:
+    """Ask the providers, up to the first delta.
+
+    Raises a GatewayError until then; afterwards nothing is raised and every fault is an event.
+    """
+    run = services.upstream.run(admitted.plan, admitted.request, admitted.call.deadline)
+    heard = settled(run, admitted.call)
+    return Answer(run, await anext(heard), heard)
+
+
+async def settled(run: Run, call: Call) -> AsyncGenerator[list[Delta], None]:
+    """Price what is spent, estimate it where the provider did not say, and note the end, however it comes."""
+    meter = Meter(len(call.body))
+    ending: logs.Ending = "left"
+    try:
+        async for batch in run.deltas():
+            yield meter.price(batch, run.answering)
+        yield meter.close(run.answering)
+        ending = "ended"
+    except GatewayError:
+        ending = "failed"
+        raise
+    finally:
+        logs.request_ended(call.id, ending, run.endpoint, run.attempted, meter.spent)
+
+
+async def assembled(answer: Answer, admitted: Admitted, services: Services) -> AsyncGenerator[list[Event], None]:
+    """Turn deltas into events, to the terminal one, whatever happens upstream."""
+    assembler = new_assembler(admitted, services, answer.run.answering.model.slug)
+    try:
+        yield assembler.feed(answer.first)
+        async for batch in answer.heard:
+            if events := assembler.feed(batch):
+                yield events
+        yield assembler.end(services.wall_clock())
+    except GatewayError as error:
+        answer.failure = error
+        yield assembler.fail(error, services.wall_clock())
+    finally:
+        await answer.heard.aclose()
+
+
+def failed(error: GatewayError, admitted: Admitted, services: Services) -> list[Event]:
+    """The events of a stream that had to begin before a provider answered, when none did."""
+    assembler = new_assembler(admitted, services, admitted.plan.attempts[0].model.slug)
+    return assembler.fail(error, services.wall_clock())
+
+
+def new_assembler(admitted: Admitted, services: Services, model: str) -> Assembler:
+    return Assembler(admitted.request, admitted.call.id, services.ids, admitted.call.received_at, model)

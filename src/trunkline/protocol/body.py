@@ -1,0 +1,183 @@
+"""Bytes → one JSON object that is safe to read: no duplicate keys, no NUL, bounded in depth and number of values.
+
+What the members mean is for `parse.py`. The size of the body in bytes is bounded at the edge, before it is read.
+
+msgspec refuses broken UTF-8, lone surrogates, `NaN`, numbers out of range and huge integers by itself. It keeps the
+last of duplicate keys without a word, so the keys are counted twice: in the decoded object and in the text. Outside
+of strings a colon stands behind every key and nowhere else, so the second count takes the strings out and counts
+colons. Both counts are exact; they differ if and only if a key was lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from trunkline.errors import BadRequest
+from trunkline.protocol.items import Json
+from trunkline.protocol.reading import Step, shown, spelled_path
+
+MAX_DEPTH = 128
+MAX_VALUES = 1_000_000
+MAX_INPUT_ITEMS = 10_000
+
+_CONTAINERS = frozenset((dict, list))
+_MAX_BYTES_TO_NAME_A_KEY = 1_000_000
+_LARGE = 100_000
+_MAX_LEAPS = 2_000
+_TOO_DEEP = f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken."
+
+
+class _Provider(msgspec.Struct):
+    max_price: msgspec.Raw
+
+
+class _Outer(msgspec.Struct):
+    provider: _Provider
+
+
+_outer_decoder = msgspec.json.Decoder(_Outer)
+_exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class _Duplicate(Exception):
+    """Carries the key that occurs twice."""
+
+
+def decode_object(body: bytes) -> dict[str, Json]:
+    """Decode a request body.
+
+    Raises BadRequest.
+    """
+    value = _decode(body)
+    if not isinstance(value, dict):
+        raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
+    items = value.get("input")
+    if isinstance(items, list) and len(items) > MAX_INPUT_ITEMS:
+        raise BadRequest(f"input has {len(items)} items; at most {MAX_INPUT_ITEMS} are taken.", param="input")
+    if _count_decoded_keys(value) != _count_written_keys(body):
+        raise BadRequest(_name_duplicate(body))
+    if b"\\" in body and b"\\u0000" in body:
+        _refuse_nul(value)
+    return value
+
+
+def decode_prices(body: bytes) -> Json:
+    """Decode `provider.max_price`, which must be there, with fractions as Decimal straight from the text."""
+    return _exact_decoder.decode(_outer_decoder.decode(body).provider.max_price)
+
+
+def _decode(body: bytes) -> Json:
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise BadRequest(_TOO_DEEP) from None
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+    except msgspec.MsgspecError as error:
+        raise BadRequest(_why_not_json(body, str(error))) from None
+
+
+def _why_not_json(body: bytes, reason: str) -> str:
+    if not body.strip():
+        return "The body is empty; send a JSON object."
+    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return "The body starts with a byte order mark; send plain UTF-8."
+    return f"The body is not valid JSON: {reason[:1].lower()}{reason[1:]}."
+
+
+def _count_decoded_keys(value: Json) -> int:
+    """Count the members of all objects, level by level; this also bounds depth and size."""
+    keys = values = depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise BadRequest(_TOO_DEEP)
+        values += sum(map(len, level))
+        if values > MAX_VALUES:
+            raise BadRequest(f"The body has too many values; at most {MAX_VALUES} are taken.")
+        below = []
+        for container in level:
+            members = container
+            if type(container) is dict:
+                keys += len(container)
+                members = container.values()
+            for member in members:
+                if type(member) in _CONTAINERS:
+                    below.append(member)
+        level = below
+    return keys
+
+
+def _count_written_keys(body: bytes) -> int:
+    """Count the keys in the text of a valid document.
+
+    Backslashes occur in strings only. With escaped backslashes, then escaped quotes removed, every quote left opens
+    or closes a string, so every other piece between quotes lies outside of strings.
+    """
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if len(body) < _LARGE:
+        return _count_outer_colons(body)
+    return _count_past_long_strings(body)
+
+
+def _count_outer_colons(text: bytes) -> int:
+    return b"".join(text.split(b'"')[::2]).count(b":")
+
+
+def _count_past_long_strings(text: bytes) -> int:
+    """Count the same without copying strings, which may be files; from many strings on, copying is faster."""
+    count = at = 0
+    for _ in range(_MAX_LEAPS):
+        start = text.find(b'"', at)
+        if start < 0:
+            return count + text.count(b":", at)
+        count += text.count(b":", at, start)
+        at = text.find(b'"', start + 1) + 1
+    return count + _count_outer_colons(text[at:])
+
+
+def _name_duplicate(body: bytes) -> str:
+    """Say which key occurs twice; of a very large body only that there is one, as finding it is slow."""
+    if len(body) <= _MAX_BYTES_TO_NAME_A_KEY:
+        try:
+            json.loads(body, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+        except _Duplicate as duplicate:
+            return f"The key {shown(duplicate.args[0])} occurs twice in one object of the body."
+        except RecursionError:
+            return _TOO_DEEP
+    return "A key occurs twice in one object of the body."
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> None:
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _Duplicate(key)
+        seen.add(key)
+
+
+def _refuse_nul(value: Json) -> None:
+    for path in _find_nul(value, ()):
+        spelled = spelled_path(path)
+        raise BadRequest(f"{spelled} must not contain the character U+0000.", param=spelled)
+
+
+def _find_nul(value: Json, path: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+    match value:
+        case str():
+            if "\0" in value:
+                yield path
+        case list():
+            for index, member in enumerate(value):
+                yield from _find_nul(member, (*path, index))
+        case dict():
+            for key, member in value.items():
+                if "\0" in key:
+                    yield (*path, key)
+                yield from _find_nul(member, (*path, key))

@@ -1,0 +1,197 @@
+"""Bytes → `Request`, or an error that names the offending path.
+
+The readers of the larger members are beside: `parse_items.py`, `parse_tools.py`, `parse_preferences.py`. Whether a
+model exists, or can do what is asked, is not judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from trunkline.errors import BadRequest
+from trunkline.protocol.body import decode_object, decode_prices
+from trunkline.protocol.items import Json
+from trunkline.protocol.parse_items import read_input
+from trunkline.protocol.parse_preferences import read_plugins, read_preferences
+from trunkline.protocol.parse_tools import check_tool_choice, read_text_config, read_tool_choice, read_tools
+from trunkline.protocol.reading import (
+    Reader,
+    Wrong,
+    array,
+    flag,
+    mapping,
+    mismatch,
+    number,
+    one_of,
+    record,
+    shown,
+    spelled_path,
+    text,
+    whole,
+)
+from trunkline.protocol.request import Effort, Includable, ReasoningConfig, Request
+
+MAX_MODELS = 32
+MAX_COUNT = 1_000_000_000
+
+_SESSION_HEADER = "x-session-id"
+_NOTHING_STORED = "nothing is stored between requests"
+
+
+def parse(body: bytes, session_header: str | None = None) -> Request:
+    """Read the body of `POST /responses`; `session_header` counts when the body has no `session_id`.
+
+    Raises BadRequest.
+    """
+    raw = decode_object(body)
+    try:
+        _read_fixed(raw)
+        _make_prices_exact(raw, body)
+        members = _read_members(raw)
+        if "input" not in members:
+            raise _no_input(raw)
+        if "metadata" in raw and raw["metadata"] is None:
+            members["metadata"] = None
+        if session_header and "session_id" not in members:
+            members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
+        request = Request(**members)
+        _check_choice(request)
+    except Wrong as wrong:
+        raise _bad_request(wrong) from None
+    return request
+
+
+def _bad_request(wrong: Wrong) -> BadRequest:
+    path = spelled_path(reversed(wrong.steps))
+    kind = "invalid_prompt" if wrong.steps[-1] == "input" else None
+    return BadRequest(f"{path} {wrong.complaint}.", param=path, kind=kind)
+
+
+def _make_prices_exact(raw: dict[str, Json], body: bytes) -> None:
+    provider = raw.get("provider")
+    if isinstance(provider, dict) and provider.get("max_price") is not None:
+        provider["max_price"] = decode_prices(body)
+
+
+def _no_input(raw: dict[str, Json]) -> Wrong:
+    if "messages" in raw:
+        return Wrong("is required; messages belongs to the Chat Completions API, send its list as input", "input")
+    return Wrong("is required: a string or an array of items", "input")
+
+
+def _check_choice(request: Request) -> None:
+    try:
+        check_tool_choice(request.tool_choice, request.tools)
+    except Wrong as wrong:
+        wrong.steps.append("tool_choice")
+        raise
+
+
+# Readers of single members
+
+
+def _false(reason: str) -> Reader[None]:
+    def read(value: Json) -> None:
+        if value is not False:
+            raise Wrong(f"must be false, not {shown(value)}: {reason}")
+
+    return read
+
+
+def _null(reason: str) -> Reader[None]:
+    def read(value: Json) -> None:
+        raise Wrong(f"must be null, not {shown(value)}: {reason}")
+
+    return read
+
+
+def _metadata(value: Json) -> dict[str, str]:
+    pairs = _pairs(value)
+    if len(pairs) > 16:
+        raise Wrong(f"must have at most 16 pairs, not {len(pairs)}")
+    for key in pairs:
+        if len(key) > 64 or "[" in key or "]" in key:
+            raise Wrong(f"must have keys of at most 64 characters without [ and ], not {shown(key)}")
+    return pairs
+
+
+def _models(value: Json) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_model_list(value)))
+
+
+def _image_setting(value: Json) -> str | float:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise mismatch(value, "a string or a number")
+    return value
+
+
+def _reasoning(value: Json) -> ReasoningConfig:
+    config = _reasoning_config(value)
+    if config.effort is not None and config.max_tokens is not None:
+        raise Wrong("must have only one of effort and max_tokens")
+    return config
+
+
+_any_text = text()
+_some_text = text(at_least=1)
+_short_text = text(at_most=128)
+_tokens = whole(1, MAX_COUNT)
+_pairs = mapping(text(at_most=512))
+_model_list = array(_some_text, at_most=MAX_MODELS)
+_reasoning_config = record(
+    ReasoningConfig,
+    {
+        "effort": one_of(get_args(Effort)),
+        "summary": one_of(("auto", "concise", "detailed")),
+        "max_tokens": _tokens,
+        "enabled": flag,
+    },
+)
+
+_read_headers: Reader[dict[str, str]] = record(dict, {_SESSION_HEADER: _short_text})
+
+_FIXED: Mapping[str, Reader[object]] = {
+    "store": _false(_NOTHING_STORED),
+    "background": _false(f"{_NOTHING_STORED}; use stream instead"),
+    "previous_response_id": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
+    "prompt": _null("there is no store of templates; send instructions and input"),
+    "service_tier": one_of(("auto",)),
+}
+"""Members that the contract knows and that leave no choice."""
+
+_MEMBERS: Mapping[str, Reader[object]] = {
+    "input": read_input,
+    "model": _some_text,
+    "models": _models,
+    "instructions": _any_text,
+    "metadata": _metadata,
+    "tools": read_tools,
+    "tool_choice": read_tool_choice,
+    "parallel_tool_calls": flag,
+    "text": read_text_config,
+    "reasoning": _reasoning,
+    "max_output_tokens": _tokens,
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "top_logprobs": whole(0, 20),
+    "max_tool_calls": whole(0, MAX_COUNT),
+    "presence_penalty": number(-2, 2),
+    "frequency_penalty": number(-2, 2),
+    "top_k": whole(0, MAX_COUNT),
+    "image_config": mapping(_image_setting),
+    "modalities": array(one_of(("text", "image"))),
+    "prompt_cache_key": _any_text,
+    "include": array(one_of(get_args(Includable))),
+    "safety_identifier": _any_text,
+    "truncation": one_of(("auto", "disabled")),
+    "stream": flag,
+    "provider": read_preferences,
+    "plugins": read_plugins,
+    "route": one_of(("fallback", "sort")),
+    "user": _short_text,
+    "session_id": _short_text,
+}
+
+_read_fixed: Reader[dict[str, Json]] = record(dict, _FIXED)
+_read_members: Reader[dict[str, Json]] = record(dict, _MEMBERS)

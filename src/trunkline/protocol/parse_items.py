@@ -1,0 +1,295 @@
+"""Readers of the input: items, their content parts, and the pairing of calls with their outputs.
+
+Lenient where clients are known to leave things out: ids, statuses, `type` of messages, `detail`, `annotations`.
+Says nothing about what a model or provider can take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import get_args
+
+from trunkline.protocol.items import (
+    Annotation,
+    FileCitation,
+    FilePath,
+    FileSearchCall,
+    FunctionCallItem,
+    FunctionCallOutput,
+    ImageGenerationCall,
+    ImageStatus,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputPart,
+    InputText,
+    InputVideo,
+    ItemStatus,
+    Json,
+    Logprob,
+    Message,
+    MessagePart,
+    OutputText,
+    ReasoningFormat,
+    ReasoningItem,
+    ReasoningText,
+    RefusalPart,
+    Role,
+    SearchStatus,
+    SummaryText,
+    TopLogprob,
+    UrlCitation,
+    WebSearchCall,
+)
+from trunkline.protocol.reading import (
+    Reader,
+    T,
+    Wrong,
+    array,
+    mismatch,
+    number,
+    one_of,
+    record,
+    refuse,
+    shown,
+    tagged,
+    text,
+    whole,
+)
+
+_any_text = text()
+_some_text = text(at_least=1)
+_position = whole(0, 1_000_000_000)
+_item_status = one_of(get_args(ItemStatus))
+
+
+def read_input(value: Json) -> tuple[InputItem, ...]:
+    """Read `input`: a string is one user message, an array is the conversation, calls paired with their outputs."""
+    if isinstance(value, str):
+        return (Message(role="user", content=(InputText(_some_text(value)),)),)
+    if not isinstance(value, list):
+        raise mismatch(value, "a string or an array of items")
+    if not value:
+        raise Wrong("must not be empty")
+    items = _items(value)
+    _check_pairs(items)
+    return items
+
+
+# Content parts
+
+
+def _bare_base64(value: Json) -> str:
+    data = _some_text(value)
+    if ":" in data[:16]:
+        raise mismatch(value, "bare base64 without a URL or data URL prefix")
+    return data
+
+
+def _file(*, filename: str | None = None, file_data: str | None = None, file_url: str | None = None) -> InputFile:
+    if (file_data is None) == (file_url is None):
+        raise Wrong("must have exactly one of file_data and file_url")
+    return InputFile(filename=filename, file_data=file_data, file_url=file_url)
+
+
+def _audio(*, input_audio: InputAudio) -> InputAudio:
+    return input_audio
+
+
+def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reader[tuple[T, ...]]:
+    """Read content that is an array of parts, or a string that stands for one text part."""
+
+    def read(value: Json) -> tuple[T, ...]:
+        if isinstance(value, str):
+            return (of_text(value),)
+        if isinstance(value, list):
+            return parts(value)
+        raise mismatch(value, "a string or an array of parts")
+
+    return read
+
+
+_INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
+    "input_text": record(InputText, {"text": _any_text}, required=("text",)),
+    "input_image": record(
+        InputImage, {"image_url": _some_text, "detail": one_of(("auto", "high", "low"))}, required=("image_url",)
+    ),
+    "input_file": record(
+        _file,
+        {
+            "filename": _any_text,
+            "file_data": _some_text,
+            "file_url": _some_text,
+            "file_id": refuse("cannot be used: no files are stored; send file_data or file_url"),
+        },
+    ),
+    "input_audio": record(
+        _audio,
+        {
+            "input_audio": record(
+                InputAudio, {"data": _bare_base64, "format": one_of(("mp3", "wav"))}, required=("data", "format")
+            )
+        },
+        required=("input_audio",),
+    ),
+    "input_video": record(InputVideo, {"video_url": _some_text}, required=("video_url",)),
+}
+
+_ANNOTATIONS: Mapping[str, Reader[Annotation]] = {
+    "url_citation": record(
+        UrlCitation,
+        {"url": _any_text, "title": _any_text, "start_index": _position, "end_index": _position},
+        required=("url", "title", "start_index", "end_index"),
+    ),
+    "file_citation": record(
+        FileCitation,
+        {"file_id": _any_text, "filename": _any_text, "index": _position},
+        required=("file_id", "filename", "index"),
+    ),
+    "file_path": record(FilePath, {"file_id": _any_text, "index": _position}, required=("file_id", "index")),
+}
+
+_TOKEN: Mapping[str, Reader[object]] = {
+    "token": _any_text,
+    "bytes": array(whole(0, 255)),
+    "logprob": number(-1e12),
+}
+_TOKEN_REQUIRED = ("token", "bytes", "logprob")
+
+_OUTPUT_PARTS: Mapping[str, Reader[MessagePart]] = {
+    "output_text": record(
+        OutputText,
+        {
+            "text": _any_text,
+            "annotations": array(tagged(_ANNOTATIONS)),
+            "logprobs": array(
+                record(
+                    Logprob,
+                    {**_TOKEN, "top_logprobs": array(record(TopLogprob, _TOKEN, required=_TOKEN_REQUIRED))},
+                    required=_TOKEN_REQUIRED,
+                )
+            ),
+        },
+        required=("text",),
+    ),
+    "refusal": record(RefusalPart, {"refusal": _any_text}, required=("refusal",)),
+    "input_text": record(OutputText, {"text": _any_text}, required=("text",)),
+}
+
+_input_content: Reader[tuple[InputPart, ...]] = _text_or(InputText, array(tagged(_INPUT_PARTS)))
+_output_content: Reader[tuple[MessagePart, ...]] = _text_or(
+    OutputText,
+    array(
+        tagged(
+            _OUTPUT_PARTS,
+            refused={
+                kind: f'"{kind}" has no place in a message of the assistant; send it in a message of the user'
+                for kind in _INPUT_PARTS.keys() - _OUTPUT_PARTS.keys()
+            },
+        )
+    ),
+)
+
+
+# Items
+
+
+def _message(role: Role, content: Reader[tuple[MessagePart, ...]]) -> Reader[Message]:
+    return record(
+        partial(Message, role=role),
+        {"id": _any_text, "status": _item_status, "content": content},
+        required=("content",),
+    )
+
+
+def _call(*, arguments: str = "", **members: Json) -> FunctionCallItem:
+    return FunctionCallItem(arguments=arguments or "{}", **members)
+
+
+def _output(value: Json) -> str | tuple[InputPart, ...]:
+    return value if isinstance(value, str) else _input_content(value)
+
+
+_ITEMS: Mapping[str, Reader[InputItem]] = {
+    "message": tagged(
+        {
+            "user": _message("user", _input_content),
+            "system": _message("system", _input_content),
+            "developer": _message("developer", _input_content),
+            "assistant": _message("assistant", _output_content),
+        },
+        key="role",
+    ),
+    "reasoning": record(
+        ReasoningItem,
+        {
+            "id": _any_text,
+            "summary": array(tagged({"summary_text": record(SummaryText, {"text": _any_text}, required=("text",))})),
+            "content": array(
+                tagged({"reasoning_text": record(ReasoningText, {"text": _any_text}, required=("text",))})
+            ),
+            "encrypted_content": _any_text,
+            "signature": _any_text,
+            "format": one_of(get_args(ReasoningFormat)),
+            "status": _item_status,
+        },
+    ),
+    "function_call": record(
+        _call,
+        {"id": _any_text, "call_id": _some_text, "name": _some_text, "arguments": _any_text, "status": _item_status},
+        required=("call_id", "name"),
+    ),
+    "function_call_output": record(
+        FunctionCallOutput,
+        {"id": _any_text, "call_id": _some_text, "output": _output, "status": _item_status},
+        required=("call_id", "output"),
+    ),
+    "web_search_call": record(
+        partial(WebSearchCall, status="completed"), {"id": _any_text, "status": one_of(get_args(SearchStatus))}
+    ),
+    "file_search_call": record(
+        partial(FileSearchCall, status="completed"),
+        {"id": _any_text, "queries": array(_any_text), "status": one_of(get_args(SearchStatus))},
+    ),
+    "image_generation_call": record(
+        partial(ImageGenerationCall, status="completed"),
+        {"id": _any_text, "result": _any_text, "status": one_of(get_args(ImageStatus))},
+    ),
+}
+
+_items: Reader[tuple[InputItem, ...]] = array(
+    tagged(
+        _ITEMS,
+        default="message",
+        refused={
+            "item_reference": '"item_reference" cannot be used: nothing is stored; send the item itself',
+        },
+    )
+)
+
+
+def _check_pairs(items: tuple[InputItem, ...]) -> None:
+    """Check that every call has its output before the next user message, and every output its call before it.
+
+    A `call_id` may come back once its call is answered: some models count their calls from zero in each turn.
+    """
+    open_calls: dict[str, int] = {}
+    for index, item in enumerate(items):
+        if isinstance(item, Message):
+            if open_calls and item.role == "user":
+                _refuse_open(open_calls, "before the next user message")
+        elif isinstance(item, FunctionCallItem):
+            if item.call_id in open_calls:
+                raise mismatch(item.call_id, "unlike the call_id of a call still open", "call_id", index)
+            open_calls[item.call_id] = index
+        elif isinstance(item, FunctionCallOutput) and open_calls.pop(item.call_id, None) is None:
+            raise mismatch(item.call_id, "the call_id of an open function_call before it", "call_id", index)
+    if open_calls:
+        _refuse_open(open_calls, "in the input")
+
+
+def _refuse_open(open_calls: dict[str, int], where: str) -> None:
+    call_id, index = next(iter(open_calls.items()))
+    raise Wrong(f"is a call without its function_call_output {where}: call_id {shown(call_id)}", index)

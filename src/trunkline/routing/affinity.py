@@ -1,0 +1,52 @@
+"""Which endpoint a conversation was last served by, so that it finds its prompt cache again.
+
+It remembers, for ten minutes and in bounded memory; whether to follow is `plan.py`'s decision.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+from trunkline.protocol.request import Request
+from trunkline.routing.measure import opening
+
+TTL_S: Final = 600.0
+MAX_CONVERSATIONS: Final = 50_000
+
+
+class Affinity:
+    """Conversation → endpoint id. The conversation least recently served is forgotten first."""
+
+    def __init__(self, *, ttl_s: float = TTL_S, max_conversations: int = MAX_CONVERSATIONS) -> None:
+        self._ttl_s = ttl_s
+        self._most = max_conversations
+        self._served: dict[bytes, tuple[str, float]] = {}
+
+    def find(self, conversation: bytes, now: float) -> str | None:
+        """The endpoint that served a conversation in the last while."""
+        served = self._served.get(conversation)
+        if served is None or now >= served[1] + self._ttl_s:
+            return None
+        return served[0]
+
+    def keep(self, conversation: bytes, endpoint_id: str, now: float) -> None:
+        """Note that an endpoint served a conversation."""
+        self._served.pop(conversation, None)
+        if len(self._served) >= self._most:
+            del self._served[next(iter(self._served))]
+        self._served[conversation] = (endpoint_id, now)
+
+
+def conversation(request: Request, account: str, model: str) -> bytes:
+    """Name a conversation: by the client's session, else its cache key, else by how it opens.
+
+    The account is part of the name, so that nobody steers another's requests by guessing a session.
+    """
+    if request.session_id:
+        kind, text = "session", request.session_id
+    elif request.prompt_cache_key:
+        kind, text = "key", request.prompt_cache_key
+    else:
+        kind, text = "opening", opening(request)
+    return blake2b(f"{account}\0{model}\0{kind}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()

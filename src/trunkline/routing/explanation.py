@@ -1,0 +1,178 @@
+"""Why a plan is as it is: the numbers of every step, kept as they arose, and put into words only when somebody asks.
+
+Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.preferences import Partition, SortBy
+from trunkline.routing.health import CONDITIONS
+from trunkline.routing.measure import Measure
+
+By = SortBy | Literal["quality"]
+
+PREFERENCES: Final = ("kept", "unknown", "missed")
+"""How an endpoint does against `preferred_max_latency` and `preferred_min_throughput`."""
+
+ISSUED: Final = ("by this endpoint", "by this provider", "elsewhere")
+
+
+class Dropped(Struct, frozen=True, gc=False):
+    """An endpoint that a filter removed; `reason` reads on from the endpoint's name."""
+
+    endpoint_id: str
+    provider: str
+    model: str
+    filter: str
+    reason: str
+
+
+class Candidate(Struct, frozen=True, gc=False, kw_only=True):
+    """An endpoint that may serve, with all that its place depends on.
+
+    `condition`, `preference` and `issued` are places in `CONDITIONS`, `PREFERENCES` and `ISSUED`, `group` is the
+    model's place in the request and `place` the provider's in `order`. `price` is the USD this request is expected to
+    cost, `figure` the median that `sort` goes by.
+    """
+
+    endpoint: Endpoint
+    is_byok: bool
+    condition: int
+    preference: int
+    group: int
+    place: int
+    issued: int
+    is_sticky: bool
+    price: float | None
+    figure: float | None
+
+
+class Step(Struct, frozen=True, gc=False):
+    """Candidates of equal rank, in the catalog's order, as they were put in order: sorted, or drawn with `dice`."""
+
+    by: By | None
+    candidates: tuple[Candidate, ...]
+    order: tuple[int, ...]
+    weights: tuple[float, ...] = ()
+    dice: tuple[float, ...] = ()
+
+
+class Explanation(Struct, frozen=True, gc=False, kw_only=True):
+    """What planning did, in its own order; `order` is what came of it."""
+
+    models: tuple[str, ...] = ()
+    partition: Partition = "model"
+    size: Measure | None = None
+    filters: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    steps: tuple[Step, ...] = ()
+    order: tuple[Candidate, ...] = ()
+
+    @property
+    def dice(self) -> tuple[float, ...]:
+        """Every value thrown, in order: the same again give the same plan."""
+        return tuple(value for step in self.steps for value in step.dice)
+
+
+def as_json(explanation: Explanation) -> dict[str, object]:
+    """Put an explanation into plain values that JSON can hold."""
+    size = explanation.size
+    return {
+        "models": list(explanation.models),
+        "partition": explanation.partition,
+        "expected_input_tokens": size.input_tokens if size else None,
+        "expected_output_tokens": size.output_tokens if size else None,
+        "filters": list(explanation.filters),
+        "dropped": [
+            {
+                "endpoint": each.endpoint_id,
+                "provider": each.provider,
+                "model": each.model,
+                "filter": each.filter,
+                "reason": each.reason,
+            }
+            for each in explanation.dropped
+        ],
+        "order": [_told(candidate) for candidate in explanation.order],
+        "steps": [_step(step) for step in explanation.steps if len(step.candidates) > 1],
+        "dice": list(explanation.dice),
+    }
+
+
+def as_table(explanation: Explanation) -> str:
+    """Lay an explanation out for a terminal: who is asked in which order, who is not, and why."""
+    rows = [("", "endpoint", "condition", "expected USD", "because")]
+    for number, candidate in enumerate(explanation.order, 1):
+        price = "unknown" if candidate.price is None else f"{candidate.price:.6f}"
+        endpoint_id = candidate.endpoint.id
+        rows.append((str(number), endpoint_id, CONDITIONS[candidate.condition], price, _because(candidate)))
+    for each in explanation.dropped:
+        rows.append(("–", each.endpoint_id, "dropped", "", f"{each.filter}: {each.reason}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
+    ]
+    lines += [_sentence(step) for step in explanation.steps if len(step.candidates) > 1]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def draws(step: Step) -> Iterator[tuple[float, dict[str, float], str]]:
+    """Go through the draws of a step again: the dice, the weight of everybody left, and who was drawn."""
+    left = {index: step.weights[index] for index in range(len(step.weights))}
+    for value, chosen in zip(step.dice, (index for index in step.order if len(left) > 1), strict=False):
+        yield value, {step.candidates[i].endpoint.id: w for i, w in left.items()}, step.candidates[chosen].endpoint.id
+        del left[chosen]
+
+
+def _told(candidate: Candidate) -> dict[str, object]:
+    endpoint = candidate.endpoint
+    return {
+        "endpoint": endpoint.id,
+        "provider": endpoint.provider.slug,
+        "model": endpoint.model.slug,
+        "is_byok": candidate.is_byok,
+        "condition": CONDITIONS[candidate.condition],
+        "preference": PREFERENCES[candidate.preference],
+        "is_sticky": candidate.is_sticky,
+        "expected_usd": candidate.price,
+        "figure": candidate.figure,
+        "because": _because(candidate),
+    }
+
+
+def _because(candidate: Candidate) -> str:
+    causes = [
+        ("the account's own key", candidate.is_byok),
+        (f"{CONDITIONS[candidate.condition].replace('_', ' ')} lately", candidate.condition > 0),
+        (f"performance preference {PREFERENCES[candidate.preference]}", candidate.preference > 0),
+        (f"encrypted reasoning issued {ISSUED[candidate.issued]}", candidate.issued < 2),
+        ("served this conversation last", candidate.is_sticky),
+        ("no known price", candidate.price is None),
+    ]
+    return ", ".join(text for text, holds in causes if holds)
+
+
+def _step(step: Step) -> dict[str, object]:
+    return {
+        "by": step.by or "balance",
+        "among": [candidate.endpoint.id for candidate in step.candidates],
+        "weights": list(step.weights),
+        "draws": [{"dice": value, "weights": weights, "drawn": name} for value, weights, name in draws(step)],
+        "order": [step.candidates[index].endpoint.id for index in step.order],
+    }
+
+
+def _sentence(step: Step) -> str:
+    if step.by is not None:
+        return f"Sorted by {step.by}: {', '.join(step.candidates[index].endpoint.id for index in step.order)}."
+    told = []
+    for value, weights, name in draws(step):
+        share = weights[name] / (sum(weights.values()) or 1)
+        told.append(f"{name} at {share:.0%} (dice {value:.4f})")
+    return f"Drawn among {len(step.candidates)}: {', then '.join(told)}."

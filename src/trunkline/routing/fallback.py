@@ -1,0 +1,184 @@
+"""What a fault means: a table of fault kind × moment, which attempt comes next, and the last word to the client.
+
+It sends nothing and keeps nothing; who carries out a plan asks here before every attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import (
+    BadGateway,
+    BadRequest,
+    EdgeTimeout,
+    Forbidden,
+    GatewayError,
+    ProviderOverloaded,
+    ServiceUnavailable,
+    TooManyRequests,
+    UpstreamError,
+)
+from trunkline.routing.health import OUTAGE, Health
+from trunkline.routing.plan import Plan
+from trunkline.wire import Fault, FaultKind
+
+Next = Literal["next_endpoint", "next_model", "stop"]
+
+MIN_ATTEMPT_S: Final = 1.0
+"""With less time than this left before the deadline no attempt is begun."""
+
+RETRY_AFTER_S: Final = (1.0, 3600.0)
+"""The bounds of a Retry-After that we pass on; upstreams send dates in the past, -1 and years."""
+
+
+class Attempted(Struct, frozen=True, kw_only=True):
+    """One attempt that failed; times in seconds on the caller's clock."""
+
+    endpoint: Endpoint
+    fault: Fault
+    started: float
+    ended: float
+    is_byok: bool = False
+    output_began: bool = False
+
+
+class Meaning(Struct, frozen=True):
+    """One row of the table: where to go before the first delta, and the error if nobody else answers."""
+
+    then: Next
+    error: type[GatewayError]
+    kind: str
+
+
+MEANINGS: Final[Mapping[FaultKind, Meaning]] = {
+    "rejected": Meaning("next_model", BadRequest, "invalid_request"),
+    "too_long": Meaning("next_model", BadRequest, "context_length_exceeded"),
+    "refused": Meaning("next_model", Forbidden, "content_policy_violation"),
+    "credentials": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
+    "missing": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
+    "limited": Meaning("next_endpoint", TooManyRequests, "rate_limit_exceeded"),
+    "overloaded": Meaning("next_endpoint", ProviderOverloaded, "provider_overloaded"),
+    "unavailable": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
+    "silent": Meaning("next_endpoint", EdgeTimeout, "timeout"),
+    "nonsense": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
+}
+
+
+def after(fault: Fault, *, output_began: bool) -> Next:
+    """Say where to go after a fault; once output began there is no way back."""
+    return "stop" if output_began else MEANINGS[fault.kind].then
+
+
+def next_attempt(
+    plan: Plan, attempted: Sequence[Attempted], health: Health, *, now: float, remaining_s: float | None = None
+) -> int | None:
+    """Choose the next attempt by its place in `plan.attempts`; None when this was it.
+
+    The plan's order holds, but for three things: an endpoint that is being probed or was set aside since is passed
+    over while others remain; attempts run out with one left for each model not asked yet; and after the first attempt
+    an endpoint in trouble is asked only within the retry budget.
+    """
+    made = len(attempted)
+    if made >= plan.max_attempts or (remaining_s is not None and remaining_s < MIN_ATTEMPT_S):
+        return None
+    if made and after(attempted[-1].fault, output_began=attempted[-1].output_began) == "stop":
+        return None
+    may_trouble = made == 0 or health.may_retry(now)
+    open_places = _open_places(plan, attempted)
+    for place in open_places:
+        condition = health.condition(plan.attempts[place].id, now)
+        if condition < OUTAGE or (condition == OUTAGE and may_trouble):
+            return place
+    return open_places[0] if open_places and may_trouble else None
+
+
+def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -> GatewayError:
+    """Make the one error that a client hears of all failed attempts, of which there is at least one.
+
+    Attempts that failed alike keep the status of their kind, mixed ones are 503, and so is all that failed at
+    endpoints which were known to be down (`is_last_resort`). `metadata.attempts` lists every attempt.
+    """
+    error_type, kind = _verdict(attempted, is_last_resort)
+    metadata: dict[str, object] = {"attempts": [_told(each) for each in attempted]}
+    if len(attempted) == 1:
+        metadata["provider_name"] = attempted[0].endpoint.provider.name
+        metadata["raw"] = attempted[0].fault.raw
+    error = error_type(_message(attempted), kind=kind, metadata=metadata)
+    error.retry_after = _retry_after(attempted)
+    return error
+
+
+def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> list[int]:
+    """The attempts that are left, with the model to ask next in front."""
+    made = {(each.endpoint.id, each.is_byok) for each in attempted}
+    closed = {each.endpoint.model.slug for each in attempted if MEANINGS[each.fault.kind].then == "next_model"}
+    left = [
+        place
+        for place, (endpoint, is_byok) in enumerate(zip(plan.attempts, plan.is_byok, strict=True))
+        if endpoint.model.slug not in closed and (endpoint.id, is_byok) not in made
+    ]
+    if not attempted or plan.partition == "none":
+        return left
+    asked = {each.endpoint.model.slug for each in attempted}
+    fresh = [place for place in left if plan.attempts[place].model.slug not in asked]
+    waiting = {plan.attempts[place].model.slug for place in fresh}
+    return fresh if fresh and plan.max_attempts - len(attempted) <= len(waiting) else left
+
+
+def _verdict(attempted: Sequence[Attempted], is_last_resort: bool) -> tuple[type[GatewayError], str]:
+    meanings = [MEANINGS[each.fault.kind] for each in attempted]
+    are_alike = len({meaning.error for meaning in meanings}) == 1
+    are_unavailable = all(each.fault.status == 503 and each.fault.kind in _BUSY for each in attempted)
+    is_down = is_last_resort and all(issubclass(meaning.error, UpstreamError) for meaning in meanings)
+    if are_unavailable or is_down or not are_alike:
+        return ServiceUnavailable, "provider_unavailable"
+    return meanings[-1].error, meanings[-1].kind
+
+
+def _message(attempted: Sequence[Attempted]) -> str:
+    told = " ".join(_sentence(each) for each in attempted)
+    return told if len(attempted) == 1 else f"All {len(attempted)} attempts failed. {told}"
+
+
+def _sentence(attempted: Attempted) -> str:
+    message = attempted.fault.message.strip() or _WORDS[attempted.fault.kind]
+    return f"{attempted.endpoint.provider.name}: {message}{'' if message.endswith(('.', '!', '?')) else '.'}"
+
+
+def _told(attempted: Attempted) -> dict[str, object]:
+    return {
+        "provider": attempted.endpoint.provider.slug,
+        "provider_name": attempted.endpoint.provider.name,
+        "model": attempted.endpoint.model.slug,
+        "kind": attempted.fault.kind,
+        "status": attempted.fault.status,
+        "message": attempted.fault.message,
+        "is_byok": attempted.is_byok,
+        "duration_ms": round((attempted.ended - attempted.started) * 1000),
+    }
+
+
+def _retry_after(attempted: Sequence[Attempted]) -> float | None:
+    low, high = RETRY_AFTER_S
+    hints = [each.fault.retry_after for each in attempted if each.fault.retry_after is not None]
+    return min((min(max(hint, low), high) for hint in hints if not isnan(hint)), default=None)
+
+
+_BUSY: Final = frozenset({"overloaded", "unavailable"})
+_WORDS: Final[Mapping[FaultKind, str]] = {
+    "rejected": "it says that the request is wrong",
+    "too_long": "the input does not fit its context",
+    "refused": "its content policy refuses the request",
+    "credentials": "it does not accept the credentials",
+    "missing": "it does not know the model",
+    "limited": "its rate limit is reached",
+    "overloaded": "it is overloaded",
+    "unavailable": "it is not available",
+    "silent": "it did not answer in time",
+    "nonsense": "its answer could not be read",
+}

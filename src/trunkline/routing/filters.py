@@ -1,0 +1,362 @@
+"""Which endpoints may serve a request: one function per preference, each giving the reason it drops an endpoint.
+
+Filters are hard: what they drop is never asked. Preferences that only move an endpoint in the order are in
+`ranking.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from msgspec import UNSET, Struct
+
+from trunkline.catalog.entries import Endpoint, Modality, Price, PriceTier
+from trunkline.protocol.preferences import MaxPrice, Quantization
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
+from trunkline.routing.measure import Measure
+from trunkline.routing.policy import Policy
+
+Check = Callable[[Endpoint], str | None]
+"""The reason an endpoint is dropped, to be read after its name; None when it stays."""
+
+EndpointsOf = Callable[[str], tuple[Endpoint, ...]]
+"""A model's slug → its endpoints; raises NotFound."""
+
+ProviderSlug = Callable[[str], str]
+"""A provider's name in any spelling → its slug; a variant after a slash is kept."""
+
+TIERS: Final = ("/flex", "/priority")
+"""Endings of tags that name a service tier: another price for another speed, used only when asked for by name."""
+
+_MILLION: Final = Decimal(1_000_000)
+
+
+class Filter(NamedTuple):
+    """A check under the name of the preference it enforces."""
+
+    name: str
+    check: Check
+
+
+class Listed(Struct, frozen=True):
+    """The providers and endpoints that a list of names means.
+
+    A provider's slug or name means all its endpoints but service tiers, `slug/variant` means the one with that tag.
+    """
+
+    slugs: frozenset[str]
+    tags: frozenset[str]
+
+    def has(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint is meant."""
+        tag = endpoint.tag.lower()
+        return tag in self.tags or (endpoint.provider.slug in self.slugs and not tag.endswith(TIERS))
+
+
+_NOBODY: Final = Listed(frozenset(), frozenset())
+
+
+def listed(names: Iterable[str], provider_slug: ProviderSlug) -> Listed:
+    """Resolve names in any spelling; a name nobody knows means nothing."""
+    slugs: set[str] = set()
+    tags: set[str] = set()
+    for name in names:
+        slug = provider_slug(name)
+        (tags if "/" in slug else slugs).add(slug)
+    return Listed(frozenset(slugs), frozenset(tags))
+
+
+def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size: Measure) -> list[Filter]:
+    """Choose the filters that a request and its policy call for, in the order in which they are applied."""
+    wish = request.provider
+    found: list[Filter] = []
+    add = found.append
+    if policy.allowed_models:
+        add(Filter("allowed_models", allowed_models(policy.allowed_models)))
+    if policy.allowed_providers:
+        add(Filter("allowed_providers", only(listed(policy.allowed_providers, provider_slug))))
+    if policy.ignored_providers:
+        add(Filter("ignored_providers", ignore(listed(policy.ignored_providers, provider_slug))))
+    if policy.regions:
+        add(Filter("region", region(policy.regions)))
+    if wish.only:
+        add(Filter("only", only(listed(wish.only, provider_slug))))
+    if wish.ignore:
+        add(Filter("ignore", ignore(listed(wish.ignore, provider_slug))))
+    if wish.order and not wish.allow_fallbacks:
+        add(Filter("order", only(listed(wish.order, provider_slug))))
+    named = listed((*wish.only, *wish.order), provider_slug) if wish.only or wish.order else _NOBODY
+    add(Filter("service_tier", service_tier(named)))
+    if "deny" in (wish.data_collection, policy.data_collection):
+        add(Filter("data_collection", data_collection))
+    if wish.zdr or policy.zdr:
+        add(Filter("zdr", zdr))
+    if wish.enforce_distillable_text or policy.enforce_distillable_text:
+        add(Filter("enforce_distillable_text", enforce_distillable_text))
+    if wish.quantizations:
+        add(Filter("quantizations", quantizations(wish.quantizations)))
+    if wish.max_price is not None:
+        add(Filter("max_price", max_price(wish.max_price, size.input_tokens)))
+    if size.modalities:
+        add(Filter("input_modalities", input_modalities(size.modalities)))
+    if request.modalities:
+        add(Filter("modalities", output_modalities(request.modalities)))
+    if request.tools and any(type(tool) is FunctionTool for tool in request.tools):
+        add(Filter("tools", tools))
+    if request.max_output_tokens is not None:
+        add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
+    if request.truncation != "auto":
+        add(Filter("context_length", context_length(size.least_tokens + (request.max_output_tokens or 0))))
+    if wish.require_parameters:
+        add(Filter("require_parameters", require_parameters(used_parameters(request))))
+    return found
+
+
+def allowed_models(patterns: Sequence[str]) -> Check:
+    """Keep the models a key may use: slugs or globs, with or without the variant."""
+    matches = glob(patterns)
+
+    def check(endpoint: Endpoint) -> str | None:
+        slug = endpoint.model.slug
+        return None if matches(slug) or matches(slug.partition(":")[0]) else "is no model this key may use"
+
+    return check
+
+
+def only(wanted: Listed) -> Check:
+    """Keep what is listed."""
+    return lambda endpoint: None if wanted.has(endpoint) else "is not listed"
+
+
+def ignore(unwanted: Listed) -> Check:
+    """Drop what is listed."""
+    return lambda endpoint: "is listed" if unwanted.has(endpoint) else None
+
+
+def region(wanted: Sequence[str]) -> Check:
+    """Keep what runs in one of the regions; an unknown region is none of them."""
+    regions = {name.lower() for name in wanted}
+
+    def check(endpoint: Endpoint) -> str | None:
+        where = endpoint.region or endpoint.provider.region
+        if where is None:
+            return "does not say where it runs"
+        return None if where.lower() in regions else f"runs in {where}"
+
+    return check
+
+
+def service_tier(named: Listed) -> Check:
+    """Drop service tiers that nobody asked for by name."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        tag = endpoint.tag
+        if not tag or not tag.endswith(TIERS) or tag in named.tags:
+            return None
+        return "is a service tier that must be asked for by name"
+
+    return check
+
+
+def data_collection(endpoint: Endpoint) -> str | None:
+    """Keep who does not train on prompts; unknown counts as training."""
+    trains = endpoint.data_policy.trains
+    if trains is None:
+        trains = endpoint.provider.data_policy.trains
+    if trains is None:
+        return "does not say whether it trains on prompts"
+    return "trains on prompts" if trains else None
+
+
+def zdr(endpoint: Endpoint) -> str | None:
+    """Keep who retains nothing; unknown counts as retaining."""
+    is_zdr = endpoint.data_policy.zdr
+    if is_zdr is None:
+        is_zdr = endpoint.provider.data_policy.zdr
+    if is_zdr is None:
+        return "does not say whether it retains prompts"
+    return None if is_zdr else "retains prompts"
+
+
+def enforce_distillable_text(endpoint: Endpoint) -> str | None:
+    """Keep models whose author allows training on their output; unknown counts as not allowed."""
+    match endpoint.model.is_distillable:
+        case True:
+            return None
+        case False:
+            return "is a model whose author forbids distillation"
+        case None:
+            return "is a model whose author does not say whether it may be distilled"
+
+
+def quantizations(wanted: Collection[Quantization]) -> Check:
+    """Keep the listed quantizations; `unknown` must be listed like the others."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        level = endpoint.quantization
+        return None if level in wanted else f"has quantization {level}"
+
+    return check
+
+
+def max_price(most: MaxPrice, input_tokens: int) -> Check:
+    """Keep whose every price is at most the client's: USD per million tokens, or apiece for images and requests."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        price = endpoint.price
+        if price is None:
+            return "has no known price"
+        for name, asked, cap in _asked(price, most, input_tokens):
+            # Not `asked > cap`: a price that is no number fails as well.
+            if not (asked.is_finite() and 0 <= asked <= cap):
+                return f"asks {asked.normalize():f} for {name}, above {cap.normalize():f}"
+        return None
+
+    return check
+
+
+def input_modalities(needed: Collection[Modality]) -> Check:
+    """Keep who reads every kind of input there is; who says nothing is tried."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        known = endpoint.input_modalities
+        if known is None:
+            return None
+        missing = [kind for kind in sorted(needed) if kind not in known]
+        return f"does not read {' or '.join(missing)}" if missing else None
+
+    return check
+
+
+def output_modalities(wanted: Collection[str]) -> Check:
+    """Keep who produces every kind of output asked for."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        missing = [kind for kind in wanted if kind not in endpoint.output_modalities]
+        return f"does not produce {' or '.join(missing)}" if missing else None
+
+    return check
+
+
+def tools(endpoint: Endpoint) -> str | None:
+    """Keep who takes tools; dropping them silently would be worse than a refusal."""
+    supports = endpoint.supports
+    return None if supports is None or "tools" in supports else "does not take tools"
+
+
+def max_output_tokens(wanted: int) -> Check:
+    """Keep who can write that much."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        most = endpoint.max_output_tokens
+        return None if most is None or wanted <= most else f"writes at most {most} tokens"
+
+    return check
+
+
+def context_length(needed: int) -> Check:
+    """Keep whose context surely is not too small; `needed` is a lower bound."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        most = endpoint.context_tokens
+        if most is None or needed <= most:
+            return None
+        return f"has a context of {most} tokens, and the request needs at least {needed}"
+
+    return check
+
+
+def require_parameters(used: Collection[str]) -> Check:
+    """Keep who supports every parameter used; where nothing is known all are sent, so it stays."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        missing = [name for name in used if not supports(endpoint, name)]
+        return f"does not support {', '.join(missing)}" if missing else None
+
+    return check
+
+
+def supports(endpoint: Endpoint, parameter: str) -> bool:
+    """Whether a parameter, by its name in the semantics' C5, is sent to the endpoint and has an effect there."""
+    drops = endpoint.quirks.drops
+    if parameter in drops or (parameter == "max_tokens" and "max_output_tokens" in drops):
+        return False
+    return endpoint.supports is None or parameter in endpoint.supports
+
+
+def soft_parameters(request: Request) -> list[str]:
+    """Name the parameters that draw a request to the endpoints of a model that support them, if any does."""
+    text = request.text
+    if text is None:
+        return []
+    wanted: list[str] = []
+    if isinstance(text.format, JsonSchemaFormat):
+        wanted.append("structured_outputs")
+    elif isinstance(text.format, JsonObjectFormat):
+        wanted.append("response_format")
+    if text.verbosity is not UNSET:
+        wanted.append("verbosity")
+    return wanted
+
+
+def used_parameters(request: Request) -> list[str]:
+    """Name the parameters a request sets, as in the semantics' C5; a value equal to the default counts as set."""
+    return list(_used(request))
+
+
+def rates(price: Price, input_tokens: int) -> Price | PriceTier:
+    """The prices that hold for an input of that size."""
+    best: Price | PriceTier = price
+    above = -1
+    for tier in price.tiers:
+        if above < tier.above_input_tokens < input_tokens:
+            best, above = tier, tier.above_input_tokens
+    return best
+
+
+def glob(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Match slugs against patterns in which `*` stands for any run of characters but a slash; alone it matches all."""
+    plain = (pattern.strip().lower() for pattern in patterns)
+    joined = "|".join(".*" if each == "*" else re.escape(each).replace(r"\*", "[^/]*") for each in plain)
+    expression = re.compile(joined)
+    return lambda slug: expression.fullmatch(slug.lower()) is not None
+
+
+def _asked(price: Price, most: MaxPrice, input_tokens: int) -> Iterator[tuple[str, Decimal, Decimal]]:
+    tier = rates(price, input_tokens)
+    pairs = (
+        ("prompt", tier.input * _MILLION, most.prompt),
+        ("completion", tier.output * _MILLION, most.completion),
+        ("request", price.request, most.request),
+        ("image", price.image_input, most.image),
+        ("image", price.image_output, most.image),
+        ("audio", None if price.audio_input is None else price.audio_input * _MILLION, most.audio),
+    )
+    return ((name, asked, cap) for name, asked, cap in pairs if asked is not None and cap is not None)
+
+
+def _used(request: Request) -> Iterator[str]:
+    if request.max_output_tokens is not None:
+        yield "max_tokens"
+    for name in ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "parallel_tool_calls"):
+        if getattr(request, name) is not None:
+            yield name
+    if request.top_logprobs:
+        yield from ("logprobs", "top_logprobs")
+    if any(type(tool) is FunctionTool for tool in request.tools):
+        yield "tools"
+        if request.tool_choice is not None:
+            yield "tool_choice"
+    if request.reasoning is not None:
+        yield "reasoning"
+    if request.text is not None:
+        if isinstance(request.text.format, JsonObjectFormat | JsonSchemaFormat):
+            yield "response_format"
+        if isinstance(request.text.format, JsonSchemaFormat):
+            yield "structured_outputs"
+        if request.text.verbosity is not UNSET:
+            yield "verbosity"

@@ -1,0 +1,384 @@
+"""How endpoints did lately, from real attempts: latency, throughput, faults, cache hits, breakers and budgets.
+
+It decides nothing about order; `ranking.py` does. It has no clock: every call is told the time, in seconds.
+
+Theory of operation. Every attempt is told twice: `started` when it goes out, `record` when it has ended. A fault is
+one of three sorts (`BLAME`): the provider's, which counts against it everywhere; a limit (429), which cools the
+endpoint down and counts as trouble for half a minute, but not against its uptime; and the client's (a 400, a refused
+or too long prompt), which counts nowhere.
+
+Each endpoint has a breaker:
+
+    closed ──5 faults in a row, or one bad credential──▶ open ──time is up──▶ half-open
+       ▲                                                  ▲                      │
+       └──────────────── a success ──────────────────────────────────────────────┤
+                                                          └───── a fault ────────┘
+
+An open breaker removes nothing. The endpoint is *ejected*: it goes to the end of every plan, so that it is asked only
+when nobody else is left. Half-open, it returns to its place for one attempt at a time, the probe; to all others it
+looks ejected until the probe has ended or its lease ran out.
+
+Many nodes may share what they see. `drain` hands out what was recorded here since the last call, as plain structs, and
+`absorb` records what another node drained; neither is needed on a single node.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+
+from trunkline.routing.windows import Distribution, Window
+from trunkline.wire import FaultKind
+
+Condition = Literal["stable", "degraded", "fallback_only", "outage", "ejected"]
+
+CONDITIONS: Final[tuple[Condition, ...]] = ("stable", "degraded", "fallback_only", "outage", "ejected")
+"""From the best to the worst; a condition is passed around as its place in this list."""
+
+STABLE: Final = 0
+DEGRADED: Final = 1
+FALLBACK_ONLY: Final = 2
+OUTAGE: Final = 3
+EJECTED: Final = 4
+
+BLAME: Final[Mapping[FaultKind, Literal["provider", "limit", "client"]]] = {
+    "rejected": "client",
+    "too_long": "client",
+    "refused": "client",
+    "credentials": "provider",
+    "missing": "provider",
+    "limited": "limit",
+    "overloaded": "provider",
+    "unavailable": "provider",
+    "silent": "provider",
+    "nonsense": "provider",
+}
+
+FAULTS_TO_OPEN: Final = 5
+OPEN_S: Final = 30.0
+BAD_CREDENTIALS_OPEN_S: Final = 300.0
+PROBE_LEASE_S: Final = 60.0
+COOL_DOWN_S: Final = (1.0, 3600.0)
+OUTAGE_FAULTS: Final = 2
+UPTIME_SAMPLES: Final = 100
+HEDGE_SAMPLES: Final = 20
+MAX_ENDPOINTS: Final = 10_000
+MAX_UNSHARED: Final = 10_000
+
+_GOOD, _BAD, _READ, _CACHED = range(4)
+_REQUESTS, _EXTRA, _HEDGES = range(3)
+
+
+class View(NamedTuple):
+    """An endpoint's place in `CONDITIONS`, and the share of its input that its cache served lately."""
+
+    condition: int
+    cache_hit_rate: float
+
+
+_UNKNOWN: Final = View(STABLE, 0.0)
+_VIEW_S: Final = 2.0
+
+
+class Outcome(Struct, frozen=True, gc=False, kw_only=True):
+    """How one attempt ended; None where it did not get so far.
+
+    `first_token_s` is the time to the first token, `generation_s` that from the first token to the last.
+    """
+
+    fault: FaultKind | None = None
+    first_token_s: float | None = None
+    generation_s: float | None = None
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    output_tokens: int = 0
+    retry_after_s: float | None = None
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """One outcome as nodes tell it one another; `at` is in seconds since the epoch."""
+
+    endpoint_id: str
+    outcome: Outcome
+    at: float
+
+
+class Percentiles(Struct, frozen=True):
+    """Of throughput, `p90` is what 90 % of the answers reach or surpass; of latency, what 90 % do not exceed."""
+
+    p50: float
+    p75: float
+    p90: float
+    p99: float
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What is known of one endpoint: seconds, tokens per second, shares from 0 to 1; None without samples."""
+
+    condition: Condition
+    uptime: float | None = None
+    attempts: int = 0
+    latency: Percentiles | None = None
+    throughput: Percentiles | None = None
+    cache_hit_rate: float = 0.0
+    ready_in_s: float = 0.0
+
+
+class Health:
+    """The recent past of every endpoint that was asked, and the budgets of what may be asked twice.
+
+    `retry_budget` is the share of the requests that may be followed by an attempt at an endpoint in trouble, `hedges`
+    the share of the calls that may be doubled. Memory is bounded: at most 14 kB for each of `MAX_ENDPOINTS`.
+    """
+
+    def __init__(self, *, retry_budget: float = 0.2, hedges: float = 0.02, is_shared: bool = False) -> None:
+        self._tracks: dict[str, _Track] = {}
+        self._retry_budget = retry_budget
+        self._hedges = hedges
+        self._budgets = Window(3, slices=5, slice_s=2.0)
+        self._unshared: deque[Seen] | None = deque(maxlen=MAX_UNSHARED) if is_shared else None
+
+    # What attempts tell
+
+    def started(self, endpoint_id: str, now: float, *, is_first: bool = True) -> None:
+        """Note that an attempt goes out; `is_first` for the first of its request."""
+        track = self._tracks.get(endpoint_id)
+        self._budgets.roll(now)
+        if is_first:
+            self._budgets.add(_REQUESTS)
+        elif track is not None and track.condition(now) >= OUTAGE:
+            self._budgets.add(_EXTRA)
+        if track is not None and track.is_half_open(now):
+            track.probe_until = now + PROBE_LEASE_S
+            track.seen_until = 0.0
+
+    def record(self, endpoint_id: str, outcome: Outcome, now: float, *, is_byok: bool = False) -> None:
+        """Note how an attempt ended. What is wrong with a client's own key says nothing about the endpoint."""
+        if is_byok and outcome.fault in ("credentials", "limited"):
+            return
+        track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id, now)
+        track.record(outcome, now)
+        if self._unshared is not None:
+            self._unshared.append(Seen(endpoint_id, outcome, now))
+
+    def cool_down(self, endpoint_id: str, seconds: float, now: float) -> None:
+        """Set an endpoint aside for a while, because its rate-limit headers say that nothing is left."""
+        track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id, now)
+        track.cool_down(seconds, now)
+
+    def hedged(self, now: float) -> None:
+        """Note that a call was doubled."""
+        self._budgets.roll(now)
+        self._budgets.add(_HEDGES)
+
+    # What planning asks
+
+    def view(self, endpoint_id: str, now: float) -> View:
+        """What planning needs of every endpoint; up to two seconds old where nothing went wrong since."""
+        track = self._tracks.get(endpoint_id)
+        if track is None:
+            return _UNKNOWN
+        return track.seen if now < track.seen_until else track.look(now)
+
+    def condition(self, endpoint_id: str, now: float) -> int:
+        """The endpoint's place in `CONDITIONS`; one that was never asked is stable."""
+        track = self._tracks.get(endpoint_id)
+        return STABLE if track is None else track.condition(now)
+
+    def latency(self, endpoint_id: str, share: float, now: float) -> float | None:
+        """Seconds to the first token that `share` of the answers did not exceed."""
+        track = self._tracks.get(endpoint_id)
+        return None if track is None else track.latency.percentile(share, now)
+
+    def throughput(self, endpoint_id: str, share: float, now: float) -> float | None:
+        """Tokens per second that `share` of the answers reached or surpassed."""
+        track = self._tracks.get(endpoint_id)
+        return None if track is None else track.throughput.percentile(1 - share, now)
+
+    def cache_hit_rate(self, endpoint_id: str, now: float) -> float:
+        """The share of input tokens that were read from the provider's cache in the last half hour."""
+        track = self._tracks.get(endpoint_id)
+        return 0.0 if track is None else track.cache_hit_rate(now)
+
+    def ready_in(self, endpoint_id: str, now: float) -> float:
+        """Seconds until an ejected endpoint may be asked again."""
+        track = self._tracks.get(endpoint_id)
+        return 0.0 if track is None else max(0.0, track.ready_at(now) - now)
+
+    def may_retry(self, now: float) -> bool:
+        """Whether another attempt may go to an endpoint in trouble: at least 3 in ten seconds, else the budget."""
+        self._budgets.roll(now)
+        requests, extra, _ = self._budgets.totals
+        return extra < max(3.0, self._retry_budget * requests)
+
+    def hedge_after(self, endpoint_id: str, now: float) -> float | None:
+        """Seconds of silence after which a call may be doubled; None when it may not, or too little is known."""
+        track = self._tracks.get(endpoint_id)
+        self._budgets.roll(now)
+        requests, _, hedges = self._budgets.totals
+        if track is None or hedges + 1 > self._hedges * requests or track.latency.samples(now) < HEDGE_SAMPLES:
+            return None
+        return track.latency.percentile(0.95, now)
+
+    # What listings and other nodes ask
+
+    def figures(self, endpoint_id: str, now: float) -> Figures:
+        """All that is known of an endpoint."""
+        track = self._tracks.get(endpoint_id)
+        return Figures(condition="stable") if track is None else track.figures(now)
+
+    def drain(self) -> list[Seen]:
+        """Take what was recorded here and not shared yet, oldest first; under overload the oldest are lost."""
+        if self._unshared is None:
+            return []
+        seen = list(self._unshared)
+        self._unshared.clear()
+        return seen
+
+    def absorb(self, seen: Iterable[Seen], now: float) -> None:
+        """Record what another node saw."""
+        for each in seen:
+            track = self._tracks.get(each.endpoint_id) or self._new_track(each.endpoint_id, now)
+            track.record(each.outcome, min(each.at, now))
+
+    def _new_track(self, endpoint_id: str, now: float) -> _Track:
+        if len(self._tracks) >= MAX_ENDPOINTS:
+            # The one least recently created goes; it comes back as unknown when it is asked again.
+            del self._tracks[next(iter(self._tracks))]
+        track = self._tracks[endpoint_id] = _Track(now)
+        return track
+
+
+class _Track:
+    """One endpoint."""
+
+    __slots__ = (
+        "cooled_until",
+        "faults_in_a_row",
+        "is_open",
+        "latency",
+        "long",
+        "open_until",
+        "probe_until",
+        "seen",
+        "seen_until",
+        "short",
+        "throughput",
+    )
+
+    def __init__(self, now: float) -> None:
+        self.short = Window(2, slices=15, slice_s=2.0)
+        self.long = Window(4, slices=30, slice_s=60.0, typecode="q")
+        self.latency = Distribution()
+        self.throughput = Distribution()
+        self.faults_in_a_row = 0
+        self.is_open = False
+        self.open_until = self.probe_until = self.cooled_until = 0.0
+        self.seen = _UNKNOWN
+        self.seen_until = 0.0
+
+    def look(self, now: float) -> View:
+        """Take a new view and keep it for as long as the shortest slice of a window, or until a fault."""
+        self.seen = View(self.condition(now), self.cache_hit_rate(now))
+        # Trouble ends at exact times, so only the view of an endpoint without trouble is kept.
+        self.seen_until = now + _VIEW_S if self.seen.condition < OUTAGE else 0.0
+        return self.seen
+
+    def record(self, outcome: Outcome, now: float) -> None:
+        self.short.roll(now)
+        self.long.roll(now)
+        if outcome.fault is None:
+            self._succeed()
+        else:
+            self._fail(outcome.fault, outcome.retry_after_s, now)
+        if outcome.first_token_s is not None:
+            self.latency.add(outcome.first_token_s, now)
+        if outcome.generation_s and outcome.output_tokens:
+            self.throughput.add(outcome.output_tokens / outcome.generation_s, now)
+        if outcome.input_tokens:
+            self.long.add(_READ, outcome.input_tokens)
+            if outcome.cache_read_tokens:
+                self.long.add(_CACHED, outcome.cache_read_tokens)
+
+    def cool_down(self, seconds: float, now: float) -> None:
+        low, high = COOL_DOWN_S
+        if isfinite(seconds):
+            self.cooled_until = max(self.cooled_until, now + min(max(seconds, low), high))
+            self.seen_until = 0.0
+
+    def condition(self, now: float) -> int:
+        if now < self.cooled_until or (self.is_open and now < max(self.open_until, self.probe_until)):
+            return EJECTED
+        self.short.roll(now)
+        good, bad = self.short.totals
+        if bad >= OUTAGE_FAULTS and bad >= good:
+            return OUTAGE
+        self.long.roll(now)
+        good, bad = self.long.totals[:2]
+        attempts = good + bad
+        if attempts < UPTIME_SAMPLES or good >= 0.95 * attempts:
+            return STABLE
+        return DEGRADED if good >= 0.8 * attempts else FALLBACK_ONLY
+
+    def is_half_open(self, now: float) -> bool:
+        return self.is_open and now >= self.open_until
+
+    def ready_at(self, now: float) -> float:
+        return max(self.cooled_until, self.open_until, self.probe_until) if self.is_open else self.cooled_until
+
+    def cache_hit_rate(self, now: float) -> float:
+        self.long.roll(now)
+        read, cached = self.long.totals[2:]
+        return min(cached / read, 1.0) if read else 0.0
+
+    def figures(self, now: float) -> Figures:
+        condition = self.condition(now)
+        self.long.roll(now)
+        good, bad = self.long.totals[:2]
+        return Figures(
+            condition=CONDITIONS[condition],
+            uptime=good / (good + bad) if good + bad else None,
+            attempts=good + bad,
+            latency=_percentiles(self.latency, now, from_below=True),
+            throughput=_percentiles(self.throughput, now, from_below=False),
+            cache_hit_rate=self.cache_hit_rate(now),
+            ready_in_s=max(0.0, self.ready_at(now) - now),
+        )
+
+    def _succeed(self) -> None:
+        self.short.add(_GOOD)
+        self.long.add(_GOOD)
+        self.faults_in_a_row = 0
+        self.is_open = False
+
+    def _fail(self, fault: FaultKind, retry_after_s: float | None, now: float) -> None:
+        self.probe_until = self.seen_until = 0.0
+        blame = BLAME[fault]
+        if blame == "client":
+            return
+        self.short.add(_BAD)
+        if retry_after_s is not None:
+            self.cool_down(retry_after_s, now)
+        if blame == "limit":
+            return
+        self.long.add(_BAD)
+        self.faults_in_a_row += 1
+        if fault == "credentials":
+            self._open(now + BAD_CREDENTIALS_OPEN_S)
+        elif self.faults_in_a_row >= FAULTS_TO_OPEN and now >= self.open_until:
+            # Faults of attempts that were on their way when the breaker opened do not keep it open for longer.
+            self._open(now + OPEN_S)
+
+    def _open(self, until: float) -> None:
+        self.is_open = True
+        self.open_until = max(self.open_until, until)
+
+
+def _percentiles(distribution: Distribution, now: float, *, from_below: bool) -> Percentiles | None:
+    shares = (0.5, 0.75, 0.9, 0.99) if from_below else (0.5, 0.25, 0.1, 0.01)
+    values = [value for share in shares if (value := distribution.percentile(share, now)) is not None]
+    return Percentiles(*values) if values else None

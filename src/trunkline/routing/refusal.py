@@ -1,0 +1,138 @@
+"""Nobody is left: which preference removed whom, and who would serve without it.
+
+This is the slow path of `plan.py`, run only when every endpoint was dropped; unlike the fast one it asks every filter
+about every endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import BadRequest, ClientError, NotFound
+from trunkline.protocol.request import Request
+from trunkline.routing.explanation import Explanation
+from trunkline.routing.filters import Filter
+from trunkline.routing.measure import Measure
+
+_MOST_NAMED: Final = 8
+
+_LISTS: Final = frozenset({"only", "ignore", "order", "allowed_providers", "ignored_providers"})
+_HEADLINES: Final = {
+    **dict.fromkeys(_LISTS, "No allowed providers are available for the selected model."),
+    "tools": "No endpoints found that support tool use.",
+    "input_modalities": "No endpoints found that support this input.",
+    "modalities": "No endpoints found that support the requested output modalities.",
+    "data_collection": "No endpoints found matching your data policy (data_collection).",
+    "zdr": "No endpoints found matching your data policy (zdr).",
+    "require_parameters": "No endpoints found that support every parameter of the request.",
+    "max_price": "No endpoints found at or below your max_price.",
+    "quantizations": "No endpoints found with the requested quantizations.",
+    "max_output_tokens": "No endpoints found that write as many tokens as max_output_tokens asks for.",
+}
+
+
+class NoEndpoint(NotFound):
+    """Every endpoint was dropped; `explanation` says by what."""
+
+    explanation: Explanation = Explanation()
+
+
+class Verdict(Struct, frozen=True):
+    """One endpoint and every filter that would drop it, with its reasons."""
+
+    endpoint: Endpoint
+    reasons: dict[str, str]
+
+
+def refuse(
+    request: Request, models: Sequence[str], endpoints: Iterable[Endpoint], filters: Sequence[Filter], size: Measure
+) -> ClientError:
+    """Make the error for a request that nobody may serve.
+
+    404, or 400 when the context of every endpoint that may serve otherwise is too small.
+    """
+    verdicts = [Verdict(endpoint, _reasons(endpoint, filters)) for endpoint in endpoints]
+    fixes = _fixes(verdicts)
+    message = " ".join([_headline(models, verdicts, fixes), *_removals(verdicts, filters), *_remedies(verdicts, fixes)])
+    if set(fixes) == {"context_length"}:
+        most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
+        metadata = {"max_context_tokens": most, "least_tokens": size.least_tokens}
+        return BadRequest(message, param="input", kind="context_length_exceeded", metadata=metadata)
+    return NoEndpoint(
+        message,
+        metadata={
+            "available_providers": _slugs(verdicts),
+            "requested_providers": sorted({*request.provider.only, *request.provider.order}),
+            "excluded_by": {
+                each.name: _slugs(v for v in verdicts if each.name in v.reasons)
+                for each in filters
+                if any(each.name in v.reasons for v in verdicts)
+            },
+            "would_serve_without": {name: _slugs(found) for name, found in fixes.items()},
+        },
+    )
+
+
+def _reasons(endpoint: Endpoint, filters: Sequence[Filter]) -> dict[str, str]:
+    return {each.name: reason for each in filters if (reason := each.check(endpoint)) is not None}
+
+
+def _fixes(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    """The filters without which somebody would serve, and who."""
+    fixes: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if len(verdict.reasons) == 1:
+            fixes.setdefault(next(iter(verdict.reasons)), []).append(verdict)
+    return fixes
+
+
+def _headline(models: Sequence[str], verdicts: Sequence[Verdict], fixes: Mapping[str, object]) -> str:
+    blamed = set(fixes) or {name for verdict in verdicts for name in verdict.reasons}
+    if blamed <= _LISTS:
+        return _HEADLINES["only"]
+    if len(blamed) == 1:
+        name = next(iter(blamed))
+        if name in _HEADLINES:
+            return _HEADLINES[name]
+    return f"No endpoint of {', '.join(models[:_MOST_NAMED])} may serve this request."
+
+
+def _removals(verdicts: Sequence[Verdict], filters: Sequence[Filter]) -> list[str]:
+    told = []
+    for each in filters:
+        by_reason: dict[str, list[str]] = {}
+        for verdict in verdicts:
+            if each.name in verdict.reasons:
+                by_reason.setdefault(verdict.reasons[each.name], []).append(_name(verdict))
+        if by_reason:
+            removed = "; ".join(f"{_and(names)} {reason}" for reason, names in by_reason.items())
+            told.append(f"{each.name} removes: {removed}.")
+    return told
+
+
+def _remedies(verdicts: Sequence[Verdict], fixes: Mapping[str, Sequence[Verdict]]) -> list[str]:
+    if fixes:
+        return [f"Without {name}, {_and([_name(v) for v in found])} would serve." for name, found in fixes.items()]
+    if not verdicts:
+        return []
+    nearest = min(verdicts, key=lambda verdict: len(verdict.reasons))
+    return [f"{_name(nearest)} would serve without {_and(list(nearest.reasons))}."]
+
+
+def _name(verdict: Verdict) -> str:
+    return verdict.endpoint.tag or verdict.endpoint.provider.slug
+
+
+def _slugs(verdicts: Iterable[Verdict]) -> list[str]:
+    return sorted({verdict.endpoint.provider.slug for verdict in verdicts})
+
+
+def _and(names: Collection[str]) -> str:
+    several = list(dict.fromkeys(names))
+    if len(several) > _MOST_NAMED:
+        several = [*several[:_MOST_NAMED], f"{len(several) - _MOST_NAMED} more"]
+    return several[0] if len(several) == 1 else f"{', '.join(several[:-1])} and {several[-1]}"

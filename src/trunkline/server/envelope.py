@@ -1,0 +1,26 @@
+"""An error on its way out: status, headers and the envelope of the contract."""
+
+from __future__ import annotations
+
+import math
+
+from starlette.types import Send
+
+from trunkline.errors import GatewayError
+from trunkline.protocol.render import render_error
+
+
+async def send_error(send: Send, error: GatewayError, request_id: str, *, closes: bool = False) -> None:
+    """Send an error as a whole answer; `closes` ends the connection, for a body that was not read."""
+    body = render_error(error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
+    if closes:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

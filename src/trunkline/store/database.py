@@ -1,0 +1,146 @@
+"""Opening the database by its URL, and running statements off the event loop.
+
+SQLite runs in one worker thread with one connection: its writers take turns anyway, and a thread keeps a slow disk
+from holding the loop. Nothing above this folder knows which database it is. What a statement says is in
+`statements.py`; retrying and caching are the callers' part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from trunkline.errors import ServiceUnavailable
+from trunkline.settings import SettingsError
+from trunkline.store.schema import ALEMBIC_VERSION, HEAD, METADATA
+from trunkline.store.statements import read_revision
+
+Result = TypeVar("Result")
+Work = Callable[[Connection], Result]
+"""Statements to run in one transaction."""
+
+RETRY_AFTER_S = 1.0
+
+
+class Database:
+    """An open database. `timeout` is the longest a statement may wait, in seconds."""
+
+    def __init__(self, engine: Engine, timeout: float) -> None:
+        self._engine = engine
+        self._timeout = timeout
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trunkline-store")
+
+    async def read(self, work: Work[Result]) -> Result:
+        """Run statements that change nothing.
+
+        Raises ServiceUnavailable when the database fails or does not answer in time.
+        """
+        return await self._run(work, is_write=False)
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Run statements and commit them together; when one fails, none happened.
+
+        Raises ServiceUnavailable as `read` does. A write that ran out of time may still be committed.
+        """
+        return await self._run(work, is_write=True)
+
+    async def close(self) -> None:
+        """Wait for the statement that is running and close the connection."""
+        await asyncio.get_running_loop().run_in_executor(self._worker, self._engine.dispose)
+        self._worker.shutdown(wait=False)
+
+    async def _run(self, work: Work[Result], *, is_write: bool) -> Result:
+        running = asyncio.get_running_loop().run_in_executor(self._worker, _transact, self._engine, work, is_write)
+        try:
+            return await asyncio.wait_for(running, self._timeout)
+        except TimeoutError:
+            raise _unavailable("The store did not answer in time.") from None
+        except DBAPIError as error:
+            # Only the driver's class: its message repeats the statement's values.
+            raise _unavailable(f"The store failed ({type(error.orig).__name__}).") from error
+
+
+def open_database(url: str, timeout: float) -> Database:
+    """Open the database, and make or migrate its tables; a second node that starts now waits for the first.
+
+    Raises SettingsError when it cannot be opened.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(["store.url: this version keeps its records in SQLite; write sqlite:///trunkline.db"])
+    engine = _sqlite_engine(parsed, timeout)
+    try:
+        with engine.connect() as connection:
+            revision = read_revision(connection)
+        if revision != HEAD:
+            _bring_to_head(engine)
+    except SQLAlchemyError as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise SettingsError([f"store.url: cannot open {parsed.database}: {reason}; {_advice(parsed)}"]) from error
+    return Database(engine, timeout)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Name the file of an SQLite database; None for one in memory and for other databases."""
+    parsed = make_url(url)
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if is_file else None
+
+
+def _transact(engine: Engine, work: Work[Result], is_write: bool) -> Result:
+    with engine.connect().execution_options(trunkline_write=is_write) as connection, connection.begin():
+        return work(connection)
+
+
+def _unavailable(message: str) -> ServiceUnavailable:
+    return ServiceUnavailable(message, kind="server", retry_after=RETRY_AFTER_S)
+
+
+def _sqlite_engine(url: URL, timeout: float) -> Engine:
+    # Opened in one thread, used in another, never in two at once.
+    arguments = {"check_same_thread": False, "timeout": timeout, "isolation_level": None}
+    engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, record: object) -> None:
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another wrote in between, whatever the busy
+    # timeout; taking the write lock at the start waits for it instead.
+    is_write = connection.get_execution_options().get("trunkline_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _bring_to_head(engine: Engine) -> None:
+    """Migrate under the write lock: whoever comes second finds the work done."""
+    with engine.connect().execution_options(trunkline_write=True) as connection, connection.begin():
+        revision = read_revision(connection)
+        if revision is None:
+            METADATA.create_all(connection, checkfirst=False)
+            ALEMBIC_VERSION.create(connection)
+            connection.execute(insert(ALEMBIC_VERSION), {"version_num": HEAD})
+        elif revision != HEAD:
+            # By name, because Alembic costs a fifth of a second that only an upgrade should pay.
+            importlib.import_module("trunkline.store.upgrade").upgrade(connection)
+
+
+def _advice(url: URL) -> str:
+    path = Path(str(url.database)).resolve()
+    if not path.parent.is_dir():
+        return f"create the directory {path.parent}"
+    return "check that the file and its directory can be written"

@@ -1,0 +1,449 @@
+"""Deltas → events: the machine that decides ids, indices, order, and when things open and close.
+
+It never hears of a provider and never looks at a clock; what an item looks like is `pieces.py`'s, what the response
+says besides its output is `echo.py`'s.
+
+Theory of operation
+-------------------
+
+**Begin.** The first deltas fed bring `response.created` and `response.in_progress`. The model told is that of `Began`,
+or the one given where the first delta is another. From then on each delta is told at once, as an event of its own.
+
+**One item is open at a time.** A delta that belongs to another item finishes the open one first. The exception are
+function calls, of which several may be open and interleave: a call finishes what is not a call, and what is not a call
+finishes every call. Inside an item one part is open at a time, in the same way. Every id and index is given when its
+item or part begins and never changes.
+
+**Where a delta goes** is decided by its kind and slot:
+
+- Text, Refusal: the open part of that kind and slot; else a new part of the open message, unless that message had the
+  slot before; else a new message.
+- Citation: where Text of its slot would go, opening an empty part if it must. One that comes early waits there for its
+  text, one that comes late has a message of its own; none is lost.
+- Reasoning, ReasoningSummary: the open reasoning item of that slot, else a new one. A change between the two, or of a
+  summary's `part`, begins a new part.
+- ReasoningSeal: the open reasoning item of that slot, closed or not; else a new one without text.
+- FunctionCall: a new call. Said again word for word while it is open, it is ignored. A `call_id` that is missing, or
+  was used in this answer before, is replaced by one of ours.
+- Arguments: the open call of that slot; ignored if there is none, for a call without a name cannot be made.
+- Search: the open search of that kind and slot, else a new one; ignored once that search is finished.
+- Image: the open image of that slot, else a new one.
+
+Deltas without text say nothing and open nothing.
+
+**Closed** ends a part or a call's arguments at once, but not the item: its last event carries a status, and whether an
+item was cut is known only when the next item begins or the answer ends (dialects close a block that ran into the token
+limit before they say so). A search or image that is closed is finished. Text for a slot that was closed begins a new
+item.
+
+**End.** The first `Stopped` heard decides: completed, or incomplete. None heard: the answer was cut off, and failed.
+In an answer that was cut – incomplete or failed – an unfinished item is incomplete (a search or image failed), except
+calls that were closed before another call spoke. An empty call says `{}`, but a cut one is not completed by us.
+`Spent` counts as last heard. After the terminal event everything is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, Literal
+
+from msgspec.structs import replace
+
+from trunkline.errors import GatewayError
+from trunkline.protocol.events import (
+    AnnotationAdded,
+    Event,
+    ImageCompleted,
+    ImageGenerating,
+    ImageInProgress,
+    ImagePartial,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    ResponseCompleted,
+    ResponseCreated,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponseInProgress,
+)
+from trunkline.protocol.items import Message, OutputItem, OutputText
+from trunkline.protocol.request import Request
+from trunkline.protocol.response import IncompleteDetails, Response, ResponseError
+from trunkline.stream.deltas import (
+    Arguments,
+    Began,
+    Citation,
+    Closed,
+    Delta,
+    Failed,
+    FunctionCall,
+    Image,
+    Reasoning,
+    ReasoningSeal,
+    ReasoningSummary,
+    Refusal,
+    Search,
+    Slot,
+    Spent,
+    Stopped,
+    StopReason,
+    Text,
+)
+from trunkline.stream.echo import echo, told_error, told_usage
+from trunkline.stream.pieces import (
+    REFUSAL,
+    SUMMARY,
+    THOUGHT,
+    CallItem,
+    ImageItem,
+    MessageItem,
+    OpenItem,
+    OpenPart,
+    Place,
+    PlainPart,
+    SearchItem,
+    TextPart,
+    ThoughtItem,
+)
+
+_CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+}
+
+_CUT_OFF = ResponseError("server_error", "The provider's answer was cut off before its end.")
+
+
+class Assembler:
+    """Assembles one answer.
+
+    `ids` yields random tokens without end, `model` is told when no `Began` is heard, `created_at` and `now` are Unix
+    seconds. Exactly one of `end` and `fail` is called last and gives the terminal event.
+    """
+
+    def __init__(self, request: Request, response_id: str, ids: Iterator[str], created_at: float, model: str) -> None:
+        self._response = echo(request, response_id, created_at, model)
+        self._ids = ids
+        self._number = count().__next__
+        self._events: list[Event] = []
+        self._has_begun = False
+        self._is_over = False
+        self._output: list[OutputItem] = []
+        self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | None = None
+        self._part: OpenPart | None = None
+        self._calls: dict[Slot, CallItem] = {}
+        self._latest_call: CallItem | None = None
+        self._call_ids: set[str] = set()
+        self._searched: set[tuple[str, Slot]] = set()
+        self._spent: Spent | None = None
+        self._stop: StopReason | None = None
+
+    def feed(self, deltas: Sequence[Delta]) -> list[Event]:
+        """Tell what was heard."""
+        if self._is_over or not deltas:
+            return []
+        if not self._has_begun:
+            first = deltas[0]
+            self._begin(first.model if isinstance(first, Began) else None)
+        for delta in deltas:
+            _HEAR[type(delta)](self, delta)
+        return self._told()
+
+    def end(self, now: float) -> list[Event]:
+        """Close what is open and tell how the answer ended, by what was heard."""
+        if self._stop is None:
+            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=_CUT_OFF)
+        reason = _CUT_SHORT.get(self._stop)
+        if reason is None:
+            return self._conclude(ResponseCompleted, is_cut=False, status="completed", completed_at=int(now))
+        details = IncompleteDetails(reason)
+        return self._conclude(ResponseIncomplete, is_cut=True, status="incomplete", incomplete_details=details)
+
+    def fail(self, error: GatewayError, now: float) -> list[Event]:
+        """Close what is open and tell `error`; `now` is not told, since a failed response has no `completed_at`."""
+        return self._conclude(ResponseFailed, is_cut=True, status="failed", error=told_error(error))
+
+    # The response
+
+    def _begin(self, model: str | None) -> None:
+        self._has_begun = True
+        if model is not None:
+            self._response = replace(self._response, model=model)
+        self._events += (
+            ResponseCreated(self._number(), self._response),
+            ResponseInProgress(self._number(), self._response),
+        )
+
+    def _conclude(self, tell: Callable[[int, Response], Event], *, is_cut: bool, **changes: object) -> list[Event]:
+        if self._is_over:
+            return []
+        if not self._has_begun:
+            self._begin(None)
+        self._finish_all(is_cut=is_cut)
+        self._is_over = True
+        response = replace(
+            self._response,
+            output=tuple(self._output),
+            output_text=_output_text(self._output),
+            usage=told_usage(self._spent),
+            **changes,
+        )
+        self._events.append(tell(self._number(), response))
+        return self._told()
+
+    def _told(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    # One method for each kind of delta
+
+    def _hear_text(self, delta: Text) -> None:
+        text, logprobs = delta.text, delta.logprobs
+        if not (text or logprobs):
+            return
+        part = self._part
+        if not isinstance(part, TextPart) or part.slot != delta.slot:
+            part = self._begin_text(delta.slot)
+        part.pieces.append(text)
+        if logprobs:
+            part.logprobs += logprobs
+        self._events.append(
+            OutputTextDelta(self._number(), part.item_id, part.output_index, part.index, text, logprobs)
+        )
+
+    def _hear_citation(self, delta: Citation) -> None:
+        part = self._part
+        if not isinstance(part, TextPart) or part.slot != delta.slot:
+            part = self._begin_text(delta.slot)
+        place = (part.item_id, part.output_index, part.index, len(part.annotations))
+        part.annotations.append(delta.annotation)
+        self._events.append(AnnotationAdded(self._number(), *place, delta.annotation))
+
+    def _hear_refusal(self, delta: Refusal) -> None:
+        if not delta.text:
+            return
+        part = self._part
+        if not (isinstance(part, PlainPart) and part.takes(REFUSAL, delta.slot)):
+            part = self._message_for(REFUSAL, delta.slot).new_refusal(delta.slot)
+            self._begin_part(part)
+        self._events.append(part.heard(self._number, delta.text))
+
+    def _hear_reasoning(self, delta: Reasoning) -> None:
+        if not delta.text:
+            return
+        part = self._part
+        if not (isinstance(part, PlainPart) and part.takes(THOUGHT, delta.slot)):
+            part = self._thought_for(delta.slot).new_text()
+            self._begin_part(part)
+        self._events.append(part.heard(self._number, delta.text))
+
+    def _hear_summary(self, delta: ReasoningSummary) -> None:
+        if not delta.text:
+            return
+        part = self._part
+        if not (isinstance(part, PlainPart) and part.takes(SUMMARY, delta.slot, delta.part)):
+            part = self._thought_for(delta.slot).new_summary(delta.part)
+            self._begin_part(part)
+        self._events.append(part.heard(self._number, delta.text))
+
+    def _hear_seal(self, delta: ReasoningSeal) -> None:
+        item = self._open
+        if not isinstance(item, ThoughtItem) or item.slot != delta.slot:
+            item = self._begin_thought(delta.slot)
+        item.seal(delta)
+
+    def _hear_call(self, delta: FunctionCall) -> None:
+        same = self._calls.get(delta.slot)
+        if same is not None and same.said == delta and not same.is_ended:
+            return
+        self._finish_open(is_cut=False)
+        for slot, call in list(self._calls.items()):
+            if call.is_ended or slot == delta.slot:
+                self._finish_call(self._calls.pop(slot), is_cut=False)
+        call = CallItem(self._place("fc_"), self._call_id(delta.call_id), delta)
+        self._calls[delta.slot] = self._latest_call = call
+        self._announce(call)
+
+    def _hear_arguments(self, delta: Arguments) -> None:
+        call = self._calls.get(delta.slot)
+        if call is None or call.is_ended or not delta.text:
+            return
+        self._latest_call = call
+        self._events.append(call.heard(self._number, delta.text))
+
+    def _hear_search(self, delta: Search) -> None:
+        if (delta.kind, delta.slot) in self._searched:
+            return
+        item = self._open
+        if isinstance(item, SearchItem) and item.slot == delta.slot and item.said.kind == delta.kind:
+            item.said = delta if delta.queries else replace(delta, queries=item.said.queries)
+        else:
+            self._begin_item(SearchItem(self._place("ws_" if delta.kind == "web" else "fs_"), delta))
+        if delta.status in ("completed", "failed"):
+            self._finish_open(is_cut=False)
+
+    def _hear_image(self, delta: Image) -> None:
+        item = self._open
+        if not isinstance(item, ImageItem) or item.slot != delta.slot:
+            item = self._begin_image(delta.slot)
+        id, index = item.place
+        if delta.base64 and not item.is_drawing:
+            item.is_drawing = True
+            self._events.append(ImageGenerating(self._number(), id, index))
+        if delta.final:
+            if delta.base64:
+                item.result = f"data:{delta.media_type};base64,{delta.base64}"
+                self._events.append(ImageCompleted(self._number(), id, index))
+            self._finish_open(is_cut=False)
+        elif delta.base64:
+            self._events.append(ImagePartial(self._number(), id, index, item.sketches, delta.base64))
+            item.sketches += 1
+
+    def _hear_closed(self, delta: Closed) -> None:
+        call, part = self._calls.get(delta.slot), self._part
+        if call is not None:
+            self._end_arguments(call, is_cut=False)
+        match self._open:
+            case MessageItem() if part is not None and part.slot == delta.slot:
+                self._finish_part()
+            case ThoughtItem() as item if item.slot == delta.slot:
+                self._finish_part()
+                item.is_ended = True
+            case SearchItem() | ImageItem() as item if item.slot == delta.slot:
+                self._finish_open(is_cut=False)
+            case _:
+                pass  # nothing open has that slot
+
+    def _hear_spent(self, delta: Spent) -> None:
+        self._spent = delta
+        if delta.service_tier not in (None, self._response.service_tier):
+            self._response = replace(self._response, service_tier=delta.service_tier)
+
+    def _hear_stopped(self, delta: Stopped) -> None:
+        self._stop = self._stop or delta.reason
+
+    def _ignore(self, delta: Began | Failed) -> None:
+        """Tell nothing: `feed` has heard `Began`; `Failed` is caught before, and if not, the answer ends cut off."""
+
+    # Opening
+
+    def _begin_text(self, slot: Slot) -> TextPart:
+        part = TextPart(self._message_for(TextPart, slot), slot)
+        self._begin_part(part)
+        return part
+
+    def _message_for(self, kind: object, slot: Slot) -> MessageItem:
+        """Find or begin the message that takes a new part; the part before is finished."""
+        self._finish_part()
+        message = self._open
+        if not isinstance(message, MessageItem) or (kind, slot) in message.slots:
+            message = MessageItem(self._place("msg_"))
+            self._begin_item(message)
+        message.slots.add((kind, slot))
+        return message
+
+    def _thought_for(self, slot: Slot) -> ThoughtItem:
+        """Find or begin the reasoning item that takes a new part; the part before is finished."""
+        self._finish_part()
+        item = self._open
+        if isinstance(item, ThoughtItem) and item.slot == slot and not item.is_ended:
+            return item
+        return self._begin_thought(slot)
+
+    def _begin_thought(self, slot: Slot) -> ThoughtItem:
+        item = ThoughtItem(self._place("rs_"), slot)
+        self._begin_item(item)
+        return item
+
+    def _begin_image(self, slot: Slot) -> ImageItem:
+        item = ImageItem(self._place("ig_"), slot)
+        self._begin_item(item)
+        self._events.append(ImageInProgress(self._number(), *item.place))
+        return item
+
+    def _begin_part(self, part: OpenPart) -> None:
+        self._part = part
+        self._events.append(part.begun(self._number))
+
+    def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem) -> None:
+        self._finish_all(is_cut=False)
+        self._open = item
+        self._announce(item)
+
+    def _announce(self, item: OpenItem) -> None:
+        begun = item.begun()
+        self._output.append(begun)
+        self._events.append(OutputItemAdded(self._number(), item.place.output_index, begun))
+
+    def _place(self, prefix: str) -> Place:
+        return Place(prefix + next(self._ids), len(self._output))
+
+    def _call_id(self, said: str) -> str:
+        call_id = said if said and said not in self._call_ids else f"call_{next(self._ids)}"
+        self._call_ids.add(call_id)
+        return call_id
+
+    # Closing
+
+    def _finish_all(self, *, is_cut: bool) -> None:
+        self._finish_open(is_cut=is_cut)
+        for call in self._calls.values():
+            self._finish_call(call, is_cut=is_cut and (call is self._latest_call or not call.is_ended))
+        self._calls.clear()
+
+    def _finish_open(self, *, is_cut: bool) -> None:
+        self._finish_part()
+        item, self._open = self._open, None
+        if item is None:
+            return
+        if isinstance(item, SearchItem):
+            self._searched.add((item.said.kind, item.slot))
+        self._finish_item(item, is_cut=is_cut)
+
+    def _finish_call(self, call: CallItem, *, is_cut: bool) -> None:
+        self._end_arguments(call, is_cut=is_cut)
+        self._finish_item(call, is_cut=is_cut)
+
+    def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
+        done = item.finished(is_cut)
+        self._output[item.place.output_index] = done
+        self._events.append(OutputItemDone(self._number(), item.place.output_index, done))
+
+    def _finish_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            self._events += part.finished(self._number)
+
+    def _end_arguments(self, call: CallItem, *, is_cut: bool) -> None:
+        if call.is_ended:
+            return
+        call.is_ended = True
+        if not (call.pieces or is_cut):
+            self._events.append(call.heard(self._number, "{}"))
+        self._events.append(call.arguments_done(self._number))
+
+
+_HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
+    Text: Assembler._hear_text,
+    Reasoning: Assembler._hear_reasoning,
+    ReasoningSummary: Assembler._hear_summary,
+    ReasoningSeal: Assembler._hear_seal,
+    FunctionCall: Assembler._hear_call,
+    Arguments: Assembler._hear_arguments,
+    Refusal: Assembler._hear_refusal,
+    Citation: Assembler._hear_citation,
+    Search: Assembler._hear_search,
+    Image: Assembler._hear_image,
+    Closed: Assembler._hear_closed,
+    Spent: Assembler._hear_spent,
+    Stopped: Assembler._hear_stopped,
+    Began: Assembler._ignore,
+    Failed: Assembler._ignore,
+}
+"""By type of delta, which each method takes; one look-up instead of a ladder, because it is paid per token."""
+
+
+def _output_text(output: Sequence[OutputItem]) -> str:
+    messages = [item for item in output if isinstance(item, Message)]
+    return "".join(part.text for message in messages for part in message.content if isinstance(part, OutputText))

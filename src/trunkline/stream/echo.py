@@ -1,0 +1,99 @@
+"""What a response says besides its output: the request echoed with real defaults, usage, error codes.
+
+These are plain mappings; the order of things is `assemble.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TypeVar, get_args
+
+from msgspec import UNSET
+
+from trunkline.errors import GatewayError
+from trunkline.protocol.request import ReasoningConfig, Request
+from trunkline.protocol.response import (
+    CostDetails,
+    ErrorCode,
+    InputTokensDetails,
+    OutputTokensDetails,
+    ReasoningEcho,
+    Response,
+    ResponseError,
+    ResponseUsage,
+)
+from trunkline.protocol.tools import TextConfig
+from trunkline.stream.deltas import Cost, Spent, Usage
+
+T = TypeVar("T")
+
+_ERROR_CODES: Mapping[str, ErrorCode] = {
+    **{code: code for code in get_args(ErrorCode)},
+    "invalid_request": "invalid_prompt",
+    "context_length_exceeded": "invalid_prompt",
+}
+"""From the kind of an error to the code of a failed response; any other kind is `server_error`."""
+
+_NO_COST = Cost(total=Decimal(0), input=Decimal(0), output=Decimal(0))
+
+
+def echo(request: Request, response_id: str, created_at: float, model: str) -> Response:
+    """Make the response as it stands when an answer begins; what the client left out has its nominal default."""
+    return Response(
+        id=response_id,
+        created_at=int(created_at),
+        status="in_progress",
+        model=model,
+        instructions=request.instructions,
+        metadata=request.metadata,
+        tools=request.tools,
+        tool_choice=_else(request.tool_choice, "auto"),
+        parallel_tool_calls=_else(request.parallel_tool_calls, True),
+        text=_else(request.text, TextConfig()),
+        reasoning=_echo_reasoning(request.reasoning),
+        temperature=_else(request.temperature, 1.0),
+        top_p=_else(request.top_p, 1.0),
+        presence_penalty=_else(request.presence_penalty, 0.0),
+        frequency_penalty=_else(request.frequency_penalty, 0.0),
+        top_logprobs=_else(request.top_logprobs, 0),
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=request.max_tool_calls,
+        truncation=_else(request.truncation, "disabled"),
+        prompt_cache_key=request.prompt_cache_key,
+        safety_identifier=request.safety_identifier,
+        user=request.user,
+        prompt=request.prompt,
+    )
+
+
+def told_usage(spent: Spent | None) -> ResponseUsage:
+    """Tell usage and cost as clients see them; all zeros when nothing was heard."""
+    usage = Usage() if spent is None else spent.usage
+    cost = _NO_COST if spent is None else spent.cost or Cost(total=None, input=Decimal(0), output=Decimal(0))
+    return ResponseUsage(
+        input_tokens=usage.input_tokens,
+        input_tokens_details=InputTokensDetails(usage.cache_read_tokens, usage.cache_write_tokens),
+        output_tokens=usage.output_tokens,
+        output_tokens_details=OutputTokensDetails(usage.reasoning_tokens),
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        cost=cost.total,
+        is_byok=cost.is_byok,
+        cost_details=CostDetails(cost.upstream, cost.input, cost.output),
+    )
+
+
+def told_error(error: GatewayError) -> ResponseError:
+    """Tell an error that ends an answer already begun."""
+    return ResponseError(_ERROR_CODES.get(error.kind, "server_error"), error.message)
+
+
+def _echo_reasoning(asked: ReasoningConfig | None) -> ReasoningEcho | None:
+    """Echo `effort` and `summary`, the only two settings a response has words for."""
+    if asked is None or (asked.effort is None and asked.summary is None):
+        return None
+    return ReasoningEcho(asked.effort, asked.summary or UNSET)
+
+
+def _else(value: T | None, default: T) -> T:
+    return default if value is None else value

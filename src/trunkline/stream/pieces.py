@@ -1,0 +1,311 @@
+"""What is open while an answer is assembled: parts that gather text, items that gather parts.
+
+Each knows how it looks when it begins and when it is finished, and which events tell so. When to open and when to close
+is `assemble.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from trunkline.protocol.events import (
+    ArgumentsDelta,
+    ArgumentsDone,
+    ContentPartAdded,
+    ContentPartDone,
+    Event,
+    OutputTextDone,
+    ReasoningTextDelta,
+    ReasoningTextDone,
+    RefusalDelta,
+    RefusalDone,
+    SummaryPartAdded,
+    SummaryPartDone,
+    SummaryTextDelta,
+    SummaryTextDone,
+)
+from trunkline.protocol.items import (
+    Annotation,
+    FileSearchCall,
+    FunctionCallItem,
+    ImageGenerationCall,
+    ItemStatus,
+    Logprob,
+    Message,
+    MessagePart,
+    OutputItem,
+    OutputText,
+    ReasoningFormat,
+    ReasoningItem,
+    ReasoningText,
+    RefusalPart,
+    SearchStatus,
+    SummaryText,
+    WebSearchCall,
+)
+from trunkline.stream.deltas import FunctionCall, ReasoningSeal, Search, Slot
+
+Number = Callable[[], int]
+"""Gives the next sequence number."""
+
+PartStruct = TypeVar("PartStruct", bound=RefusalPart | ReasoningText | SummaryText)
+
+
+class Form(NamedTuple, Generic[PartStruct]):
+    """How one kind of plain part is told: the part, and the events in the order they come."""
+
+    part: Callable[[str], PartStruct]
+    added: Callable[[int, str, int, int, PartStruct], Event]
+    delta: Callable[[int, str, int, int, str], Event]
+    text_done: Callable[[int, str, int, int, str], Event]
+    done: Callable[[int, str, int, int, PartStruct], Event]
+
+
+REFUSAL: Form[RefusalPart] = Form(RefusalPart, ContentPartAdded, RefusalDelta, RefusalDone, ContentPartDone)
+THOUGHT: Form[ReasoningText] = Form(
+    ReasoningText, ContentPartAdded, ReasoningTextDelta, ReasoningTextDone, ContentPartDone
+)
+SUMMARY: Form[SummaryText] = Form(SummaryText, SummaryPartAdded, SummaryTextDelta, SummaryTextDone, SummaryPartDone)
+
+
+class Place(NamedTuple):
+    """Where an item stands in the output; fixed when the item begins."""
+
+    id: str
+    output_index: int
+
+
+# Parts
+
+
+class TextPart:
+    """An open `output_text` part of a message."""
+
+    __slots__ = ("annotations", "index", "item_id", "logprobs", "message", "output_index", "pieces", "slot")
+
+    def __init__(self, message: MessageItem, slot: Slot) -> None:
+        self.message = message
+        self.slot = slot
+        self.item_id, self.output_index = message.place
+        self.index = len(message.content)
+        self.pieces: list[str] = []
+        self.logprobs: list[Logprob] = []
+        self.annotations: list[Annotation] = []
+
+    def begun(self, number: Number) -> Event:
+        return ContentPartAdded(number(), self.item_id, self.output_index, self.index, OutputText(""))
+
+    def finished(self, number: Number) -> list[Event]:
+        text = "".join(self.pieces)
+        logprobs = tuple(self.logprobs)
+        part = OutputText(text, tuple(self.annotations), logprobs or UNSET)
+        self.message.content.append(part)
+        return [
+            OutputTextDone(number(), self.item_id, self.output_index, self.index, text, logprobs),
+            ContentPartDone(number(), self.item_id, self.output_index, self.index, part),
+        ]
+
+
+class PlainPart(Generic[PartStruct]):
+    """An open refusal, reasoning text or summary.
+
+    `said_part` is the provider's number of a summary part, `index` is ours; `keep` takes the part once it is finished.
+    """
+
+    __slots__ = ("form", "index", "item_id", "keep", "output_index", "pieces", "said_part", "slot")
+
+    def __init__(
+        self,
+        form: Form[PartStruct],
+        slot: Slot,
+        *,
+        place: Place,
+        index: int,
+        keep: Callable[[PartStruct], None],
+        said_part: int = 0,
+    ) -> None:
+        self.form = form
+        self.slot = slot
+        self.item_id, self.output_index = place
+        self.index = index
+        self.keep = keep
+        self.said_part = said_part
+        self.pieces: list[str] = []
+
+    def begun(self, number: Number) -> Event:
+        return self.form.added(number(), self.item_id, self.output_index, self.index, self.form.part(""))
+
+    def takes(self, form: object, slot: Slot, said_part: int = 0) -> bool:
+        """Say whether a delta of this form and slot belongs here."""
+        return self.form is form and self.slot == slot and self.said_part == said_part
+
+    def heard(self, number: Number, text: str) -> Event:
+        self.pieces.append(text)
+        return self.form.delta(number(), self.item_id, self.output_index, self.index, text)
+
+    def finished(self, number: Number) -> list[Event]:
+        text = "".join(self.pieces)
+        part = self.form.part(text)
+        self.keep(part)
+        return [
+            self.form.text_done(number(), self.item_id, self.output_index, self.index, text),
+            self.form.done(number(), self.item_id, self.output_index, self.index, part),
+        ]
+
+
+OpenPart = TextPart | PlainPart[RefusalPart] | PlainPart[ReasoningText] | PlainPart[SummaryText]
+
+
+# Items
+
+
+class MessageItem:
+    """`slots` are those of the parts it ever had, each with its kind."""
+
+    __slots__ = ("content", "place", "slots")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.content: list[MessagePart] = []
+        self.slots: set[tuple[object, Slot]] = set()
+
+    def new_refusal(self, slot: Slot) -> PlainPart[RefusalPart]:
+        return PlainPart(REFUSAL, slot, place=self.place, index=len(self.content), keep=self.content.append)
+
+    def begun(self) -> Message:
+        return Message(id=self.place.id, role="assistant", status="in_progress", content=())
+
+    def finished(self, is_cut: bool) -> Message:
+        return Message(id=self.place.id, role="assistant", status=_status(is_cut), content=tuple(self.content))
+
+
+class ThoughtItem:
+    """Raw text, summary and seal of one slot; `is_ended` says that no more text belongs to it."""
+
+    __slots__ = ("content", "encrypted", "format", "is_ended", "place", "signature", "slot", "summary")
+
+    def __init__(self, place: Place, slot: Slot) -> None:
+        self.place = place
+        self.is_ended = False
+        self.slot = slot
+        self.content: list[ReasoningText] = []
+        self.summary: list[SummaryText] = []
+        self.encrypted: str | UnsetType = UNSET
+        self.signature: str | UnsetType = UNSET
+        self.format: ReasoningFormat | UnsetType = UNSET
+
+    def new_text(self) -> PlainPart[ReasoningText]:
+        return PlainPart(THOUGHT, self.slot, place=self.place, index=len(self.content), keep=self.content.append)
+
+    def new_summary(self, said_part: int) -> PlainPart[SummaryText]:
+        index, keep = len(self.summary), self.summary.append
+        return PlainPart(SUMMARY, self.slot, place=self.place, index=index, keep=keep, said_part=said_part)
+
+    def seal(self, seal: ReasoningSeal) -> None:
+        """Keep a proof; a later one replaces only what it says."""
+        if seal.encrypted is not None:
+            self.encrypted = seal.encrypted
+        if seal.signature is not None:
+            self.signature = seal.signature
+        self.format = seal.format
+
+    def begun(self) -> ReasoningItem:
+        return ReasoningItem(id=self.place.id, status="in_progress")
+
+    def finished(self, is_cut: bool) -> ReasoningItem:
+        return ReasoningItem(
+            id=self.place.id,
+            summary=tuple(self.summary),
+            content=tuple(self.content) or UNSET,
+            encrypted_content=self.encrypted,
+            signature=self.signature,
+            format=self.format,
+            status=_status(is_cut),
+        )
+
+
+class CallItem:
+    """A call of the client's tool; `is_ended` says that its arguments are told to the end."""
+
+    __slots__ = ("call_id", "is_ended", "pieces", "place", "said")
+
+    def __init__(self, place: Place, call_id: str, said: FunctionCall) -> None:
+        self.place = place
+        self.call_id = call_id
+        self.said = said
+        self.is_ended = False
+        self.pieces: list[str] = []
+
+    def heard(self, number: Number, text: str) -> Event:
+        self.pieces.append(text)
+        return ArgumentsDelta(number(), self.place.id, self.place.output_index, text)
+
+    def arguments_done(self, number: Number) -> Event:
+        return ArgumentsDone(number(), self.place.id, self.place.output_index, self.said.name, "".join(self.pieces))
+
+    def begun(self) -> FunctionCallItem:
+        return self._told("in_progress")
+
+    def finished(self, is_cut: bool) -> FunctionCallItem:
+        return self._told(_status(is_cut))
+
+    def _told(self, status: ItemStatus) -> FunctionCallItem:
+        arguments = "".join(self.pieces)
+        return FunctionCallItem(
+            id=self.place.id, call_id=self.call_id, name=self.said.name, arguments=arguments, status=status
+        )
+
+
+class SearchItem:
+    """`said` is the search as last heard."""
+
+    __slots__ = ("place", "said", "slot")
+
+    def __init__(self, place: Place, said: Search) -> None:
+        self.place = place
+        self.slot = said.slot
+        self.said = said
+
+    def begun(self) -> OutputItem:
+        return self._told("in_progress")
+
+    def finished(self, is_cut: bool) -> OutputItem:
+        if self.said.status == "failed" or (is_cut and self.said.status != "completed"):
+            return self._told("failed")
+        return self._told("completed")
+
+    def _told(self, status: SearchStatus) -> OutputItem:
+        if self.said.kind == "web":
+            return WebSearchCall(id=self.place.id, status=status)
+        return FileSearchCall(id=self.place.id, queries=self.said.queries, status=status)
+
+
+class ImageItem:
+    """`result` is the final picture as a data URL; without one the item failed."""
+
+    __slots__ = ("is_drawing", "place", "result", "sketches", "slot")
+
+    def __init__(self, place: Place, slot: Slot) -> None:
+        self.place = place
+        self.slot = slot
+        self.is_drawing = False
+        self.sketches = 0
+        self.result: str | None = None
+
+    def begun(self) -> ImageGenerationCall:
+        return ImageGenerationCall(id=self.place.id, status="in_progress")
+
+    def finished(self, is_cut: bool) -> ImageGenerationCall:
+        return ImageGenerationCall(
+            id=self.place.id, result=self.result, status="failed" if self.result is None else "completed"
+        )
+
+
+OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem
+
+
+def _status(is_cut: bool) -> ItemStatus:
+    return "incomplete" if is_cut else "completed"

@@ -1,0 +1,184 @@
+"""Server-sent events, in and out: upstream bytes → messages, our events → bytes.
+
+It cuts and joins; what the messages say is the decoders' business, when to send a keep-alive the server's.
+
+In. The rules are those of the HTML standard (section 9.2, server-sent events,
+https://html.spec.whatwg.org/multipage/server-sent-events.html, seen 2026-11-22), applied to bytes, so that no character
+but CR and LF ever ends a line and broken UTF-8 is left to whoever reads the message. Three steps, each done once for
+each byte:
+
+1. A byte order mark at the very start is dropped, and CR LF and lone CR become LF. A CR counts at once; should the
+   next read begin with LF, that LF is dropped.
+2. Everything up to the last blank line is complete. The rest is the tail; it waits for the next read, in which only
+   the new bytes are searched. The tail never starts with LF.
+3. The complete part is cut into messages: at one stroke when all of them have the shape nearly every host sends (one
+   `data: ` line each, or an `event: ` line and a `data: ` line each), else line by line.
+
+The one departure: what is unfinished when the body ends is a message all the same, since many hosts leave out the last
+blank line. A decoder that cannot read it will say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, get_args
+
+from trunkline.protocol.events import Event
+from trunkline.protocol.render import render_event_into
+from trunkline.wire import Malformed, WireMessage
+
+DONE = b"data: [DONE]\n\n"
+"""Ends every stream we send."""
+
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment that says only that the connection lives."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class SseFraming:
+    """Cuts an upstream stream; `max_message_bytes` bounds one message with its field names and comments.
+
+    Raises Malformed when a message is larger; what the same read held before it is lost with it.
+    """
+
+    is_whole: ClassVar[bool] = False
+
+    def __init__(self, max_message_bytes: int) -> None:
+        self._max_bytes = max_message_bytes
+        self._tail = bytearray()
+        self._start: bytes | None = b""  # the first bytes while they may be a byte order mark, then None
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[WireMessage]:
+        if self._start is not None:
+            data = self._without_mark(self._start + data)
+        if self._after_cr or b"\r" in data:
+            data = self._with_lf(data)
+        tail = self._tail
+        if tail:
+            searched = len(tail) - 1
+            tail += data
+            end = tail.rfind(b"\n\n", searched)
+            if end >= 0:
+                complete = bytes(tail[:end])
+                del tail[: end + 2]
+        else:
+            end = data.rfind(b"\n\n")
+            if end >= 0:
+                complete = data[:end]
+                tail += data[end + 2 :]
+            else:
+                tail += data.lstrip(b"\n")
+        if len(tail) > self._max_bytes + 1:  # its last byte may be a line end, which does not count
+            raise self._too_large()
+        return self._cut(complete) if end >= 0 else []
+
+    def flush(self) -> list[WireMessage]:
+        rest = (self._start or b"") + bytes(self._tail)
+        self._start = None
+        self._tail.clear()
+        return self._cut(rest)
+
+    def _without_mark(self, start: bytes) -> bytes:
+        if len(start) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(start):
+            self._start = start
+            return b""
+        self._start = None
+        return start.removeprefix(_BYTE_ORDER_MARK)
+
+    def _with_lf(self, data: bytes) -> bytes:
+        if not data:
+            return data
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _cut(self, complete: bytes) -> list[WireMessage]:
+        if len(complete) <= self._max_bytes:
+            messages = _cut_plain(complete) or _cut_named(complete)
+            if messages:
+                return messages
+        return self._cut_carefully(complete)
+
+    def _cut_carefully(self, complete: bytes) -> list[WireMessage]:
+        messages = []
+        for block in complete.split(b"\n\n"):
+            lines = block.strip(b"\n")
+            if len(lines) > self._max_bytes:
+                raise self._too_large()
+            message = _read_block(lines)
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    def _too_large(self) -> Malformed:
+        self._tail.clear()
+        return Malformed(f"a message of the stream is larger than {self._max_bytes} bytes")
+
+
+def write_events(events: Sequence[Event]) -> bytes:
+    """Write events as one piece of a stream.
+
+    No text can break out of its line: JSON escapes every line end, and the event name comes from a table.
+    """
+    buffer = bytearray()
+    for event in events:
+        buffer += _PREFIXES[type(event)]
+        render_event_into(event, buffer)
+        buffer += b"\n\n"
+    return bytes(buffer)
+
+
+def _prefix(event_type: type[Event]) -> bytes:
+    return f"event: {event_type.__struct_config__.tag}\ndata: ".encode()
+
+
+_PREFIXES = {event_type: _prefix(event_type) for event_type in get_args(Event)}
+
+
+def _cut_plain(complete: bytes) -> list[WireMessage]:
+    """Cut messages of exactly one `data: ` line each; empty if there is any other."""
+    if not complete.startswith(b"data: "):
+        return []
+    values = complete[6:].split(b"\n\ndata: ")
+    if complete.count(b"\n") != 2 * len(values) - 2:
+        return []
+    return [WireMessage(None, value) for value in values]
+
+
+def _cut_named(complete: bytes) -> list[WireMessage]:
+    """Cut messages of exactly one `event: ` line and one `data: ` line each; empty if there is any other."""
+    if not complete.startswith(b"event: "):
+        return []
+    blocks = complete[7:].split(b"\n\nevent: ")
+    if complete.count(b"\n") != 3 * len(blocks) - 2:
+        return []
+    messages = []
+    last, told = b"", None  # runs of one name are decoded once
+    for block in blocks:
+        name, between, value = block.partition(b"\ndata: ")
+        if not between:
+            return []
+        if name != last:
+            last, told = name, _name(name)
+        messages.append(WireMessage(told, value))
+    return messages
+
+
+def _read_block(block: bytes) -> WireMessage | None:
+    """Read the lines between two blank lines; None if no `data` is among them."""
+    name: bytes = b""
+    values: list[bytes] = []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            values.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return WireMessage(_name(name), b"\n".join(values)) if values else None
+
+
+def _name(name: bytes) -> str | None:
+    return name.decode(errors="replace") or None

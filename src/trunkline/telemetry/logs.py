@@ -1,0 +1,91 @@
+"""Structured logs: every event the gateway writes, as a function. Prompts and answers are in none of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+import structlog
+
+from trunkline.catalog.entries import Catalog, Endpoint
+from trunkline.routing.fallback import Attempted
+from trunkline.stream.deltas import Spent
+
+Ending = Literal["ended", "failed", "left"]
+"""How a request went: to its terminal event, to an error, or its client left."""
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def configure(level: Level, form: Literal["auto", "json", "console"]) -> None:
+    """Set how logs look and from which level on they are written, to standard error."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json" or (form == "auto" and not sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def started(address: str, catalog: Catalog) -> None:
+    on = sorted(slug for slug, standing in catalog.standings.items() if standing.is_on)
+    _log.info("gateway.started", address=address, providers=on, models=len(catalog.endpoints))
+    for warning in catalog.warnings:
+        _log.warning("catalog.warning", warning=warning)
+
+
+def stopped() -> None:
+    _log.info("gateway.stopped")
+
+
+def attempt_failed(request_id: str, attempted: Attempted) -> None:
+    """One endpoint did not answer. The provider's text is left out: it may repeat the prompt."""
+    _log.warning(
+        "attempt.failed",
+        request=request_id,
+        endpoint=attempted.endpoint.id,
+        kind=attempted.fault.kind,
+        status=attempted.fault.status,
+        took_ms=round((attempted.ended - attempted.started) * 1000),
+    )
+
+
+def request_ended(
+    request_id: str,
+    ending: Ending,
+    endpoint: Endpoint | None,
+    attempted: Sequence[Attempted],
+    spent: Spent | None,
+) -> None:
+    """One request is over; a debug line, for it stands on the path of every request."""
+    for attempt in attempted:
+        attempt_failed(request_id, attempt)
+    _log.debug(
+        "request.ended",
+        request=request_id,
+        ending=ending,
+        endpoint=endpoint.id if endpoint else None,
+        input_tokens=spent.usage.input_tokens if spent else None,
+        output_tokens=spent.usage.output_tokens if spent else None,
+        cost_usd=str(spent.cost.total) if spent and spent.cost else None,
+    )
+
+
+def defect(request_id: str, error: BaseException) -> None:
+    """Something of ours raised what it must not; the client was told 500 and this id."""
+    _log.error("defect", request=request_id, exc_info=error)

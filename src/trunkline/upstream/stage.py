@@ -1,0 +1,72 @@
+"""Where FakeProvider plays: carries its requests to its script inside this process, with real waits.
+
+It takes the place of the HTTP client for one URL scheme and keeps the same time limits, so that everything above it
+cannot tell the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from trunkline.adapters.fake_script import Performance, perform
+from trunkline.upstream.http import Timeouts, UpstreamFailure
+from trunkline.wire import Fault, UpstreamRequest
+
+
+class Stage:
+    """The transport of FakeProvider."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> StagedReply:
+        """Have the script answer; nothing leaves the process."""
+        return StagedReply(perform(request), self._timeouts, deadline)
+
+
+class StagedReply:
+    """The script's answer, played step by step."""
+
+    def __init__(self, performance: Performance, timeouts: Timeouts, deadline: float) -> None:
+        self._performance = performance
+        self._timeouts = timeouts
+        self._deadline = deadline
+        self.status = performance.status
+        self.headers = performance.headers
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Play the steps, with their waits. Raises UpstreamFailure where the script breaks off or stalls."""
+        for step in self._performance.steps:
+            if step.wait_s > 0:
+                await self._wait(step.wait_s)
+            if step.data:
+                yield step.data
+        match self._performance.ending:
+            case "end":
+                pass
+            case "cut":
+                raise UpstreamFailure(Fault("nonsense", "the answer was cut off"))
+            case "stall":
+                await self._wait(float("inf"))
+
+    async def body(self, max_bytes: int) -> bytes:
+        """Play the steps to the end and give what they said."""
+        return b"".join([chunk async for chunk in self.chunks()])[:max_bytes]
+
+    async def finish(self, wait_s: float) -> None:
+        """Nothing is left open here."""
+
+    def close(self) -> None:
+        """Nothing is left open here."""
+
+    async def _wait(self, seconds: float) -> None:
+        left = self._deadline - asyncio.get_running_loop().time()
+        limit = min(self._timeouts.idle, left)
+        await asyncio.sleep(min(seconds, limit))
+        if seconds > limit:
+            raise UpstreamFailure(Fault("silent", "no byte in time"))

@@ -1,0 +1,144 @@
+"""How much to think, what goes back, and thought in tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.adapters.thinking import (
+    TagSplitter,
+    budget,
+    effort,
+    format_named,
+    is_replayable,
+    nearest_effort,
+    thought_text,
+)
+from trunkline.protocol.items import ReasoningItem, ReasoningText, SummaryText
+from trunkline.protocol.request import Effort, ReasoningConfig
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    reasoning: ReasoningConfig | None
+    effort: Effort | None
+    budget: int | None
+
+
+CASES = [
+    Case("nothing said", None, None, None),
+    Case("an empty object says nothing", ReasoningConfig(), None, None),
+    Case("a summary alone says nothing about how much", ReasoningConfig(summary="auto"), None, None),
+    Case("enabled alone is medium", ReasoningConfig(enabled=True), "medium", 5_000),
+    Case("disabled is off", ReasoningConfig(enabled=False), "none", 0),
+    Case("none is off", ReasoningConfig(effort="none"), "none", 0),
+    Case("minimal is a tenth", ReasoningConfig(effort="minimal"), "minimal", 1_000),
+    Case("xhigh is nearly all", ReasoningConfig(effort="xhigh"), "xhigh", 9_500),
+    Case("a budget wins and is kept", ReasoningConfig(max_tokens=2_500), "low", 2_500),
+    Case("a large budget is a high effort", ReasoningConfig(max_tokens=50_000), "xhigh", 50_000),
+    Case("a budget of nothing is off", ReasoningConfig(max_tokens=0), "none", 0),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_effort_and_budget(case: Case) -> None:
+    assert (effort(case.reasoning, 10_000), budget(case.reasoning, 10_000)) == (case.effort, case.budget)
+
+
+def test_budgets_are_clamped_unless_off() -> None:
+    low = ReasoningConfig(effort="low")
+    assert budget(low, 2_000, least=1_024) == 1_024
+    assert budget(low, 1_000_000, most=32_000) == 32_000
+    assert budget(ReasoningConfig(effort="none"), 2_000, least=1_024) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "allowed", "nearest"),
+    [
+        ("high", (), "high"),
+        ("xhigh", ("low", "medium", "high"), "high"),
+        ("minimal", ("low", "high"), "low"),
+        ("medium", ("none", "low", "high"), "low"),
+        ("minimal", ("none", "medium"), "medium"),
+        ("none", ("low", "high"), None),
+        ("high", ("none", "default"), "default"),
+        ("xhigh", ("low", "high", "max"), "high"),
+    ],
+)
+def test_the_nearest_lower_effort_never_turns_thinking_off(
+    wanted: Effort, allowed: tuple[str, ...], nearest: str | None
+) -> None:
+    assert nearest_effort(wanted, allowed) == nearest
+
+
+def test_a_signed_thought_goes_back_only_to_its_issuer() -> None:
+    signed = ReasoningItem(signature="c2ln", format="anthropic-claude-v1")
+    assert is_replayable(signed, "anthropic-claude-v1")
+    assert not is_replayable(signed, "")
+    assert not is_replayable(signed, "google-gemini-v1")
+    assert is_replayable(ReasoningItem(), "")
+    assert is_replayable(ReasoningItem(format="unknown"), "unknown")
+
+
+def test_thought_is_raw_text_else_summary() -> None:
+    raw = ReasoningItem(content=(ReasoningText("a"), ReasoningText("b")), summary=(SummaryText("short"),))
+    short = ReasoningItem(summary=(SummaryText("c"), SummaryText("d")))
+    assert thought_text([raw, ReasoningItem(), short]) == "ab\n\nc\n\nd"
+
+
+def test_formats_by_name() -> None:
+    assert format_named("google-gemini-v1") == "google-gemini-v1"
+    assert [format_named(name) for name in ("other", None, 3)] == ["unknown"] * 3
+
+
+# Tags
+
+
+def split(pieces: list[str], *, is_opened: bool = False) -> tuple[str, str]:
+    splitter = TagSplitter(is_opened=is_opened)
+    found = [side for piece in pieces for side in splitter.feed(piece)] + splitter.end()
+    assert all(text for _, text in found)
+    sides = [side for side, _ in found]
+    assert sides == sorted(sides, key=("thought", "text").index), "thought comes before text"
+    return (
+        "".join(text for side, text in found if side == "thought"),
+        "".join(text for side, text in found if side == "text"),
+    )
+
+
+TAGGED = [
+    ("plain text", False, "Just text.", ("", "Just text.")),
+    ("thought and text", False, "<think>\nHm.\n</think>\n\nSo.", ("Hm.", "So.")),
+    ("white space before the tag", False, "\n <think>Hm.</think>So.", ("Hm.", "So.")),
+    ("an empty thought", False, "<think>\n\n</think>\n\nSo.", ("", "So.")),
+    ("a later tag is text", False, "Write <think> first.", ("", "Write <think> first.")),
+    ("what only looks like a tag", False, "<thing>", ("", "<thing>")),
+    ("a thought cut off", False, "<think>Hm. </thi", ("Hm. </thi", "")),
+    ("the template opened the tag", True, "Hm.</think>So.", ("Hm.", "So.")),
+    ("the template opened and the model repeats", True, "<think>Hm.</think>So.", ("Hm.", "So.")),
+    ("white space inside is kept", False, "<think>a\n\n b</think> c  d ", ("a\n\n b", "c  d ")),
+]
+
+
+@pytest.mark.parametrize(
+    ("is_opened", "text", "sides"), [case[1:] for case in TAGGED], ids=[case[0] for case in TAGGED]
+)
+def test_tags_are_split_at_once_and_by_single_characters(is_opened: bool, text: str, sides: tuple[str, str]) -> None:
+    assert split([text], is_opened=is_opened) == sides
+    assert split(list(text), is_opened=is_opened) == sides
+
+
+@given(
+    st.lists(st.sampled_from(["<think>", "</think>", "<", "/", "think", ">", " ", "\n", "a", "æ"]), max_size=12),
+    st.booleans(),
+    st.data(),
+)
+def test_any_cut_of_the_text_splits_alike(words: list[str], is_opened: bool, data: st.DataObject) -> None:
+    text = "".join(words)
+    places = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+    assert split(pieces, is_opened=is_opened) == split([text], is_opened=is_opened)

@@ -1,0 +1,250 @@
+"""The bounds of a request's head, on the protocol itself: a transport that keeps what is written, timers that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from trunkline.cli.listener import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, bind
+from trunkline.settings import SettingsError
+
+REQUEST = b"GET /live HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+@dataclass
+class Timer:
+    seconds: float
+    act: Callable[[], None]
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+@dataclass
+class Loop:
+    """The running loop, but its timers go off only when told to."""
+
+    timers: list[Timer] = field(default_factory=list)
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> Timer:
+        self.timers.append(Timer(seconds, act))
+        return self.timers[-1]
+
+    def create_task(self, work: Any) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work)
+
+    def waiting(self) -> list[Timer]:
+        return [timer for timer in self.timers if not timer.is_cancelled]
+
+
+@dataclass
+class Transport:
+    written: bytes = b""
+    is_closed: bool = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+@dataclass
+class Connection:
+    protocol: BoundedProtocol
+    transport: Transport
+    loop: Loop
+    release: asyncio.Event
+    heads: list[dict[str, Any]]
+
+    async def receive(self, data: bytes) -> None:
+        self.protocol.data_received(data)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    def expire(self) -> None:
+        (timer,) = self.loop.waiting()
+        timer.is_cancelled = True
+        timer.act()
+
+
+def connect(act: Callable[[Connection], Awaitable[None]]) -> Connection:
+    async def run() -> Connection:
+        release, heads = asyncio.Event(), []
+
+        async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            heads.append(scope)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await release.wait()
+            await send({"type": "http.response.body", "body": b"ok"})
+
+        release.set()
+        config = uvicorn.Config(application, http=BoundedProtocol, ws="none", log_config=None, access_log=False)
+        loop, transport = Loop(), Transport()
+        protocol = BoundedProtocol(config, ServerState(), {}, loop)  # type: ignore[arg-type]
+        protocol.connection_made(transport)  # type: ignore[arg-type]
+        connection = Connection(protocol, transport, loop, release, heads)
+        await act(connection)
+        protocol.connection_lost(None)
+        return connection
+
+    return asyncio.run(run())
+
+
+def refusal(connection: Connection) -> tuple[int, dict[str, Any]]:
+    head, _, body = connection.transport.written.partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+    assert f"content-length: {len(body)}".encode() in head
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+def test_an_ordinary_request_is_answered_and_leaves_only_the_keep_alive_timer() -> None:
+    async def act(connection: Connection) -> None:
+        await connection.receive(REQUEST)
+        assert connection.transport.written.endswith(b"ok")
+        assert [timer.seconds for timer in connection.loop.waiting()] == [connection.protocol.timeout_keep_alive]
+        await connection.receive(REQUEST * 2)
+        assert connection.transport.written.count(b"ok") == 3
+
+    connection = connect(act)
+    assert not connection.loop.waiting()
+
+
+def test_CL_08_a_head_that_comes_byte_by_byte_is_cut_off_at_the_deadline() -> None:
+    async def act(connection: Connection) -> None:
+        for byte in REQUEST[:20]:
+            await connection.receive(bytes([byte]))
+        assert len(connection.loop.timers) == 1
+        connection.expire()
+
+    connection = connect(act)
+    status, error = refusal(connection)
+    assert (status, error["code"], error["metadata"]) == (408, 408, {"error_type": "timeout"})
+    assert connection.transport.is_closed
+    assert connection.heads == []
+
+
+def test_CL_08_a_connection_that_never_speaks_is_closed() -> None:
+    async def act(connection: Connection) -> None:
+        connection.expire()
+
+    connection = connect(act)
+    assert (connection.transport.written, connection.transport.is_closed) == (b"", True)
+
+
+def test_CL_08_the_second_head_on_a_connection_has_a_deadline_too() -> None:
+    async def act(connection: Connection) -> None:
+        await connection.receive(REQUEST)
+        await connection.receive(b"GET / HT")
+        assert [timer.seconds for timer in connection.loop.waiting()] == [connection.protocol.header_timeout_s]
+        connection.expire()
+
+    assert b"408" in connect(act).transport.written
+
+
+def test_a_slow_second_head_does_not_break_into_an_answer() -> None:
+    async def act(connection: Connection) -> None:
+        connection.release.clear()
+        await connection.receive(REQUEST + b"GET / HT")
+        connection.expire()
+        assert not connection.transport.is_closed
+        connection.release.set()
+        await asyncio.sleep(0.0)
+        await asyncio.sleep(0.0)
+        assert connection.transport.written.endswith(b"ok")
+
+    connect(act)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"x: 1\r\n" * (MAX_HEADERS + 1) + b"\r\n", id="101 headers"),
+        pytest.param(b"GET / HTTP/1.1\r\nx: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n", id="one line of 64 KiB"),
+        pytest.param(b"GET / HTTP/1.1\r\nx: " + b"y" * (MAX_HEAD_BYTES + 1), id="a line without end"),
+        pytest.param(b"GET /" + b"y" * MAX_HEAD_BYTES + b" HTTP/1.1\r\n\r\n", id="an address of 64 KiB"),
+        pytest.param(b"GET / HTTP/1.1\r\nx y: 1\r\n\r\n", id="a space in a header's name"),
+        pytest.param(b"\x00\x01\x02\r\n\r\n", id="no HTTP at all"),
+    ],
+)
+@pytest.mark.parametrize("step", [1 << 20, 1000])
+def test_IN_18_a_head_that_is_too_large_or_wrong_is_a_400(data: bytes, step: int) -> None:
+    async def act(connection: Connection) -> None:
+        for start in range(0, len(data), step):
+            if not connection.transport.is_closed:
+                await connection.receive(data[start : start + step])
+
+    connection = connect(act)
+    status, error = refusal(connection)
+    assert (status, error["code"], error["metadata"]) == (400, 400, {"error_type": "invalid_request"})
+    assert connection.transport.is_closed
+    assert connection.heads == []
+
+
+def test_IN_18_as_many_headers_as_are_allowed_pass() -> None:
+    data = b"GET / HTTP/1.1\r\n" + b"x: 1\r\n" * MAX_HEADERS + b"\r\n"
+
+    async def act(connection: Connection) -> None:
+        await connection.receive(data)
+
+    assert len(connect(act).heads[0]["headers"]) == MAX_HEADERS
+
+
+def test_a_large_body_does_not_count_as_head() -> None:
+    data = b"POST / HTTP/1.1\r\ncontent-length: 200000\r\n\r\n" + b"x" * 200_000
+
+    async def act(connection: Connection) -> None:
+        await connection.receive(data[:100_000])
+        await connection.receive(data[100_000:])
+
+    assert connect(act).transport.written.endswith(b"ok")
+
+
+def test_a_broken_second_request_does_not_break_into_an_answer() -> None:
+    async def act(connection: Connection) -> None:
+        connection.release.clear()
+        await connection.receive(REQUEST + b"\x00\x01\r\n\r\n")
+
+    connection = connect(act)
+    assert b"400" not in connection.transport.written
+    assert connection.transport.is_closed
+
+
+def test_an_address_that_is_taken_is_one_clear_line() -> None:
+    with bind("127.0.0.1:0") as taken:
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=f"cannot listen on {address}: address already in use; choose another"):
+            bind(address)
+
+
+def test_an_address_of_the_sixth_version_has_brackets() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with bind("[::1]:0") as listening:
+        assert listening.getsockname()[0] == "::1"
+
+
+@pytest.mark.parametrize("listen", ["no.such.host.invalid:1", "127.0.0.1:99999"])
+def test_an_address_that_does_not_exist_is_one_clear_line(listen: str) -> None:
+    with pytest.raises(SettingsError, match="choose another with --host and --port"):
+        bind(listen)

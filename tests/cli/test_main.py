@@ -1,0 +1,163 @@
+"""The command line as an operator meets it: what is printed, and one clear line and exit code 2 for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trunkline.cli.main import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in an empty directory with an empty environment: exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, text: str | None = None, **environ: str) -> tuple[int, str, str]:
+        if text is not None:
+            (tmp_path / "trunkline.toml").write_text(text)
+        with monkeypatch.context() as context:
+            for name in ("OPENAI_API_KEY", "GROQ_API_KEY", "TRUNKLINE_CONFIG"):
+                context.delenv(name, raising=False)
+            for name, value in environ.items():
+                context.setenv(name, value)
+            with pytest.raises(SystemExit) as raised:
+                main(arguments)
+        captured = capsys.readouterr()
+        return int(raised.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+class TestHelp:
+    def test_the_version(self, run: Run) -> None:
+        code, out, _ = run("--version")
+        assert (code, out.split()[0]) == (0, "trunkline")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("--help",), ("serve", "check", "keys", "docs")),
+            (("serve", "--help"), ("--config", "--host", "--port", "OPENAI_API_KEY")),
+            (("check", "--help"), ("--all", "--config")),
+            (("keys", "--help"), ("create", "list", "revoke")),
+        ],
+    )
+    def test_help_names_all_there_is(self, run: Run, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+        code, out, _ = run(*arguments, COLUMNS="120")
+        assert code == 0
+        assert all(word in out for word in words)
+
+    def test_an_unknown_command_is_told(self, run: Run) -> None:
+        code, _, err = run("serv")
+        assert code == 2
+        assert "serve" in err
+
+
+class TestCheck:
+    def test_nothing_set_is_fine(self, run: Run) -> None:
+        code, out, err = run("check")
+        assert (code, err) == (0, "")
+        assert "server.listen                127.0.0.1:8080  (default)" in out
+        assert "fake-provider  (no other provider is on)" in out
+
+    def test_each_value_is_shown_with_its_origin_and_secrets_are_not(self, run: Run) -> None:
+        text = "[server]\nmax_body = '3 MB'\n[providers.openai]\napi_key = 'sk-canary'\n"
+        code, out, _ = run("check", text=text, TRUNKLINE_LOG__LEVEL="debug", GROQ_API_KEY="gsk-canary")
+        assert code == 0
+        assert "3 MB  (trunkline.toml:2)" in out
+        assert "debug  (TRUNKLINE_LOG__LEVEL)" in out
+        assert "openai  (key from the settings)" in out
+        assert "groq  (key from GROQ_API_KEY)" in out
+        assert "canary" not in out
+
+    def test_CF_05_a_provider_without_its_secret_says_why_it_is_off(self, run: Run) -> None:
+        code, out, _ = run("check", text="[providers.openai]\napi_key = { env = 'MY_KEY' }", MY_KEY="")
+        assert code == 0
+        assert "openai  (MY_KEY is not set or empty; set it to the key)" in out
+
+    def test_every_variable_is_named_on_request(self, run: Run) -> None:
+        assert "GROQ_API_KEY" not in run("check")[1]
+        assert "groq  (no key; set GROQ_API_KEY)" in run("check", "--all")[1]
+
+    def test_CF_06_a_missing_price_is_a_warning(self, run: Run) -> None:
+        text = "[[endpoints]]\nprovider = 'openai'\nmodel = 'openai/gpt-6'"
+        code, _, err = run("check", text=text, OPENAI_API_KEY="k")
+        assert code == 0
+        assert "warning: openai:openai/gpt-6 has no price" in err
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("[servr]", "trunkline: trunkline.toml:1: unknown setting 'servr'; did you mean 'server'?\n"),
+            (
+                "[[endpoints]]\nprovider = 'opnai'\nmodel = 'a/b'",
+                "trunkline: endpoints[0].provider: unknown provider 'opnai'; did you mean 'openai'?\n",
+            ),
+        ],
+    )
+    def test_a_mistake_is_one_line(self, run: Run, text: str, line: str) -> None:
+        assert run("check", text=text) == (2, "", line)
+
+    def test_a_named_file_must_be_there(self, run: Run) -> None:
+        expected = "trunkline: there is no file no.toml; name another with --config, or leave it out\n"
+        assert run("check", "--config", "no.toml") == (2, "", expected)
+        assert run("check", TRUNKLINE_CONFIG="no.toml") == (2, "", expected)
+
+    def test_a_file_that_is_no_text_is_one_line(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
+        assert run("check", "-c", "bad.toml") == (2, "", "trunkline: bad.toml is not UTF-8 text; save it as UTF-8\n")
+
+
+class TestKeys:
+    def test_a_key_is_made_listed_and_revoked(self, run: Run) -> None:
+        code, key, _ = run("keys", "create", "--name", "laptop")
+        assert (code, key[:3], len(key.strip())) == (0, "tl-", 46)
+        listed = run("keys", "list")[1]
+        assert "laptop" in listed
+        assert key.strip() not in listed
+        assert "revoked key_" in run("keys", "revoke", "laptop")[1]
+        assert run("keys", "list")[1].split()[-1] == "revoked"
+
+    def test_an_unknown_key_is_one_line(self, run: Run) -> None:
+        assert run("keys", "revoke", "x") == (2, "", "trunkline: there is no key 'x'; see `trunkline keys list`\n")
+
+    def test_a_name_that_two_keys_have_revokes_neither(self, run: Run) -> None:
+        run("keys", "create", "--name", "a")
+        run("keys", "create", "--name", "a")
+        code, _, err = run("keys", "revoke", "a")
+        assert code == 2
+        assert "is the name of 2 keys; use one of their ids: key_" in err
+        assert "revoked" not in run("keys", "list")[1]
+
+    def test_a_lost_pepper_is_one_line(self, run: Run, tmp_path: Path) -> None:
+        run("keys", "create")
+        (tmp_path / "trunkline.db.pepper").unlink()
+        code, _, err = run("keys", "list")
+        assert code == 2
+        assert err.startswith("trunkline: trunkline.db.pepper is missing")
+        assert err.count("\n") == 1
+
+
+class TestServe:
+    """Only what comes before the first request; the rest is in `tests/gateway`."""
+
+    def test_a_mistake_stops_it_before_it_listens(self, run: Run) -> None:
+        code, _, err = run("serve", text="[server]\nlisten = 'nonsense'")
+        assert code == 2
+        assert err.startswith("trunkline: trunkline.toml:2: server.listen:")
+
+    def test_a_bootstrap_key_that_is_too_short_is_one_line(self, run: Run) -> None:
+        code, _, err = run("serve", "--port", "0", TRUNKLINE_BOOTSTRAP_KEY="short")
+        assert code == 2
+        assert err.startswith("trunkline: bootstrap_key: a key has at least 20")
+
+    def test_a_store_that_cannot_be_opened_is_one_line(self, run: Run) -> None:
+        code, _, err = run("serve", "--port", "0", TRUNKLINE_STORE__URL="sqlite:///nowhere/a.db")
+        assert code == 2
+        assert "create its directory or set store.url" in err
+        assert err.count("\n") == 1

@@ -1,0 +1,284 @@
+"""What an operator writes → settings or one clear line for each mistake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.settings import (
+    Layer,
+    Settings,
+    SettingsError,
+    Sources,
+    build_settings,
+    effective,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+    parse_usd,
+    read_sources,
+)
+
+
+def read(
+    text: str = "", environ: dict[str, str] | None = None, command_line: Layer | None = None
+) -> tuple[Settings, Sources]:
+    sources = read_sources(command_line=command_line, environ=environ, file_text=text, file_name="t.toml")
+    return build_settings(sources), sources
+
+
+def problems(text: str = "", environ: dict[str, str] | None = None) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as raised:
+        read(text, environ)
+    return raised.value.problems
+
+
+def test_nothing_at_all_is_enough() -> None:
+    settings, sources = read()
+    assert settings.server.listen == "127.0.0.1:8080"
+    assert settings.server.max_body == 20_000_000
+    assert settings.routing.timeouts.first_byte == 120
+    assert {origin for _, _, origin in effective(settings, sources)} == {"default"}
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    text: str
+    problem: str
+    environ: dict[str, str] = field(default_factory=dict)
+
+
+MISTAKES = [
+    Case(
+        "an unknown table names the nearest one",
+        "[servr]\nlisten = 'a:1'",
+        "t.toml:1: unknown setting 'servr'; did you mean 'server'?",
+    ),
+    Case(
+        "an unknown key names the nearest one and its line",
+        "[server]\n# a comment\nmax_boddy = '1 MB'",
+        "t.toml:3: unknown setting 'server.max_boddy'; did you mean 'max_body'?",
+    ),
+    Case(
+        "an unknown key deep inside",
+        "[routing.timeouts]\nconect = '1 s'",
+        "t.toml:2: unknown setting 'routing.timeouts.conect'; did you mean 'connect'?",
+    ),
+    Case(
+        "an unknown key of a provider",
+        "[providers.x]\nbaseurl = 'http://x'",
+        "t.toml:2: unknown setting 'providers.x.baseurl'; did you mean 'base_url'?",
+    ),
+    Case(
+        "an unknown price",
+        "[[endpoints]]\nprovider='p'\nmodel='a/b'\nprice = { input='1', output='1', cached='1' }",
+        "t.toml:4: unknown setting 'endpoints[0].price.cached'; did you mean 'cache_read'?",
+    ),
+    Case(
+        "a plain number has no unit",
+        "[server]\nmax_body = 20000000",
+        't.toml:2: server.max_body: write a number and its unit, as "512 KB", "20 MB", "20 MiB"',
+    ),
+    Case(
+        "a duration has no such unit",
+        "[server]\ndeadline = '10 minutes'",
+        't.toml:2: server.deadline: write a number and its unit, as "500 ms", "10 s", "10 min", "1 h"',
+    ),
+    Case("a deadline is not 0", "[server]\ndeadline = 0", "t.toml:2: server.deadline: input should be greater than 0"),
+    Case(
+        "CF-06 a price is not NaN",
+        "[[endpoints]]\nprovider='p'\nmodel='a/b'\nprice = { input='NaN', output='1' }",
+        "t.toml:4: endpoints[0].price.input: a price is a finite number and not below zero, not NaN",
+    ),
+    Case(
+        "CF-06 a price is not negative",
+        "[[endpoints]]\nprovider='p'\nmodel='a/b'\nprice = { input='1', output='-1' }",
+        "t.toml:4: endpoints[0].price.output: a price is a finite number and not below zero, not -1",
+    ),
+    Case(
+        "a price is no float",
+        "[[endpoints]]\nprovider='p'\nmodel='a/b'\nprice = { input=0.1, output='1' }",
+        't.toml:4: endpoints[0].price.input: write the price as a string, as "0.15"',
+    ),
+    Case(
+        "an endpoint needs a model",
+        "[[endpoints]]\nprovider='p'",
+        "t.toml:1: endpoints[0].model is missing; set it",
+    ),
+    Case(
+        "a secret is in one place",
+        "[providers.x]\napi_key = { env = 'A', file = 'b' }",
+        't.toml:2: providers.x.api_key: name one place, as { env = "NAME" } or { file = "/run/secrets/name" }',
+    ),
+    Case("a table is no value", "server = 3", "t.toml:1: server is a table of settings, not a single value"),
+    Case(
+        "text that is no TOML",
+        "[server]\nlisten = localhost:8080",
+        "t.toml:2: not valid TOML: Invalid value; strings need quotes, tables a [header]",
+    ),
+    Case(
+        "an unknown variable",
+        "",
+        "TRUNKLINE_SERVER__LISEN: unknown setting 'server.lisen'; did you mean 'listen'?",
+        {"TRUNKLINE_SERVER__LISEN": "a:1"},
+    ),
+    Case(
+        "a variable that looks like those of container services but is a wish",
+        "",
+        "TRUNKLINE_PORT: unknown setting 'port'; known: bootstrap_key, defaults, endpoints, log, providers, routing, "
+        "server, store",
+        {"TRUNKLINE_PORT": "9000"},
+    ),
+    Case(
+        "a variable that is no list",
+        "",
+        'TRUNKLINE_ENDPOINTS: write a list or table as in TOML, as ["a", "b"] or { env = "NAME" }',
+        {"TRUNKLINE_ENDPOINTS": "[{"},
+    ),
+    Case(
+        "a mistake in a variable is not blamed on the file",
+        "[server]\ndeadline = '1 min'",
+        "TRUNKLINE_SERVER__DEADLINE: server.deadline: write a number and its unit, "
+        'as "500 ms", "10 s", "10 min", "1 h"',
+        {"TRUNKLINE_SERVER__DEADLINE": "60"},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", MISTAKES, ids=lambda case: case.id)
+def test_a_mistake_is_one_line_that_says_where_and_what_to_do(case: Case) -> None:
+    assert problems(case.text, case.environ) == (case.problem,)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(problems("[server]\nmax_body = 1\ndeadline = 'x'\n[log]\nlevel = 'loud'")) == 3
+
+
+def test_a_secret_is_in_no_message() -> None:
+    (problem,) = problems("[providers.x]\napi_key = { inline = 'sk-canary', fiel = 'x' }")
+    assert "canary" not in problem
+    assert "canary" not in problems("bootstrap_key = ['sk-canary']")[0]
+
+
+def test_stronger_layers_win_one_by_one() -> None:
+    text = "[server]\nlisten = 'file:1'\ndeadline = '1 min'\nmax_body = '1 MB'\n"
+    environ = {"TRUNKLINE_SERVER__LISTEN": "env:1", "TRUNKLINE_SERVER__DEADLINE": "2 min"}
+    settings, sources = read(text, environ, {"server": {"listen": "line:1"}})
+    assert (settings.server.listen, settings.server.deadline, settings.server.max_body) == ("line:1", 120, 10**6)
+    origins = {path: origin for path, _, origin in effective(settings, sources)}
+    assert origins["server.listen"] == "command line"
+    assert origins["server.deadline"] == "TRUNKLINE_SERVER__DEADLINE"
+    assert origins["server.max_body"] == "t.toml:4"
+    assert origins["server.grace"] == "default"
+
+
+def test_a_provider_is_reached_from_the_environment() -> None:
+    environ = {"TRUNKLINE_PROVIDERS__OUR_VLLM__BASE_URL": "http://a/v1", "TRUNKLINE_PROVIDERS__OUR_VLLM__API_KEY": "k1"}
+    settings, _ = read("[providers.our-vllm]\ndialect = 'chat'", environ)
+    provider = settings.providers["our-vllm"]
+    assert (provider.dialect, provider.base_url) == ("chat", "http://a/v1")
+    assert provider.api_key is not None
+    assert provider.api_key.inline is not None
+    assert provider.api_key.inline.get_secret_value() == "k1"
+
+
+def test_a_list_is_written_in_a_variable_as_in_toml() -> None:
+    settings, _ = read(environ={"TRUNKLINE_ENDPOINTS": '[{ provider = "p", model = "a/b", supports = ["tools"] }]'})
+    assert settings.endpoints[0].supports == ["tools"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRUNKLINE_SERVICE_HOST", "10.0.0.1"),
+        ("TRUNKLINE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("TRUNKLINE_PORT", "tcp://10.0.0.1:8080"),
+        ("TRUNKLINE_WEB_SERVICE_PORT_HTTP", "8080"),
+        ("TRUNKLINE_CONFIG", "/etc/trunkline.toml"),
+        ("TRUNKLINE_BOOTSTRAP_KEY", ""),
+        ("TRUNKLINE_SERVER__LISTEN", "  "),
+    ],
+)
+def test_variables_that_are_not_ours_or_empty_are_passed_over(name: str, value: str) -> None:
+    assert read(environ={name: value})[0] == Settings()
+
+
+def test_secrets_are_hidden_in_the_effective_values() -> None:
+    text = """
+        bootstrap_key = "canary-1-canary-1-canary"
+        [store]
+        url = "postgresql://me:canary-2@db/x"
+        [providers.x]
+        api_key = "canary-3"
+        headers = { x-token = "canary-4" }
+    """
+    settings, sources = read(text)
+    shown = list(effective(settings, sources))
+    assert "canary" not in repr(shown)
+    assert "canary" not in repr(settings).replace("canary-2", "").replace("canary-4", "")
+    assert ("store.url", "postgresql://me:(hidden)@db/x", "t.toml:4") in shown
+
+
+def test_what_is_not_set_of_a_provider_is_not_listed() -> None:
+    settings, sources = read("[providers.x]\nregion = 'DE'")
+    assert [row for row in effective(settings, sources) if row[0].startswith("providers")] == [
+        ("providers.x.region", "DE", "t.toml:2")
+    ]
+
+
+QUANTITIES = [("500 ms", 0.5), ("10 s", 10), ("1.5 min", 90), ("1h", 3600), (" 2 d ", 172800), (0, 0), ("0", 0)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), QUANTITIES)
+def test_a_duration_has_a_unit(text: object, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "size"), [("20 MB", 20_000_000), ("1 KiB", 1024), ("1.5 mb", 1_500_000), ("7 B", 7)])
+def test_a_size_has_a_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "value", [10, 1.5, True, False, None, "10", "ten s", "-1 s", "1e400 s", "1" * 400 + " s", [], "1 MB"]
+)
+def test_what_has_no_unit_is_no_duration(value: object) -> None:
+    with pytest.raises(ValueError, match="its unit"):
+        parse_duration(value)
+
+
+@hypothesis.settings(deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_written_duration_reads_the_same(milliseconds: int) -> None:
+    seconds = milliseconds / 1000
+    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-5)
+
+
+@hypothesis.settings(deadline=None)
+@given(st.integers(0, 10**12 - 1))
+def test_a_written_size_reads_the_same(size: int) -> None:
+    assert parse_size(format_size(size)) == size
+
+
+@hypothesis.settings(deadline=None)
+@given(st.decimals(0, 10**9, allow_nan=False, allow_infinity=False))
+def test_a_price_stays_exact(usd: Decimal) -> None:
+    assert parse_usd(str(usd)) == usd
+
+
+@hypothesis.settings(deadline=None)
+@given(st.text(max_size=200))
+def test_no_text_brings_the_reader_down(text: str) -> None:
+    told: tuple[str, ...] = ()
+    try:
+        read(text)
+    except SettingsError as error:
+        told = error.problems
+    assert all(problem.startswith("t.toml") for problem in told)

@@ -1,0 +1,205 @@
+"""A real SQLite file: tables made and migrated, transactions whole, a stuck or broken store a 503."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+from trunkline.errors import ServiceUnavailable
+from trunkline.settings import SettingsError
+from trunkline.store import statements
+from trunkline.store.database import Database, open_database, sqlite_path
+from trunkline.store.schema import HEAD, METADATA
+from trunkline.store.statements import KeyRow
+from trunkline.store.upgrade import alembic_config, upgrade
+
+Result = TypeVar("Result")
+
+
+def row(name: str, **changes: object) -> KeyRow:
+    values = {"id": f"key_{name}", "account_id": "default", "name": name, "prefix": "tl-abcd", "created_at_ms": 5}
+    return KeyRow(**{**values, "disabled": False, "expires_at_ms": None, **changes})  # type: ignore[arg-type]
+
+
+def run(path: Path, work: Callable[[Database], Awaitable[Result]], timeout: float = 2.0) -> Result:
+    async def opened() -> Result:
+        database = open_database(f"sqlite:///{path}", timeout)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
+
+
+async def add(database: Database, *names: str) -> None:
+    for name in names:
+        await database.write(partial(statements.add_key, row=row(name), hash=name.encode().ljust(32)))
+
+
+class TestTables:
+    def test_a_new_database_is_at_head_without_alembic(self, tmp_path: Path) -> None:
+        script = (
+            "import sys; from trunkline.store.database import open_database;"
+            "open_database(sys.argv[1], 1.0); assert 'alembic' not in sys.modules"
+        )
+        subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path}/a.db"], check=True)
+        assert run(tmp_path / "a.db", lambda database: database.read(statements.read_revision)) == HEAD
+
+    def test_the_revisions_lead_to_the_same_tables(self) -> None:
+        engine = create_engine("sqlite://")
+        with engine.connect() as connection, connection.begin():
+            upgrade(connection)
+            assert statements.read_revision(connection) == HEAD
+            context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+            assert compare_metadata(context, METADATA) == []
+            assert ScriptDirectory.from_config(alembic_config(connection)).get_heads() == [HEAD]
+        engine.dispose()
+
+    def test_a_database_of_a_newer_version_is_left_alone(self, tmp_path: Path) -> None:
+        run(tmp_path / "a.db", lambda database: database.write(partial(_set_revision, revision="9999")))
+        with pytest.raises(SettingsError, match="made by another version"):
+            open_database(f"sqlite:///{tmp_path}/a.db", 1.0)
+
+    def test_DB_13_a_migration_that_fails_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.db"
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE keys (id TEXT)")
+        with pytest.raises(SettingsError, match=r"store\.url: cannot open"):
+            open_database(f"sqlite:///{path}", 1.0)
+        connection.close()
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("keys",)]
+        connection.close()
+
+    def test_DB_14_of_two_that_start_together_one_migrates_and_one_waits(self, tmp_path: Path) -> None:
+        barrier, failures = threading.Barrier(4), []
+
+        def start() -> None:
+            barrier.wait()
+            try:
+                run(tmp_path / "a.db", lambda database: database.read(statements.count_keys), timeout=10)
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+
+    def test_it_writes_ahead_and_checks_references(self, tmp_path: Path) -> None:
+        def read(connection: Connection) -> list[object]:
+            return [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys")]
+
+        assert run(tmp_path / "a.db", lambda database: database.read(read)) == ["wal", 1]
+
+
+class TestTransactions:
+    def test_what_was_written_is_there_after_a_restart(self, tmp_path: Path) -> None:
+        run(tmp_path / "a.db", lambda database: add(database, "a", "b"))
+        rows = run(tmp_path / "a.db", lambda database: database.read(statements.list_keys))
+        assert [found.name for found in rows] == ["a", "b"]
+
+    def test_DB_15_a_write_that_fails_half_way_writes_nothing(self, tmp_path: Path) -> None:
+        def half(connection: Connection) -> None:
+            statements.add_key(connection, row("a"), b"a" * 32)
+            statements.add_key(connection, row("b"), b"a" * 32)
+
+        async def work(database: Database) -> int:
+            with pytest.raises(ServiceUnavailable):
+                await database.write(half)
+            return await database.read(statements.count_keys)
+
+        assert run(tmp_path / "a.db", work) == 0
+
+    def test_DB_10_many_writers_wait_for_each_other(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.db"
+        run(path, lambda database: database.read(statements.count_keys))
+        failures: list[Exception] = []
+
+        def write(writer: int) -> None:
+            try:
+                run(path, lambda database: add(database, *(f"{writer}-{index}" for index in range(10))), timeout=30)
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert run(path, lambda database: database.read(statements.count_keys)) == 40
+
+    def test_DB_02_a_store_that_is_stuck_is_a_503_and_recovers(self, tmp_path: Path) -> None:
+        release = threading.Event()
+
+        def stuck(connection: Connection) -> bool:
+            return release.wait(30)
+
+        async def work(database: Database) -> int:
+            with pytest.raises(ServiceUnavailable, match="did not answer in time") as raised:
+                await database.read(stuck)
+            assert raised.value.retry_after is not None
+            release.set()
+            return await database.read(statements.count_keys)
+
+        assert run(tmp_path / "a.db", work, timeout=0.2) == 0
+
+    def test_a_failure_does_not_repeat_the_values(self, tmp_path: Path) -> None:
+        async def work(database: Database) -> str:
+            await add(database, "canary")
+            with pytest.raises(ServiceUnavailable) as raised:
+                await add(database, "canary")
+            return raised.value.message
+
+        assert run(tmp_path / "a.db", work) == "The store failed (IntegrityError)."
+
+
+class TestOpening:
+    def test_a_missing_directory_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"create the directory .*nowhere"):
+            open_database(f"sqlite:///{tmp_path}/nowhere/a.db", 1.0)
+
+    def test_a_file_that_is_no_database_is_not_touched(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.db"
+        path.write_text("not a database, but long enough to be looked at as one" * 20)
+        with pytest.raises(SettingsError, match="not a database"):
+            open_database(f"sqlite:///{path}", 1.0)
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anything")
+    def test_a_file_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        with pytest.raises(SettingsError, match="can be written"):
+            open_database(f"sqlite:///{tmp_path}/a.db", 1.0)
+
+    def test_other_databases_are_refused_with_what_to_write(self) -> None:
+        with pytest.raises(SettingsError, match="write sqlite:///"):
+            open_database("postgresql://me@db/x", 1.0)
+
+    def test_the_file_of_a_url(self) -> None:
+        assert sqlite_path("sqlite:///a/b.db") == Path("a/b.db")
+        assert sqlite_path("sqlite:////a/b.db") == Path("/a/b.db")
+        assert sqlite_path("sqlite:///:memory:") is None
+        assert sqlite_path("postgresql://db/x") is None
+
+
+def _set_revision(connection: Connection, revision: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})

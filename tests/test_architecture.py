@@ -1,0 +1,180 @@
+"""Who may import whom: the rules of section 4 of docs/architecture.md, read off the imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "src" / "trunkline"
+
+LEVELS = {
+    "errors": -1,
+    "settings": -1,
+    "wire": 0,
+    "protocol": 0,
+    "stream": 1,
+    "catalog": 1,
+    "adapters": 2,
+    "credentials": 2,
+    "routing": 2,
+    "billing": 2,
+    "store": 3,
+    "accounts": 4,
+    "telemetry": 4,
+    "upstream": 5,
+    "plugins": 5,
+    "pipeline": 6,
+    "server": 7,
+    "app": 8,
+    "cli": 9,
+    "__main__": 9,
+}
+"""The line each part stands on; a part imports from lower lines only. Below 3 is below the I/O line."""
+
+SAME_LINE = {
+    ("protocol", "wire"): False,
+    ("cli", "__main__"): False,
+    ("__main__", "cli"): True,
+    ("plugins", "upstream"): True,
+}
+"""Pairs on one line; True where the first may import the second."""
+
+IMPURE = frozenset(
+    "asyncio socket ssl os time random secrets logging threading subprocess selectors http urllib.request shutil "
+    "tempfile pathlib io sqlite3 uuid".split()
+)
+
+DOORS: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("upstream/http.py",),
+    "yarl": ("upstream/http.py",),
+    "starlette": ("server/",),
+    "uvicorn": ("cli/",),
+    "uvloop": ("cli/",),
+    "httptools": ("cli/",),
+    "typer": ("cli/",),
+    "click": ("cli/",),
+    "rich": ("cli/",),
+    "sqlalchemy": ("store/",),
+    "alembic": ("store/",),
+    "sqlite3": ("store/",),
+    "asyncpg": ("store/",),
+    "redis": ("store/redis.py",),
+    "limits": ("accounts/limits.py",),
+    "pydantic": ("settings.py",),
+    "pydantic_settings": ("settings.py",),
+    "structlog": ("telemetry/",),
+    "prometheus_client": ("telemetry/",),
+    "opentelemetry": ("telemetry/",),
+    "botocore": ("credentials/", "upstream/tokens.py", "stream/aws_events.py"),
+    "google": ("credentials/", "upstream/tokens.py"),
+    "json_repair": ("plugins/response_healing.py",),
+    "jsonschema_rs": ("plugins/response_healing.py",),
+    "pypdfium2": ("plugins/file_parser.py",),
+}
+"""Each library and the one place that may import it; msgspec is free below the I/O line and nowhere above."""
+
+OPTIONAL = frozenset({"botocore", "google", "opentelemetry", "pypdfium2", "json_repair", "jsonschema_rs", "asyncpg"})
+"""Libraries that may be imported inside a function, at their door."""
+
+FILES = sorted(path for path in ROOT.rglob("*.py") if "migrations/versions" not in path.as_posix())
+
+
+def part_of(module: str) -> str:
+    """`trunkline.protocol.items` → `protocol`."""
+    pieces = module.split(".")
+    return pieces[1] if len(pieces) > 1 else "trunkline"
+
+
+def module_of(path: Path) -> str:
+    return ".".join(("trunkline", *path.relative_to(ROOT).with_suffix("").parts))
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
+    """Every imported module of a file with its statement, names of packages resolved to modules where they are."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module, node
+            for alias in node.names:
+                candidate = ROOT.parent / Path(*node.module.split("."), f"{alias.name}.py")
+                if candidate.exists():
+                    yield f"{node.module}.{alias.name}", node
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+class TestFile:
+    def test_imports_only_from_lower_lines(self, path: Path) -> None:
+        mine = part_of(module_of(path))
+        if mine == "__init__":
+            return
+        for module, node in imports(path):
+            if not module.startswith("trunkline.") or part_of(module) == mine:
+                continue
+            theirs = part_of(module)
+            allowed = LEVELS[theirs] < LEVELS[mine] or SAME_LINE.get((mine, theirs), False)
+            if LEVELS[mine] == 0 and theirs == "errors":
+                allowed = True
+            assert allowed, f"{path.name}:{node.lineno} imports {module}, which is not below {mine}"
+
+    def test_is_pure_below_the_line(self, path: Path) -> None:
+        if LEVELS.get(part_of(module_of(path)), 9) >= 3:
+            return
+        for module, node in imports(path):
+            found = {module, module.split(".")[0]} & IMPURE
+            assert not found, f"{path.name}:{node.lineno} imports {module} below the I/O line"
+        text = path.read_text()
+        for clock in ("datetime.now(", "datetime.utcnow(", "date.today("):
+            assert clock not in text, f"{path.name} reads a clock"
+
+    def test_goes_through_the_one_door_of_a_library(self, path: Path) -> None:
+        name = path.relative_to(ROOT).as_posix()
+        for module, node in imports(path):
+            root = module.split(".")[0]
+            if root == "msgspec":
+                assert LEVELS[part_of(module_of(path))] < 3, f"{name}:{node.lineno} imports msgspec above the I/O line"
+            doors = DOORS.get(root)
+            if doors is not None:
+                assert name.startswith(doors), f"{name}:{node.lineno} imports {root}; its door is {doors}"
+
+    def test_hides_no_import_in_a_function(self, path: Path) -> None:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import):
+                    roots = {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    roots = {(node.module or "").split(".")[0]}
+                else:
+                    continue
+                assert roots <= OPTIONAL, f"{path.name}:{node.lineno} hides an import of {roots}"
+
+
+def test_there_is_no_cycle() -> None:
+    graph = {
+        module_of(path): {m for m, _ in imports(path) if m.startswith("trunkline.")} - {module_of(path)}
+        for path in FILES
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"cycle: {' → '.join((*trail, module))}"
+        if module not in done:
+            for target in sorted(graph.get(module, ())):
+                visit(target, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_every_part_is_on_a_line() -> None:
+    parts = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES} - {"__init__"}
+    assert parts <= LEVELS.keys(), f"not placed: {parts - LEVELS.keys()}"

@@ -1,0 +1,129 @@
+"""The laws of docs/architecture.md, section 10, over every recorded conversation; a cassette needs no code here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests import document
+from tests.record import WRITTEN, Cassette, Heard, cassettes, hear, play, record, told
+
+from trunkline.protocol.events import Event, ResponseCompleted
+from trunkline.protocol.render import render_event, render_response
+from trunkline.stream.deltas import Spent, Stopped
+from trunkline.stream.fold import fold
+from trunkline.wire import Fault
+
+ALL = cassettes()
+ANSWERS = [(cassette, suffix) for cassette in ALL for suffix in cassette.answers]
+
+SMALL = 4_000
+"""Longer answers are cut at fewer places."""
+
+every_cassette = pytest.mark.parametrize("cassette", ALL, ids=lambda cassette: cassette.name)
+every_answer = pytest.mark.parametrize(
+    ("cassette", "suffix"), ANSWERS, ids=[cassette.name + suffix for cassette, suffix in ANSWERS]
+)
+
+
+def events_of(cassette: Cassette, suffix: str) -> list[Event]:
+    """The events, or none when the attempt failed before the client was told anything."""
+    outcome = play(cassette, suffix)
+    return [] if isinstance(outcome, Fault) else outcome
+
+
+def as_json(events: list[Event]) -> list[document.Json]:
+    return [json.loads(render_event(event)) for event in events]
+
+
+def output_of(heard: Heard) -> list[object]:
+    return [delta for delta in heard.deltas if not isinstance(delta, Spent | Stopped)]
+
+
+@every_cassette
+def test_recorded_files_are_what_the_code_makes_now(cassette: Cassette) -> None:
+    made = record(cassette)
+    found = {name: (cassette.folder / name).read_bytes() for name in WRITTEN if (cassette.folder / name).exists()}
+    assert found == made, "run `make cassettes` and review the difference"
+
+
+@every_cassette
+def test_source_names_the_public_reference_and_when_it_was_seen(cassette: Cassette) -> None:
+    source = (cassette.folder / "source.md").read_text()
+    assert "https://" in source
+    assert re.search(r"20\d\d-\d\d-\d\d", source)
+
+
+@every_answer
+def test_law_1_single_bytes_give_the_same_deltas(cassette: Cassette, suffix: str) -> None:
+    answer = cassette.answers[suffix]
+    assert hear(cassette, suffix, (bytes([byte]) for byte in answer)) == hear(cassette, suffix, [answer])
+
+
+@every_answer
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_law_1_any_cuts_give_the_same_deltas(cassette: Cassette, suffix: str, data: st.DataObject) -> None:
+    answer = cassette.answers[suffix]
+    places = sorted(data.draw(st.sets(st.integers(0, len(answer)), max_size=12)))
+    reads = [answer[start:end] for start, end in zip([0, *places], [*places, len(answer)], strict=True)]
+    assert hear(cassette, suffix, reads) == hear(cassette, suffix, [answer])
+
+
+@every_answer
+def test_law_2_the_events_fold_to_the_response(cassette: Cassette, suffix: str) -> None:
+    events = events_of(cassette, suffix)
+    if events:
+        response = json.loads(render_response(fold(events)))
+        rebuilt = document.independent_fold(as_json(events))
+        assert {name: response[name] for name in rebuilt} == rebuilt
+
+
+@pytest.mark.parametrize("cassette", [c for c in ALL if len(c.answers) > 1], ids=lambda cassette: cassette.name)
+def test_law_2_body_and_stream_come_to_the_same(cassette: Cassette) -> None:
+    outcomes = [play(cassette, suffix) for suffix in cassette.answers]
+    ends = [outcome.kind if isinstance(outcome, Fault) else fold(outcome) for outcome in outcomes]
+    assert all(end == ends[0] for end in ends)
+
+
+@every_answer
+def test_law_3_events_keep_the_grammar(cassette: Cassette, suffix: str) -> None:
+    events = events_of(cassette, suffix)
+    if events:
+        document.check_stream(as_json(events))
+
+
+@every_answer
+def test_law_4_an_answer_cut_short_is_never_completed(cassette: Cassette, suffix: str) -> None:
+    answer = cassette.answers[suffix]
+    full = hear(cassette, suffix, [answer])
+    for place in _places(answer):
+        cut = hear(cassette, suffix, [answer[:place]])
+        outcome = told(cassette, cut)
+        if isinstance(outcome, list) and output_of(cut) != output_of(full):
+            document.check_stream(as_json(outcome))
+            assert not isinstance(outcome[-1], ResponseCompleted), f"cut after {place} bytes"
+
+
+@every_answer
+def test_law_5_everything_sent_fits_the_document(cassette: Cassette, suffix: str) -> None:
+    events = events_of(cassette, suffix)
+    for event in as_json(events):
+        document.validate_event(event)
+    if events:
+        document.validate_response(json.loads(render_response(fold(events))))
+
+
+def _places(answer: bytes) -> Iterator[int]:
+    """Where to cut: anywhere in a small answer, else around the ends of its lines and at some places between."""
+    if len(answer) <= SMALL:
+        yield from range(0, len(answer), max(1, len(answer) // 400))
+    else:
+        yield from range(0, len(answer), max(1, len(answer) // 200))
+    for end in re.finditer(rb"\n", answer[: SMALL * 4]):
+        yield end.start()
+        yield end.end()
