@@ -131,16 +131,14 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
 
 def _decoded(cassette: Cassette, framing: Framing, reads: Iterable[bytes]) -> Iterator[Delta]:
     decoder = _adapter(cassette).decoder(cassette.request, cassette.endpoint)
-    read = decoder.whole if framing.is_whole else None
     for data in reads:
         for message in framing.feed(data):
             yield from decoder.message(message)
-            if decoder.is_done:
-                return
+        if decoder.is_done:
+            break
     for message in framing.flush():
-        yield from read(message.data) if read else decoder.message(message)
-    if not decoder.is_done and not framing.is_whole:
-        yield from decoder.end()
+        yield from decoder.whole(message.data) if framing.is_whole else decoder.message(message)
+    yield from decoder.end()
 
 
 def told(cassette: Cassette, heard: Heard) -> list[Event] | Fault:

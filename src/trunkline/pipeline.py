@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.telemetry import logs
 from trunkline.upstream.attempts import Run, Upstream
+
+_LARGE_BODY_BYTES = 1_000_000
+"""From here on a body is parsed in a thread, for the loop serves others meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ async def admit(call: Call, services: Services) -> Admitted:
     Raises a GatewayError: 401, 400, 413, 404.
     """
     key = await services.keys.authenticate(call.authorization)
-    request = parse(call.body, call.session_id)
+    large = len(call.body) > _LARGE_BODY_BYTES
+    request = await asyncio.to_thread(parse, call.body, call.session_id) if large else parse(call.body, call.session_id)
     chosen = plan(request, key.policy, services.catalog, services.health, services.dice, now=services.loop_clock())
     return Admitted(call, key, request, chosen)
 

@@ -147,8 +147,17 @@ class ServerSettings(Section):
     body_timeout: Duration = 30.0
     """How long a client may take between two pieces of a request body; then it gets a 408."""
 
+    write_timeout: Duration = 60.0
+    """How long a client may leave an answer unread, not taking one byte of it; then its connection is cut and what
+    was asked upstream with it. Needs a restart."""
+
     idle_timeout: Duration = 75.0
     """How long an unused connection is kept open. Keep it above that of a proxy in front. Needs a restart."""
+
+    max_connections: int = Field(default=10_000, gt=0)
+    """How many clients may be connected. One more takes the place of the one that has been idle longest; when all are
+    busy it gets a 503. Keep it below the limit of open files (`ulimit -n`), less one for each call to a provider.
+    Needs a restart."""
 
     keep_alive: Pause = 10.0
     """After this much silence in a stream a comment is sent, so that proxies keep it open; 0 turns that off."""

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.adapters.chat import ADAPTER
-from trunkline.adapters.chat_answer import decode_logprobs, decode_usage
+from trunkline.adapters.chat_wire import decode_logprobs, decode_usage
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import InputText, Message

@@ -735,9 +735,9 @@ def test_the_end_waits_for_the_usage() -> None:
     stop, metadata = ended("end_turn")
     assert [*reader.message(STARTED), *reader.message(piece(0, text="R"))] == [BEGAN, Text(0, "R")]
     assert [*reader.message(closed(0)), *reader.message(stop)] == []
-    assert not reader.is_done
+    was_done = reader.is_done
     assert [*reader.message(metadata)] == [SPENT, Stopped("stop")]
-    assert reader.is_done
+    assert (was_done, reader.is_done) == (False, True)
     assert [*reader.message(metadata), *reader.end()] == []
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
+from tests.record import Cassette, cassettes
 
 from trunkline.adapters.fake import ADAPTER
 from trunkline.adapters.fake_examples import example, fitting
@@ -128,8 +131,20 @@ def test_lorem_is_as_long_as_it_is_told() -> None:
     assert both("!tokens 50", "lorem", max_output_tokens=20)[-1] == Stopped("length")
 
 
+def test_the_models_own_limit_cuts_as_well() -> None:
+    small = replace(endpoint("lorem"), max_output_tokens=10)
+    sent = json.loads(ADAPTER.encode(request("!tokens 99", max_output_tokens=50), small, None).body)
+    assert sent["most_tokens"] == 10
+    assert json.loads(ADAPTER.encode(request("Hi"), small, None).body)["max_output_tokens"] is None
+
+
+def test_a_citation_finds_its_text_although_a_call_came_between() -> None:
+    deltas = both("!text See example.com\n!call f\n!cite https://example.com/a")
+    assert only(deltas, Citation).slot == next(d.slot for d in deltas if isinstance(d, Text))
+
+
 def test_a_long_answer_is_made_while_it_is_asked_for() -> None:
-    steps = iter(play(request("!tokens 1000000\n!rate 50", stream=True), "lorem").steps)
+    steps = iter(play(request("!tokens 100000\n!rate 50", stream=True), "lorem").steps)
     assert [round(step.wait_s, 3) for step in islice(steps, 3)] == [0.02, 0.02, 0.02]
 
 
@@ -456,3 +471,39 @@ def test_no_bytes_make_the_decoder_raise(data: bytes) -> None:
 def test_a_request_that_is_no_request_is_refused() -> None:
     sent = ADAPTER.encode(request(), endpoint("echo"), None)
     assert perform(replace(sent, body=b"{")).status == 400
+
+
+# The page
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "fake-provider.md").read_text()
+BODIES = re.findall(r"-d '(\{.*?\})'\n", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_the_examples_of_the_page_are_answered(body: str) -> None:
+    asked = parse(body.encode())
+    assert asked.model is not None
+    played = play(asked, asked.model.removeprefix("fake/"))
+    assert played.status == (429 if "!status" in body else 200)
+    assert b"".join(step.data for step in played.steps)
+
+
+def test_the_page_has_examples_and_names_every_directive() -> None:
+    assert len(BODIES) > 8
+    fault = only(both("!no-such-thing"), Failed).fault
+    names = re.findall(r"!([a-z]+)", fault.message.partition("these are")[2])
+    assert len(names) > 15
+    assert [name for name in names if f"`!{name}" not in PAGE] == []
+
+
+# The recorded answers
+
+RECORDED = [cassette for cassette in cassettes() if cassette.folder.parent.name == "fake"]
+
+
+@pytest.mark.parametrize("cassette", RECORDED, ids=lambda cassette: cassette.folder.name)
+def test_recorded_answers_are_what_the_script_says_now(cassette: Cassette) -> None:
+    for suffix, answer in cassette.answers.items():
+        asked = replace(cassette.request, stream=suffix == ".sse" or cassette.status != 200)
+        played = perform(ADAPTER.encode(asked, cassette.endpoint, None))
+        assert (played.status, b"".join(step.data for step in played.steps)) == (cassette.status, answer)

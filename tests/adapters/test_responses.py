@@ -163,6 +163,13 @@ SENT = [
         {"top_logprobs": 2, "include": ["message.output_text.logprobs"]},
     ),
     Sent(
+        "logprobs are named where the server has none",
+        {"top_logprobs": 2},
+        {"top_logprobs": None, "include": None},
+        ("top_logprobs",),
+        to=endpoint(quirks={"logprobs": "never"}),
+    ),
+    Sent(
         "a tool says whether it is strict",
         {"tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False},
         {
@@ -207,6 +214,34 @@ SENT = [
         },
         ("text.format",),
         to=endpoint(quirks={"structured_output": "json_object"}),
+    ),
+    Sent(
+        "a schema is lost to a model that is known to keep none",
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}},
+        {"text": {"format": {"type": "json_object"}}},
+        ("text.format",),
+        to=endpoint(supports=frozenset({"response_format"})),
+    ),
+    Sent(
+        "no call is forced where thinking forbids it",
+        {"tools": [WEATHER], "tool_choice": "required"},
+        {"tool_choice": "auto", "instructions": "Answer by calling one of the tools."},
+        ("tool_choice",),
+        to=endpoint(quirks={"thinking_forbids_forced_tools": True}),
+    ),
+    Sent(
+        "what a model is known to take is sent although it reasons",
+        {"temperature": 0.3, "top_p": 0.5},
+        {"temperature": 0.3, "top_p": None, "include": ["reasoning.encrypted_content"]},
+        ("top_p",),
+        to=endpoint(supports=frozenset({"reasoning", "temperature"})),
+    ),
+    Sent(
+        "an effort that cannot be turned off is the weakest",
+        {"reasoning": {"enabled": False}},
+        {"reasoning": {"effort": "low"}},
+        ("reasoning.effort",),
+        to=endpoint(reasoning_efforts=("low", "high")),
     ),
     Sent("verbosity is named where it is unknown", {"text": {"verbosity": "low"}}, {"text": None}, ("text.verbosity",)),
     Sent("metadata stays here", {"metadata": {"a": "b"}}, {"metadata": None}),
@@ -649,6 +684,12 @@ def test_the_issuer_is_named_on_its_thoughts() -> None:
     assert decode(done(item), to=azure)[1] == ReasoningSeal(
         0, seal("gAAA", azure.id, "rs_1"), format="azure-openai-responses-v1"
     )
+
+
+def test_an_issuer_of_another_dialect_is_not_named() -> None:
+    bedrock = endpoint(quirks={"reasoning_format": "anthropic-claude-v1"})
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+    assert decode(done(item), to=bedrock)[1] == ReasoningSeal(0, seal("gAAA", bedrock.id, "rs_1"))
 
 
 class Broken(Struct, frozen=True):

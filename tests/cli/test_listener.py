@@ -50,12 +50,20 @@ class Loop:
 class Transport:
     written: bytes = b""
     is_closed: bool = False
+    is_aborted: bool = False
+    unsent_bytes: int = 0
 
     def write(self, data: bytes) -> None:
         self.written += data
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = self.is_aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -227,6 +235,76 @@ def test_a_broken_second_request_does_not_break_into_an_answer() -> None:
     connection = connect(act)
     assert b"400" not in connection.transport.written
     assert connection.transport.is_closed
+
+
+def test_CL_05_a_client_that_takes_not_one_byte_is_cut_off() -> None:
+    async def act(connection: Connection) -> None:
+        connection.release.clear()
+        await connection.receive(REQUEST)
+        connection.transport.unsent_bytes = 90_000
+        connection.protocol.pause_writing()
+        assert [timer.seconds for timer in connection.loop.waiting()] == [connection.protocol.write_timeout_s]
+        connection.expire()
+        assert connection.transport.is_aborted
+
+    assert not connect(act).loop.waiting()
+
+
+def test_CL_06_a_client_that_reads_slowly_is_waited_for() -> None:
+    async def act(connection: Connection) -> None:
+        connection.release.clear()
+        await connection.receive(REQUEST)
+        for unsent in (90_000, 89_999, 20_000):
+            connection.transport.unsent_bytes = unsent
+            if unsent == 90_000:
+                connection.protocol.pause_writing()
+            else:
+                connection.expire()
+        assert len(connection.loop.waiting()) == 1
+        connection.protocol.resume_writing()
+        assert connection.loop.waiting() == []
+        assert not connection.transport.is_closed
+
+    connect(act)
+
+
+def test_CL_05_an_answer_that_is_over_must_be_read_too() -> None:
+    async def act(connection: Connection) -> None:
+        connection.transport.unsent_bytes = 100
+        await connection.receive(REQUEST)
+        (stall,) = (
+            timer for timer in connection.loop.waiting() if timer.seconds == connection.protocol.write_timeout_s
+        )
+        stall.act()
+
+    assert connect(act).transport.is_aborted
+
+
+@pytest.mark.parametrize(
+    ("data", "is_closed"), [(b"", True), (REQUEST, True), (b"GET / HT", False)], ids=["new", "used", "busy"]
+)
+def test_CL_10_a_new_connection_takes_the_place_of_an_idle_one(
+    data: bytes, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedProtocol, "max_connections", 1)
+
+    async def act(connection: Connection) -> None:
+        await connection.receive(data)
+        transport = Transport()
+        late = BoundedProtocol(
+            connection.protocol.config,
+            connection.protocol.server_state,
+            {},
+            connection.loop,  # type: ignore[arg-type]
+        )
+        late.connection_made(transport)  # type: ignore[arg-type]
+        assert connection.transport.is_closed is is_closed
+        assert (b" 503 " in transport.written and b"retry-after: 1" in transport.written) is not is_closed
+        assert transport.is_closed is not is_closed
+        late.connection_lost(None)
+
+    connect(act)
+    assert not BoundedProtocol.idle
 
 
 def test_an_address_that_is_taken_is_one_clear_line() -> None:

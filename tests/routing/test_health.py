@@ -74,6 +74,33 @@ def test_a_probe_that_never_reports_gives_its_place_back() -> None:
     assert condition(health, NOW + 92) == "stable"
 
 
+def test_a_long_answer_from_before_does_not_close_a_breaker() -> None:
+    health = Health()
+    for _ in range(5):
+        health.record(A, bad(), NOW)
+        health.record(A, Outcome(first_token_s=0.5, generation_s=60.0, output_tokens=9), NOW)
+    assert condition(health, NOW) == "ejected"
+
+
+def test_first_tokens_between_faults_keep_a_breaker_closed() -> None:
+    health = Health()
+    for _ in range(20):
+        health.record(A, bad(), NOW)
+        health.answered(A, NOW)
+    assert condition(health, NOW) == "outage"
+
+
+def test_a_first_token_ends_a_probe() -> None:
+    health = Health()
+    for _ in range(5):
+        health.record(A, bad(), NOW)
+    health.answered(A, NOW + 1)
+    assert condition(health, NOW + 1) == "ejected"
+    health.started(A, NOW + 31)
+    health.answered(A, NOW + 32)
+    assert condition(health, NOW + 32) == "stable"
+
+
 def test_stragglers_do_not_keep_a_breaker_open() -> None:
     health = Health()
     for step in range(25):

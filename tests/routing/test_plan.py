@@ -730,7 +730,7 @@ REFUSALS = [
     Refusal(
         id="RT-15 nobody has the quantization",
         ask={"quantizations": ("fp8",)},
-        says=("quantizations removes: alpha, beta and gamma has quantization unknown.",),
+        says=("quantizations: each of alpha, beta and gamma has quantization unknown.",),
         excluded_by={"quantizations": ["alpha", "beta", "gamma"]},
         would_serve_without={"quantizations": ["alpha", "beta", "gamma"]},
     ),
@@ -739,8 +739,8 @@ REFUSALS = [
         ask={"only": ("alpha",), "zdr": True},
         endpoints=POLICIES,
         says=(
-            "only removes: beta, gamma and delta is not listed.",
-            "zdr removes: alpha and beta retains prompts; delta does not say",
+            "only: each of beta, gamma and delta is not listed.",
+            "zdr: each of alpha and beta retains prompts; delta does not say",
             "Without only, gamma would serve.",
             "Without zdr, alpha would serve.",
         ),

@@ -118,6 +118,18 @@ def test_a_flipped_bit_anywhere_is_noticed() -> None:
             AwsEventFraming(LIMIT).feed(flipped(stream, index))
 
 
+def test_what_came_whole_before_the_damage_is_told_however_the_bytes_are_cut() -> None:
+    good, bad = event("messageStart", b"{}"), flipped(event("messageStop", b"{}"), 40)
+    together, apart = AwsEventFraming(LIMIT), AwsEventFraming(LIMIT)
+    assert together.feed(good + bad) == apart.feed(good) == [WireMessage("messageStart", b"{}")]
+    with pytest.raises(Malformed, match="checksum"):
+        together.feed(b"")
+    with pytest.raises(Malformed, match="checksum"):
+        together.flush()
+    with pytest.raises(Malformed, match="checksum"):
+        apart.feed(bad)
+
+
 BROKEN_HEADERS = {
     "a value type that does not exist": b"\x01a\x0b",
     "a name that is cut off": b"\x09a",

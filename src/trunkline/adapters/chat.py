@@ -1,50 +1,29 @@
 """Speaks Chat Completions, the language of most providers: the request out, and the adapter.
 
-The answer is read in `chat_answer.py`. What differs between providers is a quirk; no provider is named here.
+Messages are written in `chat_messages.py`, the answer is read in `chat_answer.py`. What differs between providers is a
+quirk; no provider is named here.
 Sources: section 3 of the dialects notes; https://platform.openai.com/docs/api-reference/chat, seen 2026-11-22.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from msgspec import UNSET
 
 from trunkline.adapters import faults
 from trunkline.adapters.chat_answer import ChatDecoder
+from trunkline.adapters.chat_messages import encode_messages
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Decoder
-from trunkline.adapters.media import file_link, inline_file
+from trunkline.adapters.draft import Draft
 from trunkline.adapters.schemas import closed, parameters_of
-from trunkline.adapters.seals import is_from, unseal
-from trunkline.adapters.thinking import budget, effort, is_replayable, nearest_effort, thought_text
-from trunkline.adapters.turns import (
-    AssistantTurn,
-    ResultsTurn,
-    SystemTurn,
-    Turn,
-    UserTurn,
-    images_as_user,
-    merged,
-    result_text,
-    results_media_as_user,
-    split_system,
-    system_as_user,
-    turns,
-)
+from trunkline.adapters.thinking import budget, effort, nearest_effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
-    FunctionCallItem,
-    InputAudio,
-    InputFile,
-    InputImage,
-    InputPart,
-    InputText,
-    InputVideo,
     Json,
-    ReasoningItem,
 )
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import (
@@ -61,6 +40,8 @@ from trunkline.stream.framing import Framing, WholeBody
 from trunkline.stream.sse import SseFraming
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
+PATH = "/chat/completions"
+
 SchemaForm = Literal["native", "tool", "json_object", "instructed"]
 """How JSON that fits a schema is asked for, best first."""
 
@@ -76,37 +57,8 @@ class ChatAdapter:
     """One instance serves every chat endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
-        quirks = endpoint.quirks
-        draft = _Draft(request, endpoint)
-        body = draft.body
-        body["model"] = endpoint.upstream_model
-        body["messages"] = None  # its place on the wire; the settings below may add to the instructions
-        _encode_output_limits(draft)
-        if request.reasoning is not None:
-            _encode_reasoning(draft)
-        if request.tools:
-            _encode_tools(draft)
-        if request.text is not None:
-            _encode_text(draft)
-        if request.modalities or request.image_config:
-            _encode_images_out(draft)
-        _encode_identity(draft, end_user)
-        body["messages"] = _encode_messages(draft)
-        streams = quirks.streams == "always" or (request.stream and quirks.streams == "both")
-        if streams:
-            body["stream"] = True
-            if quirks.usage_in_stream == "on_request":
-                body["stream_options"] = {"include_usage": True}
-        for name, value in quirks.extra_body.items():
-            _add_beneath(body, name, value)
-        headers = {"content-type": "application/json", "accept": "text/event-stream" if streams else "application/json"}
-        return UpstreamRequest(
-            "POST",
-            endpoint.base_url + (quirks.path or "/chat/completions"),
-            headers | quirks.extra_headers if quirks.extra_headers else headers,
-            _encode_json(body),
-            tuple(dict.fromkeys(draft.dropped)),
-        )
+        path = endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or PATH
+        return draft(request, endpoint, end_user).posted(path)
 
     def framing(self, content_type: str) -> Framing:
         if "event-stream" in content_type.lower():
@@ -126,6 +78,30 @@ class ChatAdapter:
 ADAPTER = ChatAdapter()
 
 
+def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
+    """Write the whole body; the dialects that differ in parts of it go on from here."""
+    draft = Draft(request, endpoint)
+    body = draft.body
+    body["model"] = endpoint.upstream_model
+    body["messages"] = None  # its place on the wire; the settings below may add to the instructions
+    _encode_output_limits(draft)
+    if request.reasoning is not None:
+        _encode_reasoning(draft)
+    if request.tools:
+        _encode_tools(draft)
+    if request.text is not None:
+        _encode_text(draft)
+    if request.modalities or request.image_config:
+        _encode_images_out(draft)
+    _encode_identity(draft, end_user)
+    body["messages"] = encode_messages(draft)
+    if draft.streams:
+        body["stream"] = True
+        if endpoint.quirks.usage_in_stream == "on_request":
+            body["stream_options"] = {"include_usage": True}
+    return draft
+
+
 def schema_form(request: Request, endpoint: Endpoint) -> SchemaForm:
     """Choose how JSON that fits a schema is asked for; the decoder must know when the answer comes as a call."""
     quirks, supports = endpoint.quirks, endpoint.supports
@@ -138,36 +114,10 @@ def schema_form(request: Request, endpoint: Endpoint) -> SchemaForm:
     return "instructed" if quirks.structured_output == "none" else "json_object"
 
 
-class _Draft:
-    """One request being written."""
-
-    __slots__ = ("body", "dropped", "endpoint", "hints", "quirks", "request")
-
-    def __init__(self, request: Request, endpoint: Endpoint) -> None:
-        self.request = request
-        self.endpoint = endpoint
-        self.quirks = endpoint.quirks
-        self.body: dict[str, Json] = {}
-        self.dropped: list[str] = []
-        self.hints: list[str] = []
-
-    def takes(self, name: str, feature: str) -> bool:
-        """Whether the endpoint knows a parameter (`feature` in the words of its `supports`); notes it if not."""
-        supports = self.endpoint.supports
-        if name not in self.quirks.drops and (supports is None or feature in supports):
-            return True
-        self.dropped.append(name)
-        return False
-
-    def accepts(self, modality: Literal["image", "file", "audio", "video"]) -> bool:
-        known = self.endpoint.input_modalities
-        return known is None or modality in known
-
-
 # Settings
 
 
-def _encode_output_limits(draft: _Draft) -> None:
+def _encode_output_limits(draft: Draft) -> None:
     request, quirks, body = draft.request, draft.quirks, draft.body
     if request.max_output_tokens is not None:
         if "max_output_tokens" in quirks.drops:
@@ -193,7 +143,7 @@ def _encode_output_limits(draft: _Draft) -> None:
         _encode_logprobs(draft, request.top_logprobs)
 
 
-def _encode_logprobs(draft: _Draft, wanted: int) -> None:
+def _encode_logprobs(draft: Draft, wanted: int) -> None:
     match draft.quirks.logprobs:
         case "never":
             draft.dropped.append("top_logprobs")
@@ -206,7 +156,7 @@ def _encode_logprobs(draft: _Draft, wanted: int) -> None:
             pass
 
 
-def _encode_identity(draft: _Draft, end_user: str | None) -> None:
+def _encode_identity(draft: Draft, end_user: str | None) -> None:
     request, quirks, body = draft.request, draft.quirks, draft.body
     if end_user and quirks.has_safety_identifier:
         body["safety_identifier"] = end_user
@@ -221,7 +171,7 @@ def _encode_identity(draft: _Draft, end_user: str | None) -> None:
             draft.dropped.append("prompt_cache_key")
 
 
-def _encode_images_out(draft: _Draft) -> None:
+def _encode_images_out(draft: Draft) -> None:
     request = draft.request
     if draft.quirks.image_output == "modalities":
         if "image" in request.modalities:
@@ -242,7 +192,7 @@ def _effort(request: Request, endpoint: Endpoint) -> Effort | None:
     return effort(request.reasoning, request.max_output_tokens or endpoint.max_output_tokens)
 
 
-def _encode_reasoning(draft: _Draft) -> None:
+def _encode_reasoning(draft: Draft) -> None:
     reasoning = draft.request.reasoning
     if reasoning is None:
         return
@@ -256,7 +206,7 @@ def _encode_reasoning(draft: _Draft) -> None:
         _REASONING[draft.quirks.reasoning_request](draft, level)
 
 
-def _ask_by_effort(draft: _Draft, level: Effort) -> None:
+def _ask_by_effort(draft: Draft, level: Effort) -> None:
     sent = nearest_effort(level, draft.quirks.reasoning_efforts or draft.endpoint.reasoning_efforts)
     if sent is None:
         draft.dropped.append("reasoning.effort")
@@ -267,19 +217,19 @@ def _ask_by_effort(draft: _Draft, level: Effort) -> None:
     _note_budget(draft)
 
 
-def _ask_by_switch(draft: _Draft, level: Effort) -> None:
+def _ask_by_switch(draft: Draft, level: Effort) -> None:
     draft.body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
     _note_effort(draft)
     _note_budget(draft)
 
 
-def _ask_by_switch_and_effort(draft: _Draft, level: Effort) -> None:
+def _ask_by_switch_and_effort(draft: Draft, level: Effort) -> None:
     draft.body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
     if level != "none":
         _ask_by_effort(draft, level)
 
 
-def _ask_by_budget(draft: _Draft, level: Effort) -> None:
+def _ask_by_budget(draft: Draft, level: Effort) -> None:
     reasoning, endpoint = draft.request.reasoning, draft.endpoint
     draft.body["enable_thinking"] = level != "none"
     if level == "none" or reasoning is None or (reasoning.effort is None and reasoning.max_tokens is None):
@@ -287,14 +237,14 @@ def _ask_by_budget(draft: _Draft, level: Effort) -> None:
     draft.body["thinking_budget"] = budget(reasoning, draft.request.max_output_tokens or endpoint.max_output_tokens)
 
 
-def _ask_by_template(draft: _Draft, level: Effort) -> None:
+def _ask_by_template(draft: Draft, level: Effort) -> None:
     # Templates spell the switch in two ways and ignore a name they do not know.
     draft.body["chat_template_kwargs"] = {"enable_thinking": level != "none", "thinking": level != "none"}
     _note_effort(draft)
     _note_budget(draft)
 
 
-def _ask_by_object(draft: _Draft, level: Effort) -> None:
+def _ask_by_object(draft: Draft, level: Effort) -> None:
     reasoning = draft.request.reasoning
     asked: dict[str, Json] = {"enabled": level != "none"}
     if level != "none" and reasoning is not None:
@@ -305,22 +255,29 @@ def _ask_by_object(draft: _Draft, level: Effort) -> None:
     draft.body["reasoning"] = asked
 
 
-def _ask_not(draft: _Draft, level: Effort) -> None:
+def _ask_by_prompt_mode(draft: Draft, level: Effort) -> None:
+    if level != "none":
+        draft.body["prompt_mode"] = "reasoning"
+    _note_effort(draft)
+    _note_budget(draft)
+
+
+def _ask_not(draft: Draft, level: Effort) -> None:
     draft.dropped.append("reasoning")
 
 
-def _note_effort(draft: _Draft) -> None:
+def _note_effort(draft: Draft) -> None:
     reasoning = draft.request.reasoning
     if reasoning is not None and reasoning.effort not in (None, "none"):
         draft.dropped.append("reasoning.effort")
 
 
-def _note_budget(draft: _Draft) -> None:
+def _note_budget(draft: Draft) -> None:
     if draft.request.reasoning is not None and draft.request.reasoning.max_tokens:
         draft.dropped.append("reasoning.max_tokens")
 
 
-_REASONING: Mapping[str, Callable[[_Draft, Effort], None]] = {
+_REASONING: Mapping[str, Callable[[Draft, Effort], None]] = {
     "effort": _ask_by_effort,
     "none": _ask_not,
     "thinking": _ask_by_switch,
@@ -328,6 +285,7 @@ _REASONING: Mapping[str, Callable[[_Draft, Effort], None]] = {
     "template_kwargs": _ask_by_template,
     "reasoning_object": _ask_by_object,
     "thinking_and_effort": _ask_by_switch_and_effort,
+    "prompt_mode": _ask_by_prompt_mode,
 }
 
 
@@ -342,7 +300,7 @@ def _tool_choices(request: Request, endpoint: Endpoint) -> frozenset[str]:
     return quirks.tool_choices
 
 
-def _encode_tools(draft: _Draft) -> None:
+def _encode_tools(draft: Draft) -> None:
     request, body = draft.request, draft.body
     functions: list[FunctionTool] = []
     for tool in request.tools:
@@ -369,7 +327,7 @@ def _encode_tools(draft: _Draft) -> None:
             draft.dropped.append("parallel_tool_calls")
 
 
-def _encode_function(draft: _Draft, tool: FunctionTool) -> Json:
+def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
     function: dict[str, Json] = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
@@ -384,7 +342,7 @@ def _encode_function(draft: _Draft, tool: FunctionTool) -> Json:
 
 
 def _choose(
-    draft: _Draft, functions: list[FunctionTool], choice: ToolChoice | None
+    draft: Draft, functions: list[FunctionTool], choice: ToolChoice | None
 ) -> tuple[list[FunctionTool], Json | None]:
     """The tools to send and the choice among them; what the endpoint cannot be told is approximated."""
     forms = _tool_choices(draft.request, draft.endpoint)
@@ -415,12 +373,12 @@ def _choose(
             assert_never(choice)
 
 
-def _beg_for_call(draft: _Draft) -> None:
+def _beg_for_call(draft: Draft) -> None:
     draft.dropped.append("tool_choice")
     draft.hints.append(_MUST_CALL)
 
 
-def _force_search(draft: _Draft) -> None:
+def _force_search(draft: Draft) -> None:
     match draft.quirks.web_search:
         case "none":
             raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
@@ -430,7 +388,7 @@ def _force_search(draft: _Draft) -> None:
             draft.dropped.append("tool_choice")
 
 
-def _encode_search(draft: _Draft, tool: SearchTool) -> None:
+def _encode_search(draft: Draft, tool: SearchTool) -> None:
     """Ask for the provider's own search; without one the tool is left out, as the gateway's plugin may do it."""
     size = tool.search_context_size or None
     location = tool.user_location or None
@@ -461,7 +419,7 @@ def _encode_search(draft: _Draft, tool: SearchTool) -> None:
 # Form of the text
 
 
-def _encode_text(draft: _Draft) -> None:
+def _encode_text(draft: Draft) -> None:
     text = draft.request.text
     if text is None:
         return
@@ -481,7 +439,7 @@ def _encode_text(draft: _Draft) -> None:
             draft.dropped.append("text.verbosity")
 
 
-def _encode_json_object(draft: _Draft) -> None:
+def _encode_json_object(draft: Draft) -> None:
     supports = draft.endpoint.supports
     if draft.quirks.structured_output == "none" or (supports is not None and "response_format" not in supports):
         draft.dropped.append("text.format")
@@ -492,7 +450,7 @@ def _encode_json_object(draft: _Draft) -> None:
         draft.hints.append(_MUST_BE_JSON)
 
 
-def _encode_schema(draft: _Draft, form: JsonSchemaFormat) -> None:
+def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:
     schema = closed(form.schema) if form.strict else form.schema
     chosen = schema_form(draft.request, draft.endpoint)
     if chosen == "native":
@@ -514,164 +472,3 @@ def _encode_schema(draft: _Draft, form: JsonSchemaFormat) -> None:
         draft.body["response_format"] = {"type": "json_object"}
     told = _encode_json(schema).decode()
     draft.hints.append(f"Answer with one JSON object that fits this JSON schema, and with nothing else:\n{told}")
-
-
-# Messages
-
-
-def _encode_messages(draft: _Draft) -> list[Json]:
-    found = turns(draft.request)
-    if len(found) > 1:
-        found = results_media_as_user(images_as_user(found))
-    if draft.hints:
-        leading, rest = split_system(found)
-        found = [SystemTurn("\n\n".join([leading, *draft.hints] if leading else draft.hints)), *rest]
-    if draft.quirks.system_role == "user":
-        found = _system_into_user(found)
-    elif draft.quirks.alternates_turns:
-        leading, rest = split_system(found)
-        rest = merged(system_as_user(rest))
-        found = [SystemTurn(leading), *rest] if leading else rest
-    messages: list[Json] = []
-    for turn in found:
-        match turn:
-            case UserTurn(parts):
-                messages.append({"role": "user", "content": _encode_parts(draft, parts)})
-            case SystemTurn(text):
-                messages.append({"role": draft.quirks.system_role, "content": text})
-            case AssistantTurn():
-                messages.append(_encode_assistant(draft, turn))
-            case ResultsTurn(results):
-                for result in results:
-                    content = result_text(result)
-                    messages.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
-            case _:
-                assert_never(turn)
-    return messages
-
-
-def _system_into_user(found: list[Turn]) -> list[Turn]:
-    """Put the leading instructions at the head of the first user turn, and mark the later ones."""
-    leading, rest = split_system(found)
-    rest = system_as_user(rest)
-    if not leading:
-        return rest
-    if rest and isinstance(rest[0], UserTurn):
-        return [UserTurn((InputText(leading), *rest[0].parts)), *rest[1:]]
-    return [UserTurn((InputText(leading),)), *rest]
-
-
-def _encode_parts(draft: _Draft, parts: tuple[InputPart, ...]) -> Json:
-    """A string when all is text: many servers know lists only for models that see."""
-    if len(parts) == 1 and isinstance(parts[0], InputText):
-        return parts[0].text
-    encoded = [_encode_part(draft, part) for part in parts]
-    if all(part["type"] == "text" for part in encoded):
-        return "\n\n".join(part["text"] for part in encoded)
-    return encoded
-
-
-def _encode_part(draft: _Draft, part: InputPart) -> dict[str, Any]:
-    match part:
-        case InputText(text):
-            return {"type": "text", "text": text}
-        case InputImage(image_url, detail):
-            image = {"url": image_url}
-            if detail != "auto" and draft.quirks.has_image_detail:
-                image["detail"] = detail
-            return {"type": "image_url", "image_url": image}
-        case InputAudio(data, format):
-            if draft.quirks.audio_data == "data_url":
-                data = f"data:;base64,{data}"
-            return {"type": "input_audio", "input_audio": {"data": data, "format": format}}
-        case InputVideo(video_url):
-            return {"type": "video_url", "video_url": {"url": video_url}}
-        case InputFile():
-            return _encode_file(draft, part)
-        case _:
-            assert_never(part)
-
-
-def _encode_file(draft: _Draft, part: InputFile) -> dict[str, Any]:
-    """Text goes as text; other documents only where the endpoint reads them.
-
-    Raises Unprocessable, and BadRequest when the data is not base64.
-    """
-    found = inline_file(part)
-    if found is not None and found.is_text:
-        return {"type": "text", "text": f"[File: {part.filename or 'unnamed'}]\n{found.decode_text()}"}
-    if not draft.accepts("file"):
-        raise Unprocessable(f"{draft.endpoint.model.slug} reads no files at {draft.endpoint.provider.name}")
-    if found is not None:
-        name = part.filename or f"file.{found.extension}"
-        return {"type": "file", "file": {"filename": name, "file_data": found.url}}
-    link = file_link(part)
-    if link and draft.quirks.file_links == "file_url":
-        return {"type": "file_url", "file_url": {"url": link}}
-    raise Unprocessable(f"{draft.endpoint.provider.name} takes files as data, not as links")
-
-
-def _encode_assistant(draft: _Draft, turn: AssistantTurn) -> Json:
-    calls = turn.calls
-    message: dict[str, Json] = {"role": "assistant", "content": turn.text or (None if calls else "")}
-    if draft.quirks.reasoning_replay != "never":
-        _encode_thoughts(draft, turn.thoughts, message)
-    if calls:
-        message["tool_calls"] = [
-            {
-                "id": call.call_id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments or "{}"},
-            }
-            for call in calls
-        ]
-    return message
-
-
-def _encode_thoughts(draft: _Draft, items: list[ReasoningItem], message: dict[str, Json]) -> None:
-    quirks = draft.quirks
-    fitting = [item for item in items if is_replayable(item, quirks.reasoning_format)]
-    is_missed = quirks.reasoning_replay_is_required and _has_tools(draft.request)
-    if quirks.reasoning_replay == "reasoning_details":
-        details = [entry for item in fitting for entry in _encode_details(draft, item)]
-        if not details and is_missed:
-            details = [{"type": "reasoning.text", "text": " "}]
-        if details:
-            message["reasoning_details"] = details
-        return
-    text = thought_text(fitting) or (" " if is_missed else "")
-    if text:
-        message[quirks.reasoning_replay] = text
-
-
-def _encode_details(draft: _Draft, item: ReasoningItem) -> list[dict[str, Json]]:
-    entries: list[dict[str, Json]] = []
-    if item.content:
-        entry = {"type": "reasoning.text", "text": "".join(part.text for part in item.content)}
-        if item.signature:
-            entry["signature"] = item.signature
-        entries.append(entry)
-    entries += [{"type": "reasoning.summary", "summary": part.text} for part in item.summary]
-    origin = unseal(item.encrypted_content) if item.encrypted_content else None
-    if origin is not None and is_from(origin, draft.endpoint):
-        sealed = {"type": "reasoning.encrypted", "data": origin.blob}
-        if origin.item_id:
-            sealed["id"] = origin.item_id
-        entries.append(sealed)
-    if item.format and item.format != "unknown":
-        for entry in entries:
-            entry["format"] = item.format
-    return entries
-
-
-def _has_tools(request: Request) -> bool:
-    return bool(request.tools) or any(isinstance(item, FunctionCallItem) for item in request.input)
-
-
-def _add_beneath(body: dict[str, Json], name: str, value: object) -> None:
-    """Add a fixed field without overriding what the request set, one level deep."""
-    present = body.get(name)
-    if present is None:
-        body[name] = value
-    elif isinstance(present, dict) and isinstance(value, dict):
-        body[name] = {**value, **present}

@@ -18,17 +18,31 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
-from msgspec import Struct
-
 from trunkline.adapters import faults
+from trunkline.adapters.chat_wire import (
+    UNREADABLE,
+    WireCall,
+    WireChunk,
+    WirePiece,
+    arguments_of,
+    decode_citation,
+    decode_logprobs,
+    decode_source,
+    decode_usage,
+    image_address,
+    is_success,
+    read_chunk,
+    read_json,
+    read_leniently,
+    read_loosely,
+    text_of,
+)
 from trunkline.adapters.media import inline, is_data_url
 from trunkline.adapters.seals import seal
 from trunkline.adapters.thinking import TagSplitter, effort, format_named
-from trunkline.adapters.usage import clean_usage, count, dollars, first_count
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
-from trunkline.protocol.items import Json, Logprob, TopLogprob, UrlCitation
+from trunkline.protocol.items import Json, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
@@ -48,64 +62,8 @@ from trunkline.stream.deltas import (
     Stopped,
     StopReason,
     Text,
-    Usage,
 )
 from trunkline.wire import Fault, WireMessage
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
-
-
-class WireFunction(Struct, gc=False):
-    name: str | None = None
-    arguments: Json = None
-
-
-class WireCall(Struct, gc=False):
-    index: int | None = None
-    id: str | None = None
-    function: WireFunction | None = None
-
-
-class WirePiece(Struct, gc=False):
-    """A `delta` or a `message`; what servers disagree on is left opaque."""
-
-    content: Json = None
-    reasoning_content: Json = None
-    reasoning: Json = None
-    reasoning_details: list[Json] | None = None
-    tool_calls: list[WireCall] | None = None
-    function_call: WireFunction | None = None
-    refusal: str | None = None
-    annotations: list[Json] | None = None
-    images: list[Json] | None = None
-    audio: Json = None
-
-
-class WireChoice(Struct, gc=False):
-    index: int | None = None
-    delta: WirePiece | None = None
-    message: WirePiece | None = None
-    finish_reason: str | None = None
-    logprobs: Json = None
-    usage: Json = None
-    error: Json = None
-
-
-class WireChunk(Struct, gc=False):
-    choices: list[WireChoice] | None = None
-    usage: Json = None
-    error: Json = None
-    x_groq: Json = None
-    citations: list[Json] | None = None
-    search_results: list[Json] | None = None
-    web_search: list[Json] | None = None
-    base_resp: Json = None
-    service_tier: Json = None
-
-
-_read_chunk = msgspec.json.Decoder(WireChunk).decode
-_read_json = msgspec.json.Decoder().decode
-_encode_json = msgspec.json.Encoder().encode
 
 _FINISHES: dict[str, StopReason] = {
     "stop": "stop",
@@ -156,7 +114,7 @@ class _Call:
         if not text.rstrip().endswith("}"):
             return False
         try:
-            return isinstance(_read_json(text), dict)
+            return isinstance(read_json(text), dict)
         except UNREADABLE:
             return False
 
@@ -179,9 +137,9 @@ class ChatDecoder:
         self._slots = 0
         self._thought: int | None = None
         self._text: int | None = None
-        self._calls: dict[int | str, _Call] = {}
+        self._calls: list[_Call] = []
+        self._call_by_key: dict[int | str, _Call] = {}
         self._call: _Call | None = None
-        self._call_count = 0
         self._has_begun = False
         self.is_done = False
         self._is_over = False
@@ -200,7 +158,7 @@ class ChatDecoder:
             return ()
         data = message.data
         try:
-            chunk = _read_chunk(data)
+            chunk = read_chunk(data)
         except UNREADABLE:
             return self._unread(data)
         slot, choices = self._text, chunk.choices
@@ -226,21 +184,21 @@ class ChatDecoder:
             ):
                 return (Text(slot, piece.content),) if piece.content else ()
         if message.name == "error" and not chunk.choices:
-            return self._failed(faults.fault_of_error(_loose(data), self._quirks))
+            return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
         return self._chunk(chunk, data)
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         if self._is_over:
             return ()
         try:
-            chunk = _read_chunk(body)
+            chunk = read_chunk(body)
         except UNREADABLE:
-            loose = _lenient(body)
+            loose = read_leniently(body)
             if loose is None:
                 return self._failed(faults.nonsense("the answer is not a chat completion", body))
             chunk = loose
-        if chunk.choices is None and chunk.error is None and _is_fine(chunk.base_resp):
-            found = _loose(body)
+        if chunk.choices is None and chunk.error is None and is_success(chunk.base_resp):
+            found = read_loosely(body)
             if faults.read_error(found).message:
                 return self._failed(faults.fault_of_error(found, self._quirks))
             return self._failed(faults.nonsense("the answer has no choices", body))
@@ -260,15 +218,15 @@ class ChatDecoder:
             return self._conclude(is_done=True)
         if not tidy:
             return ()
-        chunk = _lenient(data)
+        chunk = read_leniently(data)
         if chunk is None:
             return self._failed(faults.nonsense("a chunk of the answer is not readable", data))
         return self._chunk(chunk, data)
 
     def _chunk(self, chunk: WireChunk, data: bytes) -> Sequence[Delta]:
         out: list[Delta] = []
-        if chunk.error or not _is_fine(chunk.base_resp):
-            return self._failed(faults.fault_of_error(_loose(data), self._quirks))
+        if chunk.error or not is_success(chunk.base_resp):
+            return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
         if chunk.citations is not None or chunk.search_results is not None or chunk.web_search is not None:
             self._hear_sources(chunk.search_results or chunk.web_search or chunk.citations or [], out)
         if chunk.usage is not None:
@@ -302,7 +260,7 @@ class ChatDecoder:
 
     def _stray_error(self, data: bytes) -> Fault | None:
         """An error that is spread over the chunk itself instead of standing under `error`."""
-        found = _loose(data)
+        found = read_loosely(data)
         if not isinstance(found, dict) or not isinstance(found.get("message") or found.get("detail"), str | list):
             return None
         is_named = found.get("object") == "error" or found.get("type") == "error" or "detail" in found
@@ -314,9 +272,9 @@ class ChatDecoder:
         if piece.reasoning_details:
             self._hear_details(piece.reasoning_details, out)
         elif piece.reasoning_content:
-            self._think(_text_of(piece.reasoning_content), out)
+            self._think(text_of(piece.reasoning_content), out)
         elif piece.reasoning:
-            self._think(_text_of(piece.reasoning), out)
+            self._think(text_of(piece.reasoning), out)
         content = piece.content
         if content:
             if type(content) is str:
@@ -407,11 +365,11 @@ class ChatDecoder:
             if not isinstance(entry, dict):
                 continue
             if text := entry.get("text"):
-                self._think(_text_of(text), out)
+                self._think(text_of(text), out)
             if summary := entry.get("summary"):
                 index = entry.get("index")
                 part = index if isinstance(index, int) and not isinstance(index, bool) else 0
-                out.append(ReasoningSummary(self._open_thought(out), _text_of(summary), part))
+                out.append(ReasoningSummary(self._open_thought(out), text_of(summary), part))
             self._hear_seal(entry, out)
 
     def _hear_seal(self, entry: dict[str, Json], out: list[Delta]) -> None:
@@ -428,21 +386,22 @@ class ChatDecoder:
         """Content as a list of parts, as some servers send it."""
         for part in content if isinstance(content, list) else [content]:
             if not isinstance(part, dict):
-                self._hear_text(_text_of(part), out)
-            elif part.get("thinking"):
-                self._think(_text_of(part["thinking"]), out)
+                self._hear_text(text_of(part), out)
+            elif "thinking" in part:
+                self._think(text_of(part["thinking"]), out)
+                self._hear_seal({"signature": part.get("signature")}, out)
             elif part.get("type") in ("image_url", "image"):
                 self._hear_images([part], out)
             elif part.get("refusal"):
-                self._refuse(_text_of(part["refusal"]), out)
+                self._refuse(text_of(part["refusal"]), out)
             else:
-                self._hear_text(_text_of(part), out)
+                self._hear_text(text_of(part), out)
 
     # Citations and searches
 
     def _hear_annotations(self, annotations: list[Json], out: list[Delta]) -> None:
         for annotation in annotations:
-            citation = _citation(annotation)
+            citation = decode_citation(annotation)
             if citation is None:
                 continue
             self._has_citations = True
@@ -470,13 +429,13 @@ class ChatDecoder:
         for mark in _MARK.finditer("".join(self._said)):
             number = int(mark[1])
             if 1 <= number <= len(self._sources):
-                url, title = _source(self._sources[number - 1])
+                url, title = decode_source(self._sources[number - 1])
                 if url:
                     out.append(Citation(self._text, UrlCitation(url, title, mark.start(), mark.end())))
 
     def _hear_images(self, images: list[Json], out: list[Delta]) -> None:
         for image in images:
-            url = _image_url(image)
+            url = image_address(image)
             if url and is_data_url(url):
                 try:
                     found = inline(url)
@@ -502,9 +461,9 @@ class ChatDecoder:
             return
         if function.name and not call.is_announced:
             call.name = function.name
-        arguments = _arguments_of(function.arguments)
+        arguments = arguments_of(function.arguments)
         if self._answers_in_tool:
-            if arguments and call is next(iter(self._calls.values())):
+            if arguments and call is self._calls[0]:
                 self._say(arguments, out)
             return
         if call.name and not call.is_announced:
@@ -523,30 +482,23 @@ class ChatDecoder:
         By its index; without one by its id, by its place among several, else to the latest. A known index with
         another id and a name is a new call: some servers number every call 0.
         """
-        key: int | str
         name = wire.function.name if wire.function is not None else None
+        latest = self._call
+        key: int | str
         if wire.index is not None:
             key = wire.index
         elif wire.id:
             key = wire.id
         elif has_others:
             key = position
-        elif self._call is not None and not (name and self._call.is_whole):
-            return self._call
+        elif latest is not None and not (name and latest.is_whole):
+            return latest
         else:
-            key = self._call_count
-        call = self._calls.get(key)
-        if call is not None and wire.id and call.call_id and wire.id != call.call_id and name:
-            key = f"{key}/{wire.id}"
-            call = self._calls.get(key)
-        elif call is not None and not wire.id and self._call is not None and wire.index is not None:
-            # Later pieces of a call that shares its index go to the latest that has it.
-            call = self._call if self._call.call_id and f"{key}/{self._call.call_id}" in self._calls else call
-        if call is None:
-            call = self._open_call(out)
-            self._calls[key] = call
-        if wire.id and not call.call_id:
-            call.call_id = wire.id
+            key = len(self._calls)
+        call = self._call_by_key.get(key)
+        if call is None or (name and wire.id and call.call_id not in ("", wire.id)):
+            call = self._call_by_key[key] = self._open_call(out)
+        call.call_id = call.call_id or wire.id or ""
         self._call = call
         return call
 
@@ -555,8 +507,9 @@ class ChatDecoder:
             self._thought = None
             self._end_text(out)
             self._close_call(out)
-        self._call_count += 1
-        return _Call(self._slot())
+        call = _Call(self._slot())
+        self._calls.append(call)
+        return call
 
     def _close_call(self, out: list[Delta]) -> None:
         """Close the latest call if its arguments are whole; another may go on beside what begins now."""
@@ -575,7 +528,7 @@ class ChatDecoder:
                 self._hear_side(side, piece, out)
         if self._aside and self._text is None:
             self._say("".join(self._aside), out)
-        if any(not call.is_announced for call in self._calls.values()) and not self._answers_in_tool:
+        if any(not call.is_announced for call in self._calls) and not self._answers_in_tool:
             return self._failed(faults.nonsense("a tool call has no name"))
         is_good = self._finish is not None or (is_done and (self._has_begun or bool(out)))
         if not is_good and not self._has_begun and not out:
@@ -613,213 +566,3 @@ class ChatDecoder:
         if usage is not None:
             out.append(Spent(usage, service_tier=self._tier))
             self._usage = None
-
-
-# Usage
-
-
-def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool = False) -> Usage | None:
-    """Read a `usage` object in any of the shapes that chat servers have; None when nothing was counted."""
-    if not isinstance(usage, dict):
-        return None
-    asked = _object(usage.get("prompt_tokens_details"))
-    told = _object(usage.get("completion_tokens_details"))
-    read = first_count(usage.get("prompt_tokens"), usage.get("input_tokens"))
-    written = first_count(usage.get("completion_tokens"), usage.get("output_tokens"))
-    reasoning = first_count(told.get("reasoning_tokens"), usage.get("reasoning_tokens"))
-    if adds_reasoning:
-        written += reasoning
-    total = count(usage.get("total_tokens"))
-    if not written and total > read > 0:
-        written = total - read
-    if not read and not written:
-        return None
-    cost = usage.get("cost")
-    return clean_usage(
-        read=read,
-        cache_read=first_count(
-            asked.get("cached_tokens"),
-            usage.get("prompt_cache_hit_tokens"),
-            usage.get("cached_tokens"),
-            usage.get("cache_read_input_tokens"),
-        ),
-        cache_write=first_count(
-            asked.get("cache_write_tokens"),
-            asked.get("cache_creation_tokens"),
-            usage.get("cache_creation_input_tokens"),
-        ),
-        written=written,
-        reasoning=reasoning,
-        audio_read=count(asked.get("audio_tokens")),
-        searches=count(usage.get("num_search_queries")) or int(has_searched),
-        cost=dollars(cost.get("total_cost") if isinstance(cost, dict) else cost or usage.get("estimated_cost")),
-    )
-
-
-# Logprobs
-
-
-class WireTopLogprob(Struct, gc=False):
-    token: str
-    logprob: float
-    bytes: tuple[int, ...] | None = None
-
-
-class WireLogprob(Struct, gc=False):
-    token: str
-    logprob: float
-    bytes: tuple[int, ...] | None = None
-    top_logprobs: tuple[WireTopLogprob, ...] | None = None
-
-
-def decode_logprobs(logprobs: Json) -> tuple[Logprob, ...]:
-    """Read `{content: […]}`, or the parallel lists of older servers; what is unreadable is no logprobs."""
-    if not isinstance(logprobs, dict):
-        return ()
-    content = logprobs.get("content")
-    if content is None and isinstance(logprobs.get("tokens"), list):
-        pairs = zip(logprobs["tokens"], logprobs.get("token_logprobs") or (), strict=False)
-        content = [{"token": token, "logprob": value} for token, value in pairs]
-    try:
-        entries = msgspec.convert(content or (), tuple[WireLogprob, ...], strict=False)
-    except UNREADABLE:
-        return ()
-    return tuple(
-        Logprob(
-            entry.token,
-            _bytes_of(entry.token, entry.bytes),
-            entry.logprob,
-            tuple(
-                TopLogprob(top.token, _bytes_of(top.token, top.bytes), top.logprob) for top in entry.top_logprobs or ()
-            ),
-        )
-        for entry in entries
-    )
-
-
-def _bytes_of(token: str, told: tuple[int, ...] | None) -> tuple[int, ...]:
-    return told if told is not None else tuple(token.encode("utf-8", "replace"))
-
-
-# Opaque pieces
-
-
-def _lenient(data: bytes) -> WireChunk | None:
-    """Read a chunk whose types are off: numbers as strings, wrong kinds where something optional stands."""
-    found = _loose(data)
-    if not isinstance(found, dict):
-        return None
-    try:
-        return msgspec.convert(found, WireChunk, strict=False)
-    except UNREADABLE:
-        pass
-    try:
-        return msgspec.convert(_mended(found), WireChunk, strict=False)
-    except UNREADABLE:
-        return None
-
-
-def _mended(chunk: dict[str, Json]) -> dict[str, Json]:
-    """Leave out the optional parts that have the wrong kind; the choices themselves must be as promised."""
-    mended = {key: value for key, value in chunk.items() if key not in ("citations", "search_results", "web_search")}
-    choices = chunk.get("choices")
-    if isinstance(choices, list):
-        mended["choices"] = [_mended_choice(choice) if isinstance(choice, dict) else choice for choice in choices]
-    return mended
-
-
-def _mended_choice(choice: dict[str, Json]) -> dict[str, Json]:
-    mended = {key: value for key, value in choice.items() if key != "index"}
-    if not isinstance(choice.get("finish_reason"), str):
-        mended.pop("finish_reason", None)
-    for key in ("delta", "message"):
-        piece = choice.get(key)
-        if isinstance(piece, dict):
-            kept = {name: value for name, value in piece.items() if not _is_misfit(name, value)}
-            if isinstance(kept.get("tool_calls"), list):
-                kept["tool_calls"] = [_mended_call(call) for call in kept["tool_calls"] if isinstance(call, dict)]
-            mended[key] = kept
-        elif piece == "" or isinstance(piece, list):
-            mended.pop(key)
-    return mended
-
-
-def _is_misfit(name: str, value: Json) -> bool:
-    if name in ("reasoning_details", "annotations", "images", "tool_calls"):
-        return not isinstance(value, list)
-    if name == "refusal":
-        return not isinstance(value, str)
-    return name == "function_call" and not isinstance(value, dict)
-
-
-def _mended_call(call: dict[str, Json]) -> dict[str, Json]:
-    """Some servers put name and arguments beside the index instead of under `function`."""
-    function = call.get("function")
-    if not isinstance(function, dict):
-        function = {"name": call.get("name"), "arguments": call.get("arguments")}
-    name = function.get("name")
-    mended = {"function": {**function, "name": name if isinstance(name, str) else None}}
-    return {**mended, "index": call.get("index"), "id": None if call.get("id") is None else str(call["id"])}
-
-
-def _loose(data: bytes) -> Json:
-    try:
-        return _read_json(data)
-    except UNREADABLE:
-        return None
-
-
-def _is_fine(base_resp: Json) -> bool:
-    """Whether a `base_resp` (an error told with HTTP 200) is absent or says success."""
-    return not isinstance(base_resp, dict) or not base_resp.get("status_code")
-
-
-def _text_of(value: Json) -> str:
-    """The text of a string, a part or a list of them."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        for key in ("text", "content", "summary"):
-            if value.get(key):
-                return _text_of(value[key])
-        return ""
-    if isinstance(value, list):
-        return "".join(_text_of(part) for part in value)
-    return "" if value is None or isinstance(value, bool) else str(value)
-
-
-def _arguments_of(value: Json) -> str:
-    """Arguments are JSON text; sloppy servers send the object itself."""
-    if isinstance(value, str):
-        return value
-    return _encode_json(value).decode() if isinstance(value, dict | list) else ""
-
-
-def _object(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _citation(annotation: Json) -> UrlCitation | None:
-    if not isinstance(annotation, dict):
-        return None
-    told = annotation.get("url_citation")
-    told = told if isinstance(told, dict) else annotation
-    url, title = told.get("url"), told.get("title")
-    if not isinstance(url, str) or not url:
-        return None
-    start, end = count(told.get("start_index")), count(told.get("end_index"))
-    return UrlCitation(url, title if isinstance(title, str) else "", start, max(start, end))
-
-
-def _source(source: Json) -> tuple[str, str]:
-    if isinstance(source, str):
-        return source, ""
-    told = _object(source)
-    url, title = told.get("url") or told.get("link"), told.get("title")
-    return (url if isinstance(url, str) else ""), (title if isinstance(title, str) else "")
-
-
-def _image_url(image: Json) -> str:
-    told = _object(image).get("image_url", image)
-    url = told if isinstance(told, str) else _object(told).get("url")
-    return url if isinstance(url, str) else ""

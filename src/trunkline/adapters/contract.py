@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
@@ -37,6 +37,18 @@ class Decoder(Protocol):
 
     def end(self) -> Iterable[Delta]:
         """Say what was held back when the upstream closed; no `Stopped` here means that the answer was cut off."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A decoder whose answer the provider may pause, to be asked to go on (`pause_turn` of Messages).
+
+    Asked when the answer ended, and before `end`, which gives a paused answer up as incomplete.
+    """
+
+    def resumed(self, sent: UpstreamRequest) -> UpstreamRequest | None:
+        """Make the request that goes on, whose answer this same decoder must hear; None when nothing was paused."""
         ...
 
 

@@ -39,7 +39,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
 from trunkline.stream.aws_events import AwsEventFraming
 from trunkline.stream.framing import Framing, WholeBody
@@ -155,8 +155,9 @@ class _Letter:
     def _thinking(self, spoken: list[Round]) -> tuple[Thinking, dict[str, Json]]:
         """What is said of thinking, and the model's own fields that say it."""
         style = self.quirks.thinking_style
-        if style in ("nova", "effort"):
-            return self._effort()
+        level = wanted_effort(self.request, self.endpoint)
+        if level is not None and style in ("nova", "effort"):
+            return self._effort(level, is_nova=style == "nova")
         thinking = plan_thinking(self.request, self.endpoint, spoken)
         fields: dict[str, Json] = {}
         # The field is unknown to other models; where thinking begins only when asked for, nothing need be said.
@@ -166,12 +167,8 @@ class _Letter:
             fields["output_config"] = {"effort": thinking.effort}
         return thinking, fields
 
-    def _effort(self) -> tuple[Thinking, dict[str, Json]]:
-        request, is_nova = self.request, self.quirks.thinking_style == "nova"
-        limit = request.max_output_tokens or self.endpoint.max_output_tokens or 0
-        level = wanted_effort(request, self.endpoint)
-        if level is None:
-            return Thinking(limit), {}
+    def _effort(self, level: Effort, *, is_nova: bool) -> tuple[Thinking, dict[str, Json]]:
+        limit = self.request.max_output_tokens or 0
         if level == "none" and is_nova:
             return Thinking(limit), {"reasoningConfig": {"type": "disabled"}}
         sent = fitted_effort(level, self.endpoint, _EFFORTS)

@@ -117,6 +117,7 @@ def _encode(request: Request, endpoint: Endpoint) -> FakeRequest:
         aspect_ratio=str((request.image_config or {}).get("aspect_ratio", "1:1")),
         replayed=tuple(_replayed(request, endpoint)),
         max_output_tokens=request.max_output_tokens,
+        most_tokens=min(request.max_output_tokens or wire.MAX_TOKENS, endpoint.max_output_tokens or wire.MAX_TOKENS),
     )
 
 

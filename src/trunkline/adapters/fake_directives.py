@@ -11,10 +11,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from trunkline.adapters.fake_wire import MAX_TOKENS
 from trunkline.stream.deltas import StopReason
 
 MAX_WAIT_S = 3_600.0
-MAX_TOKENS = 1_000_000
 
 
 class BadDirective(ValueError):

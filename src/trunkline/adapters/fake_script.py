@@ -77,7 +77,7 @@ def perform(request: UpstreamRequest) -> Performance:
         asked = wire.read_request(request.body)
         script = read_directives(asked.text)
         acts = _acts(asked, script)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         return _refusal(Status(400, f"The request cannot be read: {error}"))
     except BadDirective as error:
         return _refusal(Status(400, str(error)))
@@ -283,6 +283,7 @@ class _Stage:
         self._slot = -1
         self._live: int | None = None
         self._said = ""
+        self._text_slot: int | None = None
         self._thought_tokens = 0
         self._tokens = 0
         self._calls = 0
@@ -336,7 +337,7 @@ class _Stage:
             self._live = None
 
     def _spoken(self, make: Callable[[int, str], FakeMessage], pieces: Iterable[str]) -> Iterator[Played]:
-        most = self._asked.max_output_tokens
+        most = self._asked.most_tokens
         stop_at = self._script.break_after[1] if self._script.break_after else None
         wait_s, slot = self._script.token_s, self._slot
         for piece in pieces:
@@ -350,7 +351,7 @@ class _Stage:
 
     def say(self, act: Say) -> Iterator[Played]:
         yield from self._open()
-        self._said = act.text
+        self._said, self._text_slot = act.text, self._slot
         yield from self._spoken(wire.Said, _pieces(act.text))
 
     def fill(self, act: Fill) -> Iterator[Played]:
@@ -382,9 +383,10 @@ class _Stage:
         yield from self._spoken(wire.Argued, _pieces(arguments))
 
     def cite(self, act: Cite) -> Iterator[Played]:
-        if self._live is None:
+        if self._text_slot is None:
             yield from self._open()
-        yield 0.0, wire.Cited(self._slot, act.url, act.title, *_cited(self._said, act.url))
+            self._text_slot = self._slot
+        yield 0.0, wire.Cited(self._text_slot, act.url, act.title, *_cited(self._said, act.url))
 
     def look(self, act: Look) -> Iterator[Played]:
         yield from self._open()

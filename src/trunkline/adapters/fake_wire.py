@@ -14,6 +14,10 @@ from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort
 from trunkline.stream.deltas import StopReason
 
+MAX_TOKENS = 100_000
+"""No answer is longer, whatever is asked for: a whole one is made in memory."""
+
+
 # The request
 
 
@@ -45,7 +49,8 @@ class Replayed(Struct, frozen=True):
 class FakeRequest(Struct, frozen=True, kw_only=True):
     """What FakeProvider is told of a client's request.
 
-    `results` are those that came after the last user message; `tool` is the name a client insists on.
+    `results` are those that came after the last user message; `tool` is the name a client insists on; `most_tokens` is
+    where an answer is cut, by the client's limit or the model's own.
     """
 
     model: str
@@ -66,6 +71,7 @@ class FakeRequest(Struct, frozen=True, kw_only=True):
     aspect_ratio: str = "1:1"
     replayed: tuple[Replayed, ...] = ()
     max_output_tokens: int | None = None
+    most_tokens: int = MAX_TOKENS
 
 
 # The answer

@@ -147,7 +147,7 @@ def _objects(body: Json, depth: int = 0) -> Iterator[dict[str, Json]]:
         for part in body[:3]:
             yield from _objects(part, depth + 1)
     elif isinstance(body, dict):
-        for key in ("error", "errors", "detail", "details", "base_resp", "response", "metadata"):
+        for key in ("error", "errors", "message", "detail", "details", "base_resp", "response", "metadata"):
             if isinstance(body.get(key), dict | list):
                 yield from _objects(body[key], depth + 1)
         yield body
@@ -284,6 +284,7 @@ _CODES: dict[str, FaultKind] = {
     "model_not_supported": "missing",
     "overloaded_error": "overloaded",
     "engine_overloaded_error": "overloaded",
+    "service_tier_capacity_exceeded": "overloaded",
     "overloaded": "overloaded",
     "slow_down": "overloaded",
     "serviceunavailableexception": "overloaded",

@@ -144,6 +144,11 @@ def inline_file(part: InputFile) -> Inline | None:
     return found
 
 
+def titled_text(part: InputFile, found: Inline) -> str:
+    """A text file as text under its name, for dialects that read no files of its type."""
+    return f"[File: {part.filename or 'unnamed'}]\n{found.decode_text()}"
+
+
 def file_link(part: InputFile) -> str | None:
     """The address of a file part that came as a link."""
     source = part.file_url or part.file_data or ""

@@ -159,7 +159,8 @@ class MessagesDecoder:
     def resumed(self, sent: UpstreamRequest) -> UpstreamRequest | None:
         """Make the request that goes on with a paused answer; None when it was not paused.
 
-        To be asked when the answer ended and before `end`, which gives a paused answer up. Source: https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-22).
+        To be asked when the answer ended and before `end`, which gives a paused answer up. Source:
+        https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-22).
         """
         if not self._is_paused or self._kept is None:
             return None

@@ -199,9 +199,10 @@ def decode_usage(told: dict[str, Json]) -> Usage:
 def later_usage(before: dict[str, Json], told: dict[str, Json] | None) -> dict[str, Json]:
     """Lay what a later message tells over what an earlier one told.
 
-    Counts are cumulative; some hosts send zeros at the end for what they told at the beginning.
+    Counts are cumulative; some hosts send zeros at the end for the input that they told at the beginning.
     """
-    return {**before, **{name: value for name, value in (told or {}).items() if value}}
+    later = {name: value for name, value in (told or {}).items() if value or name == "output_tokens"}
+    return {**before, **later}
 
 
 def _url_citation(url: Any, title: Any, start: int, end: int) -> UrlCitation | None:

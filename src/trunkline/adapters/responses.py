@@ -21,6 +21,7 @@ from trunkline.adapters.responses_answer import ResponsesDecoder
 from trunkline.adapters.schemas import parameters_of
 from trunkline.adapters.seals import is_from, unseal
 from trunkline.adapters.thinking import effort, nearest_effort
+from trunkline.adapters.tool_plan import has_schemas
 from trunkline.adapters.turns import IMAGE_NOTE
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
@@ -45,7 +46,7 @@ from trunkline.protocol.items import (
     Role,
     WebSearchCall,
 )
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -121,6 +122,7 @@ class _Letter:
         self.dropped: list[str] = []
         self._include: list[str] = []
         self._notes: list[str] = []
+        self._effort: str | None = None
 
     # Settings
 
@@ -141,16 +143,18 @@ class _Letter:
         request, supports = self.request, self.endpoint.supports
         wanted = effort(request.reasoning, request.max_output_tokens or self.endpoint.max_output_tokens)
         may_reason = supports is None or "reasoning" in supports
-        sent = self._write_effort(wanted) if may_reason else None
-        if not may_reason and wanted not in (None, "none"):
+        if may_reason:
+            self._effort = self._write_effort(wanted)
+        elif wanted not in (None, "none"):
             self.dropped.append("reasoning")
         # Only a server known to reason is asked for what others answer with a 400.
-        is_reasoning = may_reason and sent != "none" and (supports is not None or "reasoning" in self.body)
+        is_reasoning = may_reason and self._effort != "none" and (supports is not None or "reasoning" in self.body)
         self._include = list(request.include)
         if is_reasoning:
             self._include.append(ENCRYPTED_REASONING)
         for name in _SAMPLING:
-            is_taken = not is_reasoning if supports is None else name in supports or sent == "none"
+            is_taken = not is_reasoning if supports is None else name in supports or self._effort == "none"
+            is_taken = is_taken and (name != "top_logprobs" or self.quirks.logprobs != "never")
             self._put(name, getattr(request, name), is_taken=is_taken)
         asked = self.body.get("temperature")
         if asked is not None:
@@ -162,7 +166,7 @@ class _Letter:
         if self.quirks.supports_include:
             self._put("include", list(dict.fromkeys(self._include)) or None)
 
-    def _write_effort(self, wanted: Literal["xhigh", "high", "medium", "low", "minimal", "none"] | None) -> str | None:
+    def _write_effort(self, wanted: Effort | None) -> str | None:
         """Write the `reasoning` object; gives back the effort that is sent."""
         config = self.request.reasoning
         if config is None or self.quirks.reasoning_request == "none":
@@ -177,7 +181,7 @@ class _Letter:
             self.dropped.append("reasoning.effort")
         elif config.max_tokens is not None:
             self.dropped.append("reasoning.max_tokens")
-        said = {"effort": sent, "summary": config.summary}
+        said = {"effort": sent, "summary": None if sent == "none" else config.summary}
         self._put("reasoning", {name: value for name, value in said.items() if value is not None} or None)
         return sent
 
@@ -186,13 +190,16 @@ class _Letter:
     def write_tools(self) -> None:
         request, quirks = self.request, self.quirks
         choice, tools = request.tool_choice, request.tools
-        if isinstance(choice, FunctionChoice) and "function" not in quirks.tool_choices:
+        forms = quirks.tool_choices
+        if quirks.thinking_forbids_forced_tools and self._effort != "none":
+            forms -= {"required", "function"}
+        if isinstance(choice, FunctionChoice) and "function" not in forms:
             tools = tuple(tool for tool in tools if isinstance(tool, FunctionTool) and tool.name == choice.name)
             choice = "required"
             self.dropped.append("tool_choice")
-        if choice == "none" and "none" not in quirks.tool_choices:
+        if choice == "none" and "none" not in forms:
             tools, choice = (), None
-        if choice == "required" and "required" not in quirks.tool_choices:
+        if choice == "required" and "required" not in forms:
             self._notes.append("Answer by calling one of the tools.")
             choice = "auto"
             self.dropped.append("tool_choice")
@@ -241,10 +248,10 @@ class _Letter:
         self._put("text", written or None)
 
     def _format(self, form: TextFormat | JsonObjectFormat | JsonSchemaFormat) -> Json:
-        strongest = self.quirks.structured_output
         if isinstance(form, TextFormat):
             return None
-        if strongest == "json_schema":
+        strongest = self.quirks.structured_output
+        if strongest == "json_schema" and (isinstance(form, JsonObjectFormat) or has_schemas(self.endpoint)):
             return form
         if isinstance(form, JsonSchemaFormat):
             schema = _encode(form.schema).decode()
@@ -252,7 +259,7 @@ class _Letter:
             self.dropped.append("text.format")
         elif strongest == "none" or self.quirks.json_object_needs_word:
             self._notes.append("Answer with nothing but one JSON object.")
-        return JsonObjectFormat() if strongest == "json_object" else None
+        return None if strongest == "none" else JsonObjectFormat()
 
     # Input
 

@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from trunkline.adapters.faults import fault_of_error, nonsense
+from trunkline.adapters.faults import nonsense
 from trunkline.adapters.responses_wire import (
     Action,
     Item,
@@ -27,6 +27,7 @@ from trunkline.adapters.responses_wire import (
     Piece,
     WireResponse,
     decode_annotation,
+    decode_fault,
     decode_logprobs,
     decode_service_tier,
     decode_usage,
@@ -42,7 +43,7 @@ from trunkline.adapters.responses_wire import (
 from trunkline.adapters.seals import seal
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import Json
+from trunkline.protocol.items import Json, ReasoningFormat
 from trunkline.stream.deltas import (
     Arguments,
     Began,
@@ -63,7 +64,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.wire import Fault, FaultKind, WireMessage
+from trunkline.wire import WireMessage
 
 TEXT_DELTA = "response.output_text.delta"
 
@@ -73,7 +74,9 @@ class ResponsesDecoder:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._format = format_named(endpoint.quirks.reasoning_format)
+        # A provider may speak several dialects, and its row names the issuer for another one.
+        issuer = format_named(endpoint.quirks.reasoning_format)
+        self._format: ReasoningFormat = issuer if issuer.endswith("-responses-v1") else "unknown"
         self._has_begun = False
         self.is_done = False
         self._talking: Slot = None
@@ -396,7 +399,7 @@ class ResponsesDecoder:
         return "calls" if any(kind == "call" for kind, _, _ in self._heard) else "stop"
 
     def _upstream_fault(self, error: Json) -> list[Delta]:
-        fault = fault_of_response(error, self._endpoint)
+        fault = decode_fault(error, self._endpoint.quirks)
         self.is_done = True
         if fault.kind == "too_long" and self._has_begun:
             # The context filled up while the model spoke: what was said stands.
@@ -459,41 +462,6 @@ _ITEMS: Mapping[str, Callable[[ResponsesDecoder, Slot, Item], list[Delta]]] = {
     "file_search_call": ResponsesDecoder._file_search,
     "image_generation_call": ResponsesDecoder._image,
 }
-
-
-_KINDS: Mapping[str, FaultKind] = {
-    "server_error": "unavailable",
-    "invalid_prompt": "rejected",
-    "bio_policy": "refused",
-    "cyber_policy": "refused",
-    "misalignment_policy_violation": "refused",
-    "image_content_policy_violation": "refused",
-    "invalid_image": "rejected",
-    "invalid_image_format": "rejected",
-    "invalid_base64_image": "rejected",
-    "invalid_image_url": "rejected",
-    "invalid_image_mode": "rejected",
-    "image_too_large": "rejected",
-    "image_too_small": "rejected",
-    "image_parse_error": "rejected",
-    "image_file_too_large": "rejected",
-    "image_file_not_found": "rejected",
-    "unsupported_image_media_type": "rejected",
-    "empty_image_file": "rejected",
-    "failed_to_download_image": "rejected",
-}
-"""The error codes that only this dialect has."""
-
-
-def fault_of_response(error: Json, endpoint: Endpoint) -> Fault:
-    """Classify the error that a response or an event carries."""
-    fault = fault_of_error(error, endpoint.quirks)
-    code = error.get("code") if isinstance(error, dict) else None
-    kind = _KINDS.get(code) if isinstance(code, str) else None
-    # "invalid_prompt" is also said of a prompt that is too long, and of one that breaks a policy.
-    if kind is None or fault.kind in ("too_long", "refused"):
-        return fault
-    return msgspec.structs.replace(fault, kind=kind)
 
 
 def _part_slot(slot: Slot, index: int) -> Slot:

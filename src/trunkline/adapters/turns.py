@@ -61,7 +61,8 @@ AssistantPiece = Said | ReasoningItem | FunctionCallItem | ImageGenerationCall
 class AssistantTurn(Struct, frozen=True):
     """What the model did before somebody else spoke, in order; at least one piece is not a thought.
 
-    A `ReasoningItem` belongs to the next piece of another kind.
+    A `ReasoningItem` belongs to the next piece of another kind, and the last piece is of another kind unless `turns`
+    was asked to keep the last thought.
     """
 
     pieces: tuple[AssistantPiece, ...]
@@ -89,12 +90,12 @@ class ResultsTurn(Struct, frozen=True):
 Turn = SystemTurn | UserTurn | AssistantTurn | ResultsTurn
 
 
-def turns(request: Request) -> list[Turn]:
+def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     """Group the input; `instructions` come first as a system turn.
 
     Adjacent assistant items make one turn, as do adjacent results; user and system messages stay apart (see
     `merged`). Search calls carry nothing a model can read and are left out, as are empty texts and thoughts that
-    nothing follows.
+    nothing follows; `keeps_last_thought` is for a dialect that signs what stands before the thought.
     """
     found: list[Turn] = []
     if request.instructions:
@@ -104,7 +105,7 @@ def turns(request: Request) -> list[Turn]:
     for item in request.input:
         match item:
             case FunctionCallOutput():
-                _close_assistant(pieces, found)
+                _close_assistant(pieces, found, keeps_last_thought)
                 results.append(item)
             case Message(role="assistant"):
                 _close_results(results, found)
@@ -112,7 +113,7 @@ def turns(request: Request) -> list[Turn]:
                     pieces.append(Said(text))
             case Message():
                 _close_results(results, found)
-                _close_assistant(pieces, found)
+                _close_assistant(pieces, found, keeps_last_thought)
                 found.extend(_outside_turns(item))
             case ReasoningItem() | FunctionCallItem() | ImageGenerationCall():
                 _close_results(results, found)
@@ -122,7 +123,7 @@ def turns(request: Request) -> list[Turn]:
             case _:
                 assert_never(item)
     _close_results(results, found)
-    _close_assistant(pieces, found)
+    _close_assistant(pieces, found, keeps_last_thought)
     return found
 
 
@@ -237,9 +238,12 @@ def fitted_call_id(call_id: str, pattern: re.Pattern[str], length: int) -> str:
 
     `pattern` must match the whole of an acceptable id. Call and result get the same answer.
     """
-    if pattern.fullmatch(call_id):
-        return call_id
-    number = int.from_bytes(hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).digest(), "big")
+    return call_id if pattern.fullmatch(call_id) else hashed_id(call_id, length)
+
+
+def hashed_id(text: str, length: int) -> str:
+    """A stable id of `length` letters and digits for a text."""
+    number = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), "big")
     letters = []
     for _ in range(length):
         number, rest = divmod(number, 62)
@@ -247,8 +251,9 @@ def fitted_call_id(call_id: str, pattern: re.Pattern[str], length: int) -> str:
     return "".join(letters)
 
 
-def _close_assistant(pieces: list[AssistantPiece], found: list[Turn]) -> None:
-    while pieces and isinstance(pieces[-1], ReasoningItem):
+def _close_assistant(pieces: list[AssistantPiece], found: list[Turn], keeps_last_thought: bool) -> None:
+    is_thought_only = all(isinstance(piece, ReasoningItem) for piece in pieces)
+    while pieces and isinstance(pieces[-1], ReasoningItem) and (is_thought_only or not keeps_last_thought):
         pieces.pop()
     if pieces:
         found.append(AssistantTurn(tuple(pieces)))

@@ -53,9 +53,16 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """The role of instructions; `user` folds them into the first user turn."""
 
     reasoning_request: Literal[
-        "effort", "none", "thinking", "enable_thinking", "template_kwargs", "reasoning_object", "thinking_and_effort"
+        "effort",
+        "none",
+        "thinking",
+        "enable_thinking",
+        "template_kwargs",
+        "reasoning_object",
+        "thinking_and_effort",
+        "prompt_mode",
     ] = "effort"
-    """How thinking is asked for: `reasoning_effort`, or the provider's own field."""
+    """How thinking is asked for: `reasoning_effort`, or the provider's own field (`prompt_mode`: Magistral)."""
 
     reasoning_efforts: tuple[str, ...] = ()
     """The efforts the endpoint takes, weakest first; empty means all. The nearest lower one is sent."""
@@ -64,7 +71,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """The assistant-message field in which earlier thought is sent back."""
 
     reasoning_replay_is_required: bool = False
-    """With tools a turn without its thought is a 400; a blank is sent where the client kept none."""
+    """With tools a turn without its thought is a 400; a blank is sent where the client kept none.
+
+    On Gemini 3 and later it is the signature of the thought that a call must carry, and a documented stand-in is sent.
+    """
 
     think_tags: Literal["never", "tagged", "opened"] = "never"
     """`tagged`: thought comes inside `<think>` in the content; `opened`: the template wrote the opening tag."""
@@ -150,12 +160,14 @@ class Quirks(Struct, frozen=True, kw_only=True):
     forwards_metadata: bool = False
     """Whether a Responses server takes `metadata`."""
 
-    thinking_style: Literal["budget", "adaptive", "effort", "nova", "none"] = "budget"
-    """How a Messages or Converse endpoint is asked to think.
+    thinking_style: Literal["budget", "adaptive", "effort", "nova", "level", "none"] = "budget"
+    """How a Messages, Converse or Gemini endpoint is asked to think.
 
     `budget`: `thinking.budget_tokens`, which the newest Claude models refuse; `adaptive`: `thinking.type: adaptive` and
     `output_config.effort`, which older ones refuse; `effort` and `nova`: the fields of gpt-oss and Nova on Converse.
     https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking (2026-11-22).
+    On Gemini `budget` is `thinkingBudget` (2.5) and `level` is `thinkingLevel` (3 and later); both at once are a 400.
+    https://ai.google.dev/gemini-api/docs/thinking (2026-11-22).
     """
 
     can_stop_thinking: bool = True
@@ -175,3 +187,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
 
     has_cache_points: bool = False
     """Whether a Converse model takes `cachePoint` blocks (Claude and Nova); others answer 400."""
+
+    schema_beside_tools: bool = False
+    """Whether a Gemini model takes a schema for its answer and function tools at once; before Gemini 3 that is a 400.
+
+    Without it the schema becomes one more tool. Cohere never takes both.
+    https://ai.google.dev/gemini-api/docs/structured-output (2026-11-22).
+    """
+
+    schema_keywords: Literal["json_schema", "openapi"] = "json_schema"
+    """`openapi`: a Gemini server takes schemas only as `responseSchema` and `parameters`, a subset without `$ref`."""

@@ -1,25 +1,33 @@
 """The listening socket and the HTTP protocol under the application: uvicorn on uvloop, with bounds it does not have.
 
-A connection is in one of three states. *Idle*: no byte of a request is here; uvicorn's keep-alive timer runs, or, on
-a new connection, ours. *Head*: a request has begun and its head is not complete; our timer runs, and the bytes and
-fields of the head are counted. *Body and answer*: no timer of this file; the application bounds what follows. A head
+Reading. A connection is in one of three states. *Idle*: no byte of a request is here; uvicorn's keep-alive timer runs,
+or, on a new connection, ours. *Head*: a request has begun and its head is not complete; our timer runs, and the bytes
+and fields of the head are counted. *Body and answer*: no timer of ours; the application bounds what follows. A head
 that is too slow gets a 408, one that is too large a 400, and the connection is closed – unless an earlier answer is
-still being sent on it, which is never broken into. What a request means is not known here.
+still being sent on it, which is never broken into. A client that shuts its sending side has left: its requests are
+cancelled, for nothing tells that end from a full close.
+
+Writing. While a client leaves written bytes unread – the transport is full, or an answer is over but not all of it
+gone – a second timer runs. When a whole interval passes in which not one byte went out, the connection is cut.
+
+Number. At the bound a new connection takes the place of the one that has been idle longest; when none is idle, the
+new one is refused with a 503. What a request means is not known here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
+from trunkline.protocol.render import render_error
 from trunkline.settings import ServerSettings, SettingsError
 
 MAX_HEADERS = 100
@@ -28,20 +36,32 @@ BACKLOG = 2048
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline and bounds for the head of a request."""
+    """uvicorn's protocol with bounds for the head of a request, for clients that do not read, and in number."""
 
     header_timeout_s = 10.0
+    write_timeout_s = 60.0
+    max_connections = 10_000
+    idle: ClassVar[dict[BoundedProtocol, None]] = {}
+    """The idle connections, longest idle first; each listener has its own."""
 
     _deadline: asyncio.TimerHandle | None = None
     _is_in_head = False
     _head_bytes = 0
+    _stall: asyncio.TimerHandle | None = None
+    _unsent_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self.max_connections and not self._displace():
+            self._refuse(ServiceUnavailable("The gateway has no room for more connections.", retry_after=1))
+            return
+        self.idle[self] = None
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.idle.pop(self, None)
         self._stop_deadline()
+        self._stop_stall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -52,12 +72,13 @@ class BoundedProtocol(HttpToolsProtocol):
         # and began another is counted whole: too much by at most one read.
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(400, "The head of the request is too large.")
+            self._refuse(BadRequest("The head of the request is too large."))
         elif self._deadline is None:
             self._start_deadline()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.idle.pop(self, None)
         self._is_in_head = True
         self._head_bytes = 0
 
@@ -73,8 +94,32 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("head too large")
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._stall is None and self.transport.get_write_buffer_size():
+            self._start_stall()
+        if not self._is_in_head and not self._is_answering() and not self.transport.is_closing():
+            self.idle[self] = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._start_stall()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stall()
+
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, msg)
+        self._refuse(BadRequest(msg))
+
+    def _displace(self) -> bool:
+        """Close the connection that has been idle longest; say whether there was one."""
+        for longest in self.idle:
+            del self.idle[longest]
+            longest.transport.close()
+            return True
+        return False
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self.header_timeout_s, self._on_deadline)
@@ -89,19 +134,36 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_answering():
             self._start_deadline()
         elif self._is_in_head:
-            self._refuse(408, "The head of the request did not arrive in time.")
+            self._refuse(RequestTimeout("The head of the request did not arrive in time."))
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _start_stall(self) -> None:
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(self.write_timeout_s, self._on_stall)
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _on_stall(self) -> None:
+        self._stall = None
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes and unsent_bytes >= self._unsent_bytes:
+            self.transport.abort()
+        elif unsent_bytes:
+            self._start_stall()
+
+    def _refuse(self, error: GatewayError) -> None:
         self._is_in_head = False
         self._stop_deadline()
         if not self._is_answering() and not self.transport.is_closing():
-            kind = "timeout" if status == 408 else "invalid_request"
-            error = {"code": status, "message": message, "metadata": {"error_type": kind}}
-            body = json.dumps({"error": error}).encode()
-            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[status] + head + body)
+            body = render_error(error)
+            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
+            if error.retry_after is not None:
+                head += b"retry-after: %d\r\n" % error.retry_after
+            self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + body)
         self.transport.close()
 
     def _is_answering(self) -> bool:
@@ -144,11 +206,16 @@ def serve(application: Any, listening: socket.socket, settings: ServerSettings, 
     """Serve an ASGI application until a signal ends it; requests in flight get `drain` to finish."""
     # uvicorn's own messages repeat what we print and what our log tells; what is left of them are defects.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    bounded = type("_Protocol", (BoundedProtocol,), {"header_timeout_s": settings.header_timeout})
+    bounds = {
+        "header_timeout_s": settings.header_timeout,
+        "write_timeout_s": settings.write_timeout,
+        "max_connections": settings.max_connections,
+        "idle": {},
+    }
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=bounded,
+        http=type("_Protocol", (BoundedProtocol,), bounds),
         ws="none",
         lifespan="on",
         interface="asgi3",

@@ -2,16 +2,16 @@
 
 It decides nothing about order; `ranking.py` does. It has no clock: every call is told the time, in seconds.
 
-Theory of operation. Every attempt is told twice: `started` when it goes out, `record` when it has ended. A fault is
-one of three sorts (`BLAME`): the provider's, which counts against it everywhere; a limit (429), which cools the
-endpoint down and counts as trouble for half a minute, but not against its uptime; and the client's (a 400, a refused
-or too long prompt), which counts nowhere.
+Theory of operation. Every attempt is told three times: `started` when it goes out, `answered` when its first token
+comes, `record` when it has ended. A fault is one of three sorts (`BLAME`): the provider's, which counts against it
+everywhere; a limit (429), which cools the endpoint down and counts as trouble for half a minute, but not against its
+uptime; and the client's (a 400, a refused or too long prompt), which counts nowhere.
 
 Each endpoint has a breaker:
 
     closed ──5 faults in a row, or one bad credential──▶ open ──time is up──▶ half-open
        ▲                                                  ▲                      │
-       └──────────────── a success ──────────────────────────────────────────────┤
+       └──────────────── a first token ──────────────────────────────────────────┤
                                                           └───── a fault ────────┘
 
 An open breaker removes nothing. The endpoint is *ejected*: it goes to the end of every plan, so that it is asked only
@@ -156,6 +156,12 @@ class Health:
             track.probe_until = now + PROBE_LEASE_S
             track.seen_until = 0.0
 
+    def answered(self, endpoint_id: str, now: float) -> None:
+        """Note that the first token of an attempt has come: a sign of life long before its answer has ended."""
+        track = self._tracks.get(endpoint_id)
+        if track is not None:
+            track.answer(now)
+
     def record(self, endpoint_id: str, outcome: Outcome, now: float, *, is_byok: bool = False) -> None:
         """Note how an attempt ended. What is wrong with a client's own key says nothing about the endpoint."""
         if is_byok and outcome.fault in ("credentials", "limited"):
@@ -264,6 +270,7 @@ class _Track:
         "long",
         "open_until",
         "probe_until",
+        "row_began",
         "seen",
         "seen_until",
         "short",
@@ -277,6 +284,7 @@ class _Track:
         self.throughput = Distribution()
         self.faults_in_a_row = 0
         self.is_open = False
+        self.row_began = 0.0
         self.open_until = self.probe_until = self.cooled_until = 0.0
         self.seen = _UNKNOWN
         self.seen_until = 0.0
@@ -292,7 +300,7 @@ class _Track:
         self.short.roll(now)
         self.long.roll(now)
         if outcome.fault is None:
-            self._succeed()
+            self._succeed(now - (outcome.first_token_s or 0.0) - (outcome.generation_s or 0.0))
         else:
             self._fail(outcome.fault, outcome.retry_after_s, now)
         if outcome.first_token_s is not None:
@@ -303,6 +311,12 @@ class _Track:
             self.long.add(_READ, outcome.input_tokens)
             if outcome.cache_read_tokens:
                 self.long.add(_CACHED, outcome.cache_read_tokens)
+
+    def answer(self, now: float) -> None:
+        self.faults_in_a_row = 0
+        if self.is_open and now >= self.open_until:
+            self.is_open = False
+            self.probe_until = self.seen_until = 0.0
 
     def cool_down(self, seconds: float, now: float) -> None:
         low, high = COOL_DOWN_S
@@ -349,11 +363,12 @@ class _Track:
             ready_in_s=max(0.0, self.ready_at(now) - now),
         )
 
-    def _succeed(self) -> None:
+    def _succeed(self, began: float) -> None:
         self.short.add(_GOOD)
         self.long.add(_GOOD)
-        self.faults_in_a_row = 0
-        self.is_open = False
+        # A long answer that began before things went wrong says nothing about how they are now.
+        if began >= self.row_began:
+            self.answer(began)
 
     def _fail(self, fault: FaultKind, retry_after_s: float | None, now: float) -> None:
         self.probe_until = self.seen_until = 0.0
@@ -366,6 +381,8 @@ class _Track:
         if blame == "limit":
             return
         self.long.add(_BAD)
+        if not self.faults_in_a_row:
+            self.row_began = now
         self.faults_in_a_row += 1
         if fault == "credentials":
             self._open(now + BAD_CREDENTIALS_OPEN_S)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trunkline.catalog.entries import Endpoint
-from trunkline.errors import BadRequest, NotFound
+from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.preferences import Partition, ProviderPreferences
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity, conversation
@@ -81,7 +81,7 @@ class _Asked(Struct, gc=False):
 
 
 class _Preferred(Struct, gc=False):
-    """What ranking goes by, worked out once for all candidates."""
+    """What the places of candidates depend on, worked out once for all of them."""
 
     wish: ProviderPreferences
     policy: Policy
@@ -236,16 +236,16 @@ def _dropped(endpoint: Endpoint, name: str, reason: str) -> Dropped:
 
 
 def _refusal(
-    request: Request, asked: Sequence[_Asked], active: Sequence[Filter], size: Measure, dropped: list[Dropped]
-) -> Exception:
-    names = [each.name for each in asked]
-    endpoints = [endpoint for each in asked for endpoint in each.endpoints]
-    narrowed = [one for each in asked if each.wishes for one in narrowing(each.wishes, each.endpoints)]
-    error = refuse(request, names, endpoints, [*active, *narrowed], size)
-    error.explanation = Explanation(  # type: ignore[attr-defined]
-        models=tuple(names), size=size, filters=tuple(each.name for each in active), dropped=tuple(dropped)
+    request: Request, asked: Sequence[_Asked], active: Sequence[Filter], size: Measure, dropped: Sequence[Dropped]
+) -> ClientError:
+    filtered = [(each.endpoints, [*active, *narrowing(each.wishes, each.endpoints)]) for each in asked]
+    explanation = Explanation(
+        models=tuple([each.name for each in asked]),
+        size=size,
+        filters=tuple(dict.fromkeys([name for _, found in filtered for name, _ in found])),
+        dropped=tuple(dropped),
     )
-    return error
+    return refuse(request, filtered, explanation)
 
 
 def _candidates(

@@ -16,7 +16,6 @@ from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.request import Request
 from trunkline.routing.explanation import Explanation
 from trunkline.routing.filters import Filter
-from trunkline.routing.measure import Measure
 
 _MOST_NAMED: Final = 8
 
@@ -38,7 +37,9 @@ _HEADLINES: Final = {
 class NoEndpoint(NotFound):
     """Every endpoint was dropped; `explanation` says by what."""
 
-    explanation: Explanation = Explanation()
+    def __init__(self, message: str, explanation: Explanation, *, metadata: Mapping[str, object]) -> None:
+        super().__init__(message, metadata=metadata)
+        self.explanation = explanation
 
 
 class Verdict(Struct, frozen=True):
@@ -49,28 +50,37 @@ class Verdict(Struct, frozen=True):
 
 
 def refuse(
-    request: Request, models: Sequence[str], endpoints: Iterable[Endpoint], filters: Sequence[Filter], size: Measure
+    request: Request, asked: Iterable[tuple[Sequence[Endpoint], Sequence[Filter]]], explanation: Explanation
 ) -> ClientError:
-    """Make the error for a request that nobody may serve.
+    """Make the error for a request that nobody may serve; `asked` has the endpoints of each model and its filters.
 
     404, or 400 when the context of every endpoint that may serve otherwise is too small.
     """
-    verdicts = [Verdict(endpoint, _reasons(endpoint, filters)) for endpoint in endpoints]
+    verdicts = [
+        Verdict(endpoint, _reasons(endpoint, filters)) for endpoints, filters in asked for endpoint in endpoints
+    ]
     fixes = _fixes(verdicts)
-    message = " ".join([_headline(models, verdicts, fixes), *_removals(verdicts, filters), *_remedies(verdicts, fixes)])
+    message = " ".join(
+        [
+            _headline(explanation.models, verdicts, fixes),
+            *_removals(verdicts, explanation.filters),
+            *_remedies(verdicts, fixes),
+        ]
+    )
     if set(fixes) == {"context_length"}:
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
-        metadata = {"max_context_tokens": most, "least_tokens": size.least_tokens}
+        metadata = {"max_context_tokens": most}
         return BadRequest(message, param="input", kind="context_length_exceeded", metadata=metadata)
     return NoEndpoint(
         message,
+        explanation,
         metadata={
             "available_providers": _slugs(verdicts),
             "requested_providers": sorted({*request.provider.only, *request.provider.order}),
             "excluded_by": {
-                each.name: _slugs(v for v in verdicts if each.name in v.reasons)
-                for each in filters
-                if any(each.name in v.reasons for v in verdicts)
+                name: _slugs(verdict for verdict in verdicts if name in verdict.reasons)
+                for name in explanation.filters
+                if any(name in verdict.reasons for verdict in verdicts)
             },
             "would_serve_without": {name: _slugs(found) for name, found in fixes.items()},
         },
@@ -101,16 +111,16 @@ def _headline(models: Sequence[str], verdicts: Sequence[Verdict], fixes: Mapping
     return f"No endpoint of {', '.join(models[:_MOST_NAMED])} may serve this request."
 
 
-def _removals(verdicts: Sequence[Verdict], filters: Sequence[Filter]) -> list[str]:
+def _removals(verdicts: Sequence[Verdict], filters: Sequence[str]) -> list[str]:
     told = []
-    for each in filters:
+    for name in filters:
         by_reason: dict[str, list[str]] = {}
         for verdict in verdicts:
-            if each.name in verdict.reasons:
-                by_reason.setdefault(verdict.reasons[each.name], []).append(_name(verdict))
+            if name in verdict.reasons:
+                by_reason.setdefault(verdict.reasons[name], []).append(_name(verdict))
         if by_reason:
-            removed = "; ".join(f"{_and(names)} {reason}" for reason, names in by_reason.items())
-            told.append(f"{each.name} removes: {removed}.")
+            removed = "; ".join(f"{_each_of(names)} {reason}" for reason, names in by_reason.items())
+            told.append(f"{name}: {removed}.")
     return told
 
 
@@ -129,6 +139,10 @@ def _name(verdict: Verdict) -> str:
 
 def _slugs(verdicts: Iterable[Verdict]) -> list[str]:
     return sorted({verdict.endpoint.provider.slug for verdict in verdicts})
+
+
+def _each_of(names: Collection[str]) -> str:
+    return f"{'each of ' if len(set(names)) > 1 else ''}{_and(names)}"
 
 
 def _and(names: Collection[str]) -> str:

@@ -17,6 +17,7 @@ Source: https://smithy.io/2.0/aws/amazon-eventstream.html (2026-11-22).
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import ClassVar
 from zlib import crc32
 
@@ -32,6 +33,9 @@ _CRC = 4
 _SMALLEST_FRAME = _PRELUDE + _CRC
 _LARGEST_HEADERS = 128 * 1024
 _REMEMBERED = 64
+
+_read_prelude = Struct("!III").unpack_from
+_read_checksum = Struct("!I").unpack_from
 
 _STRING = 7
 _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
@@ -54,55 +58,68 @@ class AwsEventFraming:
         self._buffer = bytearray()
         self._awaited = _PRELUDE
         self._names: dict[bytes, str] = {}
+        self._broken: Malformed | None = None
 
     def feed(self, data: bytes) -> list[WireMessage]:
-        buffer = self._buffer
-        buffer += data
+        if self._broken is not None:
+            raise self._broken
+        self._buffer += data
         messages: list[WireMessage] = []
-        start = 0
-        while len(buffer) - start >= self._awaited:
-            size = self._frame_size(start)
-            if len(buffer) - start < size:
-                self._awaited = size
-                break
-            messages.append(self._message(bytes(buffer[start : start + size])))
-            start += size
-            self._awaited = _PRELUDE
-        del buffer[:start]
+        try:
+            self._cut(messages)
+        except Malformed as error:
+            if not messages:
+                raise
+            # What came whole before the damage in the same read is still told.
+            self._broken = error
         return messages
 
     def flush(self) -> list[WireMessage]:
         """Forget what is incomplete: a frame cut short says nothing, and the decoder misses the stop it held."""
+        if self._broken is not None:
+            raise self._broken
         self._buffer.clear()
         return []
 
-    def _frame_size(self, start: int) -> int:
-        prelude = self._buffer[start : start + _PRELUDE]
-        size = int.from_bytes(prelude[:4])
-        header_size = int.from_bytes(prelude[4:8])
-        if crc32(prelude[:8]) != int.from_bytes(prelude[8:]):
+    def _cut(self, messages: list[WireMessage]) -> None:
+        buffer = self._buffer
+        start = 0
+        while len(buffer) - start >= self._awaited:
+            size, payload_start = self._bounds(start)
+            if len(buffer) - start < size:
+                self._awaited = size
+                break
+            frame = buffer[start : start + size]
+            (checksum,) = _read_checksum(frame, size - _CRC)
+            del frame[-_CRC:]
+            if crc32(frame) != checksum:
+                raise Malformed("an event frame fails its checksum")
+            messages.append(self._message(bytes(frame[_PRELUDE:payload_start]), bytes(frame[payload_start:])))
+            start += size
+            self._awaited = _PRELUDE
+        del buffer[:start]
+
+    def _bounds(self, start: int) -> tuple[int, int]:
+        """The size of the frame and where in it the payload starts."""
+        size, header_size, checksum = _read_prelude(self._buffer, start)
+        if crc32(self._buffer[start : start + 8]) != checksum:
             raise Malformed("the prelude of an event frame fails its checksum")
         if size < _SMALLEST_FRAME + header_size or header_size > _LARGEST_HEADERS:
             raise Malformed("the lengths of an event frame contradict each other")
         if size > self._max_bytes:
             raise Malformed("an event frame is larger than the gateway takes")
-        return size
+        return size, _PRELUDE + header_size
 
-    def _message(self, frame: bytes) -> WireMessage:
-        if crc32(frame[:-_CRC]) != int.from_bytes(frame[-_CRC:]):
-            raise Malformed("an event frame fails its checksum")
-        payload_start = _PRELUDE + int.from_bytes(frame[4:8])
-        header_bytes = frame[_PRELUDE:payload_start]
+    def _message(self, header_bytes: bytes, payload: bytes) -> WireMessage:
         name = self._names.get(header_bytes)
-        if name is not None:
-            return WireMessage(name, frame[payload_start:-_CRC])
-        headers = _read_headers(header_bytes)
-        if headers.get(":message-type") == "error":
-            return _error_message(headers)
-        name = _name(headers)
-        if len(self._names) < _REMEMBERED:
-            self._names[header_bytes] = name
-        return WireMessage(name, frame[payload_start:-_CRC])
+        if name is None:
+            headers = _read_headers(header_bytes)
+            if headers.get(":message-type") == "error":
+                return _error_message(headers)
+            name = _name(headers)
+            if len(self._names) < _REMEMBERED:
+                self._names[header_bytes] = name
+        return WireMessage(name, payload)
 
 
 def _name(headers: dict[str, str]) -> str:

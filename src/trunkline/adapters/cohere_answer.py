@@ -1,0 +1,443 @@
+"""Reads what Cohere's chat answers, streamed or whole, into deltas.
+
+It does not judge whether an answer is good, and prices nothing: `usage.tokens` is told, though `billed_units` is what
+the provider charges.
+
+Theory of operation. An answer is a plan, content blocks, calls and citations, each a piece with its own index; a piece
+gets a slot of ours when it is first heard. A whole body is the same pieces at once and takes the same way. A citation
+points into the text of its block and may come before that text is out, so it waits until it is. Nothing is told before
+the first piece, so that an error may still lead elsewhere; `message-end` ends all.
+
+    message-start → (content-start → content-delta* → content-end | tool-plan-delta* | tool-call-start →
+    tool-call-delta* → tool-call-end | citation-start → citation-end)* → message-end
+
+Source: https://docs.cohere.com/reference/chat-stream (2026-11-22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from trunkline.adapters import faults
+from trunkline.adapters.usage import clean_usage, count, first_count
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import Annotation, FileCitation, Json, Logprob, UrlCitation
+from trunkline.protocol.request import Request
+from trunkline.stream.deltas import (
+    Arguments,
+    Began,
+    Citation,
+    Closed,
+    Delta,
+    Failed,
+    FunctionCall,
+    Reasoning,
+    Spent,
+    Stopped,
+    StopReason,
+    Text,
+    Usage,
+)
+from trunkline.wire import Fault, WireMessage
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+
+
+class WireContent(Struct, gc=False):
+    """A content block or a piece of one."""
+
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+
+
+class WireFunction(Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class WireCall(Struct, gc=False):
+    id: str | None = None
+    function: WireFunction | None = None
+
+
+class WireCitation(Struct):
+    start: int | None = None
+    end: int | None = None
+    sources: list[Json] | None = None
+    content_index: int | None = None
+    type: str | None = None
+
+
+class WireMessagePiece(Struct):
+    """What an event adds to the message, or the whole of it; streamed pieces stand alone, whole ones in lists."""
+
+    content: WireContent | list[WireContent] | str | None = None
+    tool_plan: str | None = None
+    tool_calls: WireCall | list[WireCall] | None = None
+    citations: WireCitation | list[WireCitation] | None = None
+
+
+class WireDelta(Struct):
+    message: WireMessagePiece | None = None
+    finish_reason: str | None = None
+    usage: Json = None
+    error: Json = None
+
+
+class WireEvent(Struct):
+    type: str
+    index: int = 0
+    delta: WireDelta | None = None
+    logprobs: Json = None
+
+
+class WireBody(Struct):
+    """A whole answer; where `message` is a text it is an error told with status 200."""
+
+    message: WireMessagePiece | str | None = None
+    finish_reason: str | None = None
+    usage: Json = None
+    logprobs: list[Json] | None = None
+
+
+class _Typed(Struct):
+    type: str
+
+
+_read_event = msgspec.json.Decoder(WireEvent).decode
+_read_body = msgspec.json.Decoder(WireBody).decode
+_read_type = msgspec.json.Decoder(_Typed).decode
+_read_json = msgspec.json.Decoder().decode
+
+_KNOWN_EVENTS = frozenset(
+    {
+        "message-start",
+        "content-start",
+        "content-delta",
+        "content-end",
+        "tool-plan-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "tool-call-end",
+        "citation-start",
+        "citation-end",
+        "message-end",
+    }
+)
+
+_FINISHES: dict[str, StopReason] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "TOOL_CALL": "calls",
+    "MAX_TOKENS": "length",
+    "ERROR_TOXIC": "content_filter",
+}
+_BROKEN_FINISHES = {
+    "ERROR": Fault("unavailable", "the provider broke off: ERROR"),
+    "ERROR_LIMIT": Fault("too_long", "the answer ran into the context limit of the model"),
+    "TIMEOUT": Fault("silent", "the provider broke off: TIMEOUT"),
+}
+
+
+class _Block:
+    """One content block: `length` counts the characters of its text that are out."""
+
+    __slots__ = ("is_text", "length", "slot")
+
+    def __init__(self, slot: int, *, is_text: bool) -> None:
+        self.slot = slot
+        self.is_text = is_text
+        self.length = 0
+
+
+class CohereDecoder:
+    """One answer. `answer_tool` names the tool that stands for a structured answer: its arguments are text."""
+
+    def __init__(self, request: Request, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:
+        self._endpoint = endpoint
+        self._answer_tool = answer_tool
+        self._wants_logprobs = bool(request.top_logprobs)
+        self._slots = 0
+        self._blocks: dict[int, _Block] = {}
+        self._calls: dict[int, int] = {}
+        self._answers: dict[int, _Block] = {}
+        self._plan: int | None = None
+        self._waiting: list[WireCitation] = []
+        self._sources: dict[str, int] = {}
+        self._has_begun = False
+        self._is_over = False
+        self.is_done = False
+
+    def message(self, message: WireMessage) -> Sequence[Delta]:
+        if self._is_over:
+            return ()
+        try:
+            event = _read_event(message.data)
+        except UNREADABLE:
+            return self._unread(message.data)
+        if event.type == "content-delta" and not self._waiting and not self._wants_logprobs:
+            # Nearly every message is a piece of plain text.
+            block = self._blocks.get(event.index)
+            delta = event.delta
+            if block is not None and block.length and delta is not None and delta.message is not None:
+                content = delta.message.content
+                if content.__class__ is WireContent and content.text and not content.thinking:
+                    block.length += len(content.text)
+                    return (Text(block.slot, content.text),)
+        return self._told(self._event(event))
+
+    def whole(self, body: bytes) -> Sequence[Delta]:
+        if self._is_over:
+            return ()
+        try:
+            answer = _read_body(body)
+        except UNREADABLE:
+            return self._failed(faults.nonsense("the answer is not a chat response", body))
+        if not isinstance(answer.message, WireMessagePiece):
+            found = _loose(body)
+            if faults.read_error(found).message:
+                return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
+            return self._failed(faults.nonsense("the answer has no message", body))
+        out: list[Delta] = []
+        self._hear_message(answer.message, answer.logprobs, out)
+        return self._told([*out, *self._conclude(answer.finish_reason, answer.usage, None)])
+
+    def end(self) -> Sequence[Delta]:
+        """An answer without `message-end` was cut off; citations whose text never came are lost with it."""
+        if self._is_over or self._has_begun:
+            return ()
+        return self._failed(faults.nonsense("the provider gave an empty answer"))
+
+    # Events
+
+    def _unread(self, data: bytes) -> Sequence[Delta]:
+        """An event that is not one: an error that stands alone, something unknown, or nonsense."""
+        tidy = data.strip()
+        if not tidy or tidy == b"[DONE]":
+            return ()
+        try:
+            is_known = _read_type(data).type in _KNOWN_EVENTS
+        except UNREADABLE:
+            found = _loose(data)
+            if isinstance(found, dict) and faults.read_error(found).message:
+                return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
+            is_known = True
+        return self._failed(faults.nonsense("an event cannot be read", data)) if is_known else ()
+
+    def _event(self, event: WireEvent) -> list[Delta]:
+        delta = event.delta or WireDelta()
+        piece = delta.message or WireMessagePiece()
+        out: list[Delta] = []
+        match event.type:
+            case "content-start" | "content-delta":
+                if isinstance(piece.content, WireContent):
+                    self._hear_content(event.index, piece.content, event.logprobs, out)
+            case "content-end":
+                self._end_content(event.index, out)
+            case "tool-plan-delta":
+                self._hear_plan(piece.tool_plan, out)
+            case "tool-call-start" | "tool-call-delta":
+                if isinstance(piece.tool_calls, WireCall):
+                    return self._hear_call(event.index, piece.tool_calls, out)
+            case "tool-call-end":
+                if event.index in self._calls:
+                    out.append(Closed(self._calls[event.index]))
+            case "citation-start":
+                if isinstance(piece.citations, WireCitation):
+                    self._hear_citations([piece.citations], out, is_last=False)
+            case "message-end":
+                self.is_done = True
+                return self._conclude(delta.finish_reason, delta.usage, delta.error)
+            case _:
+                pass
+        return out
+
+    def _told(self, deltas: list[Delta]) -> list[Delta]:
+        """Put the beginning before the first thing told."""
+        if self._has_begun or not deltas or isinstance(deltas[0], Failed):
+            return deltas
+        self._has_begun = True
+        return [Began(self._endpoint.model.slug), *deltas]
+
+    # Pieces
+
+    def _hear_message(self, piece: WireMessagePiece, logprobs: list[Json] | None, out: list[Delta]) -> None:
+        self._hear_plan(piece.tool_plan, out)
+        content = [WireContent(text=piece.content)] if isinstance(piece.content, str) else piece.content
+        contents = content if isinstance(content, list) else [content] if content is not None else []
+        last_text = max((index for index, block in enumerate(contents) if block.text), default=None)
+        for index, block in enumerate(contents):
+            # Logprobs stand beside the message; they are told with the text they belong to.
+            self._hear_content(index, block, logprobs if index == last_text else None, out)
+            if not block.text:
+                self._end_content(index, out)
+        calls = piece.tool_calls if isinstance(piece.tool_calls, list) else []
+        self._hear_citations(piece.citations if isinstance(piece.citations, list) else [], out, is_last=True)
+        for index, call in enumerate(calls):
+            self._hear_call(index, call, out)
+            if index in self._calls:
+                out.append(Closed(self._calls[index]))
+
+    def _slot(self) -> int:
+        self._slots += 1
+        return self._slots - 1
+
+    def _hear_content(self, index: int, content: WireContent, logprobs: Json, out: list[Delta]) -> None:
+        if content.thinking:
+            block = self._block(index, is_text=False)
+            out.append(Reasoning(block.slot, content.thinking))
+        if content.text:
+            block = self._block(index, is_text=True)
+            block.length += len(content.text)
+            out.append(Text(block.slot, content.text, decode_logprobs(logprobs) if self._wants_logprobs else ()))
+            self._cite(out, is_last=False)
+
+    def _block(self, index: int, *, is_text: bool) -> _Block:
+        block = self._blocks.get(index)
+        if block is None or block.is_text != is_text:
+            block = self._blocks[index] = _Block(self._slot(), is_text=is_text)
+        return block
+
+    def _end_content(self, index: int, out: list[Delta]) -> None:
+        """Close a block of thought; text stays open for citations that come late."""
+        block = self._blocks.get(index)
+        if block is not None and not block.is_text:
+            out.append(Closed(block.slot))
+
+    def _hear_plan(self, plan: str | None, out: list[Delta]) -> None:
+        if not plan:
+            return
+        if self._plan is None:
+            self._plan = self._slot()
+        out.append(Reasoning(self._plan, plan))
+
+    def _hear_call(self, index: int, call: WireCall, out: list[Delta]) -> list[Delta]:
+        function = call.function or WireFunction()
+        if index not in self._calls and index not in self._answers:
+            if not function.name:
+                return self._failed(faults.nonsense("a tool call has no name"))
+            if function.name == self._answer_tool:
+                self._answers[index] = _Block(self._slot(), is_text=True)
+            else:
+                self._calls[index] = self._slot()
+                out.append(FunctionCall(self._calls[index], call.id or "", function.name))
+        if function.arguments:
+            if index in self._answers:
+                out.append(Text(self._answers[index].slot, function.arguments))
+            else:
+                out.append(Arguments(self._calls[index], function.arguments))
+        return out
+
+    # Citations
+
+    def _hear_citations(self, citations: list[WireCitation], out: list[Delta], *, is_last: bool) -> None:
+        # Those of plans and thoughts have no place on our side.
+        self._waiting += [citation for citation in citations if citation.type in (None, "TEXT_CONTENT")]
+        self._cite(out, is_last=is_last)
+
+    def _cite(self, out: list[Delta], *, is_last: bool) -> None:
+        """Tell the citations whose text is out; at the end those that reach beyond it, cut to its length."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for citation in waiting:
+            block = self._cited_block(citation)
+            start, end = max(citation.start or 0, 0), max(citation.end or 0, 0)
+            if block is not None and (end <= block.length or is_last):
+                end = min(end, block.length)
+                for source in citation.sources or ():
+                    if (annotation := self._annotation(source, min(start, end), end)) is not None:
+                        out.append(Citation(block.slot, annotation))
+            elif not is_last:
+                self._waiting.append(citation)
+
+    def _cited_block(self, citation: WireCitation) -> _Block | None:
+        """The text cited; None while it has not begun."""
+        if citation.content_index is not None:
+            block = self._blocks.get(citation.content_index)
+            return block if block is not None and block.is_text else None
+        return next((block for block in self._blocks.values() if block.is_text), None)
+
+    def _annotation(self, source: Json, start: int, end: int) -> Annotation | None:
+        """A page where the source has an address, else a file under the name the provider gave the source."""
+        if not isinstance(source, dict):
+            return None
+        told = source.get("document") or source.get("tool_output")
+        told = told if isinstance(told, dict) else {}
+        url, title, name = told.get("url"), told.get("title"), source.get("id") or told.get("id")
+        if isinstance(url, str) and url:
+            return UrlCitation(url, title if isinstance(title, str) else "", start, end)
+        if not isinstance(name, str) or not name:
+            return None
+        index = self._sources.setdefault(name, len(self._sources))
+        return FileCitation(file_id=name, filename=title if isinstance(title, str) and title else name, index=index)
+
+    # The end
+
+    def _conclude(self, finish: str | None, usage: Json, error: Json) -> list[Delta]:
+        out: list[Delta] = []
+        self._cite(out, is_last=True)
+        if (spent := decode_usage(usage)) is not None:
+            out.append(Spent(spent))
+        finish = (finish or "").upper()
+        if error:
+            return self._failed(faults.fault_of_error(error, self._endpoint.quirks), out)
+        if finish in _BROKEN_FINISHES:
+            return self._failed(_BROKEN_FINISHES[finish], out)
+        self._is_over = True
+        if not finish:
+            is_heard = self._has_begun or bool(self._slots)
+            return out if is_heard else self._failed(faults.nonsense("the provider gave an empty answer"))
+        reason = _FINISHES.get(finish, "stop")
+        if reason in ("stop", "calls"):
+            reason = "calls" if self._calls else "stop"
+        out.append(Stopped(reason))
+        return out
+
+    def _failed(self, fault: Fault, before: Sequence[Delta] = ()) -> list[Delta]:
+        """Break off; what was spent is told only where something was told before."""
+        self._is_over = True
+        return [*before, Failed(fault)] if self._has_begun else [Failed(fault)]
+
+
+# Usage and logprobs
+
+
+def decode_usage(usage: Json) -> Usage | None:
+    """Read the counts of what the model saw and wrote; where they are missing, of what is billed."""
+    if not isinstance(usage, dict):
+        return None
+    tokens, billed = _object(usage.get("tokens")), _object(usage.get("billed_units"))
+    read = first_count(tokens.get("input_tokens"), billed.get("input_tokens"))
+    written = first_count(tokens.get("output_tokens"), billed.get("output_tokens"))
+    if not read and not written:
+        return None
+    searches = count(billed.get("search_units"))
+    return clean_usage(read=read, cache_read=count(usage.get("cached_tokens")), written=written, searches=searches)
+
+
+def decode_logprobs(logprobs: Json) -> tuple[Logprob, ...]:
+    """Read one entry or a list of them; a text of several tokens gets the sum of their logprobs."""
+    entries = logprobs if isinstance(logprobs, list) else [logprobs]
+    found: list[Logprob] = []
+    for entry in entries:
+        text, values = _object(entry).get("text"), _object(entry).get("logprobs")
+        if isinstance(text, str) and isinstance(values, list) and values:
+            numbers = [float(value) for value in values if isinstance(value, int | float)]
+            found.append(Logprob(text, tuple(text.encode("utf-8", "replace")), sum(numbers)))
+    return tuple(found)
+
+
+def _loose(data: bytes) -> Json:
+    try:
+        return _read_json(data)
+    except UNREADABLE:
+        return None
+
+
+def _object(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,455 @@
+"""Speaks Gemini's generateContent, at AI Studio and on Vertex: the request out, and the adapter.
+
+The answer is read in `gemini_answer.py`. No model is known by name: what differs between generations is a quirk.
+
+Sources: section 5 of the dialects notes; https://ai.google.dev/api/generate-content and
+https://ai.google.dev/gemini-api/docs/thought-signatures, seen 2026-11-22; the types of the google-genai Python
+package 3.4.0.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from trunkline.adapters import faults, media
+from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.draft import Draft, beside_tools
+from trunkline.adapters.gemini_answer import FORMAT, GeminiDecoder
+from trunkline.adapters.gemini_schemas import json_schema, openapi_schema
+from trunkline.adapters.rounds import OPENING
+from trunkline.adapters.schemas import Schema, closed, parameters_of
+from trunkline.adapters.thinking import budget, effort, is_replayable, nearest_effort
+from trunkline.adapters.tool_plan import SEARCH_NAME, Choice, ToolPlan, answer_tool, arguments_object, plan_tools
+from trunkline.adapters.turns import (
+    RESULT_NOTE,
+    AssistantPiece,
+    AssistantTurn,
+    ResultsTurn,
+    Said,
+    SystemTurn,
+    Turn,
+    UserTurn,
+    call_names,
+    result_media,
+    result_text,
+    turns,
+)
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import BadRequest, Unprocessable
+from trunkline.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    ImageGenerationCall,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputPart,
+    InputText,
+    InputVideo,
+    Json,
+    ReasoningItem,
+)
+from trunkline.protocol.request import Effort, ReasoningConfig, Request
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
+from trunkline.stream.framing import Framing, WholeBody
+from trunkline.stream.sse import SseFraming
+from trunkline.wire import Fault, Headers, UpstreamRequest
+
+Part = dict[str, Json]
+
+MIN_BUDGET = 512
+MAX_BUDGET = 24_576
+"""Thinking budgets between these are taken by every model that takes budgets; others are a 400 at some."""
+
+LEVELS = ("low", "high")
+"""The thinking levels that every model with levels takes, where the catalog does not say more."""
+
+UNSIGNED = "skip_thought_signature_validator"
+"""Stands for the signature of a call that Gemini did not make itself; documented for histories of other models."""
+
+_MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
+_IMAGE_KEYS = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
+_MUST_BE_JSON = "Answer with one JSON object and nothing else."
+
+
+class GeminiAdapter:
+    """One instance serves every Gemini endpoint."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        draft = Draft(request, beside_tools(request, endpoint))
+        plan = _plan(draft)
+        settings = _encode_sampling(draft) | _encode_thinking(draft) | _encode_text(draft, plan) | _encode_images(draft)
+        tools = _encode_tools(draft, plan)
+        _drop_unknown(draft)
+        _encode_turns(draft)
+        draft.body |= tools
+        if settings:
+            draft.body["generationConfig"] = settings
+        return draft.posted(_path(draft))
+
+    def framing(self, content_type: str) -> Framing:
+        return SseFraming(MAX_MESSAGE_BYTES) if "event-stream" in content_type.lower() else WholeBody(MAX_BODY_BYTES)
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> GeminiDecoder:
+        tool = answer_tool(request, beside_tools(request, endpoint))
+        return GeminiDecoder(request, endpoint, answer_tool=tool.name if tool is not None else None)
+
+    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
+        return faults.fault(status, headers, body, replace(endpoint.quirks, error_shape="google-rpc"))
+
+
+ADAPTER = GeminiAdapter()
+
+
+def _path(draft: Draft) -> str:
+    """The path of the call; the base URL of Vertex ends with `/models` already."""
+    quirks = draft.quirks
+    path = "/{model}" if draft.endpoint.base_url.endswith("/models") else "/models/{model}"
+    verb = ":streamGenerateContent?alt=sse" if draft.streams else ":generateContent"
+    template = (draft.streams and quirks.stream_path) or quirks.path or path + verb
+    return template.replace("{model}", quote(draft.endpoint.upstream_model, safe="@"))
+
+
+# Settings
+
+
+def _encode_sampling(draft: Draft) -> dict[str, Json]:
+    request, quirks = draft.request, draft.quirks
+    settings: dict[str, Json] = {}
+    if request.max_output_tokens is not None and draft.takes("max_output_tokens", "max_tokens"):
+        settings["maxOutputTokens"] = request.max_output_tokens
+    if request.temperature is not None and draft.takes("temperature", "temperature"):
+        least, most = quirks.min_temperature, quirks.max_temperature
+        settings["temperature"] = draft.within("temperature", request.temperature, least, most)
+    if request.top_p is not None and draft.takes("top_p", "top_p"):
+        settings["topP"] = request.top_p
+    if request.top_k and draft.takes("top_k", "top_k"):
+        settings["topK"] = request.top_k
+    if request.presence_penalty is not None and draft.takes("presence_penalty", "presence_penalty"):
+        settings["presencePenalty"] = request.presence_penalty
+    if request.frequency_penalty is not None and draft.takes("frequency_penalty", "frequency_penalty"):
+        settings["frequencyPenalty"] = request.frequency_penalty
+    if request.top_logprobs and quirks.logprobs != "never" and draft.takes("top_logprobs", "top_logprobs"):
+        settings |= {"responseLogprobs": True, "logprobs": request.top_logprobs}
+    elif request.top_logprobs:
+        draft.dropped.append("top_logprobs")
+    return settings
+
+
+def _encode_images(draft: Draft) -> dict[str, Json]:
+    request = draft.request
+    settings: dict[str, Json] = {}
+    if "image" in request.modalities:
+        settings["responseModalities"] = [modality.upper() for modality in request.modalities]
+    known = {_IMAGE_KEYS[key]: value for key, value in (request.image_config or {}).items() if key in _IMAGE_KEYS}
+    if known:
+        settings["imageConfig"] = known
+    if request.image_config and len(known) < len(request.image_config):
+        draft.dropped.append("image_config")
+    return settings
+
+
+def _drop_unknown(draft: Draft) -> None:
+    request = draft.request
+    lost = {
+        "prompt_cache_key": request.prompt_cache_key,
+        "safety_identifier": request.safety_identifier,
+        "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
+        "text.verbosity": request.text is not None and request.text.verbosity,
+    }
+    draft.dropped += [name for name, value in lost.items() if value]
+
+
+# Thinking
+
+
+def _encode_thinking(draft: Draft) -> dict[str, Json]:
+    reasoning, supports = draft.request.reasoning, draft.endpoint.supports
+    level = effort(reasoning, draft.request.max_output_tokens or draft.endpoint.max_output_tokens)
+    is_known = draft.quirks.thinking_style != "none" and (supports is None or "reasoning" in supports)
+    if reasoning is None or level is None or (level == "none" and not is_known):
+        return {}
+    if not is_known or not draft.takes("reasoning", "reasoning"):
+        draft.dropped.append("reasoning")
+        return {}
+    config: dict[str, Json] = {"includeThoughts": level != "none"}
+    if draft.quirks.thinking_style == "level":
+        _ask_by_level(draft, reasoning, level, config)
+    else:
+        _ask_by_budget(draft, reasoning, level, config)
+    return {"thinkingConfig": config}
+
+
+def _ask_by_level(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
+    if level != "none" and reasoning.effort is None and reasoning.max_tokens is None:
+        return
+    allowed = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts or LEVELS
+    allowed = [name for name in allowed if name != "none"]
+    sent = nearest_effort(level, allowed) or nearest_effort("minimal", allowed)
+    if sent is not None:
+        config["thinkingLevel"] = sent.upper()
+    if sent != level:
+        draft.dropped.append("reasoning.effort")
+    if reasoning.max_tokens:
+        draft.dropped.append("reasoning.max_tokens")
+
+
+def _ask_by_budget(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
+    if level == "none":
+        config["thinkingBudget"] = 0 if draft.quirks.can_stop_thinking else MIN_BUDGET
+        if not draft.quirks.can_stop_thinking:
+            draft.dropped.append("reasoning.effort")
+        return
+    if reasoning.effort is None and reasoning.max_tokens is None:
+        config["thinkingBudget"] = -1
+        return
+    limit = draft.request.max_output_tokens or draft.endpoint.max_output_tokens
+    config["thinkingBudget"] = sent = budget(reasoning, limit, least=MIN_BUDGET, most=MAX_BUDGET)
+    if reasoning.max_tokens and sent != reasoning.max_tokens:
+        draft.dropped.append("reasoning.max_tokens")
+
+
+# Tools and the form of the text
+
+
+def _plan(draft: Draft) -> ToolPlan:
+    plan = plan_tools(draft.request, draft.endpoint, may_force=True)
+    draft.hints += plan.notes
+    draft.dropped += plan.dropped
+    return plan
+
+
+def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    is_search_forced = plan.choice is not None and plan.choice.name == SEARCH_NAME and plan.search is not None
+    if plan.search is not None and (is_search_forced or not plan.tools):
+        if draft.quirks.search_tool:
+            return {"tools": [_search(draft, plan.search)]}
+        if is_search_forced:
+            raise Unprocessable(f"{draft.endpoint.model.slug} cannot search at {draft.endpoint.provider.name}")
+    if plan.search is not None:
+        # A search beside functions is a 400, or wants parts replayed that a client has no place for.
+        draft.dropped.append("tools")
+    if not plan.tools:
+        return {}
+    if not draft.takes("tools", "tools"):
+        raise Unprocessable(f"{draft.endpoint.model.slug} takes no tools at {draft.endpoint.provider.name}")
+    written: dict[str, Json] = {"tools": [{"functionDeclarations": [_function(draft, tool) for tool in plan.tools]}]}
+    if calling := _calling(draft, plan):
+        written["toolConfig"] = {"functionCallingConfig": calling}
+    return written
+
+
+def _calling(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    """How calls are chosen; `VALIDATED` holds them to their schemas without forcing one."""
+    choice = plan.choice or Choice("auto")
+    strict = any(tool.strict for tool in plan.tools)
+    if strict and not draft.quirks.has_strict_tools:
+        draft.dropped.append("tools.strict")
+    elif strict and choice.kind == "auto":
+        return {"mode": "VALIDATED"}
+    if plan.choice is None:
+        return {}
+    named = {"allowedFunctionNames": [choice.name]} if choice.kind == "tool" else {}
+    return {"mode": _MODES[choice.kind], **named}
+
+
+def _function(draft: Draft, tool: FunctionTool) -> Json:
+    written: dict[str, Json] = {"name": tool.name}
+    if tool.description is not None:
+        written["description"] = tool.description
+    schema = parameters_of(tool)
+    if schema.get("properties") or schema.keys() & {"$ref", "anyOf", "oneOf", "allOf"}:
+        # An object without properties is refused by some versions; without parameters there are none.
+        key = "parameters" if draft.quirks.schema_keywords == "openapi" else "parametersJsonSchema"
+        written[key] = _narrowed(draft, closed(schema) if tool.strict else schema)
+    return written
+
+
+def _search(draft: Draft, tool: SearchTool) -> Json:
+    lost = {
+        "tools.filters": tool.filters and tool.filters.allowed_domains,
+        "tools.search_context_size": tool.search_context_size,
+        "tools.user_location": tool.user_location,
+    }
+    draft.dropped += [name for name, value in lost.items() if value]
+    return {"googleSearch": {}}
+
+
+def _encode_text(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    form = draft.request.text.format if draft.request.text is not None else None
+    if isinstance(form, JsonObjectFormat):
+        if plan.tools and not draft.quirks.schema_beside_tools:
+            draft.dropped.append("text.format")
+            draft.hints.append(_MUST_BE_JSON)
+            return {}
+        return {"responseMimeType": "application/json"}
+    if isinstance(form, JsonSchemaFormat) and answer_tool(draft.request, draft.endpoint) is None:
+        key = "responseSchema" if draft.quirks.schema_keywords == "openapi" else "responseJsonSchema"
+        schema = _narrowed(draft, closed(form.schema) if form.strict else form.schema)
+        return {"responseMimeType": "application/json", key: schema}
+    return {}
+
+
+def _narrowed(draft: Draft, schema: Schema) -> Schema:
+    return openapi_schema(schema) if draft.quirks.schema_keywords == "openapi" else json_schema(schema)
+
+
+# Turns
+
+
+def _encode_turns(draft: Draft) -> None:
+    """Write the system text, from wherever it stood, and the contents, in which roles alternate."""
+    found = turns(draft.request, keeps_last_thought=True)
+    system = [turn.text for turn in found if isinstance(turn, SystemTurn)] + draft.hints
+    spoken = [turn for turn in found if not isinstance(turn, SystemTurn)]
+    if not spoken:
+        spoken, system = [UserTurn((InputText("\n\n".join(system)),))], []
+    if isinstance(spoken[0], AssistantTurn):
+        spoken.insert(0, OPENING)
+    if system:
+        draft.body["systemInstruction"] = {"parts": [{"text": "\n\n".join(system)}]}
+    names = call_names(draft.request.input)
+    contents: list[dict[str, Json]] = []
+    for turn in spoken:
+        role, parts = _encode_turn(draft, turn, names)
+        if contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        else:
+            contents.append({"role": role, "parts": parts})
+    draft.body["contents"] = contents
+
+
+def _encode_turn(draft: Draft, turn: Turn, names: dict[str, str]) -> tuple[str, list[Part]]:
+    match turn:
+        case UserTurn(parts):
+            return "user", [_encode_part(draft, part) for part in parts]
+        case AssistantTurn(pieces):
+            return "model", _encode_pieces(draft, pieces)
+        case ResultsTurn(results):
+            answers = [_encode_result(result, names) for result in results]
+            shown = [_encode_part(draft, part) for result in results for part in result_media(result)]
+            return "user", [*answers, {"text": RESULT_NOTE}, *shown] if shown else answers
+        case SystemTurn(text):
+            return "user", [{"text": text}]
+        case _:
+            assert_never(turn)
+
+
+def _encode_pieces(draft: Draft, pieces: tuple[AssistantPiece, ...]) -> list[Part]:
+    """What the model said, with each signature on the part that follows its thought.
+
+    One that no part follows stood on an empty text of its own at the end, and goes back so.
+    """
+    parts: list[Part] = []
+    signature = ""
+    for piece in pieces:
+        if isinstance(piece, ReasoningItem):
+            if piece.signature and is_replayable(piece, FORMAT):
+                parts += _alone(signature)
+                signature = piece.signature
+            continue
+        part = _encode_piece(piece)
+        if part is None:
+            continue
+        if signature:
+            part["thoughtSignature"] = signature
+        elif draft.quirks.reasoning_replay_is_required and _must_be_signed(part, parts):
+            part["thoughtSignature"] = UNSIGNED
+        parts.append(part)
+        signature = ""
+    return parts + _alone(signature)
+
+
+def _alone(signature: str) -> list[Part]:
+    return [{"text": "", "thoughtSignature": signature}] if signature else []
+
+
+def _must_be_signed(part: Part, before: list[Part]) -> bool:
+    """Of parallel calls only the first carries a signature."""
+    return "functionCall" in part and not any("functionCall" in other for other in before)
+
+
+def _encode_piece(piece: Said | FunctionCallItem | ImageGenerationCall) -> Part | None:
+    match piece:
+        case Said(text):
+            return {"text": text}
+        case FunctionCallItem(call_id=call_id, name=name, arguments=arguments):
+            return {"functionCall": {"id": call_id, "name": name, "args": arguments_object(arguments)}}
+        case ImageGenerationCall(result=result):
+            if not result:
+                return None
+            found = media.inline(result if ":" in result[:8] else f"data:image/png;base64,{result}")
+            return _inline(found) if found is not None else None
+        case _:
+            assert_never(piece)
+
+
+def _encode_result(result: FunctionCallOutput, names: dict[str, str]) -> Part:
+    text = result_text(result)
+    name = names.get(result.call_id, result.call_id)
+    return {"functionResponse": {"id": result.call_id, "name": name, "response": _response(text)}}
+
+
+def _response(text: str) -> Json:
+    """A JSON object as it is, a JSON list under `output`, and any other text there too."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            read = msgspec.json.decode(text)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return {"output": text}
+        # As it came: reading and writing again could change its numbers.
+        return Raw(text.encode()) if isinstance(read, dict) else {"output": Raw(text.encode())}
+    return {"output": text}
+
+
+# Parts
+
+
+def _encode_part(draft: Draft, part: InputPart) -> Part:
+    match part:
+        case InputText(text):
+            return {"text": text}
+        case InputImage(image_url):
+            return _linked_or_inline(image_url, "image/jpeg")
+        case InputVideo(video_url):
+            return _linked_or_inline(video_url, "video/mp4")
+        case InputAudio(data, format):
+            return {"inlineData": {"mimeType": f"audio/{format}", "data": data}}
+        case InputFile():
+            return _encode_file(draft, part)
+        case _:
+            assert_never(part)
+
+
+def _encode_file(draft: Draft, part: InputFile) -> Part:
+    """Raises Unprocessable, and BadRequest when the data is not base64."""
+    found = media.inline_file(part)
+    if found is not None and found.is_text:
+        return {"text": media.titled_text(part, found)}
+    if not draft.accepts("file"):
+        raise Unprocessable(f"{draft.endpoint.model.slug} reads no files at {draft.endpoint.provider.name}")
+    if found is not None:
+        return _inline(found)
+    link = media.file_link(part) or part.file_url
+    if not link:
+        raise BadRequest("a file needs its data or a link")
+    return _linked(link, media.media_type_of(part.filename or "") or "application/pdf")
+
+
+def _linked_or_inline(url: str, otherwise: str) -> Part:
+    found = media.inline(url)
+    return _linked(url, otherwise) if found is None else _inline(found)
+
+
+def _inline(found: media.Inline) -> Part:
+    return {"inlineData": {"mimeType": found.media_type, "data": found.data}}
+
+
+def _linked(url: str, otherwise: str) -> Part:
+    """A link with the media type its name suggests, else the usual one: Vertex takes no link without a type."""
+    return {"fileData": {"mimeType": media.media_type_of(url) or otherwise, "fileUri": url}}
