@@ -248,7 +248,8 @@ class Calls(Struct, frozen=True):
 
 CALLS = [
     Calls("a text that names a tool calls it", "Use weather for Oslo", ["weather"]),
-    Calls("a text that does not calls none", "Whether or not", []),
+    Calls("a text that names none calls the first", "Whether or not", ["weather"]),
+    Calls("a text that shares a word with a tool calls that one", "What does the clock show?", ["clock"]),
     Calls("two tools named are two calls", "weather and clock", ["weather", "clock"]),
     Calls("a number of calls", "weather three times", ["weather"] * 3),
     Calls("only one where they may not be parallel", "weather and clock", ["weather"], {"parallel_tool_calls": False}),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
-from trunkline.credentials.schemes import Credential, credential, credentials, sign
+from trunkline.credentials import sigv4
+from trunkline.credentials.schemes import SCHEMES, Credential, credential, credentials, sign
+from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.wire import UpstreamRequest
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -21,6 +24,8 @@ REQUEST = UpstreamRequest("POST", "https://a.example/v1?x=1", {"accept": "*/*"},
         ("bearer", "", REQUEST.url, {"authorization": "Bearer k&1"}),
         ("header", "x-api-key", REQUEST.url, {"x-api-key": "k&1"}),
         ("query", "key", "https://a.example/v1?x=1&key=k%261", {}),
+        ("google", "", REQUEST.url, {"authorization": "Bearer k&1"}),
+        ("azure", "", REQUEST.url, {"api-key": "k&1"}),
     ],
 )
 def test_a_scheme_puts_the_key_in_its_place(
@@ -66,3 +71,25 @@ def test_only_providers_that_are_on_have_credentials() -> None:
         pairs={},
     )
     assert credentials(catalog) == {"a": Credential("bearer", "", Secret("k"))}
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("bedrock-runtime.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("vpce-0a1b-2c.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com:443", "ap-southeast-2"),
+        ("127.0.0.1:8080", "us-east-1"),
+        ("bedrock.internal.example", "us-east-1"),
+    ],
+)
+def test_aws_requests_are_signed_for_the_region_that_the_address_names(host: str, region: str) -> None:
+    keys = AwsCredential("AKID", Secret("made-up"), "us-east-1")
+    request = UpstreamRequest("POST", f"https://{host}/model/m/converse", {}, b"{}")
+    signed = sign(request, Credential("sigv4", "", Secret(""), keys), NOW)
+    assert f"/{region}/bedrock/aws4_request" in signed.headers["authorization"]
+    assert signed == sigv4.sign(request, AwsCredential("AKID", Secret("made-up"), region), NOW)
+
+
+def test_every_scheme_of_the_catalog_can_be_signed() -> None:
+    assert SCHEMES.keys() == set(get_args(CredentialScheme))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-KEY = "tl-" + "k" * 43
+KEY = "tl-canary-Zq7Lx2Wm9RtY4uPa8sDf3gHj6kBn1cVe5XoM"
+PROVIDER_KEY = "sk-canary-Vw3nTb8Kp5Jd1Gs9Qx6Hr2Lc7Mf4Yz0E"
 
 
 @dataclass
@@ -52,6 +57,89 @@ def read_events(body: bytes) -> list[dict[str, Any]]:
     return events
 
 
+def assert_no_secret(text: bytes) -> None:
+    """Look for both keys: as they are, encoded, and in parts of 12 characters."""
+    for secret in (KEY, PROVIDER_KEY):
+        forms = [base64.b64encode(secret.encode()), secret.encode().hex().encode(), quote(secret, safe="").encode()]
+        forms += [secret[at : at + 12].encode() for at in range(len("tl-canary-"), len(secret) - 12)]
+        assert not any(form in text for form in forms), "a secret came out"
+
+
+class Client:
+    """One connection to the gateway on which bytes are sent and read as a test likes."""
+
+    def __init__(self, port: int, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(20)
+        self.socket.connect(("127.0.0.1", port))
+        self.port: int = self.socket.getsockname()[1]
+        self.gathered = b""
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def read(self, size: int = 65536) -> bytes:
+        """Read what is there; nothing at the end, also when it is a reset."""
+        try:
+            data = self.socket.recv(size)
+        except ConnectionError:
+            return b""
+        self.gathered += data
+        return data
+
+    def read_until(self, mark: bytes, times: int = 1) -> bytes:
+        """Read until `mark` has come that often."""
+        while self.gathered.count(mark) < times:
+            assert self.read(), f"the connection ended before {mark!r}: {self.gathered[-300:]!r}"
+        return self.gathered
+
+    def read_to_end(self) -> bytes:
+        """Read until the gateway closes."""
+        while self.read():
+            pass
+        assert_no_secret(self.gathered)
+        return self.gathered
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+def replies(data: bytes) -> list[Reply]:
+    """Cut what came over one connection into answers."""
+    found = []
+    while data:
+        head, _, rest = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        status = int(first.split()[1])
+        body, data = _cut_body(headers, rest) if status >= 200 else (b"", rest)
+        found.append(Reply(status, headers, body))
+    return found
+
+
+def _cut_body(headers: dict[str, str], rest: bytes) -> tuple[bytes, bytes]:
+    if headers.get("transfer-encoding") != "chunked":
+        size = int(headers.get("content-length", len(rest)))
+        return rest[:size], rest[size:]
+    body = b""
+    while True:
+        line, _, rest = rest.partition(b"\r\n")
+        size = int(line, 16)
+        body += rest[:size]
+        rest = rest[size + 2 :]
+        if not size:
+            return body, rest
+
+
 @dataclass
 class Gateway:
     """A running gateway."""
@@ -59,6 +147,7 @@ class Gateway:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    folder: Path = field(default_factory=Path)
 
     @property
     def url(self) -> str:
@@ -66,7 +155,7 @@ class Gateway:
 
     def call(self, body: Any, *, key: str | None = KEY, path: str = "/api/v1/responses", **headers: str) -> Reply:
         """POST a body (bytes as they are, else as JSON) and read the whole answer."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         sent = {
             "content-type": "application/json",
             **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -82,24 +171,22 @@ class Gateway:
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
-            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            reply = Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+        assert_no_secret(reply.body + repr(reply.headers).encode())
+        return reply
 
-    def connect(self) -> socket.socket:
-        """A bare connection, for bytes that no client library would send."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+    def connect(self, receive_buffer: int | None = None) -> Client:
+        """A bare connection, for what no client library would do."""
+        return Client(self.port, receive_buffer)
 
-    def raw(self, data: bytes) -> bytes:
-        """Send bytes, then read until the gateway closes or falls silent for a second."""
-        with self.connect() as connection:
-            connection.sendall(data)
-            connection.settimeout(1)
-            gathered = b""
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                while piece := connection.recv(65536):
-                    gathered += piece
-            return gathered
+    def raw(self, data: bytes) -> list[Reply]:
+        """Send bytes and read all answers, until the gateway closes; the last request must ask it to."""
+        with self.connect() as client:
+            with contextlib.suppress(ConnectionError):
+                client.send(data)
+            return replies(client.read_to_end())
 
     @property
     def sockets(self) -> int:
@@ -110,9 +197,26 @@ class Gateway:
                 count += os.readlink(entry).startswith("socket:")
         return count
 
+    @property
+    def memory_kib(self) -> int:
+        """What the process holds of memory that is its own, swapped out or not."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return sum(int(size) for size in re.findall(r"(?:RssAnon|VmSwap):\s+(\d+) kB", status))
 
-def post(body: bytes, key: str = KEY, *headers: str) -> bytes:
+    def unsent_bytes(self, client: Client) -> int:
+        """How many bytes for a client wait in the kernel."""
+        here, there = f":{self.port:04X}", f":{client.port:04X}"
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_ = line.split()
+            if local.endswith(here) and remote.endswith(there):
+                return int(queues.partition(":")[0], 16)
+        return 0
+
+
+def post(body: Any, *headers: str, key: str = KEY) -> bytes:
     """The bytes of a POST on the one route."""
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
     lines = [
         "POST /api/v1/responses HTTP/1.1",
         "host: x",
@@ -125,8 +229,11 @@ def post(body: bytes, key: str = KEY, *headers: str) -> bytes:
 
 
 @contextlib.contextmanager
-def running(folder: Path, config: str, **environment: str) -> Iterator[Gateway]:
-    """Start `trunkline serve` in a folder of its own and stop it at the end; its log is checked for defects."""
+def running(folder: Path, config: str, *, key: str | None = KEY, **environment: str) -> Iterator[Gateway]:
+    """Start `trunkline serve` in a folder of its own and stop it at the end; its log is checked for defects.
+
+    Without a `key` the gateway makes its own at the first start.
+    """
     (folder / "trunkline.toml").write_text(config)
     port = free_port()
     log = folder / "gateway.log"
@@ -136,14 +243,19 @@ def running(folder: Path, config: str, **environment: str) -> Iterator[Gateway]:
             cwd=folder,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "TRUNKLINE_BOOTSTRAP_KEY": KEY, **environment},
+            env={
+                "PATH": os.environ["PATH"],
+                **({} if key is None else {"TRUNKLINE_BOOTSTRAP_KEY": key}),
+                **environment,
+            },
         )
-    gateway = Gateway(port, process, log)
+    gateway = Gateway(port, process, log, folder)
     try:
         _await_ready(gateway)
         yield gateway
     finally:
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
@@ -153,7 +265,7 @@ def running(folder: Path, config: str, **environment: str) -> Iterator[Gateway]:
     text = log.read_text()
     assert "Traceback" not in text, text[-5000:]
     assert "defect" not in text, text[-5000:]
-    assert KEY not in text, "the key is in the log"
+    assert_no_secret(text.encode())
 
 
 def _await_ready(gateway: Gateway) -> None:

@@ -90,7 +90,7 @@ def ask(model: str | None = "m/one", **fields: object) -> Request:
 
 
 class Past(Struct, frozen=True):
-    """Attempts at one endpoint, `ago` seconds back, all alike."""
+    """Attempts at one endpoint, `ago` seconds back, all alike; `alive`: with other first tokens in between."""
 
     endpoint_id: str
     times: int = 1
@@ -99,6 +99,7 @@ class Past(Struct, frozen=True):
     first_token_s: float | None = None
     tokens_per_s: float | None = None
     cached: float = 0.0
+    alive: bool = False
 
 
 def remembered(past: Iterable[Past]) -> Health:
@@ -115,6 +116,8 @@ def remembered(past: Iterable[Past]) -> Health:
                 cache_read_tokens=int(1000 * each.cached),
             )
             health.record(each.endpoint_id, outcome, NOW - each.ago)
+            if each.alive:
+                health.answered(each.endpoint_id, NOW - each.ago)
     return health
 
 

@@ -48,7 +48,7 @@ def planned(
             own = one.provider.slug in policy.own_keys
             if own:
                 tickets.append(Ticket(number, one, True))
-            if one.provider.slug not in policy.own_keys_only:
+            if not (own and one.provider.slug in policy.own_keys_only):
                 tickets.append(Ticket(number, one, False))
 
     expected_in = max(characters // 4, 300)
@@ -97,12 +97,7 @@ def planned(
         return 0 if cheap and not wish.order and ticket.endpoint.id == served_by else 1
 
     def uptime(ticket: Ticket) -> int:
-        known = health.figures(ticket.endpoint.id, now)
-        if known.condition not in ("stable", "degraded", "fallback_only"):
-            return 0
-        if known.uptime is None or known.attempts < 100 or known.uptime >= 0.95:
-            return 0
-        return 1 if known.uptime >= 0.80 else 2
+        return {"degraded": 1, "fallback_only": 2}.get(health.figures(ticket.endpoint.id, now).condition, 0)
 
     def equals(heap: list[Ticket]) -> list[Ticket]:
         by = None if wish.order or wish.sort is None else wish.sort.by

@@ -232,6 +232,11 @@ def test_RT_14_with_too_little_time_left_nothing_is_begun() -> None:
     assert next_attempt(a_plan(ALPHA), [], Health(), now=NOW, remaining_s=1.5) == 0
 
 
+def test_places_that_cannot_be_asked_are_passed() -> None:
+    assert next_attempt(a_plan(ALPHA, BETA), [], Health(), now=NOW, passed={0}) == 1
+    assert next_attempt(a_plan(ALPHA), [], Health(), now=NOW, passed={0}) is None
+
+
 def test_RT_04_when_all_are_down_the_retries_stay_within_the_budget() -> None:
     health = Health()
     attempts = 0

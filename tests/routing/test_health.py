@@ -195,6 +195,27 @@ def test_figures() -> None:
     assert found.throughput.p99 == found.throughput.p90 == found.throughput.p75 <= found.throughput.p50
 
 
+@pytest.mark.parametrize(
+    ("faults", "expect"), [(5, "stable"), (6, "degraded"), (20, "degraded"), (21, "fallback_only")]
+)
+def test_uptime_has_two_steps(faults: int, expect: str) -> None:
+    health = Health()
+    for step in range(100):
+        health.record(A, bad("nonsense") if step % 100 < faults else GOOD, NOW)
+        health.answered(A, NOW)
+    assert condition(health, NOW + 60) == expect
+
+
+def test_faults_of_an_endpoint_that_is_known_to_be_down_do_not_keep_it_behind() -> None:
+    health = Health()
+    for step in range(200):
+        health.record(A, bad(), NOW + step)
+    for _ in range(100):
+        health.record(A, GOOD, NOW + 300)
+    assert condition(health, NOW + 300) == "stable"
+    assert health.figures(A, NOW + 300).uptime == pytest.approx(1 / 3)
+
+
 def test_an_unknown_endpoint_is_stable_and_has_no_figures() -> None:
     health = Health()
     assert condition(health, NOW) == "stable"

@@ -117,16 +117,15 @@ CASES = [
         "gamma beta alpha",
         past=[
             Past("alpha:m/one", 100, ago=600),
-            Past("alpha:m/one", 30, "limited", ago=600),
-            Past("alpha:m/one", 30, "nonsense", ago=601),
+            Past("alpha:m/one", 30, "nonsense", ago=601, alive=True),
             Past("beta:m/one", 100, ago=600),
-            Past("beta:m/one", 10, "nonsense", ago=601),
+            Past("beta:m/one", 10, "nonsense", ago=601, alive=True),
         ],
     ),
     case(
         "uptime of few attempts says nothing",
         "alpha beta gamma",
-        past=[Past("alpha:m/one", 60, ago=600), Past("alpha:m/one", 30, "nonsense", ago=601)],
+        past=[Past("alpha:m/one", 60, ago=600), Past("alpha:m/one", 30, "nonsense", ago=601, alive=True)],
     ),
     # who may serve
     case("only keeps the named", "beta", only=("beta",)),
@@ -478,6 +477,12 @@ CASES = [
         "alpha beta gamma alpha:m/two delta:m/two",
         endpoints=TWO,
         models=("m/two", "m/one"),
+    ),
+    case("one model under two names is asked once", "alpha beta gamma", model="m/one:floor", models=("m/one",)),
+    case(
+        "a key that is not there cannot be the only one",
+        "alpha beta gamma",
+        policy=Policy(own_keys_only=frozenset({"beta"})),
     ),
     case("models alone", "alpha:m/two delta:m/two", model=None, endpoints=TWO, models=("m/two",)),
     case(

@@ -218,6 +218,7 @@ def _mended_call(call: dict[str, Json]) -> dict[str, Json]:
 
 
 def read_loosely(data: bytes) -> Json:
+    """Read any JSON; None where it is none."""
     try:
         return read_json(data)
     except UNREADABLE:
@@ -255,6 +256,7 @@ def _object(value: Json) -> dict[str, Json]:
 
 
 def decode_citation(annotation: Json) -> UrlCitation | None:
+    """Read a citation, nested under `url_citation` or flat; None for an annotation of another kind."""
     if not isinstance(annotation, dict):
         return None
     told = annotation.get("url_citation")
@@ -267,6 +269,7 @@ def decode_citation(annotation: Json) -> UrlCitation | None:
 
 
 def decode_source(source: Json) -> tuple[str, str]:
+    """The address and title of one search result, which may be a bare address."""
     if isinstance(source, str):
         return source, ""
     told = _object(source)
@@ -275,6 +278,7 @@ def decode_source(source: Json) -> tuple[str, str]:
 
 
 def image_address(image: Json) -> str:
+    """The address of an image part, most often a data URL; empty where there is none."""
     told = _object(image).get("image_url", image)
     url = told if isinstance(told, str) else _object(told).get("url")
     return url if isinstance(url, str) else ""

@@ -64,7 +64,7 @@ class WireCall(Struct, gc=False):
     function: WireFunction | None = None
 
 
-class WireCitation(Struct):
+class WireCitation(Struct, gc=False):
     start: int | None = None
     end: int | None = None
     sources: list[Json] | None = None
@@ -72,7 +72,7 @@ class WireCitation(Struct):
     type: str | None = None
 
 
-class WireMessagePiece(Struct):
+class WireMessagePiece(Struct, gc=False):
     """What an event adds to the message, or the whole of it; streamed pieces stand alone, whole ones in lists."""
 
     content: WireContent | list[WireContent] | str | None = None
@@ -81,21 +81,21 @@ class WireMessagePiece(Struct):
     citations: WireCitation | list[WireCitation] | None = None
 
 
-class WireDelta(Struct):
+class WireDelta(Struct, gc=False):
     message: WireMessagePiece | None = None
     finish_reason: str | None = None
     usage: Json = None
     error: Json = None
 
 
-class WireEvent(Struct):
+class WireEvent(Struct, gc=False):
     type: str
     index: int = 0
     delta: WireDelta | None = None
     logprobs: Json = None
 
 
-class WireBody(Struct):
+class WireBody(Struct, gc=False):
     """A whole answer; where `message` is a text it is an error told with status 200."""
 
     message: WireMessagePiece | str | None = None

@@ -165,7 +165,7 @@ def _choose(asked: FakeRequest, script: Directives) -> tuple[Act | Fill, ...]:
 
 
 def _calls(asked: FakeRequest, text: str) -> list[Act]:
-    """The tools to call: those the text names, as often as it names them; the first one where a call is demanded."""
+    """The tools to call: those the text names, as often as it names them, else the one that fits it best."""
     offered = [tool.name for tool in asked.tools if asked.tool in (None, tool.name)]
     if not offered or asked.tool_choice == "none":
         return []
@@ -173,11 +173,17 @@ def _calls(asked: FakeRequest, text: str) -> list[Act]:
     found = re.findall(rf"(?<![\w-])(?:{named})(?![\w-])", text, re.IGNORECASE)
     spelled = {name.lower(): name for name in offered}
     wanted = [spelled[name.lower()] for name in found]
-    if not wanted and (asked.tool or asked.tool_choice == "required"):
-        wanted = offered[:1]
+    if not wanted:
+        wanted = [max(offered, key=lambda name: _fit(name, text))]
     if times := re.search(r"\b(two|three|four|five|\d{1,2})\s+(?:times|calls)\b", text, re.IGNORECASE):
         wanted = wanted[:1] * max(1, _NUMBERS.get(times[1].lower()) or int(times[1]))
     return [Call(name) for name in wanted[: MAX_CALLS if asked.may_call_many else 1]]
+
+
+def _fit(name: str, text: str) -> int:
+    """How many words of a tool's name the text holds; of tools that fit alike the first is called."""
+    said = set(re.findall(r"[^\W_]+", text.lower()))
+    return len(said.intersection(re.findall(r"[^\W_]+", name.lower())))
 
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5}

@@ -188,8 +188,8 @@ def _encode_thinking(draft: Draft) -> dict[str, Json]:
 def _ask_by_level(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
     if level != "none" and reasoning.effort is None and reasoning.max_tokens is None:
         return
-    allowed = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts or LEVELS
-    allowed = [name for name in allowed if name != "none"]
+    known = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts or LEVELS
+    allowed = [name for name in known if name != "none"]
     sent = nearest_effort(level, allowed) or nearest_effort("minimal", allowed)
     if sent is not None:
         config["thinkingLevel"] = sent.upper()

@@ -105,6 +105,7 @@ class Inline(Struct, frozen=True):
 
 
 def is_data_url(url: str) -> bool:
+    """Whether the bytes are in the address itself."""
     return url[:5].lower() == "data:"
 
 

@@ -6,23 +6,35 @@ key is the catalog's part, and a scheme that needs a token first has it fetched 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Secret
+from trunkline.credentials import sigv4
+from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.wire import UpstreamRequest
+
+AZURE_KEY_HEADER = "api-key"
+
+_AWS_REGION = re.compile(r"(?<![a-z0-9-])[a-z]{2}(?:-[a-z]+)+-[0-9]+(?![a-z0-9-])")
 
 
 class Credential(Struct, frozen=True):
-    """A key and the way it is sent; `name` is the header, in lower case, or the query parameter that carries it."""
+    """A key and the way it is sent; `name` is the header, in lower case, or the query parameter that carries it.
+
+    `aws` holds the keys of the scheme `sigv4`, which has no `secret` of its own.
+    """
 
     scheme: CredentialScheme
     name: str
     secret: Secret
+    aws: AwsCredential | None = None
 
 
 Scheme: TypeAlias = Callable[[UpstreamRequest, Credential, datetime], UpstreamRequest]
@@ -43,7 +55,7 @@ def credential(spec: CredentialSpec, secret: Secret | None) -> Credential:
 
 
 def credentials(catalog: Catalog) -> dict[str, Credential]:
-    """List the credentials of all providers that are on, by provider slug."""
+    """List the credentials of all providers that are on, by provider slug; those with tokens lack the token."""
     return {
         slug: credential(standing.provider.credential, standing.secret)
         for slug, standing in catalog.standings.items()
@@ -69,6 +81,21 @@ def _sign_query(request: UpstreamRequest, credential: Credential, now: datetime)
     return UpstreamRequest(request.method, url, request.headers, request.body, request.dropped)
 
 
+def _sign_azure(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+    return _with_header(request, AZURE_KEY_HEADER, credential.secret.reveal())
+
+
+def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+    """Sign for the region that the address names, which may differ from the operator's usual one."""
+    keys = credential.aws
+    if keys is None:
+        raise AssertionError("a credential of scheme sigv4 holds AWS keys")
+    found = _AWS_REGION.search(urlsplit(request.url).netloc)
+    if found is not None and found[0] != keys.region:
+        keys = replace(keys, region=found[0])
+    return sigv4.sign(request, keys, now)
+
+
 def _with_header(request: UpstreamRequest, name: str, value: str) -> UpstreamRequest:
     headers = {**request.headers, name: value}
     return UpstreamRequest(request.method, request.url, headers, request.body, request.dropped)
@@ -79,4 +106,8 @@ SCHEMES: Mapping[CredentialScheme, Scheme] = {
     "bearer": _sign_bearer,
     "header": _sign_header,
     "query": _sign_query,
+    "sigv4": _sign_sigv4,
+    "google": _sign_bearer,
+    "azure": _sign_azure,
 }
+"""With `azure` a key goes into its own header; an Entra token is an ordinary bearer credential."""

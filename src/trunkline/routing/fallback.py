@@ -5,7 +5,7 @@ It sends nothing and keeps nothing; who carries out a plan asks here before ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isnan
 from typing import Final, Literal
 
@@ -75,13 +75,20 @@ def after(fault: Fault, *, output_began: bool) -> Next:
 
 
 def next_attempt(
-    plan: Plan, attempted: Sequence[Attempted], health: Health, *, now: float, remaining_s: float | None = None
+    plan: Plan,
+    attempted: Sequence[Attempted],
+    health: Health,
+    *,
+    now: float,
+    remaining_s: float | None = None,
+    passed: Collection[int] = (),
 ) -> int | None:
     """Choose the next attempt by its place in `plan.attempts`; None when this was it.
 
     The plan's order holds, but for three things: an endpoint that is being probed or was set aside since is passed
     over while others remain; attempts run out with one left for each model not asked yet; and after the first attempt
-    an endpoint in trouble is asked only within the retry budget.
+    an endpoint in trouble is asked only within the retry budget. `passed` holds places that cannot be asked, because
+    their dialect has no words for the request.
     """
     made = len(attempted)
     if made >= plan.max_attempts or (remaining_s is not None and remaining_s < MIN_ATTEMPT_S):
@@ -89,7 +96,7 @@ def next_attempt(
     if made and after(attempted[-1].fault, output_began=attempted[-1].output_began) == "stop":
         return None
     may_trouble = made == 0 or health.may_retry(now)
-    open_places = _open_places(plan, attempted)
+    open_places = [place for place in _open_places(plan, attempted) if place not in passed]
     for place in open_places:
         condition = health.condition(plan.attempts[place].id, now)
         if condition < OUTAGE or (condition == OUTAGE and may_trouble):
@@ -119,8 +126,8 @@ def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> list[int]:
     closed = {each.endpoint.model.slug for each in attempted if MEANINGS[each.fault.kind].then == "next_model"}
     left = [
         place
-        for place, (endpoint, is_byok) in enumerate(zip(plan.attempts, plan.is_byok, strict=True))
-        if endpoint.model.slug not in closed and (endpoint.id, is_byok) not in made
+        for place, endpoint in enumerate(plan.attempts)
+        if endpoint.model.slug not in closed and (endpoint.id, bool(plan.is_byok) and plan.is_byok[place]) not in made
     ]
     if not attempted or plan.partition == "none":
         return left

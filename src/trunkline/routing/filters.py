@@ -57,9 +57,6 @@ class Listed(Struct, frozen=True):
         return tag in self.tags or (endpoint.provider.slug in self.slugs and not tag.endswith(TIERS))
 
 
-_NOBODY: Final = Listed(frozenset(), frozenset())
-
-
 def listed(names: Iterable[str], provider_slug: ProviderSlug) -> Listed:
     """Resolve names in any spelling; a name nobody knows means nothing."""
     slugs: set[str] = set()
@@ -89,8 +86,10 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
         add(Filter("ignore", ignore(listed(wish.ignore, provider_slug))))
     if wish.order and not wish.allow_fallbacks:
         add(Filter("order", only(listed(wish.order, provider_slug))))
-    named = listed((*wish.only, *wish.order), provider_slug) if wish.only or wish.order else _NOBODY
-    add(Filter("service_tier", service_tier(named)))
+    if wish.only or wish.order:
+        add(Filter("service_tier", service_tier(listed((*wish.only, *wish.order), provider_slug))))
+    else:
+        add(_NO_TIER)
     if "deny" in (wish.data_collection, policy.data_collection):
         add(Filter("data_collection", data_collection))
     if wish.zdr or policy.zdr:
@@ -324,6 +323,9 @@ def glob(patterns: Sequence[str]) -> Callable[[str], bool]:
     joined = "|".join(".*" if each == "*" else re.escape(each).replace(r"\*", "[^/]*") for each in plain)
     expression = re.compile(joined)
     return lambda slug: expression.fullmatch(slug.lower()) is not None
+
+
+_NO_TIER: Final = Filter("service_tier", service_tier(Listed(frozenset(), frozenset())))
 
 
 def _asked(price: Price, most: MaxPrice, input_tokens: int) -> Iterator[tuple[str, Decimal, Decimal]]:

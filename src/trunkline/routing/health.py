@@ -69,7 +69,7 @@ HEDGE_SAMPLES: Final = 20
 MAX_ENDPOINTS: Final = 10_000
 MAX_UNSHARED: Final = 10_000
 
-_GOOD, _BAD, _READ, _CACHED = range(4)
+_GOOD, _BAD, _READ, _CACHED, _DOWN = range(5)
 _REQUESTS, _EXTRA, _HEDGES = range(3)
 
 
@@ -279,7 +279,7 @@ class _Track:
 
     def __init__(self, now: float) -> None:
         self.short = Window(2, slices=15, slice_s=2.0)
-        self.long = Window(4, slices=30, slice_s=60.0, typecode="q")
+        self.long = Window(5, slices=30, slice_s=60.0, typecode="q")
         self.latency = Distribution()
         self.throughput = Distribution()
         self.faults_in_a_row = 0
@@ -332,7 +332,7 @@ class _Track:
         if bad >= OUTAGE_FAULTS and bad >= good:
             return OUTAGE
         self.long.roll(now)
-        good, bad = self.long.totals[:2]
+        good, bad = self.long.totals[: _BAD + 1]
         attempts = good + bad
         if attempts < UPTIME_SAMPLES or good >= 0.95 * attempts:
             return STABLE
@@ -346,17 +346,18 @@ class _Track:
 
     def cache_hit_rate(self, now: float) -> float:
         self.long.roll(now)
-        read, cached = self.long.totals[2:]
+        read, cached = self.long.totals[_READ : _CACHED + 1]
         return min(cached / read, 1.0) if read else 0.0
 
     def figures(self, now: float) -> Figures:
         condition = self.condition(now)
         self.long.roll(now)
-        good, bad = self.long.totals[:2]
+        good, bad, _, _, down = self.long.totals
+        attempts = good + bad + down
         return Figures(
             condition=CONDITIONS[condition],
-            uptime=good / (good + bad) if good + bad else None,
-            attempts=good + bad,
+            uptime=good / attempts if attempts else None,
+            attempts=attempts,
             latency=_percentiles(self.latency, now, from_below=True),
             throughput=_percentiles(self.throughput, now, from_below=False),
             cache_hit_rate=self.cache_hit_rate(now),
@@ -380,7 +381,9 @@ class _Track:
             self.cool_down(retry_after_s, now)
         if blame == "limit":
             return
-        self.long.add(_BAD)
+        # A fault of an endpoint that is known to be down says only that it still is. Counted like the others it would
+        # keep the endpoint behind for half an hour after it works again.
+        self.long.add(_DOWN if self.is_open else _BAD)
         if not self.faults_in_a_row:
             self.row_began = now
         self.faults_in_a_row += 1

@@ -160,7 +160,7 @@ def plan(
         partition=partition,
         conversations=conversations,
         wishes=tuple([suffix for each in asked for suffix in each.wishes]),
-        is_last_resort=all(candidate.condition >= OUTAGE for candidate in order),
+        is_last_resort=min([candidate.condition for candidate in order]) >= OUTAGE,
     )
 
 
@@ -192,6 +192,9 @@ def _asked(request: Request, policy: Policy, catalog: Catalog, partition: Partit
             if "suggestions" in error.metadata:
                 raise
             off = off or error
+            continue
+        if found and any(endpoints is each.endpoints for each in found):
+            # The same model under another spelling, or with another suffix.
             continue
         group = place if partition == "model" else 0
         found.append(_Asked(name, group, endpoints, wishes, _by(request.provider, wishes)))
@@ -226,7 +229,7 @@ def _kept(asked: _Asked, active: Sequence[Filter], soft: Sequence[str], dropped:
         better = [endpoint for endpoint in kept if supports(endpoint, parameter)]
         if better and len(better) < len(kept):
             reason = f"does not support {parameter}, and others do"
-            dropped += [_dropped(endpoint, parameter, reason) for endpoint in kept if endpoint not in better]
+            dropped += [_dropped(endpoint, parameter, reason) for endpoint in kept if not supports(endpoint, parameter)]
             kept = better
     return kept
 
@@ -252,13 +255,9 @@ def _candidates(
     asked: _Asked, endpoints: Sequence[Endpoint], preferred: _Preferred, served_by: str | None
 ) -> list[Candidate]:
     """Find out everything that the places of one model's endpoints depend on."""
-    policy, health, now, wish = preferred.policy, preferred.health, preferred.now, preferred.wish
-    input_tokens, output_tokens, order, issuer = (
-        preferred.input_tokens,
-        preferred.output_tokens,
-        preferred.order,
-        preferred.issuer,
-    )
+    wish, policy, health, now = preferred.wish, preferred.policy, preferred.health, preferred.now
+    input_tokens, output_tokens = preferred.input_tokens, preferred.output_tokens
+    order, issuer = preferred.order, preferred.issuer
     by, group = asked.by, asked.group
     has_preference = wish.preferred_max_latency is not None or wish.preferred_min_throughput is not None
     found: list[Candidate] = []
@@ -280,8 +279,9 @@ def _candidates(
         slug = endpoint.provider.slug
         if slug in policy.own_keys:
             found.append(replace(candidate, is_byok=True))
-        if slug not in policy.own_keys_only:
-            found.append(candidate)
+            if slug in policy.own_keys_only:
+                continue
+        found.append(candidate)
     return found
 
 
@@ -308,8 +308,7 @@ def _steps(candidates: Sequence[Candidate], asked: Sequence[_Asked], named: int,
     # Without partition all are in group 0, and what the first model is sorted by holds for all.
     by = {each.group: each.by for each in reversed(asked)}
     steps: list[Step] = []
-    for key in sorted(equals):
-        together = equals[key]
+    for _, together in sorted(equals.items()) if len(equals) > 1 else equals.items():
         steps += arrange(together, by[together[0].group], dice)
     return steps
 

@@ -19,8 +19,10 @@ of 1/price².
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import accumulate
 from math import inf
 from typing import Final
 
@@ -61,7 +63,8 @@ def expected_price(
     if price is None:
         return None
     tier = rates(price, int(input_tokens)) if price.tiers else price
-    usd = float(tier.input * input_tokens + tier.output * output_tokens + price.request)
+    cost = tier.input * input_tokens + tier.output * output_tokens
+    usd = float(cost + price.request if price.request else cost)
     if cache_hit_rate and tier.cache_read is not None:
         usd -= float((tier.input - tier.cache_read) * input_tokens) * cache_hit_rate
     # Also False for what is not a number.
@@ -109,21 +112,16 @@ def arrange(candidates: Sequence[Candidate], by: By | None, dice: Callable[[], f
 
 def _drawn(candidates: Sequence[Candidate], dice: Callable[[], float]) -> Step:
     weights = _weights([candidate.price for candidate in candidates])
-    indices = list(range(len(weights)))
     left = weights.copy()
+    indices = list(range(len(left)))
     order: list[int] = []
     thrown: list[float] = []
     while len(left) > 1:
         value = dice()
         thrown.append(value)
-        point = value * sum(left)
-        # Where rounding leaves the point at the very end, the last one is meant.
-        drawn = len(left) - 1
-        for place, weight in enumerate(left):
-            point -= weight
-            if point < 0:
-                drawn = place
-                break
+        sums = list(accumulate(left))
+        # Rounding may put the point at the very end; then the last one is meant.
+        drawn = min(bisect_right(sums, value * sums[-1]), len(left) - 1)
         del left[drawn]
         order.append(indices.pop(drawn))
     return Step(None, tuple(candidates), (*order, *indices), tuple(weights), tuple(thrown))
@@ -138,7 +136,8 @@ def _weights(prices: Sequence[float | None]) -> list[float]:
     if not known:
         return [1.0] * len(prices)
     cheapest, dearest = min(known), max(known)
-    return [(cheapest / (price or dearest)) ** 2 for price in prices]
+    shares = [cheapest / (price or dearest) for price in prices]
+    return [share * share for share in shares]
 
 
 def _against(cutoffs: Cutoffs | None, percentile: Callable[[float], float | None], direction: int) -> int:

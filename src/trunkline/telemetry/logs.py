@@ -75,6 +75,8 @@ def request_ended(
     """One request is over; a debug line, for it stands on the path of every request."""
     for attempt in attempted:
         attempt_failed(request_id, attempt)
+    if not _log.is_enabled_for(_LEVELS["debug"]):
+        return
     _log.debug(
         "request.ended",
         request=request_id,

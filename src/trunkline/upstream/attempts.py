@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Protocol
@@ -32,17 +32,20 @@ _AFTERMATH_S = 0.5
 _SILENT_KINDS = frozenset({Began, Spent})
 """Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
 
+_LAST_KINDS = frozenset({Stopped, Failed})
+"""Deltas that end an answer."""
+
 
 class Reply(Protocol):
     """An upstream answer whose head has arrived."""
 
     status: int
-    headers: Headers
+    content_type: str
 
     @property
-    def content_type(self) -> str: ...
+    def headers(self) -> Headers: ...
 
-    def chunks(self) -> AsyncIterator[bytes]: ...
+    async def read(self) -> bytes: ...
 
     async def body(self, max_bytes: int) -> bytes: ...
 
@@ -122,13 +125,12 @@ class Run:
             try:
                 async with aclosing(self._attempt(endpoint)) as batches:
                     async for batch in batches:
-                        if held is None:
-                            yield batch
-                        else:
+                        if held is not None:
                             held += batch
-                            if not _SILENT_KINDS.issuperset(map(type, batch)):
-                                batch, held = held, None
-                                yield batch
+                            if _SILENT_KINDS.issuperset(map(type, batch)):
+                                continue
+                            batch, held = held, None
+                        yield batch
                 return
             except Unprocessable as error:
                 unspeakable = error
@@ -148,34 +150,53 @@ class Run:
         raise last_word(self.attempted) from None
 
     async def _attempt(self, endpoint: Endpoint) -> AsyncGenerator[list[Delta], None]:
-        """Ask one endpoint. Raises UpstreamFailure however it fails, also when the answer is cut off."""
-        upstream, adapter = self._upstream, ADAPTERS[endpoint.dialect]
-        request = adapter.encode(self._request, endpoint, self._end_user(endpoint))
-        self.dropped = request.dropped
-        credential = upstream._credentials.get(endpoint.provider.slug)
-        if credential is not None:
-            request = sign(request, credential, datetime.now(UTC))
-        transport = upstream._transports[request.url.partition(":")[0]]
-        reply = await transport.send(request, self._deadline)
+        """Ask one endpoint: one list for each network read that says something.
+
+        Raises UpstreamFailure however it fails, also when the answer is cut off.
+        """
+        adapter = ADAPTERS[endpoint.dialect]
+        reply = await self._send(adapter, endpoint)
         try:
             await _raise_for_status(reply, adapter, endpoint)
-            has_stopped = False
             decoder = adapter.decoder(self._request, endpoint)
-            async for batch in _decoded(reply, adapter.framing(reply.content_type), decoder):
+            framing = adapter.framing(reply.content_type)
+            has_stopped = False
+            while piece := await reply.read():
+                batch: list[Delta] = []
+                for message in framing.feed(piece):
+                    batch += decoder.message(message)
+                if not batch:
+                    continue
                 kinds = set(map(type, batch))
-                has_stopped = has_stopped or Stopped in kinds
-                if Failed in kinds:
-                    before, fault = _split(batch)
-                    if before:
-                        yield before
-                    raise UpstreamFailure(fault)
+                if kinds & _LAST_KINDS:
+                    has_stopped = has_stopped or Stopped in kinds
+                    batch, fault = _cut_at_fault(batch)
+                    if fault is not None:
+                        yield batch
+                        raise UpstreamFailure(fault)
                 yield batch
-            if not has_stopped:
+                if decoder.is_done:
+                    await reply.finish(_AFTERMATH_S)
+                    break
+            batch, fault = _cut_at_fault(_rest(framing, decoder))
+            yield batch
+            if fault is not None:
+                raise UpstreamFailure(fault)
+            if not has_stopped and Stopped not in map(type, batch):
                 raise UpstreamFailure(Fault("nonsense", "the answer was cut off"))
         except Malformed as error:
             raise UpstreamFailure(Fault("nonsense", str(error))) from None
         finally:
             reply.close()
+
+    async def _send(self, adapter: Adapter, endpoint: Endpoint) -> Reply:
+        request = adapter.encode(self._request, endpoint, self._end_user(endpoint))
+        self.dropped = request.dropped
+        credential = self._upstream._credentials.get(endpoint.provider.slug)
+        if credential is not None:
+            request = sign(request, credential, datetime.now(UTC))
+        transport = self._upstream._transports[request.url.partition(":")[0]]
+        return await transport.send(request, self._deadline)
 
     def _note(self, endpoint: Endpoint, fault: Fault, started: float) -> Attempted:
         attempted = Attempted(endpoint=endpoint, fault=fault, started=started, ended=self._upstream._clock())
@@ -203,30 +224,18 @@ async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) 
     raise UpstreamFailure(adapter.fault(reply.status, reply.headers, body, endpoint))
 
 
-async def _decoded(reply: Reply, framing: Framing, decoder: Decoder) -> AsyncIterator[list[Delta]]:
-    """Cut and decode a body: one list for each network read that says something."""
-    async for chunk in reply.chunks():
-        messages = framing.feed(chunk)
-        if messages:
-            batch: list[Delta] = []
-            for message in messages:
-                batch += decoder.message(message)
-            if batch:
-                yield batch
-            if decoder.is_done:
-                await reply.finish(_AFTERMATH_S)
-                break
-    batch = []
+def _rest(framing: Framing, decoder: Decoder) -> list[Delta]:
+    """What is left to decode when the body has ended; all of it, where the body is no stream."""
+    batch: list[Delta] = []
     for message in framing.flush():
         batch += decoder.whole(message.data) if framing.is_whole else decoder.message(message)
     batch += decoder.end()
-    if batch:
-        yield batch
+    return batch
 
 
-def _split(batch: list[Delta]) -> tuple[list[Delta], Fault]:
-    """Cut a batch at its `Failed`."""
+def _cut_at_fault(batch: list[Delta]) -> tuple[list[Delta], Fault | None]:
+    """What was said before the provider broke off, and how it did."""
     for index, delta in enumerate(batch):
         if isinstance(delta, Failed):
             return batch[:index], delta.fault
-    raise AssertionError("no Failed delta in the batch")
+    return batch, None

@@ -7,7 +7,7 @@ cannot tell the difference.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from trunkline.adapters.fake_script import Performance, perform
 from trunkline.upstream.http import Timeouts, UpstreamFailure
@@ -32,15 +32,26 @@ class StagedReply:
         self._performance = performance
         self._timeouts = timeouts
         self._deadline = deadline
+        self._pieces = self._play()
         self.status = performance.status
         self.headers = performance.headers
+        self.content_type = performance.headers.get("content-type", "")
 
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", "")
+    async def read(self) -> bytes:
+        """Wait for the next piece; empty at the end. Raises UpstreamFailure where the script breaks off or stalls."""
+        return await anext(self._pieces, b"")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Play the steps, with their waits. Raises UpstreamFailure where the script breaks off or stalls."""
+    async def body(self, max_bytes: int) -> bytes:
+        """Play the steps to the end and give what they said."""
+        return b"".join([piece async for piece in self._pieces])[:max_bytes]
+
+    async def finish(self, wait_s: float) -> None:
+        """Nothing is left open here."""
+
+    def close(self) -> None:
+        """Nothing is left open here."""
+
+    async def _play(self) -> AsyncGenerator[bytes, None]:
         for step in self._performance.steps:
             if step.wait_s > 0:
                 await self._wait(step.wait_s)
@@ -53,16 +64,6 @@ class StagedReply:
                 raise UpstreamFailure(Fault("nonsense", "the answer was cut off"))
             case "stall":
                 await self._wait(float("inf"))
-
-    async def body(self, max_bytes: int) -> bytes:
-        """Play the steps to the end and give what they said."""
-        return b"".join([chunk async for chunk in self.chunks()])[:max_bytes]
-
-    async def finish(self, wait_s: float) -> None:
-        """Nothing is left open here."""
-
-    def close(self) -> None:
-        """Nothing is left open here."""
 
     async def _wait(self, seconds: float) -> None:
         left = self._deadline - asyncio.get_running_loop().time()
