@@ -165,7 +165,7 @@ EVENTS: tuple[events.Event, ...] = (
 def leaf_errors(tree: type[errors.GatewayError]) -> list[type[errors.GatewayError]]:
     """List the classes of errors that have no subclass, the ones told to clients."""
     below = [leaf for branch in tree.__subclasses__() for leaf in leaf_errors(branch)]
-    return below or [tree]
+    return below or [tree] if tree.__module__ == errors.__name__ else []
 
 
 ERRORS = leaf_errors(errors.GatewayError)

@@ -8,7 +8,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,9 +16,13 @@ from trunkline.accounts.keys import Keys
 from trunkline.accounts.pepper import read_pepper
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.load import load
+from trunkline.catalog.load import Known, catalog_of, gather, read_models
+from trunkline.catalog.renewal import age_of
+from trunkline.catalog.rows import ModelsFile
+from trunkline.catalog.standings import Surroundings
 from trunkline.credentials.schemes import SCHEMES, credentials
 from trunkline.pipeline import Services
+from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.server.responses import Bounds
 from trunkline.server.routes import ASGIApp, application
@@ -26,8 +30,10 @@ from trunkline.settings import Settings
 from trunkline.store.database import Database, open_database, sqlite_path
 from trunkline.telemetry import logs
 from trunkline.upstream.attempts import Upstream
-from trunkline.upstream.http import HttpClient, Timeouts
+from trunkline.upstream.fetch import Fetcher, Limits
+from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
 from trunkline.upstream.stage import Stage
+from trunkline.upstream.tokens import Tokens, sources
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -35,16 +41,48 @@ def load_catalog(settings: Settings) -> Catalog:
 
     Raises SettingsError.
     """
+    return catalog_of(gather_known(settings))
+
+
+def gather_known(settings: Settings) -> Known:
+    """Gather everything that is known of providers and models, on or off.
+
+    Raises SettingsError.
+    """
     shipped = files("trunkline.catalog")
-    return load(
+    listed, notes = models_in_force(settings)
+    return gather(
         shipped.joinpath("providers.toml").read_text("utf-8"),
         shipped.joinpath("models.toml").read_text("utf-8"),
         settings,
-        environ=os.environ,
-        read_file=lambda path: Path(path).read_text("utf-8"),
-        dialects=frozenset(ADAPTERS),
-        schemes=frozenset(SCHEMES),
+        Surroundings(
+            environ=os.environ,
+            read_file=lambda path: Path(path).read_text("utf-8"),
+            dialects=frozenset(ADAPTERS),
+            schemes=frozenset(SCHEMES),
+        ),
+        listed,
+        notes,
     )
+
+
+def shipped_models() -> ModelsFile:
+    """Read the list of models that came with this version."""
+    return read_models(files("trunkline.catalog").joinpath("models.json").read_bytes())
+
+
+def models_in_force(settings: Settings) -> tuple[ModelsFile, tuple[str, ...]]:
+    """Choose the list that was fetched last, unless it cannot be read or the shipped one is newer; say so then."""
+    shipped, path = shipped_models(), Path(settings.catalog.file)
+    try:
+        fetched = read_models(path.read_bytes())
+    except FileNotFoundError:
+        return shipped, ()
+    except (OSError, ValueError) as error:
+        return shipped, (f"{path} is not used: {error}; `trunkline catalog update` fetches another",)
+    if age_of(fetched) < age_of(shipped):
+        return shipped, (f"{path} is not used: the list that came with this version is newer",)
+    return fetched, ()
 
 
 def open_keys(settings: Settings) -> tuple[Database, Keys]:
@@ -66,20 +104,13 @@ def create(settings: Settings) -> ASGIApp:
     catalog = load_catalog(settings)
     database, keys = open_keys(settings)
     health = Health(retry_budget=settings.routing.retry_budget)
-    timeouts = settings.routing.timeouts
-    limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle)
-    http = HttpClient(limits)
-    upstream = Upstream(
-        {"http": http, "https": http, "fake": Stage(limits)},
-        credentials(catalog),
-        health,
-        end_user_secret=hmac.digest(_pepper(settings), b"end user", "sha256"),
-        clock=time.monotonic,
-    )
+    affinity = Affinity()
+    upstream, connections = _upstream(settings, catalog, health, affinity, _pepper(settings))
     services = Services(
         keys=keys,
         catalog=catalog,
         health=health,
+        affinity=affinity,
         upstream=upstream,
         dice=random.SystemRandom().random,
         ids=_tokens(),
@@ -89,10 +120,9 @@ def create(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        http.open()
-        logs.started(settings.server.listen, catalog)
-        yield
-        await http.close()
+        async with connections:
+            logs.started(settings.server.listen, catalog)
+            yield
         await database.close()
         logs.stopped()
 
@@ -105,6 +135,53 @@ def create(settings: Settings) -> ASGIApp:
         keep_alive_s=server.keep_alive,
     )
     return application(services, bounds, lifespan, _tokens())
+
+
+@asynccontextmanager
+async def asking(settings: Settings, catalog: Catalog) -> AsyncIterator[Upstream]:
+    """What is needed to ask providers and nothing else: no store, no key, no listener."""
+    upstream, connections = _upstream(settings, catalog, Health(), Affinity(), secrets.token_bytes(32))
+    async with connections:
+        yield upstream
+
+
+def _upstream(
+    settings: Settings, catalog: Catalog, health: Health, affinity: Affinity, pepper: bytes
+) -> tuple[Upstream, AbstractAsyncContextManager[None]]:
+    """What providers are asked with, and the span in which its connections are open."""
+    timeouts = settings.routing.timeouts
+    limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle)
+    http, links = HttpClient(limits), LinkClient(timeouts.connect)
+    tokens = Tokens(
+        credentials(catalog),
+        sources(catalog, os.environ, http),
+        clock=time.monotonic,
+        report=logs.token_failed,
+    )
+    upstream = Upstream(
+        transports={"http": http, "https": http, "fake": Stage(limits)},
+        tokens=tokens,
+        fetcher=Fetcher(links, Limits(max_bytes=settings.server.max_body)),
+        health=health,
+        affinity=affinity,
+        end_user_secret=hmac.digest(pepper, b"end user", "sha256"),
+        clock=time.monotonic,
+        wall_clock=time.time,
+    )
+    return upstream, _opened(http, links, tokens)
+
+
+@asynccontextmanager
+async def _opened(http: HttpClient, links: LinkClient, tokens: Tokens) -> AsyncIterator[None]:
+    http.open()
+    links.open()
+    tokens.open()
+    try:
+        yield
+    finally:
+        await tokens.close()
+        await links.close()
+        await http.close()
 
 
 def _pepper(settings: Settings) -> bytes:

@@ -7,16 +7,18 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
 from trunkline.accounts.keys import Key, Keys
+from trunkline.adapters.seals import unseal
 from trunkline.billing import Meter
 from trunkline.catalog.entries import Catalog
 from trunkline.errors import GatewayError
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
+from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Dice, Plan, plan
 from trunkline.stream.assemble import Assembler
-from trunkline.stream.deltas import Delta
+from trunkline.stream.deltas import Delta, Stopped
 from trunkline.telemetry import logs
 from trunkline.upstream.attempts import Run, Upstream
 
@@ -43,6 +45,7 @@ class Services:
     keys: Keys
     catalog: Catalog
     health: Health
+    affinity: Affinity
     upstream: Upstream
     dice: Dice
     ids: Iterator[str]
@@ -81,8 +84,23 @@ async def admit(call: Call, services: Services) -> Admitted:
     key = await services.keys.authenticate(call.authorization)
     large = len(call.body) > _LARGE_BODY_BYTES
     request = await asyncio.to_thread(parse, call.body, call.session_id) if large else parse(call.body, call.session_id)
-    chosen = plan(request, key.policy, services.catalog, services.health, services.dice, now=services.loop_clock())
+    chosen = plan(
+        request,
+        key.policy,
+        services.catalog,
+        services.health,
+        services.dice,
+        now=services.loop_clock(),
+        affinity=services.affinity,
+        issuer=issuer,
+    )
     return Admitted(call, key, request, chosen)
+
+
+def issuer(sealed: str) -> str | None:
+    """The endpoint that issued an encrypted thought; it alone can read it."""
+    seal = unseal(sealed)
+    return None if seal is None else seal.endpoint_id
 
 
 async def respond(admitted: Admitted, services: Services) -> Answer:
@@ -102,7 +120,8 @@ async def settled(run: Run, call: Call) -> AsyncGenerator[list[Delta], None]:
     try:
         async for batch in run.deltas():
             yield meter.price(batch, run.answering)
-        yield meter.close(run.answering)
+        if rest := meter.close(run.answering):
+            yield rest
         ending = "ended"
     except GatewayError:
         ending = "failed"
@@ -114,15 +133,20 @@ async def settled(run: Run, call: Call) -> AsyncGenerator[list[Delta], None]:
 async def assembled(answer: Answer, admitted: Admitted, services: Services) -> AsyncGenerator[list[Event], None]:
     """Turn deltas into events, to the terminal one, whatever happens upstream."""
     assembler = new_assembler(admitted, services, answer.run.answering.model.slug)
+    batch: list[Delta] | None = answer.first
+    events: list[Event] = []
     try:
-        yield assembler.feed(answer.first)
-        async for batch in answer.heard:
-            if events := assembler.feed(batch):
+        while batch is not None:
+            events += assembler.feed(batch)
+            # What comes with the end waits for the terminal event, which follows at once: they leave in one piece.
+            if events and type(batch[-1]) is not Stopped:
                 yield events
-        yield assembler.end(services.wall_clock())
+                events = []
+            batch = await anext(answer.heard, None)
+        yield events + assembler.end(services.wall_clock())
     except GatewayError as error:
         answer.failure = error
-        yield assembler.fail(error, services.wall_clock())
+        yield events + assembler.fail(error, services.wall_clock())
     finally:
         await answer.heard.aclose()
 

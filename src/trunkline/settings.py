@@ -145,7 +145,7 @@ class ServerSettings(Section):
     """How long a client may take to send the head of a request; then its connection is closed. Needs a restart."""
 
     body_timeout: Duration = 30.0
-    """How long a client may take between two pieces of a request body; then it gets a 408."""
+    """How long a client may take to send a megabyte of a request body, or all of a smaller one; then it gets a 408."""
 
     write_timeout: Duration = 60.0
     """How long a client may leave an answer unread, not taking one byte of it; then its connection is cut and what
@@ -361,6 +361,16 @@ class DefaultsSettings(Section):
     """The model of a request without one; when absent such a request gets a 400."""
 
 
+class CatalogSettings(Section):
+    """Where newer lists of models and prices come from. Without it the list that came with this version is used."""
+
+    url: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+$")
+    """The address of a newer `models.json`, for `trunkline catalog update`. Nothing is fetched by itself."""
+
+    file: str = "trunkline-models.json"
+    """Where a fetched list is kept, and the one before it beside it. A list older than the shipped one is not used."""
+
+
 class LogSettings(Section):
     """What is written to standard error. Prompts and answers never are."""
 
@@ -382,6 +392,7 @@ class Settings(BaseSettings):
     endpoints: list[EndpointSettings] = []
     routing: RoutingSettings = RoutingSettings()
     defaults: DefaultsSettings = DefaultsSettings()
+    catalog: CatalogSettings = CatalogSettings()
     log: LogSettings = LogSettings()
     bootstrap_key: SecretField | None = None
     """A key that is made valid at the start, for installations without a terminal. When absent, the first start

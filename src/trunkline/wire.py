@@ -24,10 +24,15 @@ FaultKind = Literal[
 ]
 
 
+NONCE = "trunkline-once"
+"""Stands in a body for a text that is never used twice; whoever sends the request puts one there."""
+
+
 class UpstreamRequest(Struct, frozen=True):
     """One HTTP request to a provider.
 
-    `dropped` names the client's parameters that have no place on this wire and were left out.
+    `dropped` names the client's parameters that have no place on this wire and were left out. `has_nonce` says that
+    the body holds NONCE.
     """
 
     method: str
@@ -35,6 +40,7 @@ class UpstreamRequest(Struct, frozen=True):
     headers: Headers
     body: bytes
     dropped: tuple[str, ...] = ()
+    has_nonce: bool = False
 
 
 class WireMessage(Struct, frozen=True, gc=False):

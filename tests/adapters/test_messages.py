@@ -15,7 +15,7 @@ from msgspec import Struct
 from pydantic import TypeAdapter
 
 from trunkline.adapters.messages import ADAPTER
-from trunkline.adapters.messages_answer import MessagesDecoder
+from trunkline.adapters.messages_answer import MAX_PAUSES, MessagesDecoder
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
@@ -39,7 +39,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.wire import UpstreamRequest, WireMessage
+from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
 
@@ -1241,8 +1241,10 @@ def test_a_paused_answer_goes_on_in_the_same_decoder(is_whole: bool) -> None:
         heard = [delta for part in PAUSED for delta in reader.message(part)]
     assert not [delta for delta in heard if isinstance(delta, Stopped)]
 
-    again = reader.resumed(sent)
-    assert again is not None
+    exchange = reader.next_exchange(sent, None)
+    assert exchange is not None
+    assert (exchange.reach, exchange.wait_s) == ("provider", 0.0)
+    again = exchange.request
     resent, first = msgspec.json.decode(again.body), msgspec.json.decode(sent.body)
     assert resent.pop("messages") == [*first.pop("messages"), {"role": "assistant", "content": PAUSED_CONTENT}]
     assert resent == first
@@ -1259,7 +1261,7 @@ def test_a_paused_answer_goes_on_in_the_same_decoder(is_whole: bool) -> None:
         Spent(Usage(input_tokens=1834, cache_read_tokens=1800, cache_write_tokens=10, output_tokens=18)),
         Stopped("stop"),
     ]
-    assert reader.resumed(sent) is None
+    assert reader.next_exchange(sent, None) is None
     assert [*reader.end()] == []
 
 
@@ -1271,7 +1273,28 @@ def test_an_answer_that_was_not_paused_cannot_go_on() -> None:
     reader = decoder(request(**SEARCHING))
     for part in ANSWERS[0].stream:
         list(reader.message(part))
-    assert reader.resumed(ADAPTER.encode(request(**SEARCHING), endpoint(), None)) is None
+    assert reader.next_exchange(ADAPTER.encode(request(**SEARCHING), endpoint(), None), None) is None
+
+
+def test_an_answer_that_pauses_without_end_is_given_up_as_incomplete() -> None:
+    reader = decoder(request(**SEARCHING))
+    sent = ADAPTER.encode(request(**SEARCHING), endpoint(), None)
+    for _ in range(MAX_PAUSES):
+        assert not [delta for part in PAUSED for delta in reader.message(part) if isinstance(delta, Stopped)]
+        assert reader.next_exchange(sent, None) is not None
+    for part in PAUSED:
+        list(reader.message(part))
+    assert reader.next_exchange(sent, None) is None
+    assert [*reader.end()] == [Stopped("length")]
+
+
+def test_a_continuation_that_fails_is_not_asked_for_again() -> None:
+    reader = decoder(request(**SEARCHING))
+    sent = ADAPTER.encode(request(**SEARCHING), endpoint(), None)
+    for part in PAUSED:
+        list(reader.message(part))
+    assert reader.next_exchange(sent, None) is not None
+    assert reader.next_exchange(sent, Fault("overloaded", "busy")) is None
 
 
 # Whatever comes

@@ -159,7 +159,7 @@ STANDINGS = [
         "it has no public address",
         "stealth",
         False,
-        "it has no public address; set providers.stealth.base_url and dialect",
+        "it has no public address; set base_url, dialect and api_key in providers.stealth",
         environ={"STEALTH_API_KEY": "k"},
     ),
     Standing("the fake one is alone", "fake-provider", True, "no other provider is on"),

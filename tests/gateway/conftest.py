@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
-
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
 from tests.gateway.upstream import Upstream
 from tests.gateway.waiting import eventually
@@ -50,7 +50,7 @@ price = {{ input = "1", output = "2", cache_read = "0.5" }}
 context_tokens = 128000
 """
 
-FRESH = 200
+FRESH = {"chat": 300, "both": 200, "responses": 40, "messages": 20}
 """How many models of each kind there are, so that no test sees an endpoint that another one brought into trouble."""
 
 
@@ -68,6 +68,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
             before = server.sockets
             yield server
             eventually(lambda: server.sockets - upstream.open_connections <= before, "sockets are left over")
+        assert "nonce-" not in server.log.read_text(), "a prompt is in the log"
 
 
 def settings(url: str, nobody: int, crowd: int) -> str:
@@ -82,7 +83,7 @@ def settings(url: str, nobody: int, crowd: int) -> str:
         "mock-closed": ("chat", f"http://127.0.0.1:{nobody}/v1"),
         "mock-full": ("chat", f"http://127.0.0.1:{crowd}/v1"),
     }
-    models = {
+    models: dict[str, tuple[str, ...]] = {
         "mock/closed": ("mock-closed",),
         "mock/closed-then-b": ("mock-closed", "mock-b"),
         "mock/full": ("mock-full",),
@@ -91,43 +92,36 @@ def settings(url: str, nobody: int, crowd: int) -> str:
         "mock/responses": ("mock-responses",),
         "mock/messages": ("mock-messages",),
         "mock/both": ("mock-a", "mock-b"),
-        **{f"mock/chat-{number}": ("mock-chat",) for number in range(FRESH)},
-        **{f"mock/both-{number}": ("mock-a", "mock-b") for number in range(FRESH)},
     }
+    for kind, count in FRESH.items():
+        models.update({f"mock/{kind}-{number}": models[f"mock/{kind}"] for number in range(count)})
     return "".join(
         PROVIDER.format(name=name, dialect=dialect, url=address) for name, (dialect, address) in providers.items()
-    ) + "".join(ENDPOINT.format(provider=name, model=model) for model, names in models.items() for name in names)
+    ) + "".join(
+        [ENDPOINT.format(provider=name, model=model) for model, names in models.items() for name in names]
+        + [ENDPOINT.format(provider="mock-responses", model="mock/pictures"), 'output_modalities = ["image", "text"]\n']
+    )
 
 
-class closed_port:
-    """A port on which nobody listens while it is held."""
-
-    def __enter__(self) -> int:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Hold a port on which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
-class full_port(closed_port):
-    """A port whose queue of connections is full and never served."""
-
-    def __enter__(self) -> int:
-        port = super().__enter__()
-        self._socket.listen(0)
-        self._queue = [socket.socket() for _ in range(4)]
-        for waiting in self._queue:
+@contextmanager
+def full_port() -> Iterator[int]:
+    """Hold a port whose queue of connections is full and never served."""
+    with socket.socket() as held, ExitStack() as queue:
+        held.bind(("127.0.0.1", 0))
+        held.listen(0)
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-        return port
-
-    def __exit__(self, *_: object) -> None:
-        for waiting in self._queue:
-            waiting.close()
-        super().__exit__()
+            waiting.connect_ex(held.getsockname())
+        yield held.getsockname()[1]
 
 
 @pytest.fixture
@@ -138,13 +132,25 @@ def nonce() -> str:
 @pytest.fixture
 def model() -> str:
     """A model at one provider, mock-chat, of which nothing bad is known yet."""
-    return f"mock/chat-{next(_singles)}"
+    return _fresh("chat")
 
 
 @pytest.fixture
 def both() -> str:
     """A model at two providers of which nothing bad is known yet; ask with `IN_ORDER` to have mock-a first."""
-    return f"mock/both-{next(_doubles)}"
+    return _fresh("both")
+
+
+@pytest.fixture
+def responses_model() -> str:
+    """The same at mock-responses."""
+    return _fresh("responses")
+
+
+@pytest.fixture
+def messages_model() -> str:
+    """The same at mock-messages."""
+    return _fresh("messages")
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +168,11 @@ def no_socket_left(gateway: Gateway, upstream: Upstream) -> Iterator[None]:
     eventually(lambda: gateway.sockets - upstream.open_connections <= before, "a socket is left over")
 
 
+def _fresh(kind: str) -> str:
+    number = next(_places[kind])
+    assert number < FRESH[kind], f"all models {kind} are used; raise FRESH"
+    return f"mock/{kind}-{number}"
+
+
 _numbers = itertools.count(1)
-_singles = iter(range(FRESH))
-_doubles = iter(range(FRESH))
+_places = {kind: itertools.count() for kind in FRESH}

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -15,13 +16,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 KEY = "tl-canary-Zq7Lx2Wm9RtY4uPa8sDf3gHj6kBn1cVe5XoM"
 PROVIDER_KEY = "sk-canary-Vw3nTb8Kp5Jd1Gs9Qx6Hr2Lc7Mf4Yz0E"
+
+COMMAND = (sys.executable, "-m", "trunkline")
 
 
 @dataclass
@@ -86,8 +89,13 @@ class Client:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def has_input(self) -> bool:
+        """Whether there is something to read, or the end."""
+        return bool(select.select([self.socket], [], [], 0)[0])
+
     def read(self, size: int = 65536) -> bytes:
         """Read what is there; nothing at the end, also when it is a reset."""
+        data: bytes
         try:
             data = self.socket.recv(size)
         except ConnectionError:
@@ -147,7 +155,6 @@ class Gateway:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
-    folder: Path = field(default_factory=Path)
 
     @property
     def url(self) -> str:
@@ -214,18 +221,17 @@ class Gateway:
 
 
 def post(body: Any, *headers: str, key: str = KEY) -> bytes:
-    """The bytes of a POST on the one route."""
-    if not isinstance(body, bytes):
-        body = json.dumps(body).encode()
+    """The bytes of a POST on the one route; the body is bytes as they are, else made JSON."""
+    data: bytes = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [
         "POST /api/v1/responses HTTP/1.1",
         "host: x",
         f"authorization: Bearer {key}",
         "content-type: application/json",
-        f"content-length: {len(body)}",
+        f"content-length: {len(data)}",
         *headers,
     ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + data
 
 
 @contextlib.contextmanager
@@ -239,7 +245,7 @@ def running(folder: Path, config: str, *, key: str | None = KEY, **environment: 
     log = folder / "gateway.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trunkline", "serve", "--config", "trunkline.toml", "--port", str(port)],
+            [*COMMAND, "serve", "--config", "trunkline.toml", "--port", str(port)],
             cwd=folder,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -249,7 +255,7 @@ def running(folder: Path, config: str, *, key: str | None = KEY, **environment: 
                 **environment,
             },
         )
-    gateway = Gateway(port, process, log, folder)
+    gateway = Gateway(port, process, log)
     try:
         _await_ready(gateway)
         yield gateway

@@ -10,7 +10,6 @@ import openai
 import pytest
 from openai import OpenAI
 from pydantic import BaseModel
-
 from tests.document import check_stream, validate_response
 from tests.gateway.server import KEY, Gateway
 from tests.gateway.upstream import Upstream, chunk, completion, stream, usage_chunk, whole

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from openrouter import OpenRouter
-
 from tests.gateway.server import KEY, Gateway
 from tests.gateway.test_openai_sdk import RESPONSES_ANSWER, responses_stream
 from tests.gateway.upstream import Upstream, stream, whole

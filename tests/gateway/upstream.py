@@ -25,10 +25,7 @@ NONCE = re.compile(rb"nonce-[a-z0-9-]+")
 
 @dataclass(frozen=True)
 class Script:
-    """What to send: bytes and pauses in seconds, in order, then `ending`.
-
-    `reads` False means that the connection is closed as `ending` says before the request is read.
-    """
+    """What to send: bytes and pauses in seconds, in order, then `ending`."""
 
     steps: Sequence[bytes | float]
     ending: Break = "end"
@@ -70,6 +67,11 @@ def sse(data: Iterable[Any]) -> bytes:
 def stream(data: Iterable[Any], ending: Break = "end") -> Script:
     """A stream of data-only server-sent events."""
     return Script([head(200, "text/event-stream"), sse(data)], ending)
+
+
+def trickle(piece: bytes, pause_s: float, times: int) -> list[bytes | float]:
+    """The steps of a script that sends the same bytes again and again."""
+    return [step for _ in range(times) for step in (piece, pause_s)]
 
 
 def chunk(content: str | None = None, finish: str | None = None, **delta: Any) -> dict[str, Any]:

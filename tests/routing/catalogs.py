@@ -31,8 +31,8 @@ class Shelf:
         self.default_model = default
 
     def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
-        if model in self._by_model:
-            return self._by_model[model]
+        if model.lower() in self._by_model:
+            return self._by_model[model.lower()]
         if model in self._off:
             raise NotFound(f"No provider that serves {model} is on.", metadata={"requested_providers": ["alpha"]})
         raise NotFound(f"{model} is not known", metadata={"suggestions": sorted(self._by_model)})

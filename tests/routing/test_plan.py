@@ -478,7 +478,8 @@ CASES = [
         endpoints=TWO,
         models=("m/two", "m/one"),
     ),
-    case("one model under two names is asked once", "alpha beta gamma", model="m/one:floor", models=("m/one",)),
+    case("one model in two spellings is asked once", "alpha beta gamma", model="M/One", models=("m/one",)),
+    case(":free, then at any price", "free gift alpha beta", model="m/one:free", models=("m/one",), endpoints=PRICED),
     case(
         "a key that is not there cannot be the only one",
         "alpha beta gamma",

@@ -6,10 +6,10 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import pytest
@@ -32,6 +32,8 @@ from trunkline.upstream.tokens import (
     google_source,
     sources,
 )
+
+T = TypeVar("T")
 
 KEY = Credential("bearer", "", Secret("fixed"))
 
@@ -112,8 +114,11 @@ def soon() -> float:
     return asyncio.get_running_loop().time() + 1.0
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
+def run(work: Awaitable[T]) -> T:
+    async def play() -> T:
+        return await work
+
+    return asyncio.run(play())
 
 
 # The keeper
@@ -295,6 +300,7 @@ def test_aws_keys_in_the_environment_need_no_library() -> None:
     assert lease.lasts_s is None
     assert lease.credential.scheme == "sigv4"
     keys = lease.credential.aws
+    assert keys is not None
     assert (keys.access_key, keys.secret_key, keys.session_token, keys.region) == (
         "AKID",
         Secret("made-up"),
@@ -318,6 +324,7 @@ def test_an_aws_profile_is_found_by_botocore(aws_home: Path, monkeypatch: pytest
     (aws_home / "credentials").write_text("[work]\naws_access_key_id = AKFILE\naws_secret_access_key = made-up\n")
     monkeypatch.setenv("AWS_PROFILE", "work")
     lease = run(aws_source("work", {"AWS_PROFILE": "work", "AWS_REGION": "eu-west-1"})())
+    assert lease.credential.aws is not None
     assert lease.credential.aws.access_key == "AKFILE"
     assert lease.lasts_s is not None
 
@@ -339,6 +346,7 @@ def test_aws_container_credentials_come_from_their_endpoint_and_are_renewed(
             return first
 
     keys = run(play()).credential.aws
+    assert keys is not None
     assert (keys.access_key, keys.session_token) == ("ASROLE", Secret("session"))
 
 
@@ -492,8 +500,7 @@ def entra_lease(said: bytes, asked: list[Any]) -> Lease:
         finally:
             await http.close()
 
-    lease: Lease = run(play())
-    return lease
+    return run(play())
 
 
 def test_entra_gives_a_bearer_token_for_the_application() -> None:

@@ -20,6 +20,7 @@ from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Decod
 from trunkline.adapters.draft import Draft
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
+from trunkline.adapters.tool_plan import answer_name
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -463,8 +464,8 @@ def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:
         return
     draft.dropped.append("text.format")
     if chosen == "tool":
-        tool = FunctionTool(form.name, form.description or "Give the answer.", schema)
-        _, choice = _choose(draft, [tool], FunctionChoice(form.name))
+        tool = FunctionTool(answer_name(form), form.description or "Give the answer.", schema)
+        _, choice = _choose(draft, [tool], FunctionChoice(tool.name))
         draft.body["tools"] = [*draft.body.get("tools", ()), _encode_function(draft, tool)]
         draft.body["tool_choice"] = choice
         return

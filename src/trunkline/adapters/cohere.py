@@ -20,7 +20,7 @@ from trunkline.adapters.draft import Draft, beside_tools
 from trunkline.adapters.media import inline_file, titled_text
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
-from trunkline.adapters.tool_plan import SEARCH_NAME, ToolPlan, answer_tool, plan_tools
+from trunkline.adapters.tool_plan import answer_tool, plan_tools
 from trunkline.adapters.turns import (
     AssistantTurn,
     ResultsTurn,
@@ -38,7 +38,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchChoice
 from trunkline.stream.framing import Framing, WholeBody
 from trunkline.stream.sse import SseFraming
 from trunkline.wire import Fault, Headers, UpstreamRequest
@@ -83,7 +83,8 @@ ADAPTER = CohereAdapter()
 def _as_known(request: Request, endpoint: Endpoint) -> Endpoint:
     """The endpoint with what holds for every Cohere model: no named choice, and no schema beside tools."""
     forms = endpoint.quirks.tool_choices - {"function"}
-    return beside_tools(request, replace(endpoint, quirks=replace(endpoint.quirks, tool_choices=forms)))
+    fixed = replace(endpoint.quirks, tool_choices=forms, schema_beside_tools=False)
+    return beside_tools(request, replace(endpoint, quirks=fixed), FunctionTool)
 
 
 # Settings
@@ -148,8 +149,11 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
     plan = plan_tools(draft.request, draft.endpoint, may_force=may_force)
     draft.hints += plan.notes
     draft.dropped += plan.dropped
+    if isinstance(draft.request.tool_choice, SearchChoice):
+        raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
     if plan.search is not None:
-        _drop_search(draft, plan)
+        # Left out, as the gateway may search by itself.
+        draft.dropped.append("tools")
     if not plan.tools:
         return
     if not draft.takes("tools", "tools"):
@@ -167,13 +171,6 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
             draft.body["tool_choice"] = "NONE"
         case _:
             pass
-
-
-def _drop_search(draft: Draft, plan: ToolPlan) -> None:
-    """The provider has no search; the tool is left out, as the gateway may search by itself."""
-    if plan.choice is not None and plan.choice.name == SEARCH_NAME:
-        raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
-    draft.dropped.append("tools")
 
 
 def _function(tool: FunctionTool, *, is_strict: bool) -> Json:

@@ -18,13 +18,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-from msgspec import Struct
-
 from trunkline.adapters import faults
-from trunkline.adapters.usage import clean_usage, count, first_count
+from trunkline.adapters.cohere_wire import (
+    BROKEN_FINISHES,
+    FINISHES,
+    KNOWN_EVENTS,
+    UNREADABLE,
+    WireCall,
+    WireCitation,
+    WireContent,
+    WireDelta,
+    WireEvent,
+    WireFunction,
+    WireMessagePiece,
+    decode_logprobs,
+    decode_usage,
+    loose,
+    read_body,
+    read_event,
+    read_type,
+)
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import Annotation, FileCitation, Json, Logprob, UrlCitation
+from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
@@ -37,110 +52,9 @@ from trunkline.stream.deltas import (
     Reasoning,
     Spent,
     Stopped,
-    StopReason,
     Text,
-    Usage,
 )
 from trunkline.wire import Fault, WireMessage
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
-
-
-class WireContent(Struct, gc=False):
-    """A content block or a piece of one."""
-
-    type: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-
-
-class WireFunction(Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class WireCall(Struct, gc=False):
-    id: str | None = None
-    function: WireFunction | None = None
-
-
-class WireCitation(Struct, gc=False):
-    start: int | None = None
-    end: int | None = None
-    sources: list[Json] | None = None
-    content_index: int | None = None
-    type: str | None = None
-
-
-class WireMessagePiece(Struct, gc=False):
-    """What an event adds to the message, or the whole of it; streamed pieces stand alone, whole ones in lists."""
-
-    content: WireContent | list[WireContent] | str | None = None
-    tool_plan: str | None = None
-    tool_calls: WireCall | list[WireCall] | None = None
-    citations: WireCitation | list[WireCitation] | None = None
-
-
-class WireDelta(Struct, gc=False):
-    message: WireMessagePiece | None = None
-    finish_reason: str | None = None
-    usage: Json = None
-    error: Json = None
-
-
-class WireEvent(Struct, gc=False):
-    type: str
-    index: int = 0
-    delta: WireDelta | None = None
-    logprobs: Json = None
-
-
-class WireBody(Struct, gc=False):
-    """A whole answer; where `message` is a text it is an error told with status 200."""
-
-    message: WireMessagePiece | str | None = None
-    finish_reason: str | None = None
-    usage: Json = None
-    logprobs: list[Json] | None = None
-
-
-class _Typed(Struct):
-    type: str
-
-
-_read_event = msgspec.json.Decoder(WireEvent).decode
-_read_body = msgspec.json.Decoder(WireBody).decode
-_read_type = msgspec.json.Decoder(_Typed).decode
-_read_json = msgspec.json.Decoder().decode
-
-_KNOWN_EVENTS = frozenset(
-    {
-        "message-start",
-        "content-start",
-        "content-delta",
-        "content-end",
-        "tool-plan-delta",
-        "tool-call-start",
-        "tool-call-delta",
-        "tool-call-end",
-        "citation-start",
-        "citation-end",
-        "message-end",
-    }
-)
-
-_FINISHES: dict[str, StopReason] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "TOOL_CALL": "calls",
-    "MAX_TOKENS": "length",
-    "ERROR_TOXIC": "content_filter",
-}
-_BROKEN_FINISHES = {
-    "ERROR": Fault("unavailable", "the provider broke off: ERROR"),
-    "ERROR_LIMIT": Fault("too_long", "the answer ran into the context limit of the model"),
-    "TIMEOUT": Fault("silent", "the provider broke off: TIMEOUT"),
-}
 
 
 class _Block:
@@ -164,7 +78,7 @@ class CohereDecoder:
         self._slots = 0
         self._blocks: dict[int, _Block] = {}
         self._calls: dict[int, int] = {}
-        self._answers: dict[int, _Block] = {}
+        self._answers: dict[int, int] = {}
         self._plan: int | None = None
         self._waiting: list[WireCitation] = []
         self._sources: dict[str, int] = {}
@@ -176,7 +90,7 @@ class CohereDecoder:
         if self._is_over:
             return ()
         try:
-            event = _read_event(message.data)
+            event = read_event(message.data)
         except UNREADABLE:
             return self._unread(message.data)
         if event.type == "content-delta" and not self._waiting and not self._wants_logprobs:
@@ -194,17 +108,19 @@ class CohereDecoder:
         if self._is_over:
             return ()
         try:
-            answer = _read_body(body)
+            answer = read_body(body)
         except UNREADABLE:
             return self._failed(faults.nonsense("the answer is not a chat response", body))
         if not isinstance(answer.message, WireMessagePiece):
-            found = _loose(body)
+            found = loose(body)
             if faults.read_error(found).message:
                 return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
             return self._failed(faults.nonsense("the answer has no message", body))
         out: list[Delta] = []
         self._hear_message(answer.message, answer.logprobs, out)
-        return self._told([*out, *self._conclude(answer.finish_reason, answer.usage, None)])
+        if not self._is_over:
+            out += self._conclude(answer.finish_reason, answer.usage, None)
+        return self._told(out)
 
     def end(self) -> Sequence[Delta]:
         """An answer without `message-end` was cut off; citations whose text never came are lost with it."""
@@ -220,9 +136,9 @@ class CohereDecoder:
         if not tidy or tidy == b"[DONE]":
             return ()
         try:
-            is_known = _read_type(data).type in _KNOWN_EVENTS
+            is_known = read_type(data).type in KNOWN_EVENTS
         except UNREADABLE:
-            found = _loose(data)
+            found = loose(data)
             if isinstance(found, dict) and faults.read_error(found).message:
                 return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
             is_known = True
@@ -242,7 +158,7 @@ class CohereDecoder:
                 self._hear_plan(piece.tool_plan, out)
             case "tool-call-start" | "tool-call-delta":
                 if isinstance(piece.tool_calls, WireCall):
-                    return self._hear_call(event.index, piece.tool_calls, out)
+                    self._hear_call(event.index, piece.tool_calls, out)
             case "tool-call-end":
                 if event.index in self._calls:
                     out.append(Closed(self._calls[event.index]))
@@ -278,6 +194,8 @@ class CohereDecoder:
         calls = piece.tool_calls if isinstance(piece.tool_calls, list) else []
         self._hear_citations(piece.citations if isinstance(piece.citations, list) else [], out, is_last=True)
         for index, call in enumerate(calls):
+            if self._is_over:
+                return
             self._hear_call(index, call, out)
             if index in self._calls:
                 out.append(Closed(self._calls[index]))
@@ -315,22 +233,21 @@ class CohereDecoder:
             self._plan = self._slot()
         out.append(Reasoning(self._plan, plan))
 
-    def _hear_call(self, index: int, call: WireCall, out: list[Delta]) -> list[Delta]:
+    def _hear_call(self, index: int, call: WireCall, out: list[Delta]) -> None:
         function = call.function or WireFunction()
         if index not in self._calls and index not in self._answers:
             if not function.name:
-                return self._failed(faults.nonsense("a tool call has no name"))
+                out += self._failed(faults.nonsense("a tool call has no name"))
+                return
             if function.name == self._answer_tool:
-                self._answers[index] = _Block(self._slot(), is_text=True)
+                self._answers[index] = self._slot()
             else:
                 self._calls[index] = self._slot()
                 out.append(FunctionCall(self._calls[index], call.id or "", function.name))
-        if function.arguments:
-            if index in self._answers:
-                out.append(Text(self._answers[index].slot, function.arguments))
-            else:
-                out.append(Arguments(self._calls[index], function.arguments))
-        return out
+        if function.arguments and index in self._answers:
+            out.append(Text(self._answers[index], function.arguments))
+        elif function.arguments:
+            out.append(Arguments(self._calls[index], function.arguments))
 
     # Citations
 
@@ -386,13 +303,13 @@ class CohereDecoder:
         finish = (finish or "").upper()
         if error:
             return self._failed(faults.fault_of_error(error, self._endpoint.quirks), out)
-        if finish in _BROKEN_FINISHES:
-            return self._failed(_BROKEN_FINISHES[finish], out)
+        if finish in BROKEN_FINISHES:
+            return self._failed(BROKEN_FINISHES[finish], out)
         self._is_over = True
         if not finish:
             is_heard = self._has_begun or bool(self._slots)
             return out if is_heard else self._failed(faults.nonsense("the provider gave an empty answer"))
-        reason = _FINISHES.get(finish, "stop")
+        reason = FINISHES.get(finish, "stop")
         if reason in ("stop", "calls"):
             reason = "calls" if self._calls else "stop"
         out.append(Stopped(reason))
@@ -402,42 +319,3 @@ class CohereDecoder:
         """Break off; what was spent is told only where something was told before."""
         self._is_over = True
         return [*before, Failed(fault)] if self._has_begun else [Failed(fault)]
-
-
-# Usage and logprobs
-
-
-def decode_usage(usage: Json) -> Usage | None:
-    """Read the counts of what the model saw and wrote; where they are missing, of what is billed."""
-    if not isinstance(usage, dict):
-        return None
-    tokens, billed = _object(usage.get("tokens")), _object(usage.get("billed_units"))
-    read = first_count(tokens.get("input_tokens"), billed.get("input_tokens"))
-    written = first_count(tokens.get("output_tokens"), billed.get("output_tokens"))
-    if not read and not written:
-        return None
-    searches = count(billed.get("search_units"))
-    return clean_usage(read=read, cache_read=count(usage.get("cached_tokens")), written=written, searches=searches)
-
-
-def decode_logprobs(logprobs: Json) -> tuple[Logprob, ...]:
-    """Read one entry or a list of them; a text of several tokens gets the sum of their logprobs."""
-    entries = logprobs if isinstance(logprobs, list) else [logprobs]
-    found: list[Logprob] = []
-    for entry in entries:
-        text, values = _object(entry).get("text"), _object(entry).get("logprobs")
-        if isinstance(text, str) and isinstance(values, list) and values:
-            numbers = [float(value) for value in values if isinstance(value, int | float)]
-            found.append(Logprob(text, tuple(text.encode("utf-8", "replace")), sum(numbers)))
-    return tuple(found)
-
-
-def _loose(data: bytes) -> Json:
-    try:
-        return _read_json(data)
-    except UNREADABLE:
-        return None
-
-
-def _object(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}

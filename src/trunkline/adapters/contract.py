@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
@@ -40,15 +42,28 @@ class Decoder(Protocol):
         ...
 
 
+Reach = Literal["provider", "own_host", "anywhere"]
+"""Where a request may go: to the provider, signed; to a host of the provider's, unsigned; to whoever a link names."""
+
+
+class Exchange(Struct, frozen=True):
+    """One more request within the same attempt, and how many seconds to wait before it."""
+
+    request: UpstreamRequest
+    wait_s: float = 0.0
+    reach: Reach = "provider"
+
+
 @runtime_checkable
 class Resumable(Protocol):
-    """A decoder whose answer the provider may pause, to be asked to go on (`pause_turn` of Messages).
+    """A decoder whose answer may take several exchanges: a turn that the provider paused, a job that is waited for."""
 
-    Asked when the answer ended, and before `end`, which gives a paused answer up as incomplete.
-    """
+    def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
+        """Say what to ask next, whose answer this same decoder must hear; None when nothing more is to be asked.
 
-    def resumed(self, sent: UpstreamRequest) -> UpstreamRequest | None:
-        """Make the request that goes on, whose answer this same decoder must hear; None when nothing was paused."""
+        Asked each time an exchange ended, and before `end`, which gives up what was not gone on with. `sent` is its
+        request, unsigned. `fault` is how it failed, if it did: None then lets the attempt fail with it.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ import msgspec
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionTool
+from trunkline.protocol.tools import Tool
 from trunkline.wire import UpstreamRequest
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -78,12 +78,12 @@ def add_beneath(body: dict[str, Json], name: str, value: object) -> None:
         body[name] = {**value, **present}
 
 
-def beside_tools(request: Request, endpoint: Endpoint) -> Endpoint:
-    """The endpoint as it is for this request where a schema for the answer and function tools exclude each other.
+def beside_tools(request: Request, endpoint: Endpoint, kinds: type[Tool] | tuple[type[Tool], ...]) -> Endpoint:
+    """The endpoint as it is for this request where a schema for the answer and tools of some kinds exclude each other.
 
-    With functions it has no schemas, so that the schema becomes one more tool (see `tool_plan.answer_tool`).
+    With such a tool it has no schemas, so that the schema becomes one more function (see `tool_plan.answer_tool`).
     """
-    if endpoint.quirks.schema_beside_tools or not any(isinstance(tool, FunctionTool) for tool in request.tools):
+    if endpoint.quirks.schema_beside_tools or not any(isinstance(tool, kinds) for tool in request.tools):
         return endpoint
     quirks = msgspec.structs.replace(endpoint.quirks, structured_output="none")
     return msgspec.structs.replace(endpoint, quirks=quirks)

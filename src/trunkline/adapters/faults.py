@@ -28,6 +28,10 @@ MAX_RETRY_AFTER = 3_600.0
 
 _PLAIN = Quirks()
 
+# Google's own form is the deepest: a list of errors, each with a list of details, of which the last may matter.
+_MAX_DEPTH = 5
+_MAX_DETAILS = 8
+
 
 class ErrorFacts(Struct, frozen=True):
     """What an error says: `codes` are all its machine-readable names, lower-case, most telling first."""
@@ -83,7 +87,7 @@ def read_error(body: Json) -> ErrorFacts:
     found = list(_objects(body))
     if not found:
         return ErrorFacts(body.strip()[:MAX_RAW] if isinstance(body, str) else "")
-    message = next((text for part in found if (text := _message(part))), "")
+    message = next((text for part in found if (text := _message(part))), "") or _reason(found)
     codes = tuple(dict.fromkeys(code for part in found for code in _codes(part)))
     status = next((number for part in found if (number := _status(part)) is not None), None)
     delay = next((seconds for part in found if (seconds := _retry_delay(part)) is not None), None)
@@ -141,10 +145,10 @@ _SECRETS = (
 
 def _objects(body: Json, depth: int = 0) -> Iterator[dict[str, Json]]:
     """The objects that may hold facts, the innermost error first."""
-    if depth > 3:
+    if depth > _MAX_DEPTH:
         return
     if isinstance(body, list):
-        for part in body[:3]:
+        for part in body[:_MAX_DETAILS]:
             yield from _objects(part, depth + 1)
     elif isinstance(body, dict):
         for key in ("error", "errors", "message", "detail", "details", "base_resp", "response", "metadata"):
@@ -154,7 +158,7 @@ def _objects(body: Json, depth: int = 0) -> Iterator[dict[str, Json]]:
 
 
 def _message(part: Mapping[str, Json]) -> str:
-    for key in ("message", "msg", "status_msg", "detail", "error", "title", "Message", "reason", "error_message"):
+    for key in ("message", "msg", "status_msg", "detail", "error", "title", "Message", "error_message"):
         value = part.get(key)
         if isinstance(value, str) and value.strip():
             where = part.get("loc")
@@ -162,6 +166,11 @@ def _message(part: Mapping[str, Json]) -> str:
                 return f"{'.'.join(str(step) for step in where)}: {value.strip()}"
             return value.strip()
     return ""
+
+
+def _reason(found: list[dict[str, Json]]) -> str:
+    """The machine's word for it, where there is none for people."""
+    return next((part["reason"].strip() for part in found if isinstance(part.get("reason"), str)), "")
 
 
 def _codes(part: Mapping[str, Json]) -> Iterator[str]:
@@ -256,6 +265,7 @@ _CODES: dict[str, FaultKind] = {
     "arrearage": "credentials",
     "accountoverdueerror": "credentials",
     "invalid_api_key": "credentials",
+    "api_key_invalid": "credentials",
     "invalid_authentication_error": "credentials",
     "authentication_error": "credentials",
     "permission_error": "credentials",
@@ -358,7 +368,8 @@ _WORDING: tuple[tuple[str, FaultKind], ...] = (
     ),
     (
         r"(incorrect|invalid|expired|missing|no) (api[ -]?key|access token|authentication token|credentials)"
-        r"|api[ -]?key (is )?(invalid|not valid|expired|missing|not provided)",
+        r"|api[ -]?key (is )?(invalid|not valid|expired|missing|not provided)"
+        r"|user location is not supported",
         "credentials",
     ),
     (
@@ -390,6 +401,7 @@ _STATUSES: dict[int, FaultKind] = {
     425: "overloaded",
     429: "limited",
     498: "limited",
+    499: "unavailable",
     503: "overloaded",
     504: "silent",
     522: "unavailable",

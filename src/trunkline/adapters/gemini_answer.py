@@ -21,16 +21,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.structs import replace
 
 from trunkline.adapters import faults
 from trunkline.adapters.gemini_sources import Grounding, cited, read_grounding
+from trunkline.adapters.gemini_wire import (
+    BROKEN_FINISHES,
+    FINISHES,
+    FORMAT,
+    UNREADABLE,
+    WireBlob,
+    WireCall,
+    WireCandidate,
+    WirePart,
+    WireResponse,
+    compact,
+    decode_logprobs,
+    decode_usage,
+    read_body,
+    read_json,
+    read_response,
+)
 from trunkline.adapters.turns import hashed_id
-from trunkline.adapters.usage import clean_usage, count
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import Json, Logprob, ReasoningFormat, TopLogprob
+from trunkline.protocol.items import Logprob
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
@@ -51,86 +66,6 @@ from trunkline.stream.deltas import (
     Usage,
 )
 from trunkline.wire import Fault, WireMessage
-
-FORMAT: ReasoningFormat = "google-gemini-v1"
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
-
-
-class WireCall(Struct, gc=False):
-    name: str | None = None
-    id: str | None = None
-    args: Raw = Raw(b"{}")
-
-
-class WireBlob(Struct, gc=False, rename="camel"):
-    data: str = ""
-    mime_type: str = ""
-
-
-class WirePart(Struct, gc=False, rename="camel"):
-    """A part of any kind; kinds that are not listed have none of these fields."""
-
-    text: str | None = None
-    thought: bool | None = None
-    thought_signature: str | None = None
-    function_call: WireCall | None = None
-    inline_data: WireBlob | None = None
-
-
-class WireContent(Struct, gc=False):
-    parts: list[WirePart] | None = None
-
-
-class WireCandidate(Struct, gc=False, rename="camel"):
-    content: WireContent | None = None
-    finish_reason: str | None = None
-    finish_message: str | None = None
-    grounding_metadata: Raw = Raw()
-    logprobs_result: Raw = Raw()
-
-
-class WireResponse(Struct, gc=False, rename="camel"):
-    """A whole answer or a message of a stream. Usage comes with every message and is read once, at the end."""
-
-    candidates: list[WireCandidate] | None = None
-    usage_metadata: Raw = Raw()
-    prompt_feedback: Json = None
-    response_id: str | None = None
-    error: Json = None
-
-
-_read_response = msgspec.json.Decoder(WireResponse).decode
-_read_body = msgspec.json.Decoder(WireResponse | list[WireResponse]).decode
-_read_json = msgspec.json.Decoder().decode
-
-_FINISHES: dict[str, StopReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "CONTINUATION": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "LANGUAGE": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-}
-_BROKEN_FINISHES = frozenset(
-    {
-        "MALFORMED_FUNCTION_CALL",
-        "MALFORMED_RESPONSE",
-        "UNEXPECTED_TOOL_CALL",
-        "TOO_MANY_TOOL_CALLS",
-        "MISSING_THOUGHT_SIGNATURE",
-        "OTHER",
-        "IMAGE_OTHER",
-        "NO_IMAGE",
-    }
-)
 
 
 class GeminiDecoder:
@@ -165,7 +100,7 @@ class GeminiDecoder:
             return ()
         data = message.data
         try:
-            response = _read_response(data)
+            response = read_response(data)
         except UNREADABLE:
             return self._unread(data)
         slot, candidates = self._text, response.candidates
@@ -195,7 +130,7 @@ class GeminiDecoder:
         if self._is_over:
             return ()
         try:
-            answer = _read_body(body)
+            answer = read_body(body)
         except UNREADABLE:
             return self._failed(faults.nonsense("the answer is not a Gemini response", body))
         responses = answer if isinstance(answer, list) else [answer]
@@ -212,7 +147,7 @@ class GeminiDecoder:
         self._end_text(out)
         self._report_searches(out)
         self._is_over = True
-        if self._finish in _BROKEN_FINISHES:
+        if self._finish in BROKEN_FINISHES:
             message = f"the provider broke off: {self._finish} {self._finish_message}".rstrip()
             return self._failed(Fault("unavailable", message), out)
         is_finished = self._finish is not None or self._is_blocked
@@ -231,7 +166,7 @@ class GeminiDecoder:
         if not tidy or tidy == b"[DONE]":
             return ()
         try:
-            found = _read_json(data)
+            found = read_json(data)
         except UNREADABLE:
             found = None
         if isinstance(found, list) and found and isinstance(found[0], dict) and "error" in found[0]:
@@ -283,9 +218,10 @@ class GeminiDecoder:
     def _hear_part(self, part: WirePart, logprobs: tuple[Logprob, ...], out: list[Delta]) -> None:
         if part.function_call is not None:
             self._hear_call(part.function_call, part.thought_signature, out)
-        elif part.inline_data is not None:
-            self._hear_image(part.inline_data, part, out)
+        elif part.inline_data is not None and not part.thought:
+            self._hear_image(part.inline_data, part.thought_signature, out)
         elif part.thought:
+            # A sketch of a picture may stand here too, and is passed over.
             self._think(part.text or "", part.thought_signature, out)
         elif part.text or part.thought_signature:
             self._hear_text(part.text or "", part.thought_signature, logprobs, out)
@@ -322,24 +258,28 @@ class GeminiDecoder:
             self._thought = None
 
     def _think(self, text: str, signature: str | None, out: list[Delta]) -> None:
-        if text:
+        if text or signature:
             self._end_text(out)
-            self._thought = self._slot() if self._thought is None else self._thought
-            out.append(ReasoningSummary(self._thought, text))
+        if text:
+            out.append(ReasoningSummary(self._open_thought(), text))
         if signature:
             self._seal(signature, out)
 
     def _seal(self, signature: str, out: list[Delta]) -> None:
         """Put a signature on the open thought, else on one without text."""
-        self._thought = self._slot() if self._thought is None else self._thought
-        out.append(ReasoningSeal(self._thought, signature=signature, format=FORMAT))
+        out.append(ReasoningSeal(self._open_thought(), signature=signature, format=FORMAT))
 
-    def _hear_image(self, blob: WireBlob, part: WirePart, out: list[Delta]) -> None:
-        if part.thought or not blob.data or not blob.mime_type.startswith("image/"):
-            return  # sketches of a thought, and sounds, which have no place on our side
+    def _open_thought(self) -> int:
+        if self._thought is None:
+            self._thought = self._slot()
+        return self._thought
+
+    def _hear_image(self, blob: WireBlob, signature: str | None, out: list[Delta]) -> None:
+        if not blob.data or not blob.mime_type.startswith("image/"):
+            return  # sounds, which have no place on our side
         self._end_text(out)
-        if part.thought_signature:
-            self._seal(part.thought_signature, out)
+        if signature:
+            self._seal(signature, out)
         self._thought = None
         self._images += 1
         slot = self._slot()
@@ -349,7 +289,7 @@ class GeminiDecoder:
         if not call.name:
             out += self._failed(faults.nonsense("a function call has no name"))
             return
-        arguments = _compact(call.args)
+        arguments = compact(call.args)
         if call.name == self._answer_tool:
             self._hear_text(arguments or "{}", signature, (), out)
             return
@@ -382,7 +322,7 @@ class GeminiDecoder:
     def _reason(self) -> StopReason:
         if self._is_blocked and self._finish is None:
             return "content_filter"
-        reason = _FINISHES.get(self._finish or "STOP", "stop")
+        reason = FINISHES.get(self._finish or "STOP", "stop")
         return "calls" if reason == "stop" and self._calls else reason
 
     def _failed(self, fault: Fault, before: Sequence[Delta] = ()) -> list[Delta]:
@@ -401,87 +341,3 @@ class GeminiDecoder:
 
     def _used(self) -> Usage | None:
         return decode_usage(self._usage, images=self._images, searches=len(self._grounding.queries))
-
-
-# Usage and logprobs
-
-
-def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | None:
-    """Read `usageMetadata`; thoughts come beside the candidates' tokens, and what tools read beside the prompt's."""
-    usage = _object(told)
-    read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
-    reasoning = count(usage.get("thoughtsTokenCount"))
-    written = count(usage.get("candidatesTokenCount")) + reasoning
-    if not read and not written:
-        return None
-    return clean_usage(
-        read=read,
-        cache_read=count(usage.get("cachedContentTokenCount")),
-        written=written,
-        reasoning=reasoning,
-        audio_read=_audio(usage.get("promptTokensDetails")),
-        images=images,
-        searches=searches,
-    )
-
-
-class WireToken(Struct, gc=False, rename="camel"):
-    token: str = ""
-    log_probability: float = 0.0
-
-
-class WireTops(Struct, gc=False):
-    candidates: list[WireToken] = []
-
-
-class WireLogprobs(Struct, gc=False, rename="camel"):
-    chosen_candidates: list[WireToken] = []
-    top_candidates: list[WireTops] = []
-
-
-_read_logprobs = msgspec.json.Decoder(WireLogprobs).decode
-
-
-def decode_logprobs(told: Raw) -> tuple[Logprob, ...]:
-    """Read `logprobsResult`; what is unreadable is no logprobs."""
-    if not told:
-        return ()
-    try:
-        found = _read_logprobs(told)
-    except UNREADABLE:
-        return ()
-    tops = [
-        tuple(TopLogprob(t.token, _bytes(t), t.log_probability) for t in top.candidates) for top in found.top_candidates
-    ]
-    tops += [()] * (len(found.chosen_candidates) - len(tops))
-    return tuple(
-        Logprob(chosen.token, _bytes(chosen), chosen.log_probability, top)
-        for chosen, top in zip(found.chosen_candidates, tops, strict=False)
-    )
-
-
-def _bytes(token: WireToken) -> tuple[int, ...]:
-    return tuple(token.token.encode("utf-8", "replace"))
-
-
-def _audio(details: Json) -> int:
-    entries = details if isinstance(details, list) else []
-    return sum(
-        count(entry.get("tokenCount"))
-        for entry in entries
-        if isinstance(entry, dict) and entry.get("modality") == "AUDIO"
-    )
-
-
-def _object(told: Raw) -> dict[str, Json]:
-    try:
-        found = _read_json(told) if told else None
-    except UNREADABLE:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _compact(arguments: Raw) -> str:
-    """Arguments as they came, without white space between their parts; empty where there are none."""
-    text = msgspec.json.format(bytes(arguments), indent=-1).decode()
-    return "" if text in ("{}", "null") else text

@@ -74,7 +74,7 @@ def json_schema(schema: Schema) -> Schema:
 
 
 def openapi_schema(schema: Schema) -> Schema:
-    """The schema in Gemini's older language: without references, null as a flag, enums of strings only."""
+    """The schema in Gemini's older language: without references, null as a flag, enums only of strings."""
     return mapped(inlined(schema), lambda node: _kept(_older(_rewritten(node)), _OPENAPI_KEYWORDS))
 
 
@@ -97,11 +97,13 @@ def _older(node: Schema) -> Schema:
     if "oneOf" in changed:
         changed.setdefault("anyOf", changed.pop("oneOf"))
     _flag_null(changed)
-    if changed.get("type") == "string":
-        if changed.get("format") not in _STRING_FORMATS:
-            changed.pop("format", None)
-    elif not all(isinstance(value, str) for value in changed.get("enum") or ()):
+    choices = changed["enum"] = [value for value in changed.get("enum") or () if value is not None]
+    if choices and all(isinstance(value, str) for value in choices):
+        changed["type"] = "string"
+    else:
         del changed["enum"]
+    if changed.get("type") == "string" and changed.get("format") not in _STRING_FORMATS:
+        changed.pop("format", None)
     return changed
 
 

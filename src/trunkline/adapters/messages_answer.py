@@ -10,7 +10,7 @@ are counted on. Nothing is told before the first piece of content: until then an
     message_start → (content_block_start → content_block_delta* → content_block_stop)* → message_delta → message_stop
 
 `ping` and unknown events may come anywhere and are passed over; `error` may come anywhere and ends all. After
-`pause_turn` the same decoder hears the answer to `resumed(…)`: slots count on from where they were, tokens add up.
+`pause_turn` the same decoder hears the answer to its next exchange: slots count on from where they were, tokens add up.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11-22).
 """
@@ -23,6 +23,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
+from trunkline.adapters.contract import Exchange
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.messages_wire import (
     STOPS,
@@ -72,6 +73,9 @@ from trunkline.stream.deltas import (
 )
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
+MAX_PAUSES = 8
+"""So often is a paused answer gone on with; each time the provider counts the whole input again."""
+
 
 class _Block:
     """One content block being read; `start` and `end` are its place in the running text, in code points.
@@ -111,6 +115,7 @@ class MessagesDecoder:
         self._stop = Stop()
         self._usage: dict[str, Json] = {}
         self._earlier = Usage()
+        self._pauses = 0
         self.is_done = False
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
@@ -156,20 +161,20 @@ class MessagesDecoder:
         self._is_paused = False
         return self._told([Stopped("length")])
 
-    def resumed(self, sent: UpstreamRequest) -> UpstreamRequest | None:
-        """Make the request that goes on with a paused answer; None when it was not paused.
+    def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
+        """Make the request that goes on with a paused answer; None when it was not paused, or too often.
 
-        To be asked when the answer ended and before `end`, which gives a paused answer up. Source:
-        https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-22).
+        Source: https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-22).
         """
-        if not self._is_paused or self._kept is None:
+        if not self._is_paused or self._kept is None or fault is not None or self._pauses >= MAX_PAUSES:
             return None
+        self._pauses += 1
         body = msgspec.json.decode(sent.body, type=dict[str, Raw])
         turns = msgspec.json.decode(body["messages"], type=list[Raw])
         turns.append(Raw(msgspec.json.encode({"role": "assistant", "content": self._kept})))
         body["messages"] = Raw(msgspec.json.encode(turns))
         self._begin_again()
-        return msgspec.structs.replace(sent, body=msgspec.json.encode(body))
+        return Exchange(msgspec.structs.replace(sent, body=msgspec.json.encode(body)))
 
     def _begin_again(self) -> None:
         self._earlier = self._total()

@@ -59,7 +59,7 @@ class MistralAdapter(chat.ChatAdapter):
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = chat.draft(request, _as_chat(endpoint), end_user)
-        for name in draft.body.keys() - _FIELDS:
+        for name in [name for name in draft.body if name not in _FIELDS]:
             del draft.body[name]
             draft.dropped.append(name)
         if draft.body.get("tool_choice") == "required":

@@ -75,12 +75,17 @@ def answer_tool(request: Request, endpoint: Endpoint) -> FunctionTool | None:
     form = request.text.format if request.text is not None else None
     if not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint):
         return None
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", form.name)[:50] or "answer"
+    name = answer_name(form)
     taken = {tool.name for tool in request.tools if isinstance(tool, FunctionTool)}
     while name in taken:
         name += "_"
     description = form.description if isinstance(form.description, str) else "Give the final answer."
     return FunctionTool(name, description, form.schema)
+
+
+def answer_name(form: JsonSchemaFormat) -> str:
+    """The schema's name as tools may be called everywhere; clients give schemas names with spaces in them."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", form.name)[:50] or "answer"
 
 
 def has_schemas(endpoint: Endpoint) -> bool:

@@ -123,7 +123,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     `base_url` is filled in and has no trailing slash. `supports` holds parameter names as in section C5 of the
     semantics (`tools`, `structured_outputs`, `reasoning`, …); None means that nothing is known and all is tried.
-    `price` is None when nobody told it: the endpoint is then served without a cost, and says so.
+    `price` is None when nobody told it: the endpoint is then served without a cost, and says so. `is_disputed`: public
+    lists differ by more than a tenth about it. `deprecated_on` is the day the provider stops serving it, where known;
+    `source_date` the day that `source` tells the state of.
     """
 
     model: Model
@@ -143,6 +145,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     data_policy: DataPolicy = DataPolicy()
     region: str | None = None
     is_deprecated: bool = False
+    deprecated_on: str = ""
+    is_disputed: bool = False
     source: str = "operator"
     source_date: str = ""
     tag: str = ""

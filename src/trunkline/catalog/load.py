@@ -1,6 +1,6 @@
-"""TOML text and settings → one checked, immutable Catalog; the operator's entries are laid over the shipped ones.
+"""The shipped files and settings → one checked, immutable Catalog; the operator's entries are laid over them.
 
-The shipped texts, the environment and a way to read secret files are handed in. Nothing is opened here, and no
+The files, the environment and a way to read secret files are handed in. Nothing is opened here, and no
 provider is called: a key that is present counts as good until the provider says otherwise.
 """
 
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, Endpoint, Model, Price, PriceTier, Provider, Standing
+from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Model, Price, PriceTier, Provider, Standing
 from trunkline.catalog.lookup import fold_name, letter_pairs
 from trunkline.catalog.quirks import Quirks
-from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow
+from trunkline.catalog.rows import FORMAT, EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
 from trunkline.catalog.standings import (
     DIALECTS,
     SCHEMES,
@@ -34,6 +34,33 @@ from trunkline.settings import EndpointSettings, Json, Settings, SettingsError, 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
 
 
+class Known(Struct, frozen=True, kw_only=True):
+    """Everything that is known of providers and models, on or off: what a catalog is cut out of."""
+
+    entries: tuple[Entry, ...]
+    standings: Mapping[str, Standing]
+    slugs: Mapping[str, str]
+    dialects: Collection[str]
+    settings: Settings
+    sources: tuple[SourceRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Entry(Struct, frozen=True):
+    """One endpoint as it is written, with its model and the file it is written in."""
+
+    model: Model
+    row: EndpointRow
+    file: ModelsFile
+
+
+class Offer(Struct, frozen=True):
+    """One endpoint, and what keeps it from being called now; empty if nothing does."""
+
+    endpoint: Endpoint
+    obstacle: str = ""
+
+
 def load(
     providers_text: str,
     models_text: str,
@@ -41,39 +68,80 @@ def load(
     *,
     environ: Mapping[str, str],
     read_file: ReadFile,
+    listed: ModelsFile | None = None,
     dialects: Collection[str] = DIALECTS,
     schemes: Collection[str] = SCHEMES,
 ) -> Catalog:
     """Build the catalog; `dialects` and `schemes` are those this version can speak and sign.
 
-    Raises SettingsError with all problems of the operator's entries at once.
+    `models_text` is written by hand and laid over `listed`, the merged public lists; the operator's entries lie over
+    both. Raises SettingsError with all problems of the operator's entries at once.
+    """
+    around = Surroundings(environ, read_file, dialects, schemes)
+    return catalog_of(gather(providers_text, models_text, settings, around, listed))
+
+
+def gather(
+    providers_text: str,
+    models_text: str,
+    settings: Settings,
+    around: Surroundings,
+    listed: ModelsFile | None = None,
+    notes: Sequence[str] = (),
+) -> Known:
+    """Lay the operator's entries over the shipped ones and find out which providers are on.
+
+    `notes` is what the operator should be told of how the lists were found. Raises SettingsError.
     """
     rows = msgspec.convert(tomllib.loads(providers_text), dict[str, ProviderRow])
-    shipped = msgspec.convert(tomllib.loads(models_text), ModelsFile).models
+    by_hand = msgspec.convert(tomllib.loads(models_text), ModelsFile)
+    listed = listed or ModelsFile()
     problems: list[str] = []
     slugs = provider_slugs(rows, settings.providers, problems)
     given = {slugs[fold_name(name)]: entry for name, entry in settings.providers.items() if fold_name(name) in slugs}
     rows |= {slug: changed_row(slug, rows.get(slug), entry, problems) for slug, entry in given.items()}
-    standings = standings_of(rows, given, Surroundings(environ, read_file, dialects, schemes))
-    entries = _entries(shipped, settings.endpoints, slugs, problems)
+    standings = standings_of(rows, given, around)
+    entries = _entries((by_hand, listed), settings.endpoints, slugs, problems)
     if problems:
         raise SettingsError(problems)
-    return _catalog(entries, standings, slugs, dialects, settings)
+    return Known(
+        entries=tuple(entries),
+        standings=standings,
+        slugs=slugs,
+        dialects=around.dialects,
+        settings=settings,
+        sources=listed.sources,
+        notes=tuple(notes),
+    )
 
 
-class _Entry(Struct, frozen=True):
-    """A row with its model, before it is known whether its provider is on."""
+def read_models(data: bytes) -> ModelsFile:
+    """Read a file of models that `merge.py` wrote.
 
-    model: Model
-    row: EndpointRow
+    Raises ValueError, saying what is wrong with it.
+    """
+    try:
+        file = msgspec.json.decode(data, type=ModelsFile)
+    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation) as error:
+        raise ValueError(f"it is no file of models: {error}") from None
+    if file.format != FORMAT:
+        raise ValueError(f"it has format {file.format}, and this version of Trunkline reads format {FORMAT}")
+    return file
 
 
 def _entries(
-    shipped: Iterable[ModelRow], given: Sequence[EndpointSettings], slugs: Mapping[str, str], problems: list[str]
-) -> list[_Entry]:
-    """Lay the operator's endpoints over the shipped ones; both lists keep their order, new ones come last."""
-    entries = {(row.slug, end.provider, end.tag): _Entry(_model(row), end) for row in shipped for end in row.endpoints}
-    models = {entry.model.slug: entry.model for entry in entries.values()}
+    files: Sequence[ModelsFile], given: Sequence[EndpointSettings], slugs: Mapping[str, str], problems: list[str]
+) -> list[Entry]:
+    """Lay the operator's endpoints over those of the files, of which the first counts most; new ones come last."""
+    entries: dict[tuple[str, str, str], Entry] = {}
+    models: dict[str, Model] = {}
+    providers = set(slugs.values())
+    for file in files:
+        for row in file.models:
+            model = models.setdefault(row.slug, _model(row))
+            for end in row.endpoints:
+                if end.provider in providers:
+                    entries.setdefault((row.slug, end.provider, end.tag), Entry(model, end, file))
     seen: dict[tuple[str, str, str], int] = {}
     for index, wish in enumerate(given):
         where, slug = f"endpoints[{index}]", wish.model.strip().lower()
@@ -91,10 +159,14 @@ def _entries(
             laid_over(Quirks(), wish.quirks, f"{where}.quirks", problems)
             models[slug] = _changed_model(models.get(slug, Model(slug=slug, name=slug)), wish)
             known = entries.get(key)
-            row = known.row if known else EndpointRow(provider=provider, upstream_model=_upstream_model(wish, provider))
-            entries[key] = _Entry(models[slug], replace(row, **_wishes(wish)))
+            if known is None:
+                new = EndpointRow(provider=provider, upstream_model=_upstream_model(wish, provider))
+                known = Entry(models[slug], new, ModelsFile())
+            entries[key] = Entry(models[slug], replace(known.row, **_wishes(wish, known.row)), known.file)
         seen.setdefault(key, index)
-    return [_Entry(models[entry.model.slug], entry.row) for entry in entries.values()]
+    if not given:
+        return list(entries.values())
+    return [Entry(models[entry.model.slug], entry.row, entry.file) for entry in entries.values()]
 
 
 def _near(name: str, slugs: Mapping[str, str]) -> str:
@@ -123,7 +195,7 @@ def _upstream_model(wish: EndpointSettings, provider: str) -> str:
     return name if fold_name(author) == fold_name(provider) else written
 
 
-def _wishes(wish: EndpointSettings) -> dict[str, Json]:
+def _wishes(wish: EndpointSettings, row: EndpointRow) -> dict[str, Json]:
     """List what an operator's entry sets, by the names of EndpointRow."""
     given = wish.model_dump(exclude_none=True, exclude={"model", "provider", "name", "distillable", "price", "quirks"})
     fields = msgspec.convert({"provider": "", **given}, EndpointRow)
@@ -131,65 +203,114 @@ def _wishes(wish: EndpointSettings) -> dict[str, Json]:
     if wish.price is not None:
         wishes["price"] = PriceRow(**{name: getattr(wish.price, name) for name in type(wish.price).model_fields})
     if wish.quirks:
-        wishes["quirks"] = wish.quirks
-    return {**wishes, "source": "operator", "source_date": ""}
+        wishes["quirks"] = {**row.quirks, **wish.quirks}
+    # What an operator names is meant to be called, wherever the lists think it can be.
+    return {**wishes, "source": "operator", "price_source": "", "is_disputed": False, "reached_from": ()}
 
 
-def _catalog(
-    entries: Sequence[_Entry],
-    standings: Mapping[str, Standing],
-    slugs: Mapping[str, str],
-    dialects: Collection[str],
-    settings: Settings,
-) -> Catalog:
-    endpoints: dict[str, tuple[Endpoint, ...]] = {}
-    offers: dict[str, tuple[str, ...]] = {}
-    for entry in entries:
-        slug, standing = entry.model.slug, standings[entry.row.provider]
-        offers[slug] = (*offers.get(slug, ()), standing.provider.slug)
-        is_spoken = entry.row.dialect is None or entry.row.dialect in dialects
-        if standing.is_on and is_spoken:
-            endpoints[slug] = (*endpoints.get(slug, ()), _endpoint(entry, standing.provider, dialects))
+def catalog_of(known: Known) -> Catalog:
+    """Cut out what can be called now."""
+    endpoints: dict[str, list[Endpoint]] = {}
+    offers: dict[str, dict[str, None]] = {}
+    maker = _EndpointMaker(known)
+    for entry in known.entries:
+        slug, standing = entry.model.slug, known.standings[entry.row.provider]
+        offers.setdefault(slug, {})[standing.provider.slug] = None
+        if standing.is_on and not _obstacle(entry.row, standing, known.dialects):
+            endpoints.setdefault(slug, []).append(maker.make(entry))
+    slugs = {slug: tuple(providers) for slug, providers in offers.items()}
+    every = [end for found in endpoints.values() for end in found]
     return Catalog(
-        standings=standings,
-        models={entry.model.slug: entry.model for entry in entries},
-        endpoints=endpoints,
-        offers=offers,
-        provider_slugs=slugs,
+        standings=known.standings,
+        models={entry.model.slug: entry.model for entry in known.entries},
+        endpoints={slug: tuple(found) for slug, found in endpoints.items()},
+        offers=slugs,
+        provider_slugs=known.slugs,
         pairs={slug: letter_pairs(slug) for slug in endpoints},
-        default_model=settings.defaults.model and settings.defaults.model.strip().lower(),
-        warnings=tuple(_warnings([end for found in endpoints.values() for end in found], offers, standings, settings)),
+        default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
+        warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
     )
 
 
-def _endpoint(entry: _Entry, provider: Provider, dialects: Collection[str]) -> Endpoint:
-    row = entry.row
-    spoken = [dialect for dialect in provider.base_urls if dialect in dialects]
-    dialect = row.dialect or spoken[0]
-    # A dialect without an address of its own (images) is spoken at the provider's main one.
-    base_url = provider.base_urls.get(dialect) or next(iter(provider.base_urls.values()))
-    return Endpoint(
-        model=entry.model,
-        provider=provider,
-        upstream_model=row.upstream_model or entry.model.slug,
-        dialect=dialect,
-        base_url=base_url,
-        price=_price(row.price) if row.price is not None else None,
-        context_tokens=row.context_tokens,
-        max_output_tokens=row.max_output_tokens,
-        quantization=row.quantization,
-        supports=row.supports,
-        input_modalities=row.input_modalities,
-        output_modalities=row.output_modalities,
-        reasoning_efforts=row.reasoning_efforts,
-        quirks=laid_over(provider.quirks, row.quirks, entry.model.slug, []) if row.quirks else provider.quirks,
-        data_policy=provider.data_policy,
-        region=provider.region,
-        is_deprecated=row.is_deprecated,
-        source=row.source,
-        source_date=row.source_date,
-        tag=row.tag,
-    )
+def offers_of(known: Known) -> Iterator[Offer]:
+    """List every endpoint that is known, whether it can be called now or not."""
+    maker = _EndpointMaker(known)
+    for entry in known.entries:
+        standing = known.standings[entry.row.provider]
+        obstacle = _obstacle(entry.row, standing, known.dialects) if standing.is_on else standing.reason
+        yield Offer(maker.make(entry), obstacle)
+
+
+def _obstacle(row: EndpointRow, standing: Standing, dialects: Collection[str]) -> str:
+    """Say what keeps an endpoint of a provider that is on from being called; empty if nothing does."""
+    urls = standing.provider.base_urls
+    dialect = row.dialect or next((spoken for spoken in urls if spoken in dialects), None)
+    if dialect is None or dialect not in dialects:
+        return f"this version does not speak its dialect ({row.dialect or ', '.join(urls)})"
+    if dialect not in urls and dialect != "images" and row.source != "operator":
+        return f"the provider has no address for its dialect ({dialect})"
+    if row.reached_from and not any(part in url for part in row.reached_from for url in urls.values()):
+        return "it cannot be reached from this region"
+    return ""
+
+
+_PLAINEST: tuple[Dialect, ...] = ("chat",)
+"""What is said of an endpoint whose provider has no address yet."""
+
+
+class _EndpointMaker:
+    """Makes endpoints of entries; what they share is made once."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._quirks: dict[tuple[str, int], Quirks] = {}
+        self._dates = {source.name: source.date for source in known.sources}
+
+    def make(self, entry: Entry) -> Endpoint:
+        row, provider = entry.row, self._known.standings[entry.row.provider].provider
+        spoken = [dialect for dialect in provider.base_urls if dialect in self._known.dialects]
+        dialect = row.dialect or [*spoken, *provider.base_urls, *_PLAINEST][0]
+        # A dialect without an address of its own (images) is spoken at the provider's main one.
+        base_url = provider.base_urls.get(dialect) or next(iter(provider.base_urls.values()), "")
+        supports = row.supports
+        if supports is None and row.supports_set is not None:
+            supports = entry.file.supports[row.supports_set]
+        return Endpoint(
+            model=entry.model,
+            provider=provider,
+            upstream_model=row.upstream_model or entry.model.slug,
+            dialect=dialect,
+            base_url=base_url,
+            price=_price(row.price) if row.price is not None else None,
+            context_tokens=row.context_tokens,
+            max_output_tokens=row.max_output_tokens,
+            quantization=row.quantization,
+            supports=supports,
+            input_modalities=row.input_modalities,
+            output_modalities=row.output_modalities,
+            reasoning_efforts=row.reasoning_efforts,
+            quirks=self._quirks_of(entry, provider),
+            data_policy=provider.data_policy,
+            region=provider.region,
+            is_deprecated=row.is_deprecated,
+            deprecated_on=row.deprecated_on,
+            is_disputed=row.is_disputed,
+            source=f"{row.source}, price {row.price_source}" if row.price_source else row.source,
+            source_date=self._dates.get(row.price_source or row.source, ""),
+            tag=row.tag,
+        )
+
+    def _quirks_of(self, entry: Entry, provider: Provider) -> Quirks:
+        row, quirks = entry.row, provider.quirks
+        if row.quirks_set is not None:
+            key = provider.slug, row.quirks_set
+            shared = self._quirks.get(key)
+            if shared is None:
+                # A list that is newer than this version may name quirks it does not know; they are passed over.
+                shared = laid_over(quirks, entry.file.quirks[row.quirks_set], entry.model.slug, [])
+                self._quirks[key] = shared
+            quirks = shared
+        return laid_over(quirks, row.quirks, entry.model.slug, []) if row.quirks else quirks
 
 
 def _price(row: PriceRow) -> Price:
@@ -200,6 +321,7 @@ def _price(row: PriceRow) -> Price:
         cache_write=_each_if(row.cache_write),
         reasoning=_each_if(row.reasoning),
         audio_input=_each_if(row.audio),
+        image_input=row.image_input,
         image_output=row.image,
         request=row.request,
         search=row.search,
@@ -231,9 +353,7 @@ def _warnings(
     standings: Mapping[str, Standing],
     settings: Settings,
 ) -> Iterator[str]:
-    for endpoint in endpoints:
-        if endpoint.price is None:
-            yield f"{endpoint.id} has no price: its requests are recorded as free; set price = {{ input, output }}"
+    yield from _unpriced(endpoints)
     serving = {endpoint.provider.slug for endpoint in endpoints}
     for slug, standing in standings.items():
         if standing.is_on and slug not in serving:
@@ -248,3 +368,25 @@ def _warnings(
     default = settings.defaults.model
     if default is not None and default.strip().lower() not in served:
         yield f"defaults.model: {default} is not served now; requests without a model will get a 404"
+
+
+MAX_NAMED = 3
+"""How many endpoints without a price a warning names, for each provider."""
+
+
+def _unpriced(endpoints: Sequence[Endpoint]) -> Iterator[str]:
+    """Say loudly what is served without a cost."""
+    by_provider: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        if endpoint.price is None:
+            by_provider.setdefault(endpoint.provider.slug, []).append(endpoint.id)
+    for slug, ids in by_provider.items():
+        if len(ids) <= MAX_NAMED:
+            for each in ids:
+                yield f"{each} has no price: its requests are recorded as free; set price = {{ input, output }}"
+        else:
+            named = ", ".join(ids[:MAX_NAMED])
+            yield (
+                f"{slug}: {len(ids)} endpoints have no price ({named}, …): their requests are recorded as free; "
+                f"`trunkline models --provider {slug} --no-price` lists them"
+            )

@@ -7,7 +7,7 @@ same, is `merge.py`'s. Every table is read top to bottom and the first match cou
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -39,7 +39,7 @@ def name_model(provider: str, upstream_model: str) -> Named:
     plain = _DATE.sub("", name) if author == "anthropic" else name
     return Named(
         slug=f"{_safe(author)}/{_safe(plain)}",
-        exact=f"{_safe(author)}/{_safe(name.replace('@', '-'))}",
+        exact=f"{_safe(author)}/{_safe(re.sub(r'[-@](default|latest)$', '', name) if author == 'anthropic' else name)}",
         quantization=quantization,
         variant="-".join(part for part in (variant, suffix) if part),
     )
@@ -84,6 +84,9 @@ AUTHORS: Final[Mapping[str, str]] = {
     "ibm-granite": "ibm-granite",
     "meta": "meta-llama",
     "meta-llama": "meta-llama",
+    "liquidai": "liquid",
+    "primeintellect": "prime-intellect",
+    "zero-one-ai": "01-ai",
     "minimaxai": "minimax",
     "mistral": "mistralai",
     "mistral-ai": "mistralai",
@@ -102,7 +105,9 @@ AUTHORS: Final[Mapping[str, str]] = {
 }
 """Authors as hosts write them → as slugs do; an author that is not here keeps its spelling."""
 
-REHOSTERS: Final = frozenset({"unsloth", "perplexity", "fireworks", "groq", "cf", "hf", "openpipe", "accounts", "routers"})
+REHOSTERS: Final = frozenset(
+    {"unsloth", "perplexity", "fireworks", "groq", "cf", "hf", "openpipe", "accounts", "routers"}
+)
 """First parts of a name that are no author: the family of the model says who made it."""
 
 MAKERS: Final[Mapping[str, str]] = {
@@ -262,13 +267,13 @@ def _without_packing(provider: str, text: str) -> tuple[str, Quantization, str]:
     return text, "unknown", variant
 
 
-_SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+_SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]]] = {
     "anthropic": (
         (r"^(?:anthropic[.-])?claude-(\d)-(\d)-([a-z]+)", r"claude-\1.\2-\3"),
         (r"^claude-([a-z]+)-(\d+)-0(?!\d)", r"claude-\1-\2"),
         (r"^claude-([a-z]+)-(\d+)-(\d)(?!\d)", r"claude-\1-\2.\3"),
         (r"^claude-4-(opus|sonnet)$", r"claude-\1-4"),
-        (r"-v\d$", ""),
+        (r"(?<=\d)-v\d$", ""),
     ),
     "google": (
         (r"^gemini-(\d)-(\d)(?=-)", r"gemini-\1.\2"),
@@ -290,10 +295,11 @@ _SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         (r"-instruct-hf$|-chat-hf$", "-instruct"),
     ),
     "deepseek": (
+        (r"^deepseek_", "deepseek-"),
+        (r"^deepseek-v(\d)-(\d)(?=-|$)", r"deepseek-v\1.\2"),
         (r"^deepseek-v3-0324$", "deepseek-chat-v3-0324"),
         (r"^deepseek-v3\.1$|^deepseek-v3-1-\d+$|^deepseek-v3p1$", "deepseek-chat-v3.1"),
         (r"^deepseek-v3(\.0)?$", "deepseek-chat"),
-        (r"^deepseek-v(\d)-(\d)(?=-|$)", r"deepseek-v\1.\2"),
         (r"@.*$", ""),
     ),
     "moonshotai": (
@@ -305,7 +311,8 @@ _SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         (r"^kimi-k2-thinking-\d{6}$", "kimi-k2-thinking"),
     ),
     "qwen": (
-        (r"^qwen-?2[.-]5-(?!vl|omni)", "qwen-2.5-"),
+        (r"^qwen-3(?=[.-]\d)", "qwen3"),
+        (r"^qwen-?v?2[.-]5-(?!vl|omni)", "qwen-2.5-"),
         (r"^qwen2-5-(vl|omni)", r"qwen2.5-\1"),
         (r"^qwen-?(\d)-(\d)-", r"qwen\1.\2-"),
         (r"^qwen3-235b-a22b-instruct-2507$", "qwen3-235b-a22b-2507"),
@@ -322,9 +329,7 @@ _SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         (r"^mistral-small-3\.1-24b-instruct-2503$", "mistral-small-3.1-24b-instruct"),
         (r"@.*$", ""),
     ),
-    "minimax": (
-        (r"^minimax-m(\d)_?(\d)$", r"minimax-m\1.\2"),
-    ),
+    "minimax": ((r"^minimax-m(\d)_?(\d)$", r"minimax-m\1.\2"),),
     "x-ai": (
         (r"^grok-(\d)-(\d{1,2})(?=-|$)", r"grok-\1.\2"),
         (r"^grok-build-0-1$", "grok-build-0.1"),
@@ -338,14 +343,10 @@ _SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         (r"^cohere-", ""),
         (r"^command-a-03-2025$", "command-a"),
     ),
-    "xiaomi": (
-        (r"^mimo-v(\d)-(\d)", r"mimo-v\1.\2"),
-    ),
+    "xiaomi": ((r"^mimo-v(\d)-(\d)", r"mimo-v\1.\2"),),
     "nousresearch": ((r"^nous-", ""),),
     "nvidia": ((r"^nvidia-", ""),),
-    "perplexity": (
-        (r"^perplexity-", ""),
-    ),
+    "perplexity": ((r"^perplexity-", ""),),
 }
 """By author: replacements, all applied in order."""
 

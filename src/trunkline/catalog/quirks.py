@@ -189,11 +189,15 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """Whether a Converse model takes `cachePoint` blocks (Claude and Nova); others answer 400."""
 
     schema_beside_tools: bool = False
-    """Whether a Gemini model takes a schema for its answer and function tools at once; before Gemini 3 that is a 400.
+    """Whether a Gemini model takes a JSON form for its answer and tools at once; before Gemini 3 that is a 400.
 
-    Without it the schema becomes one more tool. Cohere never takes both.
+    Without it a schema becomes one more tool. Cohere never takes both.
     https://ai.google.dev/gemini-api/docs/structured-output (2026-11-22).
     """
 
     schema_keywords: Literal["json_schema", "openapi"] = "json_schema"
     """`openapi`: a Gemini server takes schemas only as `responseSchema` and `parameters`, a subset without `$ref`."""
+
+    follow_hosts: frozenset[str] = frozenset()
+    """Hosts, besides that of the base URL, to which the provider may send us on with our key; `.a.example` names all
+    hosts under it. Any other address is asked without the key, and only if it is a public one."""

@@ -1,6 +1,7 @@
-"""The shapes of `providers.toml` and `models.toml`: what may stand in a row, as it is written there.
+"""The shapes of `providers.toml`, `models.toml` and `models.json`: what may stand in a row, as it is written there.
 
 Rows hold prices per million tokens and addresses with braces; `standings.py` and `load.py` make entries of them.
+`models.toml` is written by hand, `models.json` by `merge.py`; both have the shape of `ModelsFile`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str = ""
     urls: dict[Dialect, str] = {}
     url_variables: dict[str, tuple[str, ...]] = {}
+    url_unmarked: dict[str, str] = {}
     scheme: CredentialScheme = "bearer"
     header: str = ""
     variables: tuple[str, ...] = ()
@@ -34,7 +36,7 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     note: str = ""
 
 
-class TierRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TierRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Prices that hold above a number of input tokens, USD per million tokens."""
 
     above_input_tokens: int
@@ -44,8 +46,8 @@ class TierRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cache_write: Decimal | None = None
 
 
-class PriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """USD per million tokens; `request`, `image` and `search` are USD apiece."""
+class PriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """USD per million tokens; `request`, `image` (made), `image_input` (read) and `search` are USD apiece."""
 
     input: Decimal
     output: Decimal
@@ -55,12 +57,19 @@ class PriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audio: Decimal | None = None
     request: Decimal = Decimal(0)
     image: Decimal | None = None
+    image_input: Decimal | None = None
     search: Decimal | None = None
     tiers: tuple[TierRow, ...] = ()
 
 
-class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of `[[models.endpoints]]`; None is unknown."""
+class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One entry of `[[models.endpoints]]`; None is unknown.
+
+    `supports_set` and `quirks_set` are places in the lists of the file, in which endpoints share what they have alike.
+    `reached_from`: the endpoint exists only where the provider's address holds one of these texts. `price_source` is
+    named where the price is from another list than the rest; `is_disputed` means that the lists differ by more than a
+    tenth about it.
+    """
 
     provider: str
     upstream_model: str = ""
@@ -69,18 +78,23 @@ class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     supports: frozenset[str] | None = None
+    supports_set: int | None = None
     quantization: Quantization = "unknown"
     dialect: Dialect | None = None
     input_modalities: frozenset[Modality] | None = None
     output_modalities: frozenset[Modality] = frozenset({"text"})
     reasoning_efforts: tuple[str, ...] = ()
     quirks: dict[str, Json] = {}
+    quirks_set: int | None = None
     is_deprecated: bool = False
+    deprecated_on: str = ""
+    reached_from: tuple[str, ...] = ()
     source: str = "operator"
-    source_date: str = ""
+    price_source: str = ""
+    is_disputed: bool = False
 
 
-class ModelRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One entry of `[[models]]`."""
 
     slug: str
@@ -91,5 +105,25 @@ class ModelRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoints: tuple[EndpointRow, ...] = ()
 
 
-class ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
+class SourceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A list that endpoints were taken from; `date` is the day it tells the state of."""
+
+    name: str
+    version: str = ""
+    date: str = ""
+    licence: str = ""
+    url: str = ""
+
+
+FORMAT = 1
+"""Raised when an older version of this program would misread the file."""
+
+
+class ModelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole file of models."""
+
+    format: int = FORMAT
+    sources: tuple[SourceRow, ...] = ()
+    supports: tuple[frozenset[str], ...] = ()
+    quirks: tuple[dict[str, Json], ...] = ()
     models: tuple[ModelRow, ...] = ()

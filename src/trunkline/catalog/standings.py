@@ -140,6 +140,8 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
     )
     secret, found = _credential(row, entry.api_key, around)
     obstacle = _obstacle(slug, row, entry, around, unfilled) if secret or row.scheme == "none" else found
+    if not row.urls:
+        obstacle = f"it has no public address; set base_url, dialect and api_key in providers.{slug}"
     if entry.enabled is False:
         obstacle = "turned off in the settings"
     return Standing(provider=provider, is_on=not obstacle, reason=obstacle or found, secret=secret)
@@ -149,8 +151,6 @@ def _obstacle(
     slug: str, row: ProviderRow, entry: ProviderSettings, around: Surroundings, unfilled: Sequence[str]
 ) -> str:
     """Say what keeps a provider with a credential from being called; empty if nothing does."""
-    if not row.urls:
-        return f"it has no public address; set providers.{slug}.base_url and dialect"
     if not any(dialect in around.dialects for dialect in row.urls):
         return f"this version does not speak its dialect ({', '.join(row.urls)})"
     if row.scheme not in around.schemes:
@@ -175,7 +175,11 @@ def _filled(
     values = {name: variables.get(name) or _first(environ, row.url_variables.get(name, ()))[1] for name in names}
     unfilled = [name for name in names if not values[name]]
     fill = {name: value or f"{{{name}}}" for name, value in values.items()}
-    return {dialect: _BRACE.sub(lambda brace: fill[brace[1]], url) for dialect, url in row.urls.items()}, unfilled
+    urls = row.urls
+    for name, unmarked in row.url_unmarked.items():
+        if values.get(name) == unmarked:
+            urls = {dialect: url.replace(f"//{{{name}}}-", "//") for dialect, url in urls.items()}
+    return {dialect: _BRACE.sub(lambda brace: fill[brace[1]], url) for dialect, url in urls.items()}, unfilled
 
 
 def _credential(row: ProviderRow, source: SecretSource | None, around: Surroundings) -> tuple[Secret | None, str]:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from trunkline.settings import Layer, Settings, SettingsError, Sources, build_settings, read_sources
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Settings file. Default: $TRUNKLINE_CONFIG, else ./trunkline.toml."
+    ),
+]
+"""The option that every command has."""
 
 DEFAULT_FILE = Path("trunkline.toml")
 FILE_VARIABLE = "TRUNKLINE_CONFIG"

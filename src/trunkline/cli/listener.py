@@ -18,14 +18,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from trunkline.cli.joined import JoinedTransport
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
 from trunkline.settings import ServerSettings, SettingsError
@@ -33,6 +36,14 @@ from trunkline.settings import ServerSettings, SettingsError
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 64 * 1024
 BACKLOG = 2048
+UNSENT_BYTES = 32 * 1024
+"""How much of an answer the kernel takes in advance of what the client can be sent. Its own bound is megabytes, and
+would hide for minutes whether a slow client reads."""
+
+_GARBAGE_THRESHOLDS = (20_000, 20, 50)
+"""How many new objects are let be before cycles among them are looked for. A request makes hardly any."""
+
+_TCP_NOTSENT_LOWAT = 25  # on Linux; the socket module names it from Python 3.12 on
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -49,9 +60,12 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _stall: asyncio.TimerHandle | None = None
     _unsent_bytes = 0
+    _joined: JoinedTransport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._joined = JoinedTransport(transport)
+        self.transport = self._joined  # type: ignore[assignment]  # it has all that is used
         if len(self.connections) > self.max_connections and not self._displace():
             self._refuse(ServiceUnavailable("The gateway has no room for more connections.", retry_after=1))
             return
@@ -95,6 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
+        self._joined.flush()
         super().on_response_complete()
         if self._stall is None and self.transport.get_write_buffer_size():
             self._start_stall()
@@ -158,13 +173,22 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         self._is_in_head = False
         self._stop_deadline()
-        if not self._is_answering() and not self.transport.is_closing():
+        if self._owes_nothing() and not self.transport.is_closing():
             body = render_error(error)
             head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
             if error.retry_after is not None:
                 head += b"retry-after: %d\r\n" % error.retry_after
             self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + body)
+            if self.cycle is not None:
+                self.cycle.disconnected = True  # whoever works on that request must not answer it again
+                self.cycle.message_event.set()
         self.transport.close()
+
+    def _owes_nothing(self) -> bool:
+        """Whether what is written now is the answer to the request that is being read, and to no earlier one."""
+        if not self._is_answering():
+            return True
+        return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -177,6 +201,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What lives now lives to the end: looking through it again and again would cost a twentieth of all time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GARBAGE_THRESHOLDS)
         if self.started:
             self._on_ready()
 
@@ -192,6 +220,8 @@ def bind(listen: str) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)  # accepted ones inherit it
         listening.bind((host, int(port)))
         listening.setblocking(False)
     except (OSError, OverflowError) as error:

@@ -1,4 +1,6 @@
-"""The tree of commands: serve, check, keys, docs. Each error is one line that says what to do next, and exit code 2."""
+"""The tree of commands: serve, check, keys, providers, models, catalog, docs.
+
+Each error is one line that says what to do next, and exit code 2."""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version as package_version
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -18,7 +19,9 @@ from trunkline.accounts.pepper import reveal
 from trunkline.app import create, load_catalog, open_keys
 from trunkline.catalog.entries import Catalog
 from trunkline.cli import listener
-from trunkline.cli.configuration import read_settings
+from trunkline.cli.catalog import CATALOG, list_models
+from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.providers import PROVIDERS, providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.errors import GatewayError
 from trunkline.settings import Settings, SettingsError, effective
@@ -36,14 +39,10 @@ TREE = typer.Typer(
 KEYS = typer.Typer(help="Make, list and revoke the API keys of clients.", no_args_is_help=True)
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
 TREE.add_typer(KEYS, name="keys")
+TREE.add_typer(PROVIDERS, name="providers")
+TREE.command("models")(list_models)
+TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(DOCS, name="docs")
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", metavar="FILE", help="Settings file. Default: $TRUNKLINE_CONFIG, else ./trunkline.toml."
-    ),
-]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -160,6 +159,12 @@ def revoke_key(
 def print_settings_page() -> None:
     """Print the reference of all settings as Markdown."""
     typer.echo(settings_page(), nl=False)
+
+
+@DOCS.command("providers")
+def print_providers_page() -> None:
+    """Print the reference of all providers as Markdown."""
+    typer.echo(providers_page(), nl=False)
 
 
 def _with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]]) -> Result:

@@ -5,6 +5,7 @@ It remembers, for ten minutes and in bounded memory; whether to follow is `plan.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
@@ -21,7 +22,8 @@ class Affinity:
     def __init__(self, *, ttl_s: float = TTL_S, max_conversations: int = MAX_CONVERSATIONS) -> None:
         self._ttl_s = ttl_s
         self._most = max_conversations
-        self._served: dict[bytes, tuple[str, float]] = {}
+        # Ordered for its pop at the front: a plain dict would look through all that was deleted before.
+        self._served: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
     def find(self, conversation: bytes, now: float) -> str | None:
         """The endpoint that served a conversation in the last while."""
@@ -34,7 +36,7 @@ class Affinity:
         """Note that an endpoint served a conversation."""
         self._served.pop(conversation, None)
         if len(self._served) >= self._most:
-            del self._served[next(iter(self._served))]
+            self._served.popitem(last=False)
         self._served[conversation] = (endpoint_id, now)
 
 

@@ -124,10 +124,12 @@ def as_table(explanation: Explanation) -> str:
 
 def draws(step: Step) -> Iterator[tuple[float, dict[str, float], str]]:
     """Go through the draws of a step again: the dice, the weight of everybody left, and who was drawn."""
-    left = {index: step.weights[index] for index in range(len(step.weights))}
-    for value, chosen in zip(step.dice, (index for index in step.order if len(left) > 1), strict=False):
-        yield value, {step.candidates[i].endpoint.id: w for i, w in left.items()}, step.candidates[chosen].endpoint.id
-        del left[chosen]
+    names = [candidate.endpoint.id for candidate in step.candidates]
+    left = dict(zip(names, step.weights, strict=False))
+    # There is one throw less than there are candidates: nobody is drawn last.
+    for value, index in zip(step.dice, step.order, strict=False):
+        yield value, left.copy(), names[index]
+        del left[names[index]]
 
 
 def _told(candidate: Candidate) -> dict[str, object]:
@@ -139,6 +141,9 @@ def _told(candidate: Candidate) -> dict[str, object]:
         "is_byok": candidate.is_byok,
         "condition": CONDITIONS[candidate.condition],
         "preference": PREFERENCES[candidate.preference],
+        "place_of_model": candidate.group,
+        "place_in_order": candidate.place,
+        "reasoning_issued": ISSUED[candidate.issued],
         "is_sticky": candidate.is_sticky,
         "expected_usd": candidate.price,
         "figure": candidate.figure,

@@ -21,7 +21,6 @@ from trunkline.errors import (
     ProviderOverloaded,
     ServiceUnavailable,
     TooManyRequests,
-    UpstreamError,
 )
 from trunkline.routing.health import OUTAGE, Health
 from trunkline.routing.plan import Plan
@@ -107,8 +106,8 @@ def next_attempt(
 def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -> GatewayError:
     """Make the one error that a client hears of all failed attempts, of which there is at least one.
 
-    Attempts that failed alike keep the status of their kind, mixed ones are 503, and so is all that failed at
-    endpoints which were known to be down (`is_last_resort`). `metadata.attempts` lists every attempt.
+    Attempts that failed alike keep the status of their kind, mixed ones are 503, and so are endpoints that could not
+    be reached and were known to be down before (`is_last_resort`). `metadata.attempts` lists every attempt.
     """
     error_type, kind = _verdict(attempted, is_last_resort)
     metadata: dict[str, object] = {"attempts": [_told(each) for each in attempted]}
@@ -141,7 +140,7 @@ def _verdict(attempted: Sequence[Attempted], is_last_resort: bool) -> tuple[type
     meanings = [MEANINGS[each.fault.kind] for each in attempted]
     are_alike = len({meaning.error for meaning in meanings}) == 1
     are_unavailable = all(each.fault.status == 503 and each.fault.kind in _BUSY for each in attempted)
-    is_down = is_last_resort and all(issubclass(meaning.error, UpstreamError) for meaning in meanings)
+    is_down = is_last_resort and all(each.fault.kind == "unavailable" for each in attempted)
     if are_unavailable or is_down or not are_alike:
         return ServiceUnavailable, "provider_unavailable"
     return meanings[-1].error, meanings[-1].kind

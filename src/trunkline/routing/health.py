@@ -70,7 +70,7 @@ MAX_ENDPOINTS: Final = 10_000
 MAX_UNSHARED: Final = 10_000
 
 _GOOD, _BAD, _READ, _CACHED, _DOWN = range(5)
-_REQUESTS, _EXTRA, _HEDGES = range(3)
+_REQUESTS, _EXTRA = range(2)
 
 
 class View(NamedTuple):
@@ -132,14 +132,16 @@ class Health:
     """The recent past of every endpoint that was asked, and the budgets of what may be asked twice.
 
     `retry_budget` is the share of the requests that may be followed by an attempt at an endpoint in trouble, `hedges`
-    the share of the calls that may be doubled. Memory is bounded: at most 14 kB for each of `MAX_ENDPOINTS`.
+    the share of the calls that may be doubled. Memory is bounded: at most 30 kB for each of `MAX_ENDPOINTS`.
     """
 
     def __init__(self, *, retry_budget: float = 0.2, hedges: float = 0.02, is_shared: bool = False) -> None:
         self._tracks: dict[str, _Track] = {}
         self._retry_budget = retry_budget
         self._hedges = hedges
-        self._budgets = Window(3, slices=5, slice_s=2.0)
+        # Retries come in bursts and are budgeted over ten seconds; hedges are rare, and over five minutes.
+        self._retrying = Window(2, slices=5, slice_s=2.0)
+        self._hedging = Window(2, slices=5, slice_s=60.0)
         self._unshared: deque[Seen] | None = deque(maxlen=MAX_UNSHARED) if is_shared else None
 
     # What attempts tell
@@ -147,11 +149,13 @@ class Health:
     def started(self, endpoint_id: str, now: float, *, is_first: bool = True) -> None:
         """Note that an attempt goes out; `is_first` for the first of its request."""
         track = self._tracks.get(endpoint_id)
-        self._budgets.roll(now)
         if is_first:
-            self._budgets.add(_REQUESTS)
+            for window in (self._retrying, self._hedging):
+                window.roll(now)
+                window.add(_REQUESTS)
         elif track is not None and track.condition(now) >= OUTAGE:
-            self._budgets.add(_EXTRA)
+            self._retrying.roll(now)
+            self._retrying.add(_EXTRA)
         if track is not None and track.is_half_open(now):
             track.probe_until = now + PROBE_LEASE_S
             track.seen_until = 0.0
@@ -166,20 +170,20 @@ class Health:
         """Note how an attempt ended. What is wrong with a client's own key says nothing about the endpoint."""
         if is_byok and outcome.fault in ("credentials", "limited"):
             return
-        track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id, now)
+        track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id)
         track.record(outcome, now)
         if self._unshared is not None:
             self._unshared.append(Seen(endpoint_id, outcome, now))
 
     def cool_down(self, endpoint_id: str, seconds: float, now: float) -> None:
         """Set an endpoint aside for a while, because its rate-limit headers say that nothing is left."""
-        track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id, now)
+        track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id)
         track.cool_down(seconds, now)
 
     def hedged(self, now: float) -> None:
         """Note that a call was doubled."""
-        self._budgets.roll(now)
-        self._budgets.add(_HEDGES)
+        self._hedging.roll(now)
+        self._hedging.add(_EXTRA)
 
     # What planning asks
 
@@ -217,15 +221,15 @@ class Health:
 
     def may_retry(self, now: float) -> bool:
         """Whether another attempt may go to an endpoint in trouble: at least 3 in ten seconds, else the budget."""
-        self._budgets.roll(now)
-        requests, extra, _ = self._budgets.totals
+        self._retrying.roll(now)
+        requests, extra = self._retrying.totals
         return extra < max(3.0, self._retry_budget * requests)
 
     def hedge_after(self, endpoint_id: str, now: float) -> float | None:
         """Seconds of silence after which a call may be doubled; None when it may not, or too little is known."""
         track = self._tracks.get(endpoint_id)
-        self._budgets.roll(now)
-        requests, _, hedges = self._budgets.totals
+        self._hedging.roll(now)
+        requests, hedges = self._hedging.totals
         if track is None or hedges + 1 > self._hedges * requests or track.latency.samples(now) < HEDGE_SAMPLES:
             return None
         return track.latency.percentile(0.95, now)
@@ -248,14 +252,14 @@ class Health:
     def absorb(self, seen: Iterable[Seen], now: float) -> None:
         """Record what another node saw."""
         for each in seen:
-            track = self._tracks.get(each.endpoint_id) or self._new_track(each.endpoint_id, now)
+            track = self._tracks.get(each.endpoint_id) or self._new_track(each.endpoint_id)
             track.record(each.outcome, min(each.at, now))
 
-    def _new_track(self, endpoint_id: str, now: float) -> _Track:
+    def _new_track(self, endpoint_id: str) -> _Track:
         if len(self._tracks) >= MAX_ENDPOINTS:
             # The one least recently created goes; it comes back as unknown when it is asked again.
             del self._tracks[next(iter(self._tracks))]
-        track = self._tracks[endpoint_id] = _Track(now)
+        track = self._tracks[endpoint_id] = _Track()
         return track
 
 
@@ -277,7 +281,7 @@ class _Track:
         "throughput",
     )
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.short = Window(2, slices=15, slice_s=2.0)
         self.long = Window(5, slices=30, slice_s=60.0, typecode="q")
         self.latency = Distribution()

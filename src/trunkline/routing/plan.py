@@ -141,6 +141,8 @@ def plan(
         candidates += _candidates(each, endpoints, preferred, served_by)
     steps = _steps(candidates, asked, len(preferred.order), dice)
     order = [step.candidates[index] for step in steps for index in step.order]
+    if len(asked) > 1:
+        order = _once(order)
     if not wish.allow_fallbacks and not wish.order:
         order = _first_of_each_model(order, dropped)
     return Plan(
@@ -172,7 +174,8 @@ def _partition(request: Request) -> Partition:
 
 
 def _asked(request: Request, policy: Policy, catalog: Catalog, partition: Partition) -> list[_Asked]:
-    names = list(dict.fromkeys([name for name in (request.model, *request.models) if name]))
+    first, more = request.model, request.models
+    names = [first] if first and not more else list(dict.fromkeys([name for name in (first, *more) if name]))
     if not names:
         default = policy.default_model or catalog.default_model
         if default is None:
@@ -192,9 +195,6 @@ def _asked(request: Request, policy: Policy, catalog: Catalog, partition: Partit
             if "suggestions" in error.metadata:
                 raise
             off = off or error
-            continue
-        if found and any(endpoints is each.endpoints for each in found):
-            # The same model under another spelling, or with another suffix.
             continue
         group = place if partition == "model" else 0
         found.append(_Asked(name, group, endpoints, wishes, _by(request.provider, wishes)))
@@ -311,6 +311,14 @@ def _steps(candidates: Sequence[Candidate], asked: Sequence[_Asked], named: int,
     for _, together in sorted(equals.items()) if len(equals) > 1 else equals.items():
         steps += arrange(together, by[together[0].group], dice)
     return steps
+
+
+def _once(found: Sequence[Candidate]) -> list[Candidate]:
+    """Leave out what comes again: one model may be named twice, in two spellings or at two prices."""
+    first: dict[tuple[str, bool], Candidate] = {}
+    for candidate in found:
+        first.setdefault((candidate.endpoint.id, candidate.is_byok), candidate)
+    return list(first.values())
 
 
 def _first_of_each_model(found: Sequence[Candidate], dropped: list[Dropped]) -> list[Candidate]:

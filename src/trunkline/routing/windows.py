@@ -26,7 +26,7 @@ BUCKETS: Final = _STEPS * _OCTAVES
 class Window:
     """Counts in `width` columns over the last `slices` slices of `slice_s` seconds."""
 
-    __slots__ = ("_per_s", "_slices", "_turn", "_typecode", "_width", "totals")
+    __slots__ = ("_current", "_per_s", "_slices", "_turn", "_typecode", "_width", "totals")
 
     def __init__(self, width: int, slices: int, slice_s: float, typecode: Literal["I", "q"] = "I") -> None:
         self._width = width
@@ -34,6 +34,7 @@ class Window:
         self._typecode = typecode
         self._slices: list[array[int] | None] = [None] * slices
         self._turn = 0
+        self._current: array[int] | None = None
         self.totals = [0] * width
 
     def roll(self, now: float) -> None:
@@ -44,11 +45,10 @@ class Window:
 
     def add(self, column: int, count: int = 1) -> None:
         """Count in the slice of the last `roll`."""
-        ring = self._slices
-        place = self._turn % len(ring)
-        counts = ring[place]
+        counts = self._current
         if counts is None:
-            counts = ring[place] = array(self._typecode, [0]) * self._width
+            counts = self._current = array(self._typecode, [0]) * self._width
+            self._slices[self._turn % len(self._slices)] = counts
         counts[column] += count
         self.totals[column] += count
 
@@ -61,6 +61,7 @@ class Window:
                 self.totals = [total - count for total, count in zip(self.totals, counts, strict=True)]
                 ring[place] = None
         self._turn = turn
+        self._current = None
 
 
 class Distribution:

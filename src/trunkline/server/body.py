@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Receive, Scope
 
 from trunkline.errors import BadRequest, PayloadTooLarge, RequestTimeout, Unauthorized
+
+_MEGABYTE = 1_000_000
 
 
 class ClientLeft(Exception):
@@ -54,7 +57,8 @@ async def read_body(head: Head, receive: Receive, max_bytes: int, limit_s: float
     """Read a JSON body.
 
     Raises BadRequest for another media type or a packed body, PayloadTooLarge as soon as the bound is known to be
-    passed, RequestTimeout when the client is too slow, ClientLeft when it is gone.
+    passed, RequestTimeout when a megabyte, or what is left of the body, takes longer than `limit_s`, ClientLeft when
+    the client is gone.
     """
     if not _is_json(head.content_type):
         raise BadRequest(
@@ -65,19 +69,21 @@ async def read_body(head: Head, receive: Receive, max_bytes: int, limit_s: float
     if head.content_length > max_bytes:
         raise _too_large(max_bytes)
     try:
-        async with asyncio.timeout(limit_s):
-            return await _gather(receive, max_bytes)
+        async with asyncio.timeout(limit_s) as patience:
+            return await _gather(receive, max_bytes, lambda: patience.reschedule(_now() + limit_s))
     except TimeoutError:
-        raise RequestTimeout(f"The request body did not arrive within {limit_s:g} s.") from None
+        raise RequestTimeout(f"The request body came too slowly: a megabyte of it may take {limit_s:g} s.") from None
 
 
 def _is_json(content_type: str) -> bool:
     return content_type in ("", "application/json") or content_type.endswith("+json")
 
 
-async def _gather(receive: Receive, max_bytes: int) -> bytes:
+async def _gather(receive: Receive, max_bytes: int, renew: Callable[[], None]) -> bytes:
+    """Read to the end; `renew` is called for each megabyte that has come."""
     chunks: list[bytes] = []
     size = 0
+    goal = _MEGABYTE
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -89,6 +95,13 @@ async def _gather(receive: Receive, max_bytes: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if size >= goal:
+            goal = size + _MEGABYTE
+            renew()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _too_large(max_bytes: int) -> PayloadTooLarge:

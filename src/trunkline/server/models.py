@@ -1,47 +1,115 @@
-"""GET /models, in the shape that clients of OpenRouter expect."""
+"""What can be called, as clients of OpenRouter ask for it: models, the endpoints of one, providers, capabilities.
+
+Each answer is rendered once for a catalog and kept as bytes. Prices are USD per token as decimal strings; one that
+nobody told is "-1", which is what OpenRouter says of a price that is not known beforehand.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from trunkline.catalog.entries import Catalog, Endpoint, Price
+from trunkline.server.capabilities import capabilities_of
+
+Json = Any
+
+UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
 
 
-def list_models(catalog: Catalog) -> dict[str, Any]:
+class Listing:
+    """The answers about one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._rendered: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that the answers are about."""
+        return self._catalog
+
+    def models(self) -> bytes:
+        """Every model that can be called now, once, with the terms of its cheapest endpoint."""
+        return self._once("models", "", lambda: list_models(self._catalog))
+
+    def count(self) -> bytes:
+        """How many models can be called now."""
+        return self._once("count", "", lambda: {"data": {"count": len(self._catalog.endpoints)}})
+
+    def endpoints(self, model: str) -> bytes:
+        """The endpoints of one model; raises NotFound."""
+        found = self._catalog.endpoints_of(model)
+        return self._once("endpoints", found[0].model.slug, lambda: {"data": list_endpoints(found)})
+
+    def providers(self) -> bytes:
+        """The providers that are on."""
+        return self._once("providers", "", lambda: list_providers(self._catalog))
+
+    def capabilities(self, model: str) -> bytes:
+        """What each endpoint of a model honours; raises NotFound."""
+        found = self._catalog.endpoints_of(model)
+        slug = found[0].model.slug
+        return self._once(
+            "capabilities", slug, lambda: {"model": slug, "data": [capabilities_of(endpoint) for endpoint in found]}
+        )
+
+    def _once(self, what: str, of: str, make: Callable[[], Json]) -> bytes:
+        # Only slugs that the catalog knows come here, so the store cannot be filled from outside.
+        rendered = self._rendered.get((what, of))
+        if rendered is None:
+            rendered = self._rendered[what, of] = json.dumps(make(), separators=(",", ":")).encode()
+        return rendered
+
+
+def list_models(catalog: Catalog) -> dict[str, Json]:
     """List every model that can be called now, once, with the terms of its cheapest endpoint."""
-    return {"data": [_model(endpoints) for _, endpoints in sorted(catalog.endpoints.items())]}
+    return {"object": "list", "data": [_model(endpoints) for _, endpoints in sorted(catalog.endpoints.items())]}
 
 
-def _model(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
-    best = min(endpoints, key=lambda endpoint: _expense(endpoint.price))
+def list_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Json]:
+    """List the endpoints of one model."""
+    model = endpoints[0].model
     return {
-        "id": best.model.slug,
-        "canonical_slug": best.model.slug,
-        "object": "model",
-        "owned_by": best.model.slug.partition("/")[0],
-        "name": best.model.name or best.model.slug,
-        "description": best.model.description,
-        "created": best.model.created_at,
-        "context_length": best.context_tokens,
-        "architecture": {
-            "input_modalities": sorted(best.input_modalities or {"text"}),
-            "output_modalities": sorted(best.output_modalities),
-        },
-        "pricing": prices(best.price),
-        "top_provider": {
-            "context_length": best.context_tokens,
-            "max_completion_tokens": best.max_output_tokens,
-            "is_moderated": False,
-        },
-        "supported_parameters": sorted(set().union(*(endpoint.supports or () for endpoint in endpoints))),
+        "id": model.slug,
+        "name": model.name or model.slug,
+        "created": model.created_at,
+        "description": model.description,
+        "architecture": _architecture(endpoints),
+        "endpoints": [_endpoint(endpoint) for endpoint in endpoints],
+    }
+
+
+def list_providers(catalog: Catalog) -> dict[str, Json]:
+    """List the providers that are on, with what they do with prompts."""
+    return {
+        "data": [
+            {
+                "name": standing.provider.name,
+                "slug": slug,
+                "privacy_policy_url": None,
+                "terms_of_service_url": None,
+                "status_page_url": None,
+                "headquarters": standing.provider.headquarters,
+                "region": standing.provider.region,
+                "data_policy": {
+                    "training": standing.provider.data_policy.trains,
+                    "zdr": standing.provider.data_policy.zdr,
+                    "retention_days": standing.provider.data_policy.retains_days,
+                },
+            }
+            for slug, standing in catalog.standings.items()
+            if standing.is_on
+        ]
     }
 
 
 def prices(price: Price | None) -> dict[str, str]:
-    """USD per token, image, request or search, as decimal strings; empty when nobody told the price."""
+    """USD per token, image, request or search, as decimal strings."""
     if price is None:
-        return {}
+        return UNKNOWN_PRICE
     named = {
         "prompt": price.input,
         "completion": price.output,
@@ -54,7 +122,86 @@ def prices(price: Price | None) -> dict[str, str]:
         "image_output": price.image_output,
         "web_search": price.search,
     }
-    return {name: f"{amount:f}" for name, amount in named.items() if amount is not None}
+    return {name: f"{amount.normalize():f}" for name, amount in named.items() if amount is not None}
+
+
+def _model(endpoints: tuple[Endpoint, ...]) -> dict[str, Json]:
+    best = min(endpoints, key=lambda endpoint: _expense(endpoint.price))
+    model = best.model
+    return {
+        "id": model.slug,
+        "canonical_slug": model.slug,
+        "object": "model",
+        "owned_by": model.slug.partition("/")[0],
+        "name": model.name or model.slug,
+        "description": model.description,
+        "created": model.created_at,
+        "context_length": max((endpoint.context_tokens or 0 for endpoint in endpoints), default=0) or None,
+        "architecture": _architecture(endpoints),
+        "pricing": prices(best.price),
+        "top_provider": {
+            "context_length": best.context_tokens,
+            "max_completion_tokens": best.max_output_tokens,
+            "is_moderated": False,
+        },
+        "per_request_limits": None,
+        "supported_parameters": sorted(set().union(*(endpoint.supports or () for endpoint in endpoints))),
+        "default_parameters": None,
+        "expiration_date": min((end.deprecated_on for end in endpoints if end.deprecated_on), default=None)
+        if all(endpoint.deprecated_on for endpoint in endpoints)
+        else None,
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Json]:
+    return {
+        "name": f"{endpoint.provider.name} | {endpoint.model.slug}",
+        "model_id": endpoint.model.slug,
+        "model_name": endpoint.model.name or endpoint.model.slug,
+        # Clients insist on a number here; 0 says that it is not known.
+        "context_length": endpoint.context_tokens or 0,
+        "pricing": prices(endpoint.price),
+        "provider_name": endpoint.provider.name,
+        "tag": endpoint.tag or endpoint.provider.slug,
+        "quantization": endpoint.quantization,
+        "max_completion_tokens": endpoint.max_output_tokens,
+        "max_prompt_tokens": None,
+        "supported_parameters": sorted(endpoint.supports or ()),
+        "status": 0,
+        "uptime_last_30m": None,
+        "latency_last_30m": None,
+        "throughput_last_30m": None,
+        "supports_implicit_caching": endpoint.price is not None and endpoint.price.cache_read is not None,
+        "source": endpoint.source,
+        "source_date": endpoint.source_date or None,
+        "is_disputed": endpoint.is_disputed,
+    }
+
+
+_TOKENIZERS = {
+    "amazon": "Nova",
+    "anthropic": "Claude",
+    "cohere": "Cohere",
+    "deepseek": "DeepSeek",
+    "google": "Gemini",
+    "meta-llama": "Llama3",
+    "mistralai": "Mistral",
+    "openai": "GPT",
+    "qwen": "Qwen",
+    "x-ai": "Grok",
+}
+
+
+def _architecture(endpoints: Sequence[Endpoint]) -> dict[str, Json]:
+    reads = sorted(set().union(*(endpoint.input_modalities or {"text"} for endpoint in endpoints)))
+    writes = sorted(set().union(*(endpoint.output_modalities for endpoint in endpoints)))
+    return {
+        "modality": f"{'+'.join(reads)}->{'+'.join(writes)}",
+        "input_modalities": reads,
+        "output_modalities": writes,
+        "tokenizer": _TOKENIZERS.get(endpoints[0].model.slug.partition("/")[0], "Other"),
+        "instruct_type": None,
+    }
 
 
 def _expense(price: Price | None) -> Decimal:

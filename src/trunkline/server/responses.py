@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from trunkline.errors import GatewayError
 from trunkline.pipeline import Admitted, Answer, Call, Services, admit, assembled, failed, respond
+from trunkline.protocol.events import Terminal
 from trunkline.protocol.render import render_response
 from trunkline.server.body import ClientLeft, head_of, read_body
 from trunkline.server.edge import HAS_STARTED, REQUEST_ID
@@ -97,13 +98,13 @@ class ResponsesRoute:
             except GatewayError as error:
                 if not stream.has_begun:
                     raise
-                await stream.write(failed(error, admitted, self._services))
+                await stream.end(failed(error, admitted, self._services))
             else:
                 await stream.begin(_answer_headers(answer))
                 async with aclosing(assembled(answer, admitted, self._services)) as batches:
                     async for events in batches:
-                        await stream.write(events)
-            await stream.end()
+                        send_events = stream.end if isinstance(events[-1], Terminal) else stream.write
+                        await send_events(events)
         finally:
             stream.close()
 

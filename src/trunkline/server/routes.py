@@ -7,19 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp as ASGIApp
 from starlette.types import Receive, Scope, Send
 
-from trunkline.errors import NotFound
+from trunkline.errors import BadRequest, NotFound
 from trunkline.pipeline import Services
 from trunkline.server.contract import contract_bytes
 from trunkline.server.edge import REQUEST_ID, Edge
 from trunkline.server.envelope import send_error
-from trunkline.server.models import list_models
+from trunkline.server.models import Listing
 from trunkline.server.reference import reference_page
 from trunkline.server.responses import Bounds, ResponsesRoute
 
@@ -33,19 +32,26 @@ def application(services: Services, bounds: Bounds, lifespan: Lifespan, request_
     POST /api/v1/responses stands before the router: it is the one path that is counted in microseconds.
     """
     responses = ResponsesRoute(services, bounds)
-    app = Starlette(routes=_routes(services), lifespan=lambda _: lifespan())
-    app.router.default = _not_found
+    # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
+    router = Router(_routes(services), redirect_slashes=False, default=_not_found, lifespan=lambda _: lifespan())
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/api/v1/responses" and scope["method"] == "POST":
             await responses(scope, receive, send)
         else:
-            await app(scope, receive, send)
+            await router(scope, receive, send)
 
     return Edge(dispatch, request_ids)
 
 
 def _routes(services: Services) -> list[BaseRoute]:
+    listings = [Listing(services.catalog)]
+
+    def listing() -> Listing:
+        if listings[0].catalog is not services.catalog:
+            listings[0] = Listing(services.catalog)
+        return listings[0]
+
     async def live(_: Request) -> Response:
         return _json({"status": "live"})
 
@@ -54,7 +60,22 @@ def _routes(services: Services) -> list[BaseRoute]:
         return _json({"status": "ready"})
 
     async def models(_: Request) -> Response:
-        return _json(list_models(services.catalog))
+        return _rendered(listing().models())
+
+    async def model_count(_: Request) -> Response:
+        return _rendered(listing().count())
+
+    async def endpoints(request: Request) -> Response:
+        return _rendered(listing().endpoints("{author}/{slug}".format(**request.path_params)))
+
+    async def providers(_: Request) -> Response:
+        return _rendered(listing().providers())
+
+    async def capabilities(request: Request) -> Response:
+        model = request.query_params.get("model")
+        if not model:
+            raise BadRequest("Say which model: /api/v1/capabilities?model=author/name")
+        return _rendered(listing().capabilities(model))
 
     async def contract(_: Request) -> Response:
         return Response(contract_bytes(), media_type="application/json")
@@ -66,6 +87,10 @@ def _routes(services: Services) -> list[BaseRoute]:
         Route("/health/live", live),
         Route("/health/ready", ready),
         Route("/api/v1/models", models),
+        Route("/api/v1/models/count", model_count),
+        Route("/api/v1/models/{author}/{slug:path}/endpoints", endpoints),
+        Route("/api/v1/providers", providers),
+        Route("/api/v1/capabilities", capabilities),
         Route("/openapi.json", contract),
         Route("/docs", docs),
     ]
@@ -75,6 +100,10 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         error = NotFound(f"There is no {scope['method']} {scope['path'][:200]}. The paths are listed at /docs.")
         await send_error(send, error, scope[REQUEST_ID])
+
+
+def _rendered(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 def _json(value: Any) -> Response:

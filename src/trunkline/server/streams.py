@@ -59,9 +59,10 @@ class EventStream:
         self._is_writing = False
         self._due = self._loop.time() + self._interval_s
 
-    async def end(self) -> None:
+    async def end(self, events: Sequence[Event]) -> None:
+        """Send the last events and the end mark, in one piece."""
         self.close()
-        await self._send({"type": "http.response.body", "body": DONE, "more_body": False})
+        await self._send({"type": "http.response.body", "body": write_events(events) + DONE, "more_body": False})
 
     def close(self) -> None:
         """Stop the timer; no comment goes out any more."""
@@ -79,6 +80,8 @@ class EventStream:
         self._timer = self._loop.call_at(self._due, self._tick)
 
     async def _send_comment(self) -> None:
+        if self._timer is None:
+            return
         await self.begin()
         if self._timer is not None:
             await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})

@@ -65,6 +65,11 @@ def attempt_failed(request_id: str, attempted: Attempted) -> None:
     )
 
 
+def token_failed(provider: str, problem: str) -> None:
+    """A provider's token could not be fetched; without one its endpoints are passed over."""
+    _log.warning("token.failed", provider=provider, problem=problem)
+
+
 def request_ended(
     request_id: str,
     ending: Ending,

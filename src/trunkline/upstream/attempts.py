@@ -6,44 +6,64 @@ them. Nothing is retried once a delta that the client can see has been given on.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, Callable, Mapping
+import secrets
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.contract import Adapter, Decoder, Exchange, Resumable
+from trunkline.adapters.links import links_to_inline
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
-from trunkline.credentials.schemes import Credential, sign
-from trunkline.errors import Unprocessable
+from trunkline.credentials.schemes import sign
+from trunkline.errors import EdgeTimeout, Unprocessable
 from trunkline.protocol.request import Request
-from trunkline.routing.fallback import Attempted, after, last_word
-from trunkline.routing.health import Health
+from trunkline.routing import limits
+from trunkline.routing.affinity import Affinity
+from trunkline.routing.fallback import Attempted, last_word, next_attempt
+from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
-from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped
+from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped, Usage
 from trunkline.stream.framing import Framing
+from trunkline.upstream.fetch import Fetcher
 from trunkline.upstream.http import UpstreamFailure
-from trunkline.wire import Fault, Headers, Malformed, UpstreamRequest
+from trunkline.upstream.links import Links, LinkTransport
+from trunkline.upstream.tokens import Tokens
+from trunkline.wire import NONCE, Fault, Headers, Malformed, UpstreamRequest
 
 _MAX_ERROR_BYTES = 64 * 1024
 _AFTERMATH_S = 0.5
+_MAX_EXCHANGES = 2_000
+"""So many times may one attempt ask on; the deadline nearly always comes first."""
+
 _SILENT_KINDS = frozenset({Began, Spent})
 """Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
 
-_LAST_KINDS = frozenset({Stopped, Failed})
-"""Deltas that end an answer."""
+_NOTED_KINDS = frozenset({Spent, Stopped, Failed})
+"""Deltas that say how the attempt goes."""
+
+_NO_USAGE = Usage()
 
 
 class Reply(Protocol):
     """An upstream answer whose head has arrived."""
 
-    status: int
-    content_type: str
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def content_type(self) -> str: ...
 
     @property
     def headers(self) -> Headers: ...
+
+    @property
+    def tells_limits(self) -> bool: ...
 
     async def read(self) -> bytes: ...
 
@@ -60,28 +80,37 @@ class Transport(Protocol):
     async def send(self, request: UpstreamRequest, deadline: float) -> Reply: ...
 
 
+@dataclass(frozen=True)
 class Upstream:
-    """Everything that is needed to ask providers; shared by all requests."""
+    """Everything that is needed to ask providers; shared by all requests.
 
-    def __init__(
-        self,
-        transports: Mapping[str, Transport],
-        credentials: Mapping[str, Credential],
-        health: Health,
-        *,
-        end_user_secret: bytes,
-        clock: Callable[[], float],
-    ) -> None:
-        """Take transports by URL scheme, credentials by provider slug, and the loop's clock."""
-        self._transports = transports
-        self._credentials = credentials
-        self._health = health
-        self._end_user_secret = end_user_secret
-        self._clock = clock
+    Transports are by URL scheme. `clock` is the loop's, `wall_clock` Unix time.
+    """
+
+    transports: Mapping[str, Transport]
+    tokens: Tokens
+    fetcher: Fetcher
+    health: Health
+    affinity: Affinity
+    end_user_secret: bytes
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
 
     def run(self, plan: Plan, request: Request, deadline: float) -> Run:
         """Prepare to carry out a plan; nothing is sent before the first delta is asked for."""
         return Run(self, plan, request, deadline)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is noted of the attempt under way; `spoke` is when the first delta came that a client sees."""
+
+    endpoint: Endpoint
+    is_byok: bool
+    started: float
+    spoke: float | None = None
+    usage: Usage = _NO_USAGE
+    exchanges: int = 1
 
 
 class Run:
@@ -95,6 +124,7 @@ class Run:
         self._plan = plan
         self._request = request
         self._deadline = deadline
+        self._links = Links(upstream.fetcher)
         self.endpoint: Endpoint | None = None
         self.dropped: tuple[str, ...] = ()
         self.attempted: list[Attempted] = []
@@ -113,95 +143,209 @@ class Run:
         answered breaks off.
         """
         unspeakable: Unprocessable | None = None
-        closed_models: set[str] = set()
-        for endpoint in self._plan.attempts:
-            if endpoint.model.slug in closed_models:
-                continue
-            if len(self.attempted) >= self._plan.max_attempts:
-                break
-            held: list[Delta] | None = []
-            self.endpoint = endpoint
-            started = self._upstream._clock()
+        passed: set[int] = set()
+        while (place := self._next_place(passed)) is not None:
+            attempt = self._begin(place)
+            held: list[Delta] = []
             try:
-                async with aclosing(self._attempt(endpoint)) as batches:
+                async with aclosing(self._hear(attempt)) as batches:
                     async for batch in batches:
-                        if held is not None:
+                        if attempt.spoke is None:
                             held += batch
-                            if _SILENT_KINDS.issuperset(map(type, batch)):
-                                continue
-                            batch, held = held, None
+                            continue
+                        if held:
+                            batch, held = held + batch, []
                         yield batch
+                self._succeed(attempt)
                 return
             except Unprocessable as error:
                 unspeakable = error
+                passed.add(place)
             except UpstreamFailure as failure:
-                attempted = self._note(endpoint, failure.fault, started)
-                if held is None:
+                attempted = self._fail(attempt, failure.fault)
+                if attempt.spoke is not None:
                     raise last_word([attempted]) from None
-                match after(failure.fault, output_began=False):
-                    case "next_endpoint":
-                        pass
-                    case "next_model":
-                        closed_models.add(endpoint.model.slug)
-                    case "stop":
-                        break
-        if unspeakable is not None and not self.attempted:
-            raise unspeakable
-        raise last_word(self.attempted) from None
+        if self.attempted:
+            raise last_word(self.attempted, is_last_resort=self._plan.is_last_resort) from None
+        raise unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
 
-    async def _attempt(self, endpoint: Endpoint) -> AsyncGenerator[list[Delta], None]:
+    def _next_place(self, passed: Collection[int]) -> int | None:
+        now = self._upstream.clock()
+        return next_attempt(
+            self._plan,
+            self.attempted,
+            self._upstream.health,
+            now=now,
+            remaining_s=self._deadline - now,
+            passed=passed,
+        )
+
+    def _begin(self, place: int) -> _Attempt:
+        now = self._upstream.clock()
+        endpoint = self.endpoint = self._plan.attempts[place]
+        self._upstream.health.started(endpoint.id, now, is_first=not self.attempted)
+        return _Attempt(endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+
+    def _speak(self, attempt: _Attempt) -> None:
+        """The commit point: from here on this endpoint answers."""
+        endpoint, now = attempt.endpoint, self._upstream.clock()
+        attempt.spoke = now
+        self._upstream.health.answered(endpoint.id, now)
+        conversation = self._plan.conversations.get(endpoint.model.slug)
+        if conversation is not None:
+            self._upstream.affinity.keep(conversation, endpoint.id, now)
+
+    def _succeed(self, attempt: _Attempt) -> None:
+        now, spoke, usage = self._upstream.clock(), attempt.spoke, attempt.usage
+        # A whole answer arrives at once and tells neither when its first token came nor how fast the others were.
+        is_timed = self._request.stream and spoke is not None
+        outcome = Outcome(
+            first_token_s=spoke - attempt.started if is_timed and spoke is not None else None,
+            generation_s=now - spoke if is_timed and spoke is not None else None,
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            output_tokens=usage.output_tokens,
+        )
+        self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
+
+    def _fail(self, attempt: _Attempt, fault: Fault) -> Attempted:
+        now = self._upstream.clock()
+        outcome = Outcome(fault=fault.kind, retry_after_s=fault.retry_after)
+        self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
+        attempted = Attempted(
+            endpoint=attempt.endpoint,
+            fault=fault,
+            started=attempt.started,
+            ended=now,
+            is_byok=attempt.is_byok,
+            output_began=attempt.spoke is not None,
+        )
+        self.attempted.append(attempted)
+        return attempted
+
+    async def _hear(self, attempt: _Attempt) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint: one list for each network read that says something.
 
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
+        endpoint = attempt.endpoint
         adapter = ADAPTERS[endpoint.dialect]
-        reply = await self._send(adapter, endpoint)
+        sent = await self._encode(adapter, endpoint)
+        reply = await self._send(sent, endpoint)
         try:
             await _raise_for_status(reply, adapter, endpoint)
             decoder = adapter.decoder(self._request, endpoint)
             framing = adapter.framing(reply.content_type)
+            broken: UpstreamFailure | None = None
             has_stopped = False
-            while piece := await reply.read():
+            is_over = False
+            while not is_over:
+                try:
+                    piece = await reply.read()
+                except UpstreamFailure as failure:
+                    piece, broken = b"", failure
                 batch: list[Delta] = []
-                for message in framing.feed(piece):
-                    batch += decoder.message(message)
-                if not batch:
-                    continue
-                kinds = set(map(type, batch))
-                if kinds & _LAST_KINDS:
-                    has_stopped = has_stopped or Stopped in kinds
-                    batch, fault = _cut_at_fault(batch)
-                    if fault is not None:
+                exchange: Exchange | None = None
+                if piece:
+                    for message in framing.feed(piece):
+                        batch += decoder.message(message)
+                    is_over = decoder.is_done
+                else:
+                    batch = _rest(framing, decoder, broken)
+                    exchange = _next_exchange(decoder, sent, broken)
+                    if exchange is None:
+                        is_over = True
+                        if broken is None or not framing.is_whole:
+                            # Of a stream that broke off the decoder may have heard the finish: then it is whole.
+                            batch += decoder.end()
+                if batch:
+                    kinds = set(map(type, batch))
+                    fault = None
+                    if kinds & _NOTED_KINDS:
+                        has_stopped = has_stopped or Stopped in kinds
+                        batch, fault = _note(batch, attempt)
+                    if attempt.spoke is None and batch and not _SILENT_KINDS.issuperset(kinds):
+                        self._speak(attempt)
+                    if batch:
                         yield batch
+                    if fault is not None:
                         raise UpstreamFailure(fault)
-                yield batch
-                if decoder.is_done:
-                    await reply.finish(_AFTERMATH_S)
-                    break
-            batch, fault = _cut_at_fault(_rest(framing, decoder))
-            yield batch
-            if fault is not None:
-                raise UpstreamFailure(fault)
-            if not has_stopped and Stopped not in map(type, batch):
-                raise UpstreamFailure(Fault("nonsense", "the answer was cut off"))
+                if exchange is not None:
+                    reply.close()
+                    reply, sent = await self._ask_on(exchange, adapter, decoder, attempt)
+                    framing, broken = adapter.framing(reply.content_type), None
+            if not has_stopped:
+                raise broken or UpstreamFailure(Fault("nonsense", "the answer was cut off"))
+            if decoder.is_done:
+                await reply.finish(_AFTERMATH_S)
         except Malformed as error:
             raise UpstreamFailure(Fault("nonsense", str(error))) from None
         finally:
             reply.close()
 
-    async def _send(self, adapter: Adapter, endpoint: Endpoint) -> Reply:
-        request = adapter.encode(self._request, endpoint, self._end_user(endpoint))
-        self.dropped = request.dropped
-        credential = self._upstream._credentials.get(endpoint.provider.slug)
-        if credential is not None:
-            request = sign(request, credential, datetime.now(UTC))
-        transport = self._upstream._transports[request.url.partition(":")[0]]
-        return await transport.send(request, self._deadline)
+    async def _encode(self, adapter: Adapter, endpoint: Endpoint) -> UpstreamRequest:
+        """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
+        request = self._request
+        if links_to_inline(request, endpoint):
+            request = await self._links.inlined(request, endpoint, self._deadline)
+        encoded = adapter.encode(request, endpoint, self._end_user(endpoint))
+        self.dropped = encoded.dropped
+        if encoded.has_nonce:
+            body = encoded.body.replace(NONCE.encode(), secrets.token_hex(16).encode())
+            encoded = UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, encoded.dropped)
+        return encoded
 
-    def _note(self, endpoint: Endpoint, fault: Fault, started: float) -> Attempted:
-        attempted = Attempted(endpoint=endpoint, fault=fault, started=started, ended=self._upstream._clock())
-        self.attempted.append(attempted)
-        return attempted
+    async def _send(self, request: UpstreamRequest, endpoint: Endpoint) -> Reply:
+        """Send to the provider, signed."""
+        upstream = self._upstream
+        credential = await upstream.tokens.credential(endpoint.provider.slug, self._deadline)
+        if credential is not None:
+            request = sign(request, credential, datetime.fromtimestamp(upstream.wall_clock(), UTC))
+        reply = await upstream.transports[request.url.partition(":")[0]].send(request, self._deadline)
+        if reply.tells_limits:
+            rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
+            if rest_s is not None:
+                upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
+        return reply
+
+    async def _ask_on(
+        self, exchange: Exchange, adapter: Adapter, decoder: Decoder, attempt: _Attempt
+    ) -> tuple[Reply, UpstreamRequest]:
+        """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
+        while True:
+            attempt.exchanges += 1
+            if attempt.exchanges > _MAX_EXCHANGES:
+                raise UpstreamFailure(Fault("nonsense", "the answer takes exchanges without end"))
+            await self._wait(exchange.wait_s)
+            try:
+                return await self._exchanged(exchange, adapter, attempt.endpoint), exchange.request
+            except UpstreamFailure as failure:
+                again = _next_exchange(decoder, exchange.request, failure)
+                if again is None:
+                    raise
+                exchange = again
+
+    async def _exchanged(self, exchange: Exchange, adapter: Adapter, endpoint: Endpoint) -> Reply:
+        request = exchange.request
+        match exchange.reach:
+            case "provider":
+                reply = await self._send(request, endpoint)
+            case "own_host":
+                transport = self._upstream.transports[request.url.partition(":")[0]]
+                reply = await transport.send(request, self._deadline)
+            case "anywhere":
+                reply = await LinkTransport(self._upstream.fetcher).send(request, self._deadline)
+        try:
+            await _raise_for_status(reply, adapter, endpoint)
+        except BaseException:
+            reply.close()
+            raise
+        return reply
+
+    async def _wait(self, seconds: float) -> None:
+        if self._upstream.clock() + seconds >= self._deadline:
+            raise UpstreamFailure(Fault("silent", "the deadline passed before the answer was ready"))
+        await asyncio.sleep(seconds)
 
     def _end_user(self, endpoint: Endpoint) -> str | None:
         """The client's user as a provider may know it: stable there, and no name."""
@@ -209,7 +353,7 @@ class Run:
         if user is None or not endpoint.quirks.has_safety_identifier:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
-        return hmac.new(self._upstream._end_user_secret, text, hashlib.sha256).hexdigest()
+        return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
 
 
 async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
@@ -224,18 +368,26 @@ async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) 
     raise UpstreamFailure(adapter.fault(reply.status, reply.headers, body, endpoint))
 
 
-def _rest(framing: Framing, decoder: Decoder) -> list[Delta]:
+def _rest(framing: Framing, decoder: Decoder, broken: UpstreamFailure | None) -> list[Delta]:
     """What is left to decode when the body has ended; all of it, where the body is no stream."""
     batch: list[Delta] = []
-    for message in framing.flush():
-        batch += decoder.whole(message.data) if framing.is_whole else decoder.message(message)
-    batch += decoder.end()
+    if broken is None:
+        for message in framing.flush():
+            batch += decoder.whole(message.data) if framing.is_whole else decoder.message(message)
     return batch
 
 
-def _cut_at_fault(batch: list[Delta]) -> tuple[list[Delta], Fault | None]:
-    """What was said before the provider broke off, and how it did."""
+def _next_exchange(decoder: Decoder, sent: UpstreamRequest, failure: UpstreamFailure | None) -> Exchange | None:
+    if not isinstance(decoder, Resumable):
+        return None
+    return decoder.next_exchange(sent, None if failure is None else failure.fault)
+
+
+def _note(batch: list[Delta], attempt: _Attempt) -> tuple[list[Delta], Fault | None]:
+    """Keep what the attempt spent; cut the list where the provider broke off, and say how it did."""
     for index, delta in enumerate(batch):
-        if isinstance(delta, Failed):
+        if isinstance(delta, Spent):
+            attempt.usage = delta.usage
+        elif isinstance(delta, Failed):
             return batch[:index], delta.fault
     return batch, None

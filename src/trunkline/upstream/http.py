@@ -7,13 +7,18 @@ variable. What a status or a body means is the adapters' business, what to do ab
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import zlib
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
 from aiohttp.http import RawResponseMessage
@@ -49,11 +54,24 @@ class Timeouts:
     idle: float = 120.0
 
 
+class _Protocol(ResponseHandler):
+    """The client's protocol, but an answer that stops being HTTP in its middle is told to whoever reads its body."""
+
+    def set_exception(self, exc: Any, *cause: Any) -> None:
+        super().set_exception(exc, *cause)
+        if isinstance(exc, HttpProcessingError) and self._payload is not None:
+            self._payload.set_exception(exc)
+
+
 class _Pool(aiohttp.TCPConnector):
     """A connection pool that tells whether a connection was used before, and can be told not to reuse one.
 
     Both facts travel in context variables because the client offers no other way through to its pool.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))  # a subclass
 
     async def _get(self, key: Any, traces: Any) -> Any:
         if _wants_fresh.get():
@@ -67,28 +85,76 @@ _wants_fresh: ContextVar[bool] = ContextVar("wants_fresh", default=False)
 _is_reused: ContextVar[bool] = ContextVar("is_reused", default=False)
 
 
+class _Watch:
+    """The time limits of one exchange: to the head, between two reads, and in all.
+
+    One timer for all of them. It looks, when it fires, at how long the gateway has been waiting, and sets itself
+    anew; the path of a token only notes the time. Time that passes while nobody waits – the client does not read – is
+    not the provider's silence.
+    """
+
+    __slots__ = ("_deadline", "_limit", "_loop", "_payload", "_protocol", "_timer", "_waits_since", "fault")
+
+    def __init__(self, protocol: ResponseHandler, deadline: float, first_byte_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._protocol = protocol
+        self._payload: aiohttp.StreamReader | None = None
+        self._deadline = deadline
+        self._limit = first_byte_s
+        self._waits_since: float | None = self._loop.time()
+        self._timer = self._loop.call_at(min(deadline, self._waits_since + first_byte_s), self._look)
+        self.fault: Fault | None = None
+
+    def follow(self, payload: aiohttp.StreamReader, idle_s: float) -> None:
+        """The head is here: from now on the silence between two reads counts."""
+        self._payload = payload
+        self._waits_since = None
+        if idle_s < self._limit:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(min(self._deadline, self._loop.time() + idle_s), self._look)
+        self._limit = idle_s
+
+    def begin(self) -> None:
+        self._waits_since = self._loop.time()
+
+    def pause(self) -> None:
+        self._waits_since = None
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if now >= self._deadline:
+            self._break(Fault("silent", "the deadline passed before the answer ended"))
+            return
+        due = now + self._limit if self._waits_since is None else self._waits_since + self._limit
+        if now >= due:
+            self._break(Fault("silent", "no byte in time"))
+        else:
+            self._timer = self._loop.call_at(min(due, self._deadline), self._look)
+
+    def _break(self, fault: Fault) -> None:
+        self.fault = fault
+        error = aiohttp.ServerTimeoutError(fault.message)
+        if self._payload is None:
+            self._protocol.set_exception(error)
+        else:
+            self._payload.set_exception(error)
+
+
 class Reply:
     """An upstream answer whose head has arrived. Must be closed; closing before the end drops the connection."""
 
-    __slots__ = (
-        "_connection",
-        "_deadline",
-        "_has_expired",
-        "_message",
-        "_payload",
-        "_unpack",
-        "content_type",
-        "status",
-    )
+    __slots__ = ("_connection", "_message", "_payload", "_unpack", "_watch", "content_type", "status")
 
     def __init__(
-        self, message: RawResponseMessage, payload: aiohttp.StreamReader, connection: Connection, deadline: float
+        self, message: RawResponseMessage, payload: aiohttp.StreamReader, connection: Connection, watch: _Watch
     ) -> None:
         self._message = message
         self._payload = payload
         self._connection = connection
-        self._has_expired = False
-        self._deadline = asyncio.get_running_loop().call_at(deadline, self._expire)
+        self._watch = watch
         self._unpack: _Unpacker | None = None
         self.status: int = message.code
         self.content_type: str = message.headers.get("content-type", "")
@@ -99,11 +165,17 @@ class Reply:
     def headers(self) -> Headers:
         return {name.lower(): value for name, value in self._message.headers.items()}
 
+    @property
+    def tells_limits(self) -> bool:
+        """Whether the headers say anything of rate limits."""
+        return any(b"ratelimit" in name.lower() for name, _ in self._message.raw_headers)
+
     async def read(self) -> bytes:
         """Wait for the next piece of the body, unpacked; empty at its end.
 
         Raises UpstreamFailure when it breaks off, stays silent, or the deadline passes.
         """
+        self._watch.begin()
         try:
             if self._unpack is None:
                 return await self._payload.readany()
@@ -111,10 +183,10 @@ class Reply:
                 if unpacked := self._unpack.feed(piece):
                     return unpacked
             self._unpack.finish()
-        except (TimeoutError, aiohttp.ClientError, OSError, zlib.error) as error:
-            if self._has_expired:
-                raise UpstreamFailure(Fault("silent", "the deadline passed before the answer ended")) from None
-            raise UpstreamFailure(_translate(error)) from None
+        except (*_FOREIGN_ERRORS, zlib.error) as error:
+            raise UpstreamFailure(self._watch.fault or _translate(error)) from None
+        finally:
+            self._watch.pause()
         return b""
 
     async def body(self, max_bytes: int) -> bytes:
@@ -137,16 +209,11 @@ class Reply:
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else drop it."""
-        self._deadline.cancel()
+        self._watch.stop()
         if self._payload.at_eof():
             self._connection.release()
         else:
             self._connection.close()
-
-    def _expire(self) -> None:
-        self._has_expired = True
-        self._payload.set_exception(aiohttp.ClientConnectionError("deadline"))
-        self._connection.close()
 
 
 class _Target(NamedTuple):
@@ -180,17 +247,16 @@ class HttpClient:
         A reused connection that the provider had just closed is replaced once. Raises UpstreamFailure.
         """
         try:
-            async with asyncio.timeout_at(deadline):
-                try:
-                    return await self._send_once(request, deadline)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if not _is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
-                        raise
-                token = _wants_fresh.set(True)
-                try:
-                    return await self._send_once(request, deadline)
-                finally:
-                    _wants_fresh.reset(token)
+            try:
+                return await self._send_once(request, deadline)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if not _is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+            token = _wants_fresh.set(True)
+            try:
+                return await self._send_once(request, deadline)
+            finally:
+                _wants_fresh.reset(token)
         except _FOREIGN_ERRORS as error:
             raise UpstreamFailure(_translate(error), was_sent=_may_have_been_sent(error)) from None
 
@@ -200,35 +266,42 @@ class HttpClient:
     async def _send_once(self, request: UpstreamRequest, deadline: float) -> Reply:
         target = self._target(request.method, request.url)
         head = _head(target.opening, request)
-        _is_reused.set(False)
-        connection = await self._pool.connect(target.connect, [], self._connect_timeout)
+        connection = await self._connect(target, deadline)
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
+        watch = _Watch(protocol, deadline, self._timeouts.first_byte)
         try:
-            protocol, transport = connection.protocol, connection.transport
-            if protocol is None or transport is None or transport.is_closing():
-                raise aiohttp.ServerDisconnectedError
             protocol.set_response_params(
                 timer=_NO_TIMER,
                 read_until_eof=True,
                 auto_decompress=False,
-                read_timeout=self._timeouts.first_byte,
                 read_bufsize=_READ_BUFFER_BYTES,
                 max_line_size=_MAX_LINE_BYTES,
                 max_field_size=_MAX_LINE_BYTES,
                 max_headers=_MAX_HEADERS,
             )
             transport.writelines((head, request.body))
-            protocol.start_timeout()
             message, payload = await protocol.read()
             while message.code < 200 and message.code != 101:
                 message, payload = await protocol.read()
-            if self._timeouts.idle != self._timeouts.first_byte:
-                protocol.read_timeout = self._timeouts.idle
-                if not payload.is_eof():
-                    protocol.start_timeout()
-            return Reply(message, payload, connection, deadline)
-        except BaseException:
+            watch.follow(payload, self._timeouts.idle)
+            return Reply(message, payload, connection, watch)
+        except BaseException as error:
+            watch.stop()
             connection.close()
+            if watch.fault is not None and isinstance(error, aiohttp.ServerTimeoutError):
+                raise UpstreamFailure(watch.fault) from None
             raise
+
+    async def _connect(self, target: _Target, deadline: float) -> Connection:
+        _is_reused.set(False)
+        left = deadline - asyncio.get_running_loop().time()
+        if left > self._timeouts.connect:
+            return await self._pool.connect(target.connect, [], self._connect_timeout)
+        async with asyncio.timeout(left):
+            return await self._pool.connect(target.connect, [], self._connect_timeout)
 
     def _target(self, method: str, url: str) -> _Target:
         target = self._targets.get((method, url))
@@ -315,3 +388,102 @@ _FOREIGN_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.Ti
 
 def _may_have_been_sent(error: BaseException) -> bool:
     return not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)
+
+
+class LinkReply:
+    """What a server that a client's link named says. Must be closed, which drops the connection."""
+
+    __slots__ = ("_response", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Headers = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self) -> bytes:
+        """Wait for the next piece of the body, still packed; empty at its end. Raises UpstreamFailure."""
+        try:
+            return await self._response.content.readany()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailure(_translate(error)) from None
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class LinkClient:
+    """Asks servers that clients' links name, each at the addresses it is given and at no other.
+
+    Names are never resolved here, connections never used again, and nothing of ours is sent along. Whether an address
+    may be asked is decided before, in `fetch.py`; the last look at it is taken when the socket is made.
+    """
+
+    def __init__(self, connect_s: float = 10.0) -> None:
+        self._connect_s = connect_s
+        self._session: aiohttp.ClientSession
+
+    def open(self) -> None:
+        """Begin; must be called on the loop that links are asked from."""
+        connector = aiohttp.TCPConnector(
+            resolver=_Given(), use_dns_cache=False, force_close=True, limit=0, socket_factory=_socket_to_given
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+            auto_decompress=False,
+            skip_auto_headers=("user-agent", "accept-encoding", "accept"),
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+            max_headers=_MAX_HEADERS,
+            read_bufsize=_READ_BUFFER_BYTES,
+            trust_env=False,
+        )
+
+    async def get(self, url: str, headers: Headers, addresses: Sequence[str]) -> LinkReply:
+        """Ask one of `addresses`, which are numeric, for `url`, and wait for the head of the answer.
+
+        Follows no redirect. Raises UpstreamFailure.
+        """
+        token = _given.set(tuple(addresses))
+        try:
+            return LinkReply(await self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False))
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamFailure(_translate(error)) from None
+        finally:
+            _given.reset(token)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+_given: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
+
+
+class _Given(AbstractResolver):
+    """Resolves every name to the addresses that were given with the link."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in _given.get()
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+
+def _socket_to_given(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, place = address
+    if place[0] not in _given.get():
+        raise OSError("the address was not given with the link")
+    return socket.socket(family, kind, protocol)

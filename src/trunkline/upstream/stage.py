@@ -36,6 +36,7 @@ class StagedReply:
         self.status = performance.status
         self.headers = performance.headers
         self.content_type = performance.headers.get("content-type", "")
+        self.tells_limits = False
 
     async def read(self) -> bytes:
         """Wait for the next piece; empty at the end. Raises UpstreamFailure where the script breaks off or stalls."""

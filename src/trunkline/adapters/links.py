@@ -1,0 +1,187 @@
+"""Links in a request: which of them an endpoint cannot follow itself, and the request with files in their place.
+
+Fetches nothing; `upstream/links.py` does. An adapter encodes the links that are left as its dialect writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trunkline.adapters.media import file_link, media_type_of
+from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.protocol.items import (
+    FunctionCallOutput,
+    ImageGenerationCall,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputVideo,
+    Message,
+    MessagePart,
+)
+from trunkline.protocol.request import Request
+
+Noun = Literal["image", "file", "video"]
+"""What a link leads to; part of the names of errors."""
+
+
+class Wanted(Struct, frozen=True):
+    """A link, what it should lead to, and where in the request it stands, as `input[2].content[0].image_url`."""
+
+    url: str
+    noun: Noun
+    param: str | None = None
+
+
+Found: TypeAlias = Mapping[tuple[str, Noun], str]
+"""Data URLs by link and what it should lead to."""
+
+Rule: TypeAlias = Callable[[Wanted, Endpoint], bool]
+"""Whether an endpoint of a dialect needs what a link leads to instead of the link."""
+
+
+def links_to_inline(request: Request, endpoint: Endpoint) -> list[Wanted]:
+    """List the links whose files must travel in the request to this endpoint, each once."""
+    rule = _all if endpoint.quirks.image_urls == "inline" else _RULES[endpoint.dialect]
+    if rule is _none or not _may_link(request):
+        return []
+    found: dict[tuple[str, Noun], Wanted] = {}
+    for wanted in _links(request):
+        if rule(wanted, endpoint):
+            found.setdefault((wanted.url, wanted.noun), wanted)
+    return list(found.values())
+
+
+def with_inlined(request: Request, found: Found) -> Request:
+    """Put data URLs in the place of links; links that were not found stay."""
+    return replace(request, input=tuple(_changed_item(item, found) for item in request.input))
+
+
+def _may_link(request: Request) -> bool:
+    """Whether a closer look is worth it; on the path of every request, nearly all of which are only text."""
+    for item in request.input:
+        if type(item) is Message:
+            for part in item.content:
+                if type(part) in _LINKING:
+                    return True
+        elif type(item) is ImageGenerationCall or (type(item) is FunctionCallOutput and type(item.output) is tuple):
+            return True
+    return False
+
+
+_LINKING = frozenset({InputImage, InputFile, InputVideo})
+
+
+def _links(request: Request) -> Iterator[Wanted]:
+    for place, item in enumerate(request.input):
+        match item:
+            case Message(content=content):
+                yield from _links_of_parts(content, f"input[{place}].content")
+            case FunctionCallOutput(output=tuple() as output):
+                yield from _links_of_parts(output, f"input[{place}].output")
+            case ImageGenerationCall(result=str() as url) if _is_link(url):
+                yield Wanted(url, "image", f"input[{place}].result")
+            case _:
+                pass
+
+
+def _links_of_parts(parts: tuple[MessagePart, ...], path: str) -> Iterator[Wanted]:
+    for place, part in enumerate(parts):
+        match part:
+            case InputImage(image_url=url) if _is_link(url):
+                yield Wanted(url, "image", f"{path}[{place}].image_url")
+            case InputVideo(video_url=url) if _is_link(url):
+                yield Wanted(url, "video", f"{path}[{place}].video_url")
+            case InputFile() if link := file_link(part):
+                yield Wanted(link, "file", f"{path}[{place}].{'file_url' if part.file_url else 'file_data'}")
+            case _:
+                pass
+
+
+def _is_link(url: str) -> bool:
+    return url[:8].lower().startswith(("http://", "https://"))
+
+
+def _changed_item(item: InputItem, found: Found) -> InputItem:
+    match item:
+        case Message(content=content):
+            return replace(item, content=tuple(_changed_part(part, found) for part in content))
+        case FunctionCallOutput(output=tuple() as output):
+            return replace(item, output=tuple(_changed_part(part, found) for part in output))
+        case ImageGenerationCall(result=str() as url):
+            return replace(item, result=found.get((url, "image"), url))
+        case _:
+            return item
+
+
+def _changed_part(part: MessagePart, found: Found) -> MessagePart:
+    match part:
+        case InputImage(image_url=url):
+            return replace(part, image_url=found.get((url, "image"), url))
+        case InputVideo(video_url=url):
+            return replace(part, video_url=found.get((url, "video"), url))
+        case InputFile() if data_url := found.get((link := file_link(part) or "", "file")):
+            return InputFile(part.filename or _name(link), data_url)
+        case _:
+            return part
+
+
+def _name(url: str) -> str | None:
+    """The file name that an address ends in, if it has a known kind."""
+    name = urlsplit(url).path.rpartition("/")[2]
+    return name if media_type_of(name) else None
+
+
+# The rules
+
+
+def _all(wanted: Wanted, endpoint: Endpoint) -> bool:
+    return True
+
+
+def _none(wanted: Wanted, endpoint: Endpoint) -> bool:
+    return False
+
+
+def _images(wanted: Wanted, endpoint: Endpoint) -> bool:
+    return wanted.noun == "image"
+
+
+def _files(wanted: Wanted, endpoint: Endpoint) -> bool:
+    return wanted.noun == "file"
+
+
+def _files_of_chat(wanted: Wanted, endpoint: Endpoint) -> bool:
+    return wanted.noun == "file" and endpoint.quirks.file_links == "none"
+
+
+def _all_but_pdf(wanted: Wanted, endpoint: Endpoint) -> bool:
+    """A Messages server follows links to pictures and to PDF documents, and takes every document for a PDF."""
+    return wanted.noun == "file" and media_type_of(wanted.url) != "application/pdf"
+
+
+def _all_but_googles(wanted: Wanted, endpoint: Endpoint) -> bool:
+    """Google's servers follow links to their own files and films; to others only some of them do."""
+    return urlsplit(wanted.url).hostname not in _GOOGLES
+
+
+_GOOGLES = frozenset({"generativelanguage.googleapis.com", "www.youtube.com", "youtube.com", "youtu.be"})
+
+_RULES: Mapping[Dialect, Rule] = {
+    "responses": _none,
+    "chat": _files_of_chat,
+    "messages": _all_but_pdf,
+    "gemini": _all_but_googles,
+    "converse": _all,
+    "cohere": _files,
+    "mistral": _none,
+    "images": _images,
+    "bfl": _images,
+    "riverflow": _images,
+    "fake": _none,
+}

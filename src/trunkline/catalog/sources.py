@@ -1,0 +1,565 @@
+"""Three public lists of models, each in a shape of its own → one shape, `Fact`.
+
+The lists are models.dev's API, the price file of litellm and the data of genai-prices. Nothing is joined or preferred
+here (`merge.py`), and nothing is fetched (`tools/catalog.py`). Only models that answer in text or pictures over a
+dialect we speak are read: no embeddings, speech, video, ranking or moderation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from trunkline.catalog.entries import Modality
+from trunkline.catalog.naming import ZONES
+from trunkline.catalog.rows import PriceRow, TierRow
+
+Json: TypeAlias = Any
+Mode = Literal["chat", "responses", "image"]
+
+MODELS_DEV: Final = "models.dev"
+LITELLM: Final = "litellm"
+GENAI_PRICES: Final = "genai-prices"
+
+MOST_USD_PER_MILLION: Final = Decimal(2000)
+"""A dearer token is a slip of the pen in a public list: the dearest model ever listed asked 600."""
+
+MOST_TOKENS: Final = 20_000_000
+
+
+class Fact(Struct, kw_only=True):
+    """What one list says of one model at one provider; None is nothing.
+
+    `can` holds the features said to be there or not: tools, tool_choice, parallel, schema, reasoning, sampling,
+    search, forced_tools, adaptive_thinking, unstoppable_thinking.
+    """
+
+    source: str
+    provider: str
+    upstream_model: str
+    mode: Mode = "chat"
+    name: str = ""
+    description: str = ""
+    created_at: int = 0
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    input_modalities: frozenset[Modality] | None = None
+    output_modalities: frozenset[Modality] | None = None
+    can: dict[str, bool] = {}
+    efforts: tuple[str, ...] = ()
+    is_chat_only: bool = False
+    deprecated_on: str = ""
+    is_deprecated: bool = False
+    price: PriceRow | None = None
+
+
+_OTHER_TRADES = re.compile(
+    r"embed|whisper|rerank|retriever|[-_/]tts|tts[-_]|transcri|realtime|moderation|speech|[-_]asr|orpheus|[-_]live[-_]|"
+    r"live-|ocr|imagen|veo|lyria|sora|dall-e|clip|prompt-guard|rank-v|safety|content-safety|gliner|bge-|translate-4b|"
+    r"esm|cosmos|flux\.1|flux_|sparse|streampetr|studiovoice|usd|detector|bevformer|paligemma|model.router|voicechat|"
+    r"stable-|canvas|reel|qwen-image|wan\d|kling|seedream|seedance|rosalind|-decision|parse|doc-intel|evaluation|"
+    r"computer-use|native-audio|virtual-try|chirp|video|medlm|music|voice|speaker|davinci|babbage|distilbert|"
+    r"^container|twelvelabs|firerouter|^ada$|^curie$"
+)
+"""Names of models of other trades; lists do not always say what a model is for."""
+
+
+def _is_of_another_trade(upstream_model: str) -> bool:
+    return _OTHER_TRADES.search(upstream_model.lower()) is not None
+
+
+# models.dev
+
+
+def read_models_dev(text: bytes) -> list[Fact]:
+    """Read models.dev's `api.json`, cut down to our providers and keyed by our slugs."""
+    providers: dict[str, Json] = msgspec.json.decode(text)["providers"]
+    facts = (
+        _models_dev_fact(slug, upstream_model, entry)
+        for slug, provider in sorted(providers.items())
+        for upstream_model, entry in sorted(provider["models"].items())
+    )
+    return [fact for fact in facts if fact is not None]
+
+
+def _models_dev_fact(provider: str, upstream_model: str, entry: Json) -> Fact | None:
+    outputs = _modalities(entry["modalities"]["output"])
+    if _is_of_another_trade(upstream_model) or not outputs & {"text", "image"}:
+        return None
+    cost, limit = entry.get("cost"), entry["limit"]
+    can = {
+        "tools": entry.get("tool_call"),
+        "schema": entry.get("structured_output"),
+        "reasoning": entry.get("reasoning"),
+        "sampling": entry.get("temperature"),
+    }
+    return Fact(
+        source=MODELS_DEV,
+        provider=provider,
+        upstream_model=upstream_model,
+        mode="chat" if "text" in outputs else "image",
+        name=entry["name"].strip().removesuffix(" (latest)"),
+        created_at=unix_time(entry.get("release_date", "")),
+        context_tokens=_tokens(limit.get("context")),
+        max_output_tokens=_tokens(limit.get("output")),
+        input_modalities=_modalities(entry["modalities"]["input"]) or None,
+        output_modalities=outputs,
+        can={name: value for name, value in can.items() if value is not None},
+        efforts=tuple(entry.get("reasoning_efforts", ())),
+        is_deprecated=entry.get("status") == "deprecated",
+        price=None if cost is None else _models_dev_price(cost),
+    )
+
+
+def _models_dev_price(cost: Json) -> PriceRow | None:
+    tiers = [
+        {"above": tier["tier"]["size"], **tier}
+        for tier in cost.get("tiers", ())
+        if tier["tier"]["type"] == "context" and "input" in tier and "output" in tier
+    ]
+    return price_row(
+        input=cost.get("input"),
+        output=cost.get("output"),
+        cache_read=cost.get("cache_read"),
+        cache_write=cost.get("cache_write"),
+        reasoning=cost.get("reasoning"),
+        audio=cost.get("input_audio"),
+        tiers=tiers,
+    )
+
+
+def _modalities(names: Iterable[str]) -> frozenset[Modality]:
+    known: dict[str, Modality] = {
+        "text": "text",
+        "image": "image",
+        "pdf": "file",
+        "file": "file",
+        "audio": "audio",
+        "video": "video",
+    }
+    return frozenset(known[name] for name in names if name in known)
+
+
+def unix_time(day: str) -> int:
+    """Turn `2025-11` or `2025-11-24` into Unix seconds at its midnight; 0 for anything else."""
+    if not (found := re.fullmatch(r"(\d{4})-(\d\d)(?:-(\d\d))?", day)):
+        return 0
+    year, month, date = int(found[1]), int(found[2]), int(found[3] or 1)
+    # Days from the civil date, counted in years that begin in March, so that leap days come last.
+    year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + date - 1
+    return (days - 719_468) * 86_400
+
+
+# litellm
+
+_LITELLM: Final[Mapping[str, tuple[str, str]]] = {
+    "ai21": ("ai21", ""),
+    "amazon_nova": ("amazon-nova", "amazon-nova/"),
+    "anthropic": ("anthropic", ""),
+    "azure": ("azure", "azure/"),
+    "azure_ai": ("azure", "azure_ai/"),
+    "baseten": ("baseten", "baseten/"),
+    "bedrock": ("amazon-bedrock", ""),
+    "bedrock_converse": ("amazon-bedrock", ""),
+    "black_forest_labs": ("black-forest-labs", "black_forest_labs/"),
+    "cerebras": ("cerebras", "cerebras/"),
+    "cloudflare": ("cloudflare", "cloudflare/"),
+    "cohere_chat": ("cohere", ""),
+    "crusoe": ("crusoe", "crusoe/"),
+    "dashscope": ("alibaba", "dashscope/"),
+    "deepinfra": ("deepinfra", "deepinfra/"),
+    "deepseek": ("deepseek", "deepseek/"),
+    "featherless_ai": ("featherless", "featherless_ai/"),
+    "fireworks_ai": ("fireworks", "fireworks_ai/"),
+    "friendliai": ("friendli", "friendliai/"),
+    "gemini": ("google-ai-studio", "gemini/"),
+    "gmi": ("gmicloud", "gmi/"),
+    "groq": ("groq", "groq/"),
+    "hyperbolic": ("hyperbolic", "hyperbolic/"),
+    "inception": ("inception", "inception/"),
+    "minimax": ("minimax", "minimax/"),
+    "mistral": ("mistral", "mistral/"),
+    "moonshot": ("moonshotai", "moonshot/"),
+    "morph": ("morph", "morph/"),
+    "nebius": ("nebius", "nebius/"),
+    "novita": ("novita", "novita/"),
+    "openai": ("openai", "openai/"),
+    "perplexity": ("perplexity", "perplexity/"),
+    "sambanova": ("sambanova", "sambanova/"),
+    "together_ai": ("together", "together_ai/"),
+    "vertex_ai": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-anthropic_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-deepseek_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-language-models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-llama_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-minimax_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-moonshot_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-openai_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-qwen_models": ("google-vertex", "vertex_ai/"),
+    "vertex_ai-zai_models": ("google-vertex", "vertex_ai/"),
+    "volcengine": ("byteplus", "volcengine/"),
+    "wandb": ("wandb", "wandb/"),
+    "xai": ("xai", "xai/"),
+    "xiaomi_mimo": ("xiaomi", "xiaomi_mimo/"),
+    "zai": ("z-ai", "zai/"),
+}
+"""litellm's provider → our slug, and what its keys have in front of the upstream name."""
+
+_BEDROCK = re.compile(rf"(({'|'.join(ZONES)})\.)?(?!in\.)[a-z0-9]+\.[a-z]")
+"""A Bedrock id: the maker, a point, the model; before them, perhaps, an inference profile that we can place."""
+
+_LITELLM_MODES: Final[Mapping[str, Mode]] = {"chat": "chat", "responses": "responses", "image_generation": "image"}
+
+_REGIONAL = re.compile(
+    r"^(eu|us|us-gov|apac|global|global-standard|low|medium|high|standard|hd)/|\d+-x-|^preset/|-commitment/|^ft:|"
+    r"^[a-z0-9-]+-(4\.1b|8\.1b|16b|up-to|21\.1b|41\.1b|81\.1b)"
+)
+"""Keys that are a region, a size of picture or a price class of another entry."""
+
+_FLAGS: Final[Mapping[str, str]] = {
+    "supports_function_calling": "tools",
+    "supports_tool_choice": "tool_choice",
+    "supports_parallel_function_calling": "parallel",
+    "supports_response_schema": "schema",
+    "supports_reasoning": "reasoning",
+    "supports_sampling_params": "sampling",
+    "supports_web_search": "search",
+    "supports_forced_tool_use": "forced_tools",
+    "supports_adaptive_thinking": "adaptive_thinking",
+    "thinking_always_on": "unstoppable_thinking",
+}
+
+_LEVELS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def read_litellm(text: bytes) -> list[Fact]:
+    """Read litellm's `model_prices_and_context_window_backup.json`."""
+    facts = (_litellm_fact(key, entry) for key, entry in sorted(msgspec.json.decode(text).items()))
+    return [fact for fact in facts if fact is not None]
+
+
+def _litellm_fact(key: str, entry: Json) -> Fact | None:
+    place = _LITELLM.get(entry.get("litellm_provider", ""))
+    mode = _LITELLM_MODES.get(entry.get("mode", ""))
+    if place is None or mode is None:
+        return None
+    provider, prefix = place
+    upstream_model = key.removeprefix(prefix)
+    if provider == "fireworks" and "/" not in upstream_model:
+        upstream_model = f"accounts/fireworks/models/{upstream_model}"
+    if provider == "amazon-bedrock" and ("/" in upstream_model or not _BEDROCK.match(upstream_model)):
+        return None
+    if _REGIONAL.search(upstream_model) or _is_of_another_trade(upstream_model):
+        return None
+    reads, makes = _litellm_modalities(entry, mode)
+    endpoints = entry.get("supported_endpoints") or ()
+    return Fact(
+        source=LITELLM,
+        provider=provider,
+        upstream_model=upstream_model,
+        mode=mode,
+        context_tokens=_tokens(entry.get("max_input_tokens")),
+        max_output_tokens=_tokens(entry.get("max_output_tokens")),
+        input_modalities=reads,
+        output_modalities=makes,
+        can={ours: bool(entry[theirs]) for theirs, ours in _FLAGS.items() if theirs in entry},
+        efforts=_litellm_efforts(entry),
+        is_chat_only="/v1/chat/completions" in endpoints and "/v1/responses" not in endpoints,
+        deprecated_on=str(entry.get("deprecation_date") or ""),
+        price=_litellm_price(entry, mode),
+    )
+
+
+def _litellm_modalities(entry: Json, mode: Mode) -> tuple[frozenset[Modality] | None, frozenset[Modality] | None]:
+    makes = _modalities(entry.get("supported_output_modalities", ())) or None
+    if mode == "image":
+        makes = makes or frozenset({"image"})
+    named = _modalities(entry.get("supported_modalities", ()))
+    flags: tuple[tuple[str, Modality], ...] = (
+        ("supports_vision", "image"),
+        ("supports_pdf_input", "file"),
+        ("supports_audio_input", "audio"),
+        ("supports_video_input", "video"),
+    )
+    if not named and not any(flag in entry for flag, _ in flags):
+        return None, makes
+    said = {kind for flag, kind in flags if entry.get(flag)}
+    denied = {kind for flag, kind in flags if entry.get(flag) is False}
+    return frozenset({"text", *(named - denied), *said}), makes
+
+
+def _litellm_efforts(entry: Json) -> tuple[str, ...]:
+    """Name the efforts, where a list or a flag says more than that there is reasoning."""
+    if levels := entry.get("reasoning_effort_levels"):
+        return tuple(level for level in _LEVELS if level in levels)
+    flagged = {level: entry.get(f"supports_{level}_reasoning_effort") for level in _LEVELS}
+    if not any(flagged.values()):
+        return ()
+    return tuple(
+        level for level in _LEVELS if flagged[level] or (level in _LEVELS[2:5] and flagged[level] is not False)
+    )
+
+
+def _litellm_price(entry: Json, mode: Mode) -> PriceRow | None:
+    images = entry.get("output_cost_per_image")
+    search = entry.get("search_context_cost_per_query") or {}
+    has_tokens = "input_cost_per_token" in entry and "output_cost_per_token" in entry
+    if not has_tokens and not (mode == "image" and images):
+        return None
+    read = _per_million(entry)
+    output = read("output_cost_per_token") or Decimal(0)
+    image_tokens = read("output_cost_per_image_token")
+    return price_row(
+        input=read("input_cost_per_token") or Decimal(0),
+        output=output,
+        cache_read=read("cache_read_input_token_cost"),
+        cache_write=read("cache_creation_input_token_cost"),
+        reasoning=read("output_cost_per_reasoning_token"),
+        audio=read("input_cost_per_audio_token"),
+        # Where a picture's tokens are priced as output anyway, a fee for each picture would count them twice.
+        image=None if image_tokens is not None and output >= image_tokens else _apiece(images),
+        image_input=_apiece(entry.get("input_cost_per_image")),
+        request=_apiece(entry.get("input_cost_per_request")),
+        search=_apiece(search.get("search_context_size_medium")),
+        tiers=list(_litellm_tiers(entry)),
+    )
+
+
+def _per_million(entry: Json) -> Callable[[str], Decimal | None]:
+    def read(name: str) -> Decimal | None:
+        value = entry.get(name)
+        return None if value is None else _apiece(value, scale=6)
+
+    return read
+
+
+def _litellm_tiers(entry: Json) -> Iterator[Json]:
+    read = _per_million(entry)
+    for name in sorted(entry):
+        if found := re.fullmatch(r"input_cost_per_token_above_(\d+)k_tokens", name):
+            end = f"_above_{found[1]}k_tokens"
+            yield {
+                "above": int(found[1]) * 1000,
+                "input": read(name),
+                "output": read(f"output_cost_per_token{end}"),
+                "cache_read": read(f"cache_read_input_token_cost{end}"),
+                "cache_write": read(f"cache_creation_input_token_cost{end}"),
+            }
+    for tier in entry.get("tiered_pricing") or ():
+        if tier.get("range") and tier["range"][0] and "input_cost_per_token" in tier:
+            read = _per_million(tier)
+            yield {
+                "above": int(tier["range"][0]),
+                "input": read("input_cost_per_token"),
+                "output": read("output_cost_per_token"),
+                "cache_read": read("cache_read_input_token_cost"),
+            }
+
+
+# genai-prices
+
+_GENAI: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic": ("anthropic",),
+    "arcee": ("arcee-ai",),
+    "avian": ("avian",),
+    "aws": ("amazon-bedrock",),
+    "azure": ("azure",),
+    "baseten": ("baseten",),
+    "cerebras": ("cerebras",),
+    "cloudflare": ("cloudflare",),
+    "cohere": ("cohere",),
+    "deepseek": ("deepseek",),
+    "fireworks": ("fireworks",),
+    "google": ("google-ai-studio", "google-vertex"),
+    "groq": ("groq",),
+    "minimax": ("minimax",),
+    "mistral": ("mistral",),
+    "moonshotai": ("moonshotai",),
+    "novita": ("novita",),
+    "openai": ("openai",),
+    "perplexity": ("perplexity",),
+    "together": ("together",),
+    "x-ai": ("xai",),
+    "zai": ("z-ai",),
+}
+
+
+class Priced(Struct, frozen=True):
+    """A model of genai-prices at one of our providers, and what recognises its names."""
+
+    fact: Fact
+    matches: Json
+
+
+def read_genai_prices(providers: Sequence[Json], day: str) -> list[Priced]:
+    """Read the data of genai-prices with the prices in force on a day (`2026-11-22`).
+
+    `providers` is its list of Provider objects as plain values, each with its class under `""`.
+    """
+    return [
+        Priced(_genai_fact(slug, model, day), model["match"])
+        for provider in providers
+        for slug in _GENAI.get(provider["id"], ())
+        for model in provider["models"]
+        if not _is_of_another_trade(model["id"])
+    ]
+
+
+def is_match(clause: Json, name: str) -> bool:
+    """Whether a rule of genai-prices recognises a name; like there, case does not count."""
+    match clause[""]:
+        case "ClauseEquals":
+            return bool(name == clause["equals"].lower())
+        case "ClauseStartsWith":
+            return bool(name.startswith(clause["starts_with"].lower()))
+        case "ClauseEndsWith":
+            return bool(name.endswith(clause["ends_with"].lower()))
+        case "ClauseContains":
+            return clause["contains"].lower() in name
+        case "ClauseRegex":
+            return re.search(clause["regex"], name, re.IGNORECASE) is not None
+        case "ClauseOr":
+            return any(is_match(inner, name) for inner in clause["or_"])
+        case "ClauseAnd":
+            return all(is_match(inner, name) for inner in clause["and_"])
+        case _:
+            return False
+
+
+def is_spelled_out(clause: Json, name: str) -> bool:
+    """Whether a rule names exactly this model, and not only a family of names."""
+    if clause[""] == "ClauseOr":
+        return any(is_spelled_out(inner, name) for inner in clause["or_"])
+    return bool(clause[""] == "ClauseEquals" and clause["equals"] == name)
+
+
+def _genai_fact(provider: str, model: Json, day: str) -> Fact:
+    prices = _in_force(model.get("prices"), day)
+    return Fact(
+        source=GENAI_PRICES,
+        provider=provider,
+        upstream_model=model["id"],
+        name=(model.get("name") or "").strip(),
+        context_tokens=_tokens(model.get("context_window")),
+        is_deprecated=bool(model.get("deprecated")),
+        price=None if prices is None else _genai_price(prices),
+    )
+
+
+def _in_force(prices: Json, day: str) -> Json:
+    """Choose among dated prices the latest that has begun, among hourly ones the dearest."""
+    if not isinstance(prices, list):
+        return prices
+    begun: list[Json] = []
+    hourly: list[Json] = []
+    for entry in prices:
+        constraint = entry.get("constraint")
+        if constraint is None or (constraint[""] == "StartDateConstraint" and constraint["start_date"] <= day):
+            begun.append(entry["prices"])
+        elif constraint[""] == "TimeOfDateConstraint":
+            hourly.append(entry["prices"])
+    chosen = [*begun[-1:], *hourly]
+    return max(chosen, key=lambda each: _base(each.get("input_mtok")) or Decimal(0)) if chosen else None
+
+
+def _base(price: Json) -> Decimal | None:
+    return _decimal(price["base"] if isinstance(price, dict) else price)
+
+
+def _genai_price(prices: Json) -> PriceRow | None:
+    starts = {tier["start"] for price in prices.values() if isinstance(price, dict) for tier in price.get("tiers", ())}
+    search = _decimal(prices.get("web_searches_kcount"))
+    request = _decimal(prices.get("requests_kcount"))
+    return price_row(
+        input=_base(prices.get("input_mtok")),
+        output=_base(prices.get("output_mtok")),
+        cache_read=_base(prices.get("cache_read_mtok")),
+        cache_write=_base(prices.get("cache_write_mtok")),
+        reasoning=_base(prices.get("output_reasoning_mtok")),
+        audio=_base(prices.get("input_audio_mtok")),
+        search=None if search is None else search.scaleb(-3),
+        request=None if request is None else request.scaleb(-3),
+        tiers=[
+            {
+                "above": start,
+                "input": _at(prices.get("input_mtok"), start),
+                "output": _at(prices.get("output_mtok"), start),
+                "cache_read": _at(prices.get("cache_read_mtok"), start),
+                "cache_write": _at(prices.get("cache_write_mtok"), start),
+            }
+            for start in sorted(starts)
+        ],
+    )
+
+
+def _at(price: Json, tokens: int) -> Decimal | None:
+    """Read a tiered price at a number of input tokens."""
+    if not isinstance(price, dict):
+        return _decimal(price)
+    reached = [tier for tier in price["tiers"] if tier["start"] <= tokens]
+    return _decimal(max(reached, key=lambda tier: tier["start"])["price"]) if reached else _base(price)
+
+
+# Prices
+
+
+def price_row(*, input: Json, output: Json, tiers: Sequence[Json] = (), **others: Json) -> PriceRow | None:
+    """Make a price of what a list says, in USD per million tokens; None unless input and output are plausible.
+
+    An implausible part (negative, not a number, beyond all measure, or reading from a cache dearer than not doing so)
+    is left out, as if the list had not said it.
+    """
+    base = _plausible(input), _plausible(output)
+    if base[0] is None or base[1] is None:
+        return None
+    named = {name: _plausible(value) for name, value in others.items()}
+    if (read := named.get("cache_read")) is not None and read > base[0]:
+        named["cache_read"] = None
+    for alike, than in (("reasoning", base[1]), ("audio", base[0]), ("image", Decimal(0)), ("search", Decimal(0))):
+        if named.get(alike) == than:
+            named[alike] = None
+    fields = {name: value for name, value in named.items() if value is not None and (value or name != "request")}
+    return PriceRow(input=base[0], output=base[1], tiers=tuple(_tiers(tiers, base[0])), **fields)
+
+
+def _tiers(tiers: Sequence[Json], base: Decimal) -> Iterator[TierRow]:
+    above = 0
+    for tier in sorted(tiers, key=lambda tier: int(tier["above"])):
+        input_usd, output_usd = _plausible(tier.get("input")), _plausible(tier.get("output"))
+        if input_usd is None or output_usd is None or input_usd < base or int(tier["above"]) <= above:
+            continue
+        above = int(tier["above"])
+        read, write = _plausible(tier.get("cache_read")), _plausible(tier.get("cache_write"))
+        yield TierRow(above_input_tokens=above, input=input_usd, output=output_usd, cache_read=read, cache_write=write)
+
+
+def _plausible(value: Json) -> Decimal | None:
+    amount = value if isinstance(value, Decimal) else _decimal(value)
+    if amount is None or not 0 <= amount <= MOST_USD_PER_MILLION:
+        return None
+    # Twelve digits after the point of a single token: what is beyond them is the noise of binary fractions.
+    return Decimal(f"{amount.quantize(Decimal('1e-6')).normalize():f}")
+
+
+def _decimal(value: Json) -> Decimal | None:
+    try:
+        amount = None if value is None or isinstance(value, bool | dict | list) else Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() else None
+
+
+def _apiece(value: Json, scale: int = 0) -> Decimal | None:
+    amount = _decimal(value)
+    return None if amount is None else amount.scaleb(scale)
+
+
+def _tokens(value: Json) -> int | None:
+    amount = _decimal(value)
+    return int(amount) if amount is not None and 0 < amount <= MOST_TOKENS else None

@@ -1,0 +1,294 @@
+"""Files that clients link to: fetched from public addresses only, within bounds of size, time and number.
+
+The one way to a link that somebody else wrote, for all parts of the gateway. It does not decide which links are
+fetched (`adapters/links.py`), nor does it turn them into anything.
+
+What is guarded. A link is read once, strictly, and taken apart; the request is made from those parts, so that checker
+and client cannot read it differently. Its host is resolved once, every address found must be public, and only those
+addresses are connected to. Redirects are followed here, each checked as if the client had written it. Nothing of ours
+goes along: no key, no cookie, no proxy. What is fetched counts as unpacked, and its type is what its bytes say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import zlib
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, TypeAlias
+from urllib.parse import quote, urljoin
+from weakref import WeakValueDictionary
+
+from trunkline.adapters.links import Wanted
+from trunkline.adapters.media import media_type_of, sniffed
+from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
+from trunkline.upstream.addresses import is_public
+from trunkline.upstream.http import LinkClient, LinkReply, UpstreamFailure
+from trunkline.upstream.pictures import examined, is_examinable
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host name and port → numeric addresses; raises OSError."""
+
+_HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "trunkline"}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MAX_LINK: Final = 8_192
+_UNSPEAKABLE: Final = re.compile(r"[\x00-\x20\x7f\\]")
+_LINK: Final = re.compile(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE)
+_PLACE: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]@%]+))(?::([0-9]{1,5})?)?", re.IGNORECASE)
+_NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_][a-z0-9_-]{0,62}")
+_NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_URL_SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes of one file and of all files of a request, unpacked; seconds for all files of a request; fetches at once.
+
+    `per_host` and `total` count over all requests.
+    """
+
+    max_bytes: int = 20 * 10**6
+    max_total_bytes: int = 60 * 10**6
+    deadline_s: float = 30.0
+    max_redirects: int = 5
+    per_request: int = 8
+    per_host: int = 8
+    total: int = 64
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file; `media_type` is what its bytes say, else what the server said."""
+
+    media_type: str
+    body: bytes
+
+    @property
+    def data_url(self) -> str:
+        return f"data:{self.media_type};base64,{b64encode(self.body).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link taken apart; `host` is a name in lower-case ASCII or a numeric address, `target` path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def is_numeric(self) -> bool:
+        return ":" in self.host or bool(_NUMERIC.fullmatch(self.host.rpartition(".")[2]))
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.target}"
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def read_link(text: str) -> Link:
+    """Take a link apart. Raises ValueError with what is wrong with it, in words for the client."""
+    if len(text) > _MAX_LINK:
+        raise ValueError("is longer than a link may be")
+    found = _LINK.fullmatch(text) if not _UNSPEAKABLE.search(text) else None
+    if found is None:
+        raise ValueError("is not an http or https URL")
+    scheme, rest = found[1].lower(), found[3] or "/"
+    place = _PLACE.fullmatch(found[2])
+    if place is None:
+        raise ValueError("has credentials or another oddity where its host should be")
+    host = str(IPv6Address(place[1])) if place[1] else _host(place[2])
+    port = int(place[3]) if place[3] else _PORTS[scheme]
+    if port not in _PORTS.values() and not 1024 <= port <= 65535:
+        # What listens below 1024 speaks other protocols, and can be made to hear commands in an HTTP request.
+        raise ValueError("names a port that is not for the web")
+    return Link(scheme, host, port, quote(rest if rest.startswith("/") else f"/{rest}", safe=_URL_SAFE))
+
+
+def _host(text: str) -> str:
+    """A host name as it is resolved; what ends in a number is an address and must be a plain one."""
+    try:
+        name = text.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        raise ValueError("has a host that is no name") from None
+    if not _NAME.fullmatch(name) or len(name) > 253:
+        raise ValueError("has a host that is no name")
+    # The C library takes 127.1, 0x7f.1 and 2130706433 for addresses too; no honest link is written so.
+    return str(IPv4Address(name)) if _NUMERIC.fullmatch(name.rpartition(".")[2]) else name
+
+
+async def resolve_by_system(host: str, port: int) -> Sequence[str]:
+    """Ask the machine's own resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(place[4][0]) for place in found))
+
+
+class Fetcher:
+    """Fetches links for all requests of the process."""
+
+    def __init__(
+        self,
+        client: LinkClient,
+        limits: Limits,
+        *,
+        resolve: Resolve = resolve_by_system,
+        is_allowed: Callable[[str], bool] = is_public,
+    ) -> None:
+        """Take the client that connects, a resolver, and the rule for numeric addresses."""
+        self._client = client
+        self._limits = limits
+        self._resolve = resolve
+        self._is_allowed = is_allowed
+        self._places = asyncio.Semaphore(limits.total)
+        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def fetch(self, wanted: Sequence[Wanted], deadline: float) -> list[Fetched]:
+        """Fetch all files of a request, in their order; the first failure ends them all.
+
+        Raises BadRequest and PayloadTooLarge.
+        """
+        until = min(deadline, asyncio.get_running_loop().time() + self._limits.deadline_s)
+        gate = asyncio.Semaphore(self._limits.per_request)
+        room = _Room(self._limits.max_total_bytes)
+        tasks = [asyncio.create_task(self._fetch_one(each, gate, room, until)) for each in wanted]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch_one(self, wanted: Wanted, gate: asyncio.Semaphore, room: _Room, until: float) -> Fetched:
+        try:
+            async with asyncio.timeout_at(until), gate:
+                return _checked(wanted, *await self._followed(wanted, room))
+        except TimeoutError:
+            raise _undelivered(wanted, "it did not come in time") from None
+        except UpstreamFailure as failure:
+            raise _undelivered(wanted, failure.fault.message) from None
+
+    async def _followed(self, wanted: Wanted, room: _Room) -> tuple[str, bytes]:
+        """Follow a link to its end: the type that the server names, and the body."""
+        url = wanted.url
+        for _ in range(self._limits.max_redirects + 1):
+            try:
+                link = read_link(url)
+            except ValueError as error:
+                raise _invalid(wanted, f"{error}" if url == wanted.url else "redirects to what is no link") from None
+            addresses = await self._addresses(wanted, link)
+            async with self._slot(link):
+                reply = await self._client.get(link.url, _HEADERS, addresses)
+                try:
+                    if reply.status not in _REDIRECTS:
+                        body = await self._read(wanted, reply, room)
+                        return reply.headers.get("content-type", "") or media_type_of(link.target) or "", body
+                    url = urljoin(link.url, reply.headers.get("location", ""))
+                finally:
+                    reply.close()
+        raise _undelivered(wanted, "it redirects too often")
+
+    async def _addresses(self, wanted: Wanted, link: Link) -> Sequence[str]:
+        """The addresses of a link's host; that a private name exists is not told."""
+        try:
+            found = [link.host] if link.is_numeric else await self._resolve(link.host, link.port)
+        except OSError:
+            found = []
+        if not found or not all(map(self._is_allowed, found)):
+            raise _invalid(wanted, "leads to no public address")
+        return found
+
+    @asynccontextmanager
+    async def _slot(self, link: Link) -> AsyncIterator[None]:
+        """Wait for the host first, so that what waits for a slow host takes no place from others."""
+        host = self._hosts.get(link.host)
+        if host is None:
+            host = self._hosts[link.host] = asyncio.Semaphore(self._limits.per_host)
+        async with host, self._places:
+            yield
+
+    async def _read(self, wanted: Wanted, reply: LinkReply, room: _Room) -> bytes:
+        if reply.status != 200:
+            raise _undelivered(wanted, f"its server answered with status {reply.status}")
+        limit = self._limits.max_bytes
+        declared = reply.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise _too_large(wanted, limit)
+        unpack = _unpacker(wanted, reply.headers.get("content-encoding", ""))
+        body = bytearray()
+        while chunk := await reply.read():
+            if unpack is not None:
+                try:
+                    chunk = unpack.decompress(chunk, limit + 1 - len(body))
+                except zlib.error:
+                    raise _undelivered(wanted, "it cannot be unpacked") from None
+            body += chunk
+            room.left -= len(chunk)
+            if len(body) > limit or room.left < 0:
+                raise _too_large(wanted, limit)
+        if unpack is not None and not unpack.eof:
+            raise _undelivered(wanted, "it is cut off")
+        return bytes(body)
+
+
+@dataclass
+class _Room:
+    """How many bytes the files of one request may still have."""
+
+    left: int
+
+
+def _unpacker(wanted: Wanted, encoding: str) -> zlib._Decompress | None:
+    """Some servers pack what was asked for unpacked; one layer that can be unpacked piece by piece is borne."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip" | "deflate":
+            return zlib.decompressobj(wbits=47)
+        case _:
+            raise _undelivered(wanted, "it is packed in a way that nobody asked for")
+
+
+def _checked(wanted: Wanted, declared: str, body: bytes) -> Fetched:
+    """Say what the bytes are, or refuse them."""
+    if not body:
+        raise _refused(wanted, f"empty_{wanted.noun}_file", "is empty")
+    told = declared.partition(";")[0].strip().lower()
+    media_type = sniffed(b64encode(body[:48]).decode("ascii")) or ("" if wanted.noun == "image" else told)
+    if wanted.noun != "file" and not media_type.startswith(f"{wanted.noun}/"):
+        raise _refused(wanted, f"unsupported_{wanted.noun}_media_type", f"is not a known kind of {wanted.noun}")
+    if is_examinable(media_type):
+        picture = examined(body, media_type)
+        if picture is None or (not picture.is_too_large and not picture.is_whole):
+            raise _refused(wanted, "image_parse_error", "is a picture that is damaged or cut off")
+        if picture.is_too_large:
+            raise _refused(wanted, "image_too_large", "has too many pixels or frames")
+    return Fetched(media_type or "application/octet-stream", body)
+
+
+def _refused(wanted: Wanted, kind: str, complaint: str) -> BadRequest:
+    return BadRequest(f"the {wanted.noun} {complaint}", param=wanted.param, kind=kind)
+
+
+def _invalid(wanted: Wanted, complaint: str) -> BadRequest:
+    return BadRequest(f"the link {complaint}", param=wanted.param, kind=f"invalid_{wanted.noun}_url")
+
+
+def _undelivered(wanted: Wanted, reason: str) -> BadRequest:
+    message = f"the {wanted.noun} could not be downloaded: {reason}"
+    return BadRequest(message, param=wanted.param, kind=f"failed_to_download_{wanted.noun}")
+
+
+def _too_large(wanted: Wanted, limit: int) -> ClientError:
+    message = f"a linked {wanted.noun} is larger than the gateway takes ({limit} bytes each)"
+    metadata = {"param": wanted.param} if wanted.param else None
+    return PayloadTooLarge(message, kind=f"{wanted.noun}_file_too_large", metadata=metadata)

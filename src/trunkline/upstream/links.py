@@ -1,0 +1,76 @@
+"""Links that somebody else wrote: files put in the place of a client's, results fetched for a provider's.
+
+Which links these are is `adapters/links.py`'s and a decoder's to say; how one is fetched without harm, `fetch.py`'s.
+"""
+
+from __future__ import annotations
+
+from trunkline.adapters.links import Noun, Wanted, links_to_inline, with_inlined
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import ClientError
+from trunkline.protocol.request import Request
+from trunkline.upstream.fetch import Fetched, Fetcher
+from trunkline.upstream.http import UpstreamFailure
+from trunkline.wire import Fault, Headers, UpstreamRequest
+
+
+class Links:
+    """The links of one request; what one attempt had fetched serves the next."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._kept: dict[tuple[str, Noun], str] = {}
+
+    async def inlined(self, request: Request, endpoint: Endpoint, deadline: float) -> Request:
+        """Give the request as this endpoint can take it: the same one when it has no link to put a file for.
+
+        Raises BadRequest and PayloadTooLarge, which are the client's whatever other endpoints could do.
+        """
+        wanted = links_to_inline(request, endpoint)
+        if not wanted:
+            return request
+        missing = [each for each in wanted if (each.url, each.noun) not in self._kept]
+        for each, fetched in zip(missing, await self._fetcher.fetch(missing, deadline), strict=True):
+            self._kept[each.url, each.noun] = fetched.data_url
+        return with_inlined(request, {(each.url, each.noun): self._kept[each.url, each.noun] for each in wanted})
+
+
+class LinkTransport:
+    """Carries requests for results that a provider left somewhere; only their addresses are sent."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> FetchedReply:
+        """Fetch a picture. Raises UpstreamFailure, because a link that leads nowhere is here not the client's fault."""
+        try:
+            return FetchedReply((await self._fetcher.fetch([Wanted(request.url, "image")], deadline))[0])
+        except ClientError as error:
+            raise UpstreamFailure(Fault("unavailable", f"its result could not be had: {error.message}")) from None
+
+
+class FetchedReply:
+    """A file in the form of an answer."""
+
+    status = 200
+    tells_limits = False
+
+    def __init__(self, fetched: Fetched) -> None:
+        self._left = fetched.body
+        self.content_type = fetched.media_type
+        self.headers: Headers = {"content-type": fetched.media_type}
+
+    async def read(self) -> bytes:
+        """Give all that is left."""
+        body, self._left = self._left, b""
+        return body
+
+    async def body(self, max_bytes: int) -> bytes:
+        """Give the beginning."""
+        return self._left[:max_bytes]
+
+    async def finish(self, wait_s: float) -> None:
+        """Nothing is left open here."""
+
+    def close(self) -> None:
+        """Nothing is left open here."""

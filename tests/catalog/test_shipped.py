@@ -1,0 +1,246 @@
+"""What is shipped: seventy providers as the contract names them, and a list of models that can be believed."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from openrouter.components import ListEndpointsResponse, ModelsListResponse
+from openrouter.operations import ListProvidersResponse
+
+from trunkline.catalog.entries import Catalog
+from trunkline.catalog.load import catalog_of, gather, offers_of, read_models
+from trunkline.catalog.quirks import Quirks
+from trunkline.catalog.renewal import objections
+from trunkline.catalog.rows import ModelsFile
+from trunkline.catalog.standings import DIALECTS, SCHEMES, Surroundings
+from trunkline.server.models import Listing
+from trunkline.settings import build_settings, read_sources
+
+ROOT = Path(__file__).parent.parent.parent
+SHIPPED = files("trunkline.catalog")
+PROVIDERS = SHIPPED.joinpath("providers.toml").read_text("utf-8")
+ROWS: dict[str, dict[str, Any]] = tomllib.loads(PROVIDERS)
+FILE = read_models(SHIPPED.joinpath("models.json").read_bytes())
+CONTRACT = json.loads(files("trunkline.server").joinpath("openapi.json").read_bytes())
+NAMES: list[str] = CONTRACT["components"]["schemas"]["ProviderName"]["enum"]
+SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
+
+
+def catalog(text: str = "", **environ: str) -> Catalog:
+    around = Surroundings(environ, lambda path: path, frozenset(DIALECTS), frozenset(SCHEMES))
+    settings = build_settings(read_sources(file_text=text))
+    by_hand = SHIPPED.joinpath("models.toml").read_text("utf-8")
+    return catalog_of(gather(PROVIDERS, by_hand, settings, around, FILE))
+
+
+EVERYTHING = catalog(
+    "[providers.fake-provider]\nenabled = true",
+    **{name: "k" for row in ROWS.values() for name in row.get("variables", ())},
+    **{name[0]: "us-east1" for row in ROWS.values() for name in row.get("url_variables", {}).values()},
+)
+
+
+class TestProviders:
+    def test_there_is_a_row_for_every_name_of_the_contract_in_its_order(self) -> None:
+        assert [row["name"] for row in ROWS.values()] == NAMES
+        assert len(ROWS) == 70
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_names_and_slugs_are_one_in_any_spelling(self, name: str) -> None:
+        (slug,) = [slug for slug, row in ROWS.items() if row["name"] == name]
+        for spelling in (name, name.upper(), name.lower(), slug, slug.upper(), slug.replace("-", "_"), f" {name} "):
+            assert EVERYTHING.provider_slug(spelling) == slug
+        assert EVERYTHING.provider_slug(f"{name}/Turbo") == f"{slug}/turbo"
+
+    @pytest.mark.parametrize("slug", ROWS)
+    def test_a_row_says_only_what_there_is(self, slug: str) -> None:
+        row = ROWS[slug]
+        assert set(row.get("quirks", {})) <= set(Quirks.__struct_fields__)
+        msgspec.convert(row.get("quirks", {}), Quirks)
+        assert set(row.get("urls", {})) <= set(DIALECTS)
+        braces = {name for url in row.get("urls", {}).values() for name in re.findall(r"\{(\w+)\}", url)}
+        assert braces == set(row.get("url_variables", {}))
+        assert row.get("urls") or "base_url" in row["note"], "a row without an address says how to configure it"
+        assert row.get("status", "active") == "active" or row["note"]
+
+    def test_each_is_on_with_its_key_and_what_its_address_needs(self) -> None:
+        off = {slug: standing.reason for slug, standing in EVERYTHING.standings.items() if not standing.is_on}
+        assert off == {
+            "stealth": "it has no public address; set base_url, dialect and api_key in providers.stealth",
+        }
+
+    @pytest.mark.parametrize(
+        ("location", "host"),
+        [("global", "https://aiplatform.googleapis.com/"), ("europe-west4", "https://europe-west4-aiplatform.")],
+    )
+    def test_a_global_host_is_not_marked_with_its_region(self, location: str, host: str) -> None:
+        loaded = catalog(GOOGLE_APPLICATION_CREDENTIALS="k", GOOGLE_CLOUD_PROJECT="p", GOOGLE_CLOUD_LOCATION=location)
+        for url in loaded.standings["google-vertex"].provider.base_urls.values():
+            assert url.startswith(host)
+            assert f"/locations/{location}/" in url
+
+
+class TestModels:
+    def test_there_are_enough_with_price_and_context(self) -> None:
+        rows = [row for model in FILE.models for row in model.endpoints]
+        assert sum(row.price is not None and row.context_tokens is not None for row in rows) >= 1500
+        assert len({row.provider for row in rows}) >= 45
+
+    def test_none_is_absurd_double_or_dangling(self) -> None:
+        assert objections(ModelsFile(), FILE) == []
+
+    def test_each_is_well_formed(self) -> None:
+        for model in FILE.models:
+            assert SLUG.fullmatch(model.slug), model.slug
+            assert model.name
+            for row in model.endpoints:
+                assert row.provider in ROWS, row
+                assert row.upstream_model, row
+                assert row.source in {source.name for source in FILE.sources}
+                assert row.dialect is None or row.dialect in ROWS[row.provider]["urls"] or row.dialect == "images", row
+                if row.price is not None and row.price.cache_read is not None:
+                    assert row.price.cache_read <= row.price.input, (model.slug, row)
+
+    def test_each_set_of_quirks_exists(self) -> None:
+        for quirks in FILE.quirks:
+            assert set(quirks) <= set(Quirks.__struct_fields__)
+            msgspec.convert(quirks, Quirks)
+
+    def test_each_list_is_named_with_day_and_licence(self) -> None:
+        notice = (ROOT / "NOTICE").read_text("utf-8")
+        for source in FILE.sources:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d", source.date)
+            assert source.licence == "MIT"
+            assert source.url in notice
+
+    @pytest.mark.parametrize(
+        ("slug", "providers"),
+        [
+            ("openai/gpt-5-mini", {"openai", "azure"}),
+            ("anthropic/claude-opus-4.8", {"anthropic", "amazon-bedrock", "google-vertex", "azure"}),
+            ("google/gemini-3.5-flash", {"google-ai-studio", "google-vertex"}),
+            ("meta-llama/llama-3.3-70b-instruct", {"groq", "deepinfra", "together"}),
+            ("deepseek/deepseek-v3.2", {"deepseek", "novita", "siliconflow", "azure"}),
+            ("openai/gpt-oss-120b", {"groq", "cerebras", "baseten", "amazon-bedrock"}),
+        ],
+    )
+    def test_one_model_is_one_slug_at_all_its_providers(self, slug: str, providers: set[str]) -> None:
+        assert providers <= set(EVERYTHING.offers[slug])
+
+    def test_every_offer_can_be_made_an_endpoint(self) -> None:
+        around = Surroundings({}, lambda path: path, frozenset(DIALECTS), frozenset(SCHEMES))
+        by_hand = SHIPPED.joinpath("models.toml").read_text("utf-8")
+        known = gather(PROVIDERS, by_hand, build_settings(read_sources()), around, FILE)
+        offers = list(offers_of(known))
+        assert len(offers) == len(known.entries) >= 2000
+        assert len({offer.endpoint.id for offer in offers}) == len(offers)
+        assert {offer.endpoint.provider.slug for offer in offers if not offer.obstacle} == {"fake-provider"}
+
+    def test_bedrock_offers_only_what_its_region_reaches(self) -> None:
+        def tags(region: str) -> set[str]:
+            loaded = catalog(AWS_ACCESS_KEY_ID="k", AWS_REGION=region)
+            return {end.tag for end in loaded.endpoints["anthropic/claude-opus-4.8"]}
+
+        assert tags("eu-central-1") == {"amazon-bedrock/eu", "amazon-bedrock/global"}
+        assert tags("us-east-1") == {"amazon-bedrock/us", "amazon-bedrock/global"}
+        assert tags("ap-northeast-1") >= {"amazon-bedrock/jp", "amazon-bedrock/apac"}
+
+
+class TestOperator:
+    def test_an_entry_wins_over_the_list_field_by_field(self) -> None:
+        before = catalog(OPENAI_API_KEY="k").endpoints["openai/gpt-5-mini"][0]
+        text = """
+        [[endpoints]]
+        provider = "openai"
+        model = "openai/gpt-5-mini"
+        price = { input = "0.1", output = "0.2" }
+        quirks = { has_verbosity = false }
+        """
+        (after,) = catalog(text, OPENAI_API_KEY="k").endpoints["openai/gpt-5-mini"]
+        assert after.price is not None
+        assert after.price.input == Decimal("0.0000001")
+        assert after.source == "operator"
+        assert not after.quirks.has_verbosity
+        assert (after.context_tokens, after.supports) == (before.context_tokens, before.supports)
+
+    def test_an_endpoint_that_a_region_does_not_reach_can_be_insisted_on(self) -> None:
+        text = """
+        [[endpoints]]
+        provider = "amazon-bedrock"
+        model = "anthropic/claude-opus-4.8"
+        tag = "amazon-bedrock/us"
+        """
+        loaded = catalog(text, AWS_ACCESS_KEY_ID="k", AWS_REGION="eu-central-1")
+        assert "amazon-bedrock/us" in {end.tag for end in loaded.endpoints["anthropic/claude-opus-4.8"]}
+
+    def test_many_endpoints_without_a_price_are_one_warning_for_each_provider(self) -> None:
+        loud = [warning for warning in EVERYTHING.warnings if "no price" in warning]
+        assert loud
+        assert len(loud) < 3 * len(ROWS)
+
+
+class TestListing:
+    """The public client's own types read every answer."""
+
+    LISTING = Listing(EVERYTHING)
+
+    def test_models(self) -> None:
+        answer = ModelsListResponse.model_validate_json(self.LISTING.models())
+        assert len(answer.data) == len(EVERYTHING.endpoints) >= 1000
+        (mini,) = [model for model in answer.data if model.id == "openai/gpt-5-mini"]
+        assert (mini.pricing.prompt, mini.pricing.completion) == ("0.00000025", "0.000002")
+        assert mini.context_length == 400_000
+        assert "tools" in mini.supported_parameters
+
+    def test_a_price_that_nobody_told_is_not_taken_for_nothing(self) -> None:
+        listing = Listing(catalog("[[endpoints]]\nprovider = 'openai'\nmodel = 'openai/gpt-99'", OPENAI_API_KEY="k"))
+        (model,) = [one for one in json.loads(listing.models())["data"] if one["id"] == "openai/gpt-99"]
+        assert model["pricing"] == {"prompt": "-1", "completion": "-1"}
+
+    @pytest.mark.parametrize("slug", ["anthropic/claude-opus-4.8", "black-forest-labs/flux-pro-1.1", "fake/echo"])
+    def test_endpoints(self, slug: str) -> None:
+        answer = ListEndpointsResponse.model_validate(json.loads(self.LISTING.endpoints(slug))["data"])
+        assert answer.id == slug
+        assert [end.provider_name for end in answer.endpoints] == [
+            end.provider.name for end in EVERYTHING.endpoints[slug]
+        ]
+
+    def test_providers(self) -> None:
+        answer = ListProvidersResponse.model_validate_json(self.LISTING.providers())
+        assert [provider.name for provider in answer.data] == [name for name in NAMES if name != "Stealth"]
+
+    def test_capabilities(self) -> None:
+        (plain, *_) = [
+            entry
+            for entry in json.loads(self.LISTING.capabilities("openai/gpt-5-mini"))["data"]
+            if entry["provider"] == "openai"
+        ]
+        assert plain["parameters"]["tools"] is True
+        assert plain["parameters"]["temperature"] is False
+        assert plain["structured_output"] == "native"
+        assert plain["reasoning_efforts"] == ["minimal", "low", "medium", "high"]
+
+    def test_what_is_not_known_is_said_to_be_so(self) -> None:
+        text = """
+        [providers.mine]
+        dialect = "chat"
+        base_url = "http://127.0.0.1:1/v1"
+        [[endpoints]]
+        provider = "mine"
+        model = "a/b"
+        """
+        (entry,) = json.loads(Listing(catalog(text)).capabilities("a/b"))["data"]
+        assert entry["parameters"]["temperature"] is None
+        assert (entry["context_tokens"], entry["input_modalities"]) == (None, None)
+
+    def test_an_answer_is_rendered_once(self) -> None:
+        assert self.LISTING.models() is self.LISTING.models()
+        assert self.LISTING.endpoints("fake/echo") is self.LISTING.endpoints("FAKE/echo")

@@ -1,0 +1,237 @@
+"""`trunkline models` and `trunkline catalog`: what is listed, and newer lists fetched, refused, kept and taken back."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from trunkline.app import shipped_models
+from trunkline.catalog.merge import written
+from trunkline.catalog.rows import ModelsFile, PriceRow, SourceRow
+
+SHIPPED = shipped_models()
+Run = Callable[..., Any]
+
+
+class TestModels:
+    def test_every_known_endpoint_is_a_line(self, run: Run) -> None:
+        ran = run("models")
+        lines = ran.out.splitlines()
+        assert (ran.code, lines[0].split()[:2]) == (0, ["MODEL", "PROVIDER"])
+        assert len(lines) - 1 >= sum(len(model.endpoints) for model in SHIPPED.models) >= 1500
+
+    def test_json_has_an_entry_for_each_endpoint(self, run: Run) -> None:
+        entries = json.loads(run("models", "--json").out)
+        assert len(entries) >= 1500
+        assert len({entry["id"] for entry in entries}) == len(entries)
+        assert all(entry["source"] for entry in entries)
+        complete = [entry for entry in entries if entry["price"] and entry["context_tokens"] and entry["source_date"]]
+        assert len(complete) >= 1500
+        (mini,) = [entry for entry in entries if entry["id"] == "openai:openai/gpt-5-mini"]
+        assert mini["price"]["input"] == "0.25"
+        assert (mini["is_on"], mini["obstacle"]) == (False, "no key; set OPENAI_API_KEY")
+
+    @pytest.mark.parametrize(
+        ("arguments", "claim"),
+        [
+            (("--provider", "Google AI Studio"), lambda entry: entry["provider"] == "google-ai-studio"),
+            (("--supports", "tools", "--reads", "image"), lambda entry: "image" in entry["input_modalities"]),
+            (("--writes", "image"), lambda entry: "image" in entry["output_modalities"]),
+            (("--min-context", "1000000"), lambda entry: entry["context_tokens"] >= 1_000_000),
+            (("--max-price", "0.05"), lambda entry: Decimal(entry["price"]["input"]) <= Decimal("0.05")),
+            (("--no-price",), lambda entry: entry["price"] is None),
+            (("--on",), lambda entry: entry["provider"] == "fake-provider"),
+            (("GPT-5-mini",), lambda entry: "gpt-5-mini" in entry["upstream_model"]),
+        ],
+    )
+    def test_options_narrow_it(self, run: Run, arguments: tuple[str, ...], claim: Callable[[Any], bool]) -> None:
+        entries = json.loads(run("models", "--json", *arguments).out)
+        assert entries
+        assert all(claim(entry) for entry in entries)
+
+    def test_it_is_sorted_as_wished(self, run: Run) -> None:
+        entries = json.loads(run("models", "--json", "--sort", "price", "--provider", "openai").out)
+        sums = [Decimal(e["price"]["input"]) + Decimal(e["price"]["output"]) for e in entries if e["price"]]
+        assert sums == sorted(sums)
+
+    @pytest.mark.parametrize(("option", "value"), [("--sort", "beauty"), ("--max-price", "cheap")])
+    def test_a_wrong_option_is_told(self, run: Run, option: str, value: str) -> None:
+        ran = run("models", option, value)
+        assert (ran.code, ran.out) == (2, "")
+        assert option in ran.err
+
+
+class Site(NamedTuple):
+    """A web server with one file."""
+
+    url: str
+    state: dict[str, Any]
+
+    def puts(self, file: ModelsFile | bytes, etag: str = '"1"', status: int = 200) -> None:
+        data = file if isinstance(file, bytes) else written(file)
+        self.state.update(data=data, etag=etag, status=status)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    state: dict[str, Any] = {}
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_known = self.headers["if-none-match"] == state["etag"]
+            self.send_response(304 if is_known else state["status"])
+            self.send_header("etag", state["etag"])
+            self.end_headers()
+            if not is_known:
+                self.wfile.write(state["data"])
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.server_port}/models.json", state)
+    server.shutdown()
+    thread.join(5)
+    server.server_close()
+
+
+def newer(**changes: Any) -> ModelsFile:
+    """The shipped list a day later, with one model more."""
+    extra = replace(SHIPPED.models[0], slug="acme/new")
+    sources = (SourceRow(name="models.dev", date="2027-01-01", licence="MIT", url="https://models.dev"),)
+    return replace(SHIPPED, **{"models": (*SHIPPED.models, extra), "sources": sources, **changes})
+
+
+def repriced(factor: int) -> ModelsFile:
+    def dearer(price: PriceRow | None) -> PriceRow | None:
+        return price and replace(price, input=price.input * factor, output=price.output * factor)
+
+    models = tuple(
+        replace(model, endpoints=tuple(replace(row, price=dearer(row.price)) for row in model.endpoints))
+        for model in SHIPPED.models
+    )
+    return newer(models=models)
+
+
+class TestUpdate:
+    @pytest.fixture
+    def command(self, run: Run, site: Site) -> Run:
+        def command(*arguments: str) -> Any:
+            return run("catalog", *arguments, text=f'[catalog]\nurl = "{site.url}"\n')
+
+        return command
+
+    def known(self, run: Run) -> set[str]:
+        return {entry["model"] for entry in json.loads(run("models", "--json").out)}
+
+    def test_a_newer_list_is_fetched_used_and_taken_back(self, command: Run, run: Run, site: Site) -> None:
+        site.puts(newer())
+        ran = command("update")
+        assert ran.code == 0, ran.err
+        assert "1 endpoints added, 0 removed" in ran.out or "endpoints added, 0 removed" in ran.out
+        assert "acme/new" in self.known(run)
+        assert "2027-01-01" in command("show").out
+        assert "has not changed" in command("update").out
+        ran = command("rollback")
+        assert "the list that came with this version" in ran.out
+        assert "acme/new" not in self.known(run)
+        assert command("rollback").code == 2
+
+    def test_the_list_before_comes_back(self, command: Run, run: Run, site: Site) -> None:
+        site.puts(newer())
+        command("update")
+        site.puts(newer(models=SHIPPED.models), '"2"')
+        command("update")
+        assert "acme/new" not in self.known(run)
+        command("rollback")
+        assert "acme/new" in self.known(run)
+
+    def test_diff_changes_nothing(self, command: Run, run: Run, site: Site, tmp_path: Path) -> None:
+        site.puts(newer())
+        assert "+ acme/new" in command("diff").out
+        assert [path.name for path in tmp_path.iterdir()] == ["trunkline.toml"]
+
+    @pytest.mark.parametrize(
+        ("file", "reason"),
+        [
+            (newer(models=SHIPPED.models[:200]), "endpoints are gone"),
+            (repriced(10), "prices change by a factor of 10 or more"),
+            (b"<html>not here</html>", "it is no file of models"),
+            (b'{"format": 99}', "it has format 99"),
+            (b'{"models": [{"slug": "a/b", "endpoints": [{"provider": "x", "price": {"input": "?"}}]}]}', "it is no"),
+            (b"[" * 11_000_000, "is larger than 10 MiB"),
+        ],
+    )
+    def test_an_implausible_list_is_refused_with_the_reason(
+        self, command: Run, site: Site, tmp_path: Path, file: ModelsFile | bytes, reason: str
+    ) -> None:
+        site.puts(file)
+        ran = command("update")
+        assert ran.code == 2
+        assert "refused" in ran.err
+        assert reason in ran.err
+        assert [path.name for path in tmp_path.iterdir()] == ["trunkline.toml"]
+
+    def test_force_takes_a_plausible_shape_all_the_same(self, command: Run, site: Site) -> None:
+        site.puts(newer(models=SHIPPED.models[:200]))
+        assert command("update", "--force").code == 0
+
+    def test_a_server_that_fails_is_told(self, command: Run, site: Site) -> None:
+        site.puts(b"", status=503)
+        assert "the server answers 503" in command("update").err
+
+    def test_nobody_there_is_told(self, run: Run) -> None:
+        ran = run("catalog", "update", text='[catalog]\nurl = "http://127.0.0.1:9/models.json"\n')
+        assert (ran.code, ran.err.startswith("trunkline: cannot fetch")) == (2, True)
+
+    def test_without_an_address_it_says_what_to_set(self, run: Run) -> None:
+        assert "set catalog.url" in run("catalog", "update").err
+
+    def test_a_list_is_not_fetched_over_an_open_line(self, run: Run) -> None:
+        assert "catalog.url" in run("catalog", "update", text='[catalog]\nurl = "http://example.com/m.json"\n').err
+
+
+class TestKept:
+    @pytest.mark.parametrize(
+        ("content", "note"),
+        [
+            (b"{", "trunkline-models.json is not used: it is no file of models"),
+            (
+                written(replace(SHIPPED, sources=(SourceRow(name="x", date="2026-01-01"),))),
+                "trunkline-models.json is not used: the list that came with this version is newer",
+            ),
+        ],
+    )
+    def test_a_list_that_is_no_good_gives_way_to_the_shipped_one_loudly(
+        self, run: Run, tmp_path: Path, content: bytes, note: str
+    ) -> None:
+        (tmp_path / "trunkline-models.json").write_bytes(content)
+        ran = run("check")
+        assert ran.code == 0
+        assert f"warning: {note}" in ran.err
+        assert "the list that came with this version" in run("catalog", "show").out
+
+    def test_the_operators_entry_wins_over_a_fetched_one(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "trunkline-models.json").write_bytes(written(repriced(3)))
+        text = """
+        [[endpoints]]
+        provider = "openai"
+        model = "openai/gpt-5-mini"
+        price = { input = "7", output = "8" }
+        """
+        entries = json.loads(run("models", "--json", "gpt-5-mini", "--provider", "openai", text=text).out)
+        prices = {entry["id"]: entry["price"]["input"] for entry in entries}
+        assert prices["openai:openai/gpt-5-mini"] == "7"
+        assert (
+            json.loads(run("models", "--json", "gpt-5-nano", "--provider", "openai").out)[0]["price"]["input"] == "0.15"
+        )

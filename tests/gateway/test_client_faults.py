@@ -1,0 +1,245 @@
+"""CL: clients that leave, freeze, dawdle or come in crowds."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from tests.gateway.checks import ask, error_of, response_of
+from tests.gateway.server import Client, Gateway, post, replies
+from tests.gateway.upstream import Script, Upstream, chunk, head, sse
+from tests.gateway.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("no_socket_left")
+
+HEAD = head(200, "text/event-stream")
+HUNDRED = sse([chunk(f"{number} ") for number in range(100)])
+FLOOD = sse([chunk("x" * 1000)]) * 64
+GET = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+
+Leave = Callable[[Client], None]
+
+
+def close(client: Client) -> None:
+    client.socket.close()
+
+
+def reset(client: Client) -> None:
+    client.reset()
+
+
+def half_close(client: Client) -> None:
+    """A client that sends no more cannot be told from one that left: it is cancelled, and gets no answer."""
+    client.socket.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("leave", [close, reset, half_close], ids=["CL-01 close", "CL-01 reset", "CL-04 half-close"])
+@pytest.mark.parametrize(
+    ("steps", "streams", "deltas"),
+    [
+        pytest.param([], True, 0, id="CL-01 before the head from upstream"),
+        pytest.param([HEAD], True, 0, id="CL-01 before the first token"),
+        pytest.param([HEAD, HUNDRED], True, 100, id="CL-02 after 100 deltas"),
+        pytest.param([], False, 0, id="CL-03 while a whole answer is awaited"),
+        pytest.param([head(), b'{"choices": ['], False, 0, id="CL-03 in the middle of a whole answer"),
+    ],
+)
+def test_CL_01_to_CL_04_a_client_that_leaves_ends_the_call_upstream(
+    steps: list[bytes | float],
+    streams: bool,
+    deltas: int,
+    leave: Leave,
+    gateway: Gateway,
+    upstream: Upstream,
+    model: str,
+    nonce: str,
+) -> None:
+    upstream.play(nonce, Script(steps, "stall"))
+    with gateway.connect() as client:
+        client.send(post(ask(model, nonce, stream=streams)))
+        eventually(lambda: len(upstream.seen(nonce)) == 1, "the provider was not asked")
+        client.read_until(b"event: response.output_text.delta\n", deltas)
+        leave(client)
+        assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
+        if leave is half_close:
+            rest = client.read_to_end()
+            assert b"response.completed" not in rest
+            assert b"response.failed" not in rest
+
+
+def test_CL_02_the_log_tells_what_was_produced(gateway: Gateway, upstream: Upstream, model: str, nonce: str) -> None:
+    upstream.play(nonce, Script([HEAD, HUNDRED], "stall"))
+    with gateway.connect() as client:
+        client.send(post(ask(model, nonce, stream=True)))
+        client.read_until(b"event: response.output_text.delta\n", 100)
+        name = client.gathered.partition(b"x-generation-id: ")[2].partition(b"\r\n")[0].decode()
+
+    def record() -> list[str]:
+        return [line for line in gateway.log.read_text().splitlines() if "request.ended" in line and name in line]
+
+    eventually(lambda: len(record()) == 1, "no record was written")
+    assert '"ending": "left"' in record()[0]
+
+
+class TestReading:
+    """CL-05 to CL-07: what is not read is not gathered either."""
+
+    def test_CL_05_a_frozen_client_is_cut_off(
+        self, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+    ) -> None:
+        before = gateway.memory_kib
+        upstream.play(nonce, Script([HEAD, *[FLOOD] * 1000], "stall"))
+        with gateway.connect(receive_buffer=4096) as client:
+            client.send(post(ask(model, nonce, stream=True)))
+            client.read(1000)
+            assert upstream.calls_under_way == 1
+            assert upstream_closed(upstream, nonce)
+        assert upstream.seen(nonce)[0].bytes_sent < 40 * 2**20
+        assert gateway.memory_kib < before + 32 * 1024
+
+    def test_CL_05_a_whole_answer_that_nobody_takes_is_cut_off(
+        self, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+    ) -> None:
+        message = b'{"choices":[{"message":{"content":"' + b"x" * 6_000_000 + b'"},"finish_reason":"stop"}]}'
+        upstream.play(nonce, Script([head(), message], "end"))
+        before = gateway.sockets
+        with gateway.connect(receive_buffer=4096) as client:
+            client.send(post(ask(model, nonce)))
+            client.read(1000)
+            eventually(lambda: gateway.sockets - upstream.open_connections <= before, "the connection is still there")
+
+    def test_CL_06_a_slow_reader_slows_the_provider_down(
+        self, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+    ) -> None:
+        before = gateway.memory_kib
+        upstream.play(nonce, Script([HEAD, *[FLOOD] * 1000], "stall"))
+        with gateway.connect(receive_buffer=4096) as client:
+            client.send(post(ask(model, nonce, stream=True)))
+            still = sent = 0
+            while still < 50:
+                assert client.read(2048), "the connection was cut although it is read"
+                time.sleep(0.01)  # the reader's pace, not a wait for anything
+                latest = upstream.seen(nonce)[0].bytes_sent if upstream.seen(nonce) else 0
+                still, sent = (still + 1 if latest == sent else 0), latest
+                assert gateway.unsent_bytes(client) < 2**20
+            assert sent < 40 * 2**20
+            assert gateway.memory_kib < before + 32 * 1024
+            assert upstream.calls_under_way == 1
+
+    def test_CL_07_many_clients_that_never_read_leave_others_alone(
+        self, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+    ) -> None:
+        before = gateway.memory_kib
+        upstream.play(nonce, Script([HEAD, *[FLOOD] * 100], "stall"))
+        with ExitStack() as stack:
+            for _ in range(40):
+                client = stack.enter_context(gateway.connect(receive_buffer=4096))
+                client.send(post(ask(model, nonce, stream=True)))
+            eventually(lambda: len(upstream.seen(nonce)) == 40, "not all were asked for")
+            response_of(gateway.call(ask("mock/chat")))
+            eventually(lambda: upstream.calls_under_way == 0, "frozen clients are not cut off", 10)
+        assert gateway.memory_kib < before + 64 * 1024
+
+
+def upstream_closed(upstream: Upstream, nonce: str) -> bool:
+    return upstream.seen(nonce)[0].is_closed_by_client.wait(10)
+
+
+class TestSending:
+    def test_CL_08_heads_that_come_byte_by_byte_are_cut_off(self, gateway: Gateway) -> None:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(gateway.connect()) for _ in range(100)]
+            for byte in GET[:10]:
+                for client in clients:
+                    client.send(bytes([byte]))
+            assert gateway.request("GET", "/health/live").status == 200
+            for client in clients:
+                (reply,) = replies(client.read_to_end())
+                error_of(reply, 408)
+
+    def test_CL_08_connections_that_never_speak_are_closed(self, gateway: Gateway) -> None:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(gateway.connect()) for _ in range(20)]
+            assert [client.read_to_end() for client in clients] == [b""] * 20
+
+    def test_CL_09_a_body_that_trickles_is_408(self, gateway: Gateway) -> None:
+        data = post(ask("mock/chat", "x" * 1000))
+        with gateway.connect() as client:
+            client.send(data[:-900])
+            for byte in data[-900:]:
+                if client.has_input():
+                    break
+                client.send(bytes([byte]))
+                time.sleep(0.1)  # the client's pace, not a wait for anything
+            (reply,) = replies(client.read_to_end())
+        error_of(reply, 408)
+        assert reply.headers["connection"] == "close"
+
+
+def test_CL_10_the_longest_idle_connection_makes_room(gateway: Gateway) -> None:
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(430):
+            client = stack.enter_context(gateway.connect())
+            client.send(GET)
+            client.read_until(b"}")
+            clients.append(client)
+        assert gateway.request("GET", "/health/live").status == 200
+        for client in clients[:30]:
+            client.read_to_end()
+        clients[-1].send(GET)
+        clients[-1].read_until(b"}", 2)
+
+
+def test_CL_10_when_all_are_busy_one_more_is_refused(
+    gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    upstream.play(nonce, Script([HEAD, HUNDRED], "stall"))
+    with ExitStack() as stack:
+        busy = stack.enter_context(gateway.connect())
+        busy.send(post(ask(model, nonce, stream=True)))
+        busy.read_until(b"response.output_text.delta")
+        for _ in range(400):
+            client = stack.enter_context(gateway.connect())
+            client.send(b"GET / HT")
+        eventually(client.has_input, "the last one is not refused")
+        (reply,) = replies(client.read_to_end())
+        error_of(reply, 503)
+        assert reply.headers["retry-after"] == "1"
+        busy.read_until(b"response.output_text.delta", 100)
+
+
+def test_CL_15_hundreds_of_cancelled_calls_leave_the_pool_whole(
+    gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    pieces: list[bytes | float] = [chunked]
+    for _ in range(5):
+        pieces += [b"%x\r\n%s\r\n" % (len(HUNDRED), HUNDRED), 0.01]
+    upstream.play(nonce, Script([*pieces, b"0\r\n\r\n"], "keep"))
+    dice = random.Random(15)
+
+    def drop(wait_s: float) -> None:
+        with gateway.connect() as client:
+            client.send(post(ask(model, nonce, stream=True)))
+            time.sleep(wait_s)  # when the client leaves
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(drop, [dice.uniform(0, 0.05) for _ in range(300)]))
+        for reply in pool.map(gateway.call, [ask(model)] * 12):
+            assert response_of(reply)["output_text"] == "Hello."
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"])
+@pytest.mark.parametrize("path", ["/api/v1/responses", "/", "/api/v1/nothing", "/api/v1/responses/"])
+def test_CL_16_another_method_or_path_is_404(method: str, path: str, gateway: Gateway) -> None:
+    reply = gateway.request(method, path)
+    if method == "HEAD":
+        assert (reply.status, reply.body) == (404, b"")
+    else:
+        error_of(reply, 404)

@@ -1,0 +1,105 @@
+"""From nothing to the first answer and to a clean end: keys, the pasted example, restarts, SIGTERM."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.gateway.checks import ask, error_of, events_of, response_of
+from tests.gateway.server import COMMAND, KEY, PROVIDER_KEY, Gateway, post, replies, running
+from tests.gateway.upstream import Script, Upstream, chunk, head, sse
+from tests.gateway.waiting import eventually
+
+PROVIDERS = """
+[providers.mock-chat]
+dialect = "chat"
+base_url = "{url}/chat/v1"
+api_key = {{ env = "MOCK_KEY" }}
+[[endpoints]]
+provider = "mock-chat"
+model = "mock/chat"
+upstream_model = "gpt-x"
+"""
+
+SHOWN = re.compile(r"Your API key, shown only now: (tl-[\w-]{43})\n")
+
+
+def test_the_first_start_shows_a_key_once_and_its_example_works_as_pasted(tmp_path: Path) -> None:
+    with running(tmp_path, "", key=None) as gateway:
+        text = gateway.log.read_text()
+        (key,) = SHOWN.findall(text)
+        response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
+        error_of(gateway.call(ask("fake/echo", "Hi"), key=key[:-1] + "?"), 401)
+        example = text[text.index("  curl ") :].partition("\n\n")[0]
+        if shutil.which("curl"):
+            pasted = shlex.split(example.replace("\\\n", " "))
+            answer = subprocess.run([*pasted, "--silent", "--noproxy", "*"], capture_output=True, check=True, text=True)
+            assert '"status":"completed"' in answer.stdout
+            assert "Hello!" in answer.stdout
+    with running(tmp_path, "", key=None) as gateway:
+        assert not SHOWN.search(gateway.log.read_text())
+        response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != gateway.log]
+    assert files
+    assert not any(key.encode() in path.read_bytes() for path in files)
+
+
+def test_a_key_that_the_operator_brings_is_good_and_not_shown(tmp_path: Path) -> None:
+    with running(tmp_path, "") as gateway:
+        response_of(gateway.call(ask("fake/echo", "Hi"), key=KEY))
+        text = gateway.log.read_text()
+    assert "API key" not in text
+    assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_port_that_is_taken_is_one_line_and_the_exit_code_2(tmp_path: Path) -> None:
+    with running(tmp_path, "") as gateway:
+        again = subprocess.run(
+            [*COMMAND, "serve", "--port", str(gateway.port)], capture_output=True, text=True, cwd=tmp_path, timeout=20
+        )
+    assert again.returncode == 2
+    assert len(again.stderr.strip().splitlines()) == 1
+    assert "choose another with --host and --port" in again.stderr
+
+
+class TestEnd:
+    """PR-01: a gateway that is told to stop finishes what it has begun, takes nothing new, and leaves nothing."""
+
+    def begin(self, upstream: Upstream, nonce: str, gateway: Gateway) -> bytes:
+        stream: list[bytes | float] = [
+            head(200, "text/event-stream"),
+            sse([chunk("a")]),
+            0.8,
+            sse([chunk("b"), chunk(finish="stop"), "[DONE]"]),
+        ]
+        upstream.play(nonce, Script(stream))
+        return post(ask("mock/chat", nonce, stream=True))
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+    def test_PR_01_a_stream_under_way_is_finished(
+        self, number: signal.Signals, upstream: Upstream, nonce: str, tmp_path: Path
+    ) -> None:
+        config = PROVIDERS.format(url=upstream.url)
+        with running(tmp_path, config, MOCK_KEY=PROVIDER_KEY) as gateway, gateway.connect() as client:
+            client.send(self.begin(upstream, nonce, gateway))
+            client.read_until(b'"delta":"a"')
+            with gateway.connect() as idle:
+                idle.send(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+                idle.read_until(b"}")
+                gateway.process.send_signal(number)
+                idle.read_to_end()
+            eventually(lambda: refuses(gateway), "new connections are still taken")
+            (reply,) = replies(client.read_to_end())
+            events_of(reply)
+            assert gateway.process.wait(10) in (0, -number)
+
+
+def refuses(gateway: Gateway) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", gateway.port)) != 0
