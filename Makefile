@@ -8,7 +8,7 @@ CONFIG ?= $(wildcard trunkline.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench bench-peers micro cassettes docs lock clean
+.PHONY: help setup run test check format bench bench-peers micro cassettes catalog docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +16,13 @@ help: ## list the verbs
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Setting up $(VENV) (once; about half a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) install --require-hashes --no-deps --no-compile -r requirements/run.txt -r requirements/build.txt
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "Adding what the tests need (once) …"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --require-hashes --no-deps --no-compile -r requirements/dev.txt
 	@touch $@
 
 setup: $(VENV)/.run ## make .venv with the command .venv/bin/trunkline
@@ -31,12 +31,14 @@ run: $(VENV)/.run ## serve on port 8080; without trunkline.toml and keys FakePro
 	@$(BIN)/trunkline serve $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
 test: $(VENV)/.dev ## run all tests (ARGS="-k word" for some)
+	@$(BIN)/python -m tests.providers.aimock
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, architecture, tests: what CI runs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.providers.aimock
 	@$(BIN)/python -m pytest
 
 format: $(VENV)/.dev ## format and mend what can be mended
@@ -54,6 +56,9 @@ micro: $(VENV)/.run ## microseconds of each stage of a request
 
 cassettes: $(VENV)/.dev ## record files 2, 4 and 5 of every cassette anew; review the diff
 	@$(BIN)/python -m tests.record $(ARGS)
+
+catalog: $(VENV)/.run ## merge the public lists of models and prices anew (needs the package index); review the diff
+	@$(BIN)/python -m tools.catalog $(ARGS)
 
 docs: $(VENV)/.run ## write the generated reference pages
 	@$(BIN)/trunkline docs settings > docs/reference/settings.md

@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from bench import recordings
 from bench.recordings import TEXT, UPSTREAM_MODEL, Api, Case, Recording, request_body
-
 from trunkline.adapters import chat, responses
 from trunkline.adapters.contract import MAX_MESSAGE_BYTES, Adapter
 from trunkline.billing import Meter

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
+
 from bench import report
 from bench.load import Limits, LoadFailed
 from bench.measure import Effort, Machine, Measured, free_port, measure, pinned, stop

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import uvloop
+
 from bench import recordings
 from bench.http1 import END_OF_HEAD, chunk, content_length
 from bench.recordings import Api, Case, Recording

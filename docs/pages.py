@@ -29,7 +29,7 @@ Command = Any
 _COMMANDS = """\
 # Commands
 
-This page is made from the tree of commands by `make docs`; do not edit it.
+This page is made from the tree of commands by `python -m docs.pages`; do not edit it.
 
 `trunkline` is in `.venv/bin`; `python -m trunkline` is the same. Every command has `--help`. An error is one line that
 says what to do next, and exit code 2.
@@ -38,8 +38,8 @@ says what to do next, and exit code 2.
 _ERRORS = """\
 # Errors
 
-This page is made from `errors.py` and `routing/fallback.py` by `make docs`; do not edit it. How to read an error:
-[read errors](../how-to/read-errors.md).
+This page is made from `errors.py` and `routing/fallback.py` by `python -m docs.pages`; do not edit it. How to
+read an error: [read errors](../how-to/read-errors.md).
 
 ## Statuses
 

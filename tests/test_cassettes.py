@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests import document
 from tests.record import WRITTEN, Cassette, Heard, cassettes, hear, play, record, told
-
 from trunkline.protocol.events import Event, ResponseCompleted
 from trunkline.protocol.render import render_event, render_response
 from trunkline.stream.deltas import Spent, Stopped

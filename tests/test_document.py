@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
+
 from tests.document import (
     ERROR_STATUSES,
     EVENT_TYPES,
@@ -22,7 +23,6 @@ from tests.document import (
     validate_request,
     validate_response,
 )
-
 from trunkline import errors
 from trunkline.protocol import events, items, preferences, request, response, tools
 from trunkline.protocol.render import render_error, render_event, render_response

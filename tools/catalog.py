@@ -28,6 +28,8 @@ TARGET = CATALOG / "models.json"
 DAY = "2026-11-22"
 """The day whose dated prices are taken; raised with the versions below."""
 
+# Days: models.dev's is that of the copy in data/, litellm's the file's in its wheel. genai-prices' wheel tells none; it
+# is the newest day before DAY that the data itself speaks of.
 SOURCES = (
     SourceRow(name="models.dev", version="", date="2026-07-02", licence="MIT", url="https://models.dev"),
     SourceRow(

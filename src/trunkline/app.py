@@ -16,7 +16,8 @@ from trunkline.accounts.keys import Keys
 from trunkline.accounts.pepper import read_pepper
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.load import Known, catalog_of, gather, read_models
+from trunkline.catalog.gather import Known, gather, read_models
+from trunkline.catalog.load import catalog_of
 from trunkline.catalog.renewal import age_of
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import Surroundings
@@ -24,6 +25,7 @@ from trunkline.credentials.schemes import SCHEMES, credentials
 from trunkline.pipeline import Services
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
+from trunkline.routing.recent import Recent
 from trunkline.server.responses import Bounds
 from trunkline.server.routes import ASGIApp, application
 from trunkline.settings import Settings
@@ -92,7 +94,8 @@ def open_keys(settings: Settings) -> tuple[Database, Keys]:
     """
     pepper = _pepper(settings)
     database = open_database(settings.store.url, settings.store.timeout)
-    return database, Keys(database, pepper, clock=time.monotonic, wall_clock=time.time)
+    keys = Keys(database, pepper, clock=time.monotonic, wall_clock=time.time, max_attempts=settings.routing.attempts)
+    return database, keys
 
 
 def create(settings: Settings) -> ASGIApp:
@@ -111,6 +114,7 @@ def create(settings: Settings) -> ASGIApp:
         catalog=catalog,
         health=health,
         affinity=affinity,
+        recent=Recent(settings.routing.explanations),
         upstream=upstream,
         dice=random.SystemRandom().random,
         ids=_tokens(),
@@ -167,6 +171,7 @@ def _upstream(
         end_user_secret=hmac.digest(pepper, b"end user", "sha256"),
         clock=time.monotonic,
         wall_clock=time.time,
+        is_hedging=settings.routing.hedge,
     )
     return upstream, _opened(http, links, tokens)
 

@@ -47,6 +47,12 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
     return Cost(total=total, input=input_usd, output=output_usd)
 
 
+def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
+    """What an answer that nobody will hear may have cost: its whole input, where the provider had not said."""
+    usage = usage or Usage(input_tokens=_tokens(input_bytes), estimated=True)
+    return Spent(usage, cost(usage, endpoint.price))
+
+
 def _rates(price: Price, input_tokens: int) -> Price | PriceTier:
     """Choose the highest tier that the input reaches, else the plain price."""
     reached = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
@@ -87,6 +93,10 @@ def _fees(usage: Usage, price: Price) -> Decimal:
     return total
 
 
+def _tokens(size: int) -> int:
+    return -(-size // BYTES_PER_TOKEN)
+
+
 def _round(amount: Decimal) -> Decimal:
     if not amount:
         return ZERO
@@ -119,8 +129,8 @@ class Meter:
         if self.spent is not None:
             return []
         usage = Usage(
-            input_tokens=-(-self._input_bytes // BYTES_PER_TOKEN),
-            output_tokens=-(-self._characters // BYTES_PER_TOKEN),
+            input_tokens=_tokens(self._input_bytes),
+            output_tokens=_tokens(self._characters),
             estimated=True,
         )
         return [self._note(Spent(usage), endpoint)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.adapters.seals import unseal
-from trunkline.billing import Meter
+from trunkline.billing import Meter, lost
 from trunkline.catalog.entries import Catalog
 from trunkline.errors import GatewayError
 from trunkline.protocol.events import Event
@@ -17,6 +17,7 @@ from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Dice, Plan, plan
+from trunkline.routing.recent import Recent, Record
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
 from trunkline.telemetry import logs
@@ -46,6 +47,7 @@ class Services:
     catalog: Catalog
     health: Health
     affinity: Affinity
+    recent: Recent
     upstream: Upstream
     dice: Dice
     ids: Iterator[str]
@@ -109,12 +111,13 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
     Raises a GatewayError until then; afterwards nothing is raised and every fault is an event.
     """
     run = services.upstream.run(admitted.plan, admitted.request, admitted.call.deadline)
-    heard = settled(run, admitted.call)
+    heard = settled(run, admitted, services.recent)
     return Answer(run, await anext(heard), heard)
 
 
-async def settled(run: Run, call: Call) -> AsyncGenerator[list[Delta], None]:
+async def settled(run: Run, admitted: Admitted, recent: Recent) -> AsyncGenerator[list[Delta], None]:
     """Price what is spent, estimate it where the provider did not say, and note the end, however it comes."""
+    call = admitted.call
     meter = Meter(len(call.body))
     ending: logs.Ending = "left"
     try:
@@ -127,7 +130,11 @@ async def settled(run: Run, call: Call) -> AsyncGenerator[list[Delta], None]:
         ending = "failed"
         raise
     finally:
-        logs.request_ended(call.id, ending, run.endpoint, run.attempted, meter.spent)
+        outrun = [(each, lost(each.usage, len(call.body), each.endpoint)) for each in run.outrun] if run.outrun else ()
+        logs.request_ended(call.id, ending, run.endpoint, run.attempted, outrun, meter.spent)
+        answered = run.endpoint if run.has_spoken else None
+        explanation = admitted.plan.explanation
+        recent.keep(call.id, Record(admitted.key.account_id, explanation, answered, run.attempted, outrun))
 
 
 async def assembled(answer: Answer, admitted: Admitted, services: Services) -> AsyncGenerator[list[Event], None]:

@@ -173,10 +173,11 @@ class StoreSettings(Section):
     """What is remembered."""
 
     url: str = Field(default="sqlite:///trunkline.db", pattern=r"^(sqlite:///|postgresql(\+\w+)?://).+")
-    """The database: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `postgresql://…`. Needs a restart."""
+    """The database: `sqlite:///relative.db` or `sqlite:////absolute.db`; this version refuses `postgresql://…`. Needs a
+    restart."""
 
     counters: str | None = Field(default=None, pattern=r"^rediss?://")
-    """The address of a Redis or Valkey that many nodes share; in memory when absent. Needs a restart."""
+    """The address of a Redis or Valkey that many nodes share. This version checks it and does not use it."""
 
     timeout: Duration = 2.0
     """How long a statement may wait for the database; then the request gets a 503."""
@@ -348,7 +349,11 @@ class RoutingSettings(Section):
     """The share of requests that may be tried again; it keeps an outage from multiplying the load."""
 
     hedge: bool = False
-    """Whether a slow attempt is joined by a second one elsewhere. Both may be charged by their providers."""
+    """Whether a stream whose endpoint is silent for longer than it is 95 times in 100 is asked for at a second one
+    too, for at most 2 calls in 100. The client gets and pays the first to speak; both providers may charge you."""
+
+    explanations: int = Field(default=1000, ge=0, le=100_000)
+    """Of how many past requests it is remembered why they went where they went. Needs a restart."""
 
     timeouts: TimeoutSettings = TimeoutSettings()
     """Limits on waiting."""

@@ -6,8 +6,8 @@ import json
 from base64 import b64decode, b64encode
 
 import pytest
-from tests.adapters.jobs_played import Played, play
 
+from tests.adapters.jobs_played import Played, play
 from trunkline.adapters.bfl import ADAPTER
 from trunkline.adapters.jobs import MAX_FAULTS
 from trunkline.catalog.entries import Endpoint, Model, Provider

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 from pydantic import BaseModel, TypeAdapter
-from tests.record import Cassette, cassettes, encode
 
+from tests.record import Cassette, cassettes, encode
 from trunkline.adapters.cohere import ADAPTER
 from trunkline.adapters.cohere_answer import CohereDecoder
 from trunkline.adapters.cohere_wire import decode_logprobs, decode_usage

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
-from tests.record import Cassette, cassettes
 
+from tests.record import Cassette, cassettes
 from trunkline.adapters.fake import ADAPTER
 from trunkline.adapters.fake_examples import example, fitting
 from trunkline.adapters.fake_picture import picture, size_of

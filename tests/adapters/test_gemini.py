@@ -15,8 +15,8 @@ from google.genai import types
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
-from tests.record import Cassette, cassettes, encode
 
+from tests.record import Cassette, cassettes, encode
 from trunkline.adapters.gemini import ADAPTER
 from trunkline.adapters.gemini_answer import GeminiDecoder
 from trunkline.adapters.gemini_schemas import json_schema, openapi_schema

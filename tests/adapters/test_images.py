@@ -8,8 +8,8 @@ from email import message_from_bytes
 from email.message import Message
 
 import pytest
-from tests.adapters.jobs_played import Played, play
 
+from tests.adapters.jobs_played import Played, play
 from trunkline.adapters.drawing import pixels, ratio
 from trunkline.adapters.images import ADAPTER, MAX_PICTURES, MAX_REFERENCES
 from trunkline.catalog.entries import Endpoint, Model, Provider

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mistralai.client.models import ChatCompletionRequest, ChatCompletionResponse, ChatCompletionStreamRequest
 from msgspec import Struct
-from tests.record import Cassette, cassettes, encode
 
+from tests.record import Cassette, cassettes, encode
 from trunkline.adapters.mistral import ADAPTER, BRIDGE
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks

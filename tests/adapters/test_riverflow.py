@@ -7,8 +7,8 @@ from base64 import b64decode
 from decimal import Decimal
 
 import pytest
-from tests.adapters.jobs_played import Played, play
 
+from tests.adapters.jobs_played import Played, play
 from trunkline.adapters.riverflow import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.protocol.parse import parse

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.catalog.entries import Catalog, Endpoint, Model, Provider, Standing
-from trunkline.catalog.lookup import fold_name, letter_pairs, nearest
+from trunkline.catalog.lookup import LetterPairs, fold_name, letter_pairs, nearest
 from trunkline.errors import NotFound
 
 PROVIDER = Provider(slug="amazon-bedrock", name="Amazon Bedrock")
 SLUGS = ("anthropic/claude-opus-4.5", "anthropic/claude-sonnet-4.5", "openai/gpt-5", "openai/gpt-5-mini")
-PAIRS = {slug: letter_pairs(slug) for slug in SLUGS}
+PAIRS = LetterPairs(SLUGS)
 
 
 def endpoint(slug: str) -> Endpoint:
@@ -81,6 +81,11 @@ def test_a_long_name_costs_nothing_and_is_not_echoed_whole() -> None:
 @given(st.sampled_from(SLUGS), st.integers(0, 30))
 def test_one_missing_letter_is_forgiven(slug: str, at: int) -> None:
     assert slug in nearest(PAIRS, slug[:at] + slug[at + 1 :])
+
+
+def test_pairs_are_those_of_each_slug() -> None:
+    assert dict(PAIRS) == {slug: letter_pairs(slug) for slug in SLUGS}
+    assert len(PAIRS) == len(SLUGS)
 
 
 @hypothesis.settings(deadline=None)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from trunkline.catalog.load import read_models
+from trunkline.catalog.gather import read_models
 from trunkline.catalog.merge import Lists, merge, merged, written
 from trunkline.catalog.model_quirks import RULES
 from trunkline.catalog.quirks import Quirks
@@ -95,6 +95,19 @@ PRICES = [
         {MODELS_DEV: price("1", "2"), LITELLM: price("1", "2", search=Decimal("0.01"))},
         price("1", "2", search=Decimal("0.01")),
         MODELS_DEV,
+    ),
+    Told(
+        "a fee for each picture is taken, too",
+        {GENAI_PRICES: price("1", "2"), LITELLM: price("1", "2", image=Decimal("0.04"))},
+        price("1", "2", image=Decimal("0.04")),
+        GENAI_PRICES,
+    ),
+    Told(
+        "but not on top of output at the price of pictures",
+        {GENAI_PRICES: price("1", "30"), LITELLM: price("1", "2", image=Decimal("0.04"))},
+        price("1", "30"),
+        GENAI_PRICES,
+        True,
     ),
 ]
 
@@ -285,6 +298,25 @@ def test_openais_reasoners_take_no_sampling(upstream: str) -> None:
     assert row.supports is not None
     assert not row.supports & {"temperature", "top_p", "frequency_penalty", "logprobs"}
     assert "reasoning" in row.supports
+
+
+@pytest.mark.parametrize(
+    ("provider", "upstream", "can", "is_native"),
+    [
+        ("anthropic", "claude-3-haiku-20240307", {"schema": True}, False),
+        ("anthropic", "claude-opus-4-5", {"schema": True, "native_schema": True}, True),
+        ("amazon-bedrock", "meta.llama3-1-8b-instruct-v1:0", {"schema": True}, False),
+        ("novita", "acme/one", {"tools": True}, True),
+        ("novita", "acme/one", {"schema": False}, False),
+    ],
+)
+def test_a_schema_is_native_where_the_wire_has_it(
+    provider: str, upstream: str, can: dict[str, bool], is_native: bool
+) -> None:
+    (row,) = made(fact(LITELLM, provider, upstream, can=can)).values()
+    assert row.supports is not None
+    assert ("structured_outputs" in row.supports) is is_native
+    assert "response_format" in row.supports
 
 
 def test_every_rule_names_quirks_that_exist() -> None:

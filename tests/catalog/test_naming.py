@@ -75,6 +75,12 @@ CASES = [
     Case("an enclave is no other model", "chutes", "zai-org/GLM-5-TEE", "z-ai/glm-5"),
     Case("a re-packer is not the maker", "chutes", "unsloth/Mistral-Nemo-Instruct-2407-TEE", "mistralai/mistral-nemo"),
     Case("Fireworks writes p for a point", "fireworks", "accounts/fireworks/models/kimi-k2p6", "moonshotai/kimi-k2.6"),
+    Case(
+        "Fireworks versions Llama with a v",
+        "fireworks",
+        "accounts/fireworks/models/llama-v3p1-70b-instruct",
+        "meta-llama/llama-3.1-70b-instruct",
+    ),
     Case("Groq's own ending", "groq", "llama-3.3-70b-versatile", "meta-llama/llama-3.3-70b-instruct"),
     Case("Venice writes versions together", "venice", "openai-gpt-53-codex", "openai/gpt-5.3-codex"),
     Case("Clarifai writes paths", "clarifai", "moonshotai/chat-completion/models/Kimi-K2_6", "moonshotai/kimi-k2.6"),

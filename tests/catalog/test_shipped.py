@@ -16,7 +16,8 @@ from openrouter.components import ListEndpointsResponse, ModelsListResponse
 from openrouter.operations import ListProvidersResponse
 
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.load import catalog_of, gather, offers_of, read_models
+from trunkline.catalog.gather import gather, read_models
+from trunkline.catalog.load import catalog_of, offers_of
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.renewal import objections
 from trunkline.catalog.rows import ModelsFile
@@ -243,4 +244,4 @@ class TestListing:
 
     def test_an_answer_is_rendered_once(self) -> None:
         assert self.LISTING.models() is self.LISTING.models()
-        assert self.LISTING.endpoints("fake/echo") is self.LISTING.endpoints("FAKE/echo")
+        assert self.LISTING.capabilities("fake/echo") is self.LISTING.capabilities("FAKE/echo")

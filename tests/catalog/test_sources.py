@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis
 import pytest
@@ -34,7 +34,7 @@ def genai(prices: Any, day: str = "2026-11-22", **model: Any) -> PriceRow | None
 
 
 class TestModelsDev:
-    ENTRY = {
+    ENTRY: ClassVar = {
         "name": "Model One (latest)",
         "modalities": {"input": ["text", "pdf"], "output": ["text"]},
         "limit": {"context": 1000, "output": 0},

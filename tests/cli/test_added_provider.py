@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 from openrouter import OpenRouter
+
 from tests.gateway.server import KEY, Gateway, running
 from tests.gateway.upstream import Upstream
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.upstream import Upstream, chunk, completion, stream, usage_chunk, whole
 
+from tests.gateway.upstream import Upstream, chunk, completion, stream, usage_chunk, whole
 from trunkline.cli.providers import providers_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "providers.md"

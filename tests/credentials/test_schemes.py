@@ -74,21 +74,22 @@ def test_only_providers_that_are_on_have_credentials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "region"),
+    ("host", "scope"),
     [
-        ("bedrock-runtime.eu-west-1.amazonaws.com", "eu-west-1"),
-        ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
-        ("vpce-0a1b-2c.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com:443", "ap-southeast-2"),
-        ("127.0.0.1:8080", "us-east-1"),
-        ("bedrock.internal.example", "us-east-1"),
+        ("bedrock-runtime.eu-west-1.amazonaws.com", "eu-west-1/bedrock"),
+        ("bedrock-mantle.eu-west-1.api.aws", "eu-west-1/bedrock-mantle"),
+        ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1/bedrock"),
+        ("vpce-0a1b-2c.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com:443", "ap-southeast-2/bedrock"),
+        ("127.0.0.1:8080", "us-east-1/bedrock"),
+        ("bedrock.internal.example", "us-east-1/bedrock"),
     ],
 )
-def test_aws_requests_are_signed_for_the_region_that_the_address_names(host: str, region: str) -> None:
-    keys = AwsCredential("AKID", Secret("made-up"), "us-east-1")
+def test_aws_requests_are_signed_for_the_region_and_service_that_the_address_names(host: str, scope: str) -> None:
     request = UpstreamRequest("POST", f"https://{host}/model/m/converse", {}, b"{}")
-    signed = sign(request, Credential("sigv4", "", Secret(""), keys), NOW)
-    assert f"/{region}/bedrock/aws4_request" in signed.headers["authorization"]
-    assert signed == sigv4.sign(request, AwsCredential("AKID", Secret("made-up"), region), NOW)
+    signed = sign(request, Credential("sigv4", "", Secret(""), AwsCredential("AKID", Secret("x"), "us-east-1")), NOW)
+    region, _, service = scope.partition("/")
+    assert f"/{scope}/aws4_request" in signed.headers["authorization"]
+    assert signed == sigv4.sign(request, AwsCredential("AKID", Secret("x"), region, service=service), NOW)
 
 
 def test_every_scheme_of_the_catalog_can_be_signed() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
 from tests.gateway.upstream import Upstream
 from tests.gateway.waiting import eventually

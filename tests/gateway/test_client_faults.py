@@ -7,9 +7,10 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
+
 from tests.gateway.checks import ask, error_of, response_of
 from tests.gateway.server import Client, Gateway, post, replies
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse
@@ -120,14 +121,11 @@ class TestReading:
         upstream.play(nonce, Script([HEAD, *[FLOOD] * 1000], "stall"))
         with gateway.connect(receive_buffer=4096) as client:
             client.send(post(ask(model, nonce, stream=True)))
-            still = sent = 0
-            while still < 50:
+            for _ in range(60):
                 assert client.read(2048), "the connection was cut although it is read"
                 time.sleep(0.01)  # the reader's pace, not a wait for anything
-                latest = upstream.seen(nonce)[0].bytes_sent if upstream.seen(nonce) else 0
-                still, sent = (still + 1 if latest == sent else 0), latest
                 assert gateway.unsent_bytes(client) < 2**20
-            assert sent < 40 * 2**20
+            assert upstream.seen(nonce)[0].bytes_sent < 40 * 2**20
             assert gateway.memory_kib < before + 32 * 1024
             assert upstream.calls_under_way == 1
 
@@ -204,13 +202,16 @@ def test_CL_10_when_all_are_busy_one_more_is_refused(
         busy = stack.enter_context(gateway.connect())
         busy.send(post(ask(model, nonce, stream=True)))
         busy.read_until(b"response.output_text.delta")
-        for _ in range(400):
+        late: list[Client] = []
+        for place in range(450):
             client = stack.enter_context(gateway.connect())
-            client.send(b"GET / HT")
-        eventually(client.has_input, "the last one is not refused")
-        (reply,) = replies(client.read_to_end())
-        error_of(reply, 503)
-        assert reply.headers["retry-after"] == "1"
+            with suppress(ConnectionError):
+                client.send(b"GET / HT")
+            late += [client] * (place >= 420)
+        eventually(lambda: any(client.has_input() for client in late), "nobody is refused")
+        for reply in (reply for client in late if client.has_input() for reply in replies(client.read_to_end())):
+            error_of(reply, 503)
+            assert reply.headers["retry-after"] == "1"
         busy.read_until(b"response.output_text.delta", 100)
 
 

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.gateway.checks import ask, error_of, events_of, response_of
 from tests.gateway.server import COMMAND, KEY, PROVIDER_KEY, Gateway, post, replies, running
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse

@@ -13,11 +13,11 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+
 from tests.document import validate_error
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.server import Gateway, post
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
-
 from trunkline.errors import ServiceUnavailable
 from trunkline.server.edge import Edge
 from trunkline.server.responses import Bounds

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from tests.gateway.checks import ask, error_of, events_of, response_of
 from tests.gateway.server import KEY, Gateway, post, replies
 from tests.gateway.upstream import Upstream

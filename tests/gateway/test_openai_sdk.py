@@ -10,11 +10,12 @@ import openai
 import pytest
 from openai import OpenAI
 from pydantic import BaseModel
+
 from tests.document import check_stream, validate_response
 from tests.gateway.server import KEY, Gateway
 from tests.gateway.upstream import Upstream, chunk, completion, stream, usage_chunk, whole
 
-WEATHER = {
+WEATHER: Any = {
     "type": "function",
     "name": "weather",
     "description": "The weather of a place.",
@@ -161,34 +162,34 @@ def call_chunks() -> list[Any]:
 class TestToolLoop:
     def test_a_chat_server_calls_and_gets_the_result(self, client: OpenAI, upstream: Upstream, nonce: str) -> None:
         upstream.play(nonce, stream(call_chunks()), whole(completion("Rain, 4 °C.")))
-        question = {"role": "user", "content": f"Weather in Oslo? {nonce}"}
-        with client.responses.stream(model="mock/chat", input=[question], tools=[WEATHER]) as events:  # type: ignore[list-item]
+        question: Any = {"role": "user", "content": f"Weather in Oslo? {nonce}"}
+        with client.responses.stream(model="mock/chat", input=[question], tools=[WEATHER]) as events:
             final = events.get_final_response()
         (call,) = final.output
         assert call.type == "function_call"
         assert json.loads(call.arguments) == {"city": "Oslo"}
-        history = [
+        history: Any = [
             question,
             call.model_dump(),
             {"type": "function_call_output", "call_id": call.call_id, "output": "4 C, rain"},
         ]
-        answer = client.responses.create(model="mock/chat", input=history, tools=[WEATHER])  # type: ignore[arg-type, list-item]
+        answer = client.responses.create(model="mock/chat", input=history, tools=[WEATHER])
         assert answer.output_text == "Rain, 4 °C."
         messages = upstream.seen(nonce)[1].json["messages"]
         assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"] == "call_7"
         assert messages[2]["content"] == "4 C, rain"
 
     def test_fake_provider_calls_and_gets_the_result(self, client: OpenAI) -> None:
-        question = {"role": "user", "content": "What is the weather in Oslo?"}
-        first = client.responses.create(model="fake/echo", input=[question], tools=[WEATHER], tool_choice="required")  # type: ignore[list-item]
+        question: Any = {"role": "user", "content": "What is the weather in Oslo?"}
+        first = client.responses.create(model="fake/echo", input=[question], tools=[WEATHER], tool_choice="required")
         (call,) = (item for item in first.output if item.type == "function_call")
         assert isinstance(json.loads(call.arguments)["city"], str)
-        history = [
+        history: Any = [
             question,
             call.model_dump(),
             {"type": "function_call_output", "call_id": call.call_id, "output": "4 C, rain"},
         ]
-        second = client.responses.create(model="fake/echo", input=history, tools=[WEATHER])  # type: ignore[arg-type, list-item]
+        second = client.responses.create(model="fake/echo", input=history, tools=[WEATHER])
         assert "4 C, rain" in second.output_text
 
 

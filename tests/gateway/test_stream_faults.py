@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.server import Gateway, post
 from tests.gateway.test_openai_sdk import RESPONSES_ANSWER, responses_stream

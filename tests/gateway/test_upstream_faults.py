@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.conftest import CONFIG, ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
@@ -167,6 +168,8 @@ class TestConnection:
         self, is_over: bool, gateway: Gateway, upstream: Upstream, model: str, nonce: str
     ) -> None:
         kept = Script([b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(HELLO), HELLO], "keep")
+        upstream.hang_up()
+        eventually(lambda: upstream.open_connections == 0, "a connection is still open")
         upstream.play(nonce, kept if is_over else Script(kept.steps, "end"), Script([], "end"), whole(completion()))
         response_of(gateway.call(ask(model, nonce)))
         if is_over:

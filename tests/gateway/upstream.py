@@ -157,6 +157,11 @@ class Upstream:
     def calls_under_way(self) -> int:
         return self._under_way
 
+    def hang_up(self) -> None:
+        """Close all connections, so that no pooled one is left."""
+        for writer in list(self._connections):
+            self._loop.call_soon_threadsafe(writer.close)
+
     def play(self, nonce: str, *scripts: Script, host: str = "") -> str:
         """Answer requests that hold `nonce` with these scripts, one a call, the last again and again.
 

@@ -11,4 +11,4 @@ def eventually(claim: Callable[[], bool], complaint: str, within_s: float = 5.0)
     end = time.monotonic() + within_s
     while not claim():
         assert time.monotonic() < end, complaint
-        time.sleep(0.02)
+        time.sleep(0.005)

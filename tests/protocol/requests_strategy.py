@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
+
 from tests.document import REQUEST_SCHEMAS
 
 Json = Any

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.document import SCHEMAS
 
+from tests.document import SCHEMAS
 from trunkline.errors import BadRequest
 from trunkline.protocol.items import (
     FileCitation,

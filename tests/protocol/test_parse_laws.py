@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
+
 from tests.document import validate_request
 from tests.protocol.requests_strategy import FITTING, JSON, spoiled
-
 from trunkline.errors import BadRequest
 from trunkline.protocol.parse import parse
 

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 NAME = "@copilotkit/aimock"
 VERSION: str = json.loads((FOLDER / "package.json").read_text())["dependencies"][NAME]
 
-_START_S = 20
+_START_S, _INSTALL_S = 20, 180
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,11 @@ class Seen:
     method: str
     path: str
     headers: Mapping[str, str]
-    body: Any
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Aimock:
     def seen(self, mark: str) -> list[Seen]:
         """The requests whose body holds `mark`, in the order of their end."""
         with urlopen(f"{self.url}/seen/{mark}", timeout=10) as answer:
-            return [Seen(**{**one, "body": json.loads(one["body"])}) for one in json.load(answer)]
+            return [Seen(**one) for one in json.load(answer)]
 
 
 def absence() -> str:
@@ -64,9 +68,10 @@ def install() -> str:
     if _installed_version() == VERSION:
         return ""
     # No lock file: it would record from where each package came. The package has no dependencies to pin.
-    options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    done = subprocess.run([npm, "install", *options, "--prefix", str(FOLDER)], check=False)
-    if done.returncode:
+    options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--silent"]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run([npm, "install", *options, "--prefix", str(FOLDER)], check=False, timeout=_INSTALL_S)
+    if _installed_version() != VERSION:
         return f"npm could not install {NAME}: the tests against it will be skipped."
     return f"Installed {NAME} {VERSION}."
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openai import OpenAI
+from openai.types.responses import Response
 
-from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, running
+from tests.document import check_stream, validate_response
+from tests.gateway.server import KEY, Gateway, running
 from tests.providers import aimock
+from tests.providers.cases import Answer, Ask, Case, Json
 from tests.providers.fixtures import FIXTURES
-from tests.providers.wires import settings
+from tests.providers.wires import ENVIRONMENT, settings
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +30,7 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aimock.Aimock]:
 
 @pytest.fixture(scope="session")
 def gateway(mock: aimock.Aimock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("gateway"), settings(mock.url), MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("gateway"), settings(mock.url), **ENVIRONMENT) as server:
         yield server
 
 
@@ -34,6 +38,24 @@ def gateway(mock: aimock.Aimock, tmp_path_factory: pytest.TempPathFactory) -> It
 def client(gateway: Gateway) -> Iterator[OpenAI]:
     with OpenAI(base_url=gateway.url + "/api/v1", api_key=KEY, max_retries=0) as sdk:
         yield sdk
+
+
+@pytest.fixture
+def ask(client: OpenAI) -> Ask:
+    """Ask as a client does; what comes back is checked against the contract."""
+
+    def ask(case: Case, what: Json, **request: Json) -> Answer:
+        sent: Json = {"model": case.wire.model, "input": what, **request}
+        if not case.stream:
+            whole: Response = client.responses.create(**sent)
+            validate_response(whole.to_dict())
+            return Answer(whole)
+        events: list[Any] = list(client.responses.create(**sent, stream=True))
+        dumps = tuple(event.to_dict() for event in events)
+        check_stream(dumps)
+        return Answer(events[-1].response, dumps)
+
+    return ask
 
 
 @pytest.fixture

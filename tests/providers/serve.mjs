@@ -14,7 +14,7 @@ subscribe("http.server.request.start", ({ request }) => {
     if (name === "data") chunks.push(values[0]);
     if (name === "end") {
       const { method, url, headers } = request;
-      seen.push({ method, path: url, headers, body: Buffer.concat(chunks).toString("utf8") });
+      seen.push({ method, path: url, headers, text: Buffer.concat(chunks).toString("utf8") });
     }
     return emit.call(request, name, ...values);
   };
@@ -26,7 +26,7 @@ mock.mount("/seen", {
   async handleRequest(request, response, path) {
     const mark = path.slice(1);
     response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify(seen.filter((one) => one.body.includes(mark))));
+    response.end(JSON.stringify(seen.filter((one) => one.text.includes(mark))));
     return true;
   },
 });

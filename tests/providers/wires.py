@@ -27,7 +27,9 @@ BEARER = ("authorization", f"Bearer {PROVIDER_KEY}")
 class Wire:
     """One way into the mock: a provider's row, its dialect, and where its requests must arrive.
 
-    `path` and `stream_path` are what the mock must see; `quirks` are the endpoint's, as inside an inline table of TOML.
+    `path` and `stream_path` are what the mock must see, `credential` is a header and the pattern of its value. `key` is
+    the variable that holds the provider's key, empty where the row's own variables do. `quirks` are the endpoint's, as
+    inside an inline table of TOML.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Wire:
     path: str
     stream_path: str = ""
     credential: tuple[str, str] = BEARER
+    key: str = "MOCK_KEY"
     scheme: str = ""
     quirks: str = ""
 
@@ -52,9 +55,14 @@ class Wire:
         return (stream and self.stream_path) or self.path
 
 
+AWS_KEY_ID, AWS_REGION = "AKIDFJORD", "eu-north-1"
 _GEMINI = "gemini-2.5-flash"
 _BEDROCK = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0"
 _VERTEX = "/v1/projects/fjord/locations/global/publishers/google/models"
+_SIGNED = (
+    f"AWS4-HMAC-SHA256 Credential={AWS_KEY_ID}/[0-9]{{8}}/{AWS_REGION}/bedrock/aws4_request, "
+    "SignedHeaders=[a-z0-9;-]*host[a-z0-9;-]*, Signature=[0-9a-f]{64}"
+)
 _AZURE = "/deployments/{model}/chat/completions?api-version=2024-10-21"
 
 WIRES = (
@@ -109,7 +117,8 @@ WIRES = (
         CLAUDE_ON_BEDROCK,
         f"{_BEDROCK}/converse",
         f"{_BEDROCK}/converse-stream",
-        scheme="bearer",
+        credential=("authorization", _SIGNED),
+        key="",
     ),
     Wire("cohere", "cohere", "cohere", "/v2", "command-a-reasoning-08-2025", "/v2/chat"),
     Wire(
@@ -133,6 +142,15 @@ ONE_EACH = tuple({wire.provider: wire for wire in WIRES}.values())
 """One wire of each provider."""
 
 
+ENVIRONMENT = {
+    "MOCK_KEY": PROVIDER_KEY,
+    "AWS_ACCESS_KEY_ID": AWS_KEY_ID,
+    "AWS_SECRET_ACCESS_KEY": PROVIDER_KEY,
+    "AWS_REGION": AWS_REGION,
+}
+"""What the gateway finds the providers' keys in."""
+
+
 def settings(url: str) -> str:
     """The gateway's settings, with all providers at the mock's address."""
     return _GATEWAY + "".join([*(_provider(wire, url) for wire in ONE_EACH), *_endpoints()])
@@ -147,13 +165,13 @@ level = "debug"
 
 
 def _provider(wire: Wire, url: str) -> str:
+    key = f'api_key = {{ env = "{wire.key}" }}\n' if wire.key else ""
     scheme = f'credential_scheme = "{wire.scheme}"\n' if wire.scheme else ""
     return f"""
 [providers.{wire.provider}]
 dialect = "{wire.dialect}"
 base_url = "{url}{wire.base}"
-api_key = {{ env = "MOCK_KEY" }}
-{scheme}"""
+{key}{scheme}"""
 
 
 def _endpoints() -> Iterator[str]:

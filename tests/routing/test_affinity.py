@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.routing.catalogs import ask
 
+from tests.routing.catalogs import ask
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity, conversation

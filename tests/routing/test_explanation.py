@@ -6,8 +6,8 @@ import random
 
 import msgspec
 import pytest
-from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, remembered, thrown
 
+from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, remembered, thrown
 from trunkline.errors import NotFound
 from trunkline.protocol.preferences import Sort
 from trunkline.routing.explanation import as_json, as_table

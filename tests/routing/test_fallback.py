@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 from msgspec import Struct
-from tests.routing.catalogs import NOW, Past, endpoint, remembered
 
+from tests.routing.catalogs import NOW, Past, endpoint, remembered
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import GatewayError
 from trunkline.protocol.preferences import Partition

@@ -8,8 +8,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
-from tests.routing.catalogs import NOW
 
+from tests.routing.catalogs import NOW
 from trunkline.routing.health import BLAME, CONDITIONS, MAX_ENDPOINTS, Health, Outcome
 from trunkline.wire import FaultKind
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
-from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, remembered, thrown
 
+from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, remembered, thrown
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
 from trunkline.protocol.items import InputFile, InputImage, InputText, Message, ReasoningItem

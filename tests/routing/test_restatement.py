@@ -6,9 +6,9 @@ import random
 from decimal import Decimal
 
 import pytest
+
 from tests.routing.catalogs import NOW, Shelf, ask, endpoint
 from tests.routing.restatement import planned
-
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
 from trunkline.protocol.items import InputText, Message

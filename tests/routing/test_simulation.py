@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.simulation import ALPHA, SCENARIOS, Report, plot, simulate
 
 

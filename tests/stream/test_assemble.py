@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tests.document import check_stream, independent_fold
 from tests.stream.deltas_strategy import (
     ANY_DELTAS,
@@ -24,7 +25,6 @@ from tests.stream.deltas_strategy import (
     kind,
     reads,
 )
-
 from trunkline.errors import BadGateway, BadRequest, GatewayError, TooManyRequests
 from trunkline.protocol.events import (
     AnnotationAdded,
@@ -508,6 +508,7 @@ def test_usage_and_tier_are_those_last_heard() -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (10, 7, 17)
     assert (usage.input_tokens_details.cached_tokens, usage.input_tokens_details.cache_write_tokens) == (4, 3)
     assert usage.output_tokens_details.reasoning_tokens == 5
+    assert isinstance(usage.cost_details, CostDetails)
     assert (usage.cost, usage.cost_details.upstream_inference_input_cost) == (Decimal("0.003"), Decimal("0.001"))
     assert response.service_tier == "flex"
 

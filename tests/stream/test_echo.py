@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.document import NOTHING_USED, validate_response
 from tests.stream.deltas_strategy import assemble
-
 from trunkline.protocol.items import Json
 from trunkline.protocol.render import render_response
 from trunkline.protocol.request import ReasoningConfig, Request

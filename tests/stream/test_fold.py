@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tests.stream.deltas_strategy import ANY_DELTAS, ENDED, assemble, assembler
 
+from tests.stream.deltas_strategy import ANY_DELTAS, ENDED, assemble, assembler
 from trunkline.errors import BadGateway, InternalError
 from trunkline.protocol.events import ErrorEvent, ResponseCompleted, ResponseFailed, ResponseIncomplete
 from trunkline.stream.deltas import Delta, Stopped, Text

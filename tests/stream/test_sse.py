@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.stream.deltas_strategy import ANY_DELTAS, assemble, kind
 
+from tests.stream.deltas_strategy import ANY_DELTAS, assemble, kind
 from trunkline.protocol.events import ErrorEvent, Event, OutputItemAdded
 from trunkline.protocol.items import FunctionCallItem
 from trunkline.protocol.render import render_event

@@ -17,13 +17,13 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.upstream.loopback import Asked, Loopback, Say, answer, saying, serving
 
+from tests.upstream.loopback import Asked, Loopback, Say, answer, saying, serving
 from trunkline.adapters.links import Noun, Wanted
 from trunkline.adapters.media import inline
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.upstream.addresses import is_public
-from trunkline.upstream.fetch import Fetched, Fetcher, Limits, Resolve, read_link
+from trunkline.upstream.fetch import Fetched, Fetcher, Limits, Resolve, SystemResolver, read_link
 from trunkline.upstream.http import LinkClient, UpstreamFailure
 
 T = TypeVar("T")
@@ -137,6 +137,8 @@ def test_the_order_of_many_links_is_kept() -> None:
         ("file", "", "/f.md", b"# a", "text/markdown"),
         ("file", "", "/f", b"?", "application/octet-stream"),
         ("file", "text/plain", "/f", PIXEL, "image/png"),
+        ("file", "text/plain,evil", "/f", b"a", "application/octet-stream"),
+        ("file", 'a"b/c', "/f", b"a", "application/octet-stream"),
         ("video", "video/mp4", "/v", b"\x00\x00\x00\x18ftypmp42", "video/mp4"),
         ("video", "video/ogg", "/v", b"OggS....", "video/ogg"),
         ("image", "image/gif", "/g", GIF, "image/gif"),
@@ -204,6 +206,21 @@ def test_FE_05_that_a_private_name_exists_is_not_told() -> None:
     private = refusal("https://intranet.example/", resolve=names(intranet_example="10.0.0.1"))
     unknown = refusal("https://nowhere.example/", resolve=names())
     assert private.message == unknown.message
+
+
+def test_the_machines_own_resolver_gives_numeric_addresses() -> None:
+    assert run(SystemResolver(1)("localhost", 80)) in (
+        ["127.0.0.1"],
+        ["::1"],
+        ["::1", "127.0.0.1"],
+        ["127.0.0.1", "::1"],
+    )
+    with pytest.raises(OSError, match=r"\["):
+        run(SystemResolver(1)("no such host", 80))
+
+
+def test_FE_05_the_machines_own_name_is_refused() -> None:
+    assert refusal("http://localhost:8080/", resolve=SystemResolver(1)).kind == "invalid_image_url"
 
 
 def test_FE_06_only_the_address_that_was_checked_is_connected_to() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from tests.upstream.loopback import answer, saying, serving
 from tests.upstream.test_fetch import PIXEL, fetching
-
 from trunkline.adapters.media import inline
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.errors import BadRequest

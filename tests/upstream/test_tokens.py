@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.upstream.loopback import Asked, answer, saying, serving
 
+from tests.upstream.loopback import Asked, answer, saying, serving
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
 from trunkline.credentials.entra import Application
 from trunkline.credentials.schemes import Credential

@@ -59,15 +59,26 @@ class NewKey:
 
 
 class Keys:
-    """The keys of one store. `clock` is monotonic, `wall_clock` Unix time, both in seconds."""
+    """The keys of one store.
+
+    `clock` is monotonic, `wall_clock` Unix time, both in seconds. `max_attempts` is how many endpoints a request may
+    try, whatever its key.
+    """
 
     def __init__(
-        self, database: Database, pepper: bytes, *, clock: Callable[[], float], wall_clock: Callable[[], float]
+        self,
+        database: Database,
+        pepper: bytes,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        max_attempts: int = 3,
     ) -> None:
         self._database = database
         self._pepper = pepper
         self._clock = clock
         self._wall_clock = wall_clock
+        self._max_attempts = max_attempts
         self._latest_ms = 0
         self._revocations = 0
         self._good: dict[bytes, tuple[Key, float]] = {}
@@ -156,7 +167,7 @@ class Keys:
             self._good.pop(digest, None)
             _remember(self._bad, digest, started_at)
             return None
-        policy = Policy(account=row.account_id)
+        policy = Policy(account=row.account_id, max_attempts=self._max_attempts)
         key = Key(row.id, row.account_id, row.name, policy, row.expires_at_ms)
         self._bad.pop(digest, None)
         if revocations == self._revocations:

@@ -43,8 +43,9 @@ class Order(Struct, frozen=True):
 def read_order(draft: Draft, *, max_references: int) -> Order:
     """Read the order off a request; what has no place is noted in the draft.
 
-    The prompt is the last user turn behind all instructions. Pictures of that turn are references, and so are those
-    that the model made before. Raises Unprocessable for what may not be lost: tools, forms of text, other media.
+    The prompt is the last user turn behind all instructions. Pictures of that turn are references, and where the model
+    is known to edit so are those made before. Raises Unprocessable for what may not be lost: tools, forms of text,
+    other media.
     """
     request = draft.request
     if any(isinstance(tool, FunctionTool) for tool in request.tools) and request.tool_choice != "none":
@@ -60,7 +61,7 @@ def read_order(draft: Draft, *, max_references: int) -> Order:
     texts += [part.text for part in last.parts if isinstance(part, InputText)]
     if not texts:
         raise Unprocessable("there is no text to draw a picture from")
-    made = _made(found) if draft.accepts("image") else []
+    made = _made(found) if "image" in (draft.endpoint.input_modalities or ()) else []
     references = [_inline(url, draft) for url in (*made, *_given(last, draft))]
     if len(references) > max_references:
         draft.dropped.append("input_image")

@@ -1,57 +1,22 @@
-"""The shipped files and settings → one checked, immutable Catalog; the operator's entries are laid over them.
+"""What is known → one immutable Catalog of what can be called now, and a list of all endpoints with what is in the way.
 
-The files, the environment and a way to read secret files are handed in. Nothing is opened here, and no
-provider is called: a key that is present counts as good until the provider says otherwise.
+No provider is called: a key that is present counts as good until the provider says otherwise.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Model, Price, PriceTier, Provider, Standing
-from trunkline.catalog.lookup import fold_name, letter_pairs
+from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
+from trunkline.catalog.gather import Entry, Known, gather
+from trunkline.catalog.lookup import LetterPairs
 from trunkline.catalog.quirks import Quirks
-from trunkline.catalog.rows import FORMAT, EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
-from trunkline.catalog.standings import (
-    DIALECTS,
-    SCHEMES,
-    ReadFile,
-    Surroundings,
-    changed_row,
-    laid_over,
-    provider_slugs,
-    standings_of,
-)
-from trunkline.settings import EndpointSettings, Json, Settings, SettingsError, suggestion
-
-_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
-
-
-class Known(Struct, frozen=True, kw_only=True):
-    """Everything that is known of providers and models, on or off: what a catalog is cut out of."""
-
-    entries: tuple[Entry, ...]
-    standings: Mapping[str, Standing]
-    slugs: Mapping[str, str]
-    dialects: Collection[str]
-    settings: Settings
-    sources: tuple[SourceRow, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-class Entry(Struct, frozen=True):
-    """One endpoint as it is written, with its model and the file it is written in."""
-
-    model: Model
-    row: EndpointRow
-    file: ModelsFile
+from trunkline.catalog.rows import EndpointRow, ModelsFile, PriceRow
+from trunkline.catalog.standings import DIALECTS, SCHEMES, ReadFile, Surroundings, laid_over
+from trunkline.settings import Settings
 
 
 class Offer(Struct, frozen=True):
@@ -81,133 +46,6 @@ def load(
     return catalog_of(gather(providers_text, models_text, settings, around, listed))
 
 
-def gather(
-    providers_text: str,
-    models_text: str,
-    settings: Settings,
-    around: Surroundings,
-    listed: ModelsFile | None = None,
-    notes: Sequence[str] = (),
-) -> Known:
-    """Lay the operator's entries over the shipped ones and find out which providers are on.
-
-    `notes` is what the operator should be told of how the lists were found. Raises SettingsError.
-    """
-    rows = msgspec.convert(tomllib.loads(providers_text), dict[str, ProviderRow])
-    by_hand = msgspec.convert(tomllib.loads(models_text), ModelsFile)
-    listed = listed or ModelsFile()
-    problems: list[str] = []
-    slugs = provider_slugs(rows, settings.providers, problems)
-    given = {slugs[fold_name(name)]: entry for name, entry in settings.providers.items() if fold_name(name) in slugs}
-    rows |= {slug: changed_row(slug, rows.get(slug), entry, problems) for slug, entry in given.items()}
-    standings = standings_of(rows, given, around)
-    entries = _entries((by_hand, listed), settings.endpoints, slugs, problems)
-    if problems:
-        raise SettingsError(problems)
-    return Known(
-        entries=tuple(entries),
-        standings=standings,
-        slugs=slugs,
-        dialects=around.dialects,
-        settings=settings,
-        sources=listed.sources,
-        notes=tuple(notes),
-    )
-
-
-def read_models(data: bytes) -> ModelsFile:
-    """Read a file of models that `merge.py` wrote.
-
-    Raises ValueError, saying what is wrong with it.
-    """
-    try:
-        file = msgspec.json.decode(data, type=ModelsFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation) as error:
-        raise ValueError(f"it is no file of models: {error}") from None
-    if file.format != FORMAT:
-        raise ValueError(f"it has format {file.format}, and this version of Trunkline reads format {FORMAT}")
-    return file
-
-
-def _entries(
-    files: Sequence[ModelsFile], given: Sequence[EndpointSettings], slugs: Mapping[str, str], problems: list[str]
-) -> list[Entry]:
-    """Lay the operator's endpoints over those of the files, of which the first counts most; new ones come last."""
-    entries: dict[tuple[str, str, str], Entry] = {}
-    models: dict[str, Model] = {}
-    providers = set(slugs.values())
-    for file in files:
-        for row in file.models:
-            model = models.setdefault(row.slug, _model(row))
-            for end in row.endpoints:
-                if end.provider in providers:
-                    entries.setdefault((row.slug, end.provider, end.tag), Entry(model, end, file))
-    seen: dict[tuple[str, str, str], int] = {}
-    for index, wish in enumerate(given):
-        where, slug = f"endpoints[{index}]", wish.model.strip().lower()
-        provider = slugs.get(fold_name(wish.provider))
-        key = (slug, provider or "", wish.tag or "")
-        if provider is None:
-            problems.append(f"{where}.provider: unknown provider {wish.provider!r}{_near(wish.provider, slugs)}")
-        elif not _SLUG.fullmatch(slug):
-            problems.append(f"{where}.model: {wish.model!r} is not of the form author/name")
-        elif wish.dialect is not None and wish.dialect not in DIALECTS:
-            problems.append(f"{where}.dialect: unknown dialect {wish.dialect!r}{suggestion(wish.dialect, DIALECTS)}")
-        elif key in seen:
-            problems.append(f"{where} repeats endpoints[{seen[key]}]; remove one, or tell them apart by tag")
-        else:
-            laid_over(Quirks(), wish.quirks, f"{where}.quirks", problems)
-            models[slug] = _changed_model(models.get(slug, Model(slug=slug, name=slug)), wish)
-            known = entries.get(key)
-            if known is None:
-                new = EndpointRow(provider=provider, upstream_model=_upstream_model(wish, provider))
-                known = Entry(models[slug], new, ModelsFile())
-            entries[key] = Entry(models[slug], replace(known.row, **_wishes(wish, known.row)), known.file)
-        seen.setdefault(key, index)
-    if not given:
-        return list(entries.values())
-    return [Entry(models[entry.model.slug], entry.row, entry.file) for entry in entries.values()]
-
-
-def _near(name: str, slugs: Mapping[str, str]) -> str:
-    return suggestion(name, sorted(set(slugs.values())))
-
-
-def _model(row: ModelRow) -> Model:
-    return Model(
-        slug=row.slug,
-        name=row.name or row.slug,
-        description=row.description,
-        created_at=row.created_at,
-        is_distillable=row.distillable,
-    )
-
-
-def _changed_model(model: Model, wish: EndpointSettings) -> Model:
-    distillable = model.is_distillable if wish.distillable is None else wish.distillable
-    return replace(model, name=wish.name or model.name, is_distillable=distillable)
-
-
-def _upstream_model(wish: EndpointSettings, provider: str) -> str:
-    """Guess the provider's name for a model: hosts use the maker's own spelling, makers leave themselves out."""
-    written = wish.model.strip().partition(":")[0]
-    author, _, name = written.partition("/")
-    return name if fold_name(author) == fold_name(provider) else written
-
-
-def _wishes(wish: EndpointSettings, row: EndpointRow) -> dict[str, Json]:
-    """List what an operator's entry sets, by the names of EndpointRow."""
-    given = wish.model_dump(exclude_none=True, exclude={"model", "provider", "name", "distillable", "price", "quirks"})
-    fields = msgspec.convert({"provider": "", **given}, EndpointRow)
-    wishes: dict[str, Json] = {name: getattr(fields, name) for name in given}
-    if wish.price is not None:
-        wishes["price"] = PriceRow(**{name: getattr(wish.price, name) for name in type(wish.price).model_fields})
-    if wish.quirks:
-        wishes["quirks"] = {**row.quirks, **wish.quirks}
-    # What an operator names is meant to be called, wherever the lists think it can be.
-    return {**wishes, "source": "operator", "price_source": "", "is_disputed": False, "reached_from": ()}
-
-
 def catalog_of(known: Known) -> Catalog:
     """Cut out what can be called now."""
     endpoints: dict[str, list[Endpoint]] = {}
@@ -226,7 +64,7 @@ def catalog_of(known: Known) -> Catalog:
         endpoints={slug: tuple(found) for slug, found in endpoints.items()},
         offers=slugs,
         provider_slugs=known.slugs,
-        pairs={slug: letter_pairs(slug) for slug in endpoints},
+        pairs=LetterPairs(endpoints),
         default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
         warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
     )

@@ -6,7 +6,7 @@ It does not read variants such as `:nitro`: those are wishes about routing and n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 MAX_SUGGESTED_LENGTH = 200
 """Longer names get no suggestion: their length is the client's to choose, the time to compare them is ours."""
@@ -30,6 +30,30 @@ def nearest(pairs: Mapping[str, frozenset[str]], slug: str, limit: int = 3) -> l
     scored = ((2 * len(wanted & known) / (len(wanted) + len(known) or 1), name) for name, known in pairs.items())
     best = sorted((-score, name) for score, name in scored if score >= 0.5)
     return [name for _, name in best[:limit]]
+
+
+class LetterPairs(Mapping[str, frozenset[str]]):
+    """The letter pairs of many slugs, cut when they are first looked at: most gateways are never asked for a typo."""
+
+    __slots__ = ("_pairs", "_slugs")
+
+    def __init__(self, slugs: Iterable[str]) -> None:
+        self._slugs = tuple(slugs)
+        self._pairs: dict[str, frozenset[str]] = {}
+
+    def __getitem__(self, slug: str) -> frozenset[str]:
+        return self._cut()[slug]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._slugs)
+
+    def __len__(self) -> int:
+        return len(self._slugs)
+
+    def _cut(self) -> dict[str, frozenset[str]]:
+        if not self._pairs:
+            self._pairs = {slug: letter_pairs(slug) for slug in self._slugs}
+        return self._pairs
 
 
 def letter_pairs(slug: str) -> frozenset[str]:

@@ -167,7 +167,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         return None
     price, price_source, is_disputed = _price(group)
     zone = zone_of(best.upstream_model) if provider == "amazon-bedrock" else ""
-    quirks = providers[provider].quirks
+    special = model_quirks(named.slug, provider, dialect, can)
     row = EndpointRow(
         provider=provider,
         upstream_model=best.upstream_model,
@@ -175,13 +175,13 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         price=price,
         context_tokens=next((fact.context_tokens for fact in facts if fact.context_tokens), None),
         max_output_tokens=next((fact.max_output_tokens for fact in facts if fact.max_output_tokens), None),
-        supports=_supports(named.slug, dialect, can, quirks),
+        supports=_supports(named.slug, dialect, can, replace(providers[provider].quirks, **special)),
         quantization=named.quantization,
         dialect=None if dialect == next(iter(providers[provider].urls), None) else dialect,
         input_modalities=next((fact.input_modalities for fact in facts if fact.input_modalities), None),
         output_modalities=_output_modalities(facts),
         reasoning_efforts=next((fact.efforts for fact in facts if fact.efforts), ()),
-        quirks={name: _plain(value) for name, value in model_quirks(named.slug, provider, dialect, can).items()},
+        quirks={name: list(value) if isinstance(value, tuple) else value for name, value in special.items()},
         is_deprecated=any(fact.is_deprecated for fact in facts),
         deprecated_on=retired,
         reached_from=ZONES.get(zone, ()),
@@ -197,10 +197,6 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         created_at=next((fact.created_at for fact in facts if fact.created_at), 0),
         is_maker=named.slug.partition("/")[0] == MAKERS.get(provider, provider),
     )
-
-
-def _plain(value: Json) -> Json:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _output_modalities(facts: Iterable[Fact]) -> frozenset[Json]:
@@ -220,7 +216,7 @@ def _price(group: Mapping[str, Fact]) -> tuple[PriceRow | None, str, bool]:
     told = [each for each in told if _sum(each[1])] or [each for each in told if each[0] == MODELS_DEV]
     if not told:
         return None, "", False
-    sums = [_sum(price) for _, price in told]
+    sums = [price.input + price.output for _, price in told]
     is_disputed = max(sums) > min(sums) * _TOLERANCE
     source, price = told[0]
     if source != GENAI_PRICES and is_disputed:
@@ -232,15 +228,24 @@ def _sum(price: PriceRow) -> Decimal:
     return price.input + price.output + (price.image or 0)
 
 
-def _completed(price: PriceRow, others: Iterable[PriceRow]) -> PriceRow:
-    """Take fees that the chosen list does not know from the others; parts of the token price are not mixed."""
-    fees = {
-        name: next((fee for other in others if (fee := getattr(other, name)) is not None), None)
-        for name in ("search", "image", "image_input")
-    }
-    if price.image is None and price.output >= 5 * max((other.output for other in others), default=price.output):
-        fees["image"] = None
-    return replace(price, **{name: fee for name, fee in fees.items() if getattr(price, name) is None})
+def _completed(price: PriceRow, others: Sequence[PriceRow]) -> PriceRow:
+    """Take fees that the chosen list does not know from the others; parts of the token price are not mixed.
+
+    A list that prices the tokens of pictures as output is not given a fee for each picture on top.
+    """
+    search = (other.search for other in others)
+    read = (other.image_input for other in others)
+    drawn = (other.image for other in others if price.output <= 2 * other.output)
+    return replace(
+        price,
+        search=_first_told(price.search, search),
+        image_input=_first_told(price.image_input, read),
+        image=_first_told(price.image, drawn),
+    )
+
+
+def _first_told(own: Decimal | None, others: Iterable[Decimal | None]) -> Decimal | None:
+    return own if own is not None else next((fee for fee in others if fee is not None), None)
 
 
 # What is spoken and understood
@@ -248,8 +253,9 @@ def _completed(price: PriceRow, others: Iterable[PriceRow]) -> PriceRow:
 _UNSPEAKABLE: Final = {
     "google-vertex": re.compile(r"(mistralai|ai21)/"),
     "azure": re.compile(r"(black-forest-labs)/|microsoft/mai-(image|voice)"),
+    "openai": re.compile(r"openai/gpt-oss"),
 }
-"""Models that a provider serves only over wires of their own."""
+"""Models that a provider serves only over wires of their own, or lists without serving them."""
 
 
 def _dialect(provider: ProviderRow, slug: str, facts: Sequence[Fact]) -> Dialect | None:
@@ -288,17 +294,21 @@ def _supports(slug: str, dialect: Dialect, can: Mapping[str, bool], quirks: Quir
         named |= {"tool_choice"} if can.get("tool_choice", True) else set()
         named |= {"parallel_tool_calls"} if quirks.has_parallel_switch and can.get("parallel", True) else set()
     if quirks.structured_output != "none" and dialect not in ("bfl", "riverflow", "images"):
-        is_held = quirks.structured_output == "json_schema" and can.get("schema", True)
+        # Claude's and Amazon's wires took schemas late; on the others they are tried unless a list denies them.
+        is_able = can.get("native_schema", False) if dialect in ("messages", "converse") else can.get("schema", True)
+        is_held = is_able and quirks.structured_output == "json_schema"
         named |= {"response_format", "structured_outputs"} if is_held else {"response_format"}
-    named |= {"reasoning", "include_reasoning"} if can.get("reasoning") else set()
+    is_asked = dialect not in _STYLED or quirks.thinking_style != "none"
+    named |= {"reasoning", "include_reasoning"} if can.get("reasoning") and is_asked else set()
     named |= {"verbosity"} if quirks.has_verbosity and re.match(r"openai/gpt-[5-9]", slug) else set()
     named |= {"web_search_options"} if can.get("search") else set()
-    return frozenset(named - quirks.drops)
+    return frozenset(named.difference(quirks.drops))
 
 
 _TUNING: Final[Mapping[Dialect, set[str]]] = {
     dialect: {"frequency_penalty", "presence_penalty"} for dialect in ("chat", "gemini", "mistral", "cohere")
 }
+_STYLED: Final = frozenset({"messages", "converse", "gemini"})
 _COUNTS: Final = frozenset({"chat", "responses", "gemini", "cohere"})
 
 

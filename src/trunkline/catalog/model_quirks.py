@@ -3,9 +3,8 @@
 A provider's own deviations stand in `providers.toml`; here is what differs from model to model. `merge.py` writes the
 outcome into each endpoint. The lists say some of it themselves (`Fact.can`); the patterns say the rest.
 
-Sources: https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking,
-https://ai.google.dev/gemini-api/docs/thinking, https://developers.openai.com/api/docs/guides/reasoning,
-https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html, all seen 2026-11-22.
+Where it is from: litellm's flags where a rule has `can`; Gemini and Claude follow what `quirks.py` documents at
+`thinking_style`; the rest is general knowledge that was not looked up, so probe before relying on a rule.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ _FAMILIES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(
     for pattern, author in (
         (r"(chat)?gpt-|o[134](-|$)|codex|computer-use-preview|davinci|babbage|openai-", "openai"),
         (r"claude", "anthropic"),
-        (r"gemini|gemma|palm|medlm|google-", "google"),
-        (r"(meta-)?llama-?\d|llama-guard|codellama|muse-", "meta-llama"),
+        (r"gemini|(code)?gemma|palm|medlm|google-", "google"),
+        (r"(meta-)?llama-?v?\d|llama-?guard|code-?llama|muse-", "meta-llama"),
         (r"(open-)?mi[sx]tral|ministral|codestral|devstral|magistral|pixtral|voxtral|leanstral|labs-", "mistralai"),
         (r"qwen|qwq|qvq", "qwen"),
         (r"deepseek", "deepseek"),

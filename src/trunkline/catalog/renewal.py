@@ -6,12 +6,11 @@ Fetching and keeping files is `cli/catalog.py`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from trunkline.catalog.rows import EndpointRow, ModelsFile, PriceRow
+from trunkline.catalog.rows import MOST_USD_PER_MILLION, EndpointRow, ModelsFile, PriceRow
 
 Place: TypeAlias = tuple[str, str, str]
 """Model, provider, tag."""
@@ -26,8 +25,6 @@ FEW_LEAPING: Final = 3
 """So many such endpoints are believed however small the file: makers do cut a price to a tenth."""
 
 LEAP: Final = 10
-
-MOST_USD_PER_MILLION: Final = Decimal(2000)
 
 
 class Change(Struct, frozen=True):

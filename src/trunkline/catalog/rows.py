@@ -7,6 +7,7 @@ Rows hold prices per million tokens and addresses with braces; `standings.py` an
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -115,7 +116,10 @@ class SourceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     url: str = ""
 
 
-FORMAT = 1
+MOST_USD_PER_MILLION: Final = Decimal(2000)
+"""A dearer token is a slip of the pen in a public list: the dearest one listed in 2026 asks 225."""
+
+FORMAT: Final = 1
 """Raised when an older version of this program would misread the file."""
 
 

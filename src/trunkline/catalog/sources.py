@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Modality
 from trunkline.catalog.naming import ZONES
-from trunkline.catalog.rows import PriceRow, TierRow
+from trunkline.catalog.rows import MOST_USD_PER_MILLION, PriceRow, TierRow
 
 Json: TypeAlias = Any
 Mode = Literal["chat", "responses", "image"]
@@ -26,17 +26,15 @@ MODELS_DEV: Final = "models.dev"
 LITELLM: Final = "litellm"
 GENAI_PRICES: Final = "genai-prices"
 
-MOST_USD_PER_MILLION: Final = Decimal(2000)
-"""A dearer token is a slip of the pen in a public list: the dearest model ever listed asked 600."""
-
 MOST_TOKENS: Final = 20_000_000
 
 
 class Fact(Struct, kw_only=True):
     """What one list says of one model at one provider; None is nothing.
 
-    `can` holds the features said to be there or not: tools, tool_choice, parallel, schema, reasoning, sampling,
-    search, forced_tools, adaptive_thinking, unstoppable_thinking.
+    `can` holds the features said to be there or not: tools, tool_choice, parallel, schema, native_schema, reasoning,
+    sampling, search, forced_tools, adaptive_thinking, unstoppable_thinking. `schema` alone may mean that a client can
+    have a schema kept by other means; `native_schema` is the endpoint's own.
     """
 
     source: str
@@ -64,7 +62,7 @@ _OTHER_TRADES = re.compile(
     r"esm|cosmos|flux\.1|flux_|sparse|streampetr|studiovoice|usd|detector|bevformer|paligemma|model.router|voicechat|"
     r"stable-|canvas|reel|qwen-image|wan\d|kling|seedream|seedance|rosalind|-decision|parse|doc-intel|evaluation|"
     r"computer-use|native-audio|virtual-try|chirp|video|medlm|music|voice|speaker|davinci|babbage|distilbert|"
-    r"^container|twelvelabs|firerouter|^ada$|^curie$"
+    r"controlnet|flux-1-|^container|twelvelabs|firerouter|^ada$|^curie$"
 )
 """Names of models of other trades; lists do not always say what a model is for."""
 
@@ -95,6 +93,7 @@ def _models_dev_fact(provider: str, upstream_model: str, entry: Json) -> Fact | 
     can = {
         "tools": entry.get("tool_call"),
         "schema": entry.get("structured_output"),
+        "native_schema": entry.get("structured_output"),
         "reasoning": entry.get("reasoning"),
         "sampling": entry.get("temperature"),
     }
@@ -227,6 +226,8 @@ _FLAGS: Final[Mapping[str, str]] = {
     "supports_tool_choice": "tool_choice",
     "supports_parallel_function_calling": "parallel",
     "supports_response_schema": "schema",
+    "supports_bedrock_native_structured_output": "native_schema",
+    "supports_native_structured_output": "native_schema",
     "supports_reasoning": "reasoning",
     "supports_sampling_params": "sampling",
     "supports_web_search": "search",

@@ -20,7 +20,8 @@ import typer
 
 from trunkline.app import gather_known, models_in_force, shipped_models
 from trunkline.catalog.entries import Endpoint
-from trunkline.catalog.load import Offer, offers_of, read_models
+from trunkline.catalog.gather import read_models
+from trunkline.catalog.load import Offer, offers_of
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.renewal import Difference, age_of, compare, described, objections
 from trunkline.catalog.rows import ModelsFile

@@ -21,8 +21,9 @@ from trunkline.catalog.entries import Catalog
 from trunkline.cli import listener
 from trunkline.cli.catalog import CATALOG, list_models
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.providers import PROVIDERS, providers_page
+from trunkline.cli.providers import PROVIDERS, likeliest, providers_page
 from trunkline.cli.reference import settings_page
+from trunkline.cli.route import ROUTE
 from trunkline.errors import GatewayError
 from trunkline.settings import Settings, SettingsError, effective
 from trunkline.store.statements import KeyRow
@@ -42,6 +43,7 @@ TREE.add_typer(KEYS, name="keys")
 TREE.add_typer(PROVIDERS, name="providers")
 TREE.command("models")(list_models)
 TREE.add_typer(CATALOG, name="catalog")
+TREE.add_typer(ROUTE, name="route")
 TREE.add_typer(DOCS, name="docs")
 
 
@@ -209,7 +211,8 @@ def _greet(catalog: Catalog, address: str, new_key: NewKey | None) -> None:
         f"Providers on: {', '.join(on)}; models: {len(catalog.endpoints)} (see `trunkline check`)",
     ]
     if new_key is not None:
-        model = catalog.default_model or next(iter(catalog.endpoints), "author/name")
+        every = [endpoint for found in catalog.endpoints.values() for endpoint in found]
+        model = catalog.default_model or (likeliest(every).model.slug if every else "author/name")
         lines += [
             "",
             f"Your API key, shown only now: {new_key.text}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -170,16 +171,24 @@ def _endpoint(catalog: Catalog, name: str, model: str | None) -> Endpoint:
     if not found:
         of = f"no model {model}" if model else "no model"
         raise SettingsError([f"{slug} has {of} here; see `trunkline models --provider {slug}`"])
-    return min(found, key=_preference)
+    return likeliest(found)
 
 
-def _preference(end: Endpoint) -> tuple[bool, bool, bool, Decimal, str]:
-    """A model that writes, takes tools, will stay, and costs little."""
+def likeliest(endpoints: Sequence[Endpoint]) -> Endpoint:
+    """Choose the endpoint for a first try: it writes, takes tools, is surely served, and costs little.
+
+    models.dev follows what providers serve; the other lists also keep what was once served.
+    """
+    return min(endpoints, key=_preference)
+
+
+def _preference(end: Endpoint) -> tuple[bool, bool, bool, bool, Decimal, str]:
     price = Decimal("Infinity") if end.price is None else end.price.input + end.price.output
     return (
         "text" not in end.output_modalities,
         end.is_deprecated,
-        "tools" not in (end.supports or {"tools"}),
+        not end.source.startswith(("operator", "models.dev", "trunkline")),
+        end.supports is not None and "tools" not in end.supports,
         price,
         end.id,
     )

@@ -24,6 +24,9 @@ AZURE_KEY_HEADER = "api-key"
 
 _AWS_REGION = re.compile(r"(?<![a-z0-9-])[a-z]{2}(?:-[a-z]+)+-[0-9]+(?![a-z0-9-])")
 
+_MANTLE = "bedrock-mantle"
+"""The hosts with OpenAI's and Anthropic's dialects are a service of their own."""
+
 
 class Credential(Struct, frozen=True):
     """A key and the way it is sent; `name` is the header, in lower case, or the query parameter that carries it.
@@ -86,14 +89,15 @@ def _sign_azure(request: UpstreamRequest, credential: Credential, now: datetime)
 
 
 def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
-    """Sign for the region that the address names, which may differ from the operator's usual one."""
+    """Sign for the region and the service that the address names; the operator's usual region may be another."""
     keys = credential.aws
     if keys is None:
         raise AssertionError("a credential of scheme sigv4 holds AWS keys")
-    found = _AWS_REGION.search(urlsplit(request.url).netloc)
-    if found is not None and found[0] != keys.region:
-        keys = replace(keys, region=found[0])
-    return sigv4.sign(request, keys, now)
+    host = urlsplit(request.url).netloc
+    found = _AWS_REGION.search(host)
+    region = keys.region if found is None else found[0]
+    service = _MANTLE if host.startswith(f"{_MANTLE}.") else keys.service
+    return sigv4.sign(request, replace(keys, region=region, service=service), now)
 
 
 def _with_header(request: UpstreamRequest, name: str, value: str) -> UpstreamRequest:

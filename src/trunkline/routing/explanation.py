@@ -122,6 +122,16 @@ def as_table(explanation: Explanation) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def why(explanation: Explanation) -> list[str]:
+    """Put an explanation into sentences: who is asked in which order, what told them apart, and who is not asked."""
+    order = [candidate.endpoint.id for candidate in explanation.order]
+    told = [f"{order[0]} is asked first{f', then {_and(order[1:])}' if order[1:] else ''}."] if order else []
+    told += [_sentence(step) for step in explanation.steps if len(step.candidates) > 1]
+    told += [f"{each.endpoint.id}: {because}." for each in explanation.order if (because := _because(each))]
+    told += [f"{each.endpoint_id} is left out by {each.filter}: it {each.reason}." for each in explanation.dropped]
+    return told
+
+
 def draws(step: Step) -> Iterator[tuple[float, dict[str, float], str]]:
     """Go through the draws of a step again: the dice, the weight of everybody left, and who was drawn."""
     names = [candidate.endpoint.id for candidate in step.candidates]
@@ -171,6 +181,10 @@ def _step(step: Step) -> dict[str, object]:
         "draws": [{"dice": value, "weights": weights, "drawn": name} for value, weights, name in draws(step)],
         "order": [step.candidates[index].endpoint.id for index in step.order],
     }
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _sentence(step: Step) -> str:

@@ -24,6 +24,7 @@ from trunkline.errors import (
 )
 from trunkline.routing.health import OUTAGE, Health
 from trunkline.routing.plan import Plan
+from trunkline.stream.deltas import Usage
 from trunkline.wire import Fault, FaultKind
 
 Next = Literal["next_endpoint", "next_model", "stop"]
@@ -44,6 +45,16 @@ class Attempted(Struct, frozen=True, kw_only=True):
     ended: float
     is_byok: bool = False
     output_began: bool = False
+
+
+class Outrun(Struct, frozen=True, kw_only=True):
+    """One attempt that was given up because another spoke first; `usage` is what it told until then, if anything."""
+
+    endpoint: Endpoint
+    started: float
+    ended: float
+    is_byok: bool = False
+    usage: Usage | None = None
 
 
 class Meaning(Struct, frozen=True):
@@ -103,6 +114,29 @@ def next_attempt(
     return open_places[0] if open_places and may_trouble else None
 
 
+def next_hedge(
+    plan: Plan,
+    attempted: Sequence[Attempted],
+    health: Health,
+    *,
+    first: int,
+    now: float,
+    remaining_s: float,
+    passed: Collection[int] = (),
+) -> int | None:
+    """Choose who is asked beside the attempt at the place `first`, which stays silent; None when nobody is.
+
+    It must be another endpoint of the same model that is not in trouble, and both count as attempts.
+    """
+    if len(attempted) + 2 > plan.max_attempts or health.hedge_after(plan.attempts[first].id, now) is None:
+        return None
+    asked = {first, *(place for place, end in enumerate(plan.attempts) if end.id == plan.attempts[first].id)}
+    place = next_attempt(plan, attempted, health, now=now, remaining_s=remaining_s, passed={*passed, *asked})
+    if place is None or plan.attempts[place].model.slug != plan.attempts[first].model.slug:
+        return None
+    return place if health.condition(plan.attempts[place].id, now) < OUTAGE else None
+
+
 def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -> GatewayError:
     """Make the one error that a client hears of all failed attempts, of which there is at least one.
 
@@ -110,13 +144,27 @@ def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -
     be reached and were known to be down before (`is_last_resort`). `metadata.attempts` lists every attempt.
     """
     error_type, kind = _verdict(attempted, is_last_resort)
-    metadata: dict[str, object] = {"attempts": [_told(each) for each in attempted]}
+    metadata: dict[str, object] = {"attempts": [told(each) for each in attempted]}
     if len(attempted) == 1:
         metadata["provider_name"] = attempted[0].endpoint.provider.name
         metadata["raw"] = attempted[0].fault.raw
     error = error_type(_message(attempted), kind=kind, metadata=metadata)
     error.retry_after = _retry_after(attempted)
     return error
+
+
+def told(attempted: Attempted) -> dict[str, object]:
+    """Put a failed attempt into plain values that JSON can hold."""
+    return {
+        "provider": attempted.endpoint.provider.slug,
+        "provider_name": attempted.endpoint.provider.name,
+        "model": attempted.endpoint.model.slug,
+        "kind": attempted.fault.kind,
+        "status": attempted.fault.status,
+        "message": attempted.fault.message,
+        "is_byok": attempted.is_byok,
+        "duration_ms": round((attempted.ended - attempted.started) * 1000),
+    }
 
 
 def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> list[int]:
@@ -154,19 +202,6 @@ def _message(attempted: Sequence[Attempted]) -> str:
 def _sentence(attempted: Attempted) -> str:
     message = attempted.fault.message.strip() or _WORDS[attempted.fault.kind]
     return f"{attempted.endpoint.provider.name}: {message}{'' if message.endswith(('.', '!', '?')) else '.'}"
-
-
-def _told(attempted: Attempted) -> dict[str, object]:
-    return {
-        "provider": attempted.endpoint.provider.slug,
-        "provider_name": attempted.endpoint.provider.name,
-        "model": attempted.endpoint.model.slug,
-        "kind": attempted.fault.kind,
-        "status": attempted.fault.status,
-        "message": attempted.fault.message,
-        "is_byok": attempted.is_byok,
-        "duration_ms": round((attempted.ended - attempted.started) * 1000),
-    }
 
 
 def _retry_after(attempted: Sequence[Attempted]) -> float | None:

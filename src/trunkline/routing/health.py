@@ -175,6 +175,15 @@ class Health:
         if self._unshared is not None:
             self._unshared.append(Seen(endpoint_id, outcome, now))
 
+    def outrun(self, endpoint_id: str, waited_s: float, now: float) -> None:
+        """Note that an endpoint had not spoken after so long, when another did: it is at least that slow.
+
+        Unnoted, the slow ones would be missing from its percentiles, and it would be doubled ever sooner.
+        """
+        track = self._tracks.get(endpoint_id)
+        if track is not None:
+            track.latency.add(waited_s, now)
+
     def cool_down(self, endpoint_id: str, seconds: float, now: float) -> None:
         """Set an endpoint aside for a while, because its rate-limit headers say that nothing is left."""
         track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id)
@@ -240,6 +249,22 @@ class Health:
         """All that is known of an endpoint."""
         track = self._tracks.get(endpoint_id)
         return Figures(condition="stable") if track is None else track.figures(now)
+
+    def joint_figures(self, endpoint_ids: Iterable[str], now: float) -> Figures:
+        """All that is known of several endpoints taken as one, as a provider's; its condition is that of the best."""
+        tracks = [track for each in endpoint_ids if (track := self._tracks.get(each)) is not None]
+        if not tracks:
+            return Figures(condition="stable")
+        known = [track.figures(now) for track in tracks]
+        attempts = sum(each.attempts for each in known)
+        good = sum((each.uptime or 0.0) * each.attempts for each in known)
+        return Figures(
+            condition=CONDITIONS[min(CONDITIONS.index(each.condition) for each in known)],
+            uptime=good / attempts if attempts else None,
+            attempts=attempts,
+            latency=_percentiles(Distribution.merged([t.latency for t in tracks], now), now, from_below=True),
+            throughput=_percentiles(Distribution.merged([t.throughput for t in tracks], now), now, from_below=False),
+        )
 
     def drain(self) -> list[Seen]:
         """Take what was recorded here and not shared yet, oldest first; under overload the oldest are lost."""

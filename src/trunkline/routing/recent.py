@@ -13,19 +13,17 @@ from msgspec import Struct
 from trunkline.catalog.entries import Endpoint
 from trunkline.routing.explanation import Explanation, as_json
 from trunkline.routing.fallback import Attempted, Outrun, told
+from trunkline.stream.deltas import Spent
 
 
 class Record(Struct, frozen=True):
-    """One request that is over: its plan's explanation and what came of it.
-
-    `endpoint` is the one asked last: it answered, unless it is the last of `attempted`.
-    """
+    """One request that is over: its plan's explanation, who answered, who failed, and who was outrun at what cost."""
 
     account: str
     explanation: Explanation
-    endpoint: Endpoint | None
-    attempted: Sequence[Attempted]
-    outrun: Sequence[Outrun]
+    answered: Endpoint | None
+    attempted: Sequence[Attempted] = ()
+    outrun: Sequence[tuple[Outrun, Spent]] = ()
 
 
 class Recent:
@@ -49,19 +47,22 @@ class Recent:
 
 def record_as_json(record: Record) -> dict[str, object]:
     """Put a record into plain values that JSON can hold: the explanation, and what became of the plan."""
-    has_failed = bool(record.attempted) and record.endpoint is record.attempted[-1].endpoint
     return {
         **as_json(record.explanation),
-        "answered_by": None if has_failed or record.endpoint is None else record.endpoint.id,
+        "answered_by": None if record.answered is None else record.answered.id,
         "attempts": [told(each) for each in record.attempted],
-        "outrun": [
-            {
-                "endpoint": each.endpoint.id,
-                "provider": each.endpoint.provider.slug,
-                "is_byok": each.is_byok,
-                "duration_ms": round((each.ended - each.started) * 1000),
-                "cost_usd": None if each.cost_usd is None else float(each.cost_usd),
-            }
-            for each in record.outrun
-        ],
+        "outrun": [_outrun(each, spent) for each, spent in record.outrun],
+    }
+
+
+def _outrun(outrun: Outrun, spent: Spent) -> dict[str, object]:
+    total = None if spent.cost is None else spent.cost.total
+    return {
+        "provider": outrun.endpoint.provider.slug,
+        "provider_name": outrun.endpoint.provider.name,
+        "model": outrun.endpoint.model.slug,
+        "is_byok": outrun.is_byok,
+        "duration_ms": round((outrun.ended - outrun.started) * 1000),
+        "cost_usd": None if total is None else float(total),
+        "is_estimated": spent.usage.estimated,
     }

@@ -34,11 +34,25 @@ _HEADLINES: Final = {
 }
 
 
-class NoEndpoint(NotFound):
+class Refused(ClientError):
     """Every endpoint was dropped; `explanation` says by what."""
+
+    explanation: Explanation
+
+
+class NoEndpoint(Refused, NotFound):
+    """The preferences leave nobody."""
 
     def __init__(self, message: str, explanation: Explanation, *, metadata: Mapping[str, object]) -> None:
         super().__init__(message, metadata=metadata)
+        self.explanation = explanation
+
+
+class NoContext(Refused, BadRequest):
+    """The context of all who may serve is too small."""
+
+    def __init__(self, message: str, explanation: Explanation, *, metadata: Mapping[str, object]) -> None:
+        super().__init__(message, param="input", kind="context_length_exceeded", metadata=metadata)
         self.explanation = explanation
 
 
@@ -51,7 +65,7 @@ class Verdict(Struct, frozen=True):
 
 def refuse(
     request: Request, asked: Iterable[tuple[Sequence[Endpoint], Sequence[Filter]]], explanation: Explanation
-) -> ClientError:
+) -> Refused:
     """Make the error for a request that nobody may serve; `asked` has the endpoints of each model and its filters.
 
     404, or 400 when the context of every endpoint that may serve otherwise is too small.
@@ -69,8 +83,7 @@ def refuse(
     )
     if set(fixes) == {"context_length"}:
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
-        metadata = {"max_context_tokens": most}
-        return BadRequest(message, param="input", kind="context_length_exceeded", metadata=metadata)
+        return NoContext(message, explanation, metadata={"max_context_tokens": most})
     return NoEndpoint(
         message,
         explanation,

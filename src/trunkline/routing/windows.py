@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import accumulate
 from math import log2
 from typing import Final, Literal
@@ -73,6 +74,18 @@ class Distribution:
         self._window = Window(BUCKETS, slices, slice_s)
         self._summed: list[int] | None = None
         self._sums: list[int] = []
+
+    @classmethod
+    def merged(cls, parts: Iterable[Distribution], now: float) -> Distribution:
+        """All samples of several windows in one, as of now."""
+        whole = cls()
+        whole._window.roll(now)
+        for part in parts:
+            part._window.roll(now)
+            for bucket, count in enumerate(part._window.totals):
+                if count:
+                    whole._window.add(bucket, count)
+        return whole
 
     def add(self, value: float, now: float) -> None:
         """Count a value; what is out of range goes to the nearest bucket."""

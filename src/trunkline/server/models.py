@@ -1,7 +1,8 @@
 """What can be called, as clients of OpenRouter ask for it: models, the endpoints of one, providers, capabilities.
 
-Each answer is rendered once for a catalog and kept as bytes. Prices are USD per token as decimal strings; one that
-nobody told is "-1", which is what OpenRouter says of a price that is not known beforehand.
+An answer is rendered once for a catalog and kept as bytes, unless it tells what routing knows at the moment. Prices
+are USD per token as decimal strings; one that nobody told is "-1", which is what OpenRouter says of a price that is
+not known beforehand.
 """
 
 from __future__ import annotations
@@ -9,14 +10,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from trunkline.catalog.entries import Catalog, Endpoint, Price
+from trunkline.routing.health import Figures
 from trunkline.server.capabilities import capabilities_of
+from trunkline.server.figures import list_figures
 
 Json = Any
 
 UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
+
+
+Look = Callable[[Sequence[Endpoint]], Figures]
+"""Asks routing what it knows of some endpoints, taken together."""
+
+
+def _nothing_known(_: Sequence[Endpoint]) -> Figures:
+    return Figures(condition="stable")
 
 
 class Listing:
@@ -39,14 +51,13 @@ class Listing:
         """How many models can be called now."""
         return self._once("count", "", lambda: {"data": {"count": len(self._catalog.endpoints)}})
 
-    def endpoints(self, model: str) -> bytes:
-        """The endpoints of one model; raises NotFound."""
-        found = self._catalog.endpoints_of(model)
-        return self._once("endpoints", found[0].model.slug, lambda: {"data": list_endpoints(found)})
+    def endpoints(self, model: str, look: Look = _nothing_known) -> bytes:
+        """The endpoints of one model, with how they do; raises NotFound."""
+        return _dump({"data": list_endpoints(self._catalog.endpoints_of(model), look)})
 
-    def providers(self) -> bytes:
-        """The providers that are on."""
-        return self._once("providers", "", lambda: list_providers(self._catalog))
+    def providers(self, look: Look = _nothing_known) -> bytes:
+        """The providers that are on, with how they do."""
+        return _dump(list_providers(self._catalog, look))
 
     def capabilities(self, model: str) -> bytes:
         """What each endpoint of a model honours; raises NotFound."""
@@ -60,8 +71,12 @@ class Listing:
         # Only slugs that the catalog knows come here, so the store cannot be filled from outside.
         rendered = self._rendered.get((what, of))
         if rendered is None:
-            rendered = self._rendered[what, of] = json.dumps(make(), separators=(",", ":")).encode()
+            rendered = self._rendered[what, of] = _dump(make())
         return rendered
+
+
+def _dump(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def list_models(catalog: Catalog) -> dict[str, Json]:
@@ -69,7 +84,7 @@ def list_models(catalog: Catalog) -> dict[str, Json]:
     return {"object": "list", "data": [_model(endpoints) for _, endpoints in sorted(catalog.endpoints.items())]}
 
 
-def list_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Json]:
+def list_endpoints(endpoints: Sequence[Endpoint], look: Look) -> dict[str, Json]:
     """List the endpoints of one model."""
     model = endpoints[0].model
     return {
@@ -78,12 +93,15 @@ def list_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Json]:
         "created": model.created_at,
         "description": model.description,
         "architecture": _architecture(endpoints),
-        "endpoints": [_endpoint(endpoint) for endpoint in endpoints],
+        "endpoints": [_endpoint(endpoint) | list_figures(look([endpoint])) for endpoint in endpoints],
     }
 
 
-def list_providers(catalog: Catalog) -> dict[str, Json]:
-    """List the providers that are on, with what they do with prompts."""
+def list_providers(catalog: Catalog, look: Look) -> dict[str, Json]:
+    """List the providers that are on, with what they do with prompts and how they do."""
+    served: dict[str, list[Endpoint]] = {}
+    for endpoint in chain.from_iterable(catalog.endpoints.values()):
+        served.setdefault(endpoint.provider.slug, []).append(endpoint)
     return {
         "data": [
             {
@@ -99,6 +117,7 @@ def list_providers(catalog: Catalog) -> dict[str, Json]:
                     "zdr": standing.provider.data_policy.zdr,
                     "retention_days": standing.provider.data_policy.retains_days,
                 },
+                **list_figures(look(served.get(slug, ()))),
             }
             for slug, standing in catalog.standings.items()
             if standing.is_on
@@ -167,10 +186,6 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Json]:
         "max_completion_tokens": endpoint.max_output_tokens,
         "max_prompt_tokens": None,
         "supported_parameters": sorted(endpoint.supports or ()),
-        "status": 0,
-        "uptime_last_30m": None,
-        "latency_last_30m": None,
-        "throughput_last_30m": None,
         "supports_implicit_caching": endpoint.price is not None and endpoint.price.cache_read is not None,
         "source": endpoint.source,
         "source_date": endpoint.source_date or None,

@@ -20,7 +20,17 @@ td,th,h2{border-color:#333a41}a{color:#7db7ff}.note{color:#9aa4ae}}
 
 _PATHS = (
     ("POST", "/api/v1/responses", 'Ask a model. JSON, or server-sent events with <code>"stream": true</code>.'),
+    (
+        "POST",
+        "/api/v1/responses/explain",
+        "Who would be asked, in which order and why. The same body; nothing is sent.",
+    ),
+    ("GET", "/api/v1/responses/{id}/explanation", "The same of one of the last requests, and what became of it."),
     ("GET", "/api/v1/models", "The models that can be called now, with prices and limits."),
+    ("GET", "/api/v1/models/{author}/{slug}/endpoints", "The endpoints of one model: its providers and their terms."),
+    ("GET", "/api/v1/models/count", "How many models can be called now."),
+    ("GET", "/api/v1/providers", "The providers that are on, and what they do with prompts."),
+    ("GET", "/api/v1/capabilities?model={slug}", "What each endpoint of a model honours."),
     ("GET", "/health/live", "Whether the process runs."),
     ("GET", "/health/ready", "Whether it can serve."),
     ("GET", "/openapi.json", "The contract as an OpenAPI document."),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -13,11 +14,14 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp as ASGIApp
 from starlette.types import Receive, Scope, Send
 
+from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
 from trunkline.pipeline import Services
+from trunkline.routing.health import Figures
 from trunkline.server.contract import contract_bytes
 from trunkline.server.edge import REQUEST_ID, Edge
 from trunkline.server.envelope import send_error
+from trunkline.server.explain import ExplainRoute, explain_past
 from trunkline.server.models import Listing
 from trunkline.server.reference import reference_page
 from trunkline.server.responses import Bounds, ResponsesRoute
@@ -33,7 +37,9 @@ def application(services: Services, bounds: Bounds, lifespan: Lifespan, request_
     """
     responses = ResponsesRoute(services, bounds)
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
-    router = Router(_routes(services), redirect_slashes=False, default=_not_found, lifespan=lambda _: lifespan())
+    router = Router(
+        _routes(services, bounds), redirect_slashes=False, default=_not_found, lifespan=lambda _: lifespan()
+    )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/api/v1/responses" and scope["method"] == "POST":
@@ -44,13 +50,16 @@ def application(services: Services, bounds: Bounds, lifespan: Lifespan, request_
     return Edge(dispatch, request_ids)
 
 
-def _routes(services: Services) -> list[BaseRoute]:
+def _routes(services: Services, bounds: Bounds) -> list[BaseRoute]:
     listings = [Listing(services.catalog)]
 
     def listing() -> Listing:
         if listings[0].catalog is not services.catalog:
             listings[0] = Listing(services.catalog)
         return listings[0]
+
+    def look(endpoints: Sequence[Endpoint]) -> Figures:
+        return services.health.joint_figures([endpoint.id for endpoint in endpoints], services.loop_clock())
 
     async def live(_: Request) -> Response:
         return _json({"status": "live"})
@@ -66,10 +75,10 @@ def _routes(services: Services) -> list[BaseRoute]:
         return _rendered(listing().count())
 
     async def endpoints(request: Request) -> Response:
-        return _rendered(listing().endpoints("{author}/{slug}".format(**request.path_params)))
+        return _rendered(listing().endpoints("{author}/{slug}".format(**request.path_params), look))
 
     async def providers(_: Request) -> Response:
-        return _rendered(listing().providers())
+        return _rendered(listing().providers(look))
 
     async def capabilities(request: Request) -> Response:
         model = request.query_params.get("model")
@@ -91,6 +100,8 @@ def _routes(services: Services) -> list[BaseRoute]:
         Route("/api/v1/models/{author}/{slug:path}/endpoints", endpoints),
         Route("/api/v1/providers", providers),
         Route("/api/v1/capabilities", capabilities),
+        Route("/api/v1/responses/explain", ExplainRoute(services, bounds), methods=["POST"]),
+        Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
         Route("/openapi.json", contract),
         Route("/docs", docs),
     ]

@@ -9,7 +9,7 @@ from typing import Literal
 import structlog
 
 from trunkline.catalog.entries import Catalog, Endpoint
-from trunkline.routing.fallback import Attempted
+from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
 
 Ending = Literal["ended", "failed", "left"]
@@ -70,16 +70,31 @@ def token_failed(provider: str, problem: str) -> None:
     _log.warning("token.failed", provider=provider, problem=problem)
 
 
+def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
+    """One endpoint was given up because another spoke first; its provider may charge what it had spent by then."""
+    _log.info(
+        "attempt.outrun",
+        request=request_id,
+        endpoint=outrun.endpoint.id,
+        took_ms=round((outrun.ended - outrun.started) * 1000),
+        cost_usd=str(spent.cost.total) if spent.cost else None,
+        is_estimated=spent.usage.estimated,
+    )
+
+
 def request_ended(
     request_id: str,
     ending: Ending,
     endpoint: Endpoint | None,
     attempted: Sequence[Attempted],
+    outrun: Sequence[tuple[Outrun, Spent]],
     spent: Spent | None,
 ) -> None:
     """One request is over; a debug line, for it stands on the path of every request."""
     for attempt in attempted:
         attempt_failed(request_id, attempt)
+    for slower, lost in outrun:
+        attempt_outrun(request_id, slower, lost)
     if not _log.is_enabled_for(_LEVELS["debug"]):
         return
     _log.debug(

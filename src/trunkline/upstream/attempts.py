@@ -10,13 +10,13 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from trunkline.adapters.contract import Adapter, Decoder, Exchange, Resumable
+from trunkline.adapters.contract import Adapter, Decoder, Exchange
 from trunkline.adapters.links import links_to_inline
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
@@ -25,7 +25,7 @@ from trunkline.errors import EdgeTimeout, Unprocessable
 from trunkline.protocol.request import Request
 from trunkline.routing import limits
 from trunkline.routing.affinity import Affinity
-from trunkline.routing.fallback import Attempted, last_word, next_attempt
+from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped, Usage
@@ -33,6 +33,7 @@ from trunkline.stream.framing import Framing
 from trunkline.upstream.fetch import Fetcher
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links import Links, LinkTransport
+from trunkline.upstream.race import Batches, race
 from trunkline.upstream.tokens import Tokens
 from trunkline.wire import NONCE, Fault, Headers, Malformed, UpstreamRequest
 
@@ -84,7 +85,8 @@ class Transport(Protocol):
 class Upstream:
     """Everything that is needed to ask providers; shared by all requests.
 
-    Transports are by URL scheme. `clock` is the loop's, `wall_clock` Unix time.
+    Transports are by URL scheme. `clock` is the loop's, `wall_clock` Unix time. `is_hedging`: a stream whose endpoint
+    stays silent may be asked for at a second one.
     """
 
     transports: Mapping[str, Transport]
@@ -95,6 +97,8 @@ class Upstream:
     end_user_secret: bytes
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    is_hedging: bool = False
 
     def run(self, plan: Plan, request: Request, deadline: float) -> Run:
         """Prepare to carry out a plan; nothing is sent before the first delta is asked for."""
@@ -105,18 +109,21 @@ class Upstream:
 class _Attempt:
     """What is noted of the attempt under way; `spoke` is when the first delta came that a client sees."""
 
+    place: int
     endpoint: Endpoint
     is_byok: bool
     started: float
     spoke: float | None = None
     usage: Usage = _NO_USAGE
     exchanges: int = 1
+    dropped: tuple[str, ...] = ()
 
 
 class Run:
     """One plan being carried out.
 
-    `endpoint` is the one that answers, `dropped` what it was not told, `attempted` what failed before (or instead).
+    `endpoint` is the one that answers, `dropped` what it was not told, `attempted` what failed before (or instead),
+    `outrun` what was asked beside and was slower. `has_spoken`: a client has seen something of the answer.
     """
 
     def __init__(self, upstream: Upstream, plan: Plan, request: Request, deadline: float) -> None:
@@ -128,6 +135,8 @@ class Run:
         self.endpoint: Endpoint | None = None
         self.dropped: tuple[str, ...] = ()
         self.attempted: list[Attempted] = []
+        self.outrun: list[Outrun] = []
+        self.has_spoken = False
 
     @property
     def answering(self) -> Endpoint:
@@ -145,10 +154,13 @@ class Run:
         unspeakable: Unprocessable | None = None
         passed: set[int] = set()
         while (place := self._next_place(passed)) is not None:
-            attempt = self._begin(place)
+            attempt = self._begin(place, is_first=not self.attempted)
+            heard = self._hear(attempt)
+            if self._upstream.is_hedging and self._request.stream:
+                attempt, heard = await self._hedged(attempt, heard, passed)
             held: list[Delta] = []
             try:
-                async with aclosing(self._hear(attempt)) as batches:
+                async with aclosing(heard) as batches:
                     async for batch in batches:
                         if attempt.spoke is None:
                             held += batch
@@ -160,7 +172,7 @@ class Run:
                 return
             except Unprocessable as error:
                 unspeakable = error
-                passed.add(place)
+                passed.add(attempt.place)
             except UpstreamFailure as failure:
                 attempted = self._fail(attempt, failure.fault)
                 if attempt.spoke is not None:
@@ -180,16 +192,64 @@ class Run:
             passed=passed,
         )
 
-    def _begin(self, place: int) -> _Attempt:
+    def _begin(self, place: int, *, is_first: bool) -> _Attempt:
         now = self._upstream.clock()
         endpoint = self.endpoint = self._plan.attempts[place]
-        self._upstream.health.started(endpoint.id, now, is_first=not self.attempted)
-        return _Attempt(endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+        self._upstream.health.started(endpoint.id, now, is_first=is_first)
+        return _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+
+    async def _hedged(self, first: _Attempt, heard: Batches, passed: set[int]) -> tuple[_Attempt, Batches]:
+        """Wait until an attempt speaks or fails, and ask elsewhere too when that takes unusually long."""
+        health, clock = self._upstream.health, self._upstream.clock
+        wait_s = health.hedge_after(first.endpoint.id, clock())
+        if wait_s is None:
+            return first, heard
+
+        def join() -> tuple[_Attempt, Batches] | None:
+            now = clock()
+            place = next_hedge(
+                self._plan,
+                self.attempted,
+                health,
+                first=first.place,
+                now=now,
+                remaining_s=self._deadline - now,
+                passed=passed,
+            )
+            if place is None:
+                return None
+            health.hedged(now)
+            second = self._begin(place, is_first=False)
+            return second, self._hear(second)
+
+        def drop(attempt: _Attempt, error: BaseException) -> None:
+            if isinstance(error, UpstreamFailure):
+                self._fail(attempt, error.fault)
+            elif isinstance(error, Unprocessable):
+                passed.add(attempt.place)
+            else:
+                raise error
+
+        attempt, heard, loser = await race(first, heard, wait_s, join, drop)
+        self.endpoint, self.dropped = attempt.endpoint, attempt.dropped
+        if loser is not None:
+            self._outrun(loser, is_first=loser is first)
+        return attempt, heard
+
+    def _outrun(self, attempt: _Attempt, *, is_first: bool) -> None:
+        now, endpoint = self._upstream.clock(), attempt.endpoint
+        if is_first:
+            self._upstream.health.outrun(endpoint.id, now - attempt.started, now)
+        usage = None if attempt.usage is _NO_USAGE else attempt.usage
+        self.outrun.append(
+            Outrun(endpoint=endpoint, started=attempt.started, ended=now, is_byok=attempt.is_byok, usage=usage)
+        )
 
     def _speak(self, attempt: _Attempt) -> None:
         """The commit point: from here on this endpoint answers."""
         endpoint, now = attempt.endpoint, self._upstream.clock()
         attempt.spoke = now
+        self.has_spoken = True
         self._upstream.health.answered(endpoint.id, now)
         conversation = self._plan.conversations.get(endpoint.model.slug)
         if conversation is not None:
@@ -231,6 +291,7 @@ class Run:
         endpoint = attempt.endpoint
         adapter = ADAPTERS[endpoint.dialect]
         sent = await self._encode(adapter, endpoint)
+        attempt.dropped = sent.dropped
         reply = await self._send(sent, endpoint)
         try:
             await _raise_for_status(reply, adapter, endpoint)
@@ -345,7 +406,7 @@ class Run:
     async def _wait(self, seconds: float) -> None:
         if self._upstream.clock() + seconds >= self._deadline:
             raise UpstreamFailure(Fault("silent", "the deadline passed before the answer was ready"))
-        await asyncio.sleep(seconds)
+        await self._upstream.sleep(seconds)
 
     def _end_user(self, endpoint: Endpoint) -> str | None:
         """The client's user as a provider may know it: stable there, and no name."""
@@ -378,9 +439,9 @@ def _rest(framing: Framing, decoder: Decoder, broken: UpstreamFailure | None) ->
 
 
 def _next_exchange(decoder: Decoder, sent: UpstreamRequest, failure: UpstreamFailure | None) -> Exchange | None:
-    if not isinstance(decoder, Resumable):
-        return None
-    return decoder.next_exchange(sent, None if failure is None else failure.fault)
+    # Asking whether it is a `Resumable` takes a hundred times as long, at the end of every answer.
+    ask: Callable[[UpstreamRequest, Fault | None], Exchange | None] | None = getattr(decoder, "next_exchange", None)
+    return None if ask is None else ask(sent, None if failure is None else failure.fault)
 
 
 def _note(batch: list[Delta], attempt: _Attempt) -> tuple[list[Delta], Fault | None]:

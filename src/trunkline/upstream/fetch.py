@@ -17,8 +17,10 @@ import socket
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeAlias
 from urllib.parse import quote, urljoin
@@ -42,6 +44,7 @@ _LINK: Final = re.compile(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE)
 _PLACE: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]@%]+))(?::([0-9]{1,5})?)?", re.IGNORECASE)
 _NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_][a-z0-9_-]{0,62}")
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 _URL_SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
 
 
@@ -107,7 +110,7 @@ def read_link(text: str) -> Link:
     place = _PLACE.fullmatch(found[2])
     if place is None:
         raise ValueError("has credentials or another oddity where its host should be")
-    host = str(IPv6Address(place[1])) if place[1] else _host(place[2])
+    host = _address(place[1], IPv6Address) if place[1] else _host(place[2])
     port = int(place[3]) if place[3] else _PORTS[scheme]
     if port not in _PORTS.values() and not 1024 <= port <= 65535:
         # What listens below 1024 speaks other protocols, and can be made to hear commands in an HTTP request.
@@ -124,13 +127,26 @@ def _host(text: str) -> str:
     if not _NAME.fullmatch(name) or len(name) > 253:
         raise ValueError("has a host that is no name")
     # The C library takes 127.1, 0x7f.1 and 2130706433 for addresses too; no honest link is written so.
-    return str(IPv4Address(name)) if _NUMERIC.fullmatch(name.rpartition(".")[2]) else name
+    return _address(name, IPv4Address) if _NUMERIC.fullmatch(name.rpartition(".")[2]) else name
 
 
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """Ask the machine's own resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(place[4][0]) for place in found))
+def _address(text: str, kind: type[IPv4Address | IPv6Address]) -> str:
+    try:
+        return str(kind(text))
+    except ValueError:
+        raise ValueError("has a host that is neither a name nor a plain address") from None
+
+
+class SystemResolver:
+    """Asks the machine's own resolver, in threads of its own: names that nobody answers for hold up no other work."""
+
+    def __init__(self, threads: int = 16) -> None:
+        self._threads = ThreadPoolExecutor(threads, "resolve")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return list(dict.fromkeys(str(place[4][0]) for place in found))
 
 
 class Fetcher:
@@ -141,13 +157,13 @@ class Fetcher:
         client: LinkClient,
         limits: Limits,
         *,
-        resolve: Resolve = resolve_by_system,
+        resolve: Resolve | None = None,
         is_allowed: Callable[[str], bool] = is_public,
     ) -> None:
-        """Take the client that connects, a resolver, and the rule for numeric addresses."""
+        """Take the client that connects, a resolver (the machine's own if None), and the rule for addresses."""
         self._client = client
         self._limits = limits
-        self._resolve = resolve
+        self._resolve = resolve or SystemResolver()
         self._is_allowed = is_allowed
         self._places = asyncio.Semaphore(limits.total)
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -222,7 +238,7 @@ class Fetcher:
         limit = self._limits.max_bytes
         declared = reply.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            raise _too_large(wanted, limit)
+            raise self._too_large(wanted)
         unpack = _unpacker(wanted, reply.headers.get("content-encoding", ""))
         body = bytearray()
         while chunk := await reply.read():
@@ -234,10 +250,16 @@ class Fetcher:
             body += chunk
             room.left -= len(chunk)
             if len(body) > limit or room.left < 0:
-                raise _too_large(wanted, limit)
+                raise self._too_large(wanted)
         if unpack is not None and not unpack.eof:
             raise _undelivered(wanted, "it is cut off")
         return bytes(body)
+
+    def _too_large(self, wanted: Wanted) -> ClientError:
+        bounds = f"{self._limits.max_bytes} bytes each, {self._limits.max_total_bytes} together"
+        metadata = {"param": wanted.param} if wanted.param else None
+        message = f"what the links lead to is larger than the gateway takes ({bounds})"
+        return PayloadTooLarge(message, kind=f"{wanted.noun}_file_too_large", metadata=metadata)
 
 
 @dataclass
@@ -263,7 +285,8 @@ def _checked(wanted: Wanted, declared: str, body: bytes) -> Fetched:
     if not body:
         raise _refused(wanted, f"empty_{wanted.noun}_file", "is empty")
     told = declared.partition(";")[0].strip().lower()
-    media_type = sniffed(b64encode(body[:48]).decode("ascii")) or ("" if wanted.noun == "image" else told)
+    is_believed = wanted.noun != "image" and _MEDIA_TYPE.fullmatch(told)
+    media_type = sniffed(b64encode(body[:48]).decode("ascii")) or (told if is_believed else "")
     if wanted.noun != "file" and not media_type.startswith(f"{wanted.noun}/"):
         raise _refused(wanted, f"unsupported_{wanted.noun}_media_type", f"is not a known kind of {wanted.noun}")
     if is_examinable(media_type):
@@ -286,9 +309,3 @@ def _invalid(wanted: Wanted, complaint: str) -> BadRequest:
 def _undelivered(wanted: Wanted, reason: str) -> BadRequest:
     message = f"the {wanted.noun} could not be downloaded: {reason}"
     return BadRequest(message, param=wanted.param, kind=f"failed_to_download_{wanted.noun}")
-
-
-def _too_large(wanted: Wanted, limit: int) -> ClientError:
-    message = f"a linked {wanted.noun} is larger than the gateway takes ({limit} bytes each)"
-    metadata = {"param": wanted.param} if wanted.param else None
-    return PayloadTooLarge(message, kind=f"{wanted.noun}_file_too_large", metadata=metadata)

@@ -11,7 +11,7 @@ from trunkline.errors import ClientError
 from trunkline.protocol.request import Request
 from trunkline.upstream.fetch import Fetched, Fetcher
 from trunkline.upstream.http import UpstreamFailure
-from trunkline.wire import Fault, Headers, UpstreamRequest
+from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 
 
 class Links:
@@ -46,7 +46,8 @@ class LinkTransport:
         try:
             return FetchedReply((await self._fetcher.fetch([Wanted(request.url, "image")], deadline))[0])
         except ClientError as error:
-            raise UpstreamFailure(Fault("unavailable", f"its result could not be had: {error.message}")) from None
+            kind: FaultKind = "unavailable" if error.kind == "failed_to_download_image" else "nonsense"
+            raise UpstreamFailure(Fault(kind, f"its result cannot be had: {error.message}")) from None
 
 
 class FetchedReply:

@@ -228,7 +228,7 @@ def _botocore_source(region: str) -> Source:
 
     def find() -> Lease:
         try:
-            from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+            from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
             from botocore.session import Session  # type: ignore[import-untyped]
         except ImportError:
             raise NoToken("AWS profiles and roles need botocore: pip install 'trunkline[aws]'") from None
@@ -239,7 +239,7 @@ def _botocore_source(region: str) -> Source:
                 finder.clear()
                 raise NoToken("no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
             found = finder[0].get_frozen_credentials()
-        except (BotoCoreError, OSError, ValueError, RuntimeError) as error:
+        except (BotoCoreError, ClientError, OSError, ValueError, RuntimeError) as error:
             raise NoToken(f"AWS gave no credentials ({type(error).__name__})", str(error)) from None
         if not found.access_key or not found.secret_key:
             raise NoToken("AWS gave credentials without keys")

@@ -1,0 +1,85 @@
+"""`trunkline route explain`: who would be asked for a request, in which order and why.
+
+It plans with the code that serves, over the settings alone: no gateway runs, nothing is sent, and nothing is known of
+how endpoints did lately. A running gateway, which knows that, answers POST /api/v1/responses/explain.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated
+
+import typer
+
+from trunkline.app import load_catalog
+from trunkline.cli.configuration import Config, read_settings
+from trunkline.pipeline import issuer
+from trunkline.protocol.parse import parse
+from trunkline.routing.explanation import Explanation, as_json, as_table
+from trunkline.routing.health import Health
+from trunkline.routing.plan import plan
+from trunkline.routing.policy import Policy
+from trunkline.routing.refusal import Refused
+
+ROUTE = typer.Typer(help="Find out which endpoints a request would be sent to.", no_args_is_help=True)
+
+
+@ROUTE.callback()
+def root() -> None:
+    pass
+
+
+@ROUTE.command("explain")
+def explain(
+    request: Annotated[
+        typer.FileBinaryRead, typer.Argument(metavar="FILE", help="The JSON body of a request; - reads it from stdin.")
+    ],
+    dice: Annotated[
+        str, typer.Option(help="What the dice show, as 0.7,0.1: the same again give the same order.", metavar="NUMBERS")
+    ] = "",
+    print_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Print who would be asked for a request, in which order, and why; and who would not.
+
+    Ends with 1 when nobody may serve it.
+    """
+    settings, _ = read_settings(config)
+    catalog = load_catalog(settings)
+    policy = Policy(max_attempts=settings.routing.attempts)
+    health, now = Health(), time.monotonic()
+    throw = chain(_shown(dice), _endless()).__next__
+    try:
+        explanation = plan(parse(request.read()), policy, catalog, health, throw, now=now, issuer=issuer).explanation
+    except Refused as error:
+        _print(error.explanation, print_json, error.message)
+        raise typer.Exit(1) from None
+    _print(explanation, print_json)
+
+
+def _print(explanation: Explanation, print_json: bool, refusal: str | None = None) -> None:
+    if print_json:
+        typer.echo(json.dumps({**as_json(explanation), "refusal": refusal}, indent=1, ensure_ascii=False))
+        return
+    if refusal is not None:
+        typer.echo(f"{refusal}\n")
+    typer.echo(as_table(explanation))
+
+
+def _shown(numbers: str) -> list[float]:
+    try:
+        shown = [float(number) for number in numbers.split(",") if number.strip()]
+    except ValueError:
+        shown = [1.0]
+    if not all(0 <= number < 1 for number in shown):
+        raise typer.BadParameter("write numbers from 0 to below 1, with commas between", param_hint="--dice")
+    return shown
+
+
+def _endless() -> Iterator[float]:
+    while True:
+        yield random.random()

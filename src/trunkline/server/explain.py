@@ -1,0 +1,108 @@
+"""Why a request goes where it goes: asked beforehand with the same body, or afterwards by the id of its response.
+
+Beforehand the serving code plans, and then nothing is sent, charged or remembered. Afterwards only the account that
+asked is answered, and only about the last requests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from math import isfinite
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from trunkline.errors import BadRequest, GatewayError, NotFound
+from trunkline.pipeline import Call, Services, admit
+from trunkline.protocol.render import render_error
+from trunkline.routing.explanation import Explanation, as_json, why
+from trunkline.routing.recent import record_as_json
+from trunkline.routing.refusal import Refused
+from trunkline.server.body import ClientLeft, head_of, read_body
+from trunkline.server.edge import REQUEST_ID
+from trunkline.server.envelope import send_error
+from trunkline.server.responses import Bounds
+
+DICE_HEADER = b"x-trunkline-dice"
+_MAX_DICE = 1000
+
+
+class ExplainRoute:
+    """The ASGI application behind POST /responses/explain."""
+
+    def __init__(self, services: Services, bounds: Bounds) -> None:
+        self._services = services
+        self._bounds = bounds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            head = head_of(scope)
+            body = await read_body(head, receive, self._bounds.max_body_bytes, self._bounds.body_s)
+        except ClientLeft:
+            return
+        except GatewayError as error:
+            await send_error(send, error, scope[REQUEST_ID], closes=True)
+            return
+        services = self._services
+        call = Call(
+            id="resp_" + scope[REQUEST_ID].removeprefix("req_"),
+            authorization=head.authorization,
+            session_id=head.session_id,
+            body=body,
+            received_at=services.wall_clock(),
+            deadline=services.loop_clock() + self._bounds.deadline_s,
+        )
+        if (thrown := _thrown(scope)) is not None:
+            services = replace(services, dice=chain(thrown, _endless(services.dice)).__next__)
+        found = await _explained(call, services)
+        await Response(json.dumps(found), media_type="application/json")(scope, receive, send)
+
+
+async def explain_past(services: Services, request: Request) -> Response:
+    """Answer GET /responses/{id}/explanation; the id may also be that of the request, as errors name it.
+
+    Raises NotFound for one that is too long ago or another account's: nobody can tell which.
+    """
+    key = await services.keys.authenticate(request.headers.get("authorization"))
+    response_id = "resp_" + request.path_params["id"].removeprefix("req_").removeprefix("resp_")
+    record = services.recent.find(response_id, key.account_id)
+    if record is None:
+        raise NotFound("No such request is remembered. Only the last ones are (routing.explanations).")
+    found = {"id": response_id, "why": why(record.explanation), **record_as_json(record)}
+    return Response(json.dumps(found), media_type="application/json")
+
+
+async def _explained(call: Call, services: Services) -> dict[str, Any]:
+    """The plan; or, when nobody may serve, what stood in the way and the error that a request would have got."""
+    try:
+        admitted = await admit(call, services)
+    except (Refused, NotFound) as error:
+        explanation = error.explanation if isinstance(error, Refused) else Explanation()
+        return {"why": [error.message], **as_json(explanation), "error": json.loads(render_error(error))["error"]}
+    plan = admitted.plan
+    found = {"why": why(plan.explanation), **as_json(plan.explanation)}
+    return {**found, "max_attempts": plan.max_attempts, "error": None}
+
+
+def _thrown(scope: Scope) -> Sequence[float] | None:
+    """The dice that the client wants to fall, as an explanation tells them: to see the same plan again."""
+    given = next((value for name, value in scope["headers"] if name == DICE_HEADER), None)
+    if given is None:
+        return None
+    try:
+        thrown = [float(value) for value in given.decode("latin-1").split(",") if value.strip()]
+    except ValueError:
+        thrown = [1.0]
+    if len(thrown) > _MAX_DICE or not all(isfinite(value) and 0 <= value < 1 for value in thrown):
+        raise BadRequest("X-Trunkline-Dice holds numbers from 0 to below 1, with commas between.")
+    return thrown
+
+
+def _endless(dice: Callable[[], float]) -> Iterator[float]:
+    while True:
+        yield dice()
