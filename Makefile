@@ -61,7 +61,7 @@ catalog: $(VENV)/.run ## merge the public lists of models and prices anew (needs
 	@$(BIN)/python -m tools.catalog $(ARGS)
 
 docs: $(VENV)/.run ## write the generated reference pages
-	@$(BIN)/trunkline docs settings > docs/reference/settings.md
+	@$(BIN)/python -m docs.pages
 
 lock: $(VENV)/.dev ## resolve the requirements anew, with hashes
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from trunkline.accounts.keys import Key, Keys
@@ -121,8 +122,9 @@ async def settled(run: Run, admitted: Admitted, recent: Recent) -> AsyncGenerato
     meter = Meter(len(call.body))
     ending: logs.Ending = "left"
     try:
-        async for batch in run.deltas():
-            yield meter.price(batch, run.answering)
+        async with aclosing(run.deltas()) as batches:
+            async for batch in batches:
+                yield meter.price(batch, run.answering)
         if rest := meter.close(run.answering):
             yield rest
         ending = "ended"
