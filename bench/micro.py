@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bench import recordings
-from bench.recordings import TEXT, UPSTREAM_MODEL, Api, Case, Recording, request_body
-from trunkline.adapters import chat, responses
-from trunkline.adapters.contract import MAX_MESSAGE_BYTES, Adapter
+from bench import recordings, wires
+from bench.recordings import TEXT, UPSTREAM_MODEL, Api, Case, request_body
+from bench.wires import Wire
+from trunkline.adapters.contract import Adapter
+from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import Meter
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Price, Provider
 from trunkline.protocol.events import Event
@@ -22,12 +23,12 @@ from trunkline.protocol.render import render_response
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.stream.fold import fold
-from trunkline.stream.sse import SseFraming, write_events
+from trunkline.stream.sse import write_events
 
 Stage = Callable[[], object]
 
 _ROUNDS = 7
-_ROUND_SECONDS = 0.05
+_ROUND_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,25 @@ class _Side:
 
     adapter: Adapter
     endpoint: Endpoint
-    recording: Recording
+    wire: Wire
+
+
+_WIRES: Mapping[Dialect, Callable[[], Wire]] = {
+    "chat": lambda: Wire(recordings.chat(with_usage=True)),
+    "responses": lambda: Wire(recordings.responses()),
+    "messages": wires.messages,
+    "gemini": wires.gemini,
+    "converse": wires.converse,
+    "cohere": wires.cohere,
+    "mistral": wires.mistral,
+}
 
 
 def main() -> None:
-    """Print the microseconds of every stage, for both upstream languages and each way to answer."""
-    sides = {
-        "chat": _side("chat", chat.ADAPTER, recordings.chat(with_usage=True)),
-        "responses": _side("responses", responses.ADAPTER, recordings.responses()),
-    }
-    for name, side in sides.items():
-        recording = side.recording
+    """Print the microseconds of every stage, for all upstream languages that talk and each way to answer."""
+    for name, wire in _WIRES.items():
+        side = _side(name, wire())
+        recording = side.wire.recording
         burst = [b"".join((*recording.opening, *recording.tokens, *recording.closing))]
         paced = [b"".join(recording.opening), *recording.tokens, b"".join(recording.closing)]
         _print(f"{name}: JSON call", _whole_stages(side))
@@ -54,7 +63,7 @@ def main() -> None:
         _print(f"{name}: stream of 64 tokens, each in its own read", _stream_stages(side, paced))
 
 
-def _side(dialect: Dialect, adapter: Adapter, recording: Recording) -> _Side:
+def _side(dialect: Dialect, wire: Wire) -> _Side:
     endpoint = Endpoint(
         model=Model(slug=f"mock/{dialect}"),
         provider=Provider(slug="mock", name="mock"),
@@ -63,7 +72,7 @@ def _side(dialect: Dialect, adapter: Adapter, recording: Recording) -> _Side:
         base_url="http://127.0.0.1/v1",
         price=Price(input=Decimal("0.000001"), output=Decimal("0.000002")),
     )
-    return _Side(adapter, endpoint, recording)
+    return _Side(ADAPTERS[dialect], endpoint, wire)
 
 
 def _whole_stages(side: _Side) -> Mapping[str, Stage]:
@@ -72,7 +81,7 @@ def _whole_stages(side: _Side) -> Mapping[str, Stage]:
 
     def decode() -> list[Delta]:
         decoder = side.adapter.decoder(request, side.endpoint)
-        return [*decoder.whole(side.recording.body), *decoder.end()]
+        return [*decoder.whole(side.wire.recording.body), *decoder.end()]
 
     deltas = decode()
 
@@ -101,10 +110,10 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
     request = parse(body)
 
     def frame() -> list[object]:
-        framing = SseFraming(MAX_MESSAGE_BYTES)
+        framing = side.adapter.framing(side.wire.content_type)
         return [framing.feed(read) for read in reads]
 
-    framing = SseFraming(MAX_MESSAGE_BYTES)
+    framing = side.adapter.framing(side.wire.content_type)
     messages = [framing.feed(read) for read in reads]
 
     def decode() -> list[list[Delta]]:

@@ -49,7 +49,7 @@ _QUESTION = (
     "wires. Explain to a reader who has never seen one how the shared wires were found free, held for the length of a "
     "call and given back, and why a handful of them was enough for thousands of subscribers."
 )
-_INPUT_TOKENS = 96
+INPUT_TOKENS = 96
 
 
 def request_body(api: Api, case: Case, model: str) -> bytes:
@@ -90,9 +90,9 @@ def terminal_marks(api: Api, case: Case) -> tuple[bytes, ...]:
 def chat(*, with_usage: bool) -> Recording:
     """The conversation as Chat Completions; the stream tells its usage only if it was asked to."""
     usage = {
-        "prompt_tokens": _INPUT_TOKENS,
+        "prompt_tokens": INPUT_TOKENS,
         "completion_tokens": TOKEN_COUNT,
-        "total_tokens": _INPUT_TOKENS + TOKEN_COUNT,
+        "total_tokens": INPUT_TOKENS + TOKEN_COUNT,
         "prompt_tokens_details": {"cached_tokens": 32, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }
@@ -174,11 +174,11 @@ def _chunk(choices: Sequence[object], usage: object = ...) -> bytes:
 
 def _response(status: str, output: Sequence[object]) -> dict[str, object]:
     usage = {
-        "input_tokens": _INPUT_TOKENS,
+        "input_tokens": INPUT_TOKENS,
         "input_tokens_details": {"cached_tokens": 32},
         "output_tokens": TOKEN_COUNT,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": _INPUT_TOKENS + TOKEN_COUNT,
+        "total_tokens": INPUT_TOKENS + TOKEN_COUNT,
     }
     return {
         "id": "resp_bench",

@@ -74,6 +74,7 @@ class Answer:
     """
 
     run: Run
+    settlement: Settlement
     first: list[Delta]
     heard: AsyncGenerator[list[Delta], None]
     failure: GatewayError | None = None
@@ -112,52 +113,77 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
     Raises a GatewayError until then; afterwards nothing is raised and every fault is an event.
     """
     run = services.upstream.run(admitted.plan, admitted.request, admitted.call.deadline)
-    heard = settled(run, admitted, services.recent)
-    return Answer(run, await anext(heard), heard)
-
-
-async def settled(run: Run, admitted: Admitted, recent: Recent) -> AsyncGenerator[list[Delta], None]:
-    """Price what is spent, estimate it where the provider did not say, and note the end, however it comes."""
-    call = admitted.call
-    meter = Meter(len(call.body))
-    ending: logs.Ending = "left"
+    settlement = Settlement(run, admitted, services.recent)
+    heard = run.deltas()
     try:
-        async with aclosing(run.deltas()) as batches:
-            async for batch in batches:
-                yield meter.price(batch, run.answering)
-        if rest := meter.close(run.answering):
-            yield rest
-        ending = "ended"
-    except GatewayError:
-        ending = "failed"
+        first = settlement.price(await anext(heard))
+    except BaseException as error:
+        settlement.end("failed" if isinstance(error, GatewayError) else "left")
         raise
-    finally:
-        outrun = [(each, lost(each.usage, len(call.body), each.endpoint)) for each in run.outrun] if run.outrun else ()
-        logs.request_ended(call.id, ending, run.endpoint, run.attempted, outrun, meter.spent)
-        answered = run.endpoint if run.has_spoken else None
-        explanation = admitted.plan.explanation
-        recent.keep(call.id, Record(admitted.key.account_id, explanation, answered, run.attempted, outrun))
+    return Answer(run, settlement, first, heard)
 
 
 async def assembled(answer: Answer, admitted: Admitted, services: Services) -> AsyncGenerator[list[Event], None]:
-    """Turn deltas into events, to the terminal one, whatever happens upstream."""
+    """Turn deltas into events, to the terminal one, whatever happens upstream, and settle."""
+    settlement = answer.settlement
     assembler = new_assembler(admitted, services, answer.run.answering.model.slug)
-    batch: list[Delta] | None = answer.first
+    ending: logs.Ending = "left"
     events: list[Event] = []
     try:
-        while batch is not None:
-            events += assembler.feed(batch)
-            # What comes with the end waits for the terminal event, which follows at once: they leave in one piece.
-            if events and type(batch[-1]) is not Stopped:
+        async with aclosing(answer.heard) as heard:
+            events = assembler.feed(answer.first)
+            if events and not _ends(answer.first):
                 yield events
                 events = []
-            batch = await anext(answer.heard, None)
+            async for batch in heard:
+                events += assembler.feed(settlement.price(batch))
+                if events and not _ends(batch):
+                    yield events
+                    events = []
+        ending = "ended"
+        events += assembler.feed(settlement.rest())
         yield events + assembler.end(services.wall_clock())
     except GatewayError as error:
+        ending = "failed"
         answer.failure = error
         yield events + assembler.fail(error, services.wall_clock())
     finally:
-        await answer.heard.aclose()
+        settlement.end(ending)
+
+
+def _ends(batch: list[Delta]) -> bool:
+    """Whether the terminal event follows at once: what comes with the end waits for it and leaves in one piece."""
+    return type(batch[-1]) is Stopped
+
+
+class Settlement:
+    """Prices what one answer spends, estimates it where the provider did not say, and notes the end."""
+
+    def __init__(self, run: Run, admitted: Admitted, recent: Recent) -> None:
+        self._run = run
+        self._admitted = admitted
+        self._recent = recent
+        self._meter = Meter(len(admitted.call.body))
+
+    def price(self, batch: list[Delta]) -> list[Delta]:
+        return self._meter.price(batch, self._run.answering)
+
+    def rest(self) -> list[Delta]:
+        return self._meter.close(self._run.answering)
+
+    def end(self, ending: logs.Ending) -> None:
+        """Note the end, however it came."""
+        run, call = self._run, self._admitted.call
+        outrun = [(each, lost(each.usage, len(call.body), each.endpoint)) for each in run.outrun] if run.outrun else ()
+        logs.request_ended(call.id, ending, run.endpoint, run.attempted, outrun, self._meter.spent)
+        record = Record(
+            self._admitted.key.account_id,
+            self._admitted.plan.explanation,
+            run.endpoint if run.has_spoken else None,
+            run.attempted,
+            outrun,
+        )
+        self._recent.keep(call.id, record)
 
 
 def failed(error: GatewayError, admitted: Admitted, services: Services) -> list[Event]:

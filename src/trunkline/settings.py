@@ -217,8 +217,10 @@ class ProviderSettings(Section):
     api_key: SecretField | None = None
     """The provider's key. When absent, the provider's usual environment variable is looked at."""
 
-    credential_scheme: Literal["none", "bearer", "header", "query"] | None = None
-    """How the key is sent. `bearer` for a private provider with a key."""
+    credential_scheme: Literal["none", "bearer", "header", "query", "sigv4", "google", "azure"] | None = None
+    """How the key is sent. `bearer` for a private provider with a key. `sigv4` signs for AWS and `google` fetches
+    tokens, both with what botocore and google-auth find if there is no `api_key`; `azure` sends a key as `api-key`, or
+    an Entra token if `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET` are set."""
 
     credential_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
     """The header or query parameter that carries the key, for the schemes `header` and `query`."""
@@ -230,7 +232,8 @@ class ProviderSettings(Section):
     """Deviations from the dialect that replace the known ones."""
 
     enabled: bool | None = None
-    """`false` turns the provider off. FakeProvider needs `true` when another provider is on."""
+    """`false` turns the provider off. FakeProvider needs `true` when another provider is on, and so does one with AWS's
+    or Google's credentials that this machine has without any variable being set, as in a role."""
 
     data_policy: DataPolicySettings = DataPolicySettings()
     """What the operator's own contract says, in place of the provider's public policy."""

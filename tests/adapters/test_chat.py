@@ -527,7 +527,9 @@ def test_a_file_that_is_not_base64_is_the_clients_fault() -> None:
     [
         (Quirks(), (), None, "native"),
         (Quirks(), (CLOCK,), frozenset({"tools", "structured_outputs"}), "native"),
-        (Quirks(), (), frozenset({"tools"}), "tool"),
+        (Quirks(), (), frozenset({"tools", "tool_choice"}), "tool"),
+        (Quirks(), (), frozenset({"tools", "response_format"}), "json_object"),
+        (Quirks(), (), frozenset({"tools"}), "instructed"),
         (Quirks(structured_output="json_object"), (), None, "tool"),
         (Quirks(structured_output="json_object"), (CLOCK,), None, "json_object"),
         (Quirks(structured_output="json_object", tool_choices=AUTO_ONLY), (), None, "json_object"),

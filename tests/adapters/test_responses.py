@@ -209,7 +209,7 @@ SENT = [
         {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}},
         {
             "text": {"format": {"type": "json_object"}},
-            "instructions": "Answer with nothing but one JSON document that fits this JSON schema:\n"
+            "instructions": "Answer with one JSON object that fits this JSON schema, and with nothing else:\n"
             '{"type":"object"}',
         },
         ("text.format",),

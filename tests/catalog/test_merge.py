@@ -257,11 +257,13 @@ SPECIALS = [
         {"temperature_excludes_top_p": True},
     ),
     Special(
-        "Claude at Vertex has the model in its path",
-        "google-vertex",
-        "claude-opus-4-8@default",
-        {"path": "/{model}:rawPredict", "model_in_body": False},
+        "Claude since 4.7 chooses its sampling itself",
+        "anthropic",
+        "claude-opus-4-7",
+        {"drops": ["temperature", "top_p", "top_k"]},
     ),
+    Special("Claude 4.6 still takes it", "anthropic", "claude-opus-4-6", {"drops": None}),
+    Special("gpt-image answers as it does", "openai", "gpt-image-2", {"drops": ["response_format"]}),
     Special("Gemini 2.5 thinks by budget", "google-ai-studio", "gemini-2.5-flash", {"thinking_style": "budget"}),
     Special("its Pro does not stop", "google-ai-studio", "gemini-2.5-pro", {"can_stop_thinking": False}),
     Special(

@@ -46,6 +46,7 @@ EVERYTHING = catalog(
     "[providers.fake-provider]\nenabled = true",
     **{name: "k" for row in ROWS.values() for name in row.get("variables", ())},
     **{name[0]: "us-east1" for row in ROWS.values() for name in row.get("url_variables", {}).values()},
+    **{name: "k" for row in ROWS.values() for names in row.get("companions", {}).values() for name in names},
 )
 
 

@@ -20,7 +20,7 @@ from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Decod
 from trunkline.adapters.draft import Draft
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
-from trunkline.adapters.tool_plan import answer_name
+from trunkline.adapters.tool_plan import answer_name, choice_forms, demand_tools, has_json, has_schemas, schema_note
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -45,8 +45,6 @@ PATH = "/chat/completions"
 
 SchemaForm = Literal["native", "tool", "json_object", "instructed"]
 """How JSON that fits a schema is asked for, best first."""
-
-_encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
 _SEARCH_COUNTS = {"low": 1, "medium": 3, "high": 5}
 
@@ -105,14 +103,13 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
 
 def schema_form(request: Request, endpoint: Endpoint) -> SchemaForm:
     """Choose how JSON that fits a schema is asked for; the decoder must know when the answer comes as a call."""
-    quirks, supports = endpoint.quirks, endpoint.supports
-    if quirks.structured_output == "json_schema" and (supports is None or "structured_outputs" in supports):
+    if has_schemas(endpoint):
         return "native"
-    has_tools = "tools" not in quirks.drops and (supports is None or "tools" in supports)
     is_forcible = bool(_tool_choices(request, endpoint) & {"required", "function"})
-    if has_tools and is_forcible and not any(isinstance(tool, FunctionTool) for tool in request.tools):
+    has_functions = any(isinstance(tool, FunctionTool) for tool in request.tools)
+    if endpoint.takes("tools") and is_forcible and not has_functions:
         return "tool"
-    return "instructed" if quirks.structured_output == "none" else "json_object"
+    return "json_object" if has_json(endpoint) else "instructed"
 
 
 # Settings
@@ -120,11 +117,8 @@ def schema_form(request: Request, endpoint: Endpoint) -> SchemaForm:
 
 def _encode_output_limits(draft: Draft) -> None:
     request, quirks, body = draft.request, draft.quirks, draft.body
-    if request.max_output_tokens is not None:
-        if "max_output_tokens" in quirks.drops:
-            draft.dropped.append("max_output_tokens")
-        else:
-            body[quirks.max_tokens_field] = request.max_output_tokens
+    if request.max_output_tokens is not None and draft.takes("max_output_tokens", "max_tokens"):
+        body[quirks.max_tokens_field] = request.max_output_tokens
     if request.temperature is not None and draft.takes("temperature", "temperature"):
         body["temperature"] = clamped = min(max(request.temperature, quirks.min_temperature), quirks.max_temperature)
         if clamped != request.temperature:
@@ -295,10 +289,10 @@ _REASONING: Mapping[str, Callable[[Draft, Effort], None]] = {
 
 def _tool_choices(request: Request, endpoint: Endpoint) -> frozenset[str]:
     """The forms of `tool_choice` that the endpoint takes for this request."""
-    quirks = endpoint.quirks
-    if quirks.thinking_forbids_forced_tools and _effort(request, endpoint) != "none":
-        return quirks.tool_choices - {"required", "function"}
-    return quirks.tool_choices
+    forms = choice_forms(endpoint)
+    if endpoint.quirks.thinking_forbids_forced_tools and _effort(request, endpoint) != "none":
+        return forms - {"required", "function"}
+    return forms
 
 
 def _encode_tools(draft: Draft) -> None:
@@ -313,8 +307,7 @@ def _encode_tools(draft: Draft) -> None:
         if isinstance(request.tool_choice, SearchChoice):
             _force_search(draft)
         return
-    if not draft.takes("tools", "tools"):
-        raise Unprocessable(f"{draft.endpoint.model.slug} takes no tools at {draft.endpoint.provider.name}")
+    demand_tools(draft.endpoint)
     functions, choice = _choose(draft, functions, request.tool_choice)
     if not functions:
         return
@@ -322,7 +315,7 @@ def _encode_tools(draft: Draft) -> None:
     if choice is not None:
         body["tool_choice"] = choice
     if request.parallel_tool_calls is not None:
-        if draft.quirks.has_parallel_switch and "parallel_tool_calls" not in draft.quirks.drops:
+        if draft.quirks.has_parallel_switch and draft.endpoint.takes("parallel_tool_calls"):
             body["parallel_tool_calls"] = request.parallel_tool_calls
         elif not request.parallel_tool_calls:
             draft.dropped.append("parallel_tool_calls")
@@ -434,15 +427,14 @@ def _encode_text(draft: Draft) -> None:
         case _:
             assert_never(text.format)
     if text.verbosity:
-        if draft.quirks.has_verbosity:
+        if draft.quirks.has_verbosity and draft.endpoint.takes("verbosity"):
             draft.body["verbosity"] = text.verbosity
         else:
             draft.dropped.append("text.verbosity")
 
 
 def _encode_json_object(draft: Draft) -> None:
-    supports = draft.endpoint.supports
-    if draft.quirks.structured_output == "none" or (supports is not None and "response_format" not in supports):
+    if not has_json(draft.endpoint):
         draft.dropped.append("text.format")
         draft.hints.append(_MUST_BE_JSON)
         return
@@ -471,5 +463,4 @@ def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:
         return
     if chosen == "json_object":
         draft.body["response_format"] = {"type": "json_object"}
-    told = _encode_json(schema).decode()
-    draft.hints.append(f"Answer with one JSON object that fits this JSON schema, and with nothing else:\n{told}")
+    draft.hints.append(schema_note(schema))

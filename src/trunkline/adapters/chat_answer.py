@@ -37,6 +37,7 @@ from trunkline.adapters.chat_wire import (
     read_loosely,
     text_of,
 )
+from trunkline.adapters.halves import Halves
 from trunkline.adapters.media import inline, is_data_url
 from trunkline.adapters.seals import seal
 from trunkline.adapters.thinking import TagSplitter, effort, format_named
@@ -152,6 +153,7 @@ class ChatDecoder:
         self._sources: list[Json] = []
         self._has_searched = False
         self._has_citations = False
+        self._halves = Halves()
 
     def message(self, message: WireMessage) -> Sequence[Delta]:
         if self._is_over:
@@ -160,6 +162,9 @@ class ChatDecoder:
         try:
             chunk = read_chunk(data)
         except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
             return self._unread(data)
         slot, choices = self._text, chunk.choices
         if slot is not None and choices and self._is_plain and chunk.usage is None and chunk.error is None:

@@ -20,7 +20,7 @@ from trunkline.adapters.draft import Draft, beside_tools
 from trunkline.adapters.media import inline_file, titled_text
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
-from trunkline.adapters.tool_plan import answer_tool, plan_tools
+from trunkline.adapters.tool_plan import answer_tool, has_json, has_schemas, plan_tools
 from trunkline.adapters.turns import (
     AssistantTurn,
     ResultsTurn,
@@ -156,8 +156,6 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
         draft.dropped.append("tools")
     if not plan.tools:
         return
-    if not draft.takes("tools", "tools"):
-        raise Unprocessable(f"{draft.endpoint.model.slug} takes no tools at {draft.endpoint.provider.name}")
     is_strict = draft.quirks.has_strict_tools and all(tool.strict for tool in plan.tools)
     draft.body["tools"] = [_function(tool, is_strict=is_strict) for tool in plan.tools]
     if is_strict:
@@ -185,11 +183,11 @@ def _encode_text(draft: Draft) -> None:
     if isinstance(form, JsonObjectFormat):
         # Without being told in words as well the model may write blanks for ever.
         draft.hints.append(_MUST_BE_JSON)
-        if draft.quirks.structured_output == "none":
-            draft.dropped.append("text.format")
-        else:
+        if has_json(draft.endpoint):
             draft.body["response_format"] = {"type": "json_object"}
-    elif isinstance(form, JsonSchemaFormat) and answer_tool(draft.request, draft.endpoint) is None:
+        else:
+            draft.dropped.append("text.format")
+    elif isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):
         schema = closed(form.schema) if form.strict else form.schema
         draft.body["response_format"] = {"type": "json_object", "json_schema": schema}
 

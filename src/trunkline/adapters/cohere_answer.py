@@ -38,6 +38,7 @@ from trunkline.adapters.cohere_wire import (
     read_event,
     read_type,
 )
+from trunkline.adapters.halves import Halves
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.protocol.request import Request
@@ -85,6 +86,7 @@ class CohereDecoder:
         self._has_begun = False
         self._is_over = False
         self.is_done = False
+        self._halves = Halves()
 
     def message(self, message: WireMessage) -> Sequence[Delta]:
         if self._is_over:
@@ -92,6 +94,9 @@ class CohereDecoder:
         try:
             event = read_event(message.data)
         except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
             return self._unread(message.data)
         if event.type == "content-delta" and not self._waiting and not self._wants_logprobs:
             # Nearly every message is a piece of plain text.

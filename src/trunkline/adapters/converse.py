@@ -181,8 +181,11 @@ class _Letter:
     def _inference(self, thinking: Thinking, fields: dict[str, Json]) -> dict[str, Json]:
         request, quirks = self.request, self.quirks
         taken: dict[str, Json] = {}
-        if request.max_output_tokens is not None or (thinking.config or {}).get("budget_tokens"):
+        is_limited = request.max_output_tokens is not None and self.endpoint.takes("max_tokens")
+        if is_limited or (thinking.config or {}).get("budget_tokens"):
             taken["maxTokens"] = thinking.max_tokens
+        elif request.max_output_tokens is not None:
+            self.dropped.append("max_output_tokens")
         if self._takes("temperature", thinking):
             most = min(quirks.max_temperature, 1.0)
             taken["temperature"] = min(request.temperature or 0.0, most)
@@ -201,7 +204,7 @@ class _Letter:
     def _takes(self, name: str, thinking: Thinking) -> bool:
         if getattr(self.request, name) is None:
             return False
-        if thinking.is_on or name in self.quirks.drops or (name == "top_k" and not self.quirks.has_top_k):
+        if thinking.is_on or not self.endpoint.takes(name) or (name == "top_k" and not self.quirks.has_top_k):
             self.dropped.append(name)
             return False
         return True

@@ -42,6 +42,7 @@ from trunkline.adapters.converse_wire import (
     read_stop,
 )
 from trunkline.adapters.faults import fault_of_error, nonsense
+from trunkline.adapters.halves import Halves
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
@@ -92,6 +93,7 @@ class ConverseDecoder:
         self._has_begun = self._has_calls = False
         self._reason: str | None = None
         self.is_done = False
+        self._halves = Halves()
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self.is_done:
@@ -112,6 +114,9 @@ class ConverseDecoder:
                 return self._fail(self._exception(name.removeprefix(EXCEPTION), message.data))
             return self._told(self._event(name, message.data))
         except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
             return self._fail(nonsense(f"an event cannot be read: {name}", message.data))
 
     def whole(self, body: bytes) -> Iterable[Delta]:

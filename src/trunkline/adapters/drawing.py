@@ -53,6 +53,8 @@ def read_order(draft: Draft, *, max_references: int) -> Order:
     if request.text is not None and not isinstance(request.text.format, TextFormat):
         raise Unprocessable(f"{draft.endpoint.model.slug} draws pictures and writes no JSON")
     draft.dropped += [name for name in _NO_PLACE if getattr(request, name) is not None]
+    if request.text is not None and request.text.verbosity:
+        draft.dropped.append("text.verbosity")
     if request.tools:
         draft.dropped.append("tools")
     found = turns(request)

@@ -21,7 +21,15 @@ from trunkline.adapters.gemini_schemas import json_schema, openapi_schema
 from trunkline.adapters.gemini_turns import encode_turns
 from trunkline.adapters.schemas import Schema, closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
-from trunkline.adapters.tool_plan import SEARCH_NAME, Choice, ToolPlan, answer_tool, plan_tools
+from trunkline.adapters.tool_plan import (
+    SEARCH_NAME,
+    Choice,
+    ToolPlan,
+    answer_tool,
+    has_json,
+    has_schemas,
+    plan_tools,
+)
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
@@ -206,8 +214,6 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
         draft.dropped.append("tools")
     if not plan.tools:
         return {}
-    if not draft.takes("tools", "tools"):
-        raise Unprocessable(f"{draft.endpoint.model.slug} takes no tools at {draft.endpoint.provider.name}")
     written: dict[str, Json] = {"tools": [{"functionDeclarations": [_function(draft, tool) for tool in plan.tools]}]}
     if calling := _calling(draft, plan):
         written["toolConfig"] = {"functionCallingConfig": calling}
@@ -253,12 +259,13 @@ def _search(draft: Draft, tool: SearchTool) -> Json:
 def _encode_text(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     form = draft.request.text.format if draft.request.text is not None else None
     if isinstance(form, JsonObjectFormat):
-        if draft.request.tools and not draft.quirks.schema_beside_tools:
+        is_alone = draft.quirks.schema_beside_tools or not draft.request.tools
+        if not is_alone or not has_json(draft.endpoint):
             draft.dropped.append("text.format")
             draft.hints.append(_MUST_BE_JSON)
             return {}
         return {"responseMimeType": "application/json"}
-    if isinstance(form, JsonSchemaFormat) and answer_tool(draft.request, draft.endpoint) is None:
+    if isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):
         key = "responseSchema" if draft.quirks.schema_keywords == "openapi" else "responseJsonSchema"
         schema = _narrowed(draft, closed(form.schema) if form.strict else form.schema)
         return {"responseMimeType": "application/json", key: schema}

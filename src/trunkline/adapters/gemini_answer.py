@@ -43,6 +43,7 @@ from trunkline.adapters.gemini_wire import (
     read_json,
     read_response,
 )
+from trunkline.adapters.halves import Halves
 from trunkline.adapters.turns import hashed_id
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Logprob
@@ -94,6 +95,7 @@ class GeminiDecoder:
         self._is_blocked = False
         self._has_begun = False
         self._is_over = False
+        self._halves = Halves()
 
     def message(self, message: WireMessage) -> Sequence[Delta]:
         if self._is_over:
@@ -102,6 +104,9 @@ class GeminiDecoder:
         try:
             response = read_response(data)
         except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
             return self._unread(data)
         slot, candidates = self._text, response.candidates
         if slot is not None and candidates and len(candidates) == 1 and response.error is None:

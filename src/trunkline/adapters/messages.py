@@ -171,7 +171,7 @@ class _Letter:
         for name, value in given.items():
             if value is None:
                 continue
-            if thinking.is_on or name in quirks.drops or (name == "top_k" and not quirks.has_top_k):
+            if thinking.is_on or not self.endpoint.takes(name) or (name == "top_k" and not quirks.has_top_k):
                 self.dropped.append(name)
             else:
                 taken[name] = value
@@ -204,7 +204,7 @@ class _Letter:
             choice = {"type": "tool", "name": plan.choice.name}
         if self.request.parallel_tool_calls is not False or kind == "none":
             return choice
-        if not self.quirks.has_parallel_switch:
+        if not self.quirks.has_parallel_switch or not self.endpoint.takes("parallel_tool_calls"):
             self.dropped.append("parallel_tool_calls")
             return choice
         return {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}

@@ -25,6 +25,7 @@ from msgspec import Raw
 
 from trunkline.adapters.contract import Exchange
 from trunkline.adapters.faults import fault_of_error, nonsense
+from trunkline.adapters.halves import Halves
 from trunkline.adapters.messages_wire import (
     STOPS,
     UNREADABLE,
@@ -117,6 +118,7 @@ class MessagesDecoder:
         self._earlier = Usage()
         self._pauses = 0
         self.is_done = False
+        self._halves = Halves()
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self._is_over:
@@ -124,6 +126,9 @@ class MessagesDecoder:
         try:
             event = read_event(message.data)
         except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
             return self._fail(nonsense("an event cannot be read", message.data)) if is_known(message.data) else ()
         if type(event) is BlockDelta:
             # Nearly every message is a piece of plain text.

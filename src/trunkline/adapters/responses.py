@@ -21,7 +21,7 @@ from trunkline.adapters.responses_answer import ResponsesDecoder
 from trunkline.adapters.schemas import parameters_of
 from trunkline.adapters.seals import is_from, unseal
 from trunkline.adapters.thinking import effort, nearest_effort
-from trunkline.adapters.tool_plan import has_schemas
+from trunkline.adapters.tool_plan import choice_forms, demand_tools, has_json, has_schemas, schema_note
 from trunkline.adapters.turns import IMAGE_NOTE
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
@@ -128,7 +128,7 @@ class _Letter:
 
     def write_settings(self, end_user: str | None) -> None:
         request, quirks = self.request, self.quirks
-        self._put("max_output_tokens", request.max_output_tokens)
+        self._put("max_output_tokens", request.max_output_tokens, is_taken=self.endpoint.takes("max_tokens"))
         self._put("max_tool_calls", request.max_tool_calls)
         self._put("truncation", request.truncation)
         self._put("prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
@@ -190,7 +190,9 @@ class _Letter:
     def write_tools(self) -> None:
         request, quirks = self.request, self.quirks
         choice, tools = request.tool_choice, request.tools
-        forms = quirks.tool_choices
+        forms = choice_forms(self.endpoint)
+        if any(isinstance(tool, FunctionTool) for tool in tools):
+            demand_tools(self.endpoint)
         if quirks.thinking_forbids_forced_tools and self._effort != "none":
             forms -= {"required", "function"}
         if isinstance(choice, FunctionChoice) and "function" not in forms:
@@ -203,6 +205,8 @@ class _Letter:
             self._notes.append("Answer by calling one of the tools.")
             choice = "auto"
             self.dropped.append("tool_choice")
+        if choice == "auto" and "auto" not in forms:
+            choice = None
         written = [self._tool(tool) for tool in tools]
         if "image" in request.modalities:
             written.append(self._image_tool())
@@ -211,7 +215,9 @@ class _Letter:
         self._put("tools", written or None)
         if written:
             self._put("tool_choice", choice)
-            self._put("parallel_tool_calls", request.parallel_tool_calls, is_taken=quirks.has_parallel_switch)
+            is_taken = quirks.has_parallel_switch and self.endpoint.takes("parallel_tool_calls")
+            if is_taken or request.parallel_tool_calls is False:
+                self._put("parallel_tool_calls", request.parallel_tool_calls, is_taken=is_taken)
 
     def _tool(self, tool: FunctionTool | SearchTool) -> Json:
         if isinstance(tool, SearchTool):
@@ -241,7 +247,8 @@ class _Letter:
         if form is not None:
             written["format"] = form
         if text.verbosity is not UNSET:
-            if self.quirks.has_verbosity or "verbosity" in (self.endpoint.supports or ()):
+            supports = self.endpoint.supports
+            if self.quirks.has_verbosity if supports is None else "verbosity" in supports:
                 written["verbosity"] = text.verbosity
             else:
                 self.dropped.append("text.verbosity")
@@ -250,16 +257,18 @@ class _Letter:
     def _format(self, form: TextFormat | JsonObjectFormat | JsonSchemaFormat) -> Json:
         if isinstance(form, TextFormat):
             return None
-        strongest = self.quirks.structured_output
-        if strongest == "json_schema" and (isinstance(form, JsonObjectFormat) or has_schemas(self.endpoint)):
-            return form
         if isinstance(form, JsonSchemaFormat):
-            schema = _encode(form.schema).decode()
-            self._notes.append(f"Answer with nothing but one JSON document that fits this JSON schema:\n{schema}")
+            if has_schemas(self.endpoint):
+                return form
+            self._notes.append(schema_note(form.schema))
             self.dropped.append("text.format")
-        elif strongest == "none" or self.quirks.json_object_needs_word:
-            self._notes.append("Answer with nothing but one JSON object.")
-        return None if strongest == "none" else JsonObjectFormat()
+            return JsonObjectFormat() if has_json(self.endpoint) else None
+        if not has_json(self.endpoint):
+            self.dropped.append("text.format")
+        elif not self.quirks.json_object_needs_word:
+            return form
+        self._notes.append("Answer with nothing but one JSON object.")
+        return form if has_json(self.endpoint) else None
 
     # Input
 

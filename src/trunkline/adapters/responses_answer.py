@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.adapters.faults import nonsense
+from trunkline.adapters.halves import Halves
 from trunkline.adapters.responses_wire import (
     Action,
     Item,
@@ -89,6 +90,7 @@ class ResponsesDecoder:
         self._order: list[Slot] = []
         self._images = 0
         self._searches = 0
+        self._halves = Halves()
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self.is_done:
@@ -98,6 +100,9 @@ class ResponsesDecoder:
                 return self._text_delta(message.data)
             return self._told(self._event(message.name, message.data))
         except _UNREADABLE as error:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
             return self._nonsense(f"an event could not be read: {error}", message.data)
 
     def whole(self, body: bytes) -> Iterable[Delta]:

@@ -14,11 +14,14 @@ from msgspec.structs import replace
 
 from trunkline.adapters.schemas import NO_ARGUMENTS
 from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
 from trunkline.protocol.items import FunctionCallItem, Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, JsonSchemaFormat, SearchChoice, SearchTool
 
 SEARCH_NAME = "web_search"
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Choice(Struct, frozen=True):
@@ -45,11 +48,23 @@ def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_non
     """Plan the tools.
 
     `may_force` is False where a call cannot be forced, because the model thinks; `has_none` where the dialect has no
-    word for "no tool".
+    word for "no tool". Raises Unprocessable where the endpoint takes no tools.
     """
-    forms = endpoint.quirks.tool_choices if has_none else endpoint.quirks.tool_choices - {"none"}
     answer = answer_tool(request, endpoint)
+    plan = _planned(request, endpoint, answer, may_force=may_force, has_none=has_none)
+    form = request.text.format if request.text is not None else None
+    if answer is not None or not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint):
+        return plan
+    return replace(plan, notes=(*plan.notes, schema_note(form.schema)), dropped=(*plan.dropped, "text.format"))
+
+
+def _planned(
+    request: Request, endpoint: Endpoint, answer: FunctionTool | None, *, may_force: bool, has_none: bool
+) -> ToolPlan:
+    forms = choice_forms(endpoint) if has_none else choice_forms(endpoint) - {"none"}
     functions = tuple(tool for tool in request.tools if isinstance(tool, FunctionTool))
+    if functions:
+        demand_tools(endpoint)
     search = next((tool for tool in request.tools if isinstance(tool, SearchTool)), None)
     choice = _wanted(request, answer)
     plan = ToolPlan(
@@ -63,17 +78,34 @@ def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_non
         plan = replace(plan, tools=only, search=search if choice.name == SEARCH_NAME else None, choice=Choice("any"))
     if plan.choice is not None and plan.choice.kind in ("any", "tool"):
         is_refused = plan.choice.kind == "any" and "required" not in forms
-        return _asked(plan, request, answer) if is_refused or not may_force else plan
+        return _asked(plan, request, forms, answer) if is_refused or not may_force else plan
     return _without_calls(plan, request, forms)
+
+
+def choice_forms(endpoint: Endpoint) -> frozenset[str]:
+    """The forms of `tool_choice` the endpoint takes; none where it does not know the parameter."""
+    return endpoint.quirks.tool_choices if endpoint.takes("tool_choice") else frozenset()
+
+
+def demand_tools(endpoint: Endpoint) -> None:
+    """Raise Unprocessable where the endpoint takes no tools: they are never left out in silence."""
+    if not endpoint.takes("tools"):
+        raise Unprocessable(f"{endpoint.model.slug} takes no tools at {endpoint.provider.name}")
+
+
+def schema_note(schema: Json) -> str:
+    """Ask in words for an answer that fits a schema, where it can be had in no other way."""
+    told = _encode(schema).decode()
+    return f"Answer with one JSON object that fits this JSON schema, and with nothing else:\n{told}"
 
 
 def answer_tool(request: Request, endpoint: Endpoint) -> FunctionTool | None:
     """The tool whose arguments are the structured answer; None when none is asked for or the endpoint has schemas.
 
-    Encoder and decoder both ask here, so that they agree on its name.
+    None as well where it takes no tools. Encoder and decoder both ask here, so that they agree on its name.
     """
     form = request.text.format if request.text is not None else None
-    if not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint):
+    if not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint) or not endpoint.takes("tools"):
         return None
     name = answer_name(form)
     taken = {tool.name for tool in request.tools if isinstance(tool, FunctionTool)}
@@ -90,8 +122,12 @@ def answer_name(form: JsonSchemaFormat) -> str:
 
 def has_schemas(endpoint: Endpoint) -> bool:
     """Whether the endpoint itself holds an answer, or a strict tool's arguments, to a JSON schema."""
-    supports = endpoint.supports
-    return endpoint.quirks.structured_output == "json_schema" and (supports is None or "structured_outputs" in supports)
+    return endpoint.quirks.structured_output == "json_schema" and endpoint.takes("structured_outputs")
+
+
+def has_json(endpoint: Endpoint) -> bool:
+    """Whether the endpoint itself holds an answer to being JSON, of whatever shape."""
+    return endpoint.quirks.structured_output != "none" and endpoint.takes("response_format")
 
 
 def arguments_object(arguments: str) -> Json:
@@ -125,7 +161,7 @@ def _wanted(request: Request, answer: FunctionTool | None) -> Choice | None:
             assert_never(choice)
 
 
-def _asked(plan: ToolPlan, request: Request, answer: FunctionTool | None) -> ToolPlan:
+def _asked(plan: ToolPlan, request: Request, forms: frozenset[str], answer: FunctionTool | None) -> ToolPlan:
     """Ask in words for a call that cannot be forced."""
     wanted = _wanted(request, answer)
     if answer is not None and request.tool_choice in (None, "auto", "none"):
@@ -134,7 +170,8 @@ def _asked(plan: ToolPlan, request: Request, answer: FunctionTool | None) -> Too
         note, lost = f"Call the tool `{wanted.name}`.", "tool_choice"
     else:
         note, lost = "Answer by calling one of the tools.", "tool_choice"
-    return replace(plan, choice=Choice("auto"), notes=(note,), dropped=(*plan.dropped, lost))
+    choice = Choice("auto") if "auto" in forms else None
+    return replace(plan, choice=choice, notes=(note,), dropped=(*plan.dropped, lost))
 
 
 def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> ToolPlan:

@@ -66,7 +66,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     """A company or server that answers for models.
 
     `base_urls` has one address for each dialect spoken, the preferred dialect first; an address may hold `{names}`
-    that `variables` or the operator fills.
+    that `variables` or the operator fills. `dialect_quirks` stand in place of `quirks` where their dialect is spoken.
     """
 
     slug: str
@@ -75,11 +75,16 @@ class Provider(Struct, frozen=True, kw_only=True):
     url_variables: tuple[str, ...] = ()
     credential: CredentialSpec = CredentialSpec()
     quirks: Quirks = Quirks()
+    dialect_quirks: dict[Dialect, Quirks] = {}
     data_policy: DataPolicy = DataPolicy()
     region: str | None = None
     headquarters: str | None = None
     status: str = "active"
     note: str = ""
+
+    def quirks_in(self, dialect: Dialect) -> Quirks:
+        """What differs from the dialect when this provider speaks it."""
+        return self.dialect_quirks.get(dialect, self.quirks)
 
 
 class PriceTier(Struct, frozen=True, kw_only=True):
@@ -155,6 +160,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """The endpoint's name in logs, seals and health: `provider/variant:model`, unique in a catalog."""
         return f"{self.tag or self.provider.slug}:{self.model.slug}"
+
+    def takes(self, parameter: str) -> bool:
+        """Whether a parameter, by its name in `supports`, may be sent: it is not refused, nor known to be unknown."""
+        return parameter not in self.quirks.drops and (self.supports is None or parameter in self.supports)
 
 
 class Standing(Struct, frozen=True, kw_only=True):

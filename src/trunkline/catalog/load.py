@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
+import msgspec
 from msgspec import Struct
 
 from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
 from trunkline.catalog.gather import Entry, Known, gather
 from trunkline.catalog.lookup import LetterPairs
-from trunkline.catalog.quirks import Quirks
+from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, ModelsFile, PriceRow
 from trunkline.catalog.standings import DIALECTS, SCHEMES, ReadFile, Surroundings, laid_over
 from trunkline.settings import Settings
@@ -101,7 +102,7 @@ class _EndpointMaker:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self._quirks: dict[tuple[str, int], Quirks] = {}
+        self._quirks: dict[tuple[str, Dialect, int], Quirks] = {}
         self._dates = {source.name: source.date for source in known.sources}
 
     def make(self, entry: Entry) -> Endpoint:
@@ -127,7 +128,7 @@ class _EndpointMaker:
             input_modalities=row.input_modalities,
             output_modalities=row.output_modalities,
             reasoning_efforts=row.reasoning_efforts,
-            quirks=self._quirks_of(entry, provider),
+            quirks=self._quirks_of(entry, provider, dialect),
             data_policy=provider.data_policy,
             region=provider.region,
             is_deprecated=row.is_deprecated,
@@ -138,17 +139,24 @@ class _EndpointMaker:
             tag=row.tag,
         )
 
-    def _quirks_of(self, entry: Entry, provider: Provider) -> Quirks:
-        row, quirks = entry.row, provider.quirks
+    def _quirks_of(self, entry: Entry, provider: Provider, dialect: Dialect) -> Quirks:
+        row, quirks = entry.row, provider.quirks_in(dialect)
         if row.quirks_set is not None:
-            key = provider.slug, row.quirks_set
+            key = provider.slug, dialect, row.quirks_set
             shared = self._quirks.get(key)
             if shared is None:
-                # A list that is newer than this version may name quirks it does not know; they are passed over.
-                shared = laid_over(quirks, entry.file.quirks[row.quirks_set], entry.model.slug, [])
+                shared = _joined(quirks, entry.file.quirks[row.quirks_set])
                 self._quirks[key] = shared
             quirks = shared
         return laid_over(quirks, row.quirks, entry.model.slug, []) if row.quirks else quirks
+
+
+def _joined(quirks: Quirks, special: Mapping[str, object]) -> Quirks:
+    """Lay a list's quirks over a provider's; one that is newer than this version may use words it does not know."""
+    try:
+        return joined(quirks, special)
+    except msgspec.ValidationError:
+        return quirks
 
 
 def _price(row: PriceRow) -> Price:

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.model_quirks import REASONERS, model_quirks
 from trunkline.catalog.naming import MAKERS, ZONES, Named, name_model, zone_of
-from trunkline.catalog.quirks import Quirks
+from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
 from trunkline.catalog.sources import (
     GENAI_PRICES,
@@ -167,7 +167,8 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         return None
     price, price_source, is_disputed = _price(group)
     zone = zone_of(best.upstream_model) if provider == "amazon-bedrock" else ""
-    special = model_quirks(named.slug, provider, dialect, can)
+    spoken, special = providers[provider], model_quirks(named.slug, provider, dialect, can)
+    quirks = joined(spoken.dialect_quirks().get(dialect, spoken.quirks), special)
     row = EndpointRow(
         provider=provider,
         upstream_model=best.upstream_model,
@@ -175,7 +176,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         price=price,
         context_tokens=next((fact.context_tokens for fact in facts if fact.context_tokens), None),
         max_output_tokens=next((fact.max_output_tokens for fact in facts if fact.max_output_tokens), None),
-        supports=_supports(named.slug, dialect, can, replace(providers[provider].quirks, **special)),
+        supports=_supports(named.slug, dialect, can, quirks),
         quantization=named.quantization,
         dialect=None if dialect == next(iter(providers[provider].urls), None) else dialect,
         input_modalities=next((fact.input_modalities for fact in facts if fact.input_modalities), None),
@@ -258,11 +259,15 @@ _UNSPEAKABLE: Final = {
 """Models that a provider serves only over wires of their own, or lists without serving them."""
 
 
+_DRAWS: Final = re.compile(r"openai/(gpt|chatgpt)-image")
+"""Models that only draw, which not every list says."""
+
+
 def _dialect(provider: ProviderRow, slug: str, facts: Sequence[Fact]) -> Dialect | None:
     """Choose the wire language for a model; None when we speak none that it answers to."""
     name = facts[0].provider
     preferred = next(iter(provider.urls), None)
-    is_image_only = all(fact.mode == "image" for fact in facts)
+    is_image_only = all(fact.mode == "image" for fact in facts) or bool(_DRAWS.match(slug))
     if preferred is None or ((pattern := _UNSPEAKABLE.get(name)) and pattern.match(slug)):
         return None
     if name in ("azure", "google-vertex") and slug.startswith("anthropic/"):
@@ -288,7 +293,7 @@ def _supports(slug: str, dialect: Dialect, can: Mapping[str, bool], quirks: Quir
         named |= {"temperature", "top_p"}
         named |= {"top_k"} if quirks.has_top_k and dialect != "responses" else set()
         named |= _TUNING.get(dialect, set())
-        named |= {"logprobs", "top_logprobs"} if quirks.logprobs != "never" and dialect in _COUNTS else set()
+        named |= _COUNTS.get(dialect, set()) if quirks.logprobs != "never" else set()
     if can.get("tools"):
         named.add("tools")
         named |= {"tool_choice"} if can.get("tool_choice", True) else set()
@@ -309,7 +314,11 @@ _TUNING: Final[Mapping[Dialect, set[str]]] = {
     dialect: {"frequency_penalty", "presence_penalty"} for dialect in ("chat", "gemini", "mistral", "cohere")
 }
 _STYLED: Final = frozenset({"messages", "converse", "gemini"})
-_COUNTS: Final = frozenset({"chat", "responses", "gemini", "cohere"})
+_COUNTS: Final[Mapping[Dialect, set[str]]] = {
+    **{dialect: {"logprobs", "top_logprobs"} for dialect in ("chat", "responses", "gemini")},
+    "cohere": {"logprobs"},
+}
+"""Cohere tells of the tokens chosen, not of others."""
 
 
 # One model at one provider more than once

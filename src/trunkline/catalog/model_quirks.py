@@ -24,6 +24,7 @@ REASONERS: Final = re.compile(r"openai/(o\d|gpt-[5-9](?!.*-chat)|codex)")
 _CLAUDE = r"anthropic/claude-"
 _THINKS = rf"{_CLAUDE}(3\.7|opus-4|sonnet-4|haiku-4|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _ADAPTS = rf"{_CLAUDE}((opus|sonnet|haiku)-4\.[6-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
+_SAMPLES_ITSELF = rf"{_CLAUDE}(opus-4\.[7-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _ONE_OF_BOTH = rf"{_CLAUDE}(opus-4\.[1-9]|(sonnet|haiku)-4\.[5-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _GEMINI_3 = r"google/gemini-(\d\d|[3-9])|google/gemini-(flash|pro|flash-lite)-latest"
 
@@ -60,17 +61,8 @@ RULES: Final = (
     _rule(_CLAUDE, "messages", "converse", can={"adaptive_thinking": True}, thinking_style="adaptive"),
     _rule(_CLAUDE, "messages", "converse", can={"unstoppable_thinking": True}, can_stop_thinking=False),
     _rule(_ONE_OF_BOTH, "messages", "converse", temperature_excludes_top_p=True),
+    _rule(_SAMPLES_ITSELF, "messages", "converse", drops=("temperature", "top_p", "top_k")),
     _rule(_CLAUDE, "messages", "converse", can={"forced_tools": False}, tool_choices=("auto", "none")),
-    _rule(_CLAUDE, "messages", reasoning_format="anthropic-claude-v1", error_shape="anthropic"),
-    _rule(
-        _CLAUDE,
-        "messages",
-        at=("google-vertex",),
-        path="/{model}:rawPredict",
-        stream_path="/{model}:streamRawPredict",
-        model_in_body=False,
-        extra_body={"anthropic_version": "vertex-2023-10-16"},
-    ),
     # The other models on Bedrock.
     _rule(r"(?!anthropic/)", "converse", thinking_style="none", reasoning_format="", has_top_k=False),
     _rule(r"openai/gpt-oss", "converse", thinking_style="effort", reasoning_efforts=("low", "medium", "high")),
@@ -89,6 +81,7 @@ RULES: Final = (
         schema_beside_tools=True,
     ),
     # OpenAI and the hosts of its models.
+    _rule(r"openai/(gpt|chatgpt)-image", "images", drops=("response_format",)),
     _rule(r"openai/o1-(mini|preview)", "chat", "responses", system_role="user"),
     _rule(r"openai/gpt-oss", "chat", "responses", reasoning_efforts=("low", "medium", "high")),
     _rule(r"openai/gpt-(3|4)|openai/chatgpt", "chat", "responses", at=("openai", "azure"), has_verbosity=False),

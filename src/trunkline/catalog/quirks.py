@@ -5,9 +5,12 @@ A quirk is added when a recorded case needs it. One that needs code of its own i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 ErrorShape = Literal[
     "openai",
@@ -201,3 +204,19 @@ class Quirks(Struct, frozen=True, kw_only=True):
     follow_hosts: frozenset[str] = frozenset()
     """Hosts, besides that of the base URL, to which the provider may send us on with our key; `.a.example` names all
     hosts under it. Any other address is asked without the key, and only if it is a public one."""
+
+
+def overlaid(quirks: Quirks, given: Mapping[str, object]) -> Quirks:
+    """Replace the quirks that are named; a name that is unknown is passed over.
+
+    Raises msgspec.ValidationError for a value of another type.
+    """
+    known = {name: value for name, value in given.items() if name in Quirks.__struct_fields__}
+    changed = msgspec.convert(known, Quirks)
+    return replace(quirks, **{name: getattr(changed, name) for name in known})
+
+
+def joined(quirks: Quirks, special: Mapping[str, object]) -> Quirks:
+    """Lay what is special about a model over its provider's quirks: what either refuses is refused."""
+    changed = overlaid(quirks, special)
+    return replace(changed, drops=changed.drops | quirks.drops)

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from trunkline.catalog.entries import CredentialScheme, Dialect, Modality
-from trunkline.catalog.quirks import Quirks
+from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.protocol.preferences import Quantization
 from trunkline.settings import Json
 
@@ -27,7 +27,9 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     scheme: CredentialScheme = "bearer"
     header: str = ""
     variables: tuple[str, ...] = ()
+    companions: dict[str, tuple[str, ...]] = {}
     quirks: Quirks = Quirks()
+    quirks_in: dict[Dialect, dict[str, Json]] = {}
     trains: bool | None = None
     zdr: bool | None = None
     retains_days: int | None = None
@@ -35,6 +37,10 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     headquarters: str | None = None
     status: str = "active"
     note: str = ""
+
+    def dialect_quirks(self) -> dict[Dialect, Quirks]:
+        """The quirks of the dialects that have some of their own, the provider's others included."""
+        return {dialect: overlaid(self.quirks, given) for dialect, given in self.quirks_in.items()}
 
 
 class TierRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from trunkline.catalog.entries import CredentialScheme, CredentialSpec, DataPolicy, Dialect, Provider, Secret, Standing
 from trunkline.catalog.lookup import fold_name
-from trunkline.catalog.quirks import Quirks
+from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.catalog.rows import ProviderRow
 from trunkline.settings import Json, ProviderSettings, SecretSource, suggestion
 
@@ -28,6 +28,12 @@ SCHEMES: tuple[CredentialScheme, ...] = get_args(CredentialScheme)
 _PROVIDER_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _BRACE = re.compile(r"\{(\w+)\}")
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
+
+_SELF_FINDING: frozenset[CredentialScheme] = frozenset({"sigv4", "google"})
+"""Schemes whose libraries look for a credential themselves: on the machine, in files, in a role.
+
+Not among them is `azure`: its three variables are all there is to find, and one of them counts as the key.
+"""
 
 
 class Surroundings(Struct, frozen=True):
@@ -73,6 +79,11 @@ def changed_row(slug: str, row: ProviderRow | None, entry: ProviderSettings, pro
         row = ProviderRow(name=slug, scheme="none" if entry.api_key is None else "bearer")
     policy = entry.data_policy.model_dump(exclude_none=True)
     quirks = laid_over(row.quirks, entry.quirks, f"{where}.quirks", problems)
+    # What an operator says holds in every dialect.
+    quirks_in = {
+        dialect: {name: value for name, value in own.items() if name not in entry.quirks}
+        for dialect, own in row.quirks_in.items()
+    }
     return replace(
         row,
         name=entry.name or row.name,
@@ -80,6 +91,7 @@ def changed_row(slug: str, row: ProviderRow | None, entry: ProviderSettings, pro
         scheme=entry.credential_scheme or row.scheme,
         header=entry.credential_name or row.header,
         quirks=replace(quirks, extra_headers={**quirks.extra_headers, **entry.headers}),
+        quirks_in=quirks_in,
         region=entry.region or row.region,
         **policy,
     )
@@ -91,11 +103,10 @@ def laid_over(quirks: Quirks, given: Mapping[str, Json], where: str, problems: l
     unknown = [name for name in given if name not in known]
     problems.extend(f"{where}: unknown quirk {name!r}{suggestion(name, known)}" for name in unknown)
     try:
-        changed = msgspec.convert({name: value for name, value in given.items() if name in known}, Quirks)
+        return overlaid(quirks, given)
     except msgspec.ValidationError as error:
         problems.append(f"{where}: {error}")
         return quirks
-    return replace(quirks, **{name: getattr(changed, name) for name in given if name in known})
 
 
 def _changed_urls(urls: dict[Dialect, str], entry: ProviderSettings) -> dict[Dialect, str]:
@@ -132,13 +143,14 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         url_variables=tuple(row.url_variables),
         credential=CredentialSpec(row.scheme, row.header, row.variables),
         quirks=row.quirks,
+        dialect_quirks=row.dialect_quirks(),
         data_policy=DataPolicy(row.trains, row.zdr, row.retains_days),
         region=row.region,
         headquarters=row.headquarters,
         status=row.status,
         note=row.note,
     )
-    secret, found = _credential(row, entry.api_key, around)
+    secret, found = _credential(row, entry, around)
     obstacle = _obstacle(slug, row, entry, around, unfilled) if secret or row.scheme == "none" else found
     if not row.urls:
         obstacle = f"it has no public address; set base_url, dialect and api_key in providers.{slug}"
@@ -182,19 +194,26 @@ def _filled(
     return {dialect: _BRACE.sub(lambda brace: fill[brace[1]], url) for dialect, url in urls.items()}, unfilled
 
 
-def _credential(row: ProviderRow, source: SecretSource | None, around: Surroundings) -> tuple[Secret | None, str]:
-    """Find a provider's key, and say where it was found or why not. A blank one is none at all (CF-05)."""
+def _credential(row: ProviderRow, entry: ProviderSettings, around: Surroundings) -> tuple[Secret | None, str]:
+    """Find a provider's key, and say where it was found or why not. A blank one is none at all (CF-05).
+
+    The key is an empty text where a library will look for it.
+    """
     if row.scheme == "none":
         return None, "needs no key"
-    if source is None:
+    if entry.api_key is None:
         variable, text = _first(around.environ, row.variables)
         found = f"key from {variable}"
         missing = f"no key; set {row.variables[0]}" if row.variables else "no key; set its api_key"
+        if lacking := [name for name in row.companions.get(variable, ()) if not _first(around.environ, [name])[1]]:
+            return None, f"{variable} is of use only beside {' and '.join(lacking)}; set that too"
+        if not text and entry.enabled and row.scheme in _SELF_FINDING:
+            return Secret(""), "its key is looked for on this machine"
     else:
-        text, found, missing = _revealed(source, around)
+        text, found, missing = _revealed(entry.api_key, around)
     if not text:
         return None, missing
-    if _UNSENDABLE.search(text):
+    if row.scheme != "google" and _UNSENDABLE.search(text):
         return None, f"the {found} has white space or characters that no header can carry"
     return Secret(text), found
 

@@ -100,9 +100,10 @@ class ResponsesRoute:
                     raise
                 await stream.end(failed(error, admitted, self._services))
             else:
-                await stream.begin(_answer_headers(answer))
                 async with aclosing(assembled(answer, admitted, self._services)) as batches:
                     async for events in batches:
+                        if not stream.has_begun:
+                            await stream.begin(_answer_headers(answer))
                         send_events = stream.end if isinstance(events[-1], Terminal) else stream.write
                         await send_events(events)
         finally:
