@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import chain, count
 from statistics import median
 from typing import Final
 
@@ -19,6 +20,7 @@ from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Policy, plan
+from trunkline.routing.recent import Recent, Record
 
 ROUNDS: Final = 25
 NOW: Final = 1_000_000.0
@@ -29,12 +31,12 @@ ANSWERED: Final = Outcome(
 
 
 class Shelf:
-    """A catalog of 10,000 endpoints: 499 models with 20 each, and one with 5."""
+    """A catalog of 10,000 endpoints: 499 models with 20 each, and two with 5, one of them with cheaper cache reads."""
 
     default_model = None
 
     def __init__(self) -> None:
-        slugs = {f"many/m{number}": 20 for number in range(499)} | {"few/m": 5}
+        slugs = {f"many/m{number}": 20 for number in range(499)} | {"few/m": 5, "few/cached": 5}
         self._by_model = {slug: tuple(_endpoint(slug, n) for n in range(size)) for slug, size in slugs.items()}
 
     def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
@@ -49,11 +51,12 @@ class Shelf:
 def main() -> None:
     """Print the microseconds of CPU time: the median of many rounds, and the best."""
     shelf, health, dice = Shelf(), Health(), random.Random(1).random
-    for endpoint in (*shelf.endpoints_of("few/m"), *shelf.endpoints_of("many/m0")):
+    for endpoint in chain.from_iterable(map(shelf.endpoints_of, ("few/m", "few/cached", "many/m0"))):
         for step in range(60):
             health.record(endpoint.id, ANSWERED, NOW - 6 + step / 10)
     asks = {
         "plan: 5 endpoints, no preferences": Request(model="few/m", input=HELLO),
+        "plan: 5 endpoints with prompt caches": Request(model="few/cached", input=HELLO),
         "plan: 20 endpoints of 10,000, no preferences": Request(model="many/m0", input=HELLO),
         "plan: 20 endpoints, sort, cut-offs, ignore": Request(
             model="many/m0",
@@ -65,6 +68,9 @@ def main() -> None:
     }
     for name, request in asks.items():
         _print(name, _plan(request, shelf, health, dice), 500)
+    recent, names = Recent(1000), (f"resp_{number}" for number in count())
+    explanation = plan(asks["plan: 5 endpoints, no preferences"], Policy(), shelf, health, dice, now=NOW).explanation
+    _print("recent.keep", lambda: recent.keep(next(names), Record("default", explanation, None)), 5000)
     clock = iter(range(10**9))
     _print("health.record", lambda: health.record("p0:few/m", ANSWERED, NOW + next(clock) / 100), 5000)
 
@@ -92,7 +98,7 @@ def _endpoint(model: str, number: int) -> Endpoint:
         upstream_model=model,
         dialect="chat",
         base_url="https://provider.invalid",
-        price=Price(input=usd, output=usd * 3),
+        price=Price(input=usd, output=usd * 3, cache_read=usd / 10 if model == "few/cached" else None),
         context_tokens=200_000,
         supports=frozenset({"tools", "max_tokens", "temperature"}),
     )

@@ -12,7 +12,7 @@ from tests.routing.catalogs import NOW, Past, endpoint, remembered
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import GatewayError
 from trunkline.protocol.preferences import Partition
-from trunkline.routing.fallback import MEANINGS, Attempted, after, last_word, next_attempt
+from trunkline.routing.fallback import MEANINGS, Attempted, after, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
 from trunkline.wire import Fault, FaultKind
@@ -250,3 +250,42 @@ def test_RT_04_when_all_are_down_the_retries_stay_within_the_budget() -> None:
             health.record(one.id, Outcome(fault="unavailable"), now)
             attempts += 1
     assert attempts <= 1.2 * 1000 + 20
+
+
+def slow(*ids: str) -> Health:
+    """A health that knows how fast some endpoints are, and of enough calls that one may be doubled."""
+    health = Health()
+    for name in ids:
+        for _ in range(60):
+            health.started(name, NOW)
+            health.record(name, Outcome(first_token_s=1.0), NOW)
+    return health
+
+
+def hedge(plan: Plan, health: Health, attempted: Sequence[Attempted] = (), first: int = 0) -> int | None:
+    return next_hedge(plan, attempted, health, first=first, now=NOW, remaining_s=60.0)
+
+
+def test_RT_11_a_hedge_goes_to_the_next_endpoint_of_the_same_model() -> None:
+    assert hedge(a_plan(ALPHA, BETA, OTHER), slow(ALPHA.id)) == 1
+    assert hedge(a_plan(ALPHA, OTHER), slow(ALPHA.id)) is None
+
+
+def test_RT_11_there_is_no_hedge_before_enough_is_known() -> None:
+    assert hedge(a_plan(ALPHA, BETA), Health()) is None
+
+
+def test_RT_11_a_hedge_counts_as_an_attempt() -> None:
+    assert hedge(a_plan(ALPHA, BETA, most=1), slow(ALPHA.id)) is None
+    tried = [failed("unavailable", GAMMA)]
+    assert hedge(a_plan(GAMMA, ALPHA, BETA), slow(ALPHA.id), tried, first=1) == 2
+    assert hedge(a_plan(GAMMA, ALPHA, BETA, most=2), slow(ALPHA.id), tried, first=1) is None
+
+
+def test_RT_11_a_hedge_does_not_go_to_an_endpoint_in_trouble_or_to_the_same_one() -> None:
+    health = slow(ALPHA.id)
+    for _ in range(3):
+        health.record(BETA.id, Outcome(fault="unavailable"), NOW)
+    assert hedge(a_plan(ALPHA, BETA, GAMMA), health) == 2
+    assert hedge(a_plan(ALPHA, BETA), health) is None
+    assert hedge(a_plan(ALPHA, ALPHA, byok=(True, False)), slow(ALPHA.id)) is None

@@ -260,6 +260,32 @@ def test_RT_11_hedges_need_samples_and_stay_under_their_share() -> None:
     assert health.hedge_after(A, NOW) is None
 
 
+def test_RT_11_who_was_outrun_counts_as_at_least_so_slow() -> None:
+    health = Health()
+    health.record(A, Outcome(first_token_s=1.0), NOW)
+    health.outrun(A, 8.0, NOW)
+    figures = health.figures(A, NOW)
+    assert figures.attempts == 1
+    assert figures.latency is not None
+    assert figures.latency.p99 == pytest.approx(8.0, rel=0.065)
+
+
+def test_several_endpoints_are_told_as_one() -> None:
+    health = Health()
+    for _ in range(3):
+        health.record(A, Outcome(first_token_s=1.0, generation_s=1.0, output_tokens=50), NOW)
+    health.record("beta:m/one", Outcome(first_token_s=4.0), NOW)
+    for _ in range(4):
+        health.record("beta:m/one", bad(), NOW)
+    joint = health.joint_figures([A, "beta:m/one", "never:m/asked"], NOW)
+    assert (joint.condition, joint.uptime, joint.attempts) == ("stable", 0.5, 8)
+    assert joint.latency is not None
+    assert joint.latency.p50 == pytest.approx(1.0, rel=0.065)
+    assert joint.latency.p99 == pytest.approx(4.0, rel=0.065)
+    assert joint.throughput == health.figures(A, NOW).throughput
+    assert health.joint_figures(["never:m/asked"], NOW).uptime is None
+
+
 def test_nodes_share_what_they_see() -> None:
     here, there = Health(is_shared=True), Health(is_shared=True)
     for _ in range(5):

@@ -66,3 +66,17 @@ def test_samples_are_forgotten_after_five_minutes() -> None:
     distribution.add(1.0, 100.0)
     assert distribution.samples(389.0) == 1
     assert distribution.percentile(0.5, 400.0) is None
+
+
+@given(VALUES, VALUES)
+def test_merged_windows_hold_what_one_would(ours: list[float], theirs: list[float]) -> None:
+    parts, whole = (Distribution(), Distribution()), Distribution()
+    for part, values in zip(parts, (ours, theirs), strict=True):
+        for value in values:
+            part.add(value, 10.0)
+            whole.add(value, 10.0)
+    merged = Distribution.merged(parts, 12.0)
+    assert merged.samples(12.0) == len(ours) + len(theirs)
+    assert [merged.percentile(share, 12.0) for share in (0.01, 0.5, 0.99)] == [
+        whole.percentile(share, 12.0) for share in (0.01, 0.5, 0.99)
+    ]

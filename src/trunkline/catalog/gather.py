@@ -107,6 +107,7 @@ def _entries(
                 if end.provider in providers:
                     entries.setdefault((row.slug, end.provider, end.tag), Entry(model, end, file))
     seen: dict[tuple[str, str, str], int] = {}
+    shipped = models.copy()
     for index, wish in enumerate(given):
         where, slug = f"endpoints[{index}]", wish.model.strip().lower()
         provider = slugs.get(fold_name(wish.provider))
@@ -121,16 +122,22 @@ def _entries(
             problems.append(f"{where} repeats endpoints[{seen[key]}]; remove one, or tell them apart by tag")
         else:
             laid_over(Quirks(), wish.quirks, f"{where}.quirks", problems)
-            models[slug] = _changed_model(models.get(slug, Model(slug=slug, name=slug)), wish)
+            model = _changed_model(shipped.get(slug, Model(slug=slug, name=slug)), wish)
+            models[slug] = model if wish.name or slug not in models else models[slug]
             known = entries.get(key)
             if known is None:
                 new = EndpointRow(provider=provider, upstream_model=_upstream_model(wish, provider))
-                known = Entry(models[slug], new, ModelsFile())
-            entries[key] = Entry(models[slug], replace(known.row, **_wishes(wish, known.row)), known.file)
+                known = Entry(model, new, ModelsFile())
+            entries[key] = Entry(model, replace(known.row, **_wishes(wish, known.row)), known.file)
         seen.setdefault(key, index)
     if not given:
         return list(entries.values())
-    return [Entry(models[entry.model.slug], entry.row, entry.file) for entry in entries.values()]
+    return [Entry(_named(entry.model, models), entry.row, entry.file) for entry in entries.values()]
+
+
+def _named(model: Model, models: Mapping[str, Model]) -> Model:
+    """Give a model the name all its endpoints share; whether its output may train others each endpoint says itself."""
+    return replace(models[model.slug], is_distillable=model.is_distillable)
 
 
 def _near(name: str, slugs: Mapping[str, str]) -> str:

@@ -130,11 +130,15 @@ def next_hedge(
     """
     if len(attempted) + 2 > plan.max_attempts or health.hedge_after(plan.attempts[first].id, now) is None:
         return None
-    asked = {first, *(place for place, end in enumerate(plan.attempts) if end.id == plan.attempts[first].id)}
-    place = next_attempt(plan, attempted, health, now=now, remaining_s=remaining_s, passed={*passed, *asked})
-    if place is None or plan.attempts[place].model.slug != plan.attempts[first].model.slug:
-        return None
-    return place if health.condition(plan.attempts[place].id, now) < OUTAGE else None
+    silent = plan.attempts[first]
+    unfit = {
+        place
+        for place, endpoint in enumerate(plan.attempts)
+        if endpoint.id == silent.id
+        or endpoint.model.slug != silent.model.slug
+        or health.condition(endpoint.id, now) >= OUTAGE
+    }
+    return next_attempt(plan, attempted, health, now=now, remaining_s=remaining_s, passed=unfit.union(passed))
 
 
 def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -> GatewayError:

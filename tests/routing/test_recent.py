@@ -1,0 +1,88 @@
+"""What is remembered of the last requests: bounded, each account's own, and what became of the plan."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.routing.catalogs import NOW, Shelf, ask, endpoint, thrown
+from trunkline.billing import lost
+from trunkline.routing.explanation import Explanation, why
+from trunkline.routing.fallback import Attempted, Outrun
+from trunkline.routing.health import Health
+from trunkline.routing.plan import Policy, plan
+from trunkline.routing.recent import Recent, Record, record_as_json
+from trunkline.stream.deltas import Usage
+from trunkline.wire import Fault
+
+ALPHA, BETA, OMEGA = endpoint("alpha", zdr=True), endpoint("beta", usd="2", zdr=True), endpoint("omega")
+EXPLANATION = plan(
+    ask(zdr=True), Policy(), Shelf([ALPHA, BETA, OMEGA]), Health(), thrown().__next__, now=NOW
+).explanation
+
+
+def record(account: str = "mine") -> Record:
+    return Record(account, Explanation(), ALPHA)
+
+
+def test_the_oldest_makes_room() -> None:
+    recent = Recent(2)
+    for name in ("a", "b", "c"):
+        recent.keep(name, record())
+    assert [recent.find(name, "mine") is not None for name in ("a", "b", "c")] == [False, True, True]
+
+
+def test_nothing_is_kept_where_nothing_is_wanted() -> None:
+    recent = Recent(0)
+    recent.keep("a", record())
+    assert recent.find("a", "mine") is None
+
+
+def test_another_account_finds_nothing() -> None:
+    recent = Recent(2)
+    recent.keep("a", record("mine"))
+    assert recent.find("a", "theirs") is None
+
+
+def test_a_record_tells_what_became_of_the_plan() -> None:
+    failure = Attempted(endpoint=BETA, fault=Fault("silent", "no byte in time"), started=1.0, ended=3.0)
+    slower = Outrun(endpoint=BETA, started=1.0, ended=1.5)
+    told = record_as_json(Record("mine", EXPLANATION, ALPHA, [failure], [(slower, lost(None, 400, BETA))]))
+    msgspec.json.encode(told)
+    assert told["answered_by"] == "alpha:m/one"
+    assert told["attempts"] == [
+        {
+            "provider": "beta",
+            "provider_name": "Beta",
+            "model": "m/one",
+            "kind": "silent",
+            "status": None,
+            "message": "no byte in time",
+            "is_byok": False,
+            "duration_ms": 2000,
+        }
+    ]
+    assert told["outrun"] == [
+        {
+            "provider": "beta",
+            "provider_name": "Beta",
+            "model": "m/one",
+            "is_byok": False,
+            "duration_ms": 500,
+            "cost_usd": 0.0002,
+            "is_estimated": True,
+        }
+    ]
+
+
+def test_what_a_provider_said_is_not_estimated() -> None:
+    spent = lost(Usage(input_tokens=10, output_tokens=1), 400, ALPHA)
+    assert spent.cost is not None
+    assert (float(spent.cost.total or 0), spent.usage.estimated) == (11e-6, False)
+
+
+def test_an_explanation_in_sentences() -> None:
+    assert why(EXPLANATION) == [
+        "alpha:m/one is asked first, then beta:m/one.",
+        "Drawn among 2: alpha:m/one at 80% (dice 0.0000).",
+        "omega:m/one is left out by zdr: it does not say whether it retains prompts.",
+    ]
