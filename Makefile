@@ -47,6 +47,7 @@ format: $(VENV)/.dev ## format and mend what can be mended
 
 bench: $(VENV)/.run ## measure the gateway beside a bare relay (ARGS=--quick for half a minute)
 	@$(BIN)/python -m bench.run $(ARGS)
+	@$(BIN)/python -m bench.planning
 
 bench-peers: $(VENV)/.run ## the same beside other gateways, where they can be installed
 	@$(BIN)/python -m bench.peers && $(BIN)/python -m bench.run --peers $(ARGS)
