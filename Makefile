@@ -16,8 +16,9 @@ help: ## list the verbs
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Setting up $(VENV) (once; about half a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes --no-deps --no-compile -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/run.txt -r requirements/build.txt
 	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m compileall -q src/trunkline
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
