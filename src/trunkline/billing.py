@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from msgspec.structs import replace
+
 from trunkline.catalog.entries import Endpoint, Price, PriceTier
 from trunkline.stream.deltas import (
     Arguments,
@@ -33,24 +35,30 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
 
     Cached and cache-written tokens are counted inside `usage.input_tokens` and priced apart, reasoning likewise inside
     `usage.output_tokens`. `input` and `output` are the token parts; request, image and search fees are in `total` only.
-    Without a price `total` is None. With the client's own provider key `total` is 0 and `upstream` says what it cost.
+    Without a price `total` is what the provider says it was, or None. With the client's own provider key `total` is 0
+    and `upstream` says what it cost.
     """
     if price is None:
-        return Cost(total=None, input=ZERO, output=ZERO, is_byok=is_byok)
+        told = usage.upstream_cost_usd
+        return _cost(None if told is None else _round(told), ZERO, ZERO, is_byok=is_byok)
     rates = _rates(price, usage.input_tokens)
     input_usd = _round(_input_cost(usage, price, rates))
     output_usd = _round(_output_cost(usage, price, rates))
     fees_usd = _round(_fees(usage, price))
     total = _round(input_usd + output_usd + fees_usd)
-    if is_byok:
-        return Cost(total=ZERO, input=input_usd, output=output_usd, is_byok=True, upstream=total)
-    return Cost(total=total, input=input_usd, output=output_usd)
+    return _cost(total, input_usd, output_usd, is_byok=is_byok)
 
 
 def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
     """What an answer that nobody will hear may have cost: its whole input, where the provider had not said."""
     usage = usage or Usage(input_tokens=_tokens(input_bytes), estimated=True)
     return Spent(usage, cost(usage, endpoint.price))
+
+
+def _cost(total: Decimal | None, input_usd: Decimal, output_usd: Decimal, *, is_byok: bool) -> Cost:
+    if is_byok and total is not None:
+        return Cost(total=ZERO, input=input_usd, output=output_usd, is_byok=True, upstream=total)
+    return Cost(total=total, input=input_usd, output=output_usd, is_byok=is_byok)
 
 
 def _rates(price: Price, input_tokens: int) -> Price | PriceTier:
@@ -106,12 +114,13 @@ def _round(amount: Decimal) -> Decimal:
 class Meter:
     """Follows one answer: prices what the provider says was spent, and estimates where it says nothing."""
 
-    __slots__ = ("_characters", "_input_bytes", "spent")
+    __slots__ = ("_characters", "_input_bytes", "_is_counted", "spent")
 
     def __init__(self, input_bytes: int) -> None:
         """Take the size of the client's request, from which its tokens are estimated should nobody count them."""
         self._input_bytes = input_bytes
         self._characters = 0
+        self._is_counted = False
         self.spent: Spent | None = None
 
     def price(self, batch: list[Delta], endpoint: Endpoint) -> list[Delta]:
@@ -121,19 +130,25 @@ class Meter:
             if kind in _COUNTED:
                 self._characters += len(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
             elif kind is Spent:
-                batch[index] = self._note(delta, endpoint)  # type: ignore[arg-type]  # kind is its type
+                batch[index] = spent = self._note(delta, endpoint)  # type: ignore[arg-type]  # kind is its type
+                self._is_counted = not spent.usage.estimated
         return batch
 
     def close(self, endpoint: Endpoint) -> list[Delta]:
-        """The `Spent` that an answer without a count ends with."""
-        if self.spent is not None:
+        """The `Spent` that an answer ends with when nobody counted it to its end.
+
+        A count of the beginning says what was read; of what was written after it, it knows nothing.
+        """
+        if self._is_counted:
             return []
-        usage = Usage(
-            input_tokens=_tokens(self._input_bytes),
-            output_tokens=_tokens(self._characters),
-            estimated=True,
-        )
-        return [self._note(Spent(usage), endpoint)]
+        self._is_counted = True
+        heard = _tokens(self._characters)
+        if self.spent is None:
+            usage = Usage(input_tokens=_tokens(self._input_bytes), output_tokens=heard, estimated=True)
+            return [self._note(Spent(usage), endpoint)]
+        told = self.spent.usage
+        usage = replace(told, output_tokens=max(told.output_tokens, heard))
+        return [self._note(Spent(usage, service_tier=self.spent.service_tier), endpoint)]
 
     def _note(self, spent: Spent, endpoint: Endpoint) -> Spent:
         self.spent = Spent(spent.usage, cost(spent.usage, endpoint.price), spent.service_tier)

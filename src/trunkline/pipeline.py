@@ -146,6 +146,8 @@ async def assembled(answer: Answer, admitted: Admitted, services: Services) -> A
     except GatewayError as error:
         ending = "failed"
         answer.failure = error
+        # What was heard until then the provider bills all the same.
+        events += assembler.feed(settlement.rest())
         yield events + assembler.fail(error, services.wall_clock())
     finally:
         settlement.end(ending)
@@ -174,6 +176,8 @@ class Settlement:
     def end(self, ending: logs.Ending) -> None:
         """Note the end, however it came."""
         run, call = self._run, self._admitted.call
+        if run.has_spoken:
+            self.rest()
         outrun = [(each, lost(each.usage, len(call.body), each.endpoint)) for each in run.outrun] if run.outrun else ()
         logs.request_ended(call.id, ending, run.endpoint, run.attempted, outrun, self._meter.spent)
         record = Record(

@@ -207,6 +207,17 @@ def test_ST_07_to_ST_29_one_terminal_event_and_no_second_provider(
         assert seen.is_closed_by_client.wait(5)
 
 
+def test_F13_a_stream_that_breaks_off_tells_what_was_heard_of_it(
+    gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    upstream.play(nonce, stream(letters("x" * 80)), host="a")
+    events = events_of(gateway.call(ask(both, nonce, stream=True, **IN_ORDER)), "failed")
+    usage = events[-1]["response"]["usage"]
+    assert usage["output_tokens"] == 20
+    assert usage["input_tokens"] > 0
+    assert usage["cost"] == pytest.approx((usage["input_tokens"] + 2 * 20) / 1e6)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_ST_21_a_stream_that_was_not_asked_for_is_gathered(
     case: Case, gateway: Gateway, upstream: Upstream, model: str, nonce: str

@@ -1,0 +1,275 @@
+"""What an answer costs, as a table: one usage, one price, the amounts to the last nano-dollar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.routing.catalogs import endpoint
+from trunkline.billing import Meter, cost, lost
+from trunkline.catalog.entries import Price, PriceTier
+from trunkline.stream.deltas import Arguments, Began, Cost, Delta, Reasoning, Spent, Stopped, Text, Usage
+
+
+def usd(amount: str) -> Decimal:
+    return Decimal(amount)
+
+
+def per_million(**rates: str) -> Any:
+    return {name: Decimal(rate) / 1_000_000 for name, rate in rates.items()}
+
+
+def price(*tiers: PriceTier, fees: dict[str, str] | None = None, **rates: str) -> Price:
+    """Rates in USD per million tokens, fees in USD apiece."""
+    return Price(
+        **per_million(**{"input": "2", "output": "10", **rates}),
+        **{name: Decimal(fee) for name, fee in (fees or {}).items()},
+        tiers=tiers,
+    )
+
+
+def tier(above: int, **rates: str) -> PriceTier:
+    return PriceTier(above_input_tokens=above, **per_million(**rates))
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    usage: Usage
+    price: Price
+    total: str
+    input: str
+    output: str
+
+
+TWO_TIERS = (
+    tier(200_000, input="4", output="15", cache_read="0.4"),
+    tier(400_000, input="8", output="30"),
+)
+
+CASES = [
+    Case("plain tokens", Usage(input_tokens=1_000, output_tokens=100), price(), "0.003", "0.002", "0.001"),
+    Case("nothing was spent", Usage(), price(), "0", "0", "0"),
+    Case(
+        "cached tokens stand inside the input and have a rate of their own",
+        Usage(input_tokens=1_000, cache_read_tokens=600),
+        price(cache_read="0.2"),
+        "0.00092",
+        "0.00092",
+        "0",
+    ),
+    Case(
+        "cached tokens without a rate cost what input costs",
+        Usage(input_tokens=1_000, cache_read_tokens=600),
+        price(),
+        "0.002",
+        "0.002",
+        "0",
+    ),
+    Case(
+        "written tokens stand inside the input and have a rate of their own",
+        Usage(input_tokens=1_000, cache_read_tokens=100, cache_write_tokens=200),
+        price(cache_read="0.2", cache_write="2.5"),
+        "0.00192",
+        "0.00192",
+        "0",
+    ),
+    Case(
+        "more cached than read is not charged twice",
+        Usage(input_tokens=100, cache_read_tokens=150, cache_write_tokens=50),
+        price(cache_read="0.2", cache_write="2.5"),
+        "0.00002",
+        "0.00002",
+        "0",
+    ),
+    Case(
+        "what was written fills only what was not read",
+        Usage(input_tokens=100, cache_read_tokens=80, cache_write_tokens=50),
+        price(cache_read="0.2", cache_write="2.5"),
+        "0.000066",
+        "0.000066",
+        "0",
+    ),
+    Case(
+        "audio stands inside the input",
+        Usage(input_tokens=1_000, audio_input_tokens=400),
+        price(audio_input="40"),
+        "0.0172",
+        "0.0172",
+        "0",
+    ),
+    Case(
+        "audio without a rate costs what input costs",
+        Usage(input_tokens=1_000, audio_input_tokens=400),
+        price(),
+        "0.002",
+        "0.002",
+        "0",
+    ),
+    Case(
+        "audio is at most what is neither read nor written",
+        Usage(input_tokens=1_000, cache_read_tokens=900, audio_input_tokens=400),
+        price(cache_read="0.2", audio_input="40"),
+        "0.00418",
+        "0.00418",
+        "0",
+    ),
+    Case(
+        "reasoning stands inside the output and costs what output costs",
+        Usage(output_tokens=100, reasoning_tokens=60),
+        price(),
+        "0.001",
+        "0",
+        "0.001",
+    ),
+    Case(
+        "reasoning with a rate of its own",
+        Usage(output_tokens=100, reasoning_tokens=60),
+        price(reasoning="20"),
+        "0.0016",
+        "0",
+        "0.0016",
+    ),
+    Case(
+        "reasoning is at most the output",
+        Usage(output_tokens=100, reasoning_tokens=500),
+        price(reasoning="20"),
+        "0.002",
+        "0",
+        "0.002",
+    ),
+    Case(
+        "a tier begins above its bound",
+        Usage(input_tokens=200_000, output_tokens=100),
+        price(*TWO_TIERS),
+        "0.401",
+        "0.4",
+        "0.001",
+    ),
+    Case(
+        "a tier holds for the whole answer",
+        Usage(input_tokens=200_001, output_tokens=100),
+        price(*TWO_TIERS),
+        "0.801504",
+        "0.800004",
+        "0.0015",
+    ),
+    Case(
+        "the highest tier that is reached counts",
+        Usage(input_tokens=400_001),
+        price(*TWO_TIERS),
+        "3.200008",
+        "3.200008",
+        "0",
+    ),
+    Case(
+        "a tier's own rate for cached tokens",
+        Usage(input_tokens=300_000, cache_read_tokens=200_000),
+        price(*TWO_TIERS, cache_read="0.2"),
+        "0.48",
+        "0.48",
+        "0",
+    ),
+    Case(
+        "searches are in the total only",
+        Usage(input_tokens=1_000, searches=3),
+        price(fees={"search": "0.01"}),
+        "0.032",
+        "0.002",
+        "0",
+    ),
+    Case("searches without a fee are free", Usage(searches=3), price(), "0", "0", "0"),
+    Case("a fee for each request", Usage(input_tokens=1_000), price(fees={"request": "0.005"}), "0.007", "0.002", "0"),
+    Case("pictures apiece", Usage(images=2), price(fees={"image_output": "0.04"}), "0.08", "0", "0"),
+    Case(
+        "half a nano-dollar rounds to the even one below", Usage(input_tokens=1), price(input="0.0005"), "0", "0", "0"
+    ),
+    Case(
+        "half a nano-dollar rounds to the even one above",
+        Usage(input_tokens=3),
+        price(input="0.0005"),
+        "0.000000002",
+        "0.000000002",
+        "0",
+    ),
+    Case("less than half a nano-dollar is nothing", Usage(input_tokens=1), price(input="0.0004"), "0", "0", "0"),
+    Case(
+        "each part is rounded, so that the parts add up",
+        Usage(input_tokens=3, output_tokens=3),
+        price(input="0.0005", output="0.0005"),
+        "0.000000004",
+        "0.000000002",
+        "0.000000002",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_cost(case: Case) -> None:
+    assert cost(case.usage, case.price) == Cost(usd(case.total), usd(case.input), usd(case.output))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_clients_own_key_pays_the_provider_and_not_us(case: Case) -> None:
+    expected = Cost(usd("0"), usd(case.input), usd(case.output), is_byok=True, upstream=usd(case.total))
+    assert cost(case.usage, case.price, is_byok=True) == expected
+
+
+class TestWithoutAPrice:
+    """Nothing is made up: the total is what the provider says, or unknown."""
+
+    def test_nobody_told_it(self) -> None:
+        assert cost(Usage(input_tokens=5), None) == Cost(None, usd("0"), usd("0"))
+
+    def test_the_provider_told_it(self) -> None:
+        usage = Usage(images=1, upstream_cost_usd=usd("0.13"))
+        assert cost(usage, None) == Cost(usd("0.13"), usd("0"), usd("0"))
+
+    def test_the_provider_told_it_of_the_clients_own_key(self) -> None:
+        usage = Usage(images=1, upstream_cost_usd=usd("0.13"))
+        assert cost(usage, None, is_byok=True) == Cost(usd("0"), usd("0"), usd("0"), is_byok=True, upstream=usd("0.13"))
+
+    def test_a_price_of_ours_goes_before_what_the_provider_told(self) -> None:
+        usage = Usage(input_tokens=1_000, upstream_cost_usd=usd("0.13"))
+        assert cost(usage, price()).total == usd("0.002")
+
+
+PRICED = replace(endpoint(), price=price())
+
+
+class TestMeter:
+    def test_what_the_provider_counted_is_priced(self) -> None:
+        batch: list[Delta] = [Text(0, "Hi"), Spent(Usage(input_tokens=1_000, output_tokens=100)), Stopped("stop")]
+        meter = Meter(4_000)
+        priced = meter.price(batch, PRICED)[1]
+        assert isinstance(priced, Spent)
+        assert priced.cost == Cost(usd("0.003"), usd("0.002"), usd("0.001"))
+        assert meter.close(PRICED) == []
+
+    def test_an_answer_without_a_count_is_estimated(self) -> None:
+        meter = Meter(4_000)
+        meter.price([Began("m"), Text(0, "a" * 40), Reasoning(1, "b" * 40), Arguments(2, "c" * 20)], PRICED)
+        [spent] = meter.close(PRICED)
+        assert isinstance(spent, Spent)
+        assert spent.usage == Usage(input_tokens=1_000, output_tokens=25, estimated=True)
+        assert spent.cost == Cost(usd("0.00225"), usd("0.002"), usd("0.00025"))
+        assert meter.close(PRICED) == []
+
+    def test_a_count_of_the_beginning_is_no_count_of_the_end(self) -> None:
+        """F13: Messages and Gemini count the input first; an answer that breaks off has made more output than that."""
+        meter = Meter(4)
+        meter.price([Spent(Usage(input_tokens=1_000, output_tokens=1, estimated=True)), Text(0, "a" * 400)], PRICED)
+        [spent] = meter.close(PRICED)
+        assert isinstance(spent, Spent)
+        assert spent.usage == Usage(input_tokens=1_000, output_tokens=100, estimated=True)
+
+    def test_an_attempt_that_lost_the_race_cost_its_input(self) -> None:
+        assert lost(None, 4_000, PRICED) == Spent(
+            Usage(input_tokens=1_000, estimated=True), Cost(usd("0.002"), usd("0.002"), usd("0"))
+        )
+        told = Usage(input_tokens=10)
+        assert lost(told, 4_000, PRICED) == Spent(told, Cost(usd("0.00002"), usd("0.00002"), usd("0")))
