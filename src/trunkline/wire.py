@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
 
 Headers = Mapping[str, str]
 """Header fields by lower-case name."""
@@ -62,6 +62,10 @@ class Fault(Struct, frozen=True):
     status: int | None = None
     retry_after: float | None = None
     raw: str | None = None
+
+
+UNREADABLE = (MsgspecError, ValueError, RecursionError)
+"""What a stranger's JSON may raise where it is read: it is none, of the wrong kind, no UTF-8, or nested too deep."""
 
 
 class Malformed(Exception):

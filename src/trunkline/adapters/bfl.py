@@ -24,7 +24,7 @@ from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.stream.framing import Framing, WholeBody
-from trunkline.wire import Fault, Headers, UpstreamRequest
+from trunkline.wire import UNREADABLE, Fault, Headers, UpstreamRequest
 
 MAX_REFERENCES: Final = 8
 
@@ -109,7 +109,7 @@ class _Reader:
     def accepted(self, body: bytes, endpoint: Endpoint) -> Accepted | Fault:
         try:
             task = msgspec.json.decode(body, type=_Task)
-        except (msgspec.MsgspecError, UnicodeError):
+        except UNREADABLE:
             return nonsense("the order was answered without a job", body)
         url = task.polling_url or ""
         if not is_own(url, endpoint):
@@ -120,7 +120,7 @@ class _Reader:
     def progress(self, body: bytes, endpoint: Endpoint) -> Pending | Ready | Fault:
         try:
             told = msgspec.json.decode(body, type=_Status)
-        except (msgspec.MsgspecError, UnicodeError):
+        except UNREADABLE:
             return nonsense("the state of the job cannot be read", body)
         match told.status:
             case "Ready":

@@ -20,7 +20,6 @@ from typing import Literal
 
 from trunkline.adapters import faults
 from trunkline.adapters.chat_wire import (
-    UNREADABLE,
     WireCall,
     WireChunk,
     WirePiece,
@@ -64,7 +63,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.wire import Fault, WireMessage
+from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 _FINISHES: dict[str, StopReason] = {
     "stop": "stop",

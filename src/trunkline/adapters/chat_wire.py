@@ -12,8 +12,7 @@ from msgspec import Struct
 from trunkline.adapters.usage import clean_usage, count, dollars, first_count
 from trunkline.protocol.items import Json, Logprob, TopLogprob, UrlCitation
 from trunkline.stream.deltas import Usage
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+from trunkline.wire import UNREADABLE
 
 
 class WireFunction(Struct, gc=False):
@@ -230,17 +229,19 @@ def is_success(base_resp: Json) -> bool:
     return not isinstance(base_resp, dict) or not base_resp.get("status_code")
 
 
-def text_of(value: Json) -> str:
-    """The text of a string, a part or a list of them."""
+def text_of(value: Json, levels: int = 8) -> str:
+    """The text of a string, a part or a list of them; what is nested deeper than any server's parts is no text."""
     if isinstance(value, str):
         return value
+    if not levels:
+        return ""
     if isinstance(value, dict):
         for key in ("text", "content", "summary"):
             if value.get(key):
-                return text_of(value[key])
+                return text_of(value[key], levels - 1)
         return ""
     if isinstance(value, list):
-        return "".join(text_of(part) for part in value)
+        return "".join(text_of(part, levels - 1) for part in value)
     return "" if value is None or isinstance(value, bool) else str(value)
 
 

@@ -23,7 +23,6 @@ from trunkline.adapters.cohere_wire import (
     BROKEN_FINISHES,
     FINISHES,
     KNOWN_EVENTS,
-    UNREADABLE,
     WireCall,
     WireCitation,
     WireContent,
@@ -55,7 +54,7 @@ from trunkline.stream.deltas import (
     Stopped,
     Text,
 )
-from trunkline.wire import Fault, WireMessage
+from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
 class _Block:

@@ -13,9 +13,7 @@ from msgspec import Struct
 from trunkline.adapters.usage import clean_usage, count, first_count
 from trunkline.protocol.items import Json, Logprob
 from trunkline.stream.deltas import StopReason, Usage
-from trunkline.wire import Fault
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+from trunkline.wire import UNREADABLE, Fault
 
 
 class WireContent(Struct, gc=False):

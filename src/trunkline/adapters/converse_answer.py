@@ -22,7 +22,6 @@ import msgspec
 from trunkline.adapters.converse_wire import (
     BROKEN,
     STOPS,
-    UNREADABLE,
     Block,
     ImageStart,
     Metadata,
@@ -64,7 +63,7 @@ from trunkline.stream.deltas import (
     Stopped,
     Text,
 )
-from trunkline.wire import Fault, WireMessage
+from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
 class _Open:

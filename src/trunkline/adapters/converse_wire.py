@@ -18,7 +18,6 @@ from trunkline.adapters.usage import clean_usage, count
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
 
-UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What reading a stranger's JSON or base64 may raise."""
 
 STOPS: dict[str, StopReason] = {

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-import msgspec
-
 from trunkline.adapters import fake_wire as wire
 from trunkline.adapters import faults, media
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
@@ -56,7 +54,7 @@ from trunkline.stream.deltas import (
 )
 from trunkline.stream.framing import Framing, WholeBody
 from trunkline.stream.sse import SseFraming
-from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
+from trunkline.wire import UNREADABLE, Fault, Headers, UpstreamRequest, WireMessage
 
 ATTACHMENT_TOKENS = 85
 """What every attachment counts, whatever its size."""
@@ -208,14 +206,14 @@ class FakeDecoder:
             return ()
         try:
             said = wire.read_message(message.data)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             return self._failed(faults.nonsense(f"a message could not be read: {error}", message.data))
         return self._decode(said)
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         try:
             answer = wire.read_answer(body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             return self._failed(faults.nonsense(f"the answer could not be read: {error}", body))
         deltas: list[Delta] = []
         for said in answer.messages:
@@ -241,9 +239,6 @@ class FakeDecoder:
     def _failed(self, fault: Fault) -> Sequence[Delta]:
         self.is_done = True
         return (Failed(fault),)
-
-
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def _decode_seal(said: wire.Sealed, endpoint: Endpoint) -> Delta:

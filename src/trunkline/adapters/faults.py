@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from trunkline.catalog.quirks import ErrorShape, Quirks
 from trunkline.protocol.items import Json
-from trunkline.wire import Fault, FaultKind, Headers
+from trunkline.wire import UNREADABLE, Fault, FaultKind, Headers
 
 MAX_MESSAGE = 500
 MAX_RAW = 2_000
@@ -47,7 +47,7 @@ def fault(status: int, headers: Headers, body: bytes, quirks: Quirks = _PLAIN) -
     text = body[: MAX_RAW * 4].decode("utf-8", "replace")
     try:
         facts = read_error(msgspec.json.decode(body))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+    except UNREADABLE:
         facts = ErrorFacts(_plain_text(text, headers))
     if named := headers.get("x-amzn-errortype"):
         facts = msgspec.structs.replace(facts, codes=(named.partition(":")[0].lower(), *facts.codes))
@@ -65,7 +65,7 @@ def fault_of_error(error: Json, quirks: Quirks = _PLAIN) -> Fault:
     facts = read_error(error)
     try:
         raw = msgspec.json.encode(error).decode()
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+    except UNREADABLE:
         raw = ""
     return Fault(
         kind=_kind(facts, facts.status, quirks),

@@ -30,7 +30,6 @@ from trunkline.adapters.gemini_wire import (
     BROKEN_FINISHES,
     FINISHES,
     FORMAT,
-    UNREADABLE,
     WireBlob,
     WireCall,
     WireCandidate,
@@ -66,7 +65,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.wire import Fault, WireMessage
+from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
 class GeminiDecoder:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trunkline.protocol.items import UrlCitation
+from trunkline.wire import UNREADABLE
 
 MAX_SUPPORTS = 1_000
 """More passages than any answer has; bounds the work a broken server can cause."""
@@ -64,7 +65,7 @@ def read_grounding(told: Raw) -> Grounding:
     """Read `groundingMetadata`; what is unreadable is no grounding."""
     try:
         return _read(told)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+    except UNREADABLE:
         return Grounding()
 
 

@@ -45,6 +45,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.wire import UNREADABLE
 
 Part = dict[str, Json]
 
@@ -150,7 +151,7 @@ def _response(text: str) -> Json:
     if text.lstrip()[:1] in ("{", "["):
         try:
             read = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNREADABLE:
             return {"output": text}
         # As it came: reading and writing again could change its numbers.
         return Raw(text.encode()) if isinstance(read, dict) else {"output": Raw(text.encode())}

@@ -13,10 +13,9 @@ from msgspec import Raw, Struct
 from trunkline.adapters.usage import clean_usage, count
 from trunkline.protocol.items import Json, Logprob, ReasoningFormat, TopLogprob
 from trunkline.stream.deltas import StopReason, Usage
+from trunkline.wire import UNREADABLE
 
 FORMAT: ReasoningFormat = "google-gemini-v1"
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 
 
 class WireCall(Struct, gc=False):

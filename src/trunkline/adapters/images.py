@@ -33,7 +33,7 @@ from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Began, Delta, Failed, Image, Spent, Stopped
 from trunkline.stream.framing import Framing, WholeBody
 from trunkline.stream.sse import SseFraming
-from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
+from trunkline.wire import UNREADABLE, Fault, Headers, UpstreamRequest, WireMessage
 
 MAX_REFERENCES: Final = 16
 MAX_PICTURES: Final = 10
@@ -170,7 +170,6 @@ class _Event(Struct, frozen=True):
 
 _read_body = msgspec.json.Decoder(_Body).decode
 _read_event = msgspec.json.Decoder(_Event).decode
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class ImagesDecoder:
@@ -191,7 +190,7 @@ class ImagesDecoder:
             return ()
         try:
             event = _read_event(message.data)
-        except _UNREADABLE:
+        except UNREADABLE:
             return self._fail(nonsense("an event cannot be read", message.data))
         if event.error is not None or event.type == "error":
             return self._fail(fault_of_error(event.error or "the picture could not be drawn", self._endpoint.quirks))
@@ -209,7 +208,7 @@ class ImagesDecoder:
             return self._downloaded(body)
         try:
             answer = _read_body(body)
-        except _UNREADABLE:
+        except UNREADABLE:
             return self._fail(nonsense("the answer cannot be read", body))
         if answer.error is not None:
             return self._fail(fault_of_error(answer.error, self._endpoint.quirks))

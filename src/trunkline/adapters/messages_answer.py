@@ -28,7 +28,6 @@ from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.halves import Halves
 from trunkline.adapters.messages_wire import (
     STOPS,
-    UNREADABLE,
     BlockDelta,
     BlockStart,
     BlockStop,
@@ -72,7 +71,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.wire import Fault, UpstreamRequest, WireMessage
+from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_PAUSES = 8
 """So often is a paused answer gone on with; each time the provider counts the whole input again."""

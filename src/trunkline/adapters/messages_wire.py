@@ -16,8 +16,8 @@ from msgspec import Raw, Struct
 from trunkline.adapters.usage import clean_usage, count
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
+from trunkline.wire import UNREADABLE
 
-UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What reading a stranger's JSON may raise."""
 
 STOPS: dict[str, StopReason] = {

@@ -65,7 +65,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.wire import WireMessage
+from trunkline.wire import UNREADABLE, WireMessage
 
 TEXT_DELTA = "response.output_text.delta"
 
@@ -99,7 +99,7 @@ class ResponsesDecoder:
             if message.name == TEXT_DELTA or (message.name is None and message.data.startswith(_TEXT_DELTA_HEADS)):
                 return self._text_delta(message.data)
             return self._told(self._event(message.name, message.data))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
@@ -111,7 +111,7 @@ class ResponsesDecoder:
             if isinstance(response.error, str):
                 return self._error(body)
             return self._told(self._final(response, "completed"))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             return self._nonsense(f"the answer could not be read: {error}", body)
 
     def end(self) -> Iterable[Delta]:
@@ -429,7 +429,6 @@ class ResponsesDecoder:
         return True
 
 
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _TEXT_DELTA_HEADS = (b'{"type":"response.output_text.delta"', b'{"type": "response.output_text.delta"')
 _THOUGHT = frozenset({"reasoning", "summary"})
 

@@ -24,7 +24,7 @@ from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.stream.framing import Framing, WholeBody
-from trunkline.wire import NONCE, Fault, Headers, UpstreamRequest
+from trunkline.wire import NONCE, UNREADABLE, Fault, Headers, UpstreamRequest
 
 MAX_REFERENCES: Final = 10
 
@@ -115,7 +115,7 @@ class _Reader:
     def accepted(self, body: bytes, endpoint: Endpoint) -> Accepted | Fault:
         try:
             receipt = msgspec.json.decode(body, type=_Receipted).data
-        except (msgspec.MsgspecError, UnicodeError):
+        except UNREADABLE:
             return nonsense("the order was answered without a job", body)
         url = f"{endpoint.base_url}/generations/{quote(receipt.job_id, safe='')}"
         return Accepted(UpstreamRequest("GET", url, {"accept": "application/json"}, b""))
@@ -123,7 +123,7 @@ class _Reader:
     def progress(self, body: bytes, endpoint: Endpoint) -> Pending | Ready | Fault:
         try:
             told = msgspec.json.decode(body, type=_Progressed).data
-        except (msgspec.MsgspecError, UnicodeError):
+        except UNREADABLE:
             return nonsense("the state of the job cannot be read", body)
         status = told.job.status.lower()
         if status in _FAILED:

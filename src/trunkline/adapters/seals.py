@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
+from trunkline.wire import UNREADABLE
 
 _MARK = ".tl1."
 
@@ -38,7 +39,7 @@ def unseal(text: str) -> Seal | None:
         return None
     try:
         endpoint_id, item_id = _read_tag(urlsafe_b64decode(tag))
-    except (ValueError, msgspec.MsgspecError):
+    except UNREADABLE:
         return None
     return Seal(blob, endpoint_id, item_id)
 

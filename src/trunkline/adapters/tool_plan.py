@@ -18,6 +18,7 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.items import FunctionCallItem, Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, JsonSchemaFormat, SearchChoice, SearchTool
+from trunkline.wire import UNREADABLE
 
 SEARCH_NAME = "web_search"
 
@@ -136,7 +137,7 @@ def arguments_object(arguments: str) -> Json:
         return {}
     try:
         read = msgspec.json.decode(arguments)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNREADABLE:
         return {"_raw": arguments}
     return read if isinstance(read, dict) else {"_raw": arguments}
 

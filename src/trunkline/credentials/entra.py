@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from trunkline.catalog.entries import Secret
-from trunkline.wire import UpstreamRequest
+from trunkline.wire import UNREADABLE, UpstreamRequest
 
 AUTHORITY = "https://login.microsoftonline.com"
 SCOPE = "https://cognitiveservices.azure.com/.default"
@@ -65,7 +65,7 @@ def decode_grant(body: bytes) -> Grant | None:
     """Read the answer to a request for a token; None when it holds none."""
     try:
         granted = msgspec.json.decode(body, type=_Granted, strict=False)
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         return None
     if not granted.access_token or not granted.access_token.isascii() or granted.expires_in <= 0:
         return None
@@ -76,6 +76,6 @@ def decode_refusal(body: bytes) -> str:
     """The name of the error, as `invalid_client`; empty when the answer names none."""
     try:
         error = msgspec.json.decode(body, type=_Refusal).error
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         return ""
     return error[:100] if error.isidentifier() else ""
