@@ -165,3 +165,44 @@ def test_json_is_asked_for_in_words_where_its_form_is_not_known(dialect: Dialect
 def test_who_draws_refuses_to_write(form: Any, dialect: Dialect) -> None:
     with pytest.raises(Unprocessable):
         sent(dialect, LITTLE, text=TextConfig(form))
+
+
+NAMED = {
+    "a user": {"user": "alice"},
+    "a safety identifier": {"safety_identifier": "alice"},
+    "both": {"user": "alice", "safety_identifier": "bob"},
+}
+
+TELLING = {
+    "no field": Quirks(),
+    "user": Quirks(has_user=True),
+    "safety_identifier": Quirks(has_safety_identifier=True),
+    "both fields": Quirks(has_user=True, has_safety_identifier=True),
+    "fields that are dropped": Quirks(
+        has_user=True, has_safety_identifier=True, drops=frozenset({"user", "safety_identifier"})
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", [*SPEAKERS, *sorted(PAINTERS)])
+@pytest.mark.parametrize("quirks", TELLING.values(), ids=TELLING)
+@pytest.mark.parametrize("fields", NAMED.values(), ids=NAMED)
+def test_D2_the_user_is_told_hashed_or_named_as_dropped(
+    fields: Mapping[str, Any], quirks: Quirks, dialect: Dialect
+) -> None:
+    told = ADAPTERS[dialect].encode(asked(**fields), endpoint(dialect, LITTLE, quirks), "hash-1")
+    assert b"alice" not in told.body
+    assert b"bob" not in told.body
+    if b"hash-1" in told.body:
+        assert told.dropped == ()
+    else:
+        assert set(told.dropped) == fields.keys()
+    assert (b"hash-1" in told.body) == (dialect in _tellers(quirks))
+
+
+def _tellers(quirks: Quirks) -> set[Dialect]:
+    """The dialects whose endpoints are told of a user."""
+    tellers: set[Dialect] = set() if "safety_identifier" in quirks.drops else {"messages"}
+    if "user" not in quirks.drops and (quirks.has_user or quirks.has_safety_identifier):
+        tellers |= {"chat", "responses"}
+    return tellers | ({"images"} if quirks.has_user and "user" not in quirks.drops else set())

@@ -289,7 +289,7 @@ CASES = [
     Case(
         "what has no place here",
         {"prompt_cache_key": "k", "safety_identifier": "u", "tools": [WEATHER], "parallel_tool_calls": False},
-        dropped=("prompt_cache_key", "safety_identifier", "parallel_tool_calls"),
+        dropped=("safety_identifier", "prompt_cache_key", "parallel_tool_calls"),
     ),
     Case(
         "earlier calls without tools get stand-ins that may not be called",

@@ -86,7 +86,7 @@ def turn(role: str, content: Any) -> Json:
 
 
 CASES = [
-    Case("the end user is not told", {"user": "u"}, {"user": None, "safety_identifier": None}),
+    Case("the end user is not told", {"user": "u"}, {"user": None, "safety_identifier": None}, dropped=("user",)),
     Case("usage comes without asking", {"stream": True}, {"stream": True, "stream_options": None}),
     Case("required is spelled any", {"tools": [WEATHER], "tool_choice": "required"}, {"tool_choice": "any"}),
     Case(

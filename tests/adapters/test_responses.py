@@ -254,7 +254,7 @@ SENT = [
     Sent(
         "what the gateway keeps to itself is not sent",
         {"user": "u", "session_id": "s", "provider": {"zdr": True}, "models": ["a/b"], "route": "sort"},
-        {"user": None, "session_id": None, "provider": None, "models": None, "route": None},
+        {"user": None, "session_id": None, "provider": None, "models": None, "route": None}, ("user",),
     ),
     Sent("fixed fields do not override the client's", {"top_p": 0.5}, {"top_p": 0.5, "x": 1},
          to=endpoint(quirks={"extra_body": {"top_p": 0.9, "x": 1}})),

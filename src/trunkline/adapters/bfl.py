@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from trunkline.adapters import faults
 from trunkline.adapters.contract import MAX_BODY_BYTES
-from trunkline.adapters.draft import Draft
+from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import ordered, pixels, ratio, read_order
 from trunkline.adapters.faults import nonsense
 from trunkline.adapters.follow import is_own
@@ -44,6 +44,7 @@ class BflAdapter:
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
         order = read_order(draft, max_references=MAX_REFERENCES)
+        draft.dropped += user_names(request)
         wishes = dict(order.wishes)
         draft.body["prompt"] = order.prompt
         _encode_size(draft, wishes)

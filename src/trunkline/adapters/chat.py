@@ -152,16 +152,11 @@ def _encode_logprobs(draft: Draft, wanted: int) -> None:
 
 
 def _encode_identity(draft: Draft, end_user: str | None) -> None:
-    request, quirks, body = draft.request, draft.quirks, draft.body
-    if end_user and quirks.has_safety_identifier:
-        body["safety_identifier"] = end_user
-    elif end_user and quirks.has_user:
-        body["user"] = end_user
-    elif request.safety_identifier:
-        draft.dropped.append("safety_identifier")
+    request = draft.request
+    draft.tell_user(end_user)
     if request.prompt_cache_key:
-        if quirks.has_cache_key:
-            body["prompt_cache_key"] = request.prompt_cache_key
+        if draft.quirks.has_cache_key:
+            draft.body["prompt_cache_key"] = request.prompt_cache_key
         else:
             draft.dropped.append("prompt_cache_key")
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from trunkline.adapters import faults
 from trunkline.adapters.cohere_answer import CohereDecoder
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
-from trunkline.adapters.draft import Draft, beside_tools
+from trunkline.adapters.draft import Draft, beside_tools, user_names
 from trunkline.adapters.media import inline_file, titled_text
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
@@ -132,14 +132,13 @@ def _drop_unknown(draft: Draft) -> None:
     request = draft.request
     lost = {
         "prompt_cache_key": request.prompt_cache_key,
-        "safety_identifier": request.safety_identifier,
         "modalities": "image" in request.modalities,
         "image_config": request.image_config,
         "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
         "reasoning.summary": request.reasoning is not None and request.reasoning.summary,
         "text.verbosity": request.text is not None and request.text.verbosity,
     }
-    draft.dropped += [name for name, value in lost.items() if value]
+    draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
 
 
 # Tools and the form of the text

@@ -20,6 +20,7 @@ from trunkline.adapters import faults, media
 from trunkline.adapters.claude_thinking import Thinking, fitted_effort, plan_thinking, replayed, wanted_effort
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
 from trunkline.adapters.converse_answer import ConverseDecoder
+from trunkline.adapters.draft import user_names
 from trunkline.adapters.rounds import Round, UserRound, rounds
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.tool_plan import ToolPlan, answer_tool, arguments_object, has_schemas, plan_tools
@@ -144,6 +145,7 @@ class _Letter:
         body |= {"toolConfig": tools} if tools else {}
         body |= {"additionalModelRequestFields": fields} if fields else {}
         body |= {"outputConfig": output} if output else {}
+        self.dropped += user_names(request)
         if quirks.forwards_metadata and request.metadata:
             body["requestMetadata"] = request.metadata
         if request.prompt_cache_key is not None and not self._has_marks:

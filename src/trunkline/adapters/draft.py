@@ -55,6 +55,15 @@ class Draft:
             self.dropped.append(name)
         return clamped
 
+    def tell_user(self, end_user: str | None) -> None:
+        """Say who the client's user is, in the field of OpenAI's that the endpoint knows; noted if it knows none."""
+        known = {"safety_identifier": self.quirks.has_safety_identifier, "user": self.quirks.has_user}
+        field = next((name for name, is_known in known.items() if is_known and name not in self.quirks.drops), None)
+        if field is None:
+            self.dropped += user_names(self.request)
+        elif end_user is not None:
+            self.body[field] = end_user
+
     def posted(self, path: str) -> UpstreamRequest:
         """The finished request; fixed fields of the provider go beneath what the client asked."""
         for name, value in self.quirks.extra_body.items():
@@ -67,6 +76,11 @@ class Draft:
             body=_encode(self.body),
             dropped=tuple(dict.fromkeys(self.dropped)),
         )
+
+
+def user_names(request: Request) -> list[str]:
+    """The parameters in which the client names its user; all are lost where an endpoint is not told of one."""
+    return [name for name in ("safety_identifier", "user") if getattr(request, name)]
 
 
 def add_beneath(body: dict[str, Json], name: str, value: object) -> None:

@@ -28,6 +28,7 @@ _NO_PLACE: Final = (
     "frequency_penalty",
     "max_output_tokens",
     "max_tool_calls",
+    "prompt_cache_key",
     "reasoning",
 )
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters import faults
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
-from trunkline.adapters.draft import Draft, beside_tools
+from trunkline.adapters.draft import Draft, beside_tools, user_names
 from trunkline.adapters.gemini_answer import GeminiDecoder
 from trunkline.adapters.gemini_schemas import json_schema, openapi_schema
 from trunkline.adapters.gemini_turns import encode_turns
@@ -136,11 +136,10 @@ def _drop_unknown(draft: Draft) -> None:
     request = draft.request
     lost = {
         "prompt_cache_key": request.prompt_cache_key,
-        "safety_identifier": request.safety_identifier,
         "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
         "text.verbosity": request.text is not None and request.text.verbosity,
     }
-    draft.dropped += [name for name, value in lost.items() if value]
+    draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
 
 
 # Thinking

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from trunkline.adapters import faults, media
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Exchange
-from trunkline.adapters.draft import Draft
+from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import Order, ordered, ratio, read_order
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.follow import downloading
@@ -52,7 +52,9 @@ class ImagesAdapter:
         order = read_order(draft, max_references=MAX_REFERENCES)
         draft.body |= {"model": endpoint.upstream_model, "prompt": order.prompt}
         _encode_wishes(draft, dict(order.wishes))
-        if end_user is not None and endpoint.quirks.has_user:
+        if not endpoint.quirks.has_user or "user" in endpoint.quirks.drops:
+            draft.dropped += user_names(request)
+        elif end_user is not None:
             draft.body["user"] = end_user
         is_streamed = _is_streamed(draft)
         if is_streamed:

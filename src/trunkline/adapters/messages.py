@@ -18,6 +18,7 @@ import msgspec
 from trunkline.adapters import faults, media
 from trunkline.adapters.claude_thinking import Thinking, plan_thinking, replayed
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.draft import user_names
 from trunkline.adapters.messages_answer import MessagesDecoder
 from trunkline.adapters.rounds import Round, UserRound, rounds
 from trunkline.adapters.schemas import Schema, closed, mapped, parameters_of, without
@@ -156,7 +157,9 @@ class _Letter:
         if output:
             body["output_config"] = output
         body |= sampling
-        if end_user is not None and "safety_identifier" not in quirks.drops:
+        if "safety_identifier" in quirks.drops:
+            self.dropped += user_names(request)
+        elif end_user is not None:
             body["metadata"] = {"user_id": end_user}
         if request.prompt_cache_key is not None and not self._has_marks:
             self.dropped.append("prompt_cache_key")

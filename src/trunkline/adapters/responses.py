@@ -17,6 +17,7 @@ from msgspec import UNSET
 
 from trunkline.adapters import faults, media
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.draft import user_names
 from trunkline.adapters.responses_answer import ResponsesDecoder
 from trunkline.adapters.schemas import parameters_of
 from trunkline.adapters.seals import is_from, unseal
@@ -132,8 +133,12 @@ class _Letter:
         self._put("max_tool_calls", request.max_tool_calls)
         self._put("truncation", request.truncation)
         self._put("prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
-        if quirks.has_safety_identifier:
+        if quirks.has_safety_identifier and "safety_identifier" not in quirks.drops:
             self._put("safety_identifier", end_user)
+        elif quirks.has_user and "user" not in quirks.drops:
+            self._put("user", end_user)
+        else:
+            self.dropped += user_names(request)
         if quirks.forwards_metadata:
             self._put("metadata", request.metadata or None)
         for name in _NO_PLACE:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from trunkline.adapters import faults
 from trunkline.adapters.contract import MAX_BODY_BYTES
-from trunkline.adapters.draft import Draft
+from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import ordered, read_order
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.jobs import Accepted, JobDecoder, Pending, Ready
@@ -42,6 +42,7 @@ class RiverflowAdapter:
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
         order = read_order(draft, max_references=MAX_REFERENCES)
+        draft.dropped += user_names(request)
         resolution = str(order.wishes.get("image_size", "1K")).upper()
         if resolution not in _RESOLUTIONS:
             draft.dropped.append("image_config.image_size")

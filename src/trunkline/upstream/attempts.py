@@ -409,9 +409,9 @@ class Run:
         await self._upstream.sleep(seconds)
 
     def _end_user(self, endpoint: Endpoint) -> str | None:
-        """The client's user as a provider may know it: stable there, and no name."""
+        """The client's user as this provider may know it: stable there, and no name. Its adapter tells it, or not."""
         user = self._request.safety_identifier or self._request.user
-        if user is None or not endpoint.quirks.has_safety_identifier:
+        if not user:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
