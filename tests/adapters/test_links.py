@@ -7,7 +7,9 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
-from trunkline.adapters.links import Found, Wanted, links_to_inline, with_inlined
+from trunkline.adapters.links import Found, Wanted, with_inlined
+from trunkline.adapters.links import links_to_inline as _links_to_inline
+from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import (
@@ -45,6 +47,10 @@ def endpoint(dialect: Dialect, quirks: Quirks | None = None) -> Endpoint:
         base_url="https://api.acme.example",
         quirks=quirks or Quirks(),
     )
+
+
+def links_to_inline(request: Request, to: Endpoint) -> list[Wanted]:
+    return _links_to_inline(request, to, ADAPTERS[to.dialect].needs_file)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 
 from tests.upstream.loopback import answer, saying, serving
 from tests.upstream.test_fetch import PIXEL, fetching
+from trunkline.adapters.links import Wanted, links_to_inline
 from trunkline.adapters.media import inline
+from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.errors import BadRequest
 from trunkline.protocol.items import InputFile, InputImage, InputPart, Message
@@ -36,6 +38,10 @@ def parts_of(request: Request) -> tuple[object, ...]:
     return message.content
 
 
+def wanted(request: Request, dialect: Dialect) -> list[Wanted]:
+    return links_to_inline(request, endpoint(dialect), ADAPTERS[dialect].needs_file)
+
+
 def later() -> float:
     return asyncio.get_running_loop().time() + 5.0
 
@@ -46,13 +52,13 @@ def test_each_link_is_fetched_once_for_all_attempts() -> None:
             link = server.url("/p.png")
             request = asking(InputImage(link), InputImage(link), InputFile(file_url=link))
             links = Links(fetcher)
-            assert await links.inlined(request, endpoint("responses"), later()) is request
+            assert not wanted(request, "responses")
             assert server.connections == 0
-            first = await links.inlined(request, endpoint("cohere"), later())
+            first = await links.inlined(request, wanted(request, "cohere"), later())
             assert server.connections == 1
-            second = await links.inlined(request, endpoint("converse"), later())
+            second = await links.inlined(request, wanted(request, "converse"), later())
             assert server.connections == 2
-            assert await links.inlined(request, endpoint("gemini"), later()) == second
+            assert await links.inlined(request, wanted(request, "gemini"), later()) == second
             assert server.connections == 2
             assert parts_of(first)[:2] == parts_of(request)[:2]
             picture = parts_of(second)[0]
@@ -69,7 +75,7 @@ def test_a_link_that_leads_nowhere_is_the_clients_error_with_its_place() -> None
         async with fetching() as fetcher:
             request = asking(InputImage("http://10.9.8.7/"))
             with pytest.raises(BadRequest) as caught:
-                await Links(fetcher).inlined(request, endpoint("converse"), later())
+                await Links(fetcher).inlined(request, wanted(request, "converse"), later())
             assert caught.value.metadata["param"] == "input[0].content[0].image_url"
 
     asyncio.run(play())

@@ -20,6 +20,7 @@ from trunkline.adapters.drawing import ordered, pixels, ratio, read_order
 from trunkline.adapters.faults import nonsense
 from trunkline.adapters.follow import is_own
 from trunkline.adapters.jobs import Accepted, JobDecoder, Pending, Ready
+from trunkline.adapters.links import Wanted
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
@@ -56,6 +57,9 @@ class BflAdapter:
 
     def framing(self, content_type: str) -> Framing:
         return WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "image"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> JobDecoder:
         return JobDecoder(request, endpoint, _Reader())

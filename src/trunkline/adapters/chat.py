@@ -18,6 +18,7 @@ from trunkline.adapters.chat_answer import ChatDecoder
 from trunkline.adapters.chat_messages import encode_messages
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Decoder
 from trunkline.adapters.draft import Draft
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
 from trunkline.adapters.tool_plan import answer_name, choice_forms, demand_tools, has_json, has_schemas, schema_note
@@ -63,6 +64,9 @@ class ChatAdapter:
         if "event-stream" in content_type.lower():
             return SseFraming(MAX_MESSAGE_BYTES)
         return WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "file" and endpoint.quirks.file_links == "none"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
         form = None

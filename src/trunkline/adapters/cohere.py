@@ -17,6 +17,7 @@ from trunkline.adapters import faults
 from trunkline.adapters.cohere_answer import CohereDecoder
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
 from trunkline.adapters.draft import Draft, beside_tools, user_names
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.media import inline_file, titled_text
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
@@ -68,6 +69,9 @@ class CohereAdapter:
 
     def framing(self, content_type: str) -> Framing:
         return SseFraming(MAX_MESSAGE_BYTES) if "event-stream" in content_type.lower() else WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "file"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> CohereDecoder:
         tool = answer_tool(request, _as_known(request, endpoint))

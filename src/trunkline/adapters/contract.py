@@ -7,6 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from trunkline.adapters.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Delta
@@ -76,6 +77,10 @@ class Adapter(Protocol):
         Raises Unprocessable when the language has no words for a part of the request that may not be dropped.
         """
         ...
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        """Whether an endpoint needs what a link leads to in the place of the link; False where links are followed."""
+        return False
 
     def framing(self, content_type: str) -> Framing:
         """Choose how the answer's bytes are cut, by its media type."""

@@ -21,6 +21,7 @@ from trunkline.adapters.claude_thinking import Thinking, fitted_effort, plan_thi
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
 from trunkline.adapters.converse_answer import ConverseDecoder
 from trunkline.adapters.draft import user_names
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.rounds import Round, UserRound, rounds
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.tool_plan import ToolPlan, answer_tool, arguments_object, has_schemas, plan_tools
@@ -75,6 +76,9 @@ class Converse:
         if content_type.partition(";")[0].strip().lower() == EVENT_STREAM:
             return AwsEventFraming(MAX_MESSAGE_BYTES)
         return WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return True
 
     def decoder(self, request: Request, endpoint: Endpoint) -> ConverseDecoder:
         tool = answer_tool(request, endpoint)

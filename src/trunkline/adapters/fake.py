@@ -11,7 +11,7 @@ from typing import Literal
 
 from trunkline.adapters import fake_wire as wire
 from trunkline.adapters import faults, media
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Adapter
 from trunkline.adapters.fake_wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
 from trunkline.adapters.schemas import parameters_of
 from trunkline.adapters.seals import is_from, seal, unseal
@@ -60,7 +60,7 @@ ATTACHMENT_TOKENS = 85
 """What every attachment counts, whatever its size."""
 
 
-class Fake:
+class Fake(Adapter):
     """The adapter of the `fake` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:

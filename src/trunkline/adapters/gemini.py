@@ -9,7 +9,7 @@ package 3.4.0.
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from msgspec.structs import replace
 
@@ -19,6 +19,7 @@ from trunkline.adapters.draft import Draft, beside_tools, user_names
 from trunkline.adapters.gemini_answer import GeminiDecoder
 from trunkline.adapters.gemini_schemas import json_schema, openapi_schema
 from trunkline.adapters.gemini_turns import encode_turns
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.schemas import Schema, closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
 from trunkline.adapters.tool_plan import (
@@ -46,6 +47,7 @@ MAX_BUDGET = 24_576
 LEVELS = ("low", "high")
 """The thinking levels that every model with levels takes, where the catalog does not say more."""
 
+_GOOGLES = frozenset({"generativelanguage.googleapis.com", "www.youtube.com", "youtube.com", "youtu.be"})
 _MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
 _IMAGE_KEYS = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
 _MUST_BE_JSON = "Answer with one JSON object and nothing else."
@@ -68,6 +70,10 @@ class GeminiAdapter:
 
     def framing(self, content_type: str) -> Framing:
         return SseFraming(MAX_MESSAGE_BYTES) if "event-stream" in content_type.lower() else WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        """Google's servers follow links to their own files and films; to others only some of them do."""
+        return urlsplit(link.url).hostname not in _GOOGLES
 
     def decoder(self, request: Request, endpoint: Endpoint) -> GeminiDecoder:
         tool = answer_tool(request, _as_asked(request, endpoint))

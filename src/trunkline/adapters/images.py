@@ -25,6 +25,7 @@ from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import Order, ordered, ratio, read_order
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.follow import downloading
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.usage import clean_usage, count
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import BadRequest
@@ -71,6 +72,9 @@ class ImagesAdapter:
     def framing(self, content_type: str) -> Framing:
         is_stream = content_type.startswith("text/event-stream")
         return SseFraming(MAX_MESSAGE_BYTES) if is_stream else WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "image"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> ImagesDecoder:
         wished = (request.image_config or {}).get("n", 1)

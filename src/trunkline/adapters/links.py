@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trunkline.adapters.media import file_link, media_type_of
-from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import (
     FunctionCallOutput,
     ImageGenerationCall,
@@ -42,17 +42,17 @@ Found: TypeAlias = Mapping[tuple[str, Noun], str]
 """Data URLs by link and what it should lead to."""
 
 Rule: TypeAlias = Callable[[Wanted, Endpoint], bool]
-"""Whether an endpoint of a dialect needs what a link leads to instead of the link."""
+"""Whether an endpoint needs what a link leads to instead of the link: `Adapter.needs_file`."""
 
 
-def links_to_inline(request: Request, endpoint: Endpoint) -> list[Wanted]:
-    """List the links whose files must travel in the request to this endpoint, each once."""
-    rule = _all if endpoint.quirks.image_urls == "inline" else _RULES[endpoint.dialect]
-    if rule is _none or not _may_link(request):
+def links_to_inline(request: Request, endpoint: Endpoint, needs_file: Rule) -> list[Wanted]:
+    """List the links whose files must travel in the request to this endpoint, each once, by its adapter's rule."""
+    if not _may_link(request):
         return []
+    is_all = endpoint.quirks.image_urls == "inline"
     found: dict[tuple[str, Noun], Wanted] = {}
     for wanted in _links(request):
-        if rule(wanted, endpoint):
+        if is_all or needs_file(wanted, endpoint):
             found.setdefault((wanted.url, wanted.noun), wanted)
     return list(found.values())
 
@@ -135,53 +135,3 @@ def _name(url: str) -> str | None:
     """The file name that an address ends in, if it has a known kind."""
     name = urlsplit(url).path.rpartition("/")[2]
     return name if media_type_of(name) else None
-
-
-# The rules
-
-
-def _all(wanted: Wanted, endpoint: Endpoint) -> bool:
-    return True
-
-
-def _none(wanted: Wanted, endpoint: Endpoint) -> bool:
-    return False
-
-
-def _images(wanted: Wanted, endpoint: Endpoint) -> bool:
-    return wanted.noun == "image"
-
-
-def _files(wanted: Wanted, endpoint: Endpoint) -> bool:
-    return wanted.noun == "file"
-
-
-def _files_of_chat(wanted: Wanted, endpoint: Endpoint) -> bool:
-    return wanted.noun == "file" and endpoint.quirks.file_links == "none"
-
-
-def _all_but_pdf(wanted: Wanted, endpoint: Endpoint) -> bool:
-    """A Messages server follows links to pictures and to PDF documents, and takes every document for a PDF."""
-    return wanted.noun == "file" and media_type_of(wanted.url) != "application/pdf"
-
-
-def _all_but_googles(wanted: Wanted, endpoint: Endpoint) -> bool:
-    """Google's servers follow links to their own files and films; to others only some of them do."""
-    return urlsplit(wanted.url).hostname not in _GOOGLES
-
-
-_GOOGLES = frozenset({"generativelanguage.googleapis.com", "www.youtube.com", "youtube.com", "youtu.be"})
-
-_RULES: Mapping[Dialect, Rule] = {
-    "responses": _none,
-    "chat": _files_of_chat,
-    "messages": _all_but_pdf,
-    "gemini": _all_but_googles,
-    "converse": _all,
-    "cohere": _files,
-    "mistral": _none,
-    "images": _images,
-    "bfl": _images,
-    "riverflow": _images,
-    "fake": _none,
-}

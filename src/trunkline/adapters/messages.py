@@ -19,6 +19,7 @@ from trunkline.adapters import faults, media
 from trunkline.adapters.claude_thinking import Thinking, plan_thinking, replayed
 from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
 from trunkline.adapters.draft import user_names
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.messages_answer import MessagesDecoder
 from trunkline.adapters.rounds import Round, UserRound, rounds
 from trunkline.adapters.schemas import Schema, closed, mapped, parameters_of, without
@@ -73,6 +74,10 @@ class Messages:
         if content_type.partition(";")[0].strip().lower() == "text/event-stream":
             return SseFraming(MAX_MESSAGE_BYTES)
         return WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        """Links to pictures and to PDF documents are followed, and every document is taken for a PDF."""
+        return link.noun == "file" and media.media_type_of(link.url) != "application/pdf"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> MessagesDecoder:
         tool = answer_tool(request, endpoint)

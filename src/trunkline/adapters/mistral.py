@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters import chat
 from trunkline.adapters.draft import Draft
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.turns import call_names, fitted_call_id
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
@@ -66,6 +67,9 @@ class MistralAdapter(chat.ChatAdapter):
             draft.body["tool_choice"] = "any"
         draft.body["messages"] = _messages(draft)
         return draft.posted(endpoint.quirks.path or chat.PATH)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return False
 
 
 ADAPTER = MistralAdapter()

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from trunkline.adapters import faults, media
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Adapter
 from trunkline.adapters.draft import user_names
 from trunkline.adapters.responses_answer import ResponsesDecoder
 from trunkline.adapters.schemas import parameters_of
@@ -64,7 +64,7 @@ ENCRYPTED_REASONING = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 
 
-class Responses:
+class Responses(Adapter):
     """The adapter of the `responses` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:

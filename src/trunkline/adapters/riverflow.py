@@ -19,6 +19,7 @@ from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import ordered, read_order
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.jobs import Accepted, JobDecoder, Pending, Ready
+from trunkline.adapters.links import Wanted
 from trunkline.adapters.usage import dollars
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.protocol.items import Json
@@ -65,6 +66,9 @@ class RiverflowAdapter:
 
     def framing(self, content_type: str) -> Framing:
         return WholeBody(MAX_BODY_BYTES)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "image"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> JobDecoder:
         return JobDecoder(request, endpoint, _Reader())

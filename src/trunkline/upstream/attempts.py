@@ -347,8 +347,8 @@ class Run:
     async def _encode(self, adapter: Adapter, endpoint: Endpoint) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
         request = self._request
-        if links_to_inline(request, endpoint):
-            request = await self._links.inlined(request, endpoint, self._deadline)
+        if wanted := links_to_inline(request, endpoint, adapter.needs_file):
+            request = await self._links.inlined(request, wanted, self._deadline)
         encoded = adapter.encode(request, endpoint, self._end_user(endpoint))
         self.dropped = encoded.dropped
         if encoded.has_nonce:

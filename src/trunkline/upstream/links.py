@@ -5,8 +5,9 @@ Which links these are is `adapters/links.py`'s and a decoder's to say; how one i
 
 from __future__ import annotations
 
-from trunkline.adapters.links import Noun, Wanted, links_to_inline, with_inlined
-from trunkline.catalog.entries import Endpoint
+from collections.abc import Sequence
+
+from trunkline.adapters.links import Noun, Wanted, with_inlined
 from trunkline.errors import ClientError
 from trunkline.protocol.request import Request
 from trunkline.upstream.fetch import Fetched, Fetcher
@@ -21,14 +22,11 @@ class Links:
         self._fetcher = fetcher
         self._kept: dict[tuple[str, Noun], str] = {}
 
-    async def inlined(self, request: Request, endpoint: Endpoint, deadline: float) -> Request:
-        """Give the request as this endpoint can take it: the same one when it has no link to put a file for.
+    async def inlined(self, request: Request, wanted: Sequence[Wanted], deadline: float) -> Request:
+        """Give the request with files in the place of these links.
 
         Raises BadRequest and PayloadTooLarge, which are the client's whatever other endpoints could do.
         """
-        wanted = links_to_inline(request, endpoint)
-        if not wanted:
-            return request
         missing = [each for each in wanted if (each.url, each.noun) not in self._kept]
         for each, fetched in zip(missing, await self._fetcher.fetch(missing, deadline), strict=True):
             self._kept[each.url, each.noun] = fetched.data_url
