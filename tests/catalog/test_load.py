@@ -321,6 +321,22 @@ class TestProviderEntry:
         provider = catalog("[providers.openai]\nbase_url = 'http://proxy/v1/'").standings["openai"].provider
         assert provider.base_urls == {"responses": "http://proxy/v1"}
 
+    @pytest.mark.parametrize(
+        ("entry", "told"),
+        [
+            ("dialect = 'chat'\nbase_url = 'http://10.0.0.5:8000/v1'", "inline"),
+            ("dialect = 'chat'\nbase_url = 'http://vllm:8000/v1'", "inline"),
+            ("dialect = 'chat'\nbase_url = 'http://[::1]/v1'", "inline"),
+            ("dialect = 'chat'\nbase_url = 'http://[::1/v1'", "inline"),
+            ("dialect = 'chat'\nbase_url = 'https://llm.a.example/v1'", "forward"),
+            ("dialect = 'chat'\nbase_url = 'fake://x/v1'", "forward"),
+            ("dialect = 'chat'\nbase_url = 'http://10.0.0.5/v1'\nquirks = { image_urls = 'forward' }", "forward"),
+        ],
+    )
+    def test_FE_11_follows_no_link_itself_in_a_private_network(self, entry: str, told: str) -> None:
+        provider = catalog(f"[providers.ours]\n{entry}").standings["ours"].provider
+        assert provider.quirks_in("chat").image_urls == told
+
     def test_may_prefer_another_dialect(self) -> None:
         provider = catalog("[providers.openai]\ndialect = 'chat'").standings["openai"].provider
         assert list(provider.base_urls) == ["chat", "responses"]

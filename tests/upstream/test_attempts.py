@@ -58,7 +58,7 @@ async def asking(
         yield Upstream(
             transports={"http": http},
             tokens=tokens,
-            fetcher=Fetcher(links, Limits(deadline_s=2.0), is_allowed=is_allowed),
+            fetcher=Fetcher(links, Limits(deadline_s=2.0), resolve=at_home, is_allowed=is_allowed),
             health=Health(),
             affinity=Affinity(),
             end_user_secret=b"s",
@@ -70,6 +70,11 @@ async def asking(
         await tokens.close()
         await links.close()
         await http.close()
+
+
+async def at_home(host: str, port: int) -> list[str]:
+    """Every name leads to this machine."""
+    return ["127.0.0.1"]
 
 
 async def at_once(seconds: float) -> None:
@@ -266,7 +271,7 @@ def test_a_link_becomes_a_file_for_those_who_cannot_follow_it_and_only_once() ->
             asking(is_allowed=lambda address: address == "127.0.0.1") as upstream,
         ):
             places = [endpoint(server, "chat", name, image_urls="inline") for name in ("one", "two")]
-            await heard(begin(upstream, *places, **linking(pictures.url("/p.png"))))
+            await heard(begin(upstream, *places, **linking(pictures.url("/p.png", "pictures.example"))))
             return server.asked, pictures.connections
 
     asked, fetched = asyncio.run(play())
@@ -282,7 +287,7 @@ def test_a_link_that_may_not_be_followed_is_the_clients_error_and_nobody_is_aske
         async with serving(saying(chat_answer("x"))) as server, asking() as upstream:
             place = endpoint(server, "chat", image_urls="inline")
             with pytest.raises(BadRequest) as caught:
-                await heard(begin(upstream, place, **linking(server.url("/p.png"))))
+                await heard(begin(upstream, place, **linking(server.url("/p.png", "server.example"))))
             return caught.value, server.connections
 
     error, connections = asyncio.run(play())

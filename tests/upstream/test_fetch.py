@@ -22,8 +22,8 @@ from tests.upstream.loopback import Asked, Loopback, Say, answer, saying, servin
 from trunkline.adapters.links import Noun, Wanted
 from trunkline.adapters.media import inline
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
-from trunkline.upstream.addresses import is_public
-from trunkline.upstream.fetch import Fetched, Fetcher, Limits, Resolve, SystemResolver, read_link
+from trunkline.protocol.addresses import is_public, read_link
+from trunkline.upstream.fetch import Fetched, Fetcher, Limits, Resolve, SystemResolver
 from trunkline.upstream.http import LinkClient, UpstreamFailure
 
 T = TypeVar("T")

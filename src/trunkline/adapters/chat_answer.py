@@ -37,11 +37,12 @@ from trunkline.adapters.chat_wire import (
     text_of,
 )
 from trunkline.adapters.halves import Halves
-from trunkline.adapters.media import inline, is_data_url
+from trunkline.adapters.media import inline
 from trunkline.adapters.seals import seal
 from trunkline.adapters.thinking import TagSplitter, effort, format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
+from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import Json, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (

@@ -29,6 +29,7 @@ from trunkline.adapters.links import Wanted
 from trunkline.adapters.usage import clean_usage, count
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import BadRequest
+from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Began, Delta, Failed, Image, Spent, Stopped
@@ -245,7 +246,7 @@ class ImagesDecoder:
     def _picture(self, text: str) -> Delta:
         """A finished picture, or what is wrong with it."""
         try:
-            found = media.inline(text) if media.is_data_url(text) else None
+            found = media.inline(text) if is_data_url(text) else None
             data = media.checked_base64(text) if found is None else found.data
         except BadRequest:
             return Failed(nonsense("a picture is not base64"))

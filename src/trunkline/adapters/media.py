@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from trunkline.errors import BadRequest
+from trunkline.protocol.data_urls import is_data_url, split_data_url, strict_base64
 from trunkline.protocol.items import InputFile
 
 _BY_EXTENSION = {
@@ -104,11 +105,6 @@ class Inline(Struct, frozen=True):
         return self.decode().decode("utf-8-sig", "replace")
 
 
-def is_data_url(url: str) -> bool:
-    """Whether the bytes are in the address itself."""
-    return url[:5].lower() == "data:"
-
-
 def inline(url: str) -> Inline | None:
     """Read a data URL; None when `url` is a link.
 
@@ -117,12 +113,12 @@ def inline(url: str) -> Inline | None:
     """
     if not is_data_url(url):
         return None
-    head, comma, body = url[5:].partition(",")
-    if not comma:
-        raise BadRequest("a data URL needs a comma between its media type and its data", kind="invalid_base64_image")
-    media_type, *parameters = [field.strip().lower() for field in head.split(";")]
-    is_base64 = "base64" in parameters
-    data = checked_base64(body) if is_base64 else base64.b64encode(unquote_to_bytes(body)).decode("ascii")
+    try:
+        found = split_data_url(url)
+    except ValueError as error:
+        raise BadRequest(f"a part {error}", kind="invalid_base64_image") from None
+    media_type, body = found.media_type, url[found.start :]
+    data = checked_base64(body) if found.is_base64 else base64.b64encode(unquote_to_bytes(body)).decode("ascii")
     if media_type in ("", "application/octet-stream"):
         media_type = sniffed(data) or media_type or "text/plain"
     return Inline("image/jpeg" if media_type == "image/jpg" else media_type, data)
@@ -179,21 +175,7 @@ def checked_base64(text: str) -> str:
 
     Raises BadRequest when it is not base64 or holds nothing.
     """
-    if not text.isascii():
-        raise BadRequest("the data is not base64", kind="invalid_base64_image")
-    tidy = text
-    if any(blank in text for blank in "\n\r\t "):
-        tidy = "".join(text.split())
-    if "%" in tidy:
-        tidy = unquote_to_bytes(tidy).decode("latin-1")
-    if "-" in tidy or "_" in tidy:
-        tidy = tidy.translate({ord("-"): "+", ord("_"): "/"})
-    if len(tidy) % 4:
-        tidy = tidy.rstrip("=") + "=" * (-len(tidy.rstrip("=")) % 4)
     try:
-        is_empty = not binascii.a2b_base64(tidy, strict_mode=True)
+        return strict_base64(text)
     except ValueError as error:
-        raise BadRequest("the data is not base64", kind="invalid_base64_image") from error
-    if is_empty:
-        raise BadRequest("the data is empty", kind="invalid_base64_image")
-    return tidy
+        raise BadRequest(f"a part {error}", kind="invalid_base64_image") from None

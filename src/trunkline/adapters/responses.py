@@ -27,6 +27,7 @@ from trunkline.adapters.turns import IMAGE_NOTE
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
+from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import (
     FileSearchCall,
     FunctionCallItem,
@@ -345,7 +346,7 @@ class _Letter:
         modalities = self.endpoint.input_modalities
         if not item.result or (modalities is not None and "image" not in modalities):
             return None
-        url = item.result if media.is_data_url(item.result) else f"data:image/png;base64,{item.result}"
+        url = item.result if is_data_url(item.result) else f"data:image/png;base64,{item.result}"
         return _message("user", [InputText(IMAGE_NOTE), self._part(InputImage(url), "user")])
 
     def _part(self, part: MessagePart, role: Role) -> Json:

@@ -140,7 +140,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """Reasoning tokens come on top of `completion_tokens` instead of inside them (xAI)."""
 
     image_urls: Literal["forward", "inline"] = "forward"
-    """`inline`: the provider does not download, so links are fetched and sent as data URLs."""
+    """`inline`: the provider does not download, or must not, so links are fetched and sent as data URLs.
+
+    It is the default at a private `base_url` (an address, or a name such as `vllm` or `gpu.internal`).
+    """
 
     has_image_detail: bool = True
     """Whether an image part may carry `detail`."""

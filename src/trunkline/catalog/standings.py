@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from trunkline.catalog.entries import CredentialScheme, CredentialSpec, DataPoli
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.catalog.rows import ProviderRow
+from trunkline.protocol.addresses import is_public_host
 from trunkline.settings import Json, ProviderSettings, SecretSource, suggestion
 
 ReadFile: TypeAlias = Callable[[str], str]
@@ -142,8 +144,8 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         base_urls=urls,
         url_variables=tuple(row.url_variables),
         credential=CredentialSpec(row.scheme, row.header, row.variables),
-        quirks=row.quirks,
-        dialect_quirks=row.dialect_quirks(),
+        quirks=_at_home(row.quirks, urls, entry),
+        dialect_quirks={dialect: _at_home(quirks, urls, entry) for dialect, quirks in row.dialect_quirks().items()},
         data_policy=DataPolicy(row.trains, row.zdr, row.retains_days),
         region=row.region,
         headquarters=row.headquarters,
@@ -157,6 +159,21 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
     if entry.enabled is False:
         obstacle = "turned off in the settings"
     return Standing(provider=provider, is_on=not obstacle, reason=obstacle or found, secret=secret)
+
+
+def _at_home(quirks: Quirks, urls: Mapping[Dialect, str], entry: ProviderSettings) -> Quirks:
+    """Keep a server in the operator's own network from following a client's links: it could reach its neighbours."""
+    if "image_urls" in entry.quirks or all(map(_is_away, urls.values())):
+        return quirks
+    return replace(quirks, image_urls="inline")
+
+
+def _is_away(url: str) -> bool:
+    try:
+        place = urlsplit(url)
+    except ValueError:
+        return False
+    return place.scheme == "fake" or is_public_host(place.hostname or "")
 
 
 def _obstacle(

@@ -64,7 +64,7 @@ def parse(body: bytes, session_header: str | None = None) -> Request:
 
 def _bad_request(wrong: Wrong) -> BadRequest:
     path = spelled_path(reversed(wrong.steps))
-    kind = "invalid_prompt" if wrong.steps[-1] == "input" else None
+    kind = wrong.kind or ("invalid_prompt" if wrong.steps[-1] == "input" else None)
     return BadRequest(f"{path} {wrong.complaint}.", param=path, kind=kind)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import get_args
 
+from trunkline.protocol.addresses import is_public_host, read_link
+from trunkline.protocol.data_urls import check_base64, check_data_url, is_data_url
 from trunkline.protocol.items import (
     Annotation,
     FileCitation,
@@ -81,11 +83,44 @@ def read_input(value: Json) -> tuple[InputItem, ...]:
 # Content parts
 
 
+def _source(noun: str, *, may_be_bare: bool = False) -> Reader[str]:
+    """Read where bytes come from: a link that anybody may follow, a data URL or, where it may be, bare base64.
+
+    Every dialect and every provider is kept from other schemes and from private addresses here, whoever follows links.
+    """
+
+    def read(value: Json) -> str:
+        source = _any_text(value)
+        try:
+            if is_data_url(source):
+                check_data_url(source, may_be_text=noun == "file")
+            elif may_be_bare and not source[:8].lower().startswith(("http://", "https://")):
+                check_base64(source)
+            elif not is_public_host(read_link(source).host):
+                raise ValueError("leads to no public address")
+        except ValueError as error:
+            raise Wrong(str(error), kind=f"invalid_{noun}_url") from None
+        return source
+
+    return read
+
+
 def _bare_base64(value: Json) -> str:
     data = _some_text(value)
     if ":" in data[:16]:
         raise mismatch(value, "bare base64 without a URL or data URL prefix")
+    try:
+        check_base64(data)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
     return data
+
+
+def _picture_made(value: Json) -> str:
+    return _made(value) if value else _any_text(value)
+
+
+_made = _source("image", may_be_bare=True)
 
 
 def _file(*, filename: str | None = None, file_data: str | None = None, file_url: str | None = None) -> InputFile:
@@ -114,14 +149,14 @@ def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reade
 _INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
     "input_text": record(InputText, {"text": _any_text}, required=("text",)),
     "input_image": record(
-        InputImage, {"image_url": _some_text, "detail": one_of(("auto", "high", "low"))}, required=("image_url",)
+        InputImage, {"image_url": _source("image"), "detail": one_of(("auto", "high", "low"))}, required=("image_url",)
     ),
     "input_file": record(
         _file,
         {
             "filename": _any_text,
-            "file_data": _some_text,
-            "file_url": _some_text,
+            "file_data": _source("file", may_be_bare=True),
+            "file_url": _source("file"),
             "file_id": refuse("cannot be used: no files are stored; send file_data or file_url"),
         },
     ),
@@ -134,7 +169,7 @@ _INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
         },
         required=("input_audio",),
     ),
-    "input_video": record(InputVideo, {"video_url": _some_text}, required=("video_url",)),
+    "input_video": record(InputVideo, {"video_url": _source("video")}, required=("video_url",)),
 }
 
 _ANNOTATIONS: Mapping[str, Reader[Annotation]] = {
@@ -255,7 +290,7 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
     ),
     "image_generation_call": record(
         partial(ImageGenerationCall, status="completed"),
-        {"id": _any_text, "result": _any_text, "status": one_of(get_args(ImageStatus))},
+        {"id": _any_text, "result": _picture_made, "status": one_of(get_args(ImageStatus))},
     ),
 }
 

@@ -28,11 +28,13 @@ class Wrong(Exception):
     """A value that cannot be taken.
 
     `complaint` reads on after the path, as "must be a string, not 5"; `steps` lead to the value, innermost first.
+    `kind` is the kind of the error where it is a more exact one than its place tells.
     """
 
-    def __init__(self, complaint: str, *steps: Step) -> None:
+    def __init__(self, complaint: str, *steps: Step, kind: str | None = None) -> None:
         super().__init__(complaint)
         self.complaint = complaint
+        self.kind = kind
         self.steps = list(steps)
 
 

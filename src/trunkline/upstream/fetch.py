@@ -21,15 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeAlias
-from urllib.parse import quote, urljoin
+from urllib.parse import urljoin
 from weakref import WeakValueDictionary
 
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.media import media_type_of, sniffed
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
-from trunkline.upstream.addresses import is_public
+from trunkline.protocol.addresses import Link, is_public, read_link
 from trunkline.upstream.http import LinkClient, LinkReply, UpstreamFailure
 from trunkline.upstream.pictures import examined, is_examinable
 
@@ -38,14 +37,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "trunkline"}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_MAX_LINK: Final = 8_192
-_UNSPEAKABLE: Final = re.compile(r"[\x00-\x20\x7f\\]")
-_LINK: Final = re.compile(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE)
-_PLACE: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]@%]+))(?::([0-9]{1,5})?)?", re.IGNORECASE)
-_NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_][a-z0-9_-]{0,62}")
-_NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
-_URL_SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
 
 
 @dataclass(frozen=True)
@@ -74,67 +66,6 @@ class Fetched:
     @property
     def data_url(self) -> str:
         return f"data:{self.media_type};base64,{b64encode(self.body).decode('ascii')}"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link taken apart; `host` is a name in lower-case ASCII or a numeric address, `target` path and query."""
-
-    scheme: str
-    host: str
-    port: int
-    target: str
-
-    @property
-    def is_numeric(self) -> bool:
-        return ":" in self.host or bool(_NUMERIC.fullmatch(self.host.rpartition(".")[2]))
-
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.target}"
-
-
-_PORTS: Final = {"http": 80, "https": 443}
-
-
-def read_link(text: str) -> Link:
-    """Take a link apart. Raises ValueError with what is wrong with it, in words for the client."""
-    if len(text) > _MAX_LINK:
-        raise ValueError("is longer than a link may be")
-    found = _LINK.fullmatch(text) if not _UNSPEAKABLE.search(text) else None
-    if found is None:
-        raise ValueError("is not an http or https URL")
-    scheme, rest = found[1].lower(), found[3] or "/"
-    place = _PLACE.fullmatch(found[2])
-    if place is None:
-        raise ValueError("has credentials or another oddity where its host should be")
-    host = _address(place[1], IPv6Address) if place[1] else _host(place[2])
-    port = int(place[3]) if place[3] else _PORTS[scheme]
-    if port not in _PORTS.values() and not 1024 <= port <= 65535:
-        # What listens below 1024 speaks other protocols, and can be made to hear commands in an HTTP request.
-        raise ValueError("names a port that is not for the web")
-    return Link(scheme, host, port, quote(rest if rest.startswith("/") else f"/{rest}", safe=_URL_SAFE))
-
-
-def _host(text: str) -> str:
-    """A host name as it is resolved; what ends in a number is an address and must be a plain one."""
-    try:
-        name = text.encode("idna").decode("ascii").lower().removesuffix(".")
-    except UnicodeError:
-        raise ValueError("has a host that is no name") from None
-    if not _NAME.fullmatch(name) or len(name) > 253:
-        raise ValueError("has a host that is no name")
-    # The C library takes 127.1, 0x7f.1 and 2130706433 for addresses too; no honest link is written so.
-    return _address(name, IPv4Address) if _NUMERIC.fullmatch(name.rpartition(".")[2]) else name
-
-
-def _address(text: str, kind: type[IPv4Address | IPv6Address]) -> str:
-    try:
-        return str(kind(text))
-    except ValueError:
-        raise ValueError("has a host that is neither a name nor a plain address") from None
 
 
 class SystemResolver:

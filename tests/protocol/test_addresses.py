@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.upstream.addresses import is_public
+from trunkline.protocol.addresses import is_public, is_public_host
 
 PUBLIC = [
     "8.8.8.8",
@@ -91,3 +91,25 @@ def test_nothing_is_public_that_the_standard_library_calls_private(address: IPv4
     is_nat64 = isinstance(told, IPv6Address) and str(told).startswith("64:ff9b::")
     if told.is_private and not is_nat64 and getattr(told, "ipv4_mapped", None) is None:
         assert not is_public(str(address))
+
+
+@pytest.mark.parametrize(
+    ("host", "is_anybodys"),
+    [
+        ("a.example", True),
+        ("A.Example.", True),
+        ("8.8.8.8", True),
+        ("2606:4700:4700::1111", True),
+        ("localhost", False),
+        ("x.localhost", False),
+        ("vllm", False),
+        ("gpu.internal", False),
+        ("printer.local.", False),
+        ("10.0.0.5", False),
+        ("[::1]", False),
+        ("0x7f.1", False),
+        ("", False),
+    ],
+)
+def test_hosts_as_they_are_written(host: str, is_anybodys: bool) -> None:
+    assert is_public_host(host) == is_anybodys
