@@ -26,7 +26,8 @@ from trunkline.pipeline import Services
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.recent import Recent
-from trunkline.server.responses import Bounds
+from trunkline.server.body import Bounds
+from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import ASGIApp, application
 from trunkline.settings import Settings
 from trunkline.store.database import Database, open_database, sqlite_path
@@ -134,11 +135,13 @@ def create(settings: Settings) -> ASGIApp:
     bounds = Bounds(
         max_body_bytes=server.max_body,
         body_s=server.body_timeout,
+        whole_body_s=server.whole_body_timeout,
         deadline_s=server.deadline,
         grace_s=server.grace,
         keep_alive_s=server.keep_alive,
     )
-    return application(services, bounds, lifespan, _tokens())
+    memory = BodyMemory(server.body_memory)
+    return application(services, bounds, lifespan, _tokens(), memory, has_open_listings=server.open_listings)
 
 
 @asynccontextmanager

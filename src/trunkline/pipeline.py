@@ -30,12 +30,16 @@ _LARGE_BODY_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request, as received; `received_at` is Unix time, `deadline` on the loop's clock."""
+    """One HTTP request, as received, from a key that may be used.
+
+    `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
+    """
 
     id: str
-    authorization: str | None
+    key: Key
     session_id: str | None
-    body: bytes
+    take_body: Callable[[], bytes | bytearray]
+    body_bytes: int
     received_at: float
     deadline: float
 
@@ -61,7 +65,6 @@ class Admitted:
     """A call that may be served: who asks, what for, and who will be asked."""
 
     call: Call
-    key: Key
     request: Request
     plan: Plan
 
@@ -83,14 +86,14 @@ class Answer:
 async def admit(call: Call, services: Services) -> Admitted:
     """Decide whether and how to serve a call, without asking a provider.
 
-    Raises a GatewayError: 401, 400, 413, 404.
+    Raises a GatewayError: 400, 404.
     """
-    key = await services.keys.authenticate(call.authorization)
-    large = len(call.body) > _LARGE_BODY_BYTES
-    request = await asyncio.to_thread(parse, call.body, call.session_id) if large else parse(call.body, call.session_id)
+    body, session_id = call.take_body(), call.session_id
+    large = len(body) > _LARGE_BODY_BYTES
+    request = await asyncio.to_thread(parse, body, session_id) if large else parse(body, session_id)
     chosen = plan(
         request,
-        key.policy,
+        call.key.policy,
         services.catalog,
         services.health,
         services.dice,
@@ -98,7 +101,7 @@ async def admit(call: Call, services: Services) -> Admitted:
         affinity=services.affinity,
         issuer=issuer,
     )
-    return Admitted(call, key, request, chosen)
+    return Admitted(call, request, chosen)
 
 
 def issuer(sealed: str) -> str | None:
@@ -165,7 +168,7 @@ class Settlement:
         self._run = run
         self._admitted = admitted
         self._recent = recent
-        self._meter = Meter(len(admitted.call.body))
+        self._meter = Meter(admitted.call.body_bytes)
 
     def price(self, batch: list[Delta]) -> list[Delta]:
         return self._meter.price(batch, self._run.answering)
@@ -178,10 +181,10 @@ class Settlement:
         run, call = self._run, self._admitted.call
         if run.has_spoken:
             self.rest()
-        outrun = [(each, lost(each.usage, len(call.body), each.endpoint)) for each in run.outrun] if run.outrun else ()
+        outrun = [(each, lost(each.usage, call.body_bytes, each.endpoint)) for each in run.outrun] if run.outrun else ()
         logs.request_ended(call.id, ending, run.endpoint, run.attempted, outrun, self._meter.spent)
         record = Record(
-            self._admitted.key.account_id,
+            call.key.account_id,
             self._admitted.plan.explanation,
             run.endpoint if run.has_spoken else None,
             run.attempted,

@@ -138,6 +138,11 @@ class ServerSettings(Section):
     max_body: Size = 20 * 10**6
     """The largest request body."""
 
+    body_memory: Size = 256 * 10**6
+    """How many bytes the bodies of all requests under way may have together, not less than `max_body`. One more gets
+    a 503. What is made of a body, and of it for a provider, takes memory too: count on three times as much. Needs a
+    restart."""
+
     deadline: Duration = 10 * _MINUTE
     """The longest a request may take, from its first byte to the last one of its answer."""
 
@@ -146,6 +151,9 @@ class ServerSettings(Section):
 
     body_timeout: Duration = 30.0
     """How long a client may take to send a megabyte of a request body, or all of a smaller one; then it gets a 408."""
+
+    whole_body_timeout: Duration = 2 * _MINUTE
+    """How long a client may take to send all of a request body, however large; then it gets a 408."""
 
     write_timeout: Duration = 60.0
     """How long a client may leave an answer unread, not taking one byte of it; then its connection is cut and what
@@ -165,8 +173,15 @@ class ServerSettings(Section):
     grace: Pause = 10.0
     """How long a stream waits for its first output before its head is sent all the same, with status 200."""
 
+    open_listings: bool = True
+    """Whether models, providers and their figures are listed to callers without a key. Needs a restart."""
+
     drain: Pause = 30.0
     """How long requests in flight may go on when the gateway is told to stop. Needs a restart."""
+
+    def model_post_init(self, context: object) -> None:
+        if self.body_memory < self.max_body:
+            raise ValueError(f"body_memory must be at least max_body, which is {format_size(self.max_body)}")
 
 
 class StoreSettings(Section):

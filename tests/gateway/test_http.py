@@ -19,8 +19,9 @@ from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
 from tests.gateway.server import Gateway, post
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
 from trunkline.errors import ServiceUnavailable
+from trunkline.server.body import Bounds
 from trunkline.server.edge import Edge
-from trunkline.server.responses import Bounds
+from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import application
 
 pytestmark = pytest.mark.usefixtures("no_socket_left")
@@ -221,7 +222,7 @@ class TestGrace:
 # Faults of our own, on the application itself
 
 
-BOUNDS = Bounds(max_body_bytes=1000, body_s=1, deadline_s=1, grace_s=1, keep_alive_s=1)
+BOUNDS = Bounds(max_body_bytes=1000, body_s=1, whole_body_s=1, deadline_s=1, grace_s=1, keep_alive_s=1)
 
 
 def answer_to(app: Any, path: str) -> tuple[int, dict[str, Any]]:
@@ -246,7 +247,7 @@ def test_DB_01_a_store_that_is_down_makes_the_gateway_not_ready() -> None:
             raise ServiceUnavailable("The store does not answer.")
 
     services: Any = SimpleNamespace(keys=Down(), catalog=None)
-    app = application(services, BOUNDS, lambda: nullcontext(), repeat("id"))
+    app = application(services, BOUNDS, lambda: nullcontext(), repeat("id"), BodyMemory(1000))
     status, body = answer_to(app, "/health/ready")
     assert status == 503
     validate_error(503, body)

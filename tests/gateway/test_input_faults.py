@@ -313,7 +313,7 @@ KEYS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
     ("AU-01 half a key", lambda data: data.replace(KEY.encode(), KEY[:30].encode())),
     ("AU-03 SQL", lambda data: data.replace(KEY.encode(), b"x' OR '1'='1")),
     ("AU-03 a key of 50 KB", lambda data: data.replace(KEY.encode(), b"k" * 50_000)),
-    ("AU-11 another header", lambda data: data.replace(b"authorization: Bearer", b"x-api-key:")),
+    ("AU-11 a cookie", lambda data: data.replace(b"authorization: Bearer", b"cookie: key=")),
     ("AU-12 two headers", lambda data: with_line(b"authorization: Bearer " + KEY.encode(), data)),
 )
 

@@ -6,6 +6,7 @@ uvicorn writes the two apart, and each write is a system call of its own: the de
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 _INTERIM = b"HTTP/1.1 100"
@@ -13,17 +14,22 @@ _MAX_COPIED_BYTES = 256 * 1024
 
 
 class JoinedTransport:
-    """Stands before a transport; holds a head back until the write that follows it, or until the end."""
+    """Stands before a transport; holds a head back until the write that follows it, or until the end.
 
-    __slots__ = ("_held", "_transport", "get_extra_info", "get_write_buffer_size", "is_closing", "pause_reading")
+    Closed while `hear_out` is set, it ends only what goes out and calls that; closed again, it ends all.
+    """
+
+    __slots__ = ("_held", "_is_half_closed", "_transport", "get_write_buffer_size", "hear_out")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._held = b""
-        self.get_extra_info = transport.get_extra_info
+        self._is_half_closed = False
+        self.hear_out: Callable[[], None] | None = None
         self.get_write_buffer_size = transport.get_write_buffer_size
-        self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
+
+    def is_closing(self) -> bool:
+        return self._is_half_closed or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
         if self._held:
@@ -45,7 +51,12 @@ class JoinedTransport:
 
     def close(self) -> None:
         self.flush()
-        self._transport.close()
+        if self.hear_out is not None and not self.is_closing():
+            self._is_half_closed = True
+            self._transport.write_eof()
+            self.hear_out()
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         self._held = b""

@@ -7,6 +7,11 @@ that is too slow gets a 408, one that is too large a 400, and the connection is 
 still being sent on it, which is never broken into. A client that shuts its sending side has left: its requests are
 cancelled, for nothing tells that end from a full close.
 
+Of a body no more than one read from the socket is held until the application asks for it. An answer that begins
+before its request is whole ends the connection: the rest of the request is read for a moment and thrown away, since a
+socket that is closed over unread bytes makes the kernel drop the answer too. An offer to speak another protocol is
+passed over, as HTTP allows (RFC 9110, 7.8): the parser stops there, so a new one is given the same head without it.
+
 Writing. While a client leaves written bytes unread – the transport is full, or an answer is over but not all of it
 gone – a second timer runs. When a whole interval passes in which not one byte went out, the connection is cut.
 
@@ -25,9 +30,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from trunkline.cli.allocator import give_large_pieces_back
 from trunkline.cli.joined import JoinedTransport
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
@@ -36,12 +43,18 @@ from trunkline.settings import ServerSettings, SettingsError
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 64 * 1024
 BACKLOG = 2048
+MAX_PIPELINED = 64
+HEAR_OUT_S = 2.0
+HEAR_OUT_BYTES = 32 * 2**20
 UNSENT_BYTES = 32 * 1024
 """How much of an answer the kernel takes in advance of what the client can be sent. Its own bound is megabytes, and
 would hide for minutes whether a slow client reads."""
 
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 """How many new objects are let be before cycles among them are looked for. A request makes hardly any."""
+
+_UPGRADE_OPTIONS = frozenset((b"upgrade", b"http2-settings"))
+"""Header fields of an offer to speak another protocol; the same names stand in `Connection`."""
 
 _TCP_NOTSENT_LOWAT = 25  # on Linux; the socket module names it from Python 3.12 on
 
@@ -58,6 +71,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _is_in_head = False
     _head_bytes = 0
+    _is_in_body = False
+    _keeps_alive = True
+    _left_to_hear_bytes = HEAR_OUT_BYTES
+    _hearing_out: asyncio.TimerHandle | None = None
+    _complaint = ""
     _stall: asyncio.TimerHandle | None = None
     _unsent_bytes = 0
     _joined: JoinedTransport
@@ -76,10 +94,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self.idle.pop(self, None)
         self._stop_deadline()
         self._stop_stall()
+        if self._hearing_out is not None:
+            self._hearing_out.cancel()
         super().connection_lost(exc)
+        # Nothing may hold this object in a ring: what it holds of bodies would wait for a search for garbage.
+        self._joined.hear_out = None
+        for cycle, _ in self.pipeline:
+            cycle.on_response = _do_nothing
+        self.pipeline.clear()
+
+    def shutdown(self) -> None:
+        self._keeps_alive = False
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self._hearing_out is not None:
+            self._left_to_hear_bytes -= len(data)
+            if self._left_to_hear_bytes < 0:
+                self.transport.close()
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response(self._complaint or "Invalid HTTP request received.")
+            return
+        if self._is_in_body and self.cycle.body:
+            self.flow.pause_reading()  # until the application asks for it
         if not self._is_in_head:
             return
         # The parser keeps an unfinished line to itself, so bytes are counted here too. A read that ended one request
@@ -106,7 +147,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_deadline()
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("head too large")
+        if self._offers_upgrade():
+            return
+        self._check_host()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")
         super().on_headers_complete()
+        self._is_in_body = True
+        self._joined.hear_out = self._hear_out
+        self._keeps_alive = self.cycle.keep_alive
+        self.cycle.keep_alive = False  # unless its body comes before its answer
+
+    def on_message_complete(self) -> None:
+        if self._offers_upgrade():
+            return
+        self._is_in_body = False
+        self._joined.hear_out = None
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keeps_alive
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._joined.flush()
@@ -127,6 +186,44 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(BadRequest(msg))
+
+    def _feed(self, data: bytes) -> None:
+        """Parse what came. Raises HttpParserError."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the one before
+
+    def _offers_upgrade(self) -> bool:
+        """Whether the parser takes what follows for another protocol. CONNECT, too, but that is an error here."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [option for option in value.split(b",") if option.strip().lower() not in _UPGRADE_OPTIONS]
+                value = b",".join(kept)
+            if name not in _UPGRADE_OPTIONS:
+                lines.append(b"%s: %s" % (name, value))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _check_host(self) -> None:
+        """RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            self._complaint = "A request has exactly one Host header."
+            raise ValueError(self._complaint)
+
+    def _hear_out(self) -> None:
+        """The answer is given: read what is still coming, for a moment, and throw it away."""
+        self._hearing_out = self.loop.call_later(HEAR_OUT_S, self.transport.close)
+        self.cycle.body = bytearray()
+        self.flow.resume_reading()
 
     def _displace(self) -> bool:
         """Close the connection that has been idle longest; say whether there was one."""
@@ -173,6 +270,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         self._is_in_head = False
         self._stop_deadline()
+        self._joined.hear_out = None
         if self._owes_nothing() and not self.transport.is_closing():
             body = render_error(error)
             head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
@@ -192,6 +290,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+
+def _do_nothing() -> None:
+    """What a request that was never begun does at its end."""
 
 
 class _Server(uvicorn.Server):
@@ -234,6 +336,7 @@ def bind(listen: str) -> socket.socket:
 
 def serve(application: Any, listening: socket.socket, settings: ServerSettings, on_ready: Callable[[], None]) -> None:
     """Serve an ASGI application until a signal ends it; requests in flight get `drain` to finish."""
+    give_large_pieces_back()
     # uvicorn's own messages repeat what we print and what our log tells; what is left of them are defects.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     bounds = {

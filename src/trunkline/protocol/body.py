@@ -47,7 +47,7 @@ class _Duplicate(Exception):
     """Carries the key that occurs twice."""
 
 
-def decode_object(body: bytes) -> dict[str, Json]:
+def decode_object(body: bytes | bytearray) -> dict[str, Json]:
     """Decode a request body.
 
     Raises BadRequest.
@@ -65,12 +65,12 @@ def decode_object(body: bytes) -> dict[str, Json]:
     return value
 
 
-def decode_prices(body: bytes) -> Json:
+def decode_prices(body: bytes | bytearray) -> Json:
     """Decode `provider.max_price`, which must be there, with fractions as Decimal straight from the text."""
     return _exact_decoder.decode(_outer_decoder.decode(body).provider.max_price)
 
 
-def _decode(body: bytes) -> Json:
+def _decode(body: bytes | bytearray) -> Json:
     try:
         return msgspec.json.decode(body)
     except RecursionError:
@@ -81,7 +81,7 @@ def _decode(body: bytes) -> Json:
         raise BadRequest(_why_not_json(body, str(error))) from None
 
 
-def _why_not_json(body: bytes, reason: str) -> str:
+def _why_not_json(body: bytes | bytearray, reason: str) -> str:
     if not body.strip():
         return "The body is empty; send a JSON object."
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
@@ -113,7 +113,7 @@ def _count_decoded_keys(value: Json) -> int:
     return keys
 
 
-def _count_written_keys(body: bytes) -> int:
+def _count_written_keys(body: bytes | bytearray) -> int:
     """Count the keys in the text of a valid document.
 
     Backslashes occur in strings only. With escaped backslashes, then escaped quotes removed, every quote left opens
@@ -126,11 +126,11 @@ def _count_written_keys(body: bytes) -> int:
     return _count_past_long_strings(body)
 
 
-def _count_outer_colons(text: bytes) -> int:
+def _count_outer_colons(text: bytes | bytearray) -> int:
     return b"".join(text.split(b'"')[::2]).count(b":")
 
 
-def _count_past_long_strings(text: bytes) -> int:
+def _count_past_long_strings(text: bytes | bytearray) -> int:
     """Count the same without copying strings, which may be files; from many strings on, copying is faster."""
     count = at = 0
     for _ in range(_MAX_LEAPS):
@@ -142,7 +142,7 @@ def _count_past_long_strings(text: bytes) -> int:
     return count + _count_outer_colons(text[at:])
 
 
-def _name_duplicate(body: bytes) -> str:
+def _name_duplicate(body: bytes | bytearray) -> str:
     """Say which key occurs twice; of a very large body only that there is one, as finding it is slow."""
     if len(body) <= _MAX_BYTES_TO_NAME_A_KEY:
         try:

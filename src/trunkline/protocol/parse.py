@@ -39,7 +39,7 @@ _SESSION_HEADER = "x-session-id"
 _NOTHING_STORED = "nothing is stored between requests"
 
 
-def parse(body: bytes, session_header: str | None = None) -> Request:
+def parse(body: bytes | bytearray, session_header: str | None = None) -> Request:
     """Read the body of `POST /responses`; `session_header` counts when the body has no `session_id`.
 
     Raises BadRequest.
@@ -68,7 +68,7 @@ def _bad_request(wrong: Wrong) -> BadRequest:
     return BadRequest(f"{path} {wrong.complaint}.", param=path, kind=kind)
 
 
-def _make_prices_exact(raw: dict[str, Json], body: bytes) -> None:
+def _make_prices_exact(raw: dict[str, Json], body: bytes | bytearray) -> None:
     provider = raw.get("provider")
     if isinstance(provider, dict) and provider.get("max_price") is not None:
         provider["max_price"] = decode_prices(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.types import Receive, Scope
 
@@ -15,6 +16,29 @@ _MEGABYTE = 1_000_000
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was whole."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a request may take: bytes, and seconds. `body_s` is for a megabyte of the body, `whole_body_s` for all."""
+
+    max_body_bytes: int
+    body_s: float
+    whole_body_s: float
+    deadline_s: float
+    grace_s: float
+    keep_alive_s: float
+
+
+class Body(Protocol):
+    """Where the bytes go; it may refuse them."""
+
+    @property
+    def size(self) -> int: ...
+
+    def expect(self, told_bytes: int) -> None: ...
+
+    def add(self, chunk: bytes) -> None: ...
 
 
 @dataclass(slots=True)
@@ -29,17 +53,23 @@ class Head:
 
 
 def head_of(scope: Scope) -> Head:
-    """Pick the fields out of an ASGI scope.
+    """Pick the fields out of an ASGI scope; a key in `x-api-key` is read like a Bearer key.
 
-    Raises Unauthorized for two `authorization` fields: which of them counts must not depend on who reads them.
+    Raises Unauthorized for two credentials that differ, and for two `authorization` fields: which of them counts must
+    not depend on who reads them.
     """
     head = Head()
+    api_key: str | None = None
     for name, value in scope["headers"]:
         match name:
             case b"authorization":
                 if head.authorization is not None:
                     raise Unauthorized("More than one Authorization header. Send one.")
                 head.authorization = value.decode("latin-1")
+            case b"x-api-key":
+                if api_key is not None:
+                    raise Unauthorized("More than one x-api-key header. Send one.")
+                api_key = value.decode("latin-1").strip()
             case b"content-type":
                 head.content_type = value.decode("latin-1").partition(";")[0].strip().lower()
             case b"content-length":
@@ -50,15 +80,25 @@ def head_of(scope: Scope) -> Head:
                 head.session_id = value.decode("latin-1")
             case _:
                 pass
+    if api_key is not None:
+        _merge(head, f"Bearer {api_key}")
     return head
 
 
-async def read_body(head: Head, receive: Receive, max_bytes: int, limit_s: float) -> bytes:
+def _merge(head: Head, authorization: str) -> None:
+    """Take a second credential in, if it is the same or the only one."""
+    if head.authorization is None:
+        head.authorization = authorization
+    elif head.authorization[:7].lower() != "bearer " or head.authorization[7:] != authorization[7:]:
+        raise Unauthorized("Authorization and x-api-key name different keys. Send one.")
+
+
+async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds) -> None:
     """Read a JSON body.
 
     Raises BadRequest for another media type or a packed body, PayloadTooLarge as soon as the bound is known to be
-    passed, RequestTimeout when a megabyte, or what is left of the body, takes longer than `limit_s`, ClientLeft when
-    the client is gone.
+    passed, ServiceUnavailable when there is no room, RequestTimeout when it comes too slowly, ClientLeft when the
+    client is gone.
     """
     if not _is_json(head.content_type):
         raise BadRequest(
@@ -66,37 +106,44 @@ async def read_body(head: Head, receive: Receive, max_bytes: int, limit_s: float
         )
     if head.content_encoding not in ("", "identity"):
         raise BadRequest("Packed request bodies are not taken. Send the body without Content-Encoding.")
-    if head.content_length > max_bytes:
-        raise _too_large(max_bytes)
+    if head.content_length > bounds.max_body_bytes:
+        raise _too_large(bounds.max_body_bytes)
+    body.expect(head.content_length)
+    last = _now() + bounds.whole_body_s
     try:
-        async with asyncio.timeout(limit_s) as patience:
-            return await _gather(receive, max_bytes, lambda: patience.reschedule(_now() + limit_s))
+        async with asyncio.timeout(min(bounds.body_s, bounds.whole_body_s)) as patience:
+            await _gather(
+                receive,
+                body,
+                bounds.max_body_bytes,
+                lambda: patience.reschedule(min(_now() + bounds.body_s, last)),
+            )
     except TimeoutError:
-        raise RequestTimeout(f"The request body came too slowly: a megabyte of it may take {limit_s:g} s.") from None
+        raise RequestTimeout(
+            f"The request body came too slowly: a megabyte of it may take {bounds.body_s:g} s, all of it"
+            f" {bounds.whole_body_s:g} s."
+        ) from None
 
 
 def _is_json(content_type: str) -> bool:
     return content_type in ("", "application/json") or content_type.endswith("+json")
 
 
-async def _gather(receive: Receive, max_bytes: int, renew: Callable[[], None]) -> bytes:
+async def _gather(receive: Receive, body: Body, max_bytes: int, renew: Callable[[], None]) -> None:
     """Read to the end; `renew` is called for each megabyte that has come."""
-    chunks: list[bytes] = []
-    size = 0
     goal = _MEGABYTE
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
+        if body.size + len(chunk) > max_bytes:
             raise _too_large(max_bytes)
-        chunks.append(chunk)
+        body.add(chunk)
         if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if size >= goal:
-            goal = size + _MEGABYTE
+            return
+        if body.size >= goal:
+            goal = body.size + _MEGABYTE
             renew()
 
 

@@ -17,16 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from trunkline.errors import BadRequest, GatewayError, NotFound
+from trunkline.errors import BadRequest, NotFound
 from trunkline.pipeline import Call, Services, admit
 from trunkline.protocol.render import render_error
 from trunkline.routing.explanation import Explanation, as_json, why
 from trunkline.routing.recent import record_as_json
 from trunkline.routing.refusal import Refused
-from trunkline.server.body import ClientLeft, head_of, read_body
-from trunkline.server.edge import REQUEST_ID
-from trunkline.server.envelope import send_error
-from trunkline.server.responses import Bounds
+from trunkline.server.body import ClientLeft
+from trunkline.server.intake import Intake, caller
 
 DICE_HEADER = b"x-trunkline-dice"
 _MAX_DICE = 1000
@@ -35,31 +33,20 @@ _MAX_DICE = 1000
 class ExplainRoute:
     """The ASGI application behind POST /responses/explain."""
 
-    def __init__(self, services: Services, bounds: Bounds) -> None:
+    def __init__(self, services: Services, intake: Intake) -> None:
         self._services = services
-        self._bounds = bounds
+        self._intake = intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            head = head_of(scope)
-            body = await read_body(head, receive, self._bounds.max_body_bytes, self._bounds.body_s)
-        except ClientLeft:
-            return
-        except GatewayError as error:
-            await send_error(send, error, scope[REQUEST_ID], closes=True)
-            return
         services = self._services
-        call = Call(
-            id="resp_" + scope[REQUEST_ID].removeprefix("req_"),
-            authorization=head.authorization,
-            session_id=head.session_id,
-            body=body,
-            received_at=services.wall_clock(),
-            deadline=services.loop_clock() + self._bounds.deadline_s,
-        )
-        if (thrown := _thrown(scope)) is not None:
-            services = replace(services, dice=chain(thrown, _endless(services.dice)).__next__)
-        found = await _explained(call, services)
+        with self._intake.body() as body:
+            try:
+                call = await self._intake.read(scope, receive, body)
+            except ClientLeft:
+                return
+            if (thrown := _thrown(scope)) is not None:
+                services = replace(services, dice=chain(thrown, _endless(services.dice)).__next__)
+            found = await _explained(call, services)
         await Response(json.dumps(found), media_type="application/json")(scope, receive, send)
 
 
@@ -68,7 +55,7 @@ async def explain_past(services: Services, request: Request) -> Response:
 
     Raises NotFound for one that is too long ago or another account's: nobody can tell which.
     """
-    key = await services.keys.authenticate(request.headers.get("authorization"))
+    key = await caller(request.scope, services)
     response_id = "resp_" + request.path_params["id"].removeprefix("req_").removeprefix("resp_")
     record = services.recent.find(response_id, key.account_id)
     if record is None:

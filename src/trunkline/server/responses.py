@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
@@ -16,63 +15,39 @@ from trunkline.errors import GatewayError
 from trunkline.pipeline import Admitted, Answer, Call, Services, admit, assembled, failed, respond
 from trunkline.protocol.events import Terminal
 from trunkline.protocol.render import render_response
-from trunkline.server.body import ClientLeft, head_of, read_body
+from trunkline.server.body import Bounds, ClientLeft
 from trunkline.server.edge import HAS_STARTED, REQUEST_ID
 from trunkline.server.envelope import send_error
+from trunkline.server.intake import Intake
 from trunkline.server.streams import EventStream, Header
 from trunkline.stream.fold import fold
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a request may take: bytes, and seconds."""
-
-    max_body_bytes: int
-    body_s: float
-    deadline_s: float
-    grace_s: float
-    keep_alive_s: float
 
 
 class ResponsesRoute:
     """The ASGI application behind POST /responses."""
 
-    def __init__(self, services: Services, bounds: Bounds) -> None:
+    def __init__(self, services: Services, bounds: Bounds, intake: Intake) -> None:
         self._services = services
         self._bounds = bounds
+        self._intake = intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id: str = scope[REQUEST_ID]
-        try:
-            call = await self._read(scope, receive, request_id)
-        except ClientLeft:
-            return
-        except GatewayError as error:
-            await send_error(send, error, request_id, closes=True)
-            return
-        task = asyncio.current_task()
-        assert task is not None
-        watcher = asyncio.create_task(_cancel_when_left(receive, task))
-        try:
-            await self._serve(call, scope, send)
-        except asyncio.CancelledError:
-            # The watcher's own cancellation ends here; anybody else's goes on.
-            if not watcher.done() or task.uncancel() > 0:
-                raise
-        finally:
-            watcher.cancel()
-
-    async def _read(self, scope: Scope, receive: Receive, request_id: str) -> Call:
-        head = head_of(scope)
-        body = await read_body(head, receive, self._bounds.max_body_bytes, self._bounds.body_s)
-        return Call(
-            id="resp_" + request_id.removeprefix("req_"),
-            authorization=head.authorization,
-            session_id=head.session_id,
-            body=body,
-            received_at=self._services.wall_clock(),
-            deadline=self._services.loop_clock() + self._bounds.deadline_s,
-        )
+        with self._intake.body() as body:
+            try:
+                call = await self._intake.read(scope, receive, body)
+            except ClientLeft:
+                return
+            task = asyncio.current_task()
+            assert task is not None
+            watcher = asyncio.create_task(_cancel_when_left(receive, task))
+            try:
+                await self._serve(call, scope, send)
+            except asyncio.CancelledError:
+                # The watcher's own cancellation ends here; anybody else's goes on.
+                if not watcher.done() or task.uncancel() > 0:
+                    raise
+            finally:
+                watcher.cancel()
 
     async def _serve(self, call: Call, scope: Scope, send: Send) -> None:
         try:

@@ -18,30 +18,48 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
 from trunkline.pipeline import Services
 from trunkline.routing.health import Figures
+from trunkline.server.body import Bounds
 from trunkline.server.contract import contract_bytes
 from trunkline.server.edge import REQUEST_ID, Edge
 from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
+from trunkline.server.intake import BodyMemory, Intake, caller
 from trunkline.server.models import Listing
 from trunkline.server.reference import reference_page
-from trunkline.server.responses import Bounds, ResponsesRoute
+from trunkline.server.responses import ResponsesRoute
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
 
-def application(services: Services, bounds: Bounds, lifespan: Lifespan, request_ids: Iterator[str]) -> ASGIApp:
+def application(
+    services: Services,
+    bounds: Bounds,
+    lifespan: Lifespan,
+    request_ids: Iterator[str],
+    memory: BodyMemory,
+    *,
+    has_open_listings: bool = True,
+) -> ASGIApp:
     """Put the routes together.
 
-    POST /api/v1/responses stands before the router: it is the one path that is counted in microseconds.
+    POST /api/v1/responses stands before the router: it is the one path that is counted in microseconds. Clients that
+    are told the address without /api find everything all the same. `has_open_listings`: what models and providers
+    there are is told without a key.
     """
-    responses = ResponsesRoute(services, bounds)
+    intake = Intake(services, bounds, memory)
+    responses = ResponsesRoute(services, bounds, intake)
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
     router = Router(
-        _routes(services, bounds), redirect_slashes=False, default=_not_found, lifespan=lambda _: lifespan()
+        _routes(services, intake, has_open_listings),
+        redirect_slashes=False,
+        default=_not_found,
+        lifespan=lambda _: lifespan(),
     )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            scope["path"] = "/api" + scope["path"]
         if scope["type"] == "http" and scope["path"] == "/api/v1/responses" and scope["method"] == "POST":
             await responses(scope, receive, send)
         else:
@@ -50,7 +68,7 @@ def application(services: Services, bounds: Bounds, lifespan: Lifespan, request_
     return Edge(dispatch, request_ids)
 
 
-def _routes(services: Services, bounds: Bounds) -> list[BaseRoute]:
+def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list[BaseRoute]:
     listings = [Listing(services.catalog)]
 
     def listing() -> Listing:
@@ -61,6 +79,10 @@ def _routes(services: Services, bounds: Bounds) -> list[BaseRoute]:
     def look(endpoints: Sequence[Endpoint]) -> Figures:
         return services.health.joint_figures([endpoint.id for endpoint in endpoints], services.loop_clock())
 
+    async def may_list(request: Request) -> None:
+        if not has_open_listings:
+            await caller(request.scope, services)
+
     async def live(_: Request) -> Response:
         return _json({"status": "live"})
 
@@ -68,19 +90,24 @@ def _routes(services: Services, bounds: Bounds) -> list[BaseRoute]:
         await services.keys.check()
         return _json({"status": "ready"})
 
-    async def models(_: Request) -> Response:
+    async def models(request: Request) -> Response:
+        await may_list(request)
         return _rendered(listing().models())
 
-    async def model_count(_: Request) -> Response:
+    async def model_count(request: Request) -> Response:
+        await may_list(request)
         return _rendered(listing().count())
 
     async def endpoints(request: Request) -> Response:
+        await may_list(request)
         return _rendered(listing().endpoints("{author}/{slug}".format(**request.path_params), look))
 
-    async def providers(_: Request) -> Response:
+    async def providers(request: Request) -> Response:
+        await may_list(request)
         return _rendered(listing().providers(look))
 
     async def capabilities(request: Request) -> Response:
+        await may_list(request)
         model = request.query_params.get("model")
         if not model:
             raise BadRequest("Say which model: /api/v1/capabilities?model=author/name")
@@ -100,7 +127,7 @@ def _routes(services: Services, bounds: Bounds) -> list[BaseRoute]:
         Route("/api/v1/models/{author}/{slug:path}/endpoints", endpoints),
         Route("/api/v1/providers", providers),
         Route("/api/v1/capabilities", capabilities),
-        Route("/api/v1/responses/explain", ExplainRoute(services, bounds), methods=["POST"]),
+        Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
         Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
         Route("/openapi.json", contract),
         Route("/docs", docs),

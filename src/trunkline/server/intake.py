@@ -1,0 +1,128 @@
+"""How a call comes in, for every route that reads a body: who sends it, then room for it, then the body itself.
+
+Theory of operation. The key is looked up from the head alone, so that nothing is read for somebody unknown; what came
+along with the head is no more than one read from the socket (`cli/listener.py`). Of a known sender bytes are counted
+as they come, against one bound for all requests of the process together. A body that does not fit is refused, at once
+if its length was told; what it held until then is free for the others. Its room is given back when the request is
+over, not when the body is read: the parsed request, and what is sent upstream, are made of the same bytes.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from starlette.types import Receive, Scope
+
+from trunkline.accounts.keys import Key
+from trunkline.errors import ServiceUnavailable
+from trunkline.pipeline import Call, Services
+from trunkline.server.body import Bounds, head_of, read_body
+from trunkline.server.edge import REQUEST_ID
+
+_RETRY_AFTER_S = 1.0
+
+
+class BodyMemory:
+    """How many bytes of request bodies are held by all requests together."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._free_bytes = max_bytes
+
+    def body(self) -> Body:
+        """An empty body, whose bytes will be counted here."""
+        return Body(self)
+
+    def check(self, wanted_bytes: int) -> None:
+        """Raise ServiceUnavailable when so many bytes would not fit."""
+        if wanted_bytes > self._free_bytes:
+            message = "The gateway holds as many request bodies as it has memory for."
+            raise ServiceUnavailable(message, kind="server", retry_after=_RETRY_AFTER_S)
+
+    def take(self, taken_bytes: int) -> None:
+        """Count bytes that have come. Raises ServiceUnavailable when they do not fit."""
+        self.check(taken_bytes)
+        self._free_bytes -= taken_bytes
+
+    def give_back(self, given_bytes: int) -> None:
+        """Count bytes that are held no more."""
+        self._free_bytes += given_bytes
+
+
+class Body:
+    """One body as it comes in. A context manager: the room is kept until its end, the bytes until they are taken."""
+
+    __slots__ = ("_bytes", "_memory", "size")
+
+    def __init__(self, memory: BodyMemory) -> None:
+        self._memory = memory
+        self._bytes: bytes | bytearray = b""
+        self.size = 0
+
+    def __enter__(self) -> Body:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bytes = b""
+        if self.size:
+            self._memory.give_back(self.size)
+
+    def expect(self, told_bytes: int) -> None:
+        """Refuse a body that would not fit now. Raises ServiceUnavailable."""
+        self._memory.check(told_bytes)
+
+    def add(self, chunk: bytes) -> None:
+        """Keep what has come. Raises ServiceUnavailable."""
+        self._memory.take(len(chunk))
+        self.size += len(chunk)
+        if not self._bytes:
+            self._bytes = chunk
+            return
+        if isinstance(self._bytes, bytes):
+            # It grows in place: joining pieces of twenty megabytes in the end would hold the loop.
+            self._bytes = bytearray(self._bytes)
+        self._bytes += chunk
+
+    def take(self) -> bytes | bytearray:
+        """Give the bytes away: they are not kept beside what is made of them."""
+        taken, self._bytes = self._bytes, b""
+        return taken
+
+
+class Intake:
+    """The one door for requests with a body."""
+
+    def __init__(self, services: Services, bounds: Bounds, memory: BodyMemory) -> None:
+        self._services = services
+        self._bounds = bounds
+        self._memory = memory
+
+    def body(self) -> Body:
+        """Room for the body of one request, to be given to `read`."""
+        return self._memory.body()
+
+    async def read(self, scope: Scope, receive: Receive, body: Body) -> Call:
+        """Find out who calls, and read the body.
+
+        Raises a GatewayError (401, 503, 400, 413, 408), or ClientLeft. Of the first two nothing was read.
+        """
+        services, bounds = self._services, self._bounds
+        received_at, started = services.wall_clock(), services.loop_clock()
+        head = head_of(scope)
+        key = await services.keys.authenticate(head.authorization)
+        await read_body(head, receive, body, bounds)
+        return Call(
+            id="resp_" + scope[REQUEST_ID].removeprefix("req_"),
+            key=key,
+            session_id=head.session_id,
+            take_body=body.take,
+            body_bytes=body.size,
+            received_at=received_at,
+            deadline=started + bounds.deadline_s,
+        )
+
+
+async def caller(scope: Scope, services: Services) -> Key:
+    """Find out who sends a request without a body. Raises Unauthorized, ServiceUnavailable."""
+    return await services.keys.authenticate(head_of(scope).authorization)
