@@ -32,6 +32,7 @@ from trunkline.server.routes import ASGIApp, application
 from trunkline.settings import Settings
 from trunkline.store.database import Database, open_database, sqlite_path
 from trunkline.telemetry import logs
+from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
 from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
@@ -117,6 +118,7 @@ def create(settings: Settings) -> ASGIApp:
         affinity=affinity,
         recent=Recent(settings.routing.explanations),
         upstream=upstream,
+        aside=upstream.aside,
         dice=random.SystemRandom().random,
         ids=_tokens(),
         wall_clock=time.time,
@@ -171,6 +173,7 @@ def _upstream(
         fetcher=Fetcher(links, Limits(max_bytes=settings.server.max_body)),
         health=health,
         affinity=affinity,
+        aside=Aside(),
         end_user_secret=hmac.digest(pepper, b"end user", "sha256"),
         clock=time.monotonic,
         wall_clock=time.time,

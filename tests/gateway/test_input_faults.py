@@ -107,8 +107,11 @@ CASES = (
         Case(f"IN-21 {text} tokens", raw(f'"max_output_tokens": {text}'), words=("max_output_tokens",))
         for text in ("-1", "0", "1.5", "1e18", "true", '"5"')
     ),
+    Case("IN-22 200,000 items", b'{"model":"fake/echo","input":[' + b"1," * 200_000 + b"1]}", words=("input", "10000")),
     Case(
-        "IN-22 a million items", b'{"model":"fake/echo","input":[' + b"1," * 900_000 + b"1]}", words=("input", "10000")
+        "IN-22 a million items",
+        b'{"model":"fake/echo","input":[' + b"1," * 900_000 + b"1]}",
+        words=("too many values",),
     ),
     Case("IN-23 1,000 models", body(models=[f"a/{n}" for n in range(1000)]), words=("models", "32")),
     Case("IN-23 no model at all", json.dumps({"input": "Hi", "models": []}).encode(), words=("model",)),

@@ -62,7 +62,7 @@ def refusal(body: bytes) -> BadRequest:
         ),
         pytest.param(
             b'{"tools":[' + b"0," * MAX_VALUES + b"0]}",
-            "The body has too many values; at most 1000000 are taken.",
+            "The body has too many values; at most 250000 are taken.",
             id="IN-22 many values elsewhere",
         ),
     ],
@@ -203,3 +203,11 @@ def test_any_bytes_are_refused_or_make_an_object(body: bytes) -> None:
     except BadRequest:
         return
     assert value == json.loads(body)
+
+
+@pytest.mark.parametrize("shift", range(8))
+@pytest.mark.parametrize("escape", [b'\\"', b"\\\\", b'\\\\\\"', b"\\u0041"])
+def test_IN_05_the_pieces_of_a_large_body_are_cut_behind_escapes(shift: int, escape: bytes) -> None:
+    text = b"x" * shift + (escape + b":,[{" * 3) * 40_000
+    assert decode_object(b'{"a":"%s","b":{"c":"%s"}}' % (text, text))
+    assert "twice" in refusal(b'{"a":"%s","b":1,"b":"%s"}' % (text, text)).message

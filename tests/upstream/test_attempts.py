@@ -22,6 +22,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Began, Delta, Image, Spent, Stopped, Text, Usage
+from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
 from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
@@ -61,6 +62,7 @@ async def asking(
             fetcher=Fetcher(links, Limits(deadline_s=2.0), resolve=at_home, is_allowed=is_allowed),
             health=Health(),
             affinity=Affinity(),
+            aside=Aside(),
             end_user_secret=b"s",
             clock=time.monotonic,
             wall_clock=time.time,

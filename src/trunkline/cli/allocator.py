@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 
-LARGE_BYTES = 128 * 1024
+LARGE_BYTES = 1048576
 _M_MMAP_THRESHOLD = -3
 
 

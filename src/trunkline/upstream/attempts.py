@@ -30,6 +30,7 @@ from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped, Usage
 from trunkline.stream.framing import Framing
+from trunkline.upstream.aside import Aside
 from trunkline.upstream.fetch import Fetcher
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links import Links, LinkTransport
@@ -94,15 +95,19 @@ class Upstream:
     fetcher: Fetcher
     health: Health
     affinity: Affinity
+    aside: Aside
     end_user_secret: bytes
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     is_hedging: bool = False
 
-    def run(self, plan: Plan, request: Request, deadline: float) -> Run:
-        """Prepare to carry out a plan; nothing is sent before the first delta is asked for."""
-        return Run(self, plan, request, deadline)
+    def run(self, plan: Plan, request: Request, deadline: float, *, is_dear: bool = False) -> Run:
+        """Prepare to carry out a plan; nothing is sent before the first delta is asked for.
+
+        `is_dear`: the request is so large that it is encoded beside the loop.
+        """
+        return Run(self, plan, request, deadline, is_dear)
 
 
 @dataclass(slots=True)
@@ -126,8 +131,9 @@ class Run:
     `outrun` what was asked beside and was slower. `has_spoken`: a client has seen something of the answer.
     """
 
-    def __init__(self, upstream: Upstream, plan: Plan, request: Request, deadline: float) -> None:
+    def __init__(self, upstream: Upstream, plan: Plan, request: Request, deadline: float, is_dear: bool) -> None:
         self._upstream = upstream
+        self._is_dear = is_dear
         self._plan = plan
         self._request = request
         self._deadline = deadline
@@ -349,7 +355,11 @@ class Run:
         request = self._request
         if wanted := links_to_inline(request, endpoint, adapter.needs_file):
             request = await self._links.inlined(request, wanted, self._deadline)
-        encoded = adapter.encode(request, endpoint, self._end_user(endpoint))
+        end_user = self._end_user(endpoint)
+        if self._is_dear:
+            encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
+        else:
+            encoded = adapter.encode(request, endpoint, end_user)
         self.dropped = encoded.dropped
         if encoded.has_nonce:
             body = encoded.body.replace(NONCE.encode(), secrets.token_hex(16).encode())
