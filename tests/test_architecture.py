@@ -49,6 +49,7 @@ IMPURE = frozenset(
 
 DOORS: dict[str, tuple[str, ...]] = {
     "aiohttp": ("upstream/http.py",),
+    "aiohappyeyeballs": ("upstream/http.py",),
     "yarl": ("upstream/http.py",),
     "starlette": ("server/",),
     "uvicorn": ("cli/",),

@@ -36,6 +36,7 @@ from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
 from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
+from trunkline.upstream.names import Names
 from trunkline.upstream.stage import Stage
 from trunkline.upstream.tokens import Tokens, sources
 
@@ -160,7 +161,8 @@ def _upstream(
     """What providers are asked with, and the span in which its connections are open."""
     timeouts = settings.routing.timeouts
     limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle)
-    http, links = HttpClient(limits), LinkClient(timeouts.connect)
+    names = Names()
+    http, links = HttpClient(limits, names), LinkClient(timeouts.connect)
     tokens = Tokens(
         credentials(catalog),
         sources(catalog, os.environ, http),
@@ -170,7 +172,7 @@ def _upstream(
     upstream = Upstream(
         transports={"http": http, "https": http, "fake": Stage(limits)},
         tokens=tokens,
-        fetcher=Fetcher(links, Limits(max_bytes=settings.server.max_body)),
+        fetcher=Fetcher(links, Limits(max_bytes=settings.server.max_body), names.link),
         health=health,
         affinity=affinity,
         aside=Aside(),

@@ -119,7 +119,10 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
 
     Raises a GatewayError until then; afterwards nothing is raised and every fault is an event.
     """
-    run = services.upstream.run(admitted.plan, admitted.request, admitted.call.deadline, is_dear=admitted.is_dear)
+    call = admitted.call
+    run = services.upstream.run(
+        admitted.plan, admitted.request, call.deadline, account=call.key.account_id, is_dear=admitted.is_dear
+    )
     settlement = Settlement(run, admitted, services.recent)
     heard = run.deltas()
     try:

@@ -348,7 +348,7 @@ class TimeoutSettings(Section):
     """How long an attempt may wait for a provider; then the next endpoint is tried."""
 
     connect: Duration = 10.0
-    """For the connection."""
+    """For the connection: the look-up of its name, the connection itself and TLS together."""
 
     first_byte: Duration = 2 * _MINUTE
     """For the first byte of the answer."""

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,17 +235,19 @@ def post(body: Any, *headers: str, key: str = KEY) -> bytes:
 
 
 @contextlib.contextmanager
-def running(folder: Path, config: str, *, key: str | None = KEY, **environment: str) -> Iterator[Gateway]:
+def running(
+    folder: Path, config: str, *, key: str | None = KEY, within: Sequence[str] = (), **environment: str
+) -> Iterator[Gateway]:
     """Start `trunkline serve` in a folder of its own and stop it at the end; its log is checked for defects.
 
-    Without a `key` the gateway makes its own at the first start.
+    Without a `key` the gateway makes its own at the first start. `within` is a command that runs another.
     """
     (folder / "trunkline.toml").write_text(config)
     port = free_port()
     log = folder / "gateway.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--config", "trunkline.toml", "--port", str(port)],
+            [*within, *COMMAND, "serve", "--config", "trunkline.toml", "--port", str(port)],
             cwd=folder,
             stdout=sink,
             stderr=subprocess.STDOUT,

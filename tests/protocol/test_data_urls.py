@@ -39,9 +39,7 @@ def test_what_is_taken_can_be_decoded(text: str) -> None:
     assert base64.b64decode(strict, validate=True)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "=", "====", "A", "A===", "AB=C", "AAAA====", "!!!!", "AA,A", "Æ", "%%%", " "]
-)
+@pytest.mark.parametrize("text", ["", "=", "====", "A", "A===", "AB=C", "AAAA====", "!!!!", "AA,A", "Æ", "%%%", " "])
 def test_what_is_none(text: str) -> None:
     assert not is_base64(text)
 

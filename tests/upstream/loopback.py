@@ -54,7 +54,7 @@ def saying(*answers: bytes) -> Say:
 
 
 @asynccontextmanager
-async def serving(say: Say) -> AsyncIterator[Loopback]:
+async def serving(say: Say, address: str = "127.0.0.1") -> AsyncIterator[Loopback]:
     """Serve one request for each connection."""
     told = Loopback(0)
     tasks: set[asyncio.Task[None]] = set()
@@ -77,7 +77,7 @@ async def serving(say: Say) -> AsyncIterator[Loopback]:
             tasks.discard(task)
             writer.transport.abort() if writer.is_closing() else writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, address, 0)
     told.port = server.sockets[0].getsockname()[1]
     try:
         yield told

@@ -26,6 +26,7 @@ from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
 from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
+from trunkline.upstream.shares import Claim
 from trunkline.upstream.tokens import Lease, NoToken, Source, Tokens
 
 TEXT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -59,7 +60,7 @@ async def asking(
         yield Upstream(
             transports={"http": http},
             tokens=tokens,
-            fetcher=Fetcher(links, Limits(deadline_s=2.0), resolve=at_home, is_allowed=is_allowed),
+            fetcher=Fetcher(links, Limits(deadline_s=2.0), at_home, is_allowed=is_allowed),
             health=Health(),
             affinity=Affinity(),
             aside=Aside(),
@@ -74,7 +75,7 @@ async def asking(
         await http.close()
 
 
-async def at_home(host: str, port: int) -> list[str]:
+async def at_home(host: str, claim: Claim) -> list[str]:
     """Every name leads to this machine."""
     return ["127.0.0.1"]
 

@@ -11,7 +11,7 @@ import struct
 import zlib
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import pytest
@@ -23,8 +23,10 @@ from trunkline.adapters.links import Noun, Wanted
 from trunkline.adapters.media import inline
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import is_public, read_link
-from trunkline.upstream.fetch import Fetched, Fetcher, Limits, Resolve, SystemResolver
+from trunkline.upstream.fetch import Fetched, Fetcher, Limits, Resolve
 from trunkline.upstream.http import LinkClient, UpstreamFailure
+from trunkline.upstream.names import Names
+from trunkline.upstream.shares import Claim
 
 T = TypeVar("T")
 
@@ -42,7 +44,7 @@ def names(**told: str | Sequence[str]) -> Resolve:
     """A resolver of these host names with dots for underscores; a list is answered one after the other."""
     left = {name.replace("_", "."): [at] if isinstance(at, str) else list(at) for name, at in told.items()}
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, claim: Claim) -> Sequence[str]:
         if host not in left:
             raise OSError("no such host")
         return [left[host].pop(0) if len(left[host]) > 1 else left[host][0]]
@@ -57,7 +59,7 @@ async def fetching(
     client = LinkClient(connect_s=2.0)
     client.open()
     try:
-        yield Fetcher(client, limits, resolve=resolve or names(), is_allowed=is_allowed)
+        yield Fetcher(client, limits, resolve or names(), is_allowed=is_allowed)
     finally:
         await client.close()
 
@@ -71,6 +73,15 @@ def run(work: Awaitable[T]) -> T:
 
 def later(seconds: float = 5.0) -> float:
     return asyncio.get_running_loop().time() + seconds
+
+
+async def until(claim: Callable[[], bool]) -> None:
+    """Wait for a claim to come true."""
+    for _ in range(500):
+        if claim():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true")
 
 
 def fetched(
@@ -196,7 +207,7 @@ def test_FE_05_a_name_of_a_private_address_is_refused(address: str) -> None:
 
 
 def test_FE_05_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, claim: Claim) -> Sequence[str]:
         return ["93.184.216.34", "10.0.0.1"]
 
     assert refusal("https://a.example/", resolve=resolve).kind == "invalid_image_url"
@@ -208,19 +219,11 @@ def test_FE_05_that_a_private_name_exists_is_not_told() -> None:
     assert private.message == unknown.message
 
 
-def test_the_machines_own_resolver_gives_numeric_addresses() -> None:
-    assert run(SystemResolver(1)("localhost", 80)) in (
-        ["127.0.0.1"],
-        ["::1"],
-        ["::1", "127.0.0.1"],
-        ["127.0.0.1", "::1"],
-    )
-    with pytest.raises(OSError, match=r"\["):
-        run(SystemResolver(1)("no such host", 80))
-
-
 def test_FE_05_the_machines_own_name_is_refused() -> None:
-    assert refusal("http://localhost:8080/", resolve=SystemResolver(1)).kind == "invalid_image_url"
+    async def resolve(host: str, claim: Claim) -> Sequence[str]:
+        return await Names().link(host, claim)
+
+    assert refusal("http://localhost:8080/", resolve=resolve).kind == "invalid_image_url"
 
 
 def test_FE_06_only_the_address_that_was_checked_is_connected_to() -> None:
@@ -407,7 +410,7 @@ def test_FE_13_the_deadline_is_for_the_whole_and_not_for_each_read(say: Say) -> 
 
 
 def test_FE_13_a_resolver_that_stalls_ends_at_the_deadline_too() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, claim: Claim) -> Sequence[str]:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -432,7 +435,7 @@ def test_FE_19_many_stalling_links_share_one_deadline_and_a_few_places() -> None
     assert server.connections == server.most_open == 5
 
 
-@pytest.mark.parametrize(("limits", "most"), [(Limits(per_host=3), 3), (Limits(total=2), 2)])
+@pytest.mark.parametrize(("limits", "most"), [(Limits(per_server=3), 3), (Limits(total=2), 2)])
 def test_FE_19_requests_together_keep_to_the_places_of_a_host_and_of_all(limits: Limits, most: int) -> None:
     async def say(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
@@ -450,7 +453,7 @@ def test_FE_19_requests_together_keep_to_the_places_of_a_host_and_of_all(limits:
 
 def test_what_waits_for_a_slow_host_takes_no_place_from_others() -> None:
     async def play() -> None:
-        limits = Limits(per_host=1, total=2, deadline_s=30.0)
+        limits = Limits(per_server=1, total=2, deadline_s=30.0)
         async with (
             serving(stall) as slow,
             serving(picture(PIXEL)) as quick,
@@ -463,6 +466,49 @@ def test_what_waits_for_a_slow_host_takes_no_place_from_others() -> None:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(play())
+
+
+@pytest.mark.parametrize("account", ["theirs", "another"])
+def test_FE_20_one_server_that_stalls_under_nine_names_holds_up_no_honest_link(account: str) -> None:
+    """Nine requests with eight links each; the honest one comes from the same account, or from another."""
+
+    async def play() -> int:
+        told = names(**{f"n{number}_example": "127.0.0.1" for number in range(9)})
+        async with serving(stall) as slow, serving(picture(PIXEL)) as quick, fetching(Limits(), told) as fetcher:
+            groups = [[Wanted(slow.url(f"/{n}", f"n{g}.example"), "image") for n in range(8)] for g in range(9)]
+            asked = [asyncio.create_task(fetcher.fetch(group, later(30.0), account="theirs")) for group in groups]
+            await until(lambda: slow.open_now == 8)
+            async with asyncio.timeout(1.0):
+                found = await fetcher.fetch([Wanted(quick.url(), "image")], later(), account=account)
+            assert found[0].media_type == "image/png"
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            return slow.most_open
+
+    assert run(play()) == Limits().per_server
+
+
+def test_FE_20_one_account_with_many_servers_that_stall_holds_up_no_other() -> None:
+    async def play() -> None:
+        async with AsyncExitStack() as stack:
+            slow = [await stack.enter_async_context(serving(stall)) for _ in range(12)]
+            quick = await stack.enter_async_context(serving(picture(PIXEL), "127.0.0.3"))
+            fetcher = await stack.enter_async_context(fetching(Limits(), is_allowed=lambda address: True))
+            asked = [
+                asyncio.create_task(
+                    fetcher.fetch([Wanted(each.url(), "image") for _ in range(8)], later(30.0), account="theirs")
+                )
+                for each in slow
+            ]
+            await until(lambda: sum(each.open_now for each in slow) == 32)
+            async with asyncio.timeout(1.0):
+                await fetcher.fetch([Wanted(quick.url(host="127.0.0.3"), "image")], later(), account="another")
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
     run(play())
 

@@ -102,12 +102,12 @@ class Upstream:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     is_hedging: bool = False
 
-    def run(self, plan: Plan, request: Request, deadline: float, *, is_dear: bool = False) -> Run:
-        """Prepare to carry out a plan; nothing is sent before the first delta is asked for.
+    def run(self, plan: Plan, request: Request, deadline: float, *, account: str = "", is_dear: bool = False) -> Run:
+        """Prepare to carry out a plan for an account; nothing is sent before the first delta is asked for.
 
         `is_dear`: the request is so large that it is encoded beside the loop.
         """
-        return Run(self, plan, request, deadline, is_dear)
+        return Run(self, plan, request, deadline, account, is_dear)
 
 
 @dataclass(slots=True)
@@ -131,13 +131,16 @@ class Run:
     `outrun` what was asked beside and was slower. `has_spoken`: a client has seen something of the answer.
     """
 
-    def __init__(self, upstream: Upstream, plan: Plan, request: Request, deadline: float, is_dear: bool) -> None:
+    def __init__(
+        self, upstream: Upstream, plan: Plan, request: Request, deadline: float, account: str, is_dear: bool
+    ) -> None:
         self._upstream = upstream
         self._is_dear = is_dear
         self._plan = plan
         self._request = request
         self._deadline = deadline
-        self._links = Links(upstream.fetcher)
+        self._account = account
+        self._links = Links(upstream.fetcher, account)
         self.endpoint: Endpoint | None = None
         self.dropped: tuple[str, ...] = ()
         self.attempted: list[Attempted] = []
@@ -405,7 +408,8 @@ class Run:
                 transport = self._upstream.transports[request.url.partition(":")[0]]
                 reply = await transport.send(request, self._deadline)
             case "anywhere":
-                reply = await LinkTransport(self._upstream.fetcher).send(request, self._deadline)
+                links = LinkTransport(self._upstream.fetcher, self._account)
+                reply = await links.send(request, self._deadline)
         try:
             await _raise_for_status(reply, adapter, endpoint)
         except BaseException:

@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 from typing import Final, TypeAlias
 from urllib.parse import urljoin
-from weakref import WeakValueDictionary
 
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.media import media_type_of, sniffed
@@ -31,9 +27,10 @@ from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import Link, is_public, read_link
 from trunkline.upstream.http import LinkClient, LinkReply, UpstreamFailure
 from trunkline.upstream.pictures import examined, is_examinable
+from trunkline.upstream.shares import Claim, Places
 
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Host name and port → numeric addresses; raises OSError."""
+Resolve: TypeAlias = Callable[[str, Claim], Awaitable[Sequence[str]]]
+"""Host name, and for whom → numeric addresses; raises OSError."""
 
 _HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "trunkline"}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -44,7 +41,7 @@ _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 class Limits:
     """Bytes of one file and of all files of a request, unpacked; seconds for all files of a request; fetches at once.
 
-    `per_host` and `total` count over all requests.
+    `per_server` and `total` count over all requests; a server is an address and a port, whatever names lead to it.
     """
 
     max_bytes: int = 20 * 10**6
@@ -52,7 +49,7 @@ class Limits:
     deadline_s: float = 30.0
     max_redirects: int = 5
     per_request: int = 8
-    per_host: int = 8
+    per_server: int = 8
     total: int = 64
 
 
@@ -68,18 +65,6 @@ class Fetched:
         return f"data:{self.media_type};base64,{b64encode(self.body).decode('ascii')}"
 
 
-class SystemResolver:
-    """Asks the machine's own resolver, in threads of its own: names that nobody answers for hold up no other work."""
-
-    def __init__(self, threads: int = 16) -> None:
-        self._threads = ThreadPoolExecutor(threads, "resolve")
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        return list(dict.fromkeys(str(place[4][0]) for place in found))
-
-
 class Fetcher:
     """Fetches links for all requests of the process."""
 
@@ -87,26 +72,25 @@ class Fetcher:
         self,
         client: LinkClient,
         limits: Limits,
+        resolve: Resolve,
         *,
-        resolve: Resolve | None = None,
         is_allowed: Callable[[str], bool] = is_public,
     ) -> None:
-        """Take the client that connects, a resolver (the machine's own if None), and the rule for addresses."""
+        """Take the client that connects, what finds the addresses of names, and the rule for addresses."""
         self._client = client
         self._limits = limits
-        self._resolve = resolve or SystemResolver()
+        self._resolve = resolve
         self._is_allowed = is_allowed
-        self._places = asyncio.Semaphore(limits.total)
-        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._places = Places(limits.total, limits.per_server)
 
-    async def fetch(self, wanted: Sequence[Wanted], deadline: float) -> list[Fetched]:
-        """Fetch all files of a request, in their order; the first failure ends them all.
+    async def fetch(self, wanted: Sequence[Wanted], deadline: float, *, account: str = "") -> list[Fetched]:
+        """Fetch all files of a request of `account`, in their order; the first failure ends them all.
 
         Raises BadRequest and PayloadTooLarge.
         """
         until = min(deadline, asyncio.get_running_loop().time() + self._limits.deadline_s)
         gate = asyncio.Semaphore(self._limits.per_request)
-        room = _Room(self._limits.max_total_bytes)
+        room = _Room(self._limits.max_total_bytes, Claim(account, gate))
         tasks = [asyncio.create_task(self._fetch_one(each, gate, room, until)) for each in wanted]
         try:
             return list(await asyncio.gather(*tasks))
@@ -132,8 +116,8 @@ class Fetcher:
                 link = read_link(url)
             except ValueError as error:
                 raise _invalid(wanted, f"{error}" if url == wanted.url else "redirects to what is no link") from None
-            addresses = await self._addresses(wanted, link)
-            async with self._slot(link):
+            addresses = await self._addresses(wanted, link, room.claim)
+            async with self._places.taken(_claim_on(room.claim, addresses, link.port)):
                 reply = await self._client.get(link.url, _HEADERS, addresses)
                 try:
                     if reply.status not in _REDIRECTS:
@@ -144,24 +128,15 @@ class Fetcher:
                     reply.close()
         raise _undelivered(wanted, "it redirects too often")
 
-    async def _addresses(self, wanted: Wanted, link: Link) -> Sequence[str]:
+    async def _addresses(self, wanted: Wanted, link: Link, claim: Claim) -> Sequence[str]:
         """The addresses of a link's host; that a private name exists is not told."""
         try:
-            found = [link.host] if link.is_numeric else await self._resolve(link.host, link.port)
+            found = [link.host] if link.is_numeric else await self._resolve(link.host, claim)
         except OSError:
             found = []
         if not found or not all(map(self._is_allowed, found)):
             raise _invalid(wanted, "leads to no public address")
         return found
-
-    @asynccontextmanager
-    async def _slot(self, link: Link) -> AsyncIterator[None]:
-        """Wait for the host first, so that what waits for a slow host takes no place from others."""
-        host = self._hosts.get(link.host)
-        if host is None:
-            host = self._hosts[link.host] = asyncio.Semaphore(self._limits.per_host)
-        async with host, self._places:
-            yield
 
     async def _read(self, wanted: Wanted, reply: LinkReply, room: _Room) -> bytes:
         if reply.status != 200:
@@ -193,11 +168,23 @@ class Fetcher:
         return PayloadTooLarge(message, kind=f"{wanted.noun}_file_too_large", metadata=metadata)
 
 
+def _claim_on(claim: Claim, addresses: Sequence[str], port: int) -> Claim:
+    """The claim on a place at a server, at whichever of its addresses it will answer."""
+    servers = tuple(f"{address} {port}" for address in addresses)
+    return replace(claim, servers=servers, networks=tuple({_network(address) for address in addresses}))
+
+
+def _network(address: str) -> str:
+    """Whoever has one address of an IPv6 network of 64 bits has them all."""
+    return address if "." in address else str(IPv6Address(int(IPv6Address(address)) >> 64 << 64))
+
+
 @dataclass
 class _Room:
-    """How many bytes the files of one request may still have."""
+    """How many bytes the files of one request may still have, and in whose name they are fetched."""
 
     left: int
+    claim: Claim
 
 
 def _unpacker(wanted: Wanted, encoding: str) -> zlib._Decompress | None:

@@ -7,6 +7,7 @@ variable. What a status or a body means is the adapters' business, what to do ab
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import zlib
@@ -17,6 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import aiohttp
+from aiohappyeyeballs import AddrInfoType, start_connection
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
@@ -25,6 +27,7 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from trunkline.upstream.names import Names
 from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 
 _MAX_LINE_BYTES = 16 * 1024
@@ -34,6 +37,7 @@ _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _MAX_CACHED_TARGETS = 4096
 _KEEP_ALIVE_S = 55.0
 _NO_TIMER = TimerNoop()
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
 class UpstreamFailure(Exception):
@@ -47,7 +51,7 @@ class UpstreamFailure(Exception):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: to connect, to the first byte of the head, between two reads of the body."""
+    """Seconds: to a connection (look-up, connect and TLS), to the first byte of the head, between two reads."""
 
     connect: float = 10.0
     first_byte: float = 120.0
@@ -63,14 +67,80 @@ class _Protocol(ResponseHandler):
             self._payload.set_exception(exc)
 
 
-class _Pool(aiohttp.TCPConnector):
+class _Dialer:
+    """Connects sockets, in the event loop's place, to addresses that are numeric already.
+
+    uvloop's own way asks for each connection what the address means, on the few threads that it looks names up on:
+    where a name hangs, a connection to a number would hang as well.
+    """
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket that does not block. Raises OSError."""
+        try:
+            sock.connect(address)
+        except (BlockingIOError, InterruptedError):
+            await _writable(sock)
+            if failure := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(failure, os.strerror(failure)) from None
+
+
+async def _writable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    is_ready = loop.create_future()
+    loop.add_writer(sock, _note_once, is_ready)
+    try:
+        await is_ready
+    finally:
+        loop.remove_writer(sock)
+
+
+def _note_once(is_ready: asyncio.Future[None]) -> None:
+    if not is_ready.done():
+        is_ready.set_result(None)
+
+
+# The library asks nothing else of the loop it is given.
+_DIALER = cast("asyncio.AbstractEventLoop", _Dialer())
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector that uses none of the event loop's own threads, with one limit for look-up, connect and TLS."""
+
+    def __init__(self, connect_s: float, **options: Any) -> None:
+        super().__init__(use_dns_cache=False, **options)
+        self._connect_s = connect_s
+
+    async def _create_connection(self, *args: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._connect_s):
+                return await super()._create_connection(*args)
+        except TimeoutError:
+            raise aiohttp.ConnectionTimeoutError from None
+
+    async def _wrap_create_connection(
+        self, *args: Any, addr_infos: list[AddrInfoType], req: aiohttp.ClientRequest, **options: Any
+    ) -> Any:
+        try:
+            connected = await start_connection(
+                addr_infos,
+                happy_eyeballs_delay=self._happy_eyeballs_delay,
+                interleave=self._interleave,
+                loop=_DIALER,
+                socket_factory=self._socket_factory,
+            )
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+        return await self._wrap_existing_connection(*args, req=req, sock=connected, **options)
+
+
+class _Pool(_Connector):
     """A connection pool that tells whether a connection was used before, and can be told not to reuse one.
 
     Both facts travel in context variables because the client offers no other way through to its pool.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, connect_s: float, **options: Any) -> None:
+        super().__init__(connect_s, **options)
         self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))  # a subclass
 
     async def _get(self, key: Any, traces: Any) -> Any:
@@ -216,6 +286,26 @@ class Reply:
             self._connection.close()
 
 
+class _Looked(AbstractResolver):
+    """Resolves names as `names.py` does."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [_resolved(host, address, port) for address in await self._names.provider(host)]
+
+    async def close(self) -> None:
+        """Nothing is left open here."""
+
+
+def _resolved(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
+
+
 class _Target(NamedTuple):
     """What is the same for all requests to one URL: how to connect, and how the head begins."""
 
@@ -230,16 +320,21 @@ class HttpClient:
     more than all the rest of a call, for cookies, redirects and form data that no provider sees.
     """
 
-    def __init__(self, timeouts: Timeouts, *, max_connections: int = 0) -> None:
+    def __init__(self, timeouts: Timeouts, names: Names | None = None, *, max_connections: int = 0) -> None:
         self._timeouts = timeouts
+        self._names = names or Names()
         self._max_connections = max_connections
         self._targets: dict[tuple[str, str], _Target] = {}
-        self._connect_timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
         self._pool: _Pool
 
     def open(self) -> None:
         """Begin; must be called on the loop that requests are sent from."""
-        self._pool = _Pool(limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60)
+        self._pool = _Pool(
+            self._timeouts.connect,
+            resolver=_Looked(self._names),
+            limit=self._max_connections,
+            keepalive_timeout=_KEEP_ALIVE_S,
+        )
 
     async def send(self, request: UpstreamRequest, deadline: float) -> Reply:
         """Send and wait for the head of the answer; `deadline` is on the loop's clock and bounds the body too.
@@ -299,9 +394,9 @@ class HttpClient:
         _is_reused.set(False)
         left = deadline - asyncio.get_running_loop().time()
         if left > self._timeouts.connect:
-            return await self._pool.connect(target.connect, [], self._connect_timeout)
+            return await self._pool.connect(target.connect, [], _NO_TIMEOUT)
         async with asyncio.timeout(left):
-            return await self._pool.connect(target.connect, [], self._connect_timeout)
+            return await self._pool.connect(target.connect, [], _NO_TIMEOUT)
 
     def _target(self, method: str, url: str) -> _Target:
         target = self._targets.get((method, url))
@@ -424,13 +519,13 @@ class LinkClient:
 
     def open(self) -> None:
         """Begin; must be called on the loop that links are asked from."""
-        connector = aiohttp.TCPConnector(
-            resolver=_Given(), use_dns_cache=False, force_close=True, limit=0, socket_factory=_socket_to_given
+        connector = _Connector(
+            self._connect_s, resolver=_Given(), force_close=True, limit=0, socket_factory=_socket_to_given
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+            timeout=_NO_TIMEOUT,
             auto_decompress=False,
             skip_auto_headers=("user-agent", "accept-encoding", "accept"),
             max_line_size=_MAX_LINE_BYTES,
@@ -466,17 +561,7 @@ class _Given(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in _given.get()
-        ]
+        return [_resolved(host, address, port) for address in _given.get()]
 
     async def close(self) -> None:
         """Nothing is kept."""

@@ -18,8 +18,9 @@ from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 class Links:
     """The links of one request; what one attempt had fetched serves the next."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, account: str = "") -> None:
         self._fetcher = fetcher
+        self._account = account
         self._kept: dict[tuple[str, Noun], str] = {}
 
     async def inlined(self, request: Request, wanted: Sequence[Wanted], deadline: float) -> Request:
@@ -28,7 +29,8 @@ class Links:
         Raises BadRequest and PayloadTooLarge, which are the client's whatever other endpoints could do.
         """
         missing = [each for each in wanted if (each.url, each.noun) not in self._kept]
-        for each, fetched in zip(missing, await self._fetcher.fetch(missing, deadline), strict=True):
+        files = await self._fetcher.fetch(missing, deadline, account=self._account)
+        for each, fetched in zip(missing, files, strict=True):
             self._kept[each.url, each.noun] = fetched.data_url
         return with_inlined(request, {(each.url, each.noun): self._kept[each.url, each.noun] for each in wanted})
 
@@ -36,13 +38,15 @@ class Links:
 class LinkTransport:
     """Carries requests for results that a provider left somewhere; only their addresses are sent."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, account: str = "") -> None:
         self._fetcher = fetcher
+        self._account = account
 
     async def send(self, request: UpstreamRequest, deadline: float) -> FetchedReply:
         """Fetch a picture. Raises UpstreamFailure, because a link that leads nowhere is here not the client's fault."""
         try:
-            return FetchedReply((await self._fetcher.fetch([Wanted(request.url, "image")], deadline))[0])
+            files = await self._fetcher.fetch([Wanted(request.url, "image")], deadline, account=self._account)
+            return FetchedReply(files[0])
         except ClientError as error:
             kind: FaultKind = "unavailable" if error.kind == "failed_to_download_image" else "nonsense"
             raise UpstreamFailure(Fault(kind, f"its result cannot be had: {error.message}")) from None
