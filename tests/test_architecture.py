@@ -26,6 +26,7 @@ LEVELS = {
     "telemetry": 4,
     "upstream": 5,
     "plugins": 5,
+    "stopping": 4,
     "pipeline": 6,
     "server": 7,
     "app": 8,

@@ -30,6 +30,7 @@ from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import ASGIApp, application
 from trunkline.settings import Settings
+from trunkline.stopping import Stopping
 from trunkline.store.database import Database, open_database, sqlite_path
 from trunkline.telemetry import logs
 from trunkline.upstream.aside import Aside
@@ -101,8 +102,8 @@ def open_keys(settings: Settings) -> tuple[Database, Keys]:
     return database, keys
 
 
-def create(settings: Settings) -> ASGIApp:
-    """Build the gateway.
+def create(settings: Settings, stopping: Stopping) -> ASGIApp:
+    """Build the gateway; whoever runs it says through `stopping` when it is to end.
 
     Raises SettingsError for settings that cannot be used.
     """
@@ -124,6 +125,7 @@ def create(settings: Settings) -> ASGIApp:
         ids=_tokens(),
         wall_clock=time.time,
         loop_clock=time.monotonic,
+        stopping=stopping,
     )
 
     @asynccontextmanager

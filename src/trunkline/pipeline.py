@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Dice, Plan, plan
 from trunkline.routing.recent import Recent, Record
+from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
 from trunkline.telemetry import logs
@@ -61,6 +63,7 @@ class Services:
     ids: Iterator[str]
     wall_clock: Callable[[], float]
     loop_clock: Callable[[], float]
+    stopping: Stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Answer:
     settlement: Settlement
     first: list[Delta]
     heard: AsyncGenerator[list[Delta], None]
+    assembler: Assembler
     failure: GatewayError | None = None
 
 
@@ -127,16 +131,21 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
     heard = run.deltas()
     try:
         first = settlement.price(await anext(heard))
-    except BaseException as error:
+    except BaseException as raised:
+        error = services.stopping.translate(raised)
         settlement.end("failed" if isinstance(error, GatewayError) else "left")
-        raise
-    return Answer(run, settlement, first, heard)
+        if error is raised:
+            raise
+        raise error from None
+    return Answer(run, settlement, first, heard, new_assembler(admitted, services, run.answering.model.slug))
 
 
 async def assembled(answer: Answer, admitted: Admitted, services: Services) -> AsyncGenerator[list[Event], None]:
-    """Turn deltas into events, to the terminal one, whatever happens upstream, and settle."""
-    settlement = answer.settlement
-    assembler = new_assembler(admitted, services, answer.run.answering.model.slug)
+    """Turn deltas into events, to the terminal one, whatever happens upstream, and settle.
+
+    An error that is thrown in is told after the events that were on their way out.
+    """
+    settlement, assembler = answer.settlement, answer.assembler
     ending: logs.Ending = "left"
     events: list[Event] = []
     try:
@@ -153,7 +162,10 @@ async def assembled(answer: Answer, admitted: Admitted, services: Services) -> A
         ending = "ended"
         events += assembler.feed(settlement.rest())
         yield events + assembler.end(services.wall_clock())
-    except GatewayError as error:
+    except (GatewayError, asyncio.CancelledError) as raised:
+        error = services.stopping.translate(raised)
+        if not isinstance(error, GatewayError):
+            raise
         ending = "failed"
         answer.failure = error
         # What was heard until then the provider bills all the same.
@@ -204,6 +216,11 @@ def failed(error: GatewayError, admitted: Admitted, services: Services) -> list[
     """The events of a stream that had to begin before a provider answered, when none did."""
     assembler = new_assembler(admitted, services, admitted.plan.attempts[0].model.slug)
     return assembler.fail(error, services.wall_clock())
+
+
+def broken_off(error: GatewayError, answer: Answer, services: Services) -> list[Event]:
+    """The last events of a stream that a defect of ours broke off; what the defect swallowed is not among them."""
+    return answer.assembler.fail(error, services.wall_clock())
 
 
 def new_assembler(admitted: Admitted, services: Services, model: str) -> Assembler:

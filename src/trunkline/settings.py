@@ -177,7 +177,10 @@ class ServerSettings(Section):
     """Whether models, providers and their figures are listed to callers without a key. Needs a restart."""
 
     drain: Pause = 30.0
-    """How long requests in flight may go on when the gateway is told to stop. Needs a restart."""
+    """How long requests in flight may go on when the gateway is told to stop, by SIGTERM, SIGINT or SIGHUP. A second
+    before that is over (a quarter of it, when it is shorter than four seconds) those that are left are ended: a stream
+    with `response.failed` and `[DONE]`, a JSON call with a 503. A second signal ends the process at once. Needs a
+    restart."""
 
     def model_post_init(self, context: object) -> None:
         if self.body_memory < self.max_body:

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import nullcontext
 from html.parser import HTMLParser
-from itertools import repeat
+from itertools import count, repeat
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
-from tests.document import validate_error
+from tests.document import check_stream, validate_error
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
-from tests.gateway.server import Gateway, post
+from tests.gateway.server import Gateway, post, read_events
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
+from trunkline.accounts.keys import Key
+from trunkline.app import load_catalog
 from trunkline.errors import ServiceUnavailable
+from trunkline.pipeline import Services
+from trunkline.routing.affinity import Affinity
+from trunkline.routing.health import Health
+from trunkline.routing.plan import Plan
+from trunkline.routing.policy import Policy
+from trunkline.routing.recent import Recent
 from trunkline.server.body import Bounds
 from trunkline.server.edge import Edge
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import application
+from trunkline.settings import Settings
+from trunkline.stopping import Stopping
+from trunkline.stream.deltas import Began, Delta, Text
+from trunkline.upstream.aside import Aside
 
 pytestmark = pytest.mark.usefixtures("no_socket_left")
 
@@ -225,20 +238,23 @@ class TestGrace:
 BOUNDS = Bounds(max_body_bytes=1000, body_s=1, whole_body_s=1, deadline_s=1, grace_s=1, keep_alive_s=1)
 
 
-def answer_to(app: Any, path: str) -> tuple[int, dict[str, Any]]:
-    """What an ASGI application says to a GET."""
+def answer_to(app: Any, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+    """What an ASGI application says to a request."""
     sent: list[dict[str, Any]] = []
+    unread = [body]
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not unread:
+            await asyncio.Event().wait()  # the client stays
+        return {"type": "http.request", "body": unread.pop(), "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b"", "root_path": ""}
     asyncio.run(app(scope, receive, send))
     (start, *rest) = sent
-    return start["status"], json.loads(b"".join(message["body"] for message in rest))
+    return start["status"], b"".join(message["body"] for message in rest)
 
 
 def test_DB_01_a_store_that_is_down_makes_the_gateway_not_ready() -> None:
@@ -246,19 +262,62 @@ def test_DB_01_a_store_that_is_down_makes_the_gateway_not_ready() -> None:
         async def check(self) -> None:
             raise ServiceUnavailable("The store does not answer.")
 
-    services: Any = SimpleNamespace(keys=Down(), catalog=None)
+    services: Any = SimpleNamespace(keys=Down(), catalog=None, stopping=Stopping(1, time.monotonic))
     app = application(services, BOUNDS, lambda: nullcontext(), repeat("id"), BodyMemory(1000))
     status, body = answer_to(app, "/health/ready")
     assert status == 503
-    validate_error(503, body)
+    validate_error(503, json.loads(body))
 
 
 def test_SE_03_a_defect_is_a_500_that_says_only_its_id() -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("secret words")
 
-    status, body = answer_to(Edge(broken, repeat("id")), "/")
+    status, body = answer_to(Edge(broken, repeat("id"), Stopping(1, time.monotonic)), "/")
     assert status == 500
-    validate_error(500, body)
-    assert "secret" not in str(body)
-    assert "req_id" in body["error"]["message"]
+    validate_error(500, json.loads(body))
+    assert b"secret" not in body
+    assert b"req_id" in body
+
+
+def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> None:
+    """The answer breaks inside the gateway after its first word."""
+
+    class BrokenRun:
+        attempted, outrun, dropped, has_spoken = (), (), (), True
+
+        def __init__(self, plan: Plan, *_: object, **__: object) -> None:
+            self.endpoint = self.answering = plan.attempts[0]
+
+        async def deltas(self) -> AsyncGenerator[list[Delta], None]:
+            yield [Began("fake/echo"), Text("slot", "Hel")]
+            raise RuntimeError("secret words")
+
+    class Anybody:
+        async def authenticate(self, _: object) -> Key:
+            return Key("key", "account", "name", Policy())
+
+    doubles: Any = SimpleNamespace(keys=Anybody(), upstream=SimpleNamespace(run=BrokenRun))
+    services = Services(
+        keys=doubles.keys,
+        catalog=load_catalog(Settings.model_validate({"providers": {"fake-provider": {"enabled": True}}})),
+        health=Health(),
+        affinity=Affinity(),
+        recent=Recent(1),
+        upstream=doubles.upstream,
+        dice=lambda: 0.5,
+        ids=map(str, count()),
+        wall_clock=time.time,
+        loop_clock=time.monotonic,
+        stopping=Stopping(1, time.monotonic),
+        aside=Aside(),
+    )
+    app = application(services, BOUNDS, lambda: nullcontext(), repeat("id"), BodyMemory(1000))
+    status, text = answer_to(app, "/api/v1/responses", "POST", json.dumps(ask("fake/echo", stream=True)).encode())
+    assert status == 200
+    events = read_events(text)
+    check_stream(events)
+    assert text_of(events) == "Hel"
+    assert events[-1]["type"] == "response.failed"
+    assert "req_id" in events[-1]["response"]["error"]["message"]
+    assert b"secret" not in text

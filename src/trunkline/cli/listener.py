@@ -17,6 +17,10 @@ gone – a second timer runs. When a whole interval passes in which not one byte
 
 Number. At the bound a new connection takes the place of the one that has been idle longest; when none is idle, the
 new one is refused with a 503. What a request means is not known here.
+
+End. The first signal closes the listening socket and begins the drain; when it is over, or a second signal comes, the
+connections that are left are cut. What requests get meanwhile is told in `stopping.py`. A thread sees to it that the
+process ends in time even when something hangs.
 """
 
 from __future__ import annotations
@@ -24,10 +28,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
+import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, ClassVar
 
 import httptools
@@ -39,6 +47,8 @@ from trunkline.cli.joined import JoinedTransport
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
 from trunkline.settings import ServerSettings, SettingsError
+from trunkline.stopping import Stopping
+from trunkline.telemetry import logs
 
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 64 * 1024
@@ -49,6 +59,13 @@ HEAR_OUT_BYTES = 32 * 2**20
 UNSENT_BYTES = 32 * 1024
 """How much of an answer the kernel takes in advance of what the client can be sent. Its own bound is megabytes, and
 would hide for minutes whether a slow client reads."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_TICK_S = 0.02
+_LAST_WRITES_S = 0.2
+"""How long the last errors may take to leave, however short the drain is."""
+_HANG_S = 0.45
+"""How long after the drain the process ends even when something hangs; as long after a second signal."""
 
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 """How many new objects are let be before cycles among them are looked for. A request makes hardly any."""
@@ -102,10 +119,6 @@ class BoundedProtocol(HttpToolsProtocol):
         for cycle, _ in self.pipeline:
             cycle.on_response = _do_nothing
         self.pipeline.clear()
-
-    def shutdown(self) -> None:
-        self._keeps_alive = False
-        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         if self._hearing_out is not None:
@@ -183,6 +196,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_stall()
+
+    def shutdown(self) -> None:
+        """Close after the answer that is under way; a request that comes on an idle connection is told of the end."""
+        self._keeps_alive = False
+        if self._is_answering():
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(BadRequest(msg))
@@ -297,9 +316,15 @@ def _do_nothing() -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stopping: Stopping, drain_s: float, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._stopping = stopping
+        self._drain_s = drain_s
         self._on_ready = on_ready
+        self._signal = ""
+        self._is_forced = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -309,6 +334,63 @@ class _Server(uvicorn.Server):
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
         if self.started:
             self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Who starts a process with SIGHUP ignored, as `nohup` does, wants it to outlive its terminal.
+        taken = [number for number in _SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self.handle_exit) for number in taken}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self.force_exit = True
+            self._is_forced.set()
+        else:
+            self.should_exit = True
+            self._signal = signal.Signals(sig).name
+            self._stopping.begin()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        began = time.monotonic()
+        threading.Thread(target=self._end_in_time, daemon=True).start()
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        tasks, connections = self.server_state.tasks, self.server_state.connections
+        logs.stopping(self._signal, len(tasks), self._drain_s)
+        told_at = began + self._drain_s - self._stopping.lead_s
+        await self._until(lambda: not tasks, told_at)
+        self._stopping.end()
+        for task in list(tasks):
+            task.cancel()
+        await self._until(lambda: not tasks, time.monotonic() + _LAST_WRITES_S, is_patient=True)
+        over_at = max(began + self._drain_s, told_at + _LAST_WRITES_S)
+        await self._until(lambda: not tasks, over_at)
+        for connection in list(connections):
+            connection.transport.close()
+        await self._until(lambda: not connections, over_at)
+        for connection in list(connections):
+            connection.transport.abort()
+        await self._until(lambda: not tasks, time.monotonic() + _LAST_WRITES_S, is_patient=True)
+        await self.lifespan.shutdown()
+
+    async def _until(self, is_done: Callable[[], bool], limit: float, *, is_patient: bool = False) -> None:
+        """Wait until something is so, or for `limit`, or, unless patient, until a second signal comes."""
+        # Nobody wakes us: the sets are uvicorn's, and a signal handler may not touch the loop.
+        while not is_done() and time.monotonic() < limit and (is_patient or not self.force_exit):  # noqa: ASYNC110
+            await asyncio.sleep(_TICK_S)
+
+    def _end_in_time(self) -> None:
+        self._is_forced.wait(self._drain_s + _HANG_S)
+        if self._is_forced.is_set():
+            time.sleep(_HANG_S)
+        os._exit(1 if self.force_exit else 0)
 
 
 def bind(listen: str) -> socket.socket:
@@ -334,11 +416,22 @@ def bind(listen: str) -> socket.socket:
     return listening
 
 
-def serve(application: Any, listening: socket.socket, settings: ServerSettings, on_ready: Callable[[], None]) -> None:
-    """Serve an ASGI application until a signal ends it; requests in flight get `drain` to finish."""
+def serve(
+    application: Any,
+    listening: socket.socket,
+    settings: ServerSettings,
+    stopping: Stopping,
+    *,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve an ASGI application until a signal ends it; requests in flight get `drain` to finish.
+
+    Raises SystemExit when a second signal ended it.
+    """
     give_large_pieces_back()
     # uvicorn's own messages repeat what we print and what our log tells; what is left of them are defects.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logs.relay("uvicorn.error")
+    logs.relay("asyncio")
     bounds = {
         "header_timeout_s": settings.header_timeout,
         "write_timeout_s": settings.write_timeout,
@@ -359,7 +452,9 @@ def serve(application: Any, listening: socket.socket, settings: ServerSettings, 
         date_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=max(1, round(settings.idle_timeout)),
-        timeout_graceful_shutdown=round(settings.drain),
     )
+    server = _Server(config, stopping, settings.drain, on_ready)
     with contextlib.suppress(KeyboardInterrupt):
-        _Server(config, on_ready).run(sockets=[listening])
+        server.run(sockets=[listening])
+    if server.force_exit:
+        sys.exit(1)

@@ -26,6 +26,7 @@ from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.errors import GatewayError
 from trunkline.settings import Settings, SettingsError, effective
+from trunkline.stopping import Stopping
 from trunkline.store.statements import KeyRow
 
 Result = TypeVar("Result")
@@ -92,9 +93,12 @@ def serve(
     catalog = load_catalog(settings)
     with listener.bind(settings.server.listen) as listening:
         new_key = _with_keys(settings, lambda keys: _bootstrap(keys, settings))
-        application = create(settings)
+        stopping = Stopping(settings.server.drain, time.monotonic)
+        application = create(settings, stopping)
         address = "http://{}:{}".format(*_reachable(listening.getsockname()))
-        listener.serve(application, listening, settings.server, lambda: _greet(catalog, address, new_key))
+        listener.serve(
+            application, listening, settings.server, stopping, on_ready=lambda: _greet(catalog, address, new_key)
+        )
 
 
 @TREE.command()

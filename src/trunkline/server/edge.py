@@ -1,20 +1,25 @@
-"""The outermost layer: an id for every request, and a 500 that says nothing but that id for every defect.
+"""The outermost layer: an id for every request, and an error that says nothing but that id for every defect.
 
-It wraps no message of an answer, so it costs a stream nothing.
+It is a 500, or the end of a stream that has begun. It wraps no message of an answer, so it costs a stream nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trunkline.errors import GatewayError, InternalError
 from trunkline.server.envelope import send_error
+from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
 
 HAS_STARTED = "trunkline.has_started"
 """Scope key that a route sets once it has sent the head of its answer."""
+
+BREAK_OFF = "trunkline.break_off"
+"""Scope key of what ends a begun stream with an error: a function of the error, to be awaited."""
 
 REQUEST_ID = "trunkline.request_id"
 
@@ -22,9 +27,10 @@ REQUEST_ID = "trunkline.request_id"
 class Edge:
     """ASGI middleware around all routes."""
 
-    def __init__(self, app: ASGIApp, tokens: Iterator[str]) -> None:
+    def __init__(self, app: ASGIApp, tokens: Iterator[str], stopping: Stopping) -> None:
         self._app = app
         self._tokens = tokens
+        self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,11 +40,18 @@ class Edge:
         try:
             await self._app(scope, receive, send)
         except GatewayError as error:
-            await send_error(send, error, request_id)
+            await send_error(send, error, request_id, closes=self._stopping.has_begun)
+        except asyncio.CancelledError as cancelled:
+            ended = self._stopping.translate(cancelled)
+            if scope.get(HAS_STARTED) or not isinstance(ended, GatewayError):
+                raise
+            await send_error(send, ended, request_id, closes=True)
         except Exception as error:
             logs.defect(request_id, error)
-            if scope.get(HAS_STARTED):
+            told = InternalError(f"The gateway made an error. Its log says more under {request_id}.")
+            if not scope.get(HAS_STARTED):
+                await send_error(send, told, request_id)
+            elif BREAK_OFF in scope:
+                await scope[BREAK_OFF](told)
+            else:
                 raise
-            await send_error(
-                send, InternalError(f"The gateway made an error. Its log says more under {request_id}."), request_id
-            )

@@ -10,8 +10,11 @@ from trunkline.errors import GatewayError
 from trunkline.protocol.render import render_error
 
 
-async def send_error(send: Send, error: GatewayError, request_id: str) -> None:
-    """Send an error as a whole answer. The listener ends the connection when the request's body was not read."""
+async def send_error(send: Send, error: GatewayError, request_id: str, *, closes: bool = False) -> None:
+    """Send an error as a whole answer; `closes` says that no other follows on the connection.
+
+    The listener ends the connection by itself when the request's body was not read.
+    """
     body = render_error(error)
     headers = [
         (b"content-type", b"application/json"),
@@ -20,5 +23,7 @@ async def send_error(send: Send, error: GatewayError, request_id: str) -> None:
     ]
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
+    if closes:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -12,11 +12,11 @@ from contextlib import aclosing
 from starlette.types import Receive, Scope, Send
 
 from trunkline.errors import GatewayError
-from trunkline.pipeline import Admitted, Answer, Call, Services, admit, assembled, failed, respond
+from trunkline.pipeline import Admitted, Answer, Call, Services, admit, assembled, broken_off, failed, respond
 from trunkline.protocol.events import Terminal
 from trunkline.protocol.render import render_response
 from trunkline.server.body import Bounds, ClientLeft
-from trunkline.server.edge import HAS_STARTED, REQUEST_ID
+from trunkline.server.edge import BREAK_OFF, HAS_STARTED, REQUEST_ID
 from trunkline.server.envelope import send_error
 from trunkline.server.intake import Intake
 from trunkline.server.streams import EventStream, Header
@@ -67,6 +67,7 @@ class ResponsesRoute:
             grace_s=self._bounds.grace_s,
             keep_alive_s=self._bounds.keep_alive_s,
         )
+        scope[BREAK_OFF] = lambda error: stream.end(failed(error, admitted, self._services))
         try:
             try:
                 answer = await respond(admitted, self._services)
@@ -75,14 +76,25 @@ class ResponsesRoute:
                     raise
                 await stream.end(failed(error, admitted, self._services))
             else:
-                async with aclosing(assembled(answer, admitted, self._services)) as batches:
-                    async for events in batches:
-                        if not stream.has_begun:
-                            await stream.begin(_answer_headers(answer))
-                        send_events = stream.end if isinstance(events[-1], Terminal) else stream.write
-                        await send_events(events)
+                scope[BREAK_OFF] = lambda error: stream.end(broken_off(error, answer, self._services))
+                await self._send_events(answer, admitted, stream)
         finally:
             stream.close()
+
+    async def _send_events(self, answer: Answer, admitted: Admitted, stream: EventStream) -> None:
+        async with aclosing(assembled(answer, admitted, self._services)) as batches:
+            async for events in batches:
+                is_last = isinstance(events[-1], Terminal)
+                try:
+                    if not stream.has_begun:
+                        await stream.begin(_answer_headers(answer))
+                    await (stream.end(events) if is_last else stream.write(events))
+                except asyncio.CancelledError as cancelled:
+                    error = self._services.stopping.translate(cancelled)
+                    if not isinstance(error, GatewayError):
+                        raise
+                    # The client reads slowly, and these events wait for it still: they go out with the end.
+                    await stream.end(events if is_last else await batches.athrow(error))
 
     async def _serve_whole(self, admitted: Admitted, scope: Scope, send: Send) -> None:
         answer = await respond(admitted, self._services)

@@ -31,6 +31,8 @@ from trunkline.server.responses import ResponsesRoute
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
+_LIVE = "/health/live"
+
 
 def application(
     services: Services,
@@ -48,7 +50,7 @@ def application(
     there are is told without a key.
     """
     intake = Intake(services, bounds, memory)
-    responses = ResponsesRoute(services, bounds, intake)
+    responses, stopping = ResponsesRoute(services, bounds, intake), services.stopping
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
     router = Router(
         _routes(services, intake, has_open_listings),
@@ -58,6 +60,8 @@ def application(
     )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if stopping.has_begun and scope["type"] == "http" and scope["path"] != _LIVE:
+            raise stopping.error()
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             scope["path"] = "/api" + scope["path"]
         if scope["type"] == "http" and scope["path"] == "/api/v1/responses" and scope["method"] == "POST":
@@ -65,7 +69,7 @@ def application(
         else:
             await router(scope, receive, send)
 
-    return Edge(dispatch, request_ids)
+    return Edge(dispatch, request_ids, stopping)
 
 
 def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list[BaseRoute]:
@@ -120,7 +124,7 @@ def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list
         return HTMLResponse(reference_page())
 
     return [
-        Route("/health/live", live),
+        Route(_LIVE, live),
         Route("/health/ready", ready),
         Route("/api/v1/models", models),
         Route("/api/v1/models/count", model_count),

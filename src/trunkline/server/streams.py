@@ -44,6 +44,7 @@ class EventStream:
         self._timer = self._loop.call_at(self._due, self._tick) if keep_alive_s else None
         self._comment: asyncio.Task[None] | None = None
         self.has_begun = False
+        self._has_ended = False
 
     async def begin(self, headers: Iterable[Header] = ()) -> None:
         """Send the head, with what has become known, unless the grace time already did."""
@@ -60,9 +61,11 @@ class EventStream:
         self._due = self._loop.time() + self._interval_s
 
     async def end(self, events: Sequence[Event]) -> None:
-        """Send the last events and the end mark, in one piece."""
+        """Send the last events and the end mark, in one piece, unless that was done."""
         self.close()
-        await self._send({"type": "http.response.body", "body": write_events(events) + DONE, "more_body": False})
+        if not self._has_ended:
+            await self._send({"type": "http.response.body", "body": write_events(events) + DONE, "more_body": False})
+            self._has_ended = True
 
     def close(self) -> None:
         """Stop the timer; no comment goes out any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Literal
@@ -49,8 +50,27 @@ def started(address: str, catalog: Catalog) -> None:
         _log.warning("catalog.warning", warning=warning)
 
 
+def stopping(number: str, requests: int, drain_s: float) -> None:
+    """The gateway is told to end, and waits for requests under way."""
+    _log.info("gateway.stopping", signal=number, requests=requests, waits_s=drain_s, again="ends at once")
+
+
 def stopped() -> None:
     _log.info("gateway.stopped")
+
+
+def relay(logger: str) -> None:
+    """Write what a library logs through Python's own logging, from errors on, as events of ours."""
+    theirs = logging.getLogger(logger)
+    theirs.setLevel(logging.ERROR)
+    theirs.handlers = [_Relay()]
+    theirs.propagate = False
+
+
+class _Relay(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        _log.error("library.failed", library=record.name, problem=record.getMessage().strip(), exc_info=error)
 
 
 def attempt_failed(request_id: str, attempted: Attempted) -> None:

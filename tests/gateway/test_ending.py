@@ -1,0 +1,200 @@
+"""The end of the process: who gets what when the gateway is told to stop, and how soon it is gone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.checks import ask, error_of, events_of, text_of
+from tests.gateway.conftest import ENDPOINT, PROVIDER
+from tests.gateway.server import PROVIDER_KEY, Client, Gateway, post, replies, running
+from tests.gateway.upstream import Script, Upstream, chunk, head, sse
+from tests.gateway.waiting import eventually
+
+DRAIN_S = 2.0
+CONFIG = """
+server.drain = "2 s"
+server.grace = "200 ms"
+server.keep_alive = "200 ms"
+"""
+SIGNALS = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name
+)
+
+
+@pytest.fixture
+def stoppable(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway of its own for one test, which stops it."""
+    config = (
+        CONFIG
+        + PROVIDER.format(name="mock-chat", dialect="chat", url=f"{upstream.url}/chat/v1")
+        + ENDPOINT.format(provider="mock-chat", model="mock/chat")
+    )
+    with running(tmp_path, config, MOCK_KEY=PROVIDER_KEY) as gateway:
+        yield gateway
+
+
+def speaks_then_waits(upstream: Upstream, nonce: str) -> None:
+    """Let the provider say one word and then nothing, with the connection open."""
+    upstream.play(nonce, Script([head(200, "text/event-stream"), sse([chunk("a")])], "stall"))
+
+
+def says_nothing(upstream: Upstream, nonce: str) -> None:
+    upstream.play(nonce, Script([], "stall"))
+
+
+def stop(gateway: Gateway, number: signal.Signals = signal.SIGTERM) -> None:
+    """Send a signal and wait until it has arrived."""
+    gateway.process.send_signal(number)
+    eventually(lambda: "gateway.stopping" in gateway.log.read_text(), "it does not stop")
+
+
+def check_log(gateway: Gateway) -> None:
+    """Nothing but the greeting and lines of the log has been written."""
+    lines = gateway.log.read_text().splitlines()
+    assert all(json.loads(line)["event"] for line in lines if not line.startswith(("Trunkline", "Providers")))
+
+
+def check_failed(client: Client) -> list[dict[str, Any]]:
+    (reply,) = replies(client.read_to_end())
+    events = events_of(reply, "failed")
+    error = events[-1]["response"]["error"]
+    assert error["code"] == "server_error"
+    assert "stopping" in error["message"]
+    return events
+
+
+def check_unavailable(client: Client) -> None:
+    *_, reply = replies(client.read_to_end())
+    assert "stopping" in error_of(reply, 503)["message"]
+    assert int(reply.headers["retry-after"]) >= 1
+    assert reply.headers["connection"] == "close"
+
+
+def test_PR_02_what_outlasts_the_drain_is_told_so(stoppable: Gateway, upstream: Upstream, nonce: str) -> None:
+    speaks_then_waits(upstream, nonce)
+    says_nothing(upstream, f"{nonce}-whole")
+    with ExitStack() as stack:
+        streams = [stack.enter_context(stoppable.connect()) for _ in range(20)]
+        wholes = [stack.enter_context(stoppable.connect()) for _ in range(5)]
+        for client in streams:
+            client.send(post(ask("mock/chat", nonce, stream=True)))
+        for client in wholes:
+            client.send(post(ask("mock/chat", f"{nonce}-whole")))
+        for client in streams:
+            client.read_until(b'"delta":"a"')
+        eventually(lambda: len(upstream.seen(f"{nonce}-whole")) == 5, "the calls do not arrive")
+        began = time.monotonic()
+        stop(stoppable)
+        for client in streams:
+            assert text_of(check_failed(client)) == "a"
+        assert time.monotonic() - began > 1
+        for client in wholes:
+            check_unavailable(client)
+        assert stoppable.process.wait(5) == 0
+        assert time.monotonic() - began < DRAIN_S + 0.5
+    assert all(seen.is_closed_by_client.wait(1) for seen in upstream.seen(nonce))
+    check_log(stoppable)
+
+
+def test_PR_02_every_stage_of_a_request_ends_properly(stoppable: Gateway, upstream: Upstream, nonce: str) -> None:
+    speaks_then_waits(upstream, nonce)
+    says_nothing(upstream, f"{nonce}-silent")
+    stream, silent = post(ask("mock/chat", nonce, stream=True)), post(ask("mock/chat", f"{nonce}-silent", stream=True))
+    with ExitStack() as stack:
+        commented, pipelined, old, reading = (stack.enter_context(stoppable.connect()) for _ in range(4))
+        commented.send(silent)
+        pipelined.send(stream + post(ask("mock/chat", "never asked")))
+        old.send(stream.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        reading.send(post(ask("mock/chat", nonce))[:-5])
+        commented.read_until(b": keep-alive", 2)
+        pipelined.read_until(b'"delta":"a"')
+        old.read_until(b'"delta":"a"')
+        stop(stoppable)
+        check_failed(commented)
+        answered, refused = replies(pipelined.read_to_end())
+        events_of(answered, "failed")
+        error_of(refused, 503)
+        assert refused.headers["connection"] == "close"
+        assert old.read_to_end().count(b"event: response.failed") == 1
+        assert old.gathered.rstrip(b"0\r\n").endswith(b"data: [DONE]")
+        check_unavailable(reading)
+        assert stoppable.process.wait(5) == 0
+    assert not upstream.seen("never asked")
+    check_log(stoppable)
+
+
+def test_PR_02_a_client_that_reads_slowly_gets_all_events_and_the_end(
+    stoppable: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    speaks_then_waits(upstream, nonce)
+    pieces = sse([chunk("x" * 50_000)] * 20)
+    upstream.play(f"{nonce}-long", Script([head(200, "text/event-stream"), pieces], "stall"))
+    with stoppable.connect(receive_buffer=65536) as slow, stoppable.connect() as quick:
+        slow.send(post(ask("mock/chat", f"{nonce}-long", stream=True)))
+        slow.read_until(b"response.output_text.delta")
+        quick.send(post(ask("mock/chat", nonce, stream=True)))
+        quick.read_until(b'"delta":"a"')
+        stop(stoppable)
+        check_failed(quick)  # now the end has come, and the other stream could not be told
+        text = text_of(check_failed(slow))
+    assert set(text) == {"x"}
+
+
+def test_PR_01_during_the_drain_it_is_not_ready_and_takes_no_call(
+    stoppable: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    speaks_then_waits(upstream, nonce)
+    live = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    with ExitStack() as stack:
+        busy, probe, caller = (stack.enter_context(stoppable.connect()) for _ in range(3))
+        busy.send(post(ask("mock/chat", nonce, stream=True)))
+        busy.read_until(b'"delta":"a"')
+        for client in (probe, caller):
+            client.send(live)
+            client.read_until(b"}")
+        began = time.monotonic()
+        stoppable.process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)  # the hundred milliseconds that the signal may take
+        probe.send(live.replace(b"live", b"ready"))
+        caller.send(post(ask("mock/chat", "never asked")))
+        check_unavailable(probe)
+        check_unavailable(caller)
+        assert time.monotonic() - began < 1
+        check_failed(busy)
+    assert not upstream.seen("never asked")
+
+
+@SIGNALS
+def test_PR_03_a_second_signal_ends_it_at_once(
+    number: signal.Signals, stoppable: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    speaks_then_waits(upstream, nonce)
+    with stoppable.connect() as client:
+        client.send(post(ask("mock/chat", nonce, stream=True)))
+        client.read_until(b'"delta":"a"')
+        stop(stoppable, number)
+        began = time.monotonic()
+        stoppable.process.send_signal(number)
+        assert stoppable.process.wait(5) == 1
+        assert time.monotonic() - began < 1
+        client.read_to_end()
+    check_log(stoppable)
+
+
+def test_F5_it_says_what_it_waits_for(stoppable: Gateway, upstream: Upstream, nonce: str) -> None:
+    speaks_then_waits(upstream, nonce)
+    with stoppable.connect() as client:
+        client.send(post(ask("mock/chat", nonce, stream=True)))
+        client.read_until(b'"delta":"a"')
+        stop(stoppable, signal.SIGHUP)
+        check_failed(client)
+    (told,) = (line for line in stoppable.log.read_text().splitlines() if "gateway.stopping" in line)
+    assert json.loads(told).items() >= {"signal": "SIGHUP", "requests": 1, "waits_s": DRAIN_S}.items()
