@@ -236,11 +236,19 @@ def post(body: Any, *headers: str, key: str = KEY) -> bytes:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, config: str, *, key: str | None = KEY, within: Sequence[str] = (), **environment: str
+    folder: Path,
+    config: str,
+    stderr: int = subprocess.STDOUT,
+    /,
+    *,
+    key: str | None = KEY,
+    within: Sequence[str] = (),
+    **environment: str,
 ) -> Iterator[Gateway]:
     """Start `trunkline serve` in a folder of its own and stop it at the end; its log is checked for defects.
 
-    Without a `key` the gateway makes its own at the first start. `within` is a command that runs another.
+    Without a `key` the gateway makes its own at the first start. `within` is a command that runs another. `stderr` is
+    a descriptor to log to in place of the log that is checked.
     """
     (folder / "trunkline.toml").write_text(config)
     port = free_port()
@@ -250,7 +258,7 @@ def running(
             [*within, *COMMAND, "serve", "--config", "trunkline.toml", "--port", str(port)],
             cwd=folder,
             stdout=sink,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             env={
                 "PATH": os.environ["PATH"],
                 **({} if key is None else {"TRUNKLINE_BOOTSTRAP_KEY": key}),

@@ -28,6 +28,8 @@ from trunkline.errors import GatewayError
 from trunkline.settings import Settings, SettingsError, effective
 from trunkline.stopping import Stopping
 from trunkline.store.statements import KeyRow
+from trunkline.telemetry import logs
+from trunkline.telemetry.outlet import outlets
 
 Result = TypeVar("Result")
 
@@ -56,8 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         problems = error.problems
     except GatewayError as error:
         problems = (error.message,)
-    for problem in problems:
-        typer.echo(f"trunkline: {problem}", err=True)
+    try:
+        for problem in problems:
+            typer.echo(f"trunkline: {problem}", err=True)
+    except OSError:
+        sys.stderr = None  # what is left in its buffer would change the exit code
     sys.exit(2)
 
 
@@ -91,7 +96,7 @@ def serve(
     if host is not None or port is not None:
         settings, _ = read_settings(config, {"server": {"listen": _listen(settings.server.listen, host, port)}})
     catalog = load_catalog(settings)
-    with listener.bind(settings.server.listen) as listening:
+    with outlets(logs.dropped), listener.bind(settings.server.listen) as listening:
         new_key = _with_keys(settings, lambda keys: _bootstrap(keys, settings))
         stopping = Stopping(settings.server.drain, time.monotonic)
         application = create(settings, stopping)

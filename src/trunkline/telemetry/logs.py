@@ -1,4 +1,7 @@
-"""Structured logs: every event the gateway writes, as a function. Prompts and answers are in none of them."""
+"""Structured logs: every event the gateway writes, as a function. Prompts and answers are in none of them.
+
+A line neither blocks nor fails: what standard error does not take is dropped and counted (`outlet.py`).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def configure(level: Level, form: Literal["auto", "json", "console"]) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
 
@@ -71,6 +74,12 @@ class _Relay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         _log.error("library.failed", library=record.name, problem=record.getMessage().strip(), exc_info=error)
+
+
+def dropped(count: int) -> str:
+    """Make, and do not write, the line that tells how many lines were lost before it."""
+    told: str | None = structlog.wrap_logger(structlog.ReturnLogger()).warning("log.dropped", count=count)
+    return "" if told is None else told + "\n"
 
 
 def attempt_failed(request_id: str, attempted: Attempted) -> None:

@@ -1,0 +1,145 @@
+"""Standard output and standard error that never block, never fail, and never keep the process from ending.
+
+Theory of operation. A write puts a line into a queue and returns; a thread of its own takes lines out and waits for
+the reader for as long as that takes. A line that finds the queue full, and one that the system does not take (a full
+disk, a reader that is gone), is dropped and counted. After the next write that succeeds the count is told, in a line
+that whoever opened the outlet makes. At the end the thread gets a little time for what is left, and is left behind.
+
+What a line means is not known here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+MAX_WAITING_BYTES = 4 * 2**20
+"""How much waits for a slow reader: some ten thousand lines."""
+
+FLUSH_S = 1.0
+"""How long the end of the process waits for a reader."""
+
+_PIECE_BYTES = 32 * 1024
+
+
+class Outlet(io.BufferedIOBase):
+    """A file to write to, before a descriptor; each write is a line, or some whole lines."""
+
+    name = "<outlet>"
+
+    def __init__(self, descriptor: int, report: Callable[[int], str]) -> None:
+        """Take what makes the line that tells how many were dropped; an empty one is not written."""
+        self._descriptor = descriptor
+        self._report = report
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self.dropped = 0  # lines, and not told yet
+        self._is_ending = False
+        self._is_torn = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"outlet-{descriptor}", daemon=True)
+        self._thread.start()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, line: Any, /) -> int:
+        data = bytes(line)
+        with self._changed:
+            if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
+                self.dropped += 1
+            else:
+                self._waiting.append(data)
+                self._waiting_bytes += len(data)
+                self._changed.notify()
+        return len(data)
+
+    def finish(self, until: float) -> None:
+        """Wait for what is left to be written, but not beyond `until` on the monotonic clock."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify()
+        self._thread.join(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        while lines := self._take():
+            lost = self._send(lines)
+            with self._changed:
+                self.dropped += lost
+                count = self.dropped
+            if count and not lost and not self._send([self._report(count).encode()]):
+                with self._changed:
+                    self.dropped -= count
+
+    def _take(self) -> list[bytes]:
+        """Wait for lines and take some; none at the end."""
+        lines: list[bytes] = []
+        size = 0
+        with self._changed:
+            while not self._waiting and not self._is_ending:
+                self._changed.wait()
+            while self._waiting and size < _PIECE_BYTES:
+                lines.append(self._waiting.popleft())
+                size += len(lines[-1])
+            self._waiting_bytes -= size
+        return lines
+
+    def _send(self, lines: Sequence[bytes]) -> int:
+        """Write lines; say how many of them are lost."""
+        data = (b"\n" if self._is_torn else b"") + b"".join(lines)
+        sent = 0
+        while sent < len(data):
+            try:
+                sent += os.write(self._descriptor, memoryview(data)[sent:])
+            except BlockingIOError:  # somebody else made the descriptor so
+                select.select([], [self._descriptor], [])
+            except OSError:
+                break
+        self._is_torn = 0 < sent < len(data) and data[sent - 1 : sent] != b"\n"
+        unsent = len(data) - sent
+        lost = 0
+        while unsent > 0:
+            lost += 1
+            unsent -= len(lines[-lost])
+        return lost
+
+
+@contextmanager
+def outlets(report: Callable[[int], str]) -> Iterator[None]:
+    """Put outlets in the place of `sys.stdout` and `sys.stderr`: for our logs, and for all that others print."""
+    _hold_descriptors()
+    before = sys.stdout, sys.stderr
+    opened = Outlet(1, lambda _: ""), Outlet(2, report)
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(outlet, "utf-8", "backslashreplace", line_buffering=True) for outlet in opened
+    )
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        until = time.monotonic() + FLUSH_S
+        for outlet in opened:
+            outlet.finish(until)
+
+
+def _hold_descriptors() -> None:
+    """Open what was closed at the start; else a socket or the database would get its number, and be logged into."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
