@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -64,6 +66,21 @@ class TestPaths:
     def test_a_wrong_path_says_where_the_paths_are_listed(self, gateway: Gateway) -> None:
         assert "/docs" in error_of(gateway.request("POST", "/v1/chat/completions"), 404)["message"]
 
+    @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "GET", "DELETE"])
+    def test_CL_16_another_method_on_the_route_is_a_404(self, method: str, gateway: Gateway) -> None:
+        reply = gateway.request(method, "/api/v1/responses")
+        assert reply.status == 404
+        assert reply.headers["allow"] == "POST"
+        assert reply.headers["content-type"] == "application/json"
+        if method != "HEAD":
+            assert method in error_of(reply, 404)["message"]
+
+    @pytest.mark.parametrize("path", ["/health/live", "/api/v1/models", "/docs", "/openapi.json"])
+    def test_CL_16_another_method_on_any_path_is_a_404(self, path: str, gateway: Gateway) -> None:
+        reply = gateway.request("POST", path)
+        error_of(reply, 404)
+        assert reply.headers["allow"] == "GET, HEAD"
+
 
 class TestContract:
     @pytest.fixture
@@ -107,6 +124,15 @@ class TestContract:
         assert b"http://" not in reply.body.replace(b"http://127.0.0.1:8080", b"").replace(
             b"http://json-schema.org", b""
         )
+
+    def test_F14_a_browser_may_only_show_the_page(self, gateway: Gateway) -> None:
+        reply = gateway.request("GET", "/docs")
+        policy = reply.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        style = reply.body.partition(b"<style>")[2].partition(b"</style>")[0]
+        assert base64.b64encode(hashlib.sha256(style).digest()).decode() in policy
+        assert b" style=" not in reply.body
+        assert reply.headers["x-content-type-options"] == "nosniff"
 
 
 class Page(HTMLParser):

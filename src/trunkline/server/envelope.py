@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from starlette.types import Send
 
@@ -10,7 +11,14 @@ from trunkline.errors import GatewayError
 from trunkline.protocol.render import render_error
 
 
-async def send_error(send: Send, error: GatewayError, request_id: str, *, closes: bool = False) -> None:
+async def send_error(
+    send: Send,
+    error: GatewayError,
+    request_id: str,
+    *,
+    closes: bool = False,
+    more_headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
     """Send an error as a whole answer; `closes` says that no other follows on the connection.
 
     The listener ends the connection by itself when the request's body was not read.
@@ -20,6 +28,7 @@ async def send_error(send: Send, error: GatewayError, request_id: str, *, closes
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"x-request-id", request_id.encode()),
+        *more_headers,
     ]
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))

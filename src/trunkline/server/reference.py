@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import lru_cache
+from hashlib import sha256
 from html import escape
 from typing import Any
 
@@ -17,6 +19,14 @@ padding:.3rem .6rem;border-bottom:1px solid #e4e8ec;font-size:.9rem}a{color:#075
 @media(prefers-color-scheme:dark){body{background:#14171a;color:#dde2e7}code,pre{background:#22272c}
 td,th,h2{border-color:#333a41}a{color:#7db7ff}.note{color:#9aa4ae}}
 """
+
+REFERENCE_HEADERS = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+"""What a browser may do with the page: apply its style, and nothing else."""
 
 _PATHS = (
     ("POST", "/api/v1/responses", 'Ask a model. JSON, or server-sent events with <code>"stream": true</code>.'),

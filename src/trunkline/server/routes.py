@@ -25,7 +25,7 @@ from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
 from trunkline.server.intake import BodyMemory, Intake, caller
 from trunkline.server.models import Listing
-from trunkline.server.reference import reference_page
+from trunkline.server.reference import REFERENCE_HEADERS, reference_page
 from trunkline.server.responses import ResponsesRoute
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -53,7 +53,7 @@ def application(
     responses, stopping = ResponsesRoute(services, bounds, intake), services.stopping
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
     router = Router(
-        _routes(services, intake, has_open_listings),
+        [_Route("/api/v1/responses", responses, methods=["POST"]), *_routes(services, intake, has_open_listings)],
         redirect_slashes=False,
         default=_not_found,
         lifespan=lambda _: lifespan(),
@@ -121,27 +121,39 @@ def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list
         return Response(contract_bytes(), media_type="application/json")
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(reference_page())
+        return HTMLResponse(reference_page(), headers=REFERENCE_HEADERS)
 
     return [
-        Route(_LIVE, live),
-        Route("/health/ready", ready),
-        Route("/api/v1/models", models),
-        Route("/api/v1/models/count", model_count),
-        Route("/api/v1/models/{author}/{slug:path}/endpoints", endpoints),
-        Route("/api/v1/providers", providers),
-        Route("/api/v1/capabilities", capabilities),
-        Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
-        Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
-        Route("/openapi.json", contract),
-        Route("/docs", docs),
+        _Route(_LIVE, live),
+        _Route("/health/ready", ready),
+        _Route("/api/v1/models", models),
+        _Route("/api/v1/models/count", model_count),
+        _Route("/api/v1/models/{author}/{slug:path}/endpoints", endpoints),
+        _Route("/api/v1/providers", providers),
+        _Route("/api/v1/capabilities", capabilities),
+        _Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
+        _Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
+        _Route("/openapi.json", contract),
+        _Route("/docs", docs),
     ]
 
 
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+class _Route(Route):
+    """A route that knows no method but its own: the contract has no 405."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        methods = self.methods or ()
+        if scope["method"] in methods:
+            await self.app(scope, receive, send)
+        else:
+            await _not_found(scope, receive, send, sorted(methods))
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send, allowed: Sequence[str] = ()) -> None:
     if scope["type"] == "http":
         error = NotFound(f"There is no {scope['method']} {scope['path'][:200]}. The paths are listed at /docs.")
-        await send_error(send, error, scope[REQUEST_ID])
+        allow = [(b"allow", ", ".join(allowed).encode())] if allowed else []
+        await send_error(send, error, scope[REQUEST_ID], more_headers=allow)
 
 
 def _rendered(body: bytes) -> Response:
