@@ -51,6 +51,14 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
         read_pepper(None, tmp_path / "nowhere" / "a.db", {})
 
 
+def test_a_directory_that_cannot_be_written_is_told_with_the_reason(tmp_path: Path) -> None:
+    """F14. As root, every directory can be written but one of the system's own."""
+    with pytest.raises(
+        SettingsError, match=r"cannot write /proc/a\.db\.pepper \(\w+: .+\); create its directory or set"
+    ):
+        read_pepper(None, Path("/proc/a.db"), {})
+
+
 def test_a_damaged_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.db.pepper").write_text("\n")
     with pytest.raises(SettingsError, match="too short"):

@@ -104,14 +104,45 @@ class TestTables:
             thread.join()
         assert failures == []
 
-    def test_it_writes_ahead_and_checks_references(self, tmp_path: Path) -> None:
-        def read(connection: Connection) -> list[object]:
-            return [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys")]
+    def test_F10_it_writes_ahead_waits_for_the_disk_and_checks_references(self, tmp_path: Path) -> None:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        full = 2
 
-        assert run(tmp_path / "a.db", lambda database: database.read(read)) == ["wal", 1]
+        def read(connection: Connection) -> list[object]:
+            return [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
+
+        assert run(tmp_path / "a.db", lambda database: database.read(read)) == ["wal", full, 1]
+
+    @pytest.mark.parametrize("is_there", [False, True])
+    def test_F14_its_files_are_for_their_owner_alone(self, tmp_path: Path, is_there: bool) -> None:
+        path = tmp_path / "a.db"
+        if is_there:
+            path.touch(0o644)
+
+        def rights() -> dict[str, int]:
+            return {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+
+        async def work(database: Database) -> dict[str, int]:
+            await add(database, "a")
+            return rights()
+
+        assert run(path, work) == {"a.db": 0o600, "a.db-wal": 0o600, "a.db-shm": 0o600}
+
+    def test_F14_a_directory_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"No such file or directory; create the directory"):
+            open_database(f"sqlite:///{tmp_path}/nowhere/a.db", 1.0)
 
 
 class TestTransactions:
+    def test_F14_a_full_store_says_so(self, tmp_path: Path) -> None:
+        async def work(database: Database) -> str:
+            await database.write(lambda connection: connection.execute(text("PRAGMA max_page_count = 1")) and None)
+            with pytest.raises(ServiceUnavailable) as caught:
+                await add(database, *(str(number) for number in range(200)))
+            return caught.value.message
+
+        assert run(tmp_path / "a.db", work) == "The store failed (it is full: make room on its disk)."
+
     def test_what_was_written_is_there_after_a_restart(self, tmp_path: Path) -> None:
         run(tmp_path / "a.db", lambda database: add(database, "a", "b"))
         rows = run(tmp_path / "a.db", lambda database: database.read(statements.list_keys))

@@ -5,6 +5,7 @@ It is not kept inside the database, so that a copy of the tables alone cannot be
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -83,4 +84,6 @@ def _make(path: Path) -> None:
         reason = f"{type(error).__name__}: {error.strerror}"
         raise SettingsError([f"cannot write {path} ({reason}); create its directory or set store.url"]) from None
     finally:
-        draft.unlink(missing_ok=True)
+        # Where nothing can be written, nothing can be removed either; the reason is told already.
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -8,7 +8,9 @@ from holding the loop. Nothing above this folder knows which database it is. Wha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,8 +67,7 @@ class Database:
         except TimeoutError:
             raise _unavailable("The store did not answer in time.") from None
         except DBAPIError as error:
-            # Only the driver's class: its message repeats the statement's values.
-            raise _unavailable(f"The store failed ({type(error.orig).__name__}).") from error
+            raise _unavailable(f"The store failed ({_reason(error)}).") from error
 
 
 def open_database(url: str, timeout: float) -> Database:
@@ -79,10 +80,15 @@ def open_database(url: str, timeout: float) -> Database:
         raise SettingsError(["store.url: this version keeps its records in SQLite; write sqlite:///trunkline.db"])
     engine = _sqlite_engine(parsed, timeout)
     try:
+        _keep_private(sqlite_path(url))
         with engine.connect() as connection:
             revision = read_revision(connection)
         if revision != HEAD:
             _bring_to_head(engine)
+    except OSError as error:
+        raise SettingsError(
+            [f"store.url: cannot open {parsed.database}: {error.strerror}; {_advice(parsed)}"]
+        ) from None
     except SQLAlchemyError as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise SettingsError([f"store.url: cannot open {parsed.database}: {reason}; {_advice(parsed)}"]) from error
@@ -101,6 +107,24 @@ def _transact(engine: Engine, work: Work[Result], is_write: bool) -> Result:
         return work(connection)
 
 
+_REASONS = {
+    "SQLITE_FULL": "it is full: make room on its disk",
+    "SQLITE_READONLY": "it cannot be written: let this user write the file and its directory",
+    "SQLITE_CANTOPEN": "it cannot be opened: let this user write the file and its directory",
+    "SQLITE_IOERR": "its disk fails: reading, writing or making durable was refused",
+    "SQLITE_BUSY": "another process holds it",
+    "SQLITE_CORRUPT": "its file is damaged: put a copy back",
+    "SQLITE_NOTADB": "its file is not a database",
+}
+"""What the driver's codes mean. Its messages repeat the values of a statement and are not passed on."""
+
+
+def _reason(error: DBAPIError) -> str:
+    code = str(getattr(error.orig, "sqlite_errorname", ""))
+    known = next((reason for name, reason in _REASONS.items() if code.startswith(name)), None)
+    return known or type(error.orig).__name__
+
+
 def _unavailable(message: str) -> ServiceUnavailable:
     return ServiceUnavailable(message, kind="server", retry_after=RETRY_AFTER_S)
 
@@ -114,8 +138,20 @@ def _sqlite_engine(url: URL, timeout: float) -> Engine:
     return engine
 
 
+def _keep_private(path: Path | None) -> None:
+    """Make the file for its owner alone, or make it so; SQLite gives the files beside it the same rights."""
+    if path is None:
+        return
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # one of another user stays as it is
+            if name.stat().st_mode & 0o077:
+                name.chmod(0o600)
+
+
 def _prepare(connection: Any, record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
