@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import Connection
 
-from trunkline.accounts.keys import FRESH_S, GRACE_S, MAX_REMEMBERED, Key, Keys
+from trunkline.accounts.keys import FRESH_S, GRACE_S, MAX_REMEMBERED, MAX_WANTED, Key, Keys
 from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.store import statements
 from trunkline.store.database import Database, open_database
@@ -240,6 +240,34 @@ def test_a_fresh_key_is_not_read_again_and_a_stale_one_once(tmp_path: Path) -> N
     play(tmp_path, act)
 
 
+def test_AU_15_many_unknown_keys_are_read_together_and_a_good_one_among_them(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        text = (await scene.keys.create("a")).text
+        found = await asyncio.gather(*(scene.is_good(f"tl-{number}") for number in range(100)), scene.is_good(text))
+        assert found == [False] * 100 + [True]
+        assert scene.gate.reads == 1
+        assert not await scene.is_good("tl-another")
+        assert not await scene.is_good("tl-a-third")
+        assert scene.gate.reads == 3
+        assert len(scene.keys._bad) == 102
+
+    play(tmp_path, act)
+
+
+def test_AU_15_a_row_that_is_too_long_is_503(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        scene.gate.unlocked.clear()
+        waiting = [asyncio.create_task(scene.is_good(f"tl-{number}")) for number in range(MAX_WANTED)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceUnavailable, match="Too many keys"):
+            await scene.keys.authenticate("Bearer tl-one-more")
+        scene.gate.unlocked.set()
+        assert await asyncio.gather(*waiting) == [False] * MAX_WANTED
+        assert not await scene.is_good("tl-one-more")
+
+    play(tmp_path, act)
+
+
 def test_a_failed_read_that_nobody_waits_for_any_more_is_quiet(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         complaints: list[dict[str, Any]] = []
@@ -253,7 +281,7 @@ def test_a_failed_read_that_nobody_waits_for_any_more_is_quiet(tmp_path: Path) -
         scene.gate.unlocked.set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert scene.keys._reading == {}
+        assert scene.keys._wanted == {}
         assert complaints == []
 
     play(tmp_path, act)

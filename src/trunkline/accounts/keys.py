@@ -7,6 +7,10 @@ may do is its policy (`routing/`); what it may spend is not decided here.
 What was read from the store is believed for five seconds; then the next request with that key reads it again. When
 the store does not answer, a key that was good within the last five minutes goes on, any other gets a 503 and never a
 401. An unknown key is remembered as briefly, in a table of its own, so that a flood of them cannot push good keys out.
+
+Keys are read in rounds: the first one that is wanted at once, those that are wanted meanwhile and in the pause after it
+together. So the store is read some fifty times in a second at most, however many keys somebody tries; and those who
+would wait in too long a row are told so.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -32,6 +36,9 @@ MAX_REMEMBERED = 20_000
 MAX_KEY_LENGTH = 256
 MIN_KEY_LENGTH = 20
 """Shortest key an operator may bring; with fewer characters a keyed hash is not enough protection."""
+
+ROUND_S = 0.02
+MAX_WANTED = 500
 
 DEFAULT_ACCOUNT = "default"
 MESSAGE = "No known API key was sent; send one as 'Authorization: Bearer tl-…'."
@@ -57,6 +64,14 @@ class NewKey:
 
     text: str
     row: KeyRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A key that somebody waits for."""
+
+    mark: bytes
+    found: asyncio.Future[Key | None]
 
 
 class Keys:
@@ -87,7 +102,8 @@ class Keys:
         self._mark_key = secrets.token_bytes(32)
         self._good: dict[bytes, tuple[Key, float]] = {}
         self._bad: dict[bytes, float] = {}
-        self._reading: dict[bytes, asyncio.Task[Key | None]] = {}
+        self._wanted: dict[bytes, _Wanted] = {}
+        self._rounds: asyncio.Task[None] | None = None
 
     async def authenticate(self, authorization: str | None) -> Key:
         """Find the key that an `Authorization` header names.
@@ -157,17 +173,45 @@ class Keys:
 
     async def _read_once(self, mark: bytes, digest: bytes) -> Key | None:
         """Read a key from the store; requests that want the same one meanwhile share the answer."""
-        reading = self._reading.get(digest)
-        if reading is None:
-            reading = self._reading[digest] = asyncio.create_task(self._read(mark, digest))
-            reading.add_done_callback(partial(self._end_reading, digest))
+        wanted = self._wanted.get(digest)
+        if wanted is None:
+            if len(self._wanted) >= MAX_WANTED:
+                raise ServiceUnavailable("Too many keys wait to be looked up.", kind="server", retry_after=1.0)
+            wanted = self._wanted[digest] = _Wanted(mark, asyncio.get_running_loop().create_future())
+        if self._rounds is None:
+            self._rounds = asyncio.create_task(self._read_in_rounds())
         # Shielded: a client that leaves must not fail the others.
-        return await asyncio.shield(reading)
+        return await asyncio.shield(wanted.found)
 
-    async def _read(self, mark: bytes, digest: bytes) -> Key | None:
+    async def _read_in_rounds(self) -> None:
+        try:
+            while self._wanted:
+                await self._read(dict(self._wanted))
+                await asyncio.sleep(ROUND_S)
+        finally:
+            self._rounds = None
+            for left in self._wanted.values():  # none, but for a defect: nobody must wait for ever
+                left.found.cancel()
+            self._wanted.clear()
+
+    async def _read(self, wanted: Mapping[bytes, _Wanted]) -> None:
         # Counted from before the read, so that a key revoked while it runs is not believed for longer.
         started_at, revocations = self._clock(), self._revocations
-        row = await self._database.read(partial(statements.find_key, hash=digest))
+        try:
+            rows = await self._database.read(partial(statements.find_keys, hashes=list(wanted)))
+        except ServiceUnavailable as error:
+            for digest, each in wanted.items():
+                del self._wanted[digest]
+                each.found.set_exception(
+                    ServiceUnavailable(error.message, kind=error.kind, retry_after=error.retry_after)
+                )
+                each.found.exception()  # seen here, in case nobody is waiting for it any more
+            return
+        for digest, each in wanted.items():
+            del self._wanted[digest]
+            each.found.set_result(self._learn(each.mark, digest, rows.get(digest), started_at, revocations))
+
+    def _learn(self, mark: bytes, digest: bytes, row: KeyRow | None, started_at: float, revocations: int) -> Key | None:
         if row is None or row.disabled:
             self._good.pop(mark, None)
             _remember(self._bad, digest, started_at)
@@ -178,11 +222,6 @@ class Keys:
         if revocations == self._revocations:
             _remember(self._good, mark, (key, started_at))
         return key
-
-    def _end_reading(self, digest: bytes, reading: asyncio.Task[Key | None]) -> None:
-        self._reading.pop(digest, None)
-        if not reading.cancelled():
-            reading.exception()  # seen here, in case nobody is waiting for it any more
 
     async def _keep(self, text: str, name: str, expires_at_ms: int | None) -> NewKey:
         row = KeyRow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, Select, func, insert, inspect, select, update
@@ -26,6 +27,12 @@ def find_key(connection: Connection, hash: bytes) -> KeyRow | None:
     """Find a key by its whole hash."""
     row = connection.execute(_KEYS.where(KEYS.c.hash == hash)).one_or_none()
     return None if row is None else _key_row(row)
+
+
+def find_keys(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
+    """Find keys by their whole hashes; those that there are none of are left out."""
+    rows = connection.execute(_KEYS.add_columns(KEYS.c.hash).where(KEYS.c.hash.in_(hashes)))
+    return {row.hash: _key_row(row) for row in rows}
 
 
 def list_keys(connection: Connection) -> list[KeyRow]:
