@@ -145,6 +145,28 @@ class TestRoom:
         return False
 
 
+class TestDearBodies:
+    """What takes long is done beside the loop, in steps that are short."""
+
+    def test_IN_22_six_million_brackets_hold_up_nobody(self, small: Gateway) -> None:
+        body = b'{"model":"fake/echo","input":[' + b"[]," * 6_000_000 + b"1]}"
+        longest_s = 0.0
+        with ThreadPoolExecutor(1) as pool:
+            refused = pool.submit(small.call, body)
+            while not refused.done():
+                started = time.monotonic()
+                assert small.request("GET", "/health/live").status == 200
+                longest_s = max(longest_s, time.monotonic() - started)
+        assert "too many values" in error_of(refused.result(), 400)["message"]
+        assert longest_s < 1.0  # decoded at once it took three
+
+    def test_F14_ten_thousand_small_items_are_answered(self, gateway: Gateway) -> None:
+        items = [{"role": "user", "content": "x"}] * 9_999
+        with ThreadPoolExecutor(4) as pool:
+            for reply in pool.map(gateway.call, [{**ask(MODEL), "input": items}] * 4):
+                response_of(reply)
+
+
 class TestCredentials:
     """Decision v."""
 
