@@ -36,8 +36,9 @@ from trunkline.telemetry import logs
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
-from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
+from trunkline.upstream.http import HttpClient, LinkClient
 from trunkline.upstream.names import Names
+from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.stage import Stage
 from trunkline.upstream.tokens import Tokens, sources
 
@@ -162,7 +163,7 @@ def _upstream(
 ) -> tuple[Upstream, AbstractAsyncContextManager[None]]:
     """What providers are asked with, and the span in which its connections are open."""
     timeouts = settings.routing.timeouts
-    limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle)
+    limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle, timeouts.thinking)
     names = Names()
     http, links = HttpClient(limits, names), LinkClient(timeouts.connect)
     tokens = Tokens(

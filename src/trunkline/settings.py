@@ -354,10 +354,15 @@ class TimeoutSettings(Section):
     """For the connection: the look-up of its name, the connection itself and TLS together."""
 
     first_byte: Duration = 2 * _MINUTE
-    """For the first byte of the answer."""
+    """From the sending of the request to the first output of the model. Pings, comments, blanks and empty pieces are
+    no output."""
 
     idle: Duration = 2 * _MINUTE
-    """Between two pieces of the answer."""
+    """Between two pieces of output. It ends a stream that has begun, since nobody else can go on with it."""
+
+    thinking: Duration = 6 * _MINUTE
+    """What takes the place of both, where it is longer, for a model that thinks: one that was asked to, or that
+    always does. It must show that it is there meanwhile: after `idle` without any byte it is given up all the same."""
 
 
 class RoutingSettings(Section):

@@ -19,7 +19,7 @@ FaultKind = Literal[
     "limited",  # 429
     "overloaded",  # 503, 529
     "unavailable",  # no connection, 5xx
-    "silent",  # no byte in time
+    "silent",  # no connection, no byte or no output in time
     "nonsense",  # its bytes break its own dialect
 ]
 

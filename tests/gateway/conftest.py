@@ -29,6 +29,7 @@ retry_budget = 1.0
 connect = "1 s"
 first_byte = "1500 ms"
 idle = "1500 ms"
+thinking = "4 s"
 [log]
 level = "debug"
 [providers.fake-provider]

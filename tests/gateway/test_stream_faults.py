@@ -382,7 +382,7 @@ def test_ST_26_large_partial_images_are_passed_on(gateway: Gateway, upstream: Up
 
 def test_ST_30_silence_is_filled_with_comments(gateway: Gateway, upstream: Upstream, model: str, nonce: str) -> None:
     upstream.play(nonce, Script([HEAD, *trickle(b": still thinking\n\n", 1.2, 2), sse([*letters("ab"), *END])]))
-    reply = gateway.call(ask(model, nonce, stream=True))
+    reply = gateway.call(ask(model, nonce, stream=True, reasoning={"effort": "high"}))
     assert reply.body.startswith(b": keep-alive\n\n")
     assert reply.body.count(b": keep-alive\n\n") >= 3
     assert text_of(events_of(reply)) == "ab"

@@ -354,7 +354,7 @@ def test_UP_18_an_answer_without_end_is_cut_at_the_cap(
 def test_UP_19_an_answer_that_trickles_ends_at_the_deadline(
     gateway: Gateway, upstream: Upstream, both: str, nonce: str
 ) -> None:
-    upstream.play(nonce, Script([head(), *trickle(b" ", 0.2, 200)], "stall"))
+    upstream.play(nonce, Script([head(), b"{", *trickle(b'"x":1,', 0.2, 200)], "stall"))
     with ThreadPoolExecutor() as pool:
         whole_reply, stream_reply = pool.map(
             lambda streams: gateway.call(ask(both, nonce, stream=streams)), [False, True]

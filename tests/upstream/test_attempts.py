@@ -25,7 +25,8 @@ from trunkline.stream.deltas import Began, Delta, Image, Spent, Stopped, Text, U
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
-from trunkline.upstream.http import HttpClient, LinkClient, Timeouts
+from trunkline.upstream.http import HttpClient, LinkClient
+from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.shares import Claim
 from trunkline.upstream.tokens import Lease, NoToken, Source, Tokens
 

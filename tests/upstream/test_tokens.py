@@ -20,7 +20,8 @@ from tests.upstream.loopback import Asked, answer, saying, serving
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
 from trunkline.credentials.entra import Application
 from trunkline.credentials.schemes import Credential
-from trunkline.upstream.http import HttpClient, Timeouts, UpstreamFailure
+from trunkline.upstream.http import HttpClient, UpstreamFailure
+from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.tokens import (
     Lease,
     NoToken,

@@ -28,7 +28,8 @@ from trunkline.catalog.rows import ModelsFile
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.table import table
 from trunkline.settings import Settings, SettingsError
-from trunkline.upstream.http import HttpClient, Timeouts, UpstreamFailure
+from trunkline.upstream.http import HttpClient, UpstreamFailure
+from trunkline.upstream.patience import Timeouts
 from trunkline.wire import UpstreamRequest
 
 MAX_BYTES = 10 * 2**20

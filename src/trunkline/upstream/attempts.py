@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Set
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from typing import Protocol
 from trunkline.adapters.contract import Adapter, Decoder, Exchange
 from trunkline.adapters.links import links_to_inline
 from trunkline.adapters.table import ADAPTERS
+from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.credentials.schemes import sign
 from trunkline.errors import EdgeTimeout, Unprocessable
@@ -28,7 +29,19 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
-from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped, Usage
+from trunkline.stream.deltas import (
+    Arguments,
+    Began,
+    Delta,
+    Failed,
+    Reasoning,
+    ReasoningSummary,
+    Refusal,
+    Spent,
+    Stopped,
+    Text,
+    Usage,
+)
 from trunkline.stream.framing import Framing
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.fetch import Fetcher
@@ -45,6 +58,9 @@ _MAX_EXCHANGES = 2_000
 
 _SILENT_KINDS = frozenset({Began, Spent})
 """Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
+
+_WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
+"""Deltas that say nothing when their text is empty."""
 
 _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 """Deltas that say how the attempt goes."""
@@ -69,6 +85,8 @@ class Reply(Protocol):
 
     async def read(self) -> bytes: ...
 
+    def note_output(self) -> None: ...
+
     async def body(self, max_bytes: int) -> bytes: ...
 
     async def finish(self, wait_s: float) -> None: ...
@@ -79,7 +97,7 @@ class Reply(Protocol):
 class Transport(Protocol):
     """Whatever carries a request to a provider: the HTTP client, or the stage FakeProvider plays on."""
 
-    async def send(self, request: UpstreamRequest, deadline: float) -> Reply: ...
+    async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> Reply: ...
 
 
 @dataclass(frozen=True)
@@ -317,6 +335,8 @@ class Run:
                 batch: list[Delta] = []
                 exchange: Exchange | None = None
                 if piece:
+                    if framing.is_whole and not piece.isspace():
+                        reply.note_output()  # of a whole body nothing is known until its end; blanks keep it alive
                     for message in framing.feed(piece):
                         batch += decoder.message(message)
                     is_over = decoder.is_done
@@ -334,12 +354,15 @@ class Run:
                     if kinds & _NOTED_KINDS:
                         has_stopped = has_stopped or Stopped in kinds
                         batch, fault = _note(batch, attempt)
-                    if attempt.spoke is None and batch and not _SILENT_KINDS.issuperset(kinds):
-                        self._speak(attempt)
+                    if batch and _says_something(batch, kinds):
+                        reply.note_output()
+                        if attempt.spoke is None:
+                            self._speak(attempt)
                     if batch:
                         yield batch
                     if fault is not None:
-                        raise UpstreamFailure(fault)
+                        # Of an answer that broke off a decoder knows only that it has no end.
+                        raise broken or UpstreamFailure(fault)
                 if exchange is not None:
                     reply.close()
                     reply, sent = await self._ask_on(exchange, adapter, decoder, attempt)
@@ -375,7 +398,9 @@ class Run:
         credential = await upstream.tokens.credential(endpoint.provider.slug, self._deadline)
         if credential is not None:
             request = sign(request, credential, datetime.fromtimestamp(upstream.wall_clock(), UTC))
-        reply = await upstream.transports[request.url.partition(":")[0]].send(request, self._deadline)
+        reply = await upstream.transports[request.url.partition(":")[0]].send(
+            request, self._deadline, thinks=_thinks(self._request, endpoint)
+        )
         if reply.tells_limits:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
@@ -456,6 +481,22 @@ def _next_exchange(decoder: Decoder, sent: UpstreamRequest, failure: UpstreamFai
     # Asking whether it is a `Resumable` takes a hundred times as long, at the end of every answer.
     ask: Callable[[UpstreamRequest, Fault | None], Exchange | None] | None = getattr(decoder, "next_exchange", None)
     return None if ask is None else ask(sent, None if failure is None else failure.fault)
+
+
+def _says_something(batch: list[Delta], kinds: Set[type[Delta]]) -> bool:
+    """Whether a client sees anything of these deltas; a provider may send empty pieces only to keep a connection."""
+    if getattr(batch[0], "text", ""):
+        return True
+    said = kinds - _SILENT_KINDS
+    return not said <= _WORDED_KINDS or any(getattr(delta, "text", "") for delta in batch)
+
+
+def _thinks(request: Request, endpoint: Endpoint) -> bool:
+    """Whether thought was asked for, or the model is known to think always."""
+    asked = effort(request.reasoning)
+    if asked is not None:
+        return asked != "none"
+    return bool(endpoint.reasoning_efforts) and "none" not in endpoint.reasoning_efforts
 
 
 def _note(batch: list[Delta], attempt: _Attempt) -> tuple[list[Delta], Fault | None]:

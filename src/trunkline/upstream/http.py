@@ -13,7 +13,6 @@ import ssl
 import zlib
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -28,6 +27,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from trunkline.upstream.names import Names
+from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 
 _MAX_LINE_BYTES = 16 * 1024
@@ -36,6 +36,7 @@ _READ_BUFFER_BYTES = 64 * 1024
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _MAX_CACHED_TARGETS = 4096
 _KEEP_ALIVE_S = 55.0
+_LAST_LOOK_S = 0.02
 _NO_TIMER = TimerNoop()
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
@@ -47,15 +48,6 @@ class UpstreamFailure(Exception):
         super().__init__(fault.message)
         self.fault = fault
         self.was_sent = was_sent
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds: to a connection (look-up, connect and TLS), to the first byte of the head, between two reads."""
-
-    connect: float = 10.0
-    first_byte: float = 120.0
-    idle: float = 120.0
 
 
 class _Protocol(ResponseHandler):
@@ -156,53 +148,62 @@ _is_reused: ContextVar[bool] = ContextVar("is_reused", default=False)
 
 
 class _Watch:
-    """The time limits of one exchange: to the head, between two reads, and in all.
+    """Breaks an exchange when its deadline passes or its patience ends.
 
-    One timer for all of them. It looks, when it fires, at how long the gateway has been waiting, and sets itself
-    anew; the path of a token only notes the time. Time that passes while nobody waits – the client does not read – is
-    not the provider's silence.
+    One timer for all limits. It looks, when it fires, at what has come meanwhile, and sets itself anew; the path of a
+    token only notes the time.
     """
 
-    __slots__ = ("_deadline", "_limit", "_loop", "_payload", "_protocol", "_timer", "_waits_since", "fault")
+    __slots__ = ("_deadline", "_is_overdue", "_loop", "_payload", "_protocol", "_timer", "fault", "patience")
 
-    def __init__(self, protocol: ResponseHandler, deadline: float, first_byte_s: float) -> None:
+    def __init__(self, protocol: ResponseHandler, deadline: float, timeouts: Timeouts, *, thinks: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._payload: aiohttp.StreamReader | None = None
         self._deadline = deadline
-        self._limit = first_byte_s
-        self._waits_since: float | None = self._loop.time()
-        self._timer = self._loop.call_at(min(deadline, self._waits_since + first_byte_s), self._look)
+        self._is_overdue = False
+        self.patience = Patience(timeouts, self._loop.time(), thinks=thinks)
+        self._timer = self._loop.call_at(self._due(), self._look)
         self.fault: Fault | None = None
 
-    def follow(self, payload: aiohttp.StreamReader, idle_s: float) -> None:
-        """The head is here: from now on the silence between two reads counts."""
+    def follow(self, payload: aiohttp.StreamReader) -> None:
+        """The head is here."""
         self._payload = payload
-        self._waits_since = None
-        if idle_s < self._limit:
+        self.patience.note_head(self._loop.time())
+        if (due := self._due()) < self._timer.when():
             self._timer.cancel()
-            self._timer = self._loop.call_at(min(self._deadline, self._loop.time() + idle_s), self._look)
-        self._limit = idle_s
+            self._timer = self._loop.call_at(due, self._look)
 
     def begin(self) -> None:
-        self._waits_since = self._loop.time()
+        self.patience.wait(self._loop.time())
 
     def pause(self) -> None:
-        self._waits_since = None
+        self.patience.pause(self._loop.time())
 
     def stop(self) -> None:
         self._timer.cancel()
 
+    def _due(self) -> float:
+        return min(self._deadline, self.patience.due(self._loop.time()))
+
     def _look(self) -> None:
-        now = self._loop.time()
-        if now >= self._deadline:
+        now, due = self._loop.time(), self._due()
+        if now < due:
+            self._is_overdue = False
+            self._timer = self._loop.call_at(due, self._look)
+        elif not self._is_overdue or (now < self._deadline and self._has_unread()):
+            # A process that was stopped wakes to its timers first. What came meanwhile is read before anybody is
+            # blamed for silence.
+            self._is_overdue = True
+            self._timer = self._loop.call_later(_LAST_LOOK_S, self._look)
+        elif now >= self._deadline:
             self._break(Fault("silent", "the deadline passed before the answer ended"))
-            return
-        due = now + self._limit if self._waits_since is None else self._waits_since + self._limit
-        if now >= due:
-            self._break(Fault("silent", "no byte in time"))
         else:
-            self._timer = self._loop.call_at(min(due, self._deadline), self._look)
+            self._break(self.patience.fault)
+
+    def _has_unread(self) -> bool:
+        """Whether something has come that whoever waits for it has not been woken for yet."""
+        return bool(self._protocol._buffer if self._payload is None else self._payload._buffer)
 
     def _break(self, fault: Fault) -> None:
         self.fault = fault
@@ -259,10 +260,15 @@ class Reply:
             self._watch.pause()
         return b""
 
+    def note_output(self) -> None:
+        """What was read last said something; until that is noted, what is read are pings."""
+        self._watch.patience.note_output()
+
     async def body(self, max_bytes: int) -> bytes:
         """Read at most `max_bytes` of the body; the rest is left."""
         gathered = bytearray()
         while len(gathered) < max_bytes and (piece := await self.read()):
+            self.note_output()
             gathered += piece
         return bytes(gathered[:max_bytes])
 
@@ -336,20 +342,21 @@ class HttpClient:
             keepalive_timeout=_KEEP_ALIVE_S,
         )
 
-    async def send(self, request: UpstreamRequest, deadline: float) -> Reply:
+    async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> Reply:
         """Send and wait for the head of the answer; `deadline` is on the loop's clock and bounds the body too.
 
-        A reused connection that the provider had just closed is replaced once. Raises UpstreamFailure.
+        From who `thinks`, pings are borne for longer. A reused connection that the provider had just closed is
+        replaced once. Raises UpstreamFailure.
         """
         try:
             try:
-                return await self._send_once(request, deadline)
+                return await self._send_once(request, deadline, thinks)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 if not _is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
                     raise
             token = _wants_fresh.set(True)
             try:
-                return await self._send_once(request, deadline)
+                return await self._send_once(request, deadline, thinks)
             finally:
                 _wants_fresh.reset(token)
         except _FOREIGN_ERRORS as error:
@@ -358,7 +365,7 @@ class HttpClient:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _send_once(self, request: UpstreamRequest, deadline: float) -> Reply:
+    async def _send_once(self, request: UpstreamRequest, deadline: float, thinks: bool) -> Reply:
         target = self._target(request.method, request.url)
         head = _head(target.opening, request)
         connection = await self._connect(target, deadline)
@@ -366,7 +373,7 @@ class HttpClient:
         if protocol is None or transport is None or transport.is_closing():
             connection.close()
             raise aiohttp.ServerDisconnectedError
-        watch = _Watch(protocol, deadline, self._timeouts.first_byte)
+        watch = _Watch(protocol, deadline, self._timeouts, thinks=thinks)
         try:
             protocol.set_response_params(
                 timer=_NO_TIMER,
@@ -381,7 +388,7 @@ class HttpClient:
             message, payload = await protocol.read()
             while message.code < 200 and message.code != 101:
                 message, payload = await protocol.read()
-            watch.follow(payload, self._timeouts.idle)
+            watch.follow(payload)
             return Reply(message, payload, connection, watch)
         except BaseException as error:
             watch.stop()

@@ -68,6 +68,9 @@ class FetchedReply:
         body, self._left = self._left, b""
         return body
 
+    def note_output(self) -> None:
+        """Nothing is waited for here."""
+
     async def body(self, max_bytes: int) -> bytes:
         """Give the beginning."""
         return self._left[:max_bytes]

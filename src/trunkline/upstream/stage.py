@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from trunkline.adapters.fake_script import Performance, perform
-from trunkline.upstream.http import Timeouts, UpstreamFailure
+from trunkline.upstream.http import UpstreamFailure
+from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.wire import Fault, UpstreamRequest
 
 
@@ -20,17 +21,18 @@ class Stage:
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
 
-    async def send(self, request: UpstreamRequest, deadline: float) -> StagedReply:
+    async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> StagedReply:
         """Have the script answer; nothing leaves the process."""
-        return StagedReply(perform(request), self._timeouts, deadline)
+        patience = Patience(self._timeouts, asyncio.get_running_loop().time(), thinks=thinks)
+        return StagedReply(perform(request), patience, deadline)
 
 
 class StagedReply:
     """The script's answer, played step by step."""
 
-    def __init__(self, performance: Performance, timeouts: Timeouts, deadline: float) -> None:
+    def __init__(self, performance: Performance, patience: Patience, deadline: float) -> None:
         self._performance = performance
-        self._timeouts = timeouts
+        self._patience = patience
         self._deadline = deadline
         self._pieces = self._play()
         self.status = performance.status
@@ -41,6 +43,10 @@ class StagedReply:
     async def read(self) -> bytes:
         """Wait for the next piece; empty at the end. Raises UpstreamFailure where the script breaks off or stalls."""
         return await anext(self._pieces, b"")
+
+    def note_output(self) -> None:
+        """What was read last said something."""
+        self._patience.note_output()
 
     async def body(self, max_bytes: int) -> bytes:
         """Play the steps to the end and give what they said."""
@@ -67,8 +73,11 @@ class StagedReply:
                 await self._wait(float("inf"))
 
     async def _wait(self, seconds: float) -> None:
-        left = self._deadline - asyncio.get_running_loop().time()
-        limit = min(self._timeouts.idle, left)
-        await asyncio.sleep(min(seconds, limit))
-        if seconds > limit:
-            raise UpstreamFailure(Fault("silent", "no byte in time"))
+        now = asyncio.get_running_loop().time
+        began = now()
+        self._patience.wait(began)
+        limit_s = min(self._patience.due(began), self._deadline) - began
+        await asyncio.sleep(min(seconds, limit_s))
+        if seconds > limit_s:
+            raise UpstreamFailure(self._patience.fault)
+        self._patience.pause(now())

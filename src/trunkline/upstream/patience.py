@@ -1,0 +1,79 @@
+"""How long an exchange may keep us waiting, and what is said when it does so for too long. Values in, values out.
+
+Whoever owns the clock and the socket tells it what happens and breaks the exchange when the time is due.
+
+Theory of operation. Only time that somebody spends waiting counts: while a client does not read, nobody waits for its
+provider. Two silences are measured. The silence of bytes is bounded by `first_byte` up to the head of the answer and by
+`idle` between two reads. The silence of the model ends with output alone; comments, pings, a role and empty pieces are
+none. It is bounded by `first_byte` from the sending on until there is output, then by `idle` – or, of a model that
+thinks, by `thinking` where that is longer, for it may think for minutes while its provider only says that it is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trunkline.wire import Fault
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds: to a connection (look-up, connect and TLS), to the first byte of the head, between two reads.
+
+    `thinking` is for pings in place of output, from a model that thinks.
+    """
+
+    connect: float = 10.0
+    first_byte: float = 120.0
+    idle: float = 120.0
+    thinking: float = 360.0
+
+
+class Patience:
+    """The limits of one exchange; times are on the caller's clock, and it is waited from the beginning."""
+
+    __slots__ = ("_byte_s", "_has_pinged", "_least_s", "_output_s", "_quiet_s", "_timeouts", "_waits_since")
+
+    def __init__(self, timeouts: Timeouts, now: float, *, thinks: bool = False) -> None:
+        self._timeouts = timeouts
+        self._least_s = timeouts.thinking if thinks else 0.0
+        self._byte_s = timeouts.first_byte
+        self._output_s = max(timeouts.first_byte, self._least_s)
+        self._quiet_s = 0.0
+        self._has_pinged = False
+        self._waits_since: float | None = now
+
+    def note_head(self, now: float) -> None:
+        """The head of the answer is here; nobody waits until `wait`."""
+        self.pause(now)
+        self._has_pinged = False
+        self._byte_s = self._timeouts.idle
+
+    def wait(self, now: float) -> None:
+        """Somebody begins to wait for the next bytes."""
+        self._waits_since = now
+
+    def pause(self, now: float) -> None:
+        """Bytes came, or nobody waits for them any more."""
+        if self._waits_since is not None:
+            self._quiet_s += now - self._waits_since
+            self._waits_since = None
+        self._has_pinged = True
+
+    def note_output(self) -> None:
+        """What came last said something."""
+        self._quiet_s = 0.0
+        self._has_pinged = False
+        self._output_s = max(self._timeouts.idle, self._least_s)
+
+    def due(self, now: float) -> float:
+        """When it will have been waited for too long, if nothing comes until then."""
+        since = now if self._waits_since is None else self._waits_since
+        return since + min(self._byte_s, max(self._output_s - self._quiet_s, 0.0))
+
+    @property
+    def fault(self) -> Fault:
+        """What is said when the time is due."""
+        if self._has_pinged and self._output_s - self._quiet_s <= self._byte_s:
+            return Fault("silent", "only pings, no output")
+        return Fault("silent", "no byte in time")
