@@ -208,6 +208,14 @@ def test_a_retry_delay_in_the_body_counts_where_no_header_says() -> None:
     assert fault(429, {"retry-after": "3"}, body).retry_after == 3
 
 
+@pytest.mark.parametrize(("status", "seconds"), [(429, 30), (529, 30), (400, None), (500, None)])
+def test_F14_a_hint_that_cannot_be_read_counts_as_half_a_minute(status: int, seconds: float | None) -> None:
+    assert fault(status, {"retry-after": "abc"}, b"{}").retry_after == seconds
+    assert fault(status, {"retry-after": "Sun, 99 Nov 2026 12:01:30 GMT"}, b"{}").retry_after == seconds
+    assert fault(status, {"retry-after": ""}, b"{}").retry_after is None
+    assert fault(status, {}, b"{}").retry_after is None
+
+
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_no_header_breaks_retry_after(value: str, date: str) -> None:
     found = retry_after({"retry-after": value, "date": date})

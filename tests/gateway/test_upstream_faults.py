@@ -10,11 +10,13 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -263,19 +265,17 @@ class TestRetryAfter:
         ("headers", "seconds"),
         [
             pytest.param({"retry_after": "2"}, "2", id="two seconds"),
-            pytest.param(
-                {"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None, id="a date, and no clock to read it by"
-            ),
+            pytest.param({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, "1", id="a date, and our clock is past it"),
             pytest.param(
                 {"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2015 07:27:30 GMT"},
                 "30",
                 id="a date and the time it was sent",
             ),
             pytest.param({"retry_after": "-1"}, "1", id="below zero"),
-            pytest.param({"retry_after": "abc"}, None, id="no number"),
+            pytest.param({"retry_after": "abc"}, "30", id="no number"),
             pytest.param({"retry_after": "1e9"}, "3600", id="thirty years"),
             pytest.param({"retry_after": "inf"}, "3600", id="for ever"),
-            pytest.param({"retry_after": "nan"}, None, id="not a number"),
+            pytest.param({"retry_after": "nan"}, "30", id="not a number"),
             pytest.param({}, None, id="absent"),
         ],
     )
@@ -307,6 +307,29 @@ class TestAll:
         upstream.play(nonce, second, host="b")
         error = error_of(gateway.call(ask(both, nonce, **IN_ORDER)), status)
         assert [attempt["provider"] for attempt in error["metadata"]["attempts"]] == ["mock-a", "mock-b"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "date", "least", "most"),
+    [
+        ("7", None, 7, 7),
+        ("abc", None, 30, 30),
+        ("in 90 s", None, 85, 90),
+        ("in 90 s", "yesterday", 85, 90),
+        ("in 90 s", "an hour ago", 3600, 3600),
+    ],
+)
+def test_F14_retry_after_is_told_however_the_provider_says_it(
+    hint: str, date: str | None, least: int, most: int, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    """A date counts from the provider's clock where it tells that, else from ours."""
+    headers = {"retry_after": formatdate(time.time() + 90, usegmt=True) if hint == "in 90 s" else hint}
+    if date is not None:
+        headers["date"] = formatdate(time.time() - 3600, usegmt=True) if date == "an hour ago" else date
+    upstream.play(nonce, whole(LIMITED, 429, **headers))
+    reply = gateway.call(ask(model, nonce))
+    error_of(reply, 429)
+    assert least <= int(reply.headers["retry-after"]) <= most
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

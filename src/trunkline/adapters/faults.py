@@ -25,6 +25,8 @@ MAX_MESSAGE = 500
 MAX_RAW = 2_000
 MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 3_600.0
+UNREADABLE_RETRY_AFTER = 30.0
+"""For a provider that says that it is busy for a while, in a way that nobody can read."""
 
 _PLAIN = Quirks()
 
@@ -51,11 +53,13 @@ def fault(status: int, headers: Headers, body: bytes, quirks: Quirks = _PLAIN) -
         facts = ErrorFacts(_plain_text(text, headers))
     if named := headers.get("x-amzn-errortype"):
         facts = msgspec.structs.replace(facts, codes=(named.partition(":")[0].lower(), *facts.codes))
+    kind = _kind(facts, status, quirks)
+    is_hinted = kind in ("limited", "overloaded") and bool(headers.get("retry-after"))
     return Fault(
-        kind=_kind(facts, status, quirks),
+        kind=kind,
         message=scrubbed(facts.message)[:MAX_MESSAGE] or f"status {status}",
         status=status,
-        retry_after=retry_after(headers) or facts.retry_after,
+        retry_after=retry_after(headers) or facts.retry_after or (UNREADABLE_RETRY_AFTER if is_hinted else None),
         raw=scrubbed(text)[:MAX_RAW] or None,
     )
 
@@ -97,7 +101,7 @@ def read_error(body: Json) -> ErrorFacts:
 def retry_after(headers: Headers) -> float | None:
     """Seconds until a retry is welcome, between 1 and 3,600; None when the answer does not say so in a readable way.
 
-    A date counts from the answer's own `date`, so that no clock is needed.
+    A date counts from the answer's own `date`, so that no clock is needed; `upstream/http.py` adds one where it lacks.
     """
     if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
         return _clamped(milliseconds / 1000)

@@ -13,6 +13,7 @@ import ssl
 import zlib
 from collections.abc import Sequence
 from contextvars import ContextVar
+from email.utils import formatdate, parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -234,7 +235,14 @@ class Reply:
 
     @property
     def headers(self) -> Headers:
-        return {name.lower(): value for name, value in self._message.headers.items()}
+        """The header fields; where a date counts from the answer's own and there is none, with that of our clock.
+
+        Source: RFC 9110, section 6.6.1, seen 2026-11-27: who receives an answer without `Date` records the time.
+        """
+        headers = {name.lower(): value for name, value in self._message.headers.items()}
+        if "retry-after" in headers and not _is_date(headers.get("date", "")):
+            headers["date"] = formatdate(usegmt=True)
+        return headers
 
     @property
     def tells_limits(self) -> bool:
@@ -290,6 +298,14 @@ class Reply:
             self._connection.release()
         else:
             self._connection.close()
+
+
+def _is_date(text: str) -> bool:
+    try:
+        parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return False
+    return True
 
 
 class _Looked(AbstractResolver):
