@@ -40,7 +40,7 @@ from trunkline.upstream.http import HttpClient, LinkClient
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.stage import Stage
-from trunkline.upstream.tokens import Tokens, sources
+from trunkline.upstream.tokens import Tokens, hidden_texts, sources
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -171,6 +171,7 @@ def _upstream(
         sources(catalog, os.environ, http),
         clock=time.monotonic,
         report=logs.token_failed,
+        hidden=hidden_texts(catalog, os.environ),
     )
     upstream = Upstream(
         transports={"http": http, "https": http, "fake": Stage(limits)},

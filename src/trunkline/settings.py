@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import reduce
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError
@@ -526,6 +527,22 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}" if len(known) < 25 else ""
 
 
+def shown_address(text: str) -> str:
+    """Hide the password, and what a query's parameters hold that sound secret, in an address; others stay as they are.
+
+    Of an HTTP address the user is hidden too, since a token is often written there.
+    """
+    return reduce(lambda shown, rule: rule[0].sub(rule[1], shown), _ADDRESS_SECRETS, text)
+
+
+_ADDRESS_SECRETS = (
+    # A password may hold anything, so it ends at the last @ there is.
+    (re.compile(r"^([A-Za-z][\w+.-]*://[^/?#:@\s]*):\S*@"), r"\1:(hidden)@"),
+    (re.compile(r"^(https?://)[^/?#:@\s]+@", re.IGNORECASE), r"\1(hidden)@"),
+    (re.compile(r"([?&][^=&#\s]*(?:key|token|secret|pass|sig|auth|cred|code)[^=&#\s]*=)[^&#]*", re.I), r"\1(hidden)"),
+)
+
+
 def _read_toml(text: str, file_name: str) -> Layer:
     try:
         return tomllib.loads(text)
@@ -675,10 +692,11 @@ def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
 
 
 def _shown(path: Path, value: Json) -> str:
-    if isinstance(value, SecretStr) or (len(path) == 4 and path[0] == "providers" and path[2] == "headers"):
+    if isinstance(value, SecretStr) or (path[0] in ("providers", "endpoints") and _HEADER_TABLES.intersection(path)):
         return "(hidden)"
-    if path in (("store", "url"), ("store", "counters")) and value:
-        return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:(hidden)@", str(value))
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return "" if value is None else shown_address(str(value))
+
+
+_HEADER_TABLES = frozenset({"headers", "extra_headers"})

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -18,8 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.upstream.loopback import Asked, answer, saying, serving
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
+from trunkline.catalog.load import load
 from trunkline.credentials.entra import Application
 from trunkline.credentials.schemes import Credential
+from trunkline.credentials.sigv4 import AwsCredential
+from trunkline.settings import build_settings, read_sources
 from trunkline.upstream.http import HttpClient, UpstreamFailure
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.tokens import (
@@ -31,6 +35,7 @@ from trunkline.upstream.tokens import (
     entra_application,
     entra_source,
     google_source,
+    hidden_texts,
     sources,
 )
 
@@ -532,3 +537,89 @@ def test_whatever_else_entra_says_is_no_token(said: bytes, message: str) -> None
     with pytest.raises(NoToken, match=message) as caught:
         entra_lease(said, [])
     assert "made-up" not in caught.value.message + caught.value.detail
+
+
+# Secrets
+
+
+def test_SE_01_what_a_provider_may_not_tell_back_is_its_token_the_one_before_and_what_is_hidden() -> None:
+    old, new, house = "aaaabbbbccccdddd", "zzzzyyyyxxxxwwww", "the-operators-own-house-word"
+    source, _ = scripted(Lease(token(old), 100.0), Lease(token(new), 100.0))
+
+    async def play() -> None:
+        time = Time()
+        tokens = Tokens(
+            {"plain": KEY}, {"cloud": source}, clock=time.clock, sleep=time.sleep, hidden={"cloud": [house]}
+        )
+        tokens.open()
+        try:
+            await turns()
+            assert tokens.mask("cloud").text(f"{old} {new} {house}") == f"*** {new} ***"
+            await time.pass_by(95.0)
+            assert tokens.mask("cloud").text(f"{old} {new} {house}") == "*** *** ***"
+            assert tokens.mask("nobody").text(old) == old
+        finally:
+            await tokens.close()
+
+    asyncio.run(play())
+
+
+def test_SE_01_the_parts_of_aws_keys_are_secrets_each() -> None:
+    keys = AwsCredential("AKIA", Secret("secret-key-of-aws-0123456789"), "eu-west-1", Secret("session-token-of-aws-01"))
+    tokens = Tokens({"aws": Credential("sigv4", "", Secret(""), keys)}, {}, clock=lambda: 0.0)
+    assert tokens.mask("aws").text("secret-key-of-aws-0123456789 session-token-of-aws-01") == "*** ***"
+
+
+def test_SE_01_a_problem_is_reported_without_the_secret_a_token_is_asked_for_with() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def source() -> Lease:
+        raise NoToken("no token", "the client secret 8Q~entra-client-secret-value is wrong")
+
+    async def play() -> None:
+        time = Time()
+        tokens = Tokens(
+            {},
+            {"cloud": source},
+            clock=time.clock,
+            sleep=time.sleep,
+            report=lambda provider, problem: told.append((provider, problem)),
+            hidden={"cloud": ["8Q~entra-client-secret-value"]},
+        )
+        tokens.open()
+        await turns()
+        await tokens.close()
+
+    asyncio.run(play())
+    assert told[0] == ("cloud", "the client secret *** is wrong")
+
+
+def test_SE_01_secrets_are_found_in_the_settings_and_the_environment() -> None:
+    settings = build_settings(
+        read_sources(
+            file_text="""
+            [providers.ours]
+            dialect = "chat"
+            base_url = "http://me:word-in-address@10.0.0.5/v1"
+            api_key = "key-in-the-settings"
+            headers = { x-house = "word-in-a-header" }
+            [providers.amazon-bedrock]
+            enabled = true
+            [[endpoints]]
+            provider = "ours"
+            model = "a/b"
+            quirks = { extra_headers = { x-room = "word-of-an-endpoint" } }
+            """
+        )
+    )
+    environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "aws-secret", "AWS_PROFILE": "house-profile"}
+    shipped = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
+    catalog = load(shipped, "", settings, environ=environ, read_file=lambda path: "")
+    found = hidden_texts(catalog, environ)
+    assert set(found["ours"]) == {
+        "key-in-the-settings",
+        "word-in-address",
+        "word-in-a-header",
+        "word-of-an-endpoint",
+    }
+    assert set(found["amazon-bedrock"]) == {"aws-secret"}

@@ -167,12 +167,16 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Whether a provider is in use: where its credential came from, or why it is off and what would turn it on."""
+    """Whether a provider is in use: where its credential came from, or why it is off and what would turn it on.
+
+    `hidden` is what else of the operator's entry may be secret: the values of fixed headers.
+    """
 
     provider: Provider
     is_on: bool
     reason: str
     secret: Secret | None = None
+    hidden: tuple[Secret, ...] = ()
 
 
 class Catalog(Struct, frozen=True, kw_only=True):

@@ -15,11 +15,19 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Model, Standing
+from trunkline.catalog.entries import Model, Secret, Standing
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import FORMAT, EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
-from trunkline.catalog.standings import DIALECTS, Surroundings, changed_row, laid_over, provider_slugs, standings_of
+from trunkline.catalog.standings import (
+    DIALECTS,
+    Surroundings,
+    changed_row,
+    header_values,
+    laid_over,
+    provider_slugs,
+    standings_of,
+)
 from trunkline.settings import EndpointSettings, Json, Settings, SettingsError, suggestion
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
@@ -68,6 +76,10 @@ def gather(
     entries = _entries((by_hand, listed), settings.endpoints, slugs, problems)
     if problems:
         raise SettingsError(problems)
+    for wish in settings.endpoints:
+        standing = standings[slugs[fold_name(wish.provider)]]
+        hidden = (*standing.hidden, *map(Secret, header_values(wish.quirks)))
+        standings[standing.provider.slug] = replace(standing, hidden=hidden)
     return Known(
         entries=tuple(entries),
         standings=standings,

@@ -158,7 +158,19 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         obstacle = f"it has no public address; set base_url, dialect and api_key in providers.{slug}"
     if entry.enabled is False:
         obstacle = "turned off in the settings"
-    return Standing(provider=provider, is_on=not obstacle, reason=obstacle or found, secret=secret)
+    return Standing(
+        provider=provider,
+        is_on=not obstacle,
+        reason=obstacle or found,
+        secret=secret,
+        hidden=tuple(map(Secret, (*entry.headers.values(), *header_values(entry.quirks)))),
+    )
+
+
+def header_values(quirks: Mapping[str, Json]) -> list[str]:
+    """List the values of the fixed headers among an operator's quirks."""
+    given = quirks.get("extra_headers")
+    return [value for value in given.values() if isinstance(value, str)] if isinstance(given, Mapping) else []
 
 
 def _at_home(quirks: Quirks, urls: Mapping[Dialect, str], entry: ProviderSettings) -> Quirks:

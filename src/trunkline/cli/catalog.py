@@ -27,7 +27,7 @@ from trunkline.catalog.renewal import Difference, age_of, compare, described, ob
 from trunkline.catalog.rows import ModelsFile
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.table import table
-from trunkline.settings import Settings, SettingsError
+from trunkline.settings import Settings, SettingsError, shown_address
 from trunkline.upstream.http import HttpClient, UpstreamFailure
 from trunkline.upstream.patience import Timeouts
 from trunkline.wire import UpstreamRequest
@@ -369,17 +369,17 @@ async def _fetch(settings: Settings, etag: str) -> Fetched | None:
         data = await reply.body(MAX_BYTES + 1)
         reply.close()
     except UpstreamFailure as failure:
-        raise SettingsError([f"cannot fetch {url}: {failure.fault.message}"]) from None
+        raise SettingsError([f"cannot fetch {shown_address(url)}: {failure.fault.message}"]) from None
     finally:
         await client.close()
     if reply.status != 200:
-        raise SettingsError([f"cannot fetch {url}: the server answers {reply.status}"])
+        raise SettingsError([f"cannot fetch {shown_address(url)}: the server answers {reply.status}"])
     if len(data) > MAX_BYTES:
-        raise SettingsError([f"refused: {url} is larger than {MAX_BYTES // 2**20} MiB"])
+        raise SettingsError([f"refused: {shown_address(url)} is larger than {MAX_BYTES // 2**20} MiB"])
     try:
         return Fetched(data, read_models(data), reply.headers.get("etag", ""))
     except ValueError as error:
-        raise SettingsError([f"refused: what {url} gives cannot be used: {error}"]) from None
+        raise SettingsError([f"refused: what {shown_address(url)} gives cannot be used: {error}"]) from None
 
 
 def _echo_difference(difference: Difference) -> None:

@@ -16,7 +16,7 @@ from trunkline.catalog.entries import Catalog, DataPolicy, Endpoint, Standing
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.probing import probe
 from trunkline.cli.table import table
-from trunkline.settings import Settings, SettingsError, build_settings, read_sources, suggestion
+from trunkline.settings import Settings, SettingsError, build_settings, read_sources, shown_address, suggestion
 
 PROVIDERS = typer.Typer(help="List the providers, on and off, and try one out.")
 
@@ -58,7 +58,7 @@ def probe_provider(
     catalog = load_catalog(settings)
     endpoint = _endpoint(catalog, name, model)
     typer.echo(f"{endpoint.provider.slug}: {endpoint.model.slug} as {endpoint.upstream_model}")
-    typer.echo(f"  {endpoint.dialect} at {endpoint.base_url}")
+    typer.echo(f"  {endpoint.dialect} at {shown_address(endpoint.base_url)}")
     findings = asyncio.run(_probe(settings, catalog, endpoint))
     for line in table(("WHAT", "WORKS", "SEEN"), findings):
         typer.echo(f"  {line}")
@@ -75,7 +75,7 @@ def provider_entry(standing: Standing, endpoints: int) -> dict[str, Any]:
         "is_on": standing.is_on,
         "reason": standing.reason,
         "dialects": list(provider.base_urls),
-        "base_urls": dict(provider.base_urls),
+        "base_urls": {dialect: shown_address(url) for dialect, url in provider.base_urls.items()},
         "url_variables": list(provider.url_variables),
         "credential_scheme": provider.credential.scheme,
         "key_variables": list(provider.credential.variables),

@@ -296,6 +296,8 @@ class Run:
         self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
 
     def _fail(self, attempt: _Attempt, fault: Fault) -> Attempted:
+        """Note how an attempt ended; further than this no fault carries a secret of the provider's."""
+        fault = self._upstream.tokens.mask(attempt.endpoint.provider.slug).fault(fault)
         now = self._upstream.clock()
         outcome = Outcome(fault=fault.kind, retry_after_s=fault.retry_after)
         self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)

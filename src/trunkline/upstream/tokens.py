@@ -13,7 +13,7 @@ google-auth and botocore do their own I/O, which blocks, so they run in a thread
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 from trunkline.adapters.faults import scrubbed
 from trunkline.catalog.entries import Catalog, Secret
 from trunkline.credentials.entra import AUTHORITY, Application, decode_grant, decode_refusal, encode_grant_request
+from trunkline.credentials.masking import Mask, address_secrets
 from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.upstream.http import HttpClient, UpstreamFailure
@@ -78,10 +79,20 @@ class Tokens:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         report: Report = lambda provider, problem: None,
+        hidden: Mapping[str, Collection[str]] = {},
     ) -> None:
-        """Take credentials and sources by provider slug, where a source goes before; the clock is the loop's."""
+        """Take credentials and sources by provider slug, where a source goes before; the clock is the loop's.
+
+        `hidden` are the secrets of each provider that are not among these.
+        """
+
+        def report_masked(provider: str, problem: str) -> None:
+            report(provider, self.mask(provider).text(problem))
+
         self._fixed = {slug: credential for slug, credential in fixed.items() if slug not in sources}
-        self._keepers = {slug: _Keeper(slug, source, clock, sleep, report) for slug, source in sources.items()}
+        self._keepers = {slug: _Keeper(slug, source, clock, sleep, report_masked) for slug, source in sources.items()}
+        self._hidden = hidden
+        self._masks: dict[str, tuple[frozenset[str], Mask]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self) -> None:
@@ -104,6 +115,26 @@ class Tokens:
             return self._fixed.get(provider)
         return keeper.held() or await keeper.awaited(deadline)
 
+    def mask(self, provider: str) -> Mask:
+        """Give what takes the provider's secrets out of a text: those of now, and the token before this one."""
+        keeper, fixed = self._keepers.get(provider), self._fixed.get(provider)
+        known = [fixed] if keeper is None else keeper.latest
+        secrets = frozenset(self._hidden.get(provider, ())).union(*map(_secrets_of, known))
+        kept = self._masks.get(provider)
+        if kept is None or kept[0] != secrets:
+            kept = self._masks[provider] = secrets, Mask(secrets)
+        return kept[1]
+
+
+def _secrets_of(credential: Credential | None) -> list[str]:
+    if credential is None:
+        return []
+    found = [credential.secret.reveal()]
+    if credential.aws is not None:
+        found.append(credential.aws.secret_key.reveal())
+        found += [credential.aws.session_token.reveal()] if credential.aws.session_token else []
+    return found
+
 
 class _Keeper:
     """Fetches and keeps the credential of one provider."""
@@ -122,6 +153,7 @@ class _Keeper:
         self._sleep = sleep
         self._report = report
         self._credential: Credential | None = None
+        self.latest: tuple[Credential | None, ...] = ()
         self._good_until = float("-inf")
         self._problem = "its token has not been fetched yet"
         self._is_settled = asyncio.Event()
@@ -163,6 +195,7 @@ class _Keeper:
 
     def _take(self, lease: Lease) -> float:
         """Keep a credential; gives the seconds until it should be renewed."""
+        self.latest = (self._credential, lease.credential)
         self._credential = lease.credential
         self._problem = "its token has run out"
         lasts_s = float("inf") if lease.lasts_s is None else max(lease.lasts_s, 0.0)
@@ -186,6 +219,32 @@ def sources(catalog: Catalog, environ: Mapping[str, str], http: HttpClient) -> d
                 found[slug] = entra_source(application, http)
             case _:
                 pass
+    return found
+
+
+def hidden_texts(catalog: Catalog, environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """List, by provider slug, what no provider may tell back and no log may hold besides what requests are signed with.
+
+    It is what tokens are asked for with, the operator's fixed headers, and what stands in addresses. The name of a
+    profile or of a file is no secret, though it counts as a key.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for slug, standing in catalog.standings.items():
+        texts = [each.reveal() for each in standing.hidden]
+        for url in standing.provider.base_urls.values():
+            texts += address_secrets(url)
+        key = standing.secret.reveal() if standing.secret else ""
+        match standing.provider.credential.scheme:
+            case "google":
+                texts += [key] if key.startswith("{") else []
+            case "sigv4":
+                texts += [] if key in {environ.get(name, "").strip() for name in _AWS_VARIABLES} else [key]
+                texts += [environ.get(name, "").strip() for name in _AWS_SECRETS]
+            case "azure":
+                texts += [key, environ.get("AZURE_CLIENT_SECRET", "").strip()]
+            case _:
+                texts.append(key)
+        found[slug] = tuple(filter(None, texts))
     return found
 
 
@@ -220,6 +279,8 @@ _AWS_VARIABLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+
+_AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
 
 
 def _botocore_source(region: str) -> Source:
