@@ -65,7 +65,7 @@ def test_law_1_single_bytes_give_the_same_deltas(cassette: Cassette, suffix: str
 
 
 @every_answer
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_law_1_any_cuts_give_the_same_deltas(cassette: Cassette, suffix: str, data: st.DataObject) -> None:
     answer = cassette.answers[suffix]

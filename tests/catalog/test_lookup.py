@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,7 +76,6 @@ def test_a_long_name_costs_nothing_and_is_not_echoed_whole() -> None:
     assert len(raised.value.message) < 400
 
 
-@hypothesis.settings(deadline=None)
 @given(st.sampled_from(SLUGS), st.integers(0, 30))
 def test_one_missing_letter_is_forgiven(slug: str, at: int) -> None:
     assert slug in nearest(PAIRS, slug[:at] + slug[at + 1 :])
@@ -88,7 +86,6 @@ def test_pairs_are_those_of_each_slug() -> None:
     assert len(PAIRS) == len(SLUGS)
 
 
-@hypothesis.settings(deadline=None)
 @given(st.text(max_size=40))
 def test_folding_twice_changes_nothing(name: str) -> None:
     assert fold_name(fold_name(name)) == fold_name(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,7 +114,6 @@ def test_an_inference_profile_is_seen(name: str, zone: str) -> None:
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 
 
-@hypothesis.settings(deadline=None)
 @given(st.sampled_from(["amazon-bedrock", "azure", "fireworks", "novita", "venice", *MAKERS]), st.text(max_size=40))
 def test_any_name_gives_a_well_formed_slug(provider: str, upstream: str) -> None:
     named = name_model(provider, upstream)

@@ -6,7 +6,6 @@ import json
 from decimal import Decimal
 from typing import Any, ClassVar
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,7 +195,6 @@ class TestPrice:
         assert price is not None
         assert price.tiers == ()
 
-    @hypothesis.settings(deadline=None)
     @given(st.floats(min_value=0, max_value=1999), st.floats(min_value=0, max_value=1999))
     def test_prices_are_written_without_exponents(self, one: float, other: float) -> None:
         price = price_row(input=one, output=other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.document import validate_request
 from tests.protocol.requests_strategy import FITTING, JSON, spoiled
@@ -16,7 +16,7 @@ MAX_MESSAGE = 700
 
 
 @given(FITTING)
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_bodies_that_fit_the_document_are_taken(body: dict[str, Any]) -> None:
     validate_request(body)
     request = parse(json.dumps(body).encode())
@@ -28,7 +28,7 @@ def test_bodies_that_fit_the_document_are_taken(body: dict[str, Any]) -> None:
 
 
 @given(spoiled())
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_a_body_with_one_value_replaced_is_taken_or_gets_a_short_message(body: Any) -> None:
     try:
         parse(json.dumps(body).encode())

@@ -346,7 +346,7 @@ class BreakerMachine(RuleBasedStateMachine):
         assert found.attempts >= 0
 
 
-BreakerMachine.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+BreakerMachine.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=30)
 TestBreaker = BreakerMachine.TestCase
 
 

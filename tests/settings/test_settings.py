@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -282,26 +281,22 @@ def test_what_has_no_unit_is_no_duration(value: object) -> None:
         parse_duration(value)
 
 
-@hypothesis.settings(deadline=None)
 @given(st.integers(0, 10**9))
 def test_a_written_duration_reads_the_same(milliseconds: int) -> None:
     seconds = milliseconds / 1000
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-5)
 
 
-@hypothesis.settings(deadline=None)
 @given(st.integers(0, 10**12 - 1))
 def test_a_written_size_reads_the_same(size: int) -> None:
     assert parse_size(format_size(size)) == size
 
 
-@hypothesis.settings(deadline=None)
 @given(st.decimals(0, 10**9, allow_nan=False, allow_infinity=False))
 def test_a_price_stays_exact(usd: Decimal) -> None:
     assert parse_usd(str(usd)) == usd
 
 
-@hypothesis.settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_brings_the_reader_down(text: str) -> None:
     told: tuple[str, ...] = ()
