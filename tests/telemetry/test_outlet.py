@@ -88,6 +88,10 @@ def test_the_end_does_not_wait_for_a_reader(pipe: tuple[int, int]) -> None:
     began = time.monotonic()
     outlet.finish(began + 0.1)
     assert time.monotonic() - began < 2
+    unread = 100 * len(LINE)
+    while unread:  # the thread must be gone before its descriptor belongs to somebody else
+        unread -= len(os.read(pipe[0], unread))
+    outlet.finish(soon())
 
 
 CLOSED_AT_THE_START = """
