@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.cli.main import main
+from trunkline.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -12,8 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from trunkline.accounts.keys import Keys
-from trunkline.accounts.pepper import read_pepper
+from trunkline.accounts.opening import open_keys, pepper_of
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import Known, gather, read_models
@@ -31,7 +30,6 @@ from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import ASGIApp, application
 from trunkline.settings import Settings
 from trunkline.stopping import Stopping
-from trunkline.store.database import Database, open_database, sqlite_path
 from trunkline.telemetry import logs
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
@@ -92,17 +90,6 @@ def models_in_force(settings: Settings) -> tuple[ModelsFile, tuple[str, ...]]:
     return fetched, ()
 
 
-def open_keys(settings: Settings) -> tuple[Database, Keys]:
-    """Open the store and what is kept there of keys.
-
-    Raises SettingsError.
-    """
-    pepper = _pepper(settings)
-    database = open_database(settings.store.url, settings.store.timeout)
-    keys = Keys(database, pepper, clock=time.monotonic, wall_clock=time.time, max_attempts=settings.routing.attempts)
-    return database, keys
-
-
 def create(settings: Settings, stopping: Stopping) -> ASGIApp:
     """Build the gateway; whoever runs it says through `stopping` when it is to end.
 
@@ -113,7 +100,7 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
     database, keys = open_keys(settings)
     health = Health(retry_budget=settings.routing.retry_budget)
     affinity = Affinity()
-    upstream, connections = _upstream(settings, catalog, health, affinity, _pepper(settings))
+    upstream, connections = _upstream(settings, catalog, health, affinity, pepper_of(settings))
     services = Services(
         keys=keys,
         catalog=catalog,
@@ -199,10 +186,6 @@ async def _opened(http: HttpClient, links: LinkClient, tokens: Tokens) -> AsyncI
         await tokens.close()
         await links.close()
         await http.close()
-
-
-def _pepper(settings: Settings) -> bytes:
-    return read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ)
 
 
 def _tokens() -> Iterator[str]:

@@ -1,37 +1,33 @@
 """The tree of commands: serve, check, keys, providers, models, catalog, docs.
 
-Each error is one line that says what to do next, and exit code 2."""
+Each error is one line that says what to do next, and exit code 2 (`start.py`)."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version as package_version
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from trunkline.accounts.keys import Keys, NewKey
 from trunkline.accounts.pepper import reveal
-from trunkline.app import create, load_catalog, open_keys
+from trunkline.app import create, load_catalog
 from trunkline.catalog.entries import Catalog
 from trunkline.cli import listener
 from trunkline.cli.catalog import CATALOG, list_models
 from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.keys import KEYS, with_keys
 from trunkline.cli.providers import PROVIDERS, likeliest, providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
-from trunkline.errors import GatewayError
+from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
 from trunkline.settings import Settings, SettingsError, effective
 from trunkline.stopping import Stopping
-from trunkline.store.statements import KeyRow
 from trunkline.telemetry import logs
 from trunkline.telemetry.outlet import outlets
-
-Result = TypeVar("Result")
 
 TREE = typer.Typer(
     help="A gateway of your own in front of every model provider. Start with: trunkline serve",
@@ -40,7 +36,6 @@ TREE = typer.Typer(
     pretty_exceptions_enable=False,  # they print local variables, and with them secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-KEYS = typer.Typer(help="Make, list and revoke the API keys of clients.", no_args_is_help=True)
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
 TREE.add_typer(KEYS, name="keys")
 TREE.add_typer(PROVIDERS, name="providers")
@@ -48,22 +43,6 @@ TREE.command("models")(list_models)
 TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(ROUTE, name="route")
 TREE.add_typer(DOCS, name="docs")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; ends the process with 0, or with 2 for an error."""
-    try:
-        TREE(args=list(arguments) if arguments is not None else None)
-    except SettingsError as error:
-        problems = error.problems
-    except GatewayError as error:
-        problems = (error.message,)
-    try:
-        for problem in problems:
-            typer.echo(f"trunkline: {problem}", err=True)
-    except OSError:
-        sys.stderr = None  # what is left in its buffer would change the exit code
-    sys.exit(2)
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -97,7 +76,7 @@ def serve(
         settings, _ = read_settings(config, {"server": {"listen": _listen(settings.server.listen, host, port)}})
     catalog = load_catalog(settings)
     with outlets(logs.dropped), listener.bind(settings.server.listen) as listening:
-        new_key = _with_keys(settings, lambda keys: _bootstrap(keys, settings))
+        new_key = with_keys(settings, lambda keys: _bootstrap(keys, settings))
         stopping = Stopping(settings.server.drain, time.monotonic)
         application = create(settings, stopping)
         address = "http://{}:{}".format(*_reachable(listening.getsockname()))
@@ -130,42 +109,6 @@ def check(
         typer.echo(f"warning: {warning}", err=True)
 
 
-@KEYS.command("create")
-def create_key(
-    name: Annotated[str, typer.Option(help="What the key is for; shown in lists.")] = "unnamed", config: Config = None
-) -> None:
-    """Make a key and print it, once. Only a hash of it is kept."""
-    settings, _ = read_settings(config)
-    typer.echo(_with_keys(settings, lambda keys: keys.create(name)).text)
-
-
-@KEYS.command("list")
-def list_keys(config: Config = None) -> None:
-    """List the keys: id, first characters, name, day made, state."""
-    settings, _ = read_settings(config)
-    for row in _with_keys(settings, lambda keys: keys.all()):
-        day = time.strftime("%Y-%m-%d", time.gmtime(row.created_at_ms / 1000))
-        typer.echo(f"{row.id}  {row.prefix}…  {row.name}  {day}  {_state(row)}")
-
-
-@KEYS.command("revoke")
-def revoke_key(
-    key: Annotated[str, typer.Argument(help="The key's id, first characters or name, as `keys list` shows them.")],
-    config: Config = None,
-) -> None:
-    """Revoke a key for good. Running gateways refuse it within five seconds."""
-    settings, _ = read_settings(config)
-    wanted = key.removesuffix("…")
-    known = [row for row in _with_keys(settings, lambda keys: keys.all()) if wanted in (row.id, row.prefix, row.name)]
-    if not known:
-        raise SettingsError([f"there is no key {wanted!r}; see `trunkline keys list`"])
-    if len(known) > 1:
-        ids = ", ".join(row.id for row in known)
-        raise SettingsError([f"{wanted!r} is the name of {len(known)} keys; use one of their ids: {ids}"])
-    _with_keys(settings, lambda keys: keys.revoke(known[0].id))
-    typer.echo(f"revoked {known[0].id} ({known[0].name})")
-
-
 @DOCS.command("settings")
 def print_settings_page() -> None:
     """Print the reference of all settings as Markdown."""
@@ -176,19 +119,6 @@ def print_settings_page() -> None:
 def print_providers_page() -> None:
     """Print the reference of all providers as Markdown."""
     typer.echo(providers_page(), nl=False)
-
-
-def _with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]]) -> Result:
-    """Open the store, do one thing with its keys, and close it."""
-
-    async def run() -> Result:
-        database, keys = open_keys(settings)
-        try:
-            return await work(keys)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
 
 
 async def _bootstrap(keys: Keys, settings: Settings) -> NewKey | None:
@@ -252,9 +182,3 @@ def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool)
             unused.append(slug)
     if unused:
         typer.echo(f"  no key for {len(unused)} others; `trunkline check --all` names the variables")
-
-
-def _state(row: KeyRow) -> str:
-    if row.disabled:
-        return "revoked"
-    return "expired" if row.expires_at_ms is not None and row.expires_at_ms <= time.time() * 1000 else "good"
