@@ -189,3 +189,11 @@ def test_F14_what_came_while_the_process_was_stopped_is_read_before_anybody_is_b
         gateway.process.send_signal(signal.SIGCONT)
         (reply,) = replies(client.read_to_end())
     assert text_of(events_of(reply)) == "abcdef"
+
+
+def test_ST_10_fakeprovider_keeps_the_same_limits(gateway: Gateway) -> None:
+    pings = "\n".join(["!wait 600ms", "!noise"] * 4)
+    began = time.monotonic()
+    events = events_of(gateway.call(ask("fake/echo", pings, stream=True)), "failed")
+    assert PINGS in events[-1]["response"]["error"]["message"]
+    assert time.monotonic() - began < LIMIT_S + 1.0
