@@ -8,7 +8,7 @@ CONFIG ?= $(wildcard trunkline.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench bench-peers micro cassettes catalog docs lock clean
+.PHONY: help setup run test format bench bench-peers micro cassettes catalog docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,16 +31,21 @@ setup: $(VENV)/.run ## make .venv with the command .venv/bin/trunkline
 run: $(VENV)/.run ## serve on port 8080; without trunkline.toml and keys FakeProvider answers
 	@$(BIN)/trunkline serve $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
-test: $(VENV)/.dev ## run all tests (ARGS="-k word" for some)
-	@$(BIN)/python -m tests.providers.aimock
-	@$(BIN)/python -m pytest $(ARGS)
-
-check: $(VENV)/.dev ## format, lint, types, architecture, tests: what CI runs
+test: $(VENV)/.dev ## format, lint, types, all tests and their coverage: what CI runs (ARGS="-k word": those tests only)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.providers.aimock
-	@$(BIN)/python -m pytest
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadscope
+	@$(BIN)/coverage combine --quiet
+	@printf 'Lines and branches covered, in percent (%s/coverage report says where not): ' $(BIN)
+	@$(BIN)/coverage report --format=total
+else
+	@$(BIN)/python -m pytest $(ARGS)
+	@echo 'These were some of the tests; coverage is measured when ARGS is empty.'
+endif
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .
@@ -65,13 +70,13 @@ catalog: $(VENV)/.run ## merge the public lists of models and prices anew (needs
 docs: $(VENV)/.run ## write the generated reference pages
 	@$(BIN)/python -m docs.pages
 
-lock: $(VENV)/.dev ## resolve the requirements anew, with hashes
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+lock: $(VENV)/.dev ## resolve the requirements anew, with hashes (ARGS=--upgrade takes newer versions)
+	@$(BIN)/uv pip compile -q $(ARGS) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate pyproject.toml -o requirements/run.txt
-	@printf 'editables\nhatchling\n' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	@printf 'editables\nhatchling\n' | $(BIN)/uv pip compile -q $(ARGS) --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-annotate - -o requirements/build.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	@$(BIN)/uv pip compile -q $(ARGS) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --group dev -c requirements/run.txt -o requirements/dev.txt
 
 clean: ## remove what was made here
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -25,6 +25,8 @@ KEY = "tl-canary-Zq7Lx2Wm9RtY4uPa8sDf3gHj6kBn1cVe5XoM"
 PROVIDER_KEY = "sk-canary-Vw3nTb8Kp5Jd1Gs9Qx6Hr2Lc7Mf4Yz0E"
 
 COMMAND = (sys.executable, "-m", "trunkline")
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+"""What tells a gateway that its coverage is measured, when that of the tests is."""
 
 
 @dataclass
@@ -261,6 +263,7 @@ def running(
             stderr=stderr,
             env={
                 "PATH": os.environ["PATH"],
+                **MEASURED,
                 **({} if key is None else {"TRUNKLINE_BOOTSTRAP_KEY": key}),
                 **environment,
             },

@@ -588,7 +588,7 @@ def test_a_picture_that_comes_packed_is_unpacked() -> None:
     assert found == Fetched("image/png", PIXEL)
 
 
-@pytest.mark.parametrize("body", [gzip.compress(PIXEL)[:-12], b"not gzip at all"])
+@pytest.mark.parametrize("body", [gzip.compress(PIXEL)[:-12], b"not gzip at all"], ids=["cut off", "not gzip"])
 def test_a_picture_that_is_packed_badly_is_refused(body: bytes) -> None:
     found, _ = fetched(saying(answer(body, "image/png", content_encoding="gzip")))
     assert isinstance(found, BadRequest)
