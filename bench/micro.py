@@ -23,6 +23,7 @@ from trunkline.protocol.render import render_response
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.stream.fold import fold
+from trunkline.stream.framing import framing_for
 from trunkline.stream.sse import write_events
 
 Stage = Callable[[], object]
@@ -110,10 +111,10 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
     request = parse(body)
 
     def frame() -> list[object]:
-        framing = side.adapter.framing(side.wire.content_type)
+        framing = framing_for(side.wire.content_type)
         return [framing.feed(read) for read in reads]
 
-    framing = side.adapter.framing(side.wire.content_type)
+    framing = framing_for(side.wire.content_type)
     messages = [framing.feed(read) for read in reads]
 
     def decode() -> list[list[Delta]]:

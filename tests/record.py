@@ -32,7 +32,7 @@ from trunkline.protocol.request import Request
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Began, Delta, Failed
 from trunkline.stream.fold import fold
-from trunkline.stream.framing import Framing
+from trunkline.stream.framing import Framing, framing_for
 from trunkline.wire import Fault, Malformed, UpstreamRequest
 
 ROOT = Path(__file__).parent / "cassettes"
@@ -117,7 +117,7 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
     if cassette.status >= 300:
         fault = _adapter(cassette).fault(cassette.status, cassette.headers, b"".join(reads), cassette.endpoint)
         return Heard([], fault)
-    framing = _adapter(cassette).framing(MEDIA_TYPES[suffix])
+    framing = framing_for(MEDIA_TYPES[suffix])
     deltas: list[Delta] = []
     try:
         for delta in _decoded(cassette, framing, reads):

@@ -35,7 +35,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.sse import SseFraming
 from trunkline.wire import WireMessage
 
 Json = Any
@@ -367,12 +366,6 @@ def test_the_end_mark_is_told_so_that_nobody_waits_for_the_connection() -> None:
     assert not decoder.is_done
     list(decoder.message(DONE))
     assert decoder.is_done
-
-
-def test_framing_goes_by_the_media_type_of_the_answer() -> None:
-    assert isinstance(ADAPTER.framing("Text/Event-Stream; charset=utf-8"), SseFraming)
-    assert ADAPTER.framing("application/json").is_whole
-    assert ADAPTER.framing("").is_whole
 
 
 # Usage and logprobs

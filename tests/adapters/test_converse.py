@@ -842,10 +842,3 @@ def test_a_status_is_classified(status: int, kind: str, fault: str) -> None:
     headers = {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/"}
     found = ADAPTER.fault(status, headers, b'{"message":"No."}', endpoint())
     assert (found.kind, found.status, found.message) == (fault, status, "No.")
-
-
-@pytest.mark.parametrize(
-    ("said", "is_whole"), [("application/vnd.amazon.eventstream", False), ("application/json", True)]
-)
-def test_ST_20_ST_21_the_media_type_decides_how_the_answer_is_cut(said: str, is_whole: bool) -> None:
-    assert ADAPTER.framing(said).is_whole is is_whole

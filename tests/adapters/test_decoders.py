@@ -14,6 +14,7 @@ from trunkline.adapters.contract import Decoder
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect
 from trunkline.stream.deltas import Delta, Failed
+from trunkline.stream.framing import framing_for
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 DEEP = 100_000
@@ -103,8 +104,7 @@ def decoders(cassette: Cassette) -> Iterator[Decoder]:
 
 def next_exchange(decoder: Decoder, fault: Fault | None = None) -> object:
     sent = UpstreamRequest("POST", "https://api.acme.example/v1", {}, b'{"messages":[]}')
-    ask = getattr(decoder, "next_exchange", None)
-    return None if ask is None else ask(sent, fault)
+    return decoder.next_exchange(sent, fault)
 
 
 def hear_all(decoder: Decoder, data: bytes, *, is_whole: bool) -> list[Delta]:
@@ -167,7 +167,7 @@ def _varied(dialect: Dialect) -> list[Cassette]:
 
 
 def _messages(cassette: Cassette, suffix: str) -> list[WireMessage]:
-    framing = ADAPTERS[cassette.endpoint.dialect].framing(MEDIA_TYPES[suffix])
+    framing = framing_for(MEDIA_TYPES[suffix])
     return [*framing.feed(cassette.answers[suffix]), *framing.flush()]
 
 
@@ -209,7 +209,7 @@ def _with(told: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 def _play(cassette: Cassette, suffix: str, datas: list[bytes]) -> None:
     adapter = ADAPTERS[cassette.endpoint.dialect]
-    is_whole = adapter.framing(MEDIA_TYPES[suffix]).is_whole
+    is_whole = framing_for(MEDIA_TYPES[suffix]).is_whole
     decoder = adapter.decoder(cassette.request, cassette.endpoint)
     for message, data in zip(_messages(cassette, suffix), datas, strict=True):
         list(decoder.whole(data) if is_whole else decoder.message(WireMessage(message.name, data)))

@@ -44,6 +44,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.framing import framing_for
 from trunkline.wire import Malformed
 
 Json = Any
@@ -73,7 +74,7 @@ def hear(asked: Request, model: str = "echo") -> list[Delta]:
     body = b"".join(step.data for step in played.steps)
     if played.status != 200:
         return [Failed(ADAPTER.fault(played.status, played.headers, body, endpoint(model)))]
-    framing = ADAPTER.framing(played.headers["content-type"])
+    framing = framing_for(played.headers["content-type"])
     decoder = ADAPTER.decoder(asked, endpoint(model))
     deltas: list[Delta] = []
     for message in [*framing.feed(body), *framing.flush()]:
@@ -460,7 +461,7 @@ def test_pictures_have_the_ratio_asked_for(ratio: str, size: tuple[int, int]) ->
 def test_no_bytes_make_the_decoder_raise(data: bytes) -> None:
     asked = request()
     list(ADAPTER.decoder(asked, endpoint("echo")).whole(data))
-    framing = ADAPTER.framing("text/event-stream")
+    framing = framing_for("text/event-stream")
     try:
         messages = [*framing.feed(data), *framing.flush()]
     except Malformed:

@@ -1338,10 +1338,3 @@ def test_a_status_is_classified(status: int, kind: str, fault: str) -> None:
     error = msgspec.json.encode({"type": "error", "error": {"type": kind, "message": "No."}, "request_id": "req_1"})
     found = ADAPTER.fault(status, {"retry-after": "7"}, error, endpoint())
     assert (found.kind, found.status, found.message, found.retry_after) == (fault, status, "No.", 7)
-
-
-@pytest.mark.parametrize(
-    ("said", "is_whole"), [("text/event-stream; charset=utf-8", False), ("application/json", True)]
-)
-def test_ST_20_ST_21_the_media_type_decides_how_the_answer_is_cut(said: str, is_whole: bool) -> None:
-    assert ADAPTER.framing(said).is_whole is is_whole

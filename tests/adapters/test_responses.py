@@ -766,11 +766,6 @@ def test_events_in_any_order_begin_once_and_end_at_most_once(events: list[Json])
     assert not any(isinstance(delta, Stopped | Failed) for delta in deltas[:-1])
 
 
-def test_framing_follows_the_media_type() -> None:
-    assert not ADAPTER.framing("text/event-stream; charset=utf-8").is_whole
-    assert ADAPTER.framing("application/json").is_whole
-
-
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, "rejected"), (401, "credentials"), (429, "limited"), (500, "unavailable")]
 )

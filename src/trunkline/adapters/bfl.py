@@ -7,25 +7,24 @@ Source: https://docs.bfl.ai/quick_start/generating_images, https://api.bfl.ai/op
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
 from trunkline.adapters import faults
-from trunkline.adapters.contract import MAX_BODY_BYTES
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import ordered, pixels, ratio, read_order
 from trunkline.adapters.faults import nonsense
 from trunkline.adapters.follow import is_own
 from trunkline.adapters.jobs import Accepted, JobDecoder, Pending, Ready
 from trunkline.adapters.links import Wanted
-from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.wire import UNREADABLE, Fault, Headers, UpstreamRequest
+from trunkline.wire import UNREADABLE, Fault, UpstreamRequest
 
 MAX_REFERENCES: Final = 8
 
@@ -37,10 +36,8 @@ _SWITCHES: Final = {"true": True, "false": False}
 _FORMATS: Final = {"jpg": "jpeg"}
 
 
-class BflAdapter:
+class BflAdapter(Adapter):
     """The dialect `bfl`."""
-
-    dialect: ClassVar[Dialect] = "bfl"
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
@@ -55,17 +52,11 @@ class BflAdapter:
             draft.body["input_image" if number == 1 else f"input_image_{number}"] = reference.data
         return ordered(draft, endpoint.quirks.path or f"/{quote(endpoint.upstream_model, safe='/')}")
 
-    def framing(self, content_type: str) -> Framing:
-        return WholeBody(MAX_BODY_BYTES)
-
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "image"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> JobDecoder:
         return JobDecoder(request, endpoint, _Reader())
-
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
 
 ADAPTER = BflAdapter()

@@ -13,10 +13,9 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import UNSET
 
-from trunkline.adapters import faults
 from trunkline.adapters.chat_answer import ChatDecoder
 from trunkline.adapters.chat_messages import encode_messages
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Decoder
+from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.draft import Draft
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.schemas import closed, parameters_of
@@ -38,9 +37,7 @@ from trunkline.protocol.tools import (
     TextFormat,
     ToolChoice,
 )
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
-from trunkline.wire import Fault, Headers, UpstreamRequest
+from trunkline.wire import UpstreamRequest
 
 PATH = "/chat/completions"
 
@@ -53,17 +50,12 @@ _MUST_CALL = "Answer by calling at least one of the tools, not with text."
 _MUST_BE_JSON = "Answer with one JSON object and nothing else."
 
 
-class ChatAdapter:
+class ChatAdapter(Adapter):
     """One instance serves every chat endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         path = endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or PATH
         return draft(request, endpoint, end_user).posted(path)
-
-    def framing(self, content_type: str) -> Framing:
-        if "event-stream" in content_type.lower():
-            return SseFraming(MAX_MESSAGE_BYTES)
-        return WholeBody(MAX_BODY_BYTES)
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "file" and endpoint.quirks.file_links == "none"
@@ -73,9 +65,6 @@ class ChatAdapter:
         if request.text is not None and isinstance(request.text.format, JsonSchemaFormat):
             form = schema_form(request, endpoint)
         return ChatDecoder(request, endpoint, answers_in_tool=form == "tool")
-
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
 
 ADAPTER = ChatAdapter()

@@ -36,6 +36,7 @@ from trunkline.adapters.chat_wire import (
     read_loosely,
     text_of,
 )
+from trunkline.adapters.contract import Decoder
 from trunkline.adapters.halves import Halves
 from trunkline.adapters.media import inline
 from trunkline.adapters.seals import seal
@@ -120,7 +121,7 @@ class _Call:
             return False
 
 
-class ChatDecoder:
+class ChatDecoder(Decoder):
     """One answer. `answers_in_tool`: the text comes as the arguments of a call that we forced."""
 
     def __init__(self, request: Request, endpoint: Endpoint, *, answers_in_tool: bool = False) -> None:

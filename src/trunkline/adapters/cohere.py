@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters import faults
 from trunkline.adapters.cohere_answer import CohereDecoder
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import Draft, beside_tools, user_names
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.media import inline_file, titled_text
@@ -40,8 +40,6 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchChoice
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 _MAX_P = 0.99
@@ -49,7 +47,7 @@ _MAX_K = 500
 _MUST_BE_JSON = "Answer with one JSON object and nothing else."
 
 
-class CohereAdapter:
+class CohereAdapter(Adapter):
     """One instance serves every Cohere endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
@@ -66,9 +64,6 @@ class CohereAdapter:
         _drop_unknown(draft)
         body["messages"] = _encode_messages(draft)
         return draft.posted(endpoint.quirks.path or "/chat")
-
-    def framing(self, content_type: str) -> Framing:
-        return SseFraming(MAX_MESSAGE_BYTES) if "event-stream" in content_type.lower() else WholeBody(MAX_BODY_BYTES)
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "file"

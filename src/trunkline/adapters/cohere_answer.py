@@ -37,6 +37,7 @@ from trunkline.adapters.cohere_wire import (
     read_event,
     read_type,
 )
+from trunkline.adapters.contract import Decoder
 from trunkline.adapters.halves import Halves
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
@@ -68,7 +69,7 @@ class _Block:
         self.length = 0
 
 
-class CohereDecoder:
+class CohereDecoder(Decoder):
     """One answer. `answer_tool` names the tool that stands for a structured answer: its arguments are text."""
 
     def __init__(self, request: Request, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:

@@ -1,24 +1,32 @@
-"""What an adapter is: one upstream wire language, stateless and pure."""
+"""What an adapter is: one upstream wire language, stateless and pure.
+
+What most dialects do alike stands here as the body of a method; a dialect that differs writes its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from trunkline.adapters import faults
 from trunkline.adapters.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Delta
-from trunkline.stream.framing import Framing
 from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""The largest framed message of a stream: a partial image as base64 must fit."""
+Reach = Literal["provider", "own_host", "anywhere"]
+"""Where a request may go: to the provider, signed; to a host of the provider's, unsigned; to whoever a link names."""
 
-MAX_BODY_BYTES = 128 * 1024 * 1024
-"""The largest whole answer."""
+
+class Exchange(Struct, frozen=True):
+    """One more request within the same attempt, and how many seconds to wait before it."""
+
+    request: UpstreamRequest
+    wait_s: float = 0.0
+    reach: Reach = "provider"
 
 
 class Decoder(Protocol):
@@ -40,32 +48,16 @@ class Decoder(Protocol):
 
     def end(self) -> Iterable[Delta]:
         """Say what was held back when the upstream closed; no `Stopped` here means that the answer was cut off."""
-        ...
-
-
-Reach = Literal["provider", "own_host", "anywhere"]
-"""Where a request may go: to the provider, signed; to a host of the provider's, unsigned; to whoever a link names."""
-
-
-class Exchange(Struct, frozen=True):
-    """One more request within the same attempt, and how many seconds to wait before it."""
-
-    request: UpstreamRequest
-    wait_s: float = 0.0
-    reach: Reach = "provider"
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """A decoder whose answer may take several exchanges: a turn that the provider paused, a job that is waited for."""
+        return ()
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
         """Say what to ask next, whose answer this same decoder must hear; None when nothing more is to be asked.
 
-        Asked each time an exchange ended, and before `end`, which gives up what was not gone on with. `sent` is its
-        request, unsigned. `fault` is how it failed, if it did: None then lets the attempt fail with it.
+        Asked each time an exchange ended, and before `end`, which gives up what was not gone on with: a turn that the
+        provider paused, a job that is waited for. `sent` is its request, unsigned. `fault` is how it failed, if it did:
+        None then lets the attempt fail with it.
         """
-        ...
+        return None
 
 
 class Adapter(Protocol):
@@ -82,14 +74,10 @@ class Adapter(Protocol):
         """Whether an endpoint needs what a link leads to in the place of the link; False where links are followed."""
         return False
 
-    def framing(self, content_type: str) -> Framing:
-        """Choose how the answer's bytes are cut, by its media type."""
-        ...
-
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
         """Make the state for one answer."""
         ...
 
     def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
         """Classify an answer whose status is not a success."""
-        ...
+        return faults.fault(status, headers, body, endpoint.quirks)

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from trunkline.adapters import faults, media
+from trunkline.adapters import media
 from trunkline.adapters.claude_thinking import Thinking, fitted_effort, plan_thinking, replayed, wanted_effort
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.converse_answer import ConverseDecoder
 from trunkline.adapters.draft import user_names
 from trunkline.adapters.links import Wanted
@@ -43,14 +43,11 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
-from trunkline.stream.aws_events import AwsEventFraming
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.wire import Fault, Headers, UpstreamRequest
-
-EVENT_STREAM = "application/vnd.amazon.eventstream"
+from trunkline.stream.framing import AWS_EVENT_STREAM
+from trunkline.wire import UpstreamRequest
 
 
-class Converse:
+class ConverseAdapter(Adapter):
     """The adapter of the `converse` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
@@ -65,17 +62,12 @@ class Converse:
             url=f"{endpoint.base_url}/model/{quote(endpoint.upstream_model, safe='')}/{verb}",
             headers={
                 "content-type": "application/json",
-                "accept": EVENT_STREAM if streams else "application/json",
+                "accept": AWS_EVENT_STREAM if streams else "application/json",
                 **quirks.extra_headers,
             },
             body=_encode(body),
             dropped=tuple(dict.fromkeys(letter.dropped)),
         )
-
-    def framing(self, content_type: str) -> Framing:
-        if content_type.partition(";")[0].strip().lower() == EVENT_STREAM:
-            return AwsEventFraming(MAX_MESSAGE_BYTES)
-        return WholeBody(MAX_BODY_BYTES)
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return True
@@ -84,11 +76,8 @@ class Converse:
         tool = answer_tool(request, endpoint)
         return ConverseDecoder(endpoint, answer_tool=tool.name if tool is not None else None)
 
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
-
-ADAPTER = Converse()
+ADAPTER = ConverseAdapter()
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.adapters.contract import Decoder
 from trunkline.adapters.converse_wire import (
     BROKEN,
     STOPS,
@@ -80,7 +81,7 @@ class _Open:
         self.signature = ""
 
 
-class ConverseDecoder:
+class ConverseDecoder(Decoder):
     """The state of one answer; `answer_tool` names the tool that stands for a structured answer."""
 
     def __init__(self, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from trunkline.adapters import fake_wire as wire
 from trunkline.adapters import faults, media
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Adapter
+from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.fake_wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
 from trunkline.adapters.schemas import parameters_of
 from trunkline.adapters.seals import is_from, seal, unseal
@@ -52,15 +52,13 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
-from trunkline.wire import UNREADABLE, Fault, Headers, UpstreamRequest, WireMessage
+from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 ATTACHMENT_TOKENS = 85
 """What every attachment counts, whatever its size."""
 
 
-class Fake(Adapter):
+class FakeAdapter(Adapter):
     """The adapter of the `fake` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
@@ -71,19 +69,11 @@ class Fake(Adapter):
             body=wire.write(_encode(request, endpoint)),
         )
 
-    def framing(self, content_type: str) -> Framing:
-        if content_type.startswith("text/event-stream"):
-            return SseFraming(MAX_MESSAGE_BYTES)
-        return WholeBody(MAX_BODY_BYTES)
-
     def decoder(self, request: Request, endpoint: Endpoint) -> FakeDecoder:
         return FakeDecoder(endpoint)
 
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
-
-ADAPTER = Fake()
+ADAPTER = FakeAdapter()
 
 
 # Request out
@@ -193,7 +183,7 @@ def _input_tokens(request: Request) -> int:
 # Answer in
 
 
-class FakeDecoder:
+class FakeDecoder(Decoder):
     """The state of one answer."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -219,9 +209,6 @@ class FakeDecoder:
         for said in answer.messages:
             deltas += self._decode(said)
         return deltas
-
-    def end(self) -> Iterable[Delta]:
-        return ()
 
     def _decode(self, said: FakeMessage) -> Sequence[Delta]:
         if self.is_done:

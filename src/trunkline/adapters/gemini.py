@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from msgspec.structs import replace
 
 from trunkline.adapters import faults
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import Draft, beside_tools, user_names
 from trunkline.adapters.gemini_answer import GeminiDecoder
 from trunkline.adapters.gemini_schemas import json_schema, openapi_schema
@@ -36,8 +36,6 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 MIN_BUDGET = 512
@@ -53,7 +51,7 @@ _IMAGE_KEYS = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
 _MUST_BE_JSON = "Answer with one JSON object and nothing else."
 
 
-class GeminiAdapter:
+class GeminiAdapter(Adapter):
     """One instance serves every Gemini endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
@@ -67,9 +65,6 @@ class GeminiAdapter:
         if settings:
             draft.body["generationConfig"] = settings
         return draft.posted(_path(draft))
-
-    def framing(self, content_type: str) -> Framing:
-        return SseFraming(MAX_MESSAGE_BYTES) if "event-stream" in content_type.lower() else WholeBody(MAX_BODY_BYTES)
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Google's servers follow links to their own files and films; to others only some of them do."""

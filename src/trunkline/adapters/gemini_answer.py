@@ -25,6 +25,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from trunkline.adapters import faults
+from trunkline.adapters.contract import Decoder
 from trunkline.adapters.gemini_sources import Grounding, cited, read_grounding
 from trunkline.adapters.gemini_wire import (
     BROKEN_FINISHES,
@@ -68,7 +69,7 @@ from trunkline.stream.deltas import (
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
-class GeminiDecoder:
+class GeminiDecoder(Decoder):
     """One answer. `answer_tool` names the tool that stands for a structured answer: its arguments are text."""
 
     is_done = False

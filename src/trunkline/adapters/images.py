@@ -14,28 +14,26 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from trunkline.adapters import faults, media
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Exchange
+from trunkline.adapters import media
+from trunkline.adapters.contract import Adapter, Decoder, Exchange
 from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import Order, ordered, ratio, read_order
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.follow import downloading
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.usage import clean_usage, count
-from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Began, Delta, Failed, Image, Spent, Stopped
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
-from trunkline.wire import UNREADABLE, Fault, Headers, UpstreamRequest, WireMessage
+from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_REFERENCES: Final = 16
 MAX_PICTURES: Final = 10
@@ -44,10 +42,8 @@ _SIZES: Final = {(1, 1): "1024x1024", (3, 2): "1536x1024", (2, 3): "1024x1536"}
 """The sizes that are known nearly everywhere, by their ratio."""
 
 
-class ImagesAdapter:
+class ImagesAdapter(Adapter):
     """The dialect `images`."""
-
-    dialect: ClassVar[Dialect] = "images"
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
@@ -70,19 +66,12 @@ class ImagesAdapter:
             return _edited(ordered(draft, "/images/edits", is_streamed=is_streamed), draft, order)
         return ordered(draft, path, is_streamed=is_streamed)
 
-    def framing(self, content_type: str) -> Framing:
-        is_stream = content_type.startswith("text/event-stream")
-        return SseFraming(MAX_MESSAGE_BYTES) if is_stream else WholeBody(MAX_BODY_BYTES)
-
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "image"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> ImagesDecoder:
         wished = (request.image_config or {}).get("n", 1)
         return ImagesDecoder(endpoint, _pictures(wished))
-
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
 
 ADAPTER = ImagesAdapter()
@@ -179,7 +168,7 @@ _read_body = msgspec.json.Decoder(_Body).decode
 _read_event = msgspec.json.Decoder(_Event).decode
 
 
-class ImagesDecoder:
+class ImagesDecoder(Decoder):
     """The state of one answer; `expected` pictures were ordered."""
 
     def __init__(self, endpoint: Endpoint, expected: int) -> None:
@@ -226,9 +215,6 @@ class ImagesDecoder:
         if not self._expected:
             return self._fail(nonsense("the answer holds no picture", body))
         return self._finished([self._picture(each.b64_json) for each in pictures if each.b64_json])
-
-    def end(self) -> Iterable[Delta]:
-        return ()
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
         """Ask for the next picture that was given as a link."""

@@ -23,7 +23,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.adapters.contract import Exchange
+from trunkline.adapters.contract import Decoder, Exchange
 from trunkline.adapters.faults import nonsense
 from trunkline.adapters.follow import downloading
 from trunkline.adapters.media import sniffed
@@ -69,7 +69,7 @@ class JobReader(Protocol):
     def progress(self, body: bytes, endpoint: Endpoint) -> Pending | Ready | Fault: ...
 
 
-class JobDecoder:
+class JobDecoder(Decoder):
     """The state of one answer."""
 
     def __init__(self, request: Request, endpoint: Endpoint, reader: JobReader) -> None:
@@ -99,9 +99,6 @@ class JobDecoder:
                 return self._downloaded(body)
             case "over":
                 return ()
-
-    def end(self) -> Iterable[Delta]:
-        return ()
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
         """Say what to ask next; after a fault that may pass, the same again."""

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from trunkline.adapters import faults, media
+from trunkline.adapters import media
 from trunkline.adapters.claude_thinking import Thinking, plan_thinking, replayed
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import user_names
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.messages_answer import MessagesDecoder
@@ -42,12 +42,10 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
-from trunkline.wire import Fault, Headers, UpstreamRequest
+from trunkline.wire import UpstreamRequest
 
 
-class Messages:
+class MessagesAdapter(Adapter):
     """The adapter of the `messages` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
@@ -70,11 +68,6 @@ class Messages:
             dropped=tuple(dict.fromkeys(letter.dropped)),
         )
 
-    def framing(self, content_type: str) -> Framing:
-        if content_type.partition(";")[0].strip().lower() == "text/event-stream":
-            return SseFraming(MAX_MESSAGE_BYTES)
-        return WholeBody(MAX_BODY_BYTES)
-
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Links to pictures and to PDF documents are followed, and every document is taken for a PDF."""
         return link.noun == "file" and media.media_type_of(link.url) != "application/pdf"
@@ -87,11 +80,8 @@ class Messages:
             may_pause=any(isinstance(tool, SearchTool) for tool in request.tools),
         )
 
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
-
-ADAPTER = Messages()
+ADAPTER = MessagesAdapter()
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

@@ -23,7 +23,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
-from trunkline.adapters.contract import Exchange
+from trunkline.adapters.contract import Decoder, Exchange
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.halves import Halves
 from trunkline.adapters.messages_wire import (
@@ -96,7 +96,7 @@ class _Block:
         self.signature = ""
 
 
-class MessagesDecoder:
+class MessagesDecoder(Decoder):
     """The state of one answer.
 
     `answer_tool` names the tool that stands for a structured answer: its arguments are text. `may_pause` says that

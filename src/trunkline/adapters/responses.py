@@ -15,8 +15,8 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import UNSET
 
-from trunkline.adapters import faults, media
-from trunkline.adapters.contract import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, Adapter
+from trunkline.adapters import media
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import user_names
 from trunkline.adapters.responses_answer import ResponsesDecoder
 from trunkline.adapters.schemas import parameters_of
@@ -57,15 +57,13 @@ from trunkline.protocol.tools import (
     SearchTool,
     TextFormat,
 )
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.stream.sse import SseFraming
-from trunkline.wire import Fault, Headers, UpstreamRequest
+from trunkline.wire import UpstreamRequest
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 
 
-class Responses(Adapter):
+class ResponsesAdapter(Adapter):
     """The adapter of the `responses` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
@@ -90,19 +88,11 @@ class Responses(Adapter):
             dropped=tuple(dict.fromkeys(letter.dropped)),
         )
 
-    def framing(self, content_type: str) -> Framing:
-        if content_type.partition(";")[0].strip().lower() == "text/event-stream":
-            return SseFraming(MAX_MESSAGE_BYTES)
-        return WholeBody(MAX_BODY_BYTES)
-
     def decoder(self, request: Request, endpoint: Endpoint) -> ResponsesDecoder:
         return ResponsesDecoder(endpoint)
 
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
-
-ADAPTER = Responses()
+ADAPTER = ResponsesAdapter()
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

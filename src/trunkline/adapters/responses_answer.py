@@ -19,6 +19,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
+from trunkline.adapters.contract import Decoder
 from trunkline.adapters.faults import nonsense
 from trunkline.adapters.halves import Halves
 from trunkline.adapters.responses_wire import (
@@ -70,7 +71,7 @@ from trunkline.wire import UNREADABLE, WireMessage
 TEXT_DELTA = "response.output_text.delta"
 
 
-class ResponsesDecoder:
+class ResponsesDecoder(Decoder):
     """The state of one answer."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -113,9 +114,6 @@ class ResponsesDecoder:
             return self._told(self._final(response, "completed"))
         except UNREADABLE as error:
             return self._nonsense(f"the answer could not be read: {error}", body)
-
-    def end(self) -> Iterable[Delta]:
-        return ()
 
     # The path of a token
 

@@ -7,25 +7,23 @@ Source: https://www.riverflow.ai/developers/docs, and public client code (2026-1
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from trunkline.adapters import faults
-from trunkline.adapters.contract import MAX_BODY_BYTES
+from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import Draft, user_names
 from trunkline.adapters.drawing import ordered, read_order
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.jobs import Accepted, JobDecoder, Pending, Ready
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.usage import dollars
-from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.stream.framing import Framing, WholeBody
-from trunkline.wire import NONCE, UNREADABLE, Fault, Headers, UpstreamRequest
+from trunkline.wire import NONCE, UNREADABLE, Fault, UpstreamRequest
 
 MAX_REFERENCES: Final = 10
 
@@ -35,10 +33,8 @@ _DONE: Final = frozenset({"completed", "succeeded"})
 _FAILED: Final = frozenset({"failed", "cancelled", "error"})
 
 
-class RiverflowAdapter:
+class RiverflowAdapter(Adapter):
     """The dialect `riverflow`."""
-
-    dialect: ClassVar[Dialect] = "riverflow"
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
@@ -64,17 +60,11 @@ class RiverflowAdapter:
         path = endpoint.quirks.path or f"/generations/{'i2i' if order.references else 't2i'}"
         return msgspec.structs.replace(ordered(draft, path), has_nonce=True)
 
-    def framing(self, content_type: str) -> Framing:
-        return WholeBody(MAX_BODY_BYTES)
-
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "image"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> JobDecoder:
         return JobDecoder(request, endpoint, _Reader())
-
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, endpoint.quirks)
 
 
 ADAPTER = RiverflowAdapter()

@@ -5,12 +5,9 @@ Said from the catalog alone. What was left out of one request is told by that an
 
 from __future__ import annotations
 
-from typing import Any
-
 from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import Json
 from trunkline.routing.filters import supports
-
-Json = Any
 
 PARAMETERS = (
     "max_tokens",

@@ -6,11 +6,8 @@ gateway's own traffic; null is unknown.
 
 from __future__ import annotations
 
-from typing import Any
-
+from trunkline.protocol.items import Json
 from trunkline.routing.health import Condition, Figures, Percentiles
-
-Json = Any
 
 _STATUS: dict[Condition, int] = {"stable": 0, "degraded": -1, "fallback_only": -2, "outage": -3, "ejected": -5}
 """Clients know a fixed list of numbers, 0 for good and the lower the worse."""

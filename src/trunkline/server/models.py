@@ -11,14 +11,12 @@ import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import chain
-from typing import Any
 
 from trunkline.catalog.entries import Catalog, Endpoint, Price
+from trunkline.protocol.items import Json
 from trunkline.routing.health import Figures
 from trunkline.server.capabilities import capabilities_of
 from trunkline.server.figures import list_figures
-
-Json = Any
 
 UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
 

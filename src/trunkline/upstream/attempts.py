@@ -42,7 +42,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.framing import Framing
+from trunkline.stream.framing import Framing, framing_for
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.fetch import Fetcher
 from trunkline.upstream.http import UpstreamFailure
@@ -325,7 +325,7 @@ class Run:
         try:
             await _raise_for_status(reply, adapter, endpoint)
             decoder = adapter.decoder(self._request, endpoint)
-            framing = adapter.framing(reply.content_type)
+            framing = framing_for(reply.content_type)
             broken: UpstreamFailure | None = None
             has_stopped = False
             is_over = False
@@ -368,7 +368,7 @@ class Run:
                 if exchange is not None:
                     reply.close()
                     reply, sent = await self._ask_on(exchange, adapter, decoder, attempt)
-                    framing, broken = adapter.framing(reply.content_type), None
+                    framing, broken = framing_for(reply.content_type), None
             if not has_stopped:
                 raise broken or UpstreamFailure(Fault("nonsense", "the answer was cut off"))
             if decoder.is_done:
@@ -480,9 +480,7 @@ def _rest(framing: Framing, decoder: Decoder, broken: UpstreamFailure | None) ->
 
 
 def _next_exchange(decoder: Decoder, sent: UpstreamRequest, failure: UpstreamFailure | None) -> Exchange | None:
-    # Asking whether it is a `Resumable` takes a hundred times as long, at the end of every answer.
-    ask: Callable[[UpstreamRequest, Fault | None], Exchange | None] | None = getattr(decoder, "next_exchange", None)
-    return None if ask is None else ask(sent, None if failure is None else failure.fault)
+    return decoder.next_exchange(sent, None if failure is None else failure.fault)
 
 
 def _says_something(batch: list[Delta], kinds: Set[type[Delta]]) -> bool:
