@@ -23,9 +23,7 @@ from trunkline.adapters.thinking import budget, effort, nearest_effort
 from trunkline.adapters.tool_plan import answer_name, choice_forms, demand_tools, has_json, has_schemas, schema_note
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
-from trunkline.protocol.items import (
-    Json,
-)
+from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import (
     FunctionChoice,

@@ -31,15 +31,14 @@ from trunkline.adapters.chat_wire import (
     image_address,
     is_success,
     read_chunk,
-    read_json,
     read_leniently,
-    read_loosely,
     text_of,
 )
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.halves import Halves
 from trunkline.adapters.media import inline
 from trunkline.adapters.seals import seal
+from trunkline.adapters.strange import read_json, read_loosely
 from trunkline.adapters.thinking import TagSplitter, effort, format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest

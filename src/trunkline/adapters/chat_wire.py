@@ -9,8 +9,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from trunkline.adapters.logprobs import WireLogprob, as_logprobs
+from trunkline.adapters.strange import as_object, read_loosely
 from trunkline.adapters.usage import clean_usage, count, dollars, first_count
-from trunkline.protocol.items import Json, Logprob, TopLogprob, UrlCitation
+from trunkline.protocol.items import Json, Logprob, UrlCitation
 from trunkline.stream.deltas import Usage
 from trunkline.wire import UNREADABLE
 
@@ -64,7 +66,6 @@ class WireChunk(Struct, gc=False):
 
 
 read_chunk = msgspec.json.Decoder(WireChunk).decode
-read_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -75,8 +76,8 @@ def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool =
     """Read a `usage` object in any of the shapes that chat servers have; None when nothing was counted."""
     if not isinstance(usage, dict):
         return None
-    asked = _object(usage.get("prompt_tokens_details"))
-    told = _object(usage.get("completion_tokens_details"))
+    asked = as_object(usage.get("prompt_tokens_details"))
+    told = as_object(usage.get("completion_tokens_details"))
     read = first_count(usage.get("prompt_tokens"), usage.get("input_tokens"))
     written = first_count(usage.get("completion_tokens"), usage.get("output_tokens"))
     reasoning = first_count(told.get("reasoning_tokens"), usage.get("reasoning_tokens"))
@@ -113,19 +114,6 @@ def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool =
 # Logprobs
 
 
-class WireTopLogprob(Struct, gc=False):
-    token: str
-    logprob: float
-    bytes: tuple[int, ...] | None = None
-
-
-class WireLogprob(Struct, gc=False):
-    token: str
-    logprob: float
-    bytes: tuple[int, ...] | None = None
-    top_logprobs: tuple[WireTopLogprob, ...] | None = None
-
-
 def decode_logprobs(logprobs: Json) -> tuple[Logprob, ...]:
     """Read `{content: […]}`, or the parallel lists of older servers; what is unreadable is no logprobs."""
     if not isinstance(logprobs, dict):
@@ -138,21 +126,7 @@ def decode_logprobs(logprobs: Json) -> tuple[Logprob, ...]:
         entries = msgspec.convert(content or (), tuple[WireLogprob, ...], strict=False)
     except UNREADABLE:
         return ()
-    return tuple(
-        Logprob(
-            entry.token,
-            _bytes_of(entry.token, entry.bytes),
-            entry.logprob,
-            tuple(
-                TopLogprob(top.token, _bytes_of(top.token, top.bytes), top.logprob) for top in entry.top_logprobs or ()
-            ),
-        )
-        for entry in entries
-    )
-
-
-def _bytes_of(token: str, told: tuple[int, ...] | None) -> tuple[int, ...]:
-    return told if told is not None else tuple(token.encode("utf-8", "replace"))
+    return as_logprobs(entries)
 
 
 # Opaque pieces
@@ -216,14 +190,6 @@ def _mended_call(call: dict[str, Json]) -> dict[str, Json]:
     return {**mended, "index": call.get("index"), "id": None if call.get("id") is None else str(call["id"])}
 
 
-def read_loosely(data: bytes) -> Json:
-    """Read any JSON; None where it is none."""
-    try:
-        return read_json(data)
-    except UNREADABLE:
-        return None
-
-
 def is_success(base_resp: Json) -> bool:
     """Whether a `base_resp` (an error told with HTTP 200) is absent or says success."""
     return not isinstance(base_resp, dict) or not base_resp.get("status_code")
@@ -252,10 +218,6 @@ def arguments_of(value: Json) -> str:
     return _encode_json(value).decode() if isinstance(value, dict | list) else ""
 
 
-def _object(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
 def decode_citation(annotation: Json) -> UrlCitation | None:
     """Read a citation, nested under `url_citation` or flat; None for an annotation of another kind."""
     if not isinstance(annotation, dict):
@@ -273,13 +235,13 @@ def decode_source(source: Json) -> tuple[str, str]:
     """The address and title of one search result, which may be a bare address."""
     if isinstance(source, str):
         return source, ""
-    told = _object(source)
+    told = as_object(source)
     url, title = told.get("url") or told.get("link"), told.get("title")
     return (url if isinstance(url, str) else ""), (title if isinstance(title, str) else "")
 
 
 def image_address(image: Json) -> str:
     """The address of an image part, most often a data URL; empty where there is none."""
-    told = _object(image).get("image_url", image)
-    url = told if isinstance(told, str) else _object(told).get("url")
+    told = as_object(image).get("image_url", image)
+    url = told if isinstance(told, str) else as_object(told).get("url")
     return url if isinstance(url, str) else ""

@@ -32,13 +32,13 @@ from trunkline.adapters.cohere_wire import (
     WireMessagePiece,
     decode_logprobs,
     decode_usage,
-    loose,
     read_body,
     read_event,
     read_type,
 )
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.halves import Halves
+from trunkline.adapters.strange import read_loosely
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.protocol.request import Request
@@ -117,7 +117,7 @@ class CohereDecoder(Decoder):
         except UNREADABLE:
             return self._failed(faults.nonsense("the answer is not a chat response", body))
         if not isinstance(answer.message, WireMessagePiece):
-            found = loose(body)
+            found = read_loosely(body)
             if faults.read_error(found).message:
                 return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
             return self._failed(faults.nonsense("the answer has no message", body))
@@ -143,7 +143,7 @@ class CohereDecoder(Decoder):
         try:
             is_known = read_type(data).type in KNOWN_EVENTS
         except UNREADABLE:
-            found = loose(data)
+            found = read_loosely(data)
             if isinstance(found, dict) and faults.read_error(found).message:
                 return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
             is_known = True

@@ -10,10 +10,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from trunkline.adapters.strange import as_object
 from trunkline.adapters.usage import clean_usage, count, first_count
 from trunkline.protocol.items import Json, Logprob
 from trunkline.stream.deltas import StopReason, Usage
-from trunkline.wire import UNREADABLE, Fault
+from trunkline.wire import Fault
 
 
 class WireContent(Struct, gc=False):
@@ -81,7 +82,6 @@ class _Typed(Struct):
 read_event = msgspec.json.Decoder(WireEvent).decode
 read_body = msgspec.json.Decoder(WireBody).decode
 read_type = msgspec.json.Decoder(_Typed).decode
-read_json = msgspec.json.Decoder().decode
 
 KNOWN_EVENTS = frozenset(
     {
@@ -117,7 +117,7 @@ def decode_usage(usage: Json) -> Usage | None:
     """Read the counts of what the model saw and wrote; where they are missing, of what is billed."""
     if not isinstance(usage, dict):
         return None
-    tokens, billed = _object(usage.get("tokens")), _object(usage.get("billed_units"))
+    tokens, billed = as_object(usage.get("tokens")), as_object(usage.get("billed_units"))
     read = first_count(tokens.get("input_tokens"), billed.get("input_tokens"))
     written = first_count(tokens.get("output_tokens"), billed.get("output_tokens"))
     if not read and not written:
@@ -131,19 +131,8 @@ def decode_logprobs(logprobs: Json) -> tuple[Logprob, ...]:
     entries = logprobs if isinstance(logprobs, list) else [logprobs]
     found: list[Logprob] = []
     for entry in entries:
-        text, values = _object(entry).get("text"), _object(entry).get("logprobs")
+        text, values = as_object(entry).get("text"), as_object(entry).get("logprobs")
         if isinstance(text, str) and isinstance(values, list) and values:
             numbers = [float(value) for value in values if isinstance(value, int | float)]
             found.append(Logprob(text, tuple(text.encode("utf-8", "replace")), sum(numbers)))
     return tuple(found)
-
-
-def loose(data: bytes) -> Json:
-    try:
-        return read_json(data)
-    except UNREADABLE:
-        return None
-
-
-def _object(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}

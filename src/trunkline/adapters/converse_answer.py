@@ -43,6 +43,7 @@ from trunkline.adapters.converse_wire import (
 )
 from trunkline.adapters.faults import fault_of_error, nonsense
 from trunkline.adapters.halves import Halves
+from trunkline.adapters.strange import as_object, read_loosely
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
@@ -182,16 +183,12 @@ class ConverseDecoder(Decoder):
         return [Failed(fault)]
 
     def _exception(self, kind: str, data: bytes) -> Fault:
-        told = msgspec.json.decode(data) if data else {}
-        fields = told if isinstance(told, dict) else {}
+        fields = as_object(read_loosely(data))
         # `originalStatusCode` is the model's own and would be taken for ours.
         return fault_of_error({"__type": kind, "message": fields.get("message", "")}, self._endpoint.quirks)
 
     def _unread(self, body: bytes) -> Fault:
-        try:
-            told = msgspec.json.decode(body)
-        except UNREADABLE:
-            told = None
+        told = read_loosely(body)
         if isinstance(told, dict) and "output" not in told and ("message" in told or "__type" in told):
             return fault_of_error(told, self._endpoint.quirks)
         return nonsense("the answer cannot be read", body)

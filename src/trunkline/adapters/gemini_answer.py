@@ -40,10 +40,10 @@ from trunkline.adapters.gemini_wire import (
     decode_logprobs,
     decode_usage,
     read_body,
-    read_json,
     read_response,
 )
 from trunkline.adapters.halves import Halves
+from trunkline.adapters.strange import read_loosely
 from trunkline.adapters.turns import hashed_id
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Logprob
@@ -170,10 +170,7 @@ class GeminiDecoder(Decoder):
         tidy = data.strip()
         if not tidy or tidy == b"[DONE]":
             return ()
-        try:
-            found = read_json(data)
-        except UNREADABLE:
-            found = None
+        found = read_loosely(data)
         if isinstance(found, list) and found and isinstance(found[0], dict) and "error" in found[0]:
             return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
         return self._failed(faults.nonsense("a message of the answer cannot be read", data))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-import msgspec
 from msgspec import Raw
 
 from trunkline.adapters import media
 from trunkline.adapters.draft import Draft
 from trunkline.adapters.gemini_wire import FORMAT
 from trunkline.adapters.rounds import OPENING
+from trunkline.adapters.strange import read_loosely
 from trunkline.adapters.thinking import is_replayable
 from trunkline.adapters.tool_plan import arguments_object
 from trunkline.adapters.turns import (
@@ -45,7 +45,6 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
-from trunkline.wire import UNREADABLE
 
 Part = dict[str, Json]
 
@@ -149,9 +148,8 @@ def _encode_result(result: FunctionCallOutput, names: dict[str, str]) -> Part:
 def _response(text: str) -> Json:
     """A JSON object as it is, a JSON list under `output`, and any other text there too."""
     if text.lstrip()[:1] in ("{", "["):
-        try:
-            read = msgspec.json.decode(text)
-        except UNREADABLE:
+        read = read_loosely(text)
+        if read is None:
             return {"output": text}
         # As it came: reading and writing again could change its numbers.
         return Raw(text.encode()) if isinstance(read, dict) else {"output": Raw(text.encode())}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
+from trunkline.adapters.strange import as_object, read_loosely
 from trunkline.adapters.usage import clean_usage, count
 from trunkline.protocol.items import Json, Logprob, ReasoningFormat, TopLogprob
 from trunkline.stream.deltas import StopReason, Usage
@@ -63,7 +64,6 @@ class WireResponse(Struct, gc=False, rename="camel"):
 
 read_response = msgspec.json.Decoder(WireResponse).decode
 read_body = msgspec.json.Decoder(WireResponse | list[WireResponse]).decode
-read_json = msgspec.json.Decoder().decode
 
 FINISHES: dict[str, StopReason] = {
     "STOP": "stop",
@@ -96,7 +96,7 @@ BROKEN_FINISHES = frozenset(
 
 def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | None:
     """Read `usageMetadata`; thoughts come beside the candidates' tokens, and what tools read beside the prompt's."""
-    usage = _object(told)
+    usage = as_object(read_loosely(told))
     read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
     reasoning = count(usage.get("thoughtsTokenCount"))
     written = count(usage.get("candidatesTokenCount")) + reasoning
@@ -159,14 +159,6 @@ def _audio(details: Json) -> int:
         for entry in entries
         if isinstance(entry, dict) and entry.get("modality") == "AUDIO"
     )
-
-
-def _object(told: Raw) -> dict[str, Json]:
-    try:
-        found = read_json(told) if told else None
-    except UNREADABLE:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def compact(arguments: Raw) -> str:

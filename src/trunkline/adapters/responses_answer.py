@@ -22,6 +22,7 @@ from msgspec import Raw
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.faults import nonsense
 from trunkline.adapters.halves import Halves
+from trunkline.adapters.logprobs import as_logprobs
 from trunkline.adapters.responses_wire import (
     Action,
     Item,
@@ -30,7 +31,6 @@ from trunkline.adapters.responses_wire import (
     WireResponse,
     decode_annotation,
     decode_fault,
-    decode_logprobs,
     decode_service_tier,
     decode_usage,
     read_error,
@@ -127,7 +127,7 @@ class ResponsesDecoder(Decoder):
         if slot != self._talking:
             self._talking = slot
             self._heard.add(("text", slot, 0))
-        delta = Text(slot, piece.delta, decode_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta)
+        delta = Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta)
         if self._has_begun:
             return (delta,)
         self._has_begun = True
@@ -288,7 +288,7 @@ class ResponsesDecoder(Decoder):
             return []
         deltas: list[Delta] = []
         if part.text and self._is_news("text", slot):
-            deltas.append(Text(slot, part.text, decode_logprobs(part.logprobs or ())))
+            deltas.append(Text(slot, part.text, as_logprobs(part.logprobs or ())))
         annotations = part.annotations or ()
         for told in annotations[self._cited.get(slot, 0) :]:
             annotation = decode_annotation(told)

@@ -6,33 +6,21 @@ the order of events, which is `responses_answer.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct, field
 
 from trunkline.adapters.faults import fault_of_error
+from trunkline.adapters.logprobs import WireLogprob
 from trunkline.adapters.usage import clean_usage, count
 from trunkline.catalog.quirks import Quirks
-from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, Logprob, TopLogprob, UrlCitation
+from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, UrlCitation
 from trunkline.stream.deltas import Usage
 from trunkline.wire import Fault, FaultKind
 
 ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
-
-
-class WireTopLogprob(Struct, gc=False):
-    token: str = ""
-    logprob: float = 0.0
-    bytes: list[int] | None = None
-
-
-class WireLogprob(Struct):
-    token: str = ""
-    logprob: float = 0.0
-    bytes: list[int] | None = None
-    top_logprobs: list[WireTopLogprob] | None = None
 
 
 class TextPiece(Struct):
@@ -172,23 +160,6 @@ def decode_annotation(annotation: Json) -> Annotation | None:
     if told.type == "file_path" and told.file_id:
         return FilePath(told.file_id, told.index or 0)
     return None
-
-
-def decode_logprobs(told: Iterable[WireLogprob]) -> tuple[Logprob, ...]:
-    """Read log probabilities; bytes that a server leaves out are those of the token's text."""
-    return tuple(
-        Logprob(
-            one.token,
-            _token_bytes(one.token, one.bytes),
-            one.logprob,
-            tuple(TopLogprob(t.token, _token_bytes(t.token, t.bytes), t.logprob) for t in one.top_logprobs or ()),
-        )
-        for one in told
-    )
-
-
-def _token_bytes(token: str, told: list[int] | None) -> tuple[int, ...]:
-    return tuple(token.encode()) if told is None else tuple(told)
 
 
 def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage | None:

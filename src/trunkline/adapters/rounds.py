@@ -1,4 +1,4 @@
-"""The conversation as user and assistant taking turns strictly, for the dialects of Anthropic and Bedrock.
+"""The conversation as user and assistant taking turns strictly, for dialects that demand it.
 
 It encodes nothing. System messages in the middle and pictures that the model made become the user's.
 """

@@ -1,6 +1,6 @@
 """Which tools a request puts on the wire and how firmly one is asked for, where a dialect cannot say all we can.
 
-It knows no wire: an adapter writes the plan in its own words. The dialects of Anthropic and Bedrock use it.
+It knows no wire: an adapter writes the plan in its own words.
 """
 
 from __future__ import annotations
