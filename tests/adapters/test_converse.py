@@ -401,7 +401,7 @@ CASES = [
             "temperature": 1.5,
             "text": {"format": {"type": "json_object"}, "verbosity": "low"},
         },
-        {"inferenceConfig": {"temperature": 1}, "system": [{"text": "Answer with nothing but one JSON object."}]},
+        {"inferenceConfig": {"temperature": 1}, "system": [{"text": "Answer with one JSON object and nothing else."}]},
         dropped=("presence_penalty", "text.verbosity", "text.format", "temperature"),
     ),
 ]

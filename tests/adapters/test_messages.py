@@ -442,7 +442,7 @@ CASES = [
     Case(
         "any JSON object is asked for in words",
         {"text": {"format": {"type": "json_object"}}},
-        {"system": "Answer with nothing but one JSON object.", "output_config": None},
+        {"system": "Answer with one JSON object and nothing else.", "output_config": None},
         dropped=("text.format",),
     ),
     Case(

@@ -20,7 +20,16 @@ from trunkline.adapters.draft import Draft
 from trunkline.adapters.links import Wanted
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
-from trunkline.adapters.tool_plan import answer_name, choice_forms, demand_tools, has_json, has_schemas, schema_note
+from trunkline.adapters.tool_plan import (
+    MUST_BE_JSON,
+    SEARCHES_BY_SIZE,
+    answer_name,
+    choice_forms,
+    demand_tools,
+    has_json,
+    has_schemas,
+    schema_note,
+)
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
@@ -42,10 +51,7 @@ PATH = "/chat/completions"
 SchemaForm = Literal["native", "tool", "json_object", "instructed"]
 """How JSON that fits a schema is asked for, best first."""
 
-_SEARCH_COUNTS = {"low": 1, "medium": 3, "high": 5}
-
 _MUST_CALL = "Answer by calling at least one of the tools, not with text."
-_MUST_BE_JSON = "Answer with one JSON object and nothing else."
 
 
 class ChatAdapter(Adapter):
@@ -324,7 +330,11 @@ def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
 def _choose(
     draft: Draft, functions: list[FunctionTool], choice: ToolChoice | None
 ) -> tuple[list[FunctionTool], Json | None]:
-    """The tools to send and the choice among them; what the endpoint cannot be told is approximated."""
+    """The tools to send and the choice among them; what the endpoint cannot be told is approximated.
+
+    Not by `plan_tools`: a schema becomes a tool only where a call of it can be forced (see `schema_form`), and a search
+    is a setting here, never a tool among others.
+    """
     forms = _tool_choices(draft.request, draft.endpoint)
     match choice:
         case None:
@@ -388,7 +398,7 @@ def _encode_search(draft: Draft, tool: SearchTool) -> None:
         case "venice_parameters":
             draft.body["venice_parameters"] = {"enable_web_search": "auto", "enable_web_citations": True}
         case "web_search_tool":
-            search = {"enable": True, "search_result": True, "count": _SEARCH_COUNTS[size or "medium"]}
+            search = {"enable": True, "search_result": True, "count": SEARCHES_BY_SIZE[size or "medium"]}
             draft.body.setdefault("tools", []).append({"type": "web_search", "web_search": search})
     if tool.filters and tool.filters.allowed_domains:
         draft.dropped.append("tools.filters")
@@ -422,11 +432,11 @@ def _encode_text(draft: Draft) -> None:
 def _encode_json_object(draft: Draft) -> None:
     if not has_json(draft.endpoint):
         draft.dropped.append("text.format")
-        draft.hints.append(_MUST_BE_JSON)
+        draft.hints.append(MUST_BE_JSON)
         return
     draft.body["response_format"] = {"type": "json_object"}
     if draft.quirks.json_object_needs_word:
-        draft.hints.append(_MUST_BE_JSON)
+        draft.hints.append(MUST_BE_JSON)
 
 
 def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:

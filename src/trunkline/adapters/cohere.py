@@ -21,7 +21,7 @@ from trunkline.adapters.links import Wanted
 from trunkline.adapters.media import inline_file, titled_text
 from trunkline.adapters.schemas import closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
-from trunkline.adapters.tool_plan import answer_tool, has_json, has_schemas, plan_tools
+from trunkline.adapters.tool_plan import MUST_BE_JSON, answer_tool, has_json, has_schemas, plan_tools
 from trunkline.adapters.turns import (
     AssistantTurn,
     ResultsTurn,
@@ -44,7 +44,6 @@ from trunkline.wire import Fault, Headers, UpstreamRequest
 
 _MAX_P = 0.99
 _MAX_K = 500
-_MUST_BE_JSON = "Answer with one JSON object and nothing else."
 
 
 class CohereAdapter(Adapter):
@@ -180,7 +179,7 @@ def _encode_text(draft: Draft) -> None:
     form = draft.request.text.format if draft.request.text is not None else None
     if isinstance(form, JsonObjectFormat):
         # Without being told in words as well the model may write blanks for ever.
-        draft.hints.append(_MUST_BE_JSON)
+        draft.hints.append(MUST_BE_JSON)
         if has_json(draft.endpoint):
             draft.body["response_format"] = {"type": "json_object"}
         else:

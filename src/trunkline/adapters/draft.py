@@ -5,6 +5,7 @@ It knows no wire and decides nothing but what an endpoint was said not to take.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import Tool
-from trunkline.wire import UpstreamRequest
+from trunkline.wire import Headers, UpstreamRequest
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -64,15 +65,15 @@ class Draft:
         elif end_user is not None:
             self.body[field] = end_user
 
-    def posted(self, path: str) -> UpstreamRequest:
-        """The finished request; fixed fields of the provider go beneath what the client asked."""
+    def posted(self, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
+        """The finished request; fixed fields of the provider go beneath what the client asked, as do `headers`."""
         for name, value in self.quirks.extra_body.items():
             add_beneath(self.body, name, value)
         accept = "text/event-stream" if self.streams else "application/json"
         return UpstreamRequest(
             method="POST",
             url=self.endpoint.base_url + path,
-            headers={"content-type": "application/json", "accept": accept, **self.quirks.extra_headers},
+            headers={"content-type": "application/json", "accept": accept, **headers, **self.quirks.extra_headers},
             body=_encode(self.body),
             dropped=tuple(dict.fromkeys(self.dropped)),
         )

@@ -23,6 +23,7 @@ from trunkline.adapters.links import Wanted
 from trunkline.adapters.schemas import Schema, closed, parameters_of
 from trunkline.adapters.thinking import budget, effort, nearest_effort
 from trunkline.adapters.tool_plan import (
+    MUST_BE_JSON,
     SEARCH_NAME,
     Choice,
     ToolPlan,
@@ -48,7 +49,6 @@ LEVELS = ("low", "high")
 _GOOGLES = frozenset({"generativelanguage.googleapis.com", "www.youtube.com", "youtube.com", "youtu.be"})
 _MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
 _IMAGE_KEYS = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
-_MUST_BE_JSON = "Answer with one JSON object and nothing else."
 
 
 class GeminiAdapter(Adapter):
@@ -262,7 +262,7 @@ def _encode_text(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
         is_alone = draft.quirks.schema_beside_tools or not draft.request.tools
         if not is_alone or not has_json(draft.endpoint):
             draft.dropped.append("text.format")
-            draft.hints.append(_MUST_BE_JSON)
+            draft.hints.append(MUST_BE_JSON)
             return {}
         return {"responseMimeType": "application/json"}
     if isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):

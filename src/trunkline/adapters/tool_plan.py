@@ -22,6 +22,12 @@ from trunkline.wire import UNREADABLE
 
 SEARCH_NAME = "web_search"
 
+SEARCHES_BY_SIZE = {"low": 1, "medium": 3, "high": 5}
+"""How many searches, or results of one, a `search_context_size` is worth where a number is asked for."""
+
+MUST_BE_JSON = "Answer with one JSON object and nothing else."
+"""Asks for JSON in words, where it cannot be had, or not safely be had, in another way."""
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
