@@ -39,7 +39,8 @@ from trunkline.adapters.halves import Halves
 from trunkline.adapters.media import inline
 from trunkline.adapters.seals import seal
 from trunkline.adapters.strange import read_json, read_loosely
-from trunkline.adapters.thinking import TagSplitter, effort, format_named
+from trunkline.adapters.tags import TagSplitter
+from trunkline.adapters.thinking import effort, format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
