@@ -71,4 +71,4 @@ CASES = [
 def test_a_seal_goes_back(case: Case) -> None:
     origin = unseal(seal("gAAAAB", case.issuer.id, "rs_1"))
     assert origin is not None
-    assert is_from(origin, case.target) is case.goes_back
+    assert is_from(origin, case.target.id) is case.goes_back

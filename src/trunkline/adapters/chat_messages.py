@@ -175,7 +175,7 @@ def _encode_details(draft: Draft, item: ReasoningItem) -> list[dict[str, Json]]:
         entries.append(entry)
     entries += [{"type": "reasoning.summary", "summary": part.text} for part in item.summary]
     origin = unseal(item.encrypted_content) if item.encrypted_content else None
-    if origin is not None and is_from(origin, draft.endpoint):
+    if origin is not None and is_from(origin, draft.endpoint.id):
         sealed = {"type": "reasoning.encrypted", "data": origin.blob}
         if origin.item_id:
             sealed["id"] = origin.item_id

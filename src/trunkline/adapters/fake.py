@@ -130,7 +130,7 @@ def _replayed(request: Request, endpoint: Endpoint) -> Iterator[wire.Replayed]:
     for item in request.input:
         if isinstance(item, ReasoningItem) and item.encrypted_content:
             origin = unseal(item.encrypted_content)
-            if origin and is_from(origin, endpoint):
+            if origin and is_from(origin, endpoint.id):
                 yield wire.Replayed(origin.item_id, origin.blob)
 
 

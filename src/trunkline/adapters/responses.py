@@ -307,7 +307,7 @@ def _encode_thought(draft: Draft, item: ReasoningItem) -> list[Json]:
     summary = list(item.summary)
     if item.encrypted_content:
         origin = unseal(item.encrypted_content)
-        if origin is None or not is_from(origin, draft.endpoint):
+        if origin is None or not is_from(origin, draft.endpoint.id):
             return []
         sealed: dict[str, Json] = {
             "type": "reasoning",

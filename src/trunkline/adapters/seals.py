@@ -12,7 +12,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import msgspec
 from msgspec import Struct
 
-from trunkline.catalog.entries import Endpoint
 from trunkline.wire import UNREADABLE
 
 _MARK = ".tl1."
@@ -44,14 +43,14 @@ def unseal(text: str) -> Seal | None:
     return Seal(blob, endpoint_id, item_id)
 
 
-def is_from(origin: Seal, endpoint: Endpoint) -> bool:
-    """Whether the provider behind `endpoint` issued the blob."""
-    return _provider(origin.endpoint_id) == _provider(endpoint.id)
+def is_from(origin: Seal, endpoint_id: str) -> bool:
+    """Whether the provider behind an endpoint issued the blob."""
+    return provider_of(origin.endpoint_id) == provider_of(endpoint_id)
+
+
+def provider_of(endpoint_id: str) -> str:
+    """The provider in an endpoint's id, `provider/variant:model`; the variants of one provider share its keys."""
+    return endpoint_id.partition(":")[0].partition("/")[0]
 
 
 _read_tag = msgspec.json.Decoder(tuple[str, str]).decode
-
-
-def _provider(endpoint_id: str) -> str:
-    # An id is `provider/variant:model`; the variants of one provider share its keys.
-    return endpoint_id.partition(":")[0].partition("/")[0]
