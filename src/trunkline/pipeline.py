@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from trunkline.accounts.keys import Key, Keys
-from trunkline.adapters.seals import unseal
 from trunkline.billing import Meter, lost
 from trunkline.catalog.entries import Catalog
 from trunkline.errors import GatewayError
@@ -22,6 +21,7 @@ from trunkline.routing.recent import Recent, Record
 from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
+from trunkline.stream.seals import unseal
 from trunkline.telemetry import logs
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream

@@ -21,7 +21,6 @@ from trunkline.adapters.fake import ADAPTER
 from trunkline.adapters.fake_examples import example, fitting
 from trunkline.adapters.fake_picture import picture, size_of
 from trunkline.adapters.fake_script import Performance, perform
-from trunkline.adapters.seals import seal, unseal
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.protocol.items import UrlCitation
 from trunkline.protocol.parse import parse
@@ -45,6 +44,7 @@ from trunkline.stream.deltas import (
     Usage,
 )
 from trunkline.stream.framing import framing_for
+from trunkline.stream.seals import seal, unseal
 from trunkline.wire import Malformed
 
 Json = Any

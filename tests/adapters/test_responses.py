@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from trunkline.adapters.responses import ADAPTER
-from trunkline.adapters.seals import seal
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
@@ -39,6 +38,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.seals import seal
 from trunkline.wire import WireMessage
 
 Json = Any

@@ -37,7 +37,6 @@ from trunkline.adapters.chat_wire import (
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.halves import Halves
 from trunkline.adapters.media import inline
-from trunkline.adapters.seals import seal
 from trunkline.adapters.strange import read_json, read_loosely
 from trunkline.adapters.tags import TagSplitter
 from trunkline.adapters.thinking import effort, format_named
@@ -65,6 +64,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
+from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 _FINISHES: dict[str, StopReason] = {

@@ -6,7 +6,6 @@ from typing import Any, assert_never
 
 from trunkline.adapters.draft import Draft
 from trunkline.adapters.media import file_link, inline_file, titled_text
-from trunkline.adapters.seals import is_from, unseal
 from trunkline.adapters.thinking import is_replayable, thought_text
 from trunkline.adapters.turns import (
     AssistantTurn,
@@ -35,6 +34,7 @@ from trunkline.protocol.items import (
     ReasoningItem,
 )
 from trunkline.protocol.request import Request
+from trunkline.stream.seals import is_from, unseal
 
 
 def encode_messages(draft: Draft) -> list[Json]:

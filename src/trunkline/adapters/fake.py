@@ -14,7 +14,6 @@ from trunkline.adapters import faults, media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.fake_wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
 from trunkline.adapters.schemas import parameters_of
-from trunkline.adapters.seals import is_from, seal, unseal
 from trunkline.adapters.thinking import effort, thought_text
 from trunkline.adapters.turns import assistant_text, call_names, result_text
 from trunkline.catalog.entries import Endpoint
@@ -52,6 +51,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.seals import is_from, seal, unseal
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 ATTACHMENT_TOKENS = 85

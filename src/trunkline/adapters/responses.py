@@ -19,7 +19,6 @@ from trunkline.adapters.contract import Adapter
 from trunkline.adapters.draft import Draft
 from trunkline.adapters.responses_answer import ResponsesDecoder
 from trunkline.adapters.schemas import parameters_of
-from trunkline.adapters.seals import is_from, unseal
 from trunkline.adapters.thinking import effort, nearest_effort
 from trunkline.adapters.tool_plan import MUST_BE_JSON, choice_forms, demand_tools, has_json, has_schemas, schema_note
 from trunkline.adapters.turns import IMAGE_NOTE
@@ -57,6 +56,7 @@ from trunkline.protocol.tools import (
     Tool,
     ToolChoice,
 )
+from trunkline.stream.seals import is_from, unseal
 from trunkline.wire import UpstreamRequest
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"

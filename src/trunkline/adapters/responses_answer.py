@@ -42,7 +42,6 @@ from trunkline.adapters.responses_wire import (
     read_terminal,
     read_text_piece,
 )
-from trunkline.adapters.seals import seal
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json, ReasoningFormat
@@ -66,6 +65,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
+from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, WireMessage
 
 TEXT_DELTA = "response.output_text.delta"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from trunkline.adapters.seals import Seal, is_from, seal, unseal
 from trunkline.catalog.entries import Endpoint, Model, Provider
+from trunkline.stream.seals import Seal, is_from, seal, unseal
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 
