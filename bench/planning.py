@@ -19,7 +19,7 @@ from trunkline.protocol.preferences import Cutoffs, ProviderPreferences, Sort
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health, Outcome
-from trunkline.routing.plan import Policy, plan
+from trunkline.routing.plan import Planner, Policy
 from trunkline.routing.recent import Recent, Record
 
 ROUNDS: Final = 25
@@ -69,15 +69,17 @@ def main() -> None:
     for name, request in asks.items():
         _print(name, _plan(request, shelf, health, dice), 500)
     recent, names = Recent(1000), (f"resp_{number}" for number in count())
-    explanation = plan(asks["plan: 5 endpoints, no preferences"], Policy(), shelf, health, dice, now=NOW).explanation
+    explanation = (
+        Planner(shelf, health, dice, lambda: NOW).plan(asks["plan: 5 endpoints, no preferences"], Policy()).explanation
+    )
     _print("recent.keep", lambda: recent.keep(next(names), Record("default", explanation, None)), 5000)
     clock = iter(range(10**9))
     _print("health.record", lambda: health.record("p0:few/m", ANSWERED, NOW + next(clock) / 100), 5000)
 
 
 def _plan(request: Request, shelf: Shelf, health: Health, dice: Callable[[], float]) -> Callable[[], object]:
-    policy, affinity = Policy(), Affinity()
-    return lambda: plan(request, policy, shelf, health, dice, now=NOW, affinity=affinity)
+    policy, planner = Policy(), Planner(shelf, health, dice, lambda: NOW, Affinity())
+    return lambda: planner.plan(request, policy)
 
 
 def _print(name: str, work: Callable[[], object], times: int) -> None:

@@ -25,7 +25,7 @@ from trunkline.protocol.preferences import ProviderPreferences, Sort
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, next_attempt
 from trunkline.routing.health import Health, Outcome
-from trunkline.routing.plan import Plan, Policy, plan
+from trunkline.routing.plan import Plan, Planner, Policy
 from trunkline.wire import Fault, FaultKind
 
 MODEL: Final = "model/one"
@@ -200,7 +200,8 @@ class _World:
 
     def arrive(self, now: float, report: Report) -> None:
         """A client asks."""
-        chosen = plan(self._request, Policy(), self._catalog, self._health, self._chance.random, now=START + now)
+        planner = Planner(self._catalog, self._health, self._chance.random, lambda: START + now)
+        chosen = planner.plan(self._request, Policy())
         self._attempt(_Call(chosen), now, report)
 
     def advance(self, until: float, report: Report) -> None:

@@ -24,6 +24,7 @@ from trunkline.credentials.schemes import SCHEMES, credentials
 from trunkline.pipeline import Services
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
+from trunkline.routing.plan import Planner
 from trunkline.routing.recent import Recent
 from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
@@ -105,11 +106,10 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
         keys=keys,
         catalog=catalog,
         health=health,
-        affinity=affinity,
+        planner=Planner(catalog, health, random.SystemRandom().random, time.monotonic, affinity),
         recent=Recent(settings.routing.explanations),
         upstream=upstream,
         aside=upstream.aside,
-        dice=random.SystemRandom().random,
         ids=_tokens(),
         wall_clock=time.time,
         loop_clock=time.monotonic,

@@ -14,14 +14,12 @@ from trunkline.errors import GatewayError
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
-from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
-from trunkline.routing.plan import Dice, Plan, plan
+from trunkline.routing.plan import Plan, Planner
 from trunkline.routing.recent import Recent, Record
 from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
-from trunkline.stream.seals import unseal
 from trunkline.telemetry import logs
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream
@@ -55,11 +53,10 @@ class Services:
     keys: Keys
     catalog: Catalog
     health: Health
-    affinity: Affinity
+    planner: Planner
     recent: Recent
     upstream: Upstream
     aside: Aside
-    dice: Dice
     ids: Iterator[str]
     wall_clock: Callable[[], float]
     loop_clock: Callable[[], float]
@@ -99,23 +96,7 @@ async def admit(call: Call, services: Services) -> Admitted:
     body, session_id = call.take_body(), call.session_id
     is_dear = len(body) > _DEAR_BYTES or body.count(b'"') > _DEAR_QUOTES
     request = await services.aside.run(parse, body, session_id) if is_dear else parse(body, session_id)
-    chosen = plan(
-        request,
-        call.key.policy,
-        services.catalog,
-        services.health,
-        services.dice,
-        now=services.loop_clock(),
-        affinity=services.affinity,
-        issuer=issuer,
-    )
-    return Admitted(call, request, chosen, is_dear)
-
-
-def issuer(sealed: str) -> str | None:
-    """The endpoint that issued an encrypted thought; it alone can read it."""
-    seal = unseal(sealed)
-    return None if seal is None else seal.endpoint_id
+    return Admitted(call, request, services.planner.plan(request, call.key.policy), is_dear)
 
 
 async def respond(admitted: Admitted, services: Services) -> Answer:

@@ -25,9 +25,8 @@ from trunkline.accounts.keys import Key
 from trunkline.app import load_catalog
 from trunkline.errors import ServiceUnavailable
 from trunkline.pipeline import Services
-from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
-from trunkline.routing.plan import Plan
+from trunkline.routing.plan import Plan, Planner
 from trunkline.routing.policy import Policy
 from trunkline.routing.recent import Recent
 from trunkline.server.body import Bounds
@@ -324,14 +323,15 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> Non
             return Key("key", "account", "name", Policy())
 
     doubles: Any = SimpleNamespace(keys=Anybody(), upstream=SimpleNamespace(run=BrokenRun))
+    catalog = load_catalog(Settings.model_validate({"providers": {"fake-provider": {"enabled": True}}}))
+    health = Health()
     services = Services(
         keys=doubles.keys,
-        catalog=load_catalog(Settings.model_validate({"providers": {"fake-provider": {"enabled": True}}})),
-        health=Health(),
-        affinity=Affinity(),
+        catalog=catalog,
+        health=health,
+        planner=Planner(catalog, health, lambda: 0.5, time.monotonic),
         recent=Recent(1),
         upstream=doubles.upstream,
-        dice=lambda: 0.5,
         ids=map(str, count()),
         wall_clock=time.time,
         loop_clock=time.monotonic,

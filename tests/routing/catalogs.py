@@ -13,7 +13,9 @@ from trunkline.errors import NotFound
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.preferences import ProviderPreferences, Quantization
 from trunkline.protocol.request import Request
+from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health, Outcome
+from trunkline.routing.plan import Catalog, Dice, Plan, Planner, Policy
 from trunkline.wire import FaultKind
 
 NOW = 100_000.0
@@ -138,3 +140,17 @@ def _price(usd: str | tuple[str, str] | None, cache_read: str | None, request_fe
         cache_read=None if cache_read is None else Decimal(cache_read).scaleb(-6),
         request=Decimal(request_fee),
     )
+
+
+def plan_at(
+    request: Request,
+    policy: Policy,
+    catalog: Catalog,
+    health: Health,
+    dice: Dice,
+    *,
+    now: float,
+    affinity: Affinity | None = None,
+) -> Plan:
+    """Plan one request at a moment."""
+    return Planner(catalog, health, dice, lambda: now, affinity).plan(request, policy)

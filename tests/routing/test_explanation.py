@@ -7,12 +7,12 @@ import random
 import msgspec
 import pytest
 
-from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, remembered, thrown
+from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, plan_at, remembered, thrown
 from trunkline.errors import NotFound
 from trunkline.protocol.preferences import Sort
 from trunkline.routing.explanation import as_json, as_table
 from trunkline.routing.health import Health
-from trunkline.routing.plan import Plan, Policy, plan
+from trunkline.routing.plan import Plan, Policy
 from trunkline.routing.refusal import NoEndpoint
 
 ENDPOINTS = [
@@ -26,7 +26,7 @@ DOWN = [Past("delta:m/one", 3, "unavailable")]
 
 
 def explained(dice: tuple[float, ...] = (0.7, 0.1)) -> Plan:
-    return plan(ask(zdr=True), Policy(), Shelf(ENDPOINTS), remembered(DOWN), thrown(*dice).__next__, now=NOW)
+    return plan_at(ask(zdr=True), Policy(), Shelf(ENDPOINTS), remembered(DOWN), thrown(*dice).__next__, now=NOW)
 
 
 def test_the_table_answers_why() -> None:
@@ -65,21 +65,21 @@ def test_json_holds_every_step_with_its_numbers() -> None:
 
 
 def test_a_sorted_step_names_its_measure() -> None:
-    found = plan(ask(sort=Sort("price")), Policy(), Shelf(ENDPOINTS[:2]), Health(), thrown().__next__, now=NOW)
+    found = plan_at(ask(sort=Sort("price")), Policy(), Shelf(ENDPOINTS[:2]), Health(), thrown().__next__, now=NOW)
     assert as_table(found.explanation).endswith("Sorted by price: alpha:m/one, beta:m/one.")
 
 
 def test_law_7_the_dice_of_an_explanation_make_the_same_plan_again() -> None:
     chance = random.Random(7)
     for _ in range(100):
-        first = plan(ask(), Policy(), Shelf(ENDPOINTS), remembered(DOWN), chance.random, now=NOW)
+        first = plan_at(ask(), Policy(), Shelf(ENDPOINTS), remembered(DOWN), chance.random, now=NOW)
         dice = iter(first.explanation.dice).__next__
-        assert plan(ask(), Policy(), Shelf(ENDPOINTS), remembered(DOWN), dice, now=NOW) == first
+        assert plan_at(ask(), Policy(), Shelf(ENDPOINTS), remembered(DOWN), dice, now=NOW) == first
 
 
 def test_a_request_that_nobody_may_serve_is_explained_too() -> None:
     with pytest.raises(NotFound) as caught:
-        plan(ask(zdr=True), Policy(), Shelf(ENDPOINTS[4:]), Health(), thrown().__next__, now=NOW)
+        plan_at(ask(zdr=True), Policy(), Shelf(ENDPOINTS[4:]), Health(), thrown().__next__, now=NOW)
     assert isinstance(caught.value, NoEndpoint)
     assert as_table(caught.value.explanation) == (
         "   endpoint     condition  expected USD  because\n"
@@ -88,6 +88,6 @@ def test_a_request_that_nobody_may_serve_is_explained_too() -> None:
 
 
 def test_what_allow_fallbacks_cuts_is_named() -> None:
-    found = plan(ask(allow_fallbacks=False), Policy(), Shelf(ENDPOINTS[:2]), Health(), thrown().__next__, now=NOW)
-    assert [(each.provider, each.filter) for each in found.dropped] == [("beta", "allow_fallbacks")]
+    found = plan_at(ask(allow_fallbacks=False), Policy(), Shelf(ENDPOINTS[:2]), Health(), thrown().__next__, now=NOW)
+    assert [(each.provider, each.filter) for each in found.explanation.filtered_out] == [("beta", "allow_fallbacks")]
     assert len(found.explanation.order) == 1

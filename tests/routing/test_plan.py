@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, remembered, thrown
+from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, plan_at, remembered, thrown
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
 from trunkline.protocol.items import InputFile, InputImage, InputText, Message, ReasoningItem
@@ -19,7 +19,8 @@ from trunkline.protocol.preferences import Cutoffs, MaxPrice, Sort
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool, TextConfig
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.health import Health
-from trunkline.routing.plan import Plan, Policy, plan
+from trunkline.routing.plan import Plan, Policy
+from trunkline.stream.seals import seal
 
 ONE = (endpoint("alpha", usd="1"), endpoint("beta", usd="2"), endpoint("gamma", usd="3"))
 TWO = (*ONE, endpoint("alpha", "m/two", usd="1"), endpoint("delta", "m/two", usd="9"))
@@ -579,7 +580,7 @@ def test_plan(row: Case) -> None:
 
 def planned(row: Case) -> Plan:
     shelf = Shelf(row.endpoints, default="m/one", off=("m/off",))
-    return plan(ask(**row.ask), row.policy, shelf, remembered(row.past), thrown(*row.dice).__next__, now=NOW)
+    return plan_at(ask(**row.ask), row.policy, shelf, remembered(row.past), thrown(*row.dice).__next__, now=NOW)
 
 
 def named(found: Plan) -> str:
@@ -596,7 +597,7 @@ def test_law_7_the_same_dice_give_the_same_plan() -> None:
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=3, max_size=3), st.integers(0, len(CASES) - 1))
 def test_dice_change_the_order_but_never_who_may_serve(dice: list[float], index: int) -> None:
     row = CASES[index]
-    again = plan(
+    again = plan_at(
         ask(**row.ask),
         row.policy,
         Shelf(row.endpoints, default="m/one", off=("m/off",)),
@@ -613,7 +614,9 @@ def test_dice_change_the_order_but_never_who_may_serve(dice: list[float], index:
 def test_the_first_is_drawn_nine_times_as_often_at_a_third_of_the_price() -> None:
     shelf = Shelf([endpoint("alpha", usd="1"), endpoint("gamma", usd="3")])
     firsts = [
-        plan(ask(), Policy(), shelf, Health(), thrown((step + 0.5) / 1000).__next__, now=NOW).attempts[0].provider.slug
+        plan_at(ask(), Policy(), shelf, Health(), thrown((step + 0.5) / 1000).__next__, now=NOW)
+        .attempts[0]
+        .provider.slug
         for step in range(1000)
     ]
     assert firsts.count("alpha") == 900
@@ -623,7 +626,7 @@ def test_planning_changes_nothing_in_health() -> None:
     health = remembered([EJECTED, *SLOW])
     before = [health.figures(one.id, NOW) for one in ONE]
     for _ in range(10):
-        plan(ask(), Policy(), Shelf(ONE), health, thrown().__next__, now=NOW)
+        plan_at(ask(), Policy(), Shelf(ONE), health, thrown().__next__, now=NOW)
     assert [health.figures(one.id, NOW) for one in ONE] == before
 
 
@@ -659,21 +662,21 @@ def test_RT_12_sticky(row: Sticky) -> None:
     affinity.keep(conversation(request, "a1", "m/one"), row.served_by, NOW - row.ago)
     policy = Policy(account=row.account)
     health = remembered(row.past)
-    found = plan(request, policy, Shelf(CACHED), health, thrown(*row.dice).__next__, now=NOW, affinity=affinity)
+    found = plan_at(request, policy, Shelf(CACHED), health, thrown(*row.dice).__next__, now=NOW, affinity=affinity)
     assert named(found) == row.expect
     assert bool(found.conversations) == ("order" not in row.ask)
 
 
 def test_a_plan_names_the_conversation_that_its_success_keeps() -> None:
     affinity, request = Affinity(), ask(session_id="s")
-    first = plan(request, Policy(), Shelf(CACHED), Health(), thrown(0.999).__next__, now=NOW, affinity=affinity)
+    first = plan_at(request, Policy(), Shelf(CACHED), Health(), thrown(0.999).__next__, now=NOW, affinity=affinity)
     affinity.keep(first.conversations["m/one"], "alpha:m/one", NOW)
-    second = plan(request, Policy(), Shelf(CACHED), Health(), thrown(0.999).__next__, now=NOW + 5, affinity=affinity)
+    second = plan_at(request, Policy(), Shelf(CACHED), Health(), thrown(0.999).__next__, now=NOW + 5, affinity=affinity)
     assert second.attempts[0].id == "alpha:m/one"
 
 
 SEALED = (
-    ReasoningItem(encrypted_content="blob.gamma:m/one"),
+    ReasoningItem(encrypted_content=seal("blob", "gamma:m/one", "rs_1")),
     Message(role="user", content=(InputText("Go on"),)),
 )
 
@@ -690,14 +693,13 @@ SEALED = (
 )
 def test_an_encrypted_thought_pulls(fields: dict[str, Any], past: list[Past], expect: str) -> None:
     request = ask(input=SEALED, **fields)
-    found = plan(
+    found = plan_at(
         request,
         Policy(),
         Shelf(ONE),
         remembered(past),
         thrown().__next__,
         now=NOW,
-        issuer=lambda text: text.partition(".")[2],
     )
     assert named(found) == expect
 
@@ -799,7 +801,7 @@ REFUSALS = [
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.id)
 def test_RT_15_nobody_is_left(row: Refusal) -> None:
     with pytest.raises(NotFound) as caught:
-        plan(ask(**row.ask), row.policy, Shelf(row.endpoints), Health(), thrown().__next__, now=NOW)
+        plan_at(ask(**row.ask), row.policy, Shelf(row.endpoints), Health(), thrown().__next__, now=NOW)
     for text in row.says:
         assert text in caught.value.message
     metadata = caught.value.metadata
@@ -811,29 +813,29 @@ def test_RT_15_nobody_is_left(row: Refusal) -> None:
 
 def test_a_context_that_is_too_small_everywhere_is_the_clients_fault() -> None:
     with pytest.raises(BadRequest, match="context of 9000 tokens, and the request needs at least 10000") as caught:
-        plan(ask(input=LONG), Policy(), Shelf([endpoint(context=9_000)]), Health(), thrown().__next__, now=NOW)
+        plan_at(ask(input=LONG), Policy(), Shelf([endpoint(context=9_000)]), Health(), thrown().__next__, now=NOW)
     assert caught.value.kind == "context_length_exceeded"
 
 
 @pytest.mark.parametrize("model", ["m/oen", "m/oen:nitro", "m/off"])
 def test_an_unknown_model_is_not_found(model: str) -> None:
     with pytest.raises(NotFound, match=model.partition(":")[0]):
-        plan(ask(model), Policy(), Shelf(ONE, off=("m/off",)), Health(), thrown().__next__, now=NOW)
+        plan_at(ask(model), Policy(), Shelf(ONE, off=("m/off",)), Health(), thrown().__next__, now=NOW)
 
 
 def test_a_mistyped_fallback_is_told() -> None:
     with pytest.raises(NotFound, match="m/oen"):
-        plan(ask(models=("m/oen",)), Policy(), Shelf(ONE), Health(), thrown().__next__, now=NOW)
+        plan_at(ask(models=("m/oen",)), Policy(), Shelf(ONE), Health(), thrown().__next__, now=NOW)
 
 
 def test_no_model_and_no_default() -> None:
     with pytest.raises(BadRequest, match="default"):
-        plan(ask(None), Policy(), Shelf(ONE), Health(), thrown().__next__, now=NOW)
+        plan_at(ask(None), Policy(), Shelf(ONE), Health(), thrown().__next__, now=NOW)
 
 
 def test_RT_16_zdr_stays_with_those_who_keep_it_even_when_all_are_down() -> None:
     endpoints = [endpoint("alpha", zdr=True), endpoint("beta", zdr=True, usd="2"), endpoint("gamma")]
     down = [Past("alpha:m/one", 5, "unavailable"), Past("beta:m/one", 5, "unavailable")]
-    found = plan(ask(zdr=True), Policy(), Shelf(endpoints), remembered(down), thrown().__next__, now=NOW)
+    found = plan_at(ask(zdr=True), Policy(), Shelf(endpoints), remembered(down), thrown().__next__, now=NOW)
     assert named(found) == "alpha beta"
     assert found.is_last_resort

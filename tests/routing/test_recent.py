@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.routing.catalogs import NOW, Shelf, ask, endpoint, thrown
+from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at, thrown
 from trunkline.billing import lost
 from trunkline.routing.explanation import Explanation, why
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
-from trunkline.routing.plan import Policy, plan
+from trunkline.routing.plan import Policy
 from trunkline.routing.recent import Recent, Record, record_as_json
 from trunkline.stream.deltas import Usage
 from trunkline.wire import Fault
 
 ALPHA, BETA, OMEGA = endpoint("alpha", zdr=True), endpoint("beta", usd="2", zdr=True), endpoint("omega")
-EXPLANATION = plan(
+EXPLANATION = plan_at(
     ask(zdr=True), Policy(), Shelf([ALPHA, BETA, OMEGA]), Health(), thrown().__next__, now=NOW
 ).explanation
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.routing.catalogs import NOW, Shelf, ask, endpoint
+from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at
 from tests.routing.restatement import planned
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
@@ -17,7 +17,7 @@ from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat, TextConfig
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.health import Health, Outcome
-from trunkline.routing.plan import Policy, plan
+from trunkline.routing.plan import Policy
 
 PROVIDERS = ("alpha", "beta", "gamma", "delta", "amazon bedrock", "nobody")
 CATALOGS = 25
@@ -49,7 +49,7 @@ def _agree(chance: random.Random, models: list[list[Endpoint]], health: Health) 
     dice = [chance.random() for _ in range(60)]
     expected = planned(request, policy, chosen, health, iter(dice), NOW, served_by)
     try:
-        found = plan(
+        found = plan_at(
             request,
             policy,
             Shelf(one for model in chosen for one in model),

@@ -17,11 +17,10 @@ import typer
 
 from trunkline.app import load_catalog
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.pipeline import issuer
 from trunkline.protocol.parse import parse
 from trunkline.routing.explanation import Explanation, as_json, as_table
 from trunkline.routing.health import Health
-from trunkline.routing.plan import plan
+from trunkline.routing.plan import Planner
 from trunkline.routing.policy import Policy
 from trunkline.routing.refusal import Refused
 
@@ -51,10 +50,9 @@ def explain(
     settings, _ = read_settings(config)
     catalog = load_catalog(settings)
     policy = Policy(max_attempts=settings.routing.attempts)
-    health, now = Health(), time.monotonic()
-    throw = chain(_shown(dice), _endless()).__next__
+    planner = Planner(catalog, Health(), chain(_shown(dice), _endless()).__next__, time.monotonic)
     try:
-        explanation = plan(parse(request.read()), policy, catalog, health, throw, now=now, issuer=issuer).explanation
+        explanation = planner.plan(parse(request.read()), policy).explanation
     except Refused as error:
         _print(error.explanation, print_json, error.message)
         raise typer.Exit(1) from None

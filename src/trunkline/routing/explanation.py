@@ -23,7 +23,7 @@ PREFERENCES: Final = ("kept", "unknown", "missed")
 ISSUED: Final = ("by this endpoint", "by this provider", "elsewhere")
 
 
-class Dropped(Struct, frozen=True, gc=False):
+class FilteredOut(Struct, frozen=True, gc=False):
     """An endpoint that a filter removed; `reason` reads on from the endpoint's name."""
 
     endpoint_id: str
@@ -70,7 +70,7 @@ class Explanation(Struct, frozen=True, gc=False, kw_only=True):
     partition: Partition = "model"
     size: Measure | None = None
     filters: tuple[str, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
+    filtered_out: tuple[FilteredOut, ...] = ()
     steps: tuple[Step, ...] = ()
     order: tuple[Candidate, ...] = ()
 
@@ -97,7 +97,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
                 "filter": each.filter,
                 "reason": each.reason,
             }
-            for each in explanation.dropped
+            for each in explanation.filtered_out
         ],
         "order": [_told(candidate) for candidate in explanation.order],
         "steps": [_step(step) for step in explanation.steps if len(step.candidates) > 1],
@@ -112,7 +112,7 @@ def as_table(explanation: Explanation) -> str:
         price = "unknown" if candidate.price is None else f"{candidate.price:.6f}"
         endpoint_id = candidate.endpoint.id
         rows.append((str(number), endpoint_id, CONDITIONS[candidate.condition], price, _because(candidate)))
-    for each in explanation.dropped:
+    for each in explanation.filtered_out:
         rows.append(("–", each.endpoint_id, "dropped", "", f"{each.filter}: {each.reason}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
@@ -128,7 +128,7 @@ def why(explanation: Explanation) -> list[str]:
     told = [f"{order[0]} is asked first{f', then {_and(order[1:])}' if order[1:] else ''}."] if order else []
     told += [_sentence(step) for step in explanation.steps if len(step.candidates) > 1]
     told += [f"{each.endpoint.id}: {because}." for each in explanation.order if (because := _because(each))]
-    told += [f"{each.endpoint_id} is left out by {each.filter}: it {each.reason}." for each in explanation.dropped]
+    told += [f"{each.endpoint_id} is left out by {each.filter}: it {each.reason}." for each in explanation.filtered_out]
     return told
 
 

@@ -7,6 +7,7 @@ changes nothing: the same arguments and the same dice give the same plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -18,7 +19,7 @@ from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.preferences import Partition, ProviderPreferences
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity, conversation
-from trunkline.routing.explanation import By, Candidate, Dropped, Explanation, Step
+from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
 from trunkline.routing.filters import Filter, Listed, filters, listed, soft_parameters, supports
 from trunkline.routing.health import OUTAGE, Health
 from trunkline.routing.measure import Measure, measure
@@ -26,12 +27,10 @@ from trunkline.routing.policy import Policy as Policy
 from trunkline.routing.ranking import arrange, expected_price, has_cheap_cache, preference, rank, sort_figure
 from trunkline.routing.refusal import refuse
 from trunkline.routing.variants import SORTED, narrowing, resolve
+from trunkline.stream.seals import provider_of, unseal
 
 Dice = Callable[[], float]
 """Uniform in [0, 1)."""
-
-Issuer = Callable[[str], str | None]
-"""The id of the endpoint that issued an encrypted thought, read off its tag; None when it carries none."""
 
 _ROUTES: Final[Mapping[str, Partition]] = {"fallback": "model", "sort": "none"}
 
@@ -61,12 +60,10 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     attempts: tuple[Endpoint, ...]
     is_byok: tuple[bool, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
     max_attempts: int = 3
     explanation: Explanation = Explanation()
     partition: Partition = "model"
     conversations: Mapping[str, bytes] = {}
-    wishes: tuple[str, ...] = ()
     is_last_resort: bool = False
 
 
@@ -93,77 +90,104 @@ class _Preferred(Struct, gc=False):
     issuer: str | None
 
 
-def plan(
-    request: Request,
-    policy: Policy,
-    catalog: Catalog,
-    health: Health,
-    dice: Dice,
-    *,
-    now: float,
-    affinity: Affinity | None = None,
-    issuer: Issuer | None = None,
-) -> Plan:
-    """Choose the endpoints for a request.
+class _Sifted(Struct, gc=False):
+    """The endpoints of each model that the filters let pass, and those that they did not."""
 
-    Raises NotFound when no model is known or every endpoint was dropped (then with metadata `available_providers`,
-    `requested_providers`, `excluded_by` and `would_serve_without`), and BadRequest when no model is named or no
-    context is large enough.
+    asked: Sequence[_Asked]
+    active: Sequence[Filter]
+    size: Measure
+    kept: list[list[Endpoint]]
+    filtered_out: list[FilteredOut]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans requests over one catalog, by what is known of its endpoints at the moment.
+
+    `dice` are thrown where equals are drawn, `clock` is the one that health is told; without `affinity` no conversation
+    is kept where it was.
     """
-    wish = request.provider
-    partition = _partition(request)
-    asked = _asked(request, policy, catalog, partition)
-    size = measure(request)
-    active = filters(request, policy, catalog.provider_slug, size)
-    soft = soft_parameters(request)
-    dropped: list[Dropped] = []
-    kept = [_kept(each, active, soft, dropped) for each in asked]
-    if not any(kept):
-        raise _refusal(request, asked, active, size, dropped)
-    preferred = _Preferred(
-        wish,
-        policy,
-        health,
-        now,
-        Decimal(size.input_tokens),
-        Decimal(size.output_tokens),
-        tuple([listed((name,), catalog.provider_slug) for name in wish.order]) if wish.order else (),
-        issuer(size.sealed) if issuer is not None and size.sealed is not None and not wish.order else None,
-    )
-    conversations: dict[str, bytes] = {}
-    candidates: list[Candidate] = []
-    for each, endpoints in zip(asked, kept, strict=True):
-        served_by = None
-        if affinity is not None and not wish.order and any(map(has_cheap_cache, endpoints)):
-            model = endpoints[0].model.slug
-            conversations[model] = conversation(request, policy.account, model)
-            served_by = affinity.find(conversations[model], now)
-        candidates += _candidates(each, endpoints, preferred, served_by)
-    steps = _steps(candidates, asked, len(preferred.order), dice)
-    order = [step.candidates[index] for step in steps for index in step.order]
-    if len(asked) > 1:
-        order = _once(order)
-    if not wish.allow_fallbacks and not wish.order:
-        order = _first_of_each_model(order, dropped)
-    return Plan(
-        attempts=tuple([candidate.endpoint for candidate in order]),
-        is_byok=tuple([candidate.is_byok for candidate in order]),
-        dropped=tuple(dropped),
-        max_attempts=policy.max_attempts,
-        explanation=Explanation(
-            models=tuple([each.name for each in asked]),
-            partition=partition,
-            size=size,
-            filters=tuple([each.name for each in active]),
-            dropped=tuple(dropped),
+
+    catalog: Catalog
+    health: Health
+    dice: Dice
+    clock: Callable[[], float]
+    affinity: Affinity | None = None
+
+    def plan(self, request: Request, policy: Policy) -> Plan:
+        """Choose the endpoints for a request.
+
+        Raises NotFound when no model is known or every endpoint was filtered out (then with metadata
+        `available_providers`, `requested_providers`, `excluded_by` and `would_serve_without`), and BadRequest when no
+        model is named or no context is large enough.
+        """
+        sifted = self._sift(request, policy)
+        preferred = self._preferred(request, policy, sifted.size)
+        candidates, conversations = self._candidates(request, sifted, preferred)
+        steps = _steps(candidates, sifted.asked, len(preferred.order), self.dice)
+        order = _ordered(request.provider, sifted, steps)
+        explanation = Explanation(
+            models=tuple([each.name for each in sifted.asked]),
+            partition=_partition(request),
+            size=sifted.size,
+            filters=tuple([each.name for each in sifted.active]),
+            filtered_out=tuple(sifted.filtered_out),
             steps=tuple(steps),
             order=tuple(order),
-        ),
-        partition=partition,
-        conversations=conversations,
-        wishes=tuple([suffix for each in asked for suffix in each.wishes]),
-        is_last_resort=min([candidate.condition for candidate in order]) >= OUTAGE,
-    )
+        )
+        return Plan(
+            attempts=tuple([candidate.endpoint for candidate in order]),
+            is_byok=tuple([candidate.is_byok for candidate in order]),
+            max_attempts=policy.max_attempts,
+            explanation=explanation,
+            partition=explanation.partition,
+            conversations=conversations,
+            is_last_resort=min([candidate.condition for candidate in order]) >= OUTAGE,
+        )
+
+    def _sift(self, request: Request, policy: Policy) -> _Sifted:
+        """Find the models that are asked for and let the filters at their endpoints."""
+        asked = _asked(request, policy, self.catalog)
+        size = measure(request)
+        active = filters(request, policy, self.catalog.provider_slug, size)
+        soft = soft_parameters(request)
+        filtered_out: list[FilteredOut] = []
+        kept = [_kept(each, active, soft, filtered_out) for each in asked]
+        sifted = _Sifted(asked, active, size, kept, filtered_out)
+        if not any(kept):
+            raise _refusal(request, sifted)
+        return sifted
+
+    def _preferred(self, request: Request, policy: Policy, size: Measure) -> _Preferred:
+        wish, now = request.provider, self.clock()
+        order = tuple([listed((name,), self.catalog.provider_slug) for name in wish.order]) if wish.order else ()
+        seal = unseal(size.sealed) if size.sealed is not None and not wish.order else None
+        return _Preferred(
+            wish,
+            policy,
+            self.health,
+            now,
+            Decimal(size.input_tokens),
+            Decimal(size.output_tokens),
+            order,
+            None if seal is None else seal.endpoint_id,
+        )
+
+    def _candidates(
+        self, request: Request, sifted: _Sifted, preferred: _Preferred
+    ) -> tuple[list[Candidate], dict[str, bytes]]:
+        """The candidates of all models, and the conversation they would go on with, by model slug."""
+        affinity, wish = self.affinity, request.provider
+        conversations: dict[str, bytes] = {}
+        candidates: list[Candidate] = []
+        for each, endpoints in zip(sifted.asked, sifted.kept, strict=True):
+            served_by = None
+            if affinity is not None and not wish.order and any(map(has_cheap_cache, endpoints)):
+                model = endpoints[0].model.slug
+                conversations[model] = conversation(request, preferred.policy.account, model)
+                served_by = affinity.find(conversations[model], preferred.now)
+            candidates += _candidates(each, endpoints, preferred, served_by)
+        return candidates, conversations
 
 
 def _partition(request: Request) -> Partition:
@@ -173,7 +197,8 @@ def _partition(request: Request) -> Partition:
     return "model" if request.route is None else _ROUTES[request.route]
 
 
-def _asked(request: Request, policy: Policy, catalog: Catalog, partition: Partition) -> list[_Asked]:
+def _asked(request: Request, policy: Policy, catalog: Catalog) -> list[_Asked]:
+    partition = _partition(request)
     first, more = request.model, request.models
     names = [first] if first and not more else list(dict.fromkeys([name for name in (first, *more) if name]))
     if not names:
@@ -212,7 +237,9 @@ def _by(wish: ProviderPreferences, wishes: Sequence[str]) -> By | None:
     return next((SORTED[suffix] for suffix in wishes if suffix in SORTED), None) if wishes else None
 
 
-def _kept(asked: _Asked, active: Sequence[Filter], soft: Sequence[str], dropped: list[Dropped]) -> list[Endpoint]:
+def _kept(
+    asked: _Asked, active: Sequence[Filter], soft: Sequence[str], filtered_out: list[FilteredOut]
+) -> list[Endpoint]:
     """Apply the filters to one model's endpoints."""
     if asked.wishes:
         active = [*active, *narrowing(asked.wishes, asked.endpoints)]
@@ -221,7 +248,7 @@ def _kept(asked: _Asked, active: Sequence[Filter], soft: Sequence[str], dropped:
         for name, check in active:
             reason = check(endpoint)
             if reason is not None:
-                dropped.append(_dropped(endpoint, name, reason))
+                filtered_out.append(_filtered_out(endpoint, name, reason))
                 break
         else:
             kept.append(endpoint)
@@ -229,24 +256,22 @@ def _kept(asked: _Asked, active: Sequence[Filter], soft: Sequence[str], dropped:
         better = [endpoint for endpoint in kept if supports(endpoint, parameter)]
         if better and len(better) < len(kept):
             reason = f"does not support {parameter}, and others do"
-            dropped += [_dropped(endpoint, parameter, reason) for endpoint in kept if not supports(endpoint, parameter)]
+            filtered_out += [_filtered_out(each, parameter, reason) for each in kept if not supports(each, parameter)]
             kept = better
     return kept
 
 
-def _dropped(endpoint: Endpoint, name: str, reason: str) -> Dropped:
-    return Dropped(endpoint.id, endpoint.provider.slug, endpoint.model.slug, name, reason)
+def _filtered_out(endpoint: Endpoint, name: str, reason: str) -> FilteredOut:
+    return FilteredOut(endpoint.id, endpoint.provider.slug, endpoint.model.slug, name, reason)
 
 
-def _refusal(
-    request: Request, asked: Sequence[_Asked], active: Sequence[Filter], size: Measure, dropped: Sequence[Dropped]
-) -> ClientError:
-    filtered = [(each.endpoints, [*active, *narrowing(each.wishes, each.endpoints)]) for each in asked]
+def _refusal(request: Request, sifted: _Sifted) -> ClientError:
+    filtered = [(each.endpoints, [*sifted.active, *narrowing(each.wishes, each.endpoints)]) for each in sifted.asked]
     explanation = Explanation(
-        models=tuple([each.name for each in asked]),
-        size=size,
+        models=tuple([each.name for each in sifted.asked]),
+        size=sifted.size,
         filters=tuple(dict.fromkeys([name for _, found in filtered for name, _ in found])),
-        dropped=tuple(dropped),
+        filtered_out=tuple(sifted.filtered_out),
     )
     return refuse(request, filtered, explanation)
 
@@ -293,11 +318,7 @@ def _issued(issuer: str, endpoint_id: str) -> int:
     """0 for the endpoint that issued a thought, 1 for the others of its provider, which share its keys."""
     if issuer == endpoint_id:
         return 0
-    return 1 if _provider_of(issuer) == _provider_of(endpoint_id) else 2
-
-
-def _provider_of(endpoint_id: str) -> str:
-    return endpoint_id.partition(":")[0].partition("/")[0]
+    return 1 if provider_of(issuer) == provider_of(endpoint_id) else 2
 
 
 def _steps(candidates: Sequence[Candidate], asked: Sequence[_Asked], named: int, dice: Dice) -> list[Step]:
@@ -313,6 +334,16 @@ def _steps(candidates: Sequence[Candidate], asked: Sequence[_Asked], named: int,
     return steps
 
 
+def _ordered(wish: ProviderPreferences, sifted: _Sifted, steps: Sequence[Step]) -> list[Candidate]:
+    """String the steps together; what may not be asked after all is filtered out."""
+    order = [step.candidates[index] for step in steps for index in step.order]
+    if len(sifted.asked) > 1:
+        order = _once(order)
+    if not wish.allow_fallbacks and not wish.order:
+        order = _first_of_each_model(order, sifted.filtered_out)
+    return order
+
+
 def _once(found: Sequence[Candidate]) -> list[Candidate]:
     """Leave out what comes again: one model may be named twice, in two spellings or at two prices."""
     first: dict[tuple[str, bool], Candidate] = {}
@@ -321,10 +352,10 @@ def _once(found: Sequence[Candidate]) -> list[Candidate]:
     return list(first.values())
 
 
-def _first_of_each_model(found: Sequence[Candidate], dropped: list[Dropped]) -> list[Candidate]:
+def _first_of_each_model(found: Sequence[Candidate], filtered_out: list[FilteredOut]) -> list[Candidate]:
     """`allow_fallbacks: false` is about providers: other models may still be asked."""
     first: dict[str, Candidate] = {}
     for candidate in found:
         if first.setdefault(candidate.endpoint.model.slug, candidate) is not candidate:
-            dropped.append(_dropped(candidate.endpoint, "allow_fallbacks", "is not the first"))
+            filtered_out.append(_filtered_out(candidate.endpoint, "allow_fallbacks", "is not the first"))
     return list(first.values())

@@ -45,7 +45,9 @@ class ExplainRoute:
             except ClientLeft:
                 return
             if (thrown := _thrown(scope)) is not None:
-                services = replace(services, dice=chain(thrown, _endless(services.dice)).__next__)
+                planner = services.planner
+                dice = chain(thrown, _endless(planner.dice)).__next__
+                services = replace(services, planner=replace(planner, dice=dice))
             found = await _explained(call, services)
         await Response(json.dumps(found), media_type="application/json")(scope, receive, send)
 
