@@ -13,7 +13,7 @@ from decimal import Decimal
 from bench import recordings, wires
 from bench.recordings import TEXT, UPSTREAM_MODEL, Api, Case, request_body
 from bench.wires import Wire
-from trunkline.adapters.contract import Adapter
+from trunkline.adapters.contract import Adapter, begin
 from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import Meter
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Price, Provider
@@ -84,7 +84,7 @@ def _whole_stages(side: _Side) -> Mapping[str, Stage]:
         decoder = side.adapter.decoder(request, side.endpoint)
         return [*decoder.whole(side.wire.recording.body), *decoder.end()]
 
-    deltas = decode()
+    deltas = begin(decode(), side.endpoint)
 
     def price() -> list[Delta]:
         return Meter(len(body)).price(deltas, side.endpoint)
@@ -122,7 +122,8 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
         batches = [[delta for message in batch for delta in decoder.message(message)] for batch in messages]
         return [*batches, list(decoder.end())]
 
-    deltas = decode()
+    first, *rest = [batch for batch in decode() if batch]
+    deltas = [begin(first, side.endpoint), *rest]
 
     def price() -> list[list[Delta]]:
         meter = Meter(len(body))

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.adapters.contract import Adapter
+from trunkline.adapters.contract import Adapter, Decoder, begin
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadGateway, Unprocessable
@@ -131,14 +131,22 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
 
 def _decoded(cassette: Cassette, framing: Framing, reads: Iterable[bytes]) -> Iterator[Delta]:
     decoder = _adapter(cassette).decoder(cassette.request, cassette.endpoint)
+    has_begun = False
+    for batch in _batches(decoder, framing, reads):
+        if batch and not has_begun:
+            batch, has_begun = begin(batch, cassette.endpoint), True
+        yield from batch
+
+
+def _batches(decoder: Decoder, framing: Framing, reads: Iterable[bytes]) -> Iterator[list[Delta]]:
     for data in reads:
         for message in framing.feed(data):
-            yield from decoder.message(message)
+            yield list(decoder.message(message))
         if decoder.is_done:
             break
     for message in framing.flush():
-        yield from decoder.whole(message.data) if framing.is_whole else decoder.message(message)
-    yield from decoder.end()
+        yield list(decoder.whole(message.data) if framing.is_whole else decoder.message(message))
+    yield list(decoder.end())
 
 
 def told(cassette: Cassette, heard: Heard) -> list[Event] | Fault:

@@ -13,7 +13,7 @@ from trunkline.adapters.jobs import MAX_FAULTS
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.parse import parse
-from trunkline.stream.deltas import Began, Failed, Image, Spent, Stopped, Usage
+from trunkline.stream.deltas import Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import Fault
 
 TEXT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -46,7 +46,7 @@ def played(*answers: bytes | Fault, stream: bool = False) -> Played:
 
 def test_a_job_is_asked_after_until_its_picture_is_there() -> None:
     found = played(ACCEPTED, PENDING, PENDING, READY, PIXEL)
-    assert found.deltas == [Began(ENDPOINT.model.slug), *PICTURE]
+    assert found.deltas == [*PICTURE]
     assert found.urls == [POLL, POLL, POLL, SAMPLE]
     assert [exchange.reach for exchange in found.exchanges] == ["provider"] * 3 + ["anywhere"]
     assert found.fault is None
@@ -54,7 +54,7 @@ def test_a_job_is_asked_after_until_its_picture_is_there() -> None:
 
 def test_a_client_that_streams_hears_at_once_that_the_order_was_taken() -> None:
     found = played(ACCEPTED, PENDING, READY, PIXEL, stream=True)
-    assert found.deltas == [Began(ENDPOINT.model.slug), Image(0, "", False), *PICTURE]
+    assert found.deltas == [Image(0, "", False), *PICTURE]
 
 
 def test_waits_grow_up_to_what_the_reference_allows() -> None:
@@ -81,7 +81,7 @@ def test_a_result_at_a_host_of_the_provider_is_asked_for_directly() -> None:
 def test_a_busy_server_is_borne_while_the_job_runs() -> None:
     slow = Fault("limited", "slow down", 429, retry_after=12.0)
     found = played(ACCEPTED, BUSY, slow, PENDING, BUSY, READY, BUSY, PIXEL)
-    assert found.deltas == [Began(ENDPOINT.model.slug), *PICTURE]
+    assert found.deltas == [*PICTURE]
     assert found.urls == [POLL] * 5 + [SAMPLE] * 2
     assert found.exchanges[2].wait_s == 12.0
     assert found.exchanges[-1].reach == "anywhere"
@@ -147,4 +147,4 @@ def test_an_answer_that_is_given_up_has_no_end() -> None:
 def test_a_picture_keeps_its_own_type() -> None:
     jpeg = b"\xff\xd8\xff" + b"0" * 30
     found = played(ACCEPTED, READY, jpeg)
-    assert found.deltas[1] == Image(0, b64encode(jpeg).decode(), True, "image/jpeg")
+    assert found.deltas[0] == Image(0, b64encode(jpeg).decode(), True, "image/jpeg")

@@ -21,7 +21,6 @@ from trunkline.protocol.request import Request
 from trunkline.protocol.tools import JsonSchemaFormat, TextConfig
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Closed,
     Delta,
     Failed,
@@ -70,9 +69,6 @@ def hear(sent: Iterable[WireMessage | bytes], quirks: Quirks | None = None, **re
     return [*heard, *decoder.end()]
 
 
-BEGAN = Began("acme/quill-2")
-
-
 def calls(*pieces: Json) -> WireMessage:
     return chunk({"tool_calls": list(pieces)})
 
@@ -94,39 +90,39 @@ ANSWERS = [
     Answer(
         "text",
         [chunk({"content": "a"}), chunk({"content": "b"}), chunk({}, "stop"), DONE],
-        [BEGAN, Text(0, "a"), Text(0, "b"), Stopped("stop")],
+        [Text(0, "a"), Text(0, "b"), Stopped("stop")],
     ),
-    Answer("finish and nothing else", [chunk({}, "stop"), DONE], [BEGAN, Stopped("stop")]),
+    Answer("finish and nothing else", [chunk({}, "stop"), DONE], [Stopped("stop")]),
     Answer(
         "a finish at the end of the bytes is good",
         [chunk({"content": "a"}, "stop")],
-        [BEGAN, Text(0, "a"), Stopped("stop")],
+        [Text(0, "a"), Stopped("stop")],
     ),
     Answer(
         "an unknown finish is a stop",
         [chunk({"content": "a"}, "whatever"), DONE],
-        [BEGAN, Text(0, "a"), Stopped("stop")],
+        [Text(0, "a"), Stopped("stop")],
     ),
-    Answer("ST-07 no finish is no end", [chunk({"content": "a"})], [BEGAN, Text(0, "a")]),
+    Answer("ST-07 no finish is no end", [chunk({"content": "a"})], [Text(0, "a")]),
     Answer(
         "ST-17 nothing after the end counts",
         [chunk({"content": "a"}, "stop"), DONE, chunk({"content": "b"}), DONE],
-        [BEGAN, Text(0, "a"), Stopped("stop")],
+        [Text(0, "a"), Stopped("stop")],
     ),
     Answer(
         "thought, then text, under one chunk",
         [chunk({"reasoning": "t", "content": "a"}, "stop")],
-        [BEGAN, Reasoning(0, "t"), Text(1, "a"), Stopped("stop")],
+        [Reasoning(0, "t"), Text(1, "a"), Stopped("stop")],
     ),
     Answer(
         "the same thought told twice is heard once",
         [chunk({"reasoning": "t", "reasoning_content": "t"}, "stop")],
-        [BEGAN, Reasoning(0, "t"), Stopped("stop")],
+        [Reasoning(0, "t"), Stopped("stop")],
     ),
     Answer(
         "a refusal shares the slot of the text",
         [chunk({"content": "a"}), chunk({"refusal": "no"}, "stop")],
-        [BEGAN, Text(0, "a"), Refusal(0, "no"), Stopped("stop")],
+        [Text(0, "a"), Refusal(0, "no"), Stopped("stop")],
     ),
     Answer(
         "a call closes the earlier one when its arguments are whole",
@@ -137,7 +133,6 @@ ANSWERS = [
             chunk({}, "tool_calls"),
         ],
         [
-            BEGAN,
             FunctionCall(0, "x", "f"),
             Arguments(0, "{}"),
             Closed(0),
@@ -157,7 +152,6 @@ ANSWERS = [
             chunk({}, "stop"),
         ],
         [
-            BEGAN,
             FunctionCall(0, "x", "f"),
             Arguments(0, "{"),
             FunctionCall(1, "y", "g"),
@@ -170,13 +164,12 @@ ANSWERS = [
     Answer(
         "a call without index goes on with the latest",
         [calls(piece(None, "x", "f", "{")), calls(piece(arguments="}")), chunk({}, "tool_calls")],
-        [BEGAN, FunctionCall(0, "x", "f"), Arguments(0, "{"), Arguments(0, "}"), Stopped("calls")],
+        [FunctionCall(0, "x", "f"), Arguments(0, "{"), Arguments(0, "}"), Stopped("calls")],
     ),
     Answer(
         "a call without index and id begins when one was whole",
         [calls(piece(name="f", arguments="{}")), calls(piece(name="g", arguments={"a": 1})), chunk({}, "tool_calls")],
         [
-            BEGAN,
             FunctionCall(0, "", "f"),
             Arguments(0, "{}"),
             Closed(0),
@@ -188,12 +181,12 @@ ANSWERS = [
     Answer(
         "a name that comes late is waited for",
         [calls(piece(0, "x", None, "{")), calls(piece(0, None, "f", "}")), chunk({}, "tool_calls")],
-        [BEGAN, FunctionCall(0, "x", "f"), Arguments(0, "{"), Arguments(0, "}"), Stopped("calls")],
+        [FunctionCall(0, "x", "f"), Arguments(0, "{"), Arguments(0, "}"), Stopped("calls")],
     ),
     Answer(
         "name and arguments beside the index",
         [calls({"index": "0", "id": 7, "name": "f", "arguments": "{}", "function": "f"}), chunk({}, "stop")],
-        [BEGAN, FunctionCall(0, "7", "f"), Arguments(0, "{}"), Stopped("calls")],
+        [FunctionCall(0, "7", "f"), Arguments(0, "{}"), Stopped("calls")],
     ),
     Answer(
         "text as parts, with thought among them",
@@ -209,12 +202,12 @@ ANSWERS = [
                 "stop",
             )
         ],
-        [BEGAN, Reasoning(0, "t"), Text(1, "a"), Text(1, "b"), Stopped("stop")],
+        [Reasoning(0, "t"), Text(1, "a"), Text(1, "b"), Stopped("stop")],
     ),
     Answer(
         "an image by link is told as text",
         [chunk({"images": [{"image_url": {"url": "https://i.example/a.png"}}]}, "stop")],
-        [BEGAN, Text(0, "![image](https://i.example/a.png)"), Stopped("stop")],
+        [Text(0, "![image](https://i.example/a.png)"), Stopped("stop")],
     ),
     Answer(
         "an image as data",
@@ -230,12 +223,12 @@ ANSWERS = [
                 "stop",
             )
         ],
-        [BEGAN, Text(0, "a"), Image(1, "AAAA", True, "image/webp"), Closed(1), Stopped("stop")],
+        [Text(0, "a"), Image(1, "AAAA", True, "image/webp"), Closed(1), Stopped("stop")],
     ),
     Answer(
         "sources that come late are reported after the text",
         [chunk({"content": "a[1]"}), chunk({}, "stop", citations=["https://a.example"]), DONE],
-        [BEGAN, Text(0, "a[1]"), Search(1, "web", "completed"), Stopped("stop")],
+        [Text(0, "a[1]"), Search(1, "web", "completed"), Stopped("stop")],
     ),
     Answer(
         "usage is told as it comes",
@@ -244,7 +237,6 @@ ANSWERS = [
             chunk({}, "stop", usage={"prompt_tokens": 1, "completion_tokens": 2}, service_tier="flex"),
         ],
         [
-            BEGAN,
             Text(0, "a"),
             Spent(Usage(input_tokens=1, output_tokens=1)),
             Spent(Usage(input_tokens=1, output_tokens=2), service_tier="flex"),
@@ -254,17 +246,17 @@ ANSWERS = [
     Answer(
         "MO-10 no usage is not invented",
         [chunk({"content": "a"}, "stop", usage=None)],
-        [BEGAN, Text(0, "a"), Stopped("stop")],
+        [Text(0, "a"), Stopped("stop")],
     ),
     Answer(
         "MO-09 usage beyond all sense",
         [chunk({"content": "a"}, "stop", usage={"prompt_tokens": -5, "completion_tokens": "7", "total_tokens": []})],
-        [BEGAN, Text(0, "a"), Spent(Usage(output_tokens=7)), Stopped("stop")],
+        [Text(0, "a"), Spent(Usage(output_tokens=7)), Stopped("stop")],
     ),
     Answer(
         "a chunk that says nothing we know is ignored",
         [b'{"type":"ping"}', b"{}", b' {"choices":[]} ', b"", chunk({"content": "a"}, "stop")],
-        [BEGAN, Text(0, "a"), Stopped("stop")],
+        [Text(0, "a"), Stopped("stop")],
     ),
     Answer(
         "kinds that are off are read leniently",
@@ -272,7 +264,7 @@ ANSWERS = [
             b'{"choices":[{"index":"0","delta":{"content":12,"annotations":{}},"finish_reason":false}]}',
             chunk({}, "stop"),
         ],
-        [BEGAN, Text(0, "12"), Stopped("stop")],
+        [Text(0, "12"), Stopped("stop")],
     ),
 ]
 
@@ -308,12 +300,12 @@ def test_faults_end_the_answer(sent: list[WireMessage | bytes], kind: str, has_b
     last = heard[-1]
     assert isinstance(last, Failed)
     assert last.fault.kind == kind
-    assert (BEGAN in heard) == has_begun
+    assert any(not isinstance(delta, Failed | Spent) for delta in heard) == has_begun
 
 
 def test_nothing_is_heard_after_a_fault() -> None:
     heard = hear([chunk({"content": "a"}), b"{", chunk({"content": "b"}, "stop"), DONE])
-    assert [type(delta) for delta in heard] == [Began, Text, Failed]
+    assert [type(delta) for delta in heard] == [Text, Failed]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +333,7 @@ def test_UP_06_and_UP_07_bodies_that_are_no_answer(body: bytes, kind: str) -> No
 def test_a_whole_body_without_a_finish_is_an_answer_all_the_same() -> None:
     body = b'\n\n{"choices":[{"message":{"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}}]}'
     decoder = ADAPTER.decoder(Request(input=HI), endpoint())
-    assert list(decoder.whole(body)) == [BEGAN, FunctionCall(0, "x", "f"), Arguments(0, "{}"), Stopped("calls")]
+    assert list(decoder.whole(body)) == [FunctionCall(0, "x", "f"), Arguments(0, "{}"), Stopped("calls")]
     assert not list(decoder.end())
 
 
@@ -354,10 +346,10 @@ def test_text_beside_a_forced_tool_counts_only_if_the_tool_is_not_called() -> No
         calls(piece(0, arguments='"Oslo"}')),
     ]
     finish = chunk({}, "tool_calls")
-    expected = [BEGAN, Text(1, '{"name":'), Text(1, '"Oslo"}'), Stopped("stop")]
+    expected = [Text(1, '{"name":'), Text(1, '"Oslo"}'), Stopped("stop")]
     assert hear([*called, finish], quirks, text=text) == expected
     spoken = hear([chunk({"content": "{}"}), chunk({}, "stop")], quirks, text=text)
-    assert spoken == [BEGAN, Text(0, "{}"), Stopped("stop")]
+    assert spoken == [Text(0, "{}"), Stopped("stop")]
 
 
 def test_the_end_mark_is_told_so_that_nobody_waits_for_the_connection() -> None:
@@ -491,7 +483,5 @@ any_quirks = st.builds(
 def test_UP_22_no_answer_breaks_the_decoder(chunks: list[Json], quirks: Quirks) -> None:
     heard = hear([*(json.dumps(told).encode() for told in chunks), DONE], quirks, text=TextConfig(SCHEMA))
     kinds = [type(delta) for delta in heard]
-    assert kinds[0] in (Began, Failed)
-    assert kinds.count(Began) <= 1
     assert sum(kind in (Stopped, Failed) for kind in kinds) == 1
     assert kinds[-1] in (Stopped, Failed)

@@ -30,7 +30,6 @@ from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -113,9 +112,6 @@ def decoder(quirks: Quirks = PLAIN, **body: Any) -> CohereDecoder:
 def heard(*messages: WireMessage, **body: Any) -> list[Delta]:
     reader = decoder(**body)
     return [delta for message in messages for delta in reader.message(message)] + list(reader.end())
-
-
-BEGAN = Began("cohere/command-x")
 
 
 # The request
@@ -249,7 +245,6 @@ def test_a_plan_and_calls_whose_pieces_interleave() -> None:
         event("tool-call-end", 0),
     ]
     assert heard(event("tool-plan-delta", tool_plan="I ask."), *calls, ended("TOOL_CALL")) == [
-        BEGAN,
         Reasoning(0, "I ask."),
         FunctionCall(1, "a", "weather"),
         FunctionCall(2, "b", "clock"),
@@ -289,7 +284,7 @@ def test_the_tool_that_stands_for_an_answer_is_text() -> None:
     start = event("tool-call-start", 0, tool_calls={"id": "a", "function": {"name": "kite", "arguments": ""}})
     piece = event("tool-call-delta", 0, tool_calls={"function": {"arguments": '{"a":1}'}})
     deltas = heard(start, piece, ended("TOOL_CALL"), tools=[WEATHER], text=FORM)
-    assert deltas == [BEGAN, Text(0, '{"a":1}'), Stopped("stop")]
+    assert deltas == [Text(0, '{"a":1}'), Stopped("stop")]
 
 
 def test_sources_become_pages_or_files() -> None:
@@ -345,7 +340,7 @@ def test_a_broken_finish_is_a_fault(finish: str, fault: str) -> None:
 
 def test_an_error_at_the_end_is_told_by_its_words() -> None:
     deltas = heard(text("a"), ended("ERROR", error="rate limit exceeded", usage={"tokens": {"output_tokens": 3}}))
-    assert deltas[2:] == [
+    assert deltas[1:] == [
         Spent(Usage(output_tokens=3)),
         Failed(Fault("limited", "rate limit exceeded", raw='"rate limit exceeded"')),
     ]
@@ -360,23 +355,23 @@ def test_is_done_at_the_end_of_the_message() -> None:
 
 def test_content_that_is_a_plain_text() -> None:
     body = b'{"message":{"role":"assistant","content":"Hi"},"finish_reason":"COMPLETE"}'
-    assert list(decoder().whole(body)) == [BEGAN, Text(0, "Hi"), Stopped("stop")]
+    assert list(decoder().whole(body)) == [Text(0, "Hi"), Stopped("stop")]
 
 
 def test_ST_07_an_answer_without_its_end_has_no_stop() -> None:
-    assert heard(text("a")) == [BEGAN, Text(0, "a")]
+    assert heard(text("a")) == [Text(0, "a")]
 
 
 def test_ST_13_a_known_event_that_cannot_be_read_ends_the_answer_and_an_unknown_one_does_not() -> None:
     odd = WireMessage(None, b'{"type":"from-the-future","delta":[1]}')
     broken = WireMessage(None, b'{"type":"content-delta","delta":[1]}')
-    assert [type(delta) for delta in heard(text("a"), odd, broken, text("b"))] == [Began, Text, Failed]
+    assert [type(delta) for delta in heard(text("a"), odd, broken, text("b"))] == [Text, Failed]
 
 
 def test_ST_17_only_the_first_end_counts() -> None:
     usage = {"tokens": {"input_tokens": 1, "output_tokens": 2}}
     deltas = heard(text("a"), ended(usage=usage), ended("MAX_TOKENS", usage=usage), WireMessage(None, b"[DONE]"))
-    assert deltas[2:] == [Spent(Usage(input_tokens=1, output_tokens=2)), Stopped("stop")]
+    assert deltas[1:] == [Spent(Usage(input_tokens=1, output_tokens=2)), Stopped("stop")]
 
 
 def test_UP_07_a_whole_body_that_is_none() -> None:

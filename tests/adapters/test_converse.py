@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from trunkline.adapters.contract import begin
 from trunkline.adapters.converse import ADAPTER
 from trunkline.adapters.converse_answer import ConverseDecoder
 from trunkline.catalog.entries import Endpoint, Model, Provider
@@ -24,7 +25,6 @@ from trunkline.protocol.request import Request
 from trunkline.stream.aws_events import EXCEPTION
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -492,7 +492,6 @@ USAGE = {
 }
 STARTED = event("messageStart", role="assistant")
 SPENT = Spent(Usage(input_tokens=917, cache_read_tokens=900, cache_write_tokens=5, output_tokens=9))
-BEGAN = Began("anthropic/claude-x")
 
 
 def ended(reason: str) -> list[WireMessage]:
@@ -547,7 +546,7 @@ ANSWERS = [
         "text in pieces",
         [STARTED, piece(0, text="Rain, "), piece(0, text="4 °C 🌧"), closed(0), *ended("end_turn")],
         body({"text": "Rain, 4 °C 🌧"}),
-        [BEGAN, Text(0, "Rain, 4 °C 🌧"), SPENT, Stopped("stop")],
+        [Text(0, "Rain, 4 °C 🌧"), SPENT, Stopped("stop")],
     ),
     Answer(
         "a signed thought, a redacted one, then text",
@@ -569,7 +568,6 @@ ANSWERS = [
             {"text": "Rain."},
         ),
         [
-            BEGAN,
             Reasoning(0, "Hm m."),
             ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1"),
             Closed(0),
@@ -602,7 +600,6 @@ ANSWERS = [
             reason="tool_use",
         ),
         [
-            BEGAN,
             Text(0, "Let me see."),
             Closed(0),
             FunctionCall(1, "tooluse_1", "weather"),
@@ -626,7 +623,7 @@ ANSWERS = [
             *ended("tool_use"),
         ],
         body({"toolUse": {"toolUseId": "tooluse_1", "name": "kite", "input": {"length": 3}}}, reason="tool_use"),
-        [BEGAN, Text(0, '{"length":3}'), Closed(0), SPENT, Stopped("stop")],
+        [Text(0, '{"length":3}'), Closed(0), SPENT, Stopped("stop")],
         {"text": {"format": SCHEMA}},
         NO_SCHEMAS,
     ),
@@ -655,7 +652,6 @@ ANSWERS = [
             {"citationsContent": {"content": [{"text": "sie "}, {"text": "fliegen"}], "citations": [PAGE, PLACE]}},
         ),
         [
-            BEGAN,
             Search("tooluse_1", "web", "in_progress"),
             Search("tooluse_1", "web", "completed"),
             Text(2, "Grüße 🪁: sie fliegen"),
@@ -676,7 +672,6 @@ ANSWERS = [
         ],
         body({"image": {"format": "jpeg", "source": {"bytes": "/9j/"}}}),
         [
-            BEGAN,
             Image(0, "", final=False, media_type="image/jpeg"),
             Image(0, "/9j/", final=True, media_type="image/jpeg"),
             SPENT,
@@ -687,15 +682,15 @@ ANSWERS = [
         "an answer cut at its limit",
         [STARTED, piece(0, text="Ra"), closed(0), *ended("max_tokens")],
         body({"text": "Ra"}, reason="max_tokens"),
-        [BEGAN, Text(0, "Ra"), SPENT, Stopped("length")],
+        [Text(0, "Ra"), SPENT, Stopped("length")],
     ),
     Answer(
         "ST-29 a guardrail in the middle of the text",
         [STARTED, piece(0, text="Ra"), closed(0), *ended("guardrail_intervened")],
         body({"text": "Ra"}, reason="guardrail_intervened"),
-        [BEGAN, Text(0, "Ra"), SPENT, Stopped("content_filter")],
+        [Text(0, "Ra"), SPENT, Stopped("content_filter")],
     ),
-    Answer("an empty answer", [STARTED, *ended("end_turn")], body(), [BEGAN, SPENT, Stopped("stop")]),
+    Answer("an empty answer", [STARTED, *ended("end_turn")], body(), [SPENT, Stopped("stop")]),
     Answer(
         "kinds of events, blocks and pieces that nobody knows yet",
         [
@@ -710,7 +705,7 @@ ANSWERS = [
             *ended("end_turn"),
         ],
         body({"hologram": {"depth": 3}}, {"text": "Rain."}),
-        [BEGAN, Text(1, "Rain."), SPENT, Stopped("stop")],
+        [Text(1, "Rain."), SPENT, Stopped("stop")],
     ),
 ]
 
@@ -733,7 +728,7 @@ def test_ST_07_a_stream_cut_before_its_stop_never_ends_well(answer: Answer) -> N
 def test_the_end_waits_for_the_usage() -> None:
     reader = decoder()
     stop, metadata = ended("end_turn")
-    assert [*reader.message(STARTED), *reader.message(piece(0, text="R"))] == [BEGAN, Text(0, "R")]
+    assert [*reader.message(STARTED), *reader.message(piece(0, text="R"))] == [Text(0, "R")]
     assert [*reader.message(closed(0)), *reader.message(stop)] == []
     was_done = reader.is_done
     assert [*reader.message(metadata)] == [SPENT, Stopped("stop")]
@@ -746,9 +741,9 @@ def test_an_answer_whose_usage_never_came_ends_all_the_same() -> None:
 
 
 def only_fault(deltas: list[Delta]) -> Any:
-    assert [type(delta) for delta in deltas] == [Failed]
-    assert isinstance(deltas[0], Failed)
-    return deltas[0].fault
+    (failed,) = begin(deltas, endpoint())
+    assert isinstance(failed, Failed)
+    return failed.fault
 
 
 EXCEPTIONS = {
@@ -768,7 +763,7 @@ def test_ST_11_ST_12_an_exception_frame_ends_the_answer(kind: str, fault: str) -
     found = only_fault(hear([STARTED, frame]))
     assert (found.kind, found.message) == (fault, "No.")
     deltas = hear([STARTED, piece(0, text="R"), frame, *ended("end_turn")])
-    assert deltas[:-1] == [BEGAN, Text(0, "R")]
+    assert deltas[:-1] == [Text(0, "R")]
     assert isinstance(deltas[-1], Failed)
 
 
@@ -781,7 +776,7 @@ def test_a_model_that_broke_off_has_failed(reason: str) -> None:
     assert only_fault(hear([STARTED, *ended(reason)])).kind == "nonsense"
     assert only_fault([*decoder().whole(msgspec.json.encode(body({"text": "x"}, reason=reason)))]).kind == "nonsense"
     deltas = hear([STARTED, piece(0, text="R"), *ended(reason)])
-    assert deltas[:-1] == [BEGAN, Text(0, "R"), SPENT]
+    assert deltas[:-1] == [Text(0, "R"), SPENT]
     assert isinstance(deltas[-1], Failed)
 
 
@@ -820,7 +815,6 @@ def test_MO_08_counts_below_zero_cost_nothing() -> None:
 def test_any_order_of_events_is_read_without_an_exception(stream: list[WireMessage]) -> None:
     deltas = hear(stream)
     assert sum(isinstance(delta, Stopped | Failed) for delta in deltas) <= 1
-    assert sum(isinstance(delta, Began) for delta in deltas) <= 1
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from tests.record import MEDIA_TYPES, Cassette, cassettes
-from trunkline.adapters.contract import Decoder
+from trunkline.adapters.contract import Decoder, begin
 from trunkline.adapters.table import ADAPTERS
-from trunkline.catalog.entries import Dialect
-from trunkline.stream.deltas import Delta, Failed
+from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.stream.deltas import Began, Delta, Failed, Spent, Text, Usage
 from trunkline.stream.framing import framing_for
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
@@ -84,6 +84,17 @@ DEEP_VALUES = {
     "no UTF-8": b'"\xff"',
     "NaN": b"NaN",
 }
+
+
+SPENT = Spent(Usage(input_tokens=1))
+FAILED = Failed(Fault("unavailable", "no"))
+QUILL = Endpoint(
+    model=Model(slug="quill"),
+    provider=Provider(slug="acme", name="Acme"),
+    upstream_model="quill",
+    dialect="chat",
+    base_url="https://api.acme.example",
+)
 
 
 def of_dialect(dialect: Dialect) -> list[Cassette]:
@@ -215,3 +226,28 @@ def _play(cassette: Cassette, suffix: str, datas: list[bytes]) -> None:
         list(decoder.whole(data) if is_whole else decoder.message(WireMessage(message.name, data)))
     next_exchange(decoder)
     list(decoder.end())
+
+
+class TestBegin:
+    """What a caller puts before the first deltas that a decoder tells."""
+
+    @pytest.mark.parametrize(
+        ("told", "begun"),
+        [
+            ([Text(0, "a")], [Began("quill"), Text(0, "a")]),
+            ([SPENT, Text(0, "a")], [Began("quill"), SPENT, Text(0, "a")]),
+            ([SPENT], [Began("quill"), SPENT]),
+            ([Text(0, "a"), SPENT, FAILED], [Began("quill"), Text(0, "a"), SPENT, FAILED]),
+            ([FAILED], [FAILED]),
+            ([SPENT, FAILED], [FAILED]),
+        ],
+    )
+    def test_a_failure_before_anything_else_stands_alone(self, told: list[Delta], begun: list[Delta]) -> None:
+        assert begin(told, QUILL) == begun
+
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    def test_no_decoder_tells_the_beginning_itself(self, dialect: Dialect) -> None:
+        for cassette in _varied(dialect):
+            decoder = ADAPTERS[dialect].decoder(cassette.request, cassette.endpoint)
+            for body in cassette.answers.values():
+                assert not [delta for delta in decoder.whole(body) if isinstance(delta, Began)]

@@ -31,7 +31,6 @@ from trunkline.protocol.request import Request
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Closed,
     Delta,
     Failed,
@@ -450,7 +449,6 @@ def test_calls_without_ids_get_the_same_in_the_same_answer_and_others_in_every_t
 def test_a_call_is_told_whole_behind_its_seal() -> None:
     call = {"functionCall": {"id": "f1", "name": "weather", "args": {"city": "Oslo"}}, "thoughtSignature": "Cp+/"}
     assert heard(chunk({"text": "Hm", "thought": True}), chunk(call, finish="STOP")) == [
-        Began("google/gemini-x"),
         ReasoningSummary(0, "Hm"),
         ReasoningSeal(0, signature="Cp+/", format=FORMAT),
         FunctionCall(1, "f1", "weather"),
@@ -603,16 +601,16 @@ def test_UP_22_nesting_without_end_and_numbers_without_end() -> None:
 
 def test_ST_13_one_broken_message_ends_the_answer() -> None:
     deltas = heard(chunk({"text": "a"}), WireMessage(None, b'{"candidates":[}'), chunk({"text": "b"}, finish="STOP"))
-    assert [type(delta) for delta in deltas] == [Began, Text, Failed]
+    assert [type(delta) for delta in deltas] == [Text, Failed]
 
 
 def test_ST_07_an_answer_without_a_finish_has_no_stop() -> None:
-    assert heard(chunk({"text": "a"})) == [Began("google/gemini-x"), Text(0, "a")]
+    assert heard(chunk({"text": "a"})) == [Text(0, "a")]
 
 
 def test_a_finish_in_every_message_ends_nothing() -> None:
     deltas = heard(chunk({"text": "a"}, finish="STOP"), chunk({"text": "b"}, finish="STOP"))
-    assert deltas == [Began("google/gemini-x"), Text(0, "a"), Text(0, "b"), Stopped("stop")]
+    assert deltas == [Text(0, "a"), Text(0, "b"), Stopped("stop")]
 
 
 NAMES = (

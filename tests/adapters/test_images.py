@@ -16,7 +16,7 @@ from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.errors import Unprocessable
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Began, Failed, Image, Spent, Stopped, Usage
+from trunkline.stream.deltas import Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import Fault
 
 TEXT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -109,7 +109,6 @@ def test_pictures_that_are_links_are_fetched_one_by_one() -> None:
     assert found.urls == ["https://cdn.example/a", "https://cdn.example/b"]
     assert {exchange.reach for exchange in found.exchanges} == {"anywhere"}
     assert found.deltas == [
-        Began("acme/quill"),
         Image(0, TEXT, True, "image/png"),
         Image(1, TEXT, True, "image/png"),
         Spent(Usage(images=2)),
@@ -120,7 +119,7 @@ def test_pictures_that_are_links_are_fetched_one_by_one() -> None:
 def test_a_picture_in_the_body_comes_before_those_that_are_links() -> None:
     body = json.dumps({"data": [{"url": "https://cdn.example/a"}, {"b64_json": TEXT}]}).encode()
     found = played(body, PIXEL)
-    assert [type(delta) for delta in found.deltas] == [Began, Image, Image, Spent, Stopped]
+    assert [type(delta) for delta in found.deltas] == [Image, Image, Spent, Stopped]
 
 
 def test_a_link_that_leads_to_no_picture_is_nonsense() -> None:

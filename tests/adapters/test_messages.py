@@ -24,7 +24,6 @@ from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -736,8 +735,7 @@ def ended(reason: str | None, tokens: int = 9, **details: Any) -> list[WireMessa
 
 USAGE = {"input_tokens": 12, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 5, "output_tokens": 1}
 STARTED = event("message_start", message={"id": "msg_u", "content": [], "stop_reason": None, "usage": USAGE})
-BEGAN = [
-    Began("anthropic/claude-x"),
+COUNTED = [
     Spent(
         Usage(input_tokens=917, cache_read_tokens=900, cache_write_tokens=5, output_tokens=1, estimated=True),
     ),
@@ -828,7 +826,7 @@ ANSWERS = [
             *ended("end_turn"),
         ],
         body({"type": "text", "text": "Rain, 4 °C 🌧"}),
-        [Began("anthropic/claude-x"), Text(0, "Rain, 4 °C 🌧"), SPENT, Stopped("stop")],
+        [Text(0, "Rain, 4 °C 🌧"), SPENT, Stopped("stop")],
     ),
     Answer(
         "a signed thought, a redacted one, then text",
@@ -852,7 +850,6 @@ ANSWERS = [
             {"type": "text", "text": "Rain."},
         ),
         [
-            Began("anthropic/claude-x"),
             Reasoning(0, "Hm m."),
             ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1"),
             Closed(0),
@@ -893,7 +890,6 @@ ANSWERS = [
             ],
         },
         [
-            Began("anthropic/claude-x"),
             Text(0, "Let me see."),
             Closed(0),
             FunctionCall(1, "toolu_1", "weather"),
@@ -916,7 +912,7 @@ ANSWERS = [
             *ended("tool_use"),
         ],
         body({"type": "tool_use", "id": "toolu_1", "name": "kite", "input": {"length": 3}}, reason="tool_use"),
-        [Began("anthropic/claude-x"), Text(0, '{"length":3}'), Closed(0), SPENT, Stopped("stop")],
+        [Text(0, '{"length":3}'), Closed(0), SPENT, Stopped("stop")],
         {"text": {"format": SCHEMA}},
         NO_SCHEMAS,
     ),
@@ -950,7 +946,6 @@ ANSWERS = [
             {"type": "text", "text": "."},
         ),
         [
-            Began("anthropic/claude-x"),
             Search("srvtoolu_1", "web", "in_progress"),
             Search("srvtoolu_1", "web", "searching", ("kite 🪁",)),
             Search("srvtoolu_1", "web", "completed"),
@@ -977,7 +972,6 @@ ANSWERS = [
             FOUND | {"content": {"type": "web_search_tool_result_error", "error_code": "unavailable"}},
         ),
         [
-            Began("anthropic/claude-x"),
             Search("srvtoolu_1", "web", "in_progress"),
             Search("srvtoolu_1", "web", "searching"),
             Search("srvtoolu_1", "web", "failed"),
@@ -1009,7 +1003,6 @@ ANSWERS = [
             }
         ),
         [
-            Began("anthropic/claude-x"),
             Text(0, "So it says."),
             Citation(0, FileCitation("a.pdf", "a.pdf", 1)),
             SPENT,
@@ -1020,25 +1013,25 @@ ANSWERS = [
         "an answer cut at its limit",
         [STARTED, opened(0, type="text", text=""), piece(0, "text_delta", text="Ra"), closed(0), *ended("max_tokens")],
         body({"type": "text", "text": "Ra"}, reason="max_tokens"),
-        [Began("anthropic/claude-x"), Text(0, "Ra"), SPENT, Stopped("length")],
+        [Text(0, "Ra"), SPENT, Stopped("length")],
     ),
     Answer(
         "an empty answer",
         [STARTED, *ended("end_turn")],
         body(),
-        [Began("anthropic/claude-x"), SPENT, Stopped("stop")],
+        [SPENT, Stopped("stop")],
     ),
     Answer(
         "a refusal that explains itself",
         [STARTED, *ended("refusal", stop_details={"type": "refusal", "category": None, "explanation": "I may not."})],
         body(reason="refusal", stop_details={"type": "refusal", "category": None, "explanation": "I may not."}),
-        [Began("anthropic/claude-x"), SPENT, Refusal("refusal", "I may not."), Stopped("stop")],
+        [SPENT, Refusal("refusal", "I may not."), Stopped("stop")],
     ),
     Answer(
         "ST-29 a filter in the middle of the text",
         [STARTED, opened(0, type="text", text=""), piece(0, "text_delta", text="Ra"), closed(0), *ended("refusal")],
         body({"type": "text", "text": "Ra"}, reason="refusal"),
-        [Began("anthropic/claude-x"), Text(0, "Ra"), SPENT, Stopped("content_filter")],
+        [Text(0, "Ra"), SPENT, Stopped("content_filter")],
     ),
     Answer(
         "kinds of events, blocks and pieces that nobody knows yet",
@@ -1055,7 +1048,7 @@ ANSWERS = [
             *ended("end_turn"),
         ],
         body({"type": "hologram", "depth": 3}, {"type": "text", "text": "Rain."}),
-        [Began("anthropic/claude-x"), Text(1, "Rain."), SPENT, Stopped("stop")],
+        [Text(1, "Rain."), SPENT, Stopped("stop")],
     ),
 ]
 
@@ -1082,7 +1075,7 @@ def test_ST_07_a_stream_cut_anywhere_never_ends_well(answer: Answer) -> None:
 def test_nothing_is_told_before_the_first_content() -> None:
     reader = decoder()
     assert not [*reader.message(STARTED), *reader.message(event("ping")), *reader.message(opened(0, type="text"))]
-    assert [*reader.message(piece(0, "text_delta", text="R"))] == [*BEGAN, Text(0, "R")]
+    assert [*reader.message(piece(0, "text_delta", text="R"))] == [*COUNTED, Text(0, "R")]
     assert [*reader.message(piece(0, "text_delta", text="a"))] == [Text(0, "a")]
     assert [*reader.message(piece(0, "text_delta", text=""))] == []
 
@@ -1118,7 +1111,7 @@ def test_ST_11_an_error_before_any_content_is_all_that_is_told(kind: str, fault:
 def test_ST_12_an_error_after_content_ends_the_answer() -> None:
     text = [STARTED, opened(0, type="text", text=""), piece(0, "text_delta", text="Ra")]
     deltas = hear([*text, event("error", error={"type": "overloaded_error", "message": "Busy."}), *ended("end_turn")])
-    assert deltas[:-1] == [*BEGAN, Text(0, "Ra")]
+    assert deltas[:-1] == [*COUNTED, Text(0, "Ra")]
     assert isinstance(deltas[-1], Failed)
     assert deltas[-1].fault.kind == "overloaded"
 
@@ -1161,7 +1154,7 @@ def test_ST_17_nothing_counts_after_the_end() -> None:
 
 def test_ST_23_text_and_thought_may_come_without_having_been_opened() -> None:
     deltas = hear([STARTED, piece(0, "thinking_delta", thinking="Hm"), piece(1, "text_delta", text="Ra"), *ended("x")])
-    assert deltas == [*BEGAN, Reasoning(0, "Hm"), Text(1, "Ra"), SPENT, Stopped("stop")]
+    assert deltas == [*COUNTED, Reasoning(0, "Hm"), Text(1, "Ra"), SPENT, Stopped("stop")]
 
 
 def test_ST_28_a_blank_stop_reason_and_no_content_say_nothing() -> None:
@@ -1177,7 +1170,7 @@ def test_a_stream_without_event_names_is_read_alike() -> None:
 def test_no_usage_is_told_when_none_was_given() -> None:
     quiet = [event("message_start", message={}), opened(0, type="text"), piece(0, "text_delta", text="Ra")]
     deltas = hear([*quiet, event("message_delta", delta={"stop_reason": "end_turn"}), event("message_stop")])
-    assert deltas == [Began("anthropic/claude-x"), Text(0, "Ra"), Stopped("stop")]
+    assert deltas == [Text(0, "Ra"), Stopped("stop")]
 
 
 def test_MO_08_counts_below_zero_or_beyond_sense_cost_nothing() -> None:
@@ -1196,7 +1189,7 @@ def test_MO_08_counts_below_zero_or_beyond_sense_cost_nothing() -> None:
 
 def test_a_last_zero_does_not_erase_what_was_counted() -> None:
     done = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"input_tokens": 0, "output_tokens": 9})
-    assert hear([STARTED, done, event("message_stop")])[1] == SPENT
+    assert hear([STARTED, done, event("message_stop")])[0] == SPENT
 
 
 # Pauses
@@ -1256,7 +1249,6 @@ def test_a_paused_answer_goes_on_in_the_same_decoder(is_whole: bool) -> None:
     texts = [delta for delta in later if isinstance(delta, Text)]
     assert [text.text for text in texts] == ["So."]
     assert texts[0].slot not in {getattr(delta, "slot", None) for delta in heard}
-    assert not [delta for delta in later if isinstance(delta, Began)]
     assert later[-2:] == [
         Spent(Usage(input_tokens=1834, cache_read_tokens=1800, cache_write_tokens=10, output_tokens=18)),
         Stopped("stop"),
@@ -1304,10 +1296,6 @@ def test_a_continuation_that_fails_is_not_asked_for_again() -> None:
 def test_any_order_of_events_is_read_without_an_exception(stream: list[WireMessage]) -> None:
     deltas = hear(stream, request(**SEARCHING))
     assert sum(isinstance(delta, Stopped | Failed) for delta in deltas) <= 1
-    assert [isinstance(delta, Began) for delta in deltas if not isinstance(delta, Failed)] in (
-        [],
-        [True, *[False] * (len([d for d in deltas if not isinstance(d, Failed)]) - 1)],
-    )
 
 
 @given(st.binary(max_size=80))

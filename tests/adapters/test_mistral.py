@@ -23,7 +23,7 @@ from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Began, Delta, Reasoning, ReasoningSeal, Stopped, Text
+from trunkline.stream.deltas import Delta, Reasoning, ReasoningSeal, Stopped, Text
 from trunkline.wire import WireMessage
 
 Json = dict[str, Any]
@@ -200,7 +200,6 @@ def test_a_signature_that_comes_with_an_empty_thought_is_kept() -> None:
         *reader.message(WireMessage(None, b"[DONE]")),
     ]
     assert deltas == [
-        Began("mistralai/mistral-x"),
         Reasoning(0, "Hm"),
         ReasoningSeal(0, signature="c2ln"),
         Text(1, "4"),

@@ -21,7 +21,6 @@ from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -416,7 +415,6 @@ def completed(*output: Json, **fields: Json) -> dict[str, Json]:
     return event("completed", response={"id": "resp_up", "status": "completed", "output": list(output), **fields})
 
 
-BEGAN = Began("openai/gpt-5")
 STOP = Stopped("stop")
 
 
@@ -431,23 +429,22 @@ HEARD = [
         "plain text, with padding and numbers that are not ours",
         [event("created", response={}), text("Ra", obfuscation="xx"), text("in"), done(message("Rain")),
          completed(message("Rain"))],
-        [BEGAN, Text(0, "Ra"), Text(0, "in"), Closed(0), STOP],
+        [Text(0, "Ra"), Text(0, "in"), Closed(0), STOP],
     ),
     Heard(
         "ST_23 text that is only in its done event",
         [event("output_text.done", item_id="m", output_index=0, content_index=0, text="Rain"), completed()],
-        [BEGAN, Text(0, "Rain"), STOP],
+        [Text(0, "Rain"), STOP],
     ),
     Heard(
         "ST_23 text that is only in the finished item",
         [done(message("Rain")), completed()],
-        [BEGAN, Text(0, "Rain"), Closed(0), STOP],
+        [Text(0, "Rain"), Closed(0), STOP],
     ),
     Heard(
         "ST_23 output that is only in the last event",
         [event("created", response={}), completed(message("Rain"), call())],
         [
-            BEGAN,
             Text(0, "Rain"),
             Closed(0),
             FunctionCall(1, "call_1", "f"),
@@ -465,7 +462,6 @@ HEARD = [
             completed(),
         ],
         [
-            BEGAN,
             FunctionCall(0, "call_1", "f"),
             Arguments(0, '{"a"'),
             Arguments(0, ":1}"),
@@ -485,7 +481,6 @@ HEARD = [
             completed(call("1", "fc_a", "call_a"), call("2", "fc_b", "call_b")),
         ],
         [
-            BEGAN,
             FunctionCall(0, "call_a", "f"),
             FunctionCall((0, 1, "again"), "call_b", "f"),
             Arguments(0, "1"),
@@ -499,12 +494,12 @@ HEARD = [
         "ids that change from event to event",
         [added(call("", "fc_1")), event("function_call_arguments.done", item_id="fc_2", output_index=0, arguments="{}"),
          done(call("{}", "fc_3")), completed(call("{}", "fc_4"))],
-        [BEGAN, FunctionCall(0, "call_1", "f"), Arguments(0, "{}"), Closed(0), Stopped("calls")],
+        [FunctionCall(0, "call_1", "f"), Arguments(0, "{}"), Closed(0), Stopped("calls")],
     ),
     Heard(
         "arguments that are an object",
         [done(call({"a": 1})), completed()],
-        [BEGAN, FunctionCall(0, "call_1", "f"), Arguments(0, '{"a":1}'), Closed(0), Stopped("calls")],
+        [FunctionCall(0, "call_1", "f"), Arguments(0, '{"a":1}'), Closed(0), Stopped("calls")],
     ),
     Heard(
         "a summary with two parts and a seal",
@@ -519,7 +514,6 @@ HEARD = [
             completed(),
         ],
         [
-            BEGAN,
             ReasoningSummary(0, "One", 0),
             ReasoningSummary(0, "Two", 1),
             ReasoningSeal(0, seal("gAAA", HOME, "rs_up")),
@@ -532,13 +526,13 @@ HEARD = [
         [event("reasoning_text.delta", output_index=0, content_index=0, delta="Hm"),
          done({"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Hm"}], "encrypted_content": ""}),
          completed()],
-        [BEGAN, Reasoning(0, "Hm"), Closed(0), STOP],
+        [Reasoning(0, "Hm"), Closed(0), STOP],
     ),
     Heard(
         "a refusal",
         [event("refusal.delta", output_index=0, content_index=0, delta="No."),
          event("refusal.done", output_index=0, content_index=0, refusal="No."), completed()],
-        [BEGAN, Refusal(0, "No."), STOP],
+        [Refusal(0, "No."), STOP],
     ),
     Heard(
         "citations, each told once, of the kinds we have",
@@ -555,7 +549,6 @@ HEARD = [
             completed(),
         ],
         [
-            BEGAN,
             Text(0, "å x"),
             Citation(0, UrlCitation("https://a.test", "A", 2, 3)),
             Citation(0, UrlCitation("https://b.test", "https://b.test", 0, 0)),
@@ -566,7 +559,7 @@ HEARD = [
     Heard(
         "logprobs, bytes filled in",
         [text("å", logprobs=[{"token": "å", "logprob": -0.5, "top_logprobs": []}]), completed()],
-        [BEGAN, Text(0, "å", (Logprob("å", (195, 165), -0.5),)), STOP],
+        [Text(0, "å", (Logprob("å", (195, 165), -0.5),)), STOP],
     ),
     Heard(
         "a search, and a page opened that is no search",
@@ -579,7 +572,6 @@ HEARD = [
             completed(usage={"input_tokens": 3, "output_tokens": 2}),
         ],
         [
-            BEGAN,
             Search(0, "web", "in_progress"),
             Search(0, "web", "completed", ("kites",)),
             Closed(0),
@@ -600,7 +592,6 @@ HEARD = [
             completed(),
         ],
         [
-            BEGAN,
             Image(0, "", False),
             Image(0, "AA==", False),
             Image(0, "AAAA", True, "image/webp"),
@@ -612,7 +603,7 @@ HEARD = [
         "items and events of kinds we do not have",
         [added({"type": "mcp_call", "id": "m", "arguments": "{}"}), event("mcp_call.completed", output_index=0),
          done({"type": "mcp_call", "id": "m", "content": "text"}), text("Hi", 1), completed()],
-        [BEGAN, Text(1, "Hi"), STOP],
+        [Text(1, "Hi"), STOP],
     ),
     Heard(
         "usage in full, tier and cached parts",
@@ -620,7 +611,6 @@ HEARD = [
             "input_tokens": 61, "input_tokens_details": {"cached_tokens": 20, "cache_write_tokens": 5},
             "output_tokens": 29, "output_tokens_details": {"reasoning_tokens": 16}, "total_tokens": 90})],
         [
-            BEGAN,
             Text(0, "Hi"),
             Spent(Usage(input_tokens=61, cache_read_tokens=20, cache_write_tokens=5, output_tokens=29,
                         reasoning_tokens=16), service_tier="flex"),
@@ -631,28 +621,28 @@ HEARD = [
         "a length stop",
         [text("Hi"), event("incomplete", response={"status": "incomplete",
                                                    "incomplete_details": {"reason": "max_output_tokens"}})],
-        [BEGAN, Text(0, "Hi"), Stopped("length")],
+        [Text(0, "Hi"), Stopped("length")],
     ),
     Heard(
         "ST_29 a filter stop",
         [text("Hi"), event("incomplete", response={"incomplete_details": {"reason": "content_filter"}})],
-        [BEGAN, Text(0, "Hi"), Stopped("content_filter")],
+        [Text(0, "Hi"), Stopped("content_filter")],
     ),
     Heard(
         "ST_17 whatever follows the terminal event",
         [text("Hi"), completed(), text("again"), completed(), b"[DONE]", event("failed", response={})],
-        [BEGAN, Text(0, "Hi"), STOP],
+        [Text(0, "Hi"), STOP],
     ),
-    Heard("ST_07 an answer that just ends", [text("Hi"), b"[DONE]"], [BEGAN, Text(0, "Hi")]),
+    Heard("ST_07 an answer that just ends", [text("Hi"), b"[DONE]"], [Text(0, "Hi")]),
     Heard(
         "a second part of a message, whose citations count from its own start",
         [text("One"), event("output_text.delta", output_index=0, content_index=1, delta="Two"), completed()],
-        [BEGAN, Text(0, "One"), Text((0, 1), "Two"), STOP],
+        [Text(0, "One"), Text((0, 1), "Two"), STOP],
     ),
     Heard(
         "a context that fills up while the model speaks",
         [text("Hi"), {"type": "error", "code": "context_length_exceeded", "message": "too long"}],
-        [BEGAN, Text(0, "Hi"), Stopped("length")],
+        [Text(0, "Hi"), Stopped("length")],
     ),
 ]  # fmt: skip
 
@@ -681,7 +671,7 @@ def test_a_whole_answer_says_what_its_stream_says() -> None:
 def test_the_issuer_is_named_on_its_thoughts() -> None:
     azure = endpoint(provider="azure", quirks={"reasoning_format": "azure-openai-responses-v1"})
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
-    assert decode(done(item), to=azure)[1] == ReasoningSeal(
+    assert decode(done(item), to=azure)[0] == ReasoningSeal(
         0, seal("gAAA", azure.id, "rs_1"), format="azure-openai-responses-v1"
     )
 
@@ -689,7 +679,7 @@ def test_the_issuer_is_named_on_its_thoughts() -> None:
 def test_an_issuer_of_another_dialect_is_not_named() -> None:
     bedrock = endpoint(quirks={"reasoning_format": "anthropic-claude-v1"})
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
-    assert decode(done(item), to=bedrock)[1] == ReasoningSeal(0, seal("gAAA", bedrock.id, "rs_1"))
+    assert decode(done(item), to=bedrock)[0] == ReasoningSeal(0, seal("gAAA", bedrock.id, "rs_1"))
 
 
 class Broken(Struct, frozen=True):
@@ -758,10 +748,8 @@ EVENTS = [one for case in HEARD for one in case.events if isinstance(one, dict)]
 
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))
-def test_events_in_any_order_begin_once_and_end_at_most_once(events: list[Json]) -> None:
+def test_events_in_any_order_end_at_most_once(events: list[Json]) -> None:
     deltas = decode(*events)
-    assert [type(delta) for delta in deltas].count(Began) <= 1
-    assert not deltas or isinstance(deltas[0], Began | Failed)
     assert sum(isinstance(delta, Stopped | Failed) for delta in deltas) <= 1
     assert not any(isinstance(delta, Stopped | Failed) for delta in deltas[:-1])
 

@@ -12,7 +12,7 @@ from tests.adapters.jobs_played import Played, play
 from trunkline.adapters.riverflow import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.protocol.parse import parse
-from trunkline.stream.deltas import Began, Failed, Image, Spent, Stopped, Usage
+from trunkline.stream.deltas import Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import NONCE
 
 TEXT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -49,7 +49,6 @@ def test_a_job_that_is_done_gives_its_picture_and_its_cost(done: str) -> None:
     assert found.urls == [f"{BASE}/generations/j%201"] * 2 + ["https://delivery.example/a.png"]
     assert [exchange.reach for exchange in found.exchanges] == ["provider", "provider", "anywhere"]
     assert found.deltas == [
-        Began(ENDPOINT.model.slug),
         Image(0, TEXT, True, "image/png"),
         Spent(Usage(images=1, upstream_cost_usd=Decimal("0.02"))),
         Stopped("stop"),

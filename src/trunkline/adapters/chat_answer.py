@@ -47,7 +47,6 @@ from trunkline.protocol.items import Json, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -142,7 +141,7 @@ class ChatDecoder(Decoder):
         self._calls: list[_Call] = []
         self._call_by_key: dict[int | str, _Call] = {}
         self._call: _Call | None = None
-        self._has_begun = False
+        self._has_told = False
         self.is_done = False
         self._is_over = False
         self._finish: str | None = None
@@ -254,13 +253,13 @@ class ChatDecoder(Decoder):
             if choice.finish_reason:
                 if choice.finish_reason.lower() in _BROKEN_FINISHES:
                     message = f"the provider broke off: {choice.finish_reason}"
-                    return [*(out if self._has_begun else ()), *self._failed(Fault("unavailable", message))]
+                    return [*(out if self._has_told else ()), *self._failed(Fault("unavailable", message))]
                 self._finish = choice.finish_reason.lower()
         elif choices is None and chunk.usage is None and (fault := self._stray_error(data)):
             return self._failed(fault)
-        if out and not self._has_begun:
-            out.insert(0, self._begin())
-        if chunk.usage is not None and self._has_begun:
+        if out:
+            self._has_told = True
+        if chunk.usage is not None and self._has_told:
             self._spend(out)
         return out
 
@@ -303,10 +302,6 @@ class ChatDecoder(Decoder):
                 self._hear_call(call, position, len(piece.tool_calls) > 1, out)
         elif piece.function_call is not None:
             self._hear_call(WireCall(0, None, piece.function_call), 0, False, out)
-
-    def _begin(self) -> Began:
-        self._has_begun = True
-        return Began(self._endpoint.model.slug)
 
     def _slot(self) -> int:
         self._slots += 1
@@ -536,11 +531,9 @@ class ChatDecoder(Decoder):
             self._say("".join(self._aside), out)
         if any(not call.is_announced for call in self._calls) and not self._answers_in_tool:
             return self._failed(faults.nonsense("a tool call has no name"))
-        is_good = self._finish is not None or (is_done and (self._has_begun or bool(out)))
-        if not is_good and not self._has_begun and not out:
+        is_good = self._finish is not None or (is_done and (self._has_told or bool(out)))
+        if not is_good and not self._has_told and not out:
             return self._failed(faults.nonsense("the provider gave an empty answer"))
-        if not self._has_begun:
-            out.insert(0, self._begin())
         if self._sources and not self._has_searched:
             self._end_text(out)
             self._report_search(out)
@@ -562,7 +555,7 @@ class ChatDecoder(Decoder):
     def _failed(self, fault: Fault) -> list[Delta]:
         self._is_over = True
         out: list[Delta] = []
-        if self._has_begun:
+        if self._has_told:
             self._spend(out)
         out.append(Failed(fault))
         return out

@@ -44,7 +44,6 @@ from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -83,7 +82,6 @@ class CohereDecoder(Decoder):
         self._plan: int | None = None
         self._waiting: list[WireCitation] = []
         self._sources: dict[str, int] = {}
-        self._has_begun = False
         self._is_over = False
         self.is_done = False
         self._halves = Halves()
@@ -107,7 +105,7 @@ class CohereDecoder(Decoder):
                 if content.__class__ is WireContent and content.text and not content.thinking:
                     block.length += len(content.text)
                     return (Text(block.slot, content.text),)
-        return self._told(self._event(event))
+        return self._event(event)
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         if self._is_over:
@@ -125,11 +123,11 @@ class CohereDecoder(Decoder):
         self._hear_message(answer.message, answer.logprobs, out)
         if not self._is_over:
             out += self._conclude(answer.finish_reason, answer.usage, None)
-        return self._told(out)
+        return out
 
     def end(self) -> Sequence[Delta]:
         """An answer without `message-end` was cut off; citations whose text never came are lost with it."""
-        if self._is_over or self._has_begun:
+        if self._is_over or self._slots:
             return ()
         return self._failed(faults.nonsense("the provider gave an empty answer"))
 
@@ -176,13 +174,6 @@ class CohereDecoder(Decoder):
             case _:
                 pass
         return out
-
-    def _told(self, deltas: list[Delta]) -> list[Delta]:
-        """Put the beginning before the first thing told."""
-        if self._has_begun or not deltas or isinstance(deltas[0], Failed):
-            return deltas
-        self._has_begun = True
-        return [Began(self._endpoint.model.slug), *deltas]
 
     # Pieces
 
@@ -312,8 +303,7 @@ class CohereDecoder(Decoder):
             return self._failed(BROKEN_FINISHES[finish], out)
         self._is_over = True
         if not finish:
-            is_heard = self._has_begun or bool(self._slots)
-            return out if is_heard else self._failed(faults.nonsense("the provider gave an empty answer"))
+            return out if self._slots else self._failed(faults.nonsense("the provider gave an empty answer"))
         reason = FINISHES.get(finish, "stop")
         if reason in ("stop", "calls"):
             reason = "calls" if self._calls else "stop"
@@ -321,6 +311,5 @@ class CohereDecoder(Decoder):
         return out
 
     def _failed(self, fault: Fault, before: Sequence[Delta] = ()) -> list[Delta]:
-        """Break off; what was spent is told only where something was told before."""
         self._is_over = True
-        return [*before, Failed(fault)] if self._has_begun else [Failed(fault)]
+        return [*before, Failed(fault)]

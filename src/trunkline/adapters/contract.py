@@ -14,7 +14,7 @@ from trunkline.adapters import faults
 from trunkline.adapters.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Delta
+from trunkline.stream.deltas import Began, Delta, Failed, Spent
 from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
 
 Reach = Literal["provider", "own_host", "anywhere"]
@@ -30,7 +30,10 @@ class Exchange(Struct, frozen=True):
 
 
 class Decoder(Protocol):
-    """Upstream messages of one answer → deltas. Never raises: what it cannot read becomes a `Failed` delta.
+    """Upstream messages of one answer → deltas but the first, `Began` (see `begin`).
+
+    Never raises: what it cannot read becomes a `Failed` delta. Nothing is told before there is something to tell, so
+    that a failure in the first message may still lead elsewhere.
 
     `is_done` turns true when the dialect's own end mark came: nothing after it counts, and the gateway does not wait
     for the provider to close the connection. A dialect without an end mark leaves it false.
@@ -58,6 +61,17 @@ class Decoder(Protocol):
         None then lets the attempt fail with it.
         """
         return None
+
+
+def begin(deltas: list[Delta], endpoint: Endpoint) -> list[Delta]:
+    """Put the beginning before the first deltas that a decoder tells; whoever calls the decoder asks this once.
+
+    A failure before which nothing was told stands alone, without what was spent: the next endpoint may still be asked.
+    """
+    first = next((delta for delta in deltas if type(delta) is not Spent), None)
+    if type(first) is Failed:
+        return [first]
+    return [Began(endpoint.model.slug), *deltas]
 
 
 class Adapter(Protocol):

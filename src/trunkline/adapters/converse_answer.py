@@ -50,7 +50,6 @@ from trunkline.protocol.items import Json
 from trunkline.stream.aws_events import EXCEPTION
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -91,7 +90,7 @@ class ConverseDecoder(Decoder):
         self._answer_tool = answer_tool
         self._blocks: dict[int, _Open] = {}
         self._text: _Open | None = None
-        self._has_begun = self._has_calls = False
+        self._has_calls = False
         self._reason: str | None = None
         self.is_done = False
         self._halves = Halves()
@@ -107,13 +106,13 @@ class ConverseDecoder(Decoder):
                 text = event.delta.text
                 # Nearly every message is a piece of plain text.
                 is_next = block is not None and self._blocks.get(event.content_block_index) is block
-                if text and block is not None and is_next and self._has_begun:
+                if text and block is not None and is_next:
                     block.end += len(text)
                     return (Text(block.slot, text),)
-                return self._told(self._fill(event.content_block_index, event.delta))
+                return self._fill(event.content_block_index, event.delta)
             if name.startswith(EXCEPTION):
                 return self._fail(self._exception(name.removeprefix(EXCEPTION), message.data))
-            return self._told(self._event(name, message.data))
+            return self._event(name, message.data)
         except UNREADABLE:
             mended = self._halves.mended(message)
             if mended is not None:
@@ -133,11 +132,11 @@ class ConverseDecoder(Decoder):
         if answer.stop_reason in BROKEN:
             return self._fail(nonsense(f"the model broke off: {answer.stop_reason}"))
         self._reason = answer.stop_reason
-        return self._told(deltas + self._ended(Metadata(answer.usage, answer.service_tier)))
+        return deltas + self._ended(Metadata(answer.usage, answer.service_tier))
 
     def end(self) -> Iterable[Delta]:
         """Tell the end of an answer whose `metadata` never came."""
-        return () if self.is_done or self._reason is None else self._told(self._ended(Metadata()))
+        return () if self.is_done or self._reason is None else self._ended(Metadata())
 
     # Events
 
@@ -156,13 +155,6 @@ class ConverseDecoder(Decoder):
             case _:
                 return []
 
-    def _told(self, deltas: list[Delta]) -> list[Delta]:
-        """Put the beginning before the first thing told."""
-        if self._has_begun or not deltas or type(deltas[0]) is Failed:
-            return deltas
-        self._has_begun = True
-        return [Began(self._endpoint.model.slug), *deltas]
-
     def _ended(self, metadata: Metadata) -> list[Delta]:
         if self._reason is None:
             return []
@@ -172,8 +164,7 @@ class ConverseDecoder(Decoder):
             tier = (metadata.service_tier or {}).get("type")
             deltas.append(Spent(decode_usage(metadata.usage), service_tier=decode_tier(tier)))
         if self._reason in BROKEN:
-            failed = Failed(nonsense(f"the model broke off: {self._reason}"))
-            return [*deltas, failed] if self._has_begun else [failed]
+            return [*deltas, Failed(nonsense(f"the model broke off: {self._reason}"))]
         stop = STOPS.get(self._reason, "stop")
         # The tool that stands for a structured answer is no call to a client.
         return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop)]

@@ -34,7 +34,6 @@ from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, JsonObjectFormat, JsonSchemaFormat
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -188,7 +187,6 @@ class FakeDecoder(Decoder):
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._has_begun = False
         self.is_done = False
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
@@ -217,11 +215,7 @@ class FakeDecoder(Decoder):
             error = {"code": said.code or None, "status": said.status, "message": said.message}
             return self._failed(faults.fault_of_error(error, self._endpoint.quirks))
         self.is_done = type(said) is wire.Ended
-        delta = _DECODE[type(said)](said, self._endpoint)
-        if self._has_begun:
-            return (delta,)
-        self._has_begun = True
-        return (Began(self._endpoint.model.slug), delta)
+        return (_DECODE[type(said)](said, self._endpoint),)
 
     def _failed(self, fault: Fault) -> Sequence[Delta]:
         self.is_done = True

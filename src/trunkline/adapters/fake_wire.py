@@ -1,6 +1,7 @@
 """What goes over the wire to and from FakeProvider: one request, and the messages of its answers.
 
-Only shapes: what the messages mean to a client is `fake.py`'s, who says which of them when is `fake_script.py`'s.
+Only shapes: what the messages mean to a client is `fake.py`'s,
+who says which of them when is `fake_script.py`'s.
 """
 
 from __future__ import annotations

@@ -50,7 +50,6 @@ from trunkline.protocol.items import Logprob
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -93,7 +92,7 @@ class GeminiDecoder(Decoder):
         self._finish: str | None = None
         self._finish_message = ""
         self._is_blocked = False
-        self._has_begun = False
+        self._has_told = False
         self._is_over = False
         self._halves = Halves()
 
@@ -128,7 +127,7 @@ class GeminiDecoder(Decoder):
                         self._usage = response.usage_metadata
                     self._said.append(text)
                     return (Text(slot, text),)
-        return self._told(self._hear(response))
+        return self._count_input(self._hear(response))
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         """Decode a whole answer; a list of them is a stream that was asked for without `alt=sse`."""
@@ -142,7 +141,7 @@ class GeminiDecoder(Decoder):
         if not any(part.candidates or part.prompt_feedback or part.error for part in responses):
             return self._failed(faults.nonsense("the answer has no candidates", body))
         out = [delta for response in responses for delta in self._hear(response)]
-        return self._told([*out, *self.end()])
+        return self._count_input([*out, *self.end()])
 
     def end(self) -> Sequence[Delta]:
         """Say what was held back; an answer without a finish was cut off."""
@@ -156,12 +155,12 @@ class GeminiDecoder(Decoder):
             message = f"the provider broke off: {self._finish} {self._finish_message}".rstrip()
             return self._failed(Fault("unavailable", message), out)
         is_finished = self._finish is not None or self._is_blocked
-        if not is_finished and not self._has_begun and not self._slots:
+        if not is_finished and not self._has_told and not self._slots:
             return self._failed(faults.nonsense("the provider gave an empty answer"))
         self._spend(out)
         if is_finished:
             out.append(Stopped(self._reason()))
-        return self._told(out)
+        return self._count_input(out)
 
     # Messages
 
@@ -204,16 +203,14 @@ class GeminiDecoder(Decoder):
             self._finish = candidate.finish_reason.upper()
             self._finish_message = candidate.finish_message or ""
 
-    def _told(self, deltas: list[Delta]) -> list[Delta]:
-        """Put the beginning before the first thing told, with the tokens known by then."""
-        if self._has_begun or not deltas or isinstance(deltas[0], Failed):
+    def _count_input(self, deltas: list[Delta]) -> list[Delta]:
+        """Put the tokens known by then before the first thing told."""
+        if self._has_told or not deltas or isinstance(deltas[0], Failed):
             return deltas
-        self._has_begun = True
-        began: list[Delta] = [Began(self._endpoint.model.slug)]
-        if not self._is_over and (usage := self._used()) is not None:
-            # The output is still to come; should nobody hear the end, it has to be estimated.
-            began.append(Spent(replace(usage, estimated=True)))
-        return began + deltas
+        self._has_told = True
+        usage = None if self._is_over else self._used()
+        # The output is still to come; should nobody hear the end, it has to be estimated.
+        return deltas if usage is None else [Spent(replace(usage, estimated=True)), *deltas]
 
     # Parts
 
@@ -330,7 +327,7 @@ class GeminiDecoder(Decoder):
     def _failed(self, fault: Fault, before: Sequence[Delta] = ()) -> list[Delta]:
         """Break off; what was spent is told only where something was told before."""
         self._is_over = True
-        if not self._has_begun:
+        if not self._has_told:
             return [Failed(fault)]
         out = list(before)
         self._spend(out)

@@ -32,7 +32,7 @@ from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Began, Delta, Failed, Image, Spent, Stopped
+from trunkline.stream.deltas import Delta, Failed, Image, Spent, Stopped
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_REFERENCES: Final = 16
@@ -175,7 +175,6 @@ class ImagesDecoder(Decoder):
         self._endpoint = endpoint
         self._expected = expected
         self._told = 0
-        self._has_begun = False
         self._urls: list[str] = []
         self._is_downloading = False
         self._usage: _Usage | None = None
@@ -193,7 +192,7 @@ class ImagesDecoder(Decoder):
         self._usage = event.usage or self._usage
         match event.type.rpartition(".")[2]:
             case "partial_image" if event.b64_json:
-                return self._begun([Image(self._told, event.b64_json, False, _media_type(event.b64_json))])
+                return [Image(self._told, event.b64_json, False, _media_type(event.b64_json))]
             case "completed" if event.b64_json:
                 return self._finished([self._picture(event.b64_json)])
             case _:
@@ -246,13 +245,7 @@ class ImagesDecoder(Decoder):
         elif self._told >= self._expected:
             self.is_done = True
             deltas += [self._spent(), Stopped("stop")]
-        return self._begun(deltas)
-
-    def _begun(self, deltas: list[Delta]) -> list[Delta]:
-        if self._has_begun or not deltas or isinstance(deltas[0], Failed):
-            return deltas
-        self._has_begun = True
-        return [Began(self._endpoint.model.slug), *deltas]
+        return deltas
 
     def _spent(self) -> Spent:
         told = self._usage or _Usage()

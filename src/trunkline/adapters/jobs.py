@@ -29,7 +29,7 @@ from trunkline.adapters.follow import downloading
 from trunkline.adapters.media import sniffed
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Began, Delta, Failed, Image, Spent, Stopped, Usage
+from trunkline.stream.deltas import Delta, Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import Fault, FaultKind, UpstreamRequest, WireMessage
 
 MAX_FAULTS: Final = 8
@@ -115,7 +115,7 @@ class JobDecoder(Decoder):
             return self._fail(step)
         self._state = "polling"
         self._next = Exchange(step.poll, self._grown_wait())
-        return [Began(self._endpoint.model.slug), Image(self._slot, "", False)] if self._streams else []
+        return [Image(self._slot, "", False)] if self._streams else []
 
     def _polled(self, body: bytes) -> list[Delta]:
         step = self._reader.progress(body, self._endpoint)
@@ -137,10 +137,9 @@ class JobDecoder(Decoder):
         media_type = sniffed(text) or ""
         if not media_type.startswith("image/"):
             return self._fail(nonsense("the result is not a picture"))
-        began: list[Delta] = [] if self._streams or self._slot else [Began(self._endpoint.model.slug)]
         picture = Image(self._slot, text, True, media_type)
         self._slot += 1
-        return [*began, picture, *self._ask_for_picture()]
+        return [picture, *self._ask_for_picture()]
 
     def _ask_for_picture(self) -> list[Delta]:
         if self._urls:

@@ -55,7 +55,6 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -111,7 +110,7 @@ class MessagesDecoder(Decoder):
         self._blocks: dict[int, _Block] = {}
         self._text: _Block | None = None
         self._next_slot = self._first_slot = 0
-        self._has_begun = self._has_calls = self._is_over = self._is_paused = False
+        self._has_told = self._has_calls = self._is_over = self._is_paused = False
         self._stop = Stop()
         self._usage: dict[str, Json] = {}
         self._earlier = Usage()
@@ -133,12 +132,12 @@ class MessagesDecoder(Decoder):
             # Nearly every message is a piece of plain text.
             block = self._text
             text = event.delta.text
-            if text and block is not None and self._has_begun and self._blocks.get(event.index) is block:
+            if text and block is not None and self._has_told and self._blocks.get(event.index) is block:
                 block.end += len(text)
                 if self._kept is not None:
                     block.pieces.append(text)
                 return (Text(block.slot, text),)
-        return self._told(self._event(event))
+        return self._count_input(self._event(event))
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         try:
@@ -156,14 +155,14 @@ class MessagesDecoder(Decoder):
             return self._fail(nonsense("the answer cannot be read", body))
         self._stop = Stop(answer.stop_reason, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
-        return self._told(deltas + self._end_message())
+        return self._count_input(deltas + self._end_message())
 
     def end(self) -> Iterable[Delta]:
         """Say that a paused answer was left incomplete: nobody asked the provider to go on."""
         if not self._is_paused:
             return ()
         self._is_paused = False
-        return self._told([Stopped("length")])
+        return self._count_input([Stopped("length")])
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
         """Make the request that goes on with a paused answer; None when it was not paused, or too often.
@@ -219,16 +218,15 @@ class MessagesDecoder(Decoder):
             case _:
                 assert_never(event)
 
-    def _told(self, deltas: list[Delta]) -> list[Delta]:
-        """Put the beginning before the first thing told, with the tokens known by then."""
-        if self._has_begun or not deltas or type(deltas[0]) is Failed:
+    def _count_input(self, deltas: list[Delta]) -> list[Delta]:
+        """Put the tokens known by then before the first thing told."""
+        if self._has_told or not deltas or type(deltas[0]) is Failed:
             return deltas
-        self._has_begun = True
-        began: list[Delta] = [Began(self._endpoint.model.slug)]
-        if self._usage and not self._is_over:
-            # The output is still to come; should the answer be cut off, somebody has to estimate it.
-            began.append(self._spent(is_final=False))
-        return began + deltas
+        self._has_told = True
+        if not self._usage or self._is_over:
+            return deltas
+        # The output is still to come; should the answer be cut off, somebody has to estimate it.
+        return [self._spent(is_final=False), *deltas]
 
     def _end_message(self) -> list[Delta]:
         self._is_over = True
@@ -239,7 +237,7 @@ class MessagesDecoder(Decoder):
         if self._is_paused:
             return deltas
         if reason is None:
-            return deltas if self._has_begun else []
+            return deltas if self._has_told else []
         if reason == "refusal" and details is not None and details.explanation:
             return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
         if reason == "tool_use" and not self._has_calls:

@@ -47,7 +47,6 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json, ReasoningFormat
 from trunkline.stream.deltas import (
     Arguments,
-    Began,
     Citation,
     Closed,
     Delta,
@@ -79,7 +78,6 @@ class ResponsesDecoder(Decoder):
         # A provider may speak several dialects, and its row names the issuer for another one.
         issuer = format_named(endpoint.quirks.reasoning_format)
         self._format: ReasoningFormat = issuer if issuer.endswith("-responses-v1") else "unknown"
-        self._has_begun = False
         self.is_done = False
         self._talking: Slot = None
         self._slots: dict[int, Slot] = {}
@@ -99,7 +97,7 @@ class ResponsesDecoder(Decoder):
         try:
             if message.name == TEXT_DELTA or (message.name is None and message.data.startswith(_TEXT_DELTA_HEADS)):
                 return self._text_delta(message.data)
-            return self._told(self._event(message.name, message.data))
+            return self._event(message.name, message.data)
         except UNREADABLE as error:
             mended = self._halves.mended(message)
             if mended is not None:
@@ -111,7 +109,7 @@ class ResponsesDecoder(Decoder):
             response = read_response(body)
             if isinstance(response.error, str):
                 return self._error(body)
-            return self._told(self._final(response, "completed"))
+            return self._final(response, "completed")
         except UNREADABLE as error:
             return self._nonsense(f"the answer could not be read: {error}", body)
 
@@ -127,11 +125,7 @@ class ResponsesDecoder(Decoder):
         if slot != self._talking:
             self._talking = slot
             self._heard.add(("text", slot, 0))
-        delta = Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta)
-        if self._has_begun:
-            return (delta,)
-        self._has_begun = True
-        return (Began(self._endpoint.model.slug), delta)
+        return (Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta),)
 
     # All other events
 
@@ -367,7 +361,7 @@ class ResponsesDecoder(Decoder):
             return self._upstream_fault(response.error or f"the provider ended the response as {status}")
         if status not in ("completed", "incomplete"):
             return self._nonsense(f"the response ended while {status}")
-        if response.status is None and not response.output and not self._has_begun:
+        if response.status is None and not response.output and not self._heard:
             return self._nonsense("the answer is empty and has no status")
         deltas = self._unheard(response.output or ())
         if self._held and not self.is_done:
@@ -404,7 +398,7 @@ class ResponsesDecoder(Decoder):
     def _upstream_fault(self, error: Json) -> list[Delta]:
         fault = decode_fault(error, self._endpoint.quirks)
         self.is_done = True
-        if fault.kind == "too_long" and self._has_begun:
+        if fault.kind == "too_long" and self._heard:
             # The context filled up while the model spoke: what was said stands.
             return [Stopped("length")]
         return [Failed(fault)]
@@ -412,12 +406,6 @@ class ResponsesDecoder(Decoder):
     def _nonsense(self, message: str, raw: bytes = b"") -> list[Delta]:
         self.is_done = True
         return [Failed(nonsense(message, raw))]
-
-    def _told(self, deltas: Sequence[Delta]) -> Sequence[Delta]:
-        if self._has_begun or not deltas or isinstance(deltas[0], Failed):
-            return deltas
-        self._has_begun = True
-        return (Began(self._endpoint.model.slug), *deltas)
 
     def _is_news(self, kind: str, slot: Slot, index: int = 0) -> bool:
         key = (kind, slot, index)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from trunkline.adapters.contract import Adapter, Decoder, Exchange
+from trunkline.adapters.contract import Adapter, Decoder, Exchange, begin
 from trunkline.adapters.links import links_to_inline
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
@@ -327,7 +327,7 @@ class Run:
             decoder = adapter.decoder(self._request, endpoint)
             framing = framing_for(reply.content_type)
             broken: UpstreamFailure | None = None
-            has_stopped = False
+            has_begun = has_stopped = False
             is_over = False
             while not is_over:
                 try:
@@ -351,6 +351,8 @@ class Run:
                             # Of a stream that broke off the decoder may have heard the finish: then it is whole.
                             batch += decoder.end()
                 if batch:
+                    if not has_begun:
+                        batch, has_begun = begin(batch, endpoint), True
                     kinds = set(map(type, batch))
                     fault = None
                     if kinds & _NOTED_KINDS:

@@ -1,6 +1,7 @@
 """Links that somebody else wrote: files put in the place of a client's, results fetched for a provider's.
 
-Which links these are is for `adapters/links.py` and a decoder to say; how one is fetched without harm, for `fetch.py`.
+Which links these are is for `adapters/links.py` and a decoder to say;
+how one is fetched without harm, for `fetch.py`.
 """
 
 from __future__ import annotations
