@@ -14,13 +14,15 @@ from statistics import median
 from typing import Final
 
 from trunkline.catalog.entries import Endpoint, Model, Price, Provider
+from trunkline.generation import Generation
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.preferences import Cutoffs, ProviderPreferences, Sort
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity
+from trunkline.routing.explanation import Explanation
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Planner, Policy
-from trunkline.routing.recent import Recent, Record
+from trunkline.telemetry.recent import Recent
 
 ROUNDS: Final = 25
 NOW: Final = 1_000_000.0
@@ -72,7 +74,7 @@ def main() -> None:
     explanation = (
         Planner(shelf, health, dice, lambda: NOW).plan(asks["plan: 5 endpoints, no preferences"], Policy()).explanation
     )
-    _print("recent.keep", lambda: recent.keep(next(names), Record("default", explanation, None)), 5000)
+    _print("recent.keep", lambda: recent.keep(_generation(next(names), explanation)), 5000)
     clock = iter(range(10**9))
     _print("health.record", lambda: health.record("p0:few/m", ANSWERED, NOW + next(clock) / 100), 5000)
 
@@ -80,6 +82,18 @@ def main() -> None:
 def _plan(request: Request, shelf: Shelf, health: Health, dice: Callable[[], float]) -> Callable[[], object]:
     policy, planner = Policy(), Planner(shelf, health, dice, lambda: NOW, Affinity())
     return lambda: planner.plan(request, policy)
+
+
+def _generation(name: str, explanation: Explanation) -> Generation:
+    return Generation(
+        id=name,
+        account_id="default",
+        key_id="key",
+        ending="ended",
+        explanation=explanation,
+        endpoint=None,
+        has_answered=False,
+    )
 
 
 def _print(name: str, work: Callable[[], object], times: int) -> None:

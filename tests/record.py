@@ -157,7 +157,7 @@ def told(cassette: Cassette, heard: Heard) -> list[Event] | Fault:
     assembler = Assembler(cassette.request, "resp_cassette", ids, BEGAN_AT, cassette.endpoint.model.slug)
     events = [event for delta in heard.deltas for event in assembler.feed([delta])]
     if heard.fault is not None:
-        return events + assembler.fail(BadGateway(heard.fault.message), ENDED_AT)
+        return events + assembler.fail(BadGateway(heard.fault.message))
     return events + assembler.end(ENDED_AT)
 
 

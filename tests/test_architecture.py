@@ -21,19 +21,22 @@ LEVELS = {
     "credentials": 2,
     "routing": 2,
     "billing": 2,
-    "store": 3,
-    "accounts": 4,
-    "telemetry": 4,
-    "upstream": 5,
-    "plugins": 5,
-    "stopping": 4,
-    "pipeline": 6,
-    "server": 7,
-    "app": 8,
-    "cli": 9,
-    "__main__": 9,
+    "generation": 3,
+    "store": 4,
+    "accounts": 5,
+    "telemetry": 5,
+    "stopping": 5,
+    "upstream": 6,
+    "plugins": 6,
+    "call": 7,
+    "settlement": 8,
+    "pipeline": 9,
+    "server": 10,
+    "app": 11,
+    "cli": 12,
+    "__main__": 12,
 }
-"""The line each part stands on; a part imports from lower lines only. Below 3 is below the I/O line."""
+"""The line each part stands on; a part imports from lower lines only. Below 4 is below the I/O line."""
 
 SAME_LINE = {
     ("protocol", "wire"): False,
@@ -126,7 +129,7 @@ class TestFile:
             assert allowed, f"{path.name}:{node.lineno} imports {module}, which is not below {mine}"
 
     def test_is_pure_below_the_line(self, path: Path) -> None:
-        if LEVELS.get(part_of(module_of(path)), 9) >= 3:
+        if LEVELS.get(part_of(module_of(path)), 9) >= 4:
             return
         for module, node in imports(path):
             found = {module, module.split(".")[0]} & IMPURE
@@ -140,7 +143,7 @@ class TestFile:
         for module, node in imports(path):
             root = module.split(".")[0]
             if root == "msgspec":
-                assert LEVELS[part_of(module_of(path))] < 3, f"{name}:{node.lineno} imports msgspec above the I/O line"
+                assert LEVELS[part_of(module_of(path))] < 4, f"{name}:{node.lineno} imports msgspec above the I/O line"
             doors = DOORS.get(root)
             if doors is not None:
                 assert name.startswith(doors), f"{name}:{node.lineno} imports {root}; its door is {doors}"

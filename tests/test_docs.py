@@ -209,7 +209,7 @@ def test_the_lines_of_the_architecture_are_those_of_its_test() -> None:
     table = ARCHITECTURE.partition("## 4. ")[2]
     told = {
         part: -1 if level == "–" else int(level)
-        for level, parts in re.findall(r"^ ([\d–])  (.+?)(?:  +\(.*)?$", table, re.MULTILINE)
+        for level, parts in re.findall(r"^ ?(\d+|–)  (.+?)(?:  +\(.*)?$", table, re.MULTILINE)
         for part in parts.split(" · ")
     }
     assert told == test_architecture.LEVELS

@@ -7,13 +7,14 @@ import os
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from trunkline.accounts.opening import open_keys, pepper_of
 from trunkline.adapters.table import ADAPTERS
+from trunkline.call import Services
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import Known, gather, read_models
 from trunkline.catalog.load import catalog_of
@@ -21,17 +22,17 @@ from trunkline.catalog.renewal import age_of
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import Surroundings
 from trunkline.credentials.schemes import SCHEMES, credentials
-from trunkline.pipeline import Services
+from trunkline.generation import Generation
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner
-from trunkline.routing.recent import Recent
 from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import ASGIApp, application
 from trunkline.settings import Settings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
+from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
 from trunkline.upstream.fetch import Fetcher, Limits
@@ -102,13 +103,15 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
     health = Health(retry_budget=settings.routing.retry_budget)
     affinity = Affinity()
     upstream, connections = _upstream(settings, catalog, health, affinity, pepper_of(settings))
+    recent = Recent(settings.routing.explanations)
     services = Services(
         keys=keys,
         catalog=catalog,
         health=health,
         planner=Planner(catalog, health, random.SystemRandom().random, time.monotonic, affinity),
-        recent=Recent(settings.routing.explanations),
         upstream=upstream,
+        recent=recent,
+        note=_noting(logs.request_ended, recent.keep),
         aside=upstream.aside,
         ids=_tokens(),
         wall_clock=time.time,
@@ -186,6 +189,16 @@ async def _opened(http: HttpClient, links: LinkClient, tokens: Tokens) -> AsyncI
         await tokens.close()
         await links.close()
         await http.close()
+
+
+def _noting(*observers: Callable[[Generation], None]) -> Callable[[Generation], None]:
+    """Tell each observer of every request that is over; a new one is one more argument here."""
+
+    def note(generation: Generation) -> None:
+        for observe in observers:
+            observe(generation)
+
+    return note
 
 
 def _tokens() -> Iterator[str]:

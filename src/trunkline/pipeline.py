@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from trunkline.accounts.keys import Key, Keys
-from trunkline.billing import Meter, lost
-from trunkline.catalog.entries import Catalog
+from trunkline.call import Admitted, Call, Course, Services
 from trunkline.errors import GatewayError
-from trunkline.protocol.events import Event
+from trunkline.generation import Ending
 from trunkline.protocol.parse import parse
-from trunkline.protocol.request import Request
-from trunkline.routing.health import Health
-from trunkline.routing.plan import Plan, Planner
-from trunkline.routing.recent import Recent, Record
-from trunkline.stopping import Stopping
+from trunkline.settlement import Settlement
 from trunkline.stream.assemble import Assembler
-from trunkline.stream.deltas import Delta, Stopped
-from trunkline.telemetry import logs
-from trunkline.upstream.aside import Aside
-from trunkline.upstream.attempts import Run, Upstream
+from trunkline.stream.deltas import Delta
+from trunkline.stream.telling import Telling
 
 _DEAR_BYTES = 256_000
 _DEAR_QUOTES = 4_000
@@ -30,62 +22,20 @@ _DEAR_QUOTES = 4_000
 a thousand times more, values; nearly every value has a quote near it, and quotes are counted at no cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One HTTP request, as received, from a key that may be used.
-
-    `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
-    """
-
-    id: str
-    key: Key
-    session_id: str | None
-    take_body: Callable[[], bytes | bytearray]
-    body_bytes: int
-    received_at: float
-    deadline: float
-
-
-@dataclass(frozen=True)
-class Services:
-    """What a request needs of the process; built once in `app.py`."""
-
-    keys: Keys
-    catalog: Catalog
-    health: Health
-    planner: Planner
-    recent: Recent
-    upstream: Upstream
-    aside: Aside
-    ids: Iterator[str]
-    wall_clock: Callable[[], float]
-    loop_clock: Callable[[], float]
-    stopping: Stopping
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that may be served: who asks, what for, and who will be asked; `is_dear`: saying it takes long."""
-
-    call: Call
-    request: Request
-    plan: Plan
-    is_dear: bool
-
-
 @dataclass(slots=True)
 class Answer:
-    """What a call became once a provider has begun to answer.
+    """What a call became once a provider has begun to answer."""
 
-    `failure` is set when the events end in a failure that came after that.
-    """
-
-    run: Run
+    course: Course
     settlement: Settlement
+    telling: Telling
     first: list[Delta]
     heard: AsyncGenerator[list[Delta], None]
-    assembler: Assembler
-    failure: GatewayError | None = None
+
+    @property
+    def provider(self) -> str:
+        """The slug of the provider that answers."""
+        return self.course.answering.provider.slug
 
 
 async def admit(call: Call, services: Services) -> Admitted:
@@ -102,107 +52,60 @@ async def admit(call: Call, services: Services) -> Admitted:
 async def respond(admitted: Admitted, services: Services) -> Answer:
     """Ask the providers, up to the first delta.
 
-    Raises a GatewayError until then; afterwards nothing is raised and every fault is an event.
+    Raises a GatewayError until then; afterwards every fault of a stream is told in it.
     """
-    call = admitted.call
-    run = services.upstream.run(
-        admitted.plan, admitted.request, call.deadline, account=call.key.account_id, is_dear=admitted.is_dear
+    key, deadline = admitted.call.key, admitted.call.deadline
+    course = services.upstream.run(
+        admitted.plan, admitted.request, deadline, account=key.account_id, is_dear=admitted.is_dear
     )
-    settlement = Settlement(run, admitted, services.recent)
-    heard = run.deltas()
+    settlement = Settlement(course, admitted, services.note, services.wall_clock)
+    heard = course.deltas()
     try:
         first = settlement.price(await anext(heard))
     except BaseException as raised:
         error = services.stopping.translate(raised)
         settlement.end("failed" if isinstance(error, GatewayError) else "left")
-        if error is raised:
-            raise
-        raise error from None
-    return Answer(run, settlement, first, heard, new_assembler(admitted, services, run.answering.model.slug))
+        try:
+            raise error from None
+        finally:
+            del error  # it holds this frame; held by it in turn, all that was heard would wait for the garbage search
+    return Answer(course, settlement, new_telling(admitted, services, course.answering.model.slug), first, heard)
 
 
-async def assembled(answer: Answer, admitted: Admitted, services: Services) -> AsyncGenerator[list[Event], None]:
-    """Turn deltas into events, to the terminal one, whatever happens upstream, and settle.
+async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None]:
+    """Tell an answer to its end, whatever happens upstream, and settle.
 
-    An error that is thrown in is told after the events that were on their way out.
+    An error that is thrown in is told after what was on its way out. Of a whole answer an error is raised.
     """
-    settlement, assembler = answer.settlement, answer.assembler
-    ending: logs.Ending = "left"
-    events: list[Event] = []
+    settlement, telling = answer.settlement, answer.telling
+    ending: Ending = "left"
+    piece = b""
     try:
         async with aclosing(answer.heard) as heard:
-            events = assembler.feed(answer.first)
-            if events and not _ends(answer.first):
-                yield events
-                events = []
+            if piece := telling.feed(answer.first):
+                yield piece
+                piece = b""
             async for batch in heard:
-                events += assembler.feed(settlement.price(batch))
-                if events and not _ends(batch):
-                    yield events
-                    events = []
+                if piece := telling.feed(settlement.price(batch)):
+                    yield piece
+                    piece = b""
         ending = "ended"
-        events += assembler.feed(settlement.rest())
-        yield events + assembler.end(services.wall_clock())
+        yield telling.end(settlement.rest())
     except (GatewayError, asyncio.CancelledError) as raised:
         error = services.stopping.translate(raised)
-        if not isinstance(error, GatewayError):
-            raise
-        ending = "failed"
-        answer.failure = error
-        # What was heard until then the provider bills all the same.
-        events += assembler.feed(settlement.rest())
-        yield events + assembler.fail(error, services.wall_clock())
+        try:
+            ending = "failed" if isinstance(error, GatewayError) else "left"
+            if not isinstance(error, GatewayError) or not telling.is_stream:
+                raise error from None
+            yield piece + telling.fail(error, settlement.rest())
+        finally:
+            del error
     finally:
         settlement.end(ending)
 
 
-def _ends(batch: list[Delta]) -> bool:
-    """Whether the terminal event follows at once: what comes with the end waits for it and leaves in one piece."""
-    return type(batch[-1]) is Stopped
-
-
-class Settlement:
-    """Prices what one answer spends, estimates it where the provider did not say, and notes the end."""
-
-    def __init__(self, run: Run, admitted: Admitted, recent: Recent) -> None:
-        self._run = run
-        self._admitted = admitted
-        self._recent = recent
-        self._meter = Meter(admitted.call.body_bytes)
-
-    def price(self, batch: list[Delta]) -> list[Delta]:
-        return self._meter.price(batch, self._run.answering)
-
-    def rest(self) -> list[Delta]:
-        return self._meter.close(self._run.answering)
-
-    def end(self, ending: logs.Ending) -> None:
-        """Note the end, however it came."""
-        run, call = self._run, self._admitted.call
-        if run.has_spoken:
-            self.rest()
-        outrun = [(each, lost(each.usage, call.body_bytes, each.endpoint)) for each in run.outrun] if run.outrun else ()
-        logs.request_ended(call.id, ending, run.endpoint, run.attempted, outrun, self._meter.spent)
-        record = Record(
-            call.key.account_id,
-            self._admitted.plan.explanation,
-            run.endpoint if run.has_spoken else None,
-            run.attempted,
-            outrun,
-        )
-        self._recent.keep(call.id, record)
-
-
-def failed(error: GatewayError, admitted: Admitted, services: Services) -> list[Event]:
-    """The events of a stream that had to begin before a provider answered, when none did."""
-    assembler = new_assembler(admitted, services, admitted.plan.attempts[0].model.slug)
-    return assembler.fail(error, services.wall_clock())
-
-
-def broken_off(error: GatewayError, answer: Answer, services: Services) -> list[Event]:
-    """The last events of a stream that a defect of ours broke off; what the defect swallowed is not among them."""
-    return answer.assembler.fail(error, services.wall_clock())
-
-
-def new_assembler(admitted: Admitted, services: Services, model: str) -> Assembler:
-    return Assembler(admitted.request, admitted.call.id, services.ids, admitted.call.received_at, model)
+def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:
+    """Begin to tell an answer; nobody needs to have answered yet."""
+    call, request = admitted.call, admitted.request
+    assembler = Assembler(request, call.id, services.ids, call.received_at, model)
+    return Telling(assembler, services.wall_clock, is_stream=bool(request.stream))

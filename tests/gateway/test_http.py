@@ -23,12 +23,11 @@ from tests.gateway.server import Gateway, post, read_events
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
 from trunkline.accounts.keys import Key
 from trunkline.app import load_catalog
+from trunkline.call import Services
 from trunkline.errors import ServiceUnavailable
-from trunkline.pipeline import Services
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
 from trunkline.routing.policy import Policy
-from trunkline.routing.recent import Recent
 from trunkline.server.body import Bounds
 from trunkline.server.edge import Edge
 from trunkline.server.intake import BodyMemory
@@ -36,6 +35,7 @@ from trunkline.server.routes import application
 from trunkline.settings import Settings
 from trunkline.stopping import Stopping
 from trunkline.stream.deltas import Began, Delta, Text
+from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 
 pytestmark = pytest.mark.usefixtures("no_socket_left")
@@ -331,6 +331,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> Non
         health=health,
         planner=Planner(catalog, health, lambda: 0.5, time.monotonic),
         recent=Recent(1),
+        note=lambda _: None,
         upstream=doubles.upstream,
         ids=map(str, count()),
         wall_clock=time.time,

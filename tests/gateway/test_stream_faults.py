@@ -341,7 +341,7 @@ def test_ST_23_a_responses_server_that_breaks_the_order_is_mended(
 
 def test_ST_25_ten_thousand_events_and_a_pause(gateway: Gateway, upstream: Upstream, model: str, nonce: str) -> None:
     half = sse(letters("x" * 5_000))
-    upstream.play(nonce, Script([HEAD, half, 0.8, half, sse(END)]))
+    upstream.play(nonce, Script([HEAD, half, 1.3, half, sse(END)]))
     reply = gateway.call(ask(model, nonce, stream=True))
     assert reply.body.count(b": keep-alive\n\n") >= 1
     events = events_of(reply)

@@ -604,7 +604,7 @@ def test_ST_07_twenty_deltas_and_no_end_is_failed() -> None:
 def test_ST_12_the_code_of_a_failed_answer(error: GatewayError, code: str) -> None:
     machine = assembler()
     machine.feed([Text(0, "a"), Spent(Usage(output_tokens=1))])
-    events = machine.fail(error, ENDED)
+    events = machine.fail(error)
     assert short_types(events) == f"output_text.done{PART_DONE}{DONE}{FAILED}".split()
     response = last_response(events)
     assert response.error == ResponseError(code, error.message)  # type: ignore[arg-type]
@@ -614,7 +614,7 @@ def test_ST_12_the_code_of_a_failed_answer(error: GatewayError, code: str) -> No
 
 
 def test_a_failure_before_anything_was_heard_still_begins() -> None:
-    assert short_types(assembler().fail(BadGateway("gone"), ENDED)) == f"{BEGIN}{FAILED}".split()
+    assert short_types(assembler().fail(BadGateway("gone"))) == f"{BEGIN}{FAILED}".split()
 
 
 def test_ST_17_nothing_follows_the_end() -> None:
@@ -623,7 +623,7 @@ def test_ST_17_nothing_follows_the_end() -> None:
     assert machine.end(ENDED)
     assert machine.feed([Text(0, "b"), Stopped("stop")]) == []
     assert machine.end(ENDED) == []
-    assert machine.fail(BadGateway("late"), ENDED) == []
+    assert machine.fail(BadGateway("late")) == []
 
 
 # Laws
@@ -662,7 +662,7 @@ def check_grammar(events: Sequence[Event]) -> None:
 def test_law_grammar_holds_for_any_deltas_in_any_reads(deltas: list[Delta], data: st.DataObject) -> None:
     machine = assembler()
     events = [event for read in data.draw(reads(deltas)) for event in machine.feed(read)]
-    events += machine.end(ENDED) if data.draw(st.booleans()) else machine.fail(BadGateway("gone"), ENDED)
+    events += machine.end(ENDED) if data.draw(st.booleans()) else machine.fail(BadGateway("gone"))
     check_grammar(events)
 
 
@@ -763,5 +763,5 @@ def test_law_document_whatever_is_heard_is_valid_on_the_wire(deltas: list[Delta]
 @given(ANY_DELTAS)
 def test_law_document_a_failed_answer_is_valid_on_the_wire(deltas: list[Delta]) -> None:
     machine = assembler()
-    events = [*machine.feed(deltas), *machine.fail(TooManyRequests("slow down"), ENDED)]
+    events = [*machine.feed(deltas), *machine.fail(TooManyRequests("slow down"))]
     check_stream(on_the_wire(events))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from tests.stream.deltas_strategy import ANY_DELTAS, ENDED, assemble, assembler
+from tests.stream.deltas_strategy import ANY_DELTAS, assemble, assembler
 from trunkline.errors import BadGateway, InternalError
 from trunkline.protocol.events import ErrorEvent, ResponseCompleted, ResponseFailed, ResponseIncomplete
 from trunkline.stream.deltas import Delta, Stopped, Text
@@ -22,7 +22,7 @@ def test_the_response_is_that_of_the_terminal_event(deltas: list[Delta]) -> None
 
 def test_a_failed_answer_is_a_response_too() -> None:
     machine = assembler()
-    events = [*machine.feed([Text(0, "a")]), *machine.fail(BadGateway("gone"), ENDED)]
+    events = [*machine.feed([Text(0, "a")]), *machine.fail(BadGateway("gone"))]
     assert (fold(events).status, fold(events).output_text) == ("failed", "a")
 
 

@@ -148,7 +148,7 @@ def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -
     be reached and were known to be down before (`is_last_resort`). `metadata.attempts` lists every attempt.
     """
     error_type, kind = _verdict(attempted, is_last_resort)
-    metadata: dict[str, object] = {"attempts": [told(each) for each in attempted]}
+    metadata: dict[str, object] = {"attempts": [attempt_as_json(each) for each in attempted]}
     if len(attempted) == 1:
         metadata["provider_name"] = attempted[0].endpoint.provider.name
         metadata["raw"] = attempted[0].fault.raw
@@ -157,7 +157,7 @@ def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -
     return error
 
 
-def told(attempted: Attempted) -> dict[str, object]:
+def attempt_as_json(attempted: Attempted) -> dict[str, object]:
     """Put a failed attempt into plain values that JSON can hold."""
     return {
         "provider": attempted.endpoint.provider.slug,

@@ -17,11 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from trunkline.call import Call, Services
 from trunkline.errors import BadRequest, NotFound
-from trunkline.pipeline import Call, Services, admit
+from trunkline.generation import generation_as_json
+from trunkline.pipeline import admit
 from trunkline.protocol.render import render_error
 from trunkline.routing.explanation import Explanation, as_json, why
-from trunkline.routing.recent import record_as_json
 from trunkline.routing.refusal import Refused
 from trunkline.server.body import ClientLeft
 from trunkline.server.intake import Intake, caller
@@ -59,10 +60,10 @@ async def explain_past(services: Services, request: Request) -> Response:
     """
     key = await caller(request.scope, services)
     response_id = "resp_" + request.path_params["id"].removeprefix("req_").removeprefix("resp_")
-    record = services.recent.find(response_id, key.account_id)
-    if record is None:
+    generation = services.recent.find(response_id, key.account_id)
+    if generation is None:
         raise NotFound("No such request is remembered. Only the last ones are (routing.explanations).")
-    found = {"id": response_id, "why": why(record.explanation), **record_as_json(record)}
+    found = {"id": response_id, "why": why(generation.explanation), **generation_as_json(generation)}
     return Response(json.dumps(found), media_type="application/json")
 
 

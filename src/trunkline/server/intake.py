@@ -14,8 +14,8 @@ from types import TracebackType
 from starlette.types import Receive, Scope
 
 from trunkline.accounts.keys import Key
+from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
-from trunkline.pipeline import Call, Services
 from trunkline.server.body import Bounds, head_of, read_body
 from trunkline.server.edge import REQUEST_ID
 

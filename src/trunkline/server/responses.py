@@ -11,16 +11,14 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
+from trunkline.call import Admitted, Call, Services
 from trunkline.errors import GatewayError
-from trunkline.pipeline import Admitted, Answer, Call, Services, admit, assembled, broken_off, failed, respond
-from trunkline.protocol.events import Terminal
-from trunkline.protocol.render import render_response
+from trunkline.pipeline import Answer, admit, new_telling, respond, told
 from trunkline.server.body import Bounds, ClientLeft
 from trunkline.server.edge import BREAK_OFF, HAS_STARTED, REQUEST_ID
 from trunkline.server.envelope import send_error
 from trunkline.server.intake import Intake
 from trunkline.server.streams import EventStream, Header
-from trunkline.stream.fold import fold
 
 
 class ResponsesRoute:
@@ -67,42 +65,39 @@ class ResponsesRoute:
             grace_s=self._bounds.grace_s,
             keep_alive_s=self._bounds.keep_alive_s,
         )
-        scope[BREAK_OFF] = lambda error: stream.end(failed(error, admitted, self._services))
+        unheard = admitted.plan.attempts[0].model.slug
+        scope[BREAK_OFF] = lambda error: stream.end(new_telling(admitted, self._services, unheard).fail(error))
         try:
             try:
                 answer = await respond(admitted, self._services)
             except GatewayError as error:
                 if not stream.has_begun:
                     raise
-                await stream.end(failed(error, admitted, self._services))
+                await scope[BREAK_OFF](error)
             else:
-                scope[BREAK_OFF] = lambda error: stream.end(broken_off(error, answer, self._services))
-                await self._send_events(answer, admitted, stream)
+                scope[BREAK_OFF] = lambda error: stream.end(answer.telling.fail(error))
+                await self._send_pieces(answer, stream)
         finally:
             stream.close()
 
-    async def _send_events(self, answer: Answer, admitted: Admitted, stream: EventStream) -> None:
-        async with aclosing(assembled(answer, admitted, self._services)) as batches:
-            async for events in batches:
-                is_last = isinstance(events[-1], Terminal)
+    async def _send_pieces(self, answer: Answer, stream: EventStream) -> None:
+        async with aclosing(told(answer, self._services)) as pieces:
+            async for piece in pieces:
+                is_last = answer.telling.is_over
                 try:
                     if not stream.has_begun:
                         await stream.begin(_answer_headers(answer))
-                    await (stream.end(events) if is_last else stream.write(events))
+                    await (stream.end(piece) if is_last else stream.write(piece))
                 except asyncio.CancelledError as cancelled:
                     error = self._services.stopping.translate(cancelled)
                     if not isinstance(error, GatewayError):
                         raise
-                    # The client reads slowly, and these events wait for it still: they go out with the end.
-                    await stream.end(events if is_last else await batches.athrow(error))
+                    # The client reads slowly, and this piece waits for it still: it goes out with the end.
+                    await stream.end(piece if is_last else await pieces.athrow(error))
 
     async def _serve_whole(self, admitted: Admitted, scope: Scope, send: Send) -> None:
         answer = await respond(admitted, self._services)
-        batches = assembled(answer, admitted, self._services)
-        response = fold([event async for events in batches for event in events])
-        if answer.failure is not None:
-            raise answer.failure
-        body = render_response(response)
+        body = b"".join([piece async for piece in told(answer, self._services)])
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -125,7 +120,7 @@ def _headers(scope: Scope, admitted: Admitted) -> list[Header]:
 
 
 def _answer_headers(answer: Answer) -> list[Header]:
-    headers = [(b"x-trunkline-provider", answer.run.answering.provider.slug.encode())]
-    if answer.run.dropped:
-        headers.append((b"x-trunkline-dropped", ", ".join(answer.run.dropped).encode()))
+    headers = [(b"x-trunkline-provider", answer.provider.encode())]
+    if answer.course.dropped:
+        headers.append((b"x-trunkline-dropped", ", ".join(answer.course.dropped).encode()))
     return headers

@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp as ASGIApp
 from starlette.types import Receive, Scope, Send
 
+from trunkline.call import Services
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
-from trunkline.pipeline import Services
 from trunkline.routing.health import Figures
 from trunkline.server.body import Bounds
 from trunkline.server.contract import contract_bytes

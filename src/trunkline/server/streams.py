@@ -10,13 +10,12 @@ notes the time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from starlette.types import Scope, Send
 
-from trunkline.protocol.events import Event
 from trunkline.server.edge import HAS_STARTED
-from trunkline.stream.sse import DONE, KEEP_ALIVE, write_events
+from trunkline.stream.sse import KEEP_ALIVE
 
 Header = tuple[bytes, bytes]
 
@@ -53,18 +52,18 @@ class EventStream:
         self.has_begun = self._scope[HAS_STARTED] = True
         await self._send({"type": "http.response.start", "status": 200, "headers": [*self._headers, *headers]})
 
-    async def write(self, events: Sequence[Event]) -> None:
-        """Send events in one piece; waits while the client does not read."""
+    async def write(self, piece: bytes) -> None:
+        """Send a piece; waits while the client does not read."""
         self._is_writing = True
-        await self._send({"type": "http.response.body", "body": write_events(events), "more_body": True})
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         self._is_writing = False
         self._due = self._loop.time() + self._interval_s
 
-    async def end(self, events: Sequence[Event]) -> None:
-        """Send the last events and the end mark, in one piece, unless that was done."""
+    async def end(self, piece: bytes) -> None:
+        """Send the last piece, unless that was done."""
         self.close()
         if not self._has_ended:
-            await self._send({"type": "http.response.body", "body": write_events(events) + DONE, "more_body": False})
+            await self._send({"type": "http.response.body", "body": piece, "more_body": False})
             self._has_ended = True
 
     def close(self) -> None:

@@ -160,8 +160,8 @@ class Assembler:
         details = IncompleteDetails(reason)
         return self._conclude(ResponseIncomplete, is_cut=True, status="incomplete", incomplete_details=details)
 
-    def fail(self, error: GatewayError, now: float) -> list[Event]:
-        """Close what is open and tell `error`; `now` is not told, since a failed response has no `completed_at`."""
+    def fail(self, error: GatewayError) -> list[Event]:
+        """Close what is open and tell `error`."""
         return self._conclude(ResponseFailed, is_cut=True, status="failed", error=told_error(error))
 
     # The response

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
 from typing import Literal
 
 import structlog
 
-from trunkline.catalog.entries import Catalog, Endpoint
+from trunkline.catalog.entries import Catalog
+from trunkline.generation import Generation
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
-
-Ending = Literal["ended", "failed", "left"]
-"""How a request went: to its terminal event, to an error, or its client left."""
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -111,26 +108,20 @@ def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
     )
 
 
-def request_ended(
-    request_id: str,
-    ending: Ending,
-    endpoint: Endpoint | None,
-    attempted: Sequence[Attempted],
-    outrun: Sequence[tuple[Outrun, Spent]],
-    spent: Spent | None,
-) -> None:
+def request_ended(generation: Generation) -> None:
     """One request is over; a debug line, for it stands on the path of every request."""
-    for attempt in attempted:
-        attempt_failed(request_id, attempt)
-    for slower, lost in outrun:
-        attempt_outrun(request_id, slower, lost)
+    for attempt in generation.attempted:
+        attempt_failed(generation.id, attempt)
+    for slower, lost in generation.outrun:
+        attempt_outrun(generation.id, slower, lost)
     if not _log.is_enabled_for(_LEVELS["debug"]):
         return
+    spent = generation.spent
     _log.debug(
         "request.ended",
-        request=request_id,
-        ending=ending,
-        endpoint=endpoint.id if endpoint else None,
+        request=generation.id,
+        ending=generation.ending,
+        endpoint=generation.endpoint.id if generation.endpoint else None,
         input_tokens=spent.usage.input_tokens if spent else None,
         output_tokens=spent.usage.output_tokens if spent else None,
         cost_usd=str(spent.cost.total) if spent and spent.cost else None,

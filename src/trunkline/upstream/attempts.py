@@ -10,13 +10,13 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from trunkline.adapters.contract import Adapter, Decoder, Exchange, begin
+from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.links import links_to_inline
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
@@ -30,42 +30,22 @@ from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attemp
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import (
-    Arguments,
-    Began,
     Delta,
-    Failed,
-    Reasoning,
-    ReasoningSummary,
-    Refusal,
-    Spent,
-    Stopped,
-    Text,
     Usage,
 )
-from trunkline.stream.framing import Framing, framing_for
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.fetch import Fetcher
+from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links import Links, LinkTransport
 from trunkline.upstream.race import Batches, race
 from trunkline.upstream.tokens import Tokens
-from trunkline.wire import NONCE, Fault, Headers, Malformed, UpstreamRequest
+from trunkline.wire import NONCE, Fault, Headers, UpstreamRequest
 
 _MAX_ERROR_BYTES = 64 * 1024
 _AFTERMATH_S = 0.5
 _MAX_EXCHANGES = 2_000
 """So many times may one attempt ask on; the deadline nearly always comes first."""
-
-_SILENT_KINDS = frozenset({Began, Spent})
-"""Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
-
-_WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
-"""Deltas that say nothing when their text is empty."""
-
-_NOTED_KINDS = frozenset({Spent, Stopped, Failed})
-"""Deltas that say how the attempt goes."""
-
-_NO_USAGE = Usage()
 
 
 class Reply(Protocol):
@@ -130,23 +110,27 @@ class Upstream:
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is noted of the attempt under way; `spoke` is when the first delta came that a client sees."""
+    """What is noted of one attempt; `spoke` is when the first delta came that a client sees."""
 
     place: int
     endpoint: Endpoint
     is_byok: bool
     started: float
     spoke: float | None = None
-    usage: Usage = _NO_USAGE
+    hearing: Hearing | None = None
     exchanges: int = 1
     dropped: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider says was spent so far."""
+        return None if self.hearing is None else self.hearing.usage
 
 
 class Run:
     """One plan being carried out.
 
-    `endpoint` is the one that answers, `dropped` what it was not told, `attempted` what failed before (or instead),
-    `outrun` what was asked beside and was slower. `has_spoken`: a client has seen something of the answer.
+    `attempted` is what failed before somebody answered (or instead), `outrun` what was asked beside and was slower.
     """
 
     def __init__(
@@ -159,18 +143,32 @@ class Run:
         self._deadline = deadline
         self._account = account
         self._links = Links(upstream.fetcher, account)
-        self.endpoint: Endpoint | None = None
-        self.dropped: tuple[str, ...] = ()
+        self._asking: _Attempt | None = None
+        self._answering: _Attempt | None = None
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
-        self.has_spoken = False
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the first list was given on."""
+        return self._answering is not None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Who answers; until somebody does, who was asked last."""
+        attempt = self._answering or self._asking
+        return None if attempt is None else attempt.endpoint
 
     @property
     def answering(self) -> Endpoint:
-        """The endpoint whose deltas are given on; there is one once the first list has come."""
-        if self.endpoint is None:
-            raise AssertionError("no endpoint answers yet")
-        return self.endpoint
+        """Who answers; only asked once the first list has come."""
+        assert self._answering is not None
+        return self._answering.endpoint
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The client's parameters that who answers was not told."""
+        return () if self._answering is None else self._answering.dropped
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
@@ -194,6 +192,8 @@ class Run:
                             continue
                         if held:
                             batch, held = held + batch, []
+                        # The commit point, stated here alone: of two that are raced both may have spoken.
+                        self._answering = attempt
                         yield batch
                 self._succeed(attempt)
                 return
@@ -221,9 +221,10 @@ class Run:
 
     def _begin(self, place: int, *, is_first: bool) -> _Attempt:
         now = self._upstream.clock()
-        endpoint = self.endpoint = self._plan.attempts[place]
+        endpoint = self._plan.attempts[place]
         self._upstream.health.started(endpoint.id, now, is_first=is_first)
-        return _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+        self._asking = _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+        return self._asking
 
     async def _hedged(self, first: _Attempt, heard: Batches, passed: set[int]) -> tuple[_Attempt, Batches]:
         """Wait until an attempt speaks or fails, and ask elsewhere too when that takes unusually long."""
@@ -258,7 +259,6 @@ class Run:
                 raise error
 
         attempt, heard, loser = await race(first, heard, wait_s, join, drop)
-        self.endpoint, self.dropped = attempt.endpoint, attempt.dropped
         if loser is not None:
             self._outrun(loser, is_first=loser is first)
         return attempt, heard
@@ -267,23 +267,21 @@ class Run:
         now, endpoint = self._upstream.clock(), attempt.endpoint
         if is_first:
             self._upstream.health.outrun(endpoint.id, now - attempt.started, now)
-        usage = None if attempt.usage is _NO_USAGE else attempt.usage
         self.outrun.append(
-            Outrun(endpoint=endpoint, started=attempt.started, ended=now, is_byok=attempt.is_byok, usage=usage)
+            Outrun(endpoint=endpoint, started=attempt.started, ended=now, is_byok=attempt.is_byok, usage=attempt.usage)
         )
 
     def _speak(self, attempt: _Attempt) -> None:
-        """The commit point: from here on this endpoint answers."""
+        """Note the first output: whoever is asked first now or goes on with the conversation shall know of it."""
         endpoint, now = attempt.endpoint, self._upstream.clock()
         attempt.spoke = now
-        self.has_spoken = True
         self._upstream.health.answered(endpoint.id, now)
         conversation = self._plan.conversations.get(endpoint.model.slug)
         if conversation is not None:
             self._upstream.affinity.keep(conversation, endpoint.id, now)
 
     def _succeed(self, attempt: _Attempt) -> None:
-        now, spoke, usage = self._upstream.clock(), attempt.spoke, attempt.usage
+        now, spoke, usage = self._upstream.clock(), attempt.spoke, attempt.usage or Usage()
         # A whole answer arrives at once and tells neither when its first token came nor how fast the others were.
         is_timed = self._request.stream and spoke is not None
         outcome = Outcome(
@@ -317,72 +315,34 @@ class Run:
 
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
-        endpoint = attempt.endpoint
-        adapter = ADAPTERS[endpoint.dialect]
-        sent = await self._encode(adapter, endpoint)
-        attempt.dropped = sent.dropped
-        reply = await self._send(sent, endpoint)
+        adapter = ADAPTERS[attempt.endpoint.dialect]
+        sent = await self._encode(adapter, attempt)
+        reply = await self._send(sent, attempt.endpoint)
         try:
-            await _raise_for_status(reply, adapter, endpoint)
-            decoder = adapter.decoder(self._request, endpoint)
-            framing = framing_for(reply.content_type)
-            broken: UpstreamFailure | None = None
-            has_begun = has_stopped = False
-            is_over = False
-            while not is_over:
-                try:
-                    piece = await reply.read()
-                except UpstreamFailure as failure:
-                    piece, broken = b"", failure
-                batch: list[Delta] = []
-                exchange: Exchange | None = None
-                if piece:
-                    if framing.is_whole and not piece.isspace():
-                        reply.note_output()  # of a whole body nothing is known until its end; blanks keep it alive
-                    for message in framing.feed(piece):
-                        batch += decoder.message(message)
-                    is_over = decoder.is_done
-                else:
-                    batch = _rest(framing, decoder, broken)
-                    exchange = _next_exchange(decoder, sent, broken)
-                    if exchange is None:
-                        is_over = True
-                        if broken is None or not framing.is_whole:
-                            # Of a stream that broke off the decoder may have heard the finish: then it is whole.
-                            batch += decoder.end()
+            await _raise_for_status(reply, adapter, attempt.endpoint)
+            decoder = adapter.decoder(self._request, attempt.endpoint)
+            hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type)
+            while not hearing.is_over:
+                batch = await _read(reply, hearing)
+                if hearing.has_progressed:
+                    reply.note_output()
+                if attempt.spoke is None and hearing.has_spoken:
+                    self._speak(attempt)
                 if batch:
-                    if not has_begun:
-                        batch, has_begun = begin(batch, endpoint), True
-                    kinds = set(map(type, batch))
-                    fault = None
-                    if kinds & _NOTED_KINDS:
-                        has_stopped = has_stopped or Stopped in kinds
-                        batch, fault = _note(batch, attempt)
-                    if batch and _says_something(batch, kinds):
-                        reply.note_output()
-                        if attempt.spoke is None:
-                            self._speak(attempt)
-                    if batch:
-                        yield batch
-                    if fault is not None:
-                        # Of an answer that broke off a decoder knows only that it has no end.
-                        raise broken or UpstreamFailure(fault)
-                if exchange is not None:
+                    yield batch
+                if hearing.exchange is not None:
                     reply.close()
-                    reply, sent = await self._ask_on(exchange, adapter, decoder, attempt)
-                    framing, broken = framing_for(reply.content_type), None
-            if not has_stopped:
-                raise broken or UpstreamFailure(Fault("nonsense", "the answer was cut off"))
-            if decoder.is_done:
+                    reply = await self._ask_on(hearing, adapter, attempt)
+            if hearing.fault is not None:
+                raise UpstreamFailure(hearing.fault)
+            if hearing.has_end_mark:
                 await reply.finish(_AFTERMATH_S)
-        except Malformed as error:
-            raise UpstreamFailure(Fault("nonsense", str(error))) from None
         finally:
             reply.close()
 
-    async def _encode(self, adapter: Adapter, endpoint: Endpoint) -> UpstreamRequest:
+    async def _encode(self, adapter: Adapter, attempt: _Attempt) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
-        request = self._request
+        request, endpoint = self._request, attempt.endpoint
         if wanted := links_to_inline(request, endpoint, adapter.needs_file):
             request = await self._links.inlined(request, wanted, self._deadline)
         end_user = self._end_user(endpoint)
@@ -390,7 +350,7 @@ class Run:
             encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
         else:
             encoded = adapter.encode(request, endpoint, end_user)
-        self.dropped = encoded.dropped
+        attempt.dropped = encoded.dropped
         if encoded.has_nonce:
             body = encoded.body.replace(NONCE.encode(), secrets.token_hex(16).encode())
             encoded = UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, encoded.dropped)
@@ -411,22 +371,22 @@ class Run:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
         return reply
 
-    async def _ask_on(
-        self, exchange: Exchange, adapter: Adapter, decoder: Decoder, attempt: _Attempt
-    ) -> tuple[Reply, UpstreamRequest]:
+    async def _ask_on(self, hearing: Hearing, adapter: Adapter, attempt: _Attempt) -> Reply:
         """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
-        while True:
+        while (exchange := hearing.exchange) is not None:
             attempt.exchanges += 1
             if attempt.exchanges > _MAX_EXCHANGES:
                 raise UpstreamFailure(Fault("nonsense", "the answer takes exchanges without end"))
             await self._wait(exchange.wait_s)
             try:
-                return await self._exchanged(exchange, adapter, attempt.endpoint), exchange.request
+                reply = await self._exchanged(exchange, adapter, attempt.endpoint)
             except UpstreamFailure as failure:
-                again = _next_exchange(decoder, exchange.request, failure)
-                if again is None:
+                if not hearing.refused(failure.fault):
                     raise
-                exchange = again
+            else:
+                hearing.resume(reply.content_type)
+                return reply
+        raise AssertionError("nothing more is to be asked")
 
     async def _exchanged(self, exchange: Exchange, adapter: Adapter, endpoint: Endpoint) -> Reply:
         request = exchange.request
@@ -460,6 +420,14 @@ class Run:
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
 
 
+async def _read(reply: Reply, hearing: Hearing) -> list[Delta]:
+    try:
+        piece = await reply.read()
+    except UpstreamFailure as failure:
+        return hearing.ended(failure.fault)
+    return hearing.feed(piece) if piece else hearing.ended()
+
+
 async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
     if 200 <= reply.status < 300:
         return
@@ -472,40 +440,9 @@ async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) 
     raise UpstreamFailure(adapter.fault(reply.status, reply.headers, body, endpoint))
 
 
-def _rest(framing: Framing, decoder: Decoder, broken: UpstreamFailure | None) -> list[Delta]:
-    """What is left to decode when the body has ended; all of it, where the body is no stream."""
-    batch: list[Delta] = []
-    if broken is None:
-        for message in framing.flush():
-            batch += decoder.whole(message.data) if framing.is_whole else decoder.message(message)
-    return batch
-
-
-def _next_exchange(decoder: Decoder, sent: UpstreamRequest, failure: UpstreamFailure | None) -> Exchange | None:
-    return decoder.next_exchange(sent, None if failure is None else failure.fault)
-
-
-def _says_something(batch: list[Delta], kinds: Set[type[Delta]]) -> bool:
-    """Whether a client sees anything of these deltas; a provider may send empty pieces only to keep a connection."""
-    if getattr(batch[0], "text", ""):
-        return True
-    said = kinds - _SILENT_KINDS
-    return not said <= _WORDED_KINDS or any(getattr(delta, "text", "") for delta in batch)
-
-
 def _thinks(request: Request, endpoint: Endpoint) -> bool:
     """Whether thought was asked for, or the model is known to think always."""
     asked = effort(request.reasoning)
     if asked is not None:
         return asked != "none"
     return bool(endpoint.reasoning_efforts) and "none" not in endpoint.reasoning_efforts
-
-
-def _note(batch: list[Delta], attempt: _Attempt) -> tuple[list[Delta], Fault | None]:
-    """Keep what the attempt spent; cut the list where the provider broke off, and say how it did."""
-    for index, delta in enumerate(batch):
-        if isinstance(delta, Spent):
-            attempt.usage = delta.usage
-        elif isinstance(delta, Failed):
-            return batch[:index], delta.fault
-    return batch, None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at, thrown
 from trunkline.billing import lost
+from trunkline.generation import Generation, generation_as_json
 from trunkline.routing.explanation import Explanation, why
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Policy
-from trunkline.routing.recent import Recent, Record, record_as_json
 from trunkline.stream.deltas import Usage
+from trunkline.telemetry.recent import Recent
 from trunkline.wire import Fault
 
 ALPHA, BETA, OMEGA = endpoint("alpha", zdr=True), endpoint("beta", usd="2", zdr=True), endpoint("omega")
@@ -20,33 +23,35 @@ EXPLANATION = plan_at(
 ).explanation
 
 
-def record(account: str = "mine") -> Record:
-    return Record(account, Explanation(), ALPHA)
+def generation(name: str = "a", account: str = "mine", **fields: Any) -> Generation:
+    known = {"explanation": Explanation(), "endpoint": ALPHA, "has_answered": True, **fields}
+    return Generation(id=name, account_id=account, key_id="key", ending="ended", **known)
 
 
 def test_the_oldest_makes_room() -> None:
     recent = Recent(2)
     for name in ("a", "b", "c"):
-        recent.keep(name, record())
+        recent.keep(generation(name))
     assert [recent.find(name, "mine") is not None for name in ("a", "b", "c")] == [False, True, True]
 
 
 def test_nothing_is_kept_where_nothing_is_wanted() -> None:
     recent = Recent(0)
-    recent.keep("a", record())
+    recent.keep(generation())
     assert recent.find("a", "mine") is None
 
 
 def test_another_account_finds_nothing() -> None:
     recent = Recent(2)
-    recent.keep("a", record("mine"))
+    recent.keep(generation())
     assert recent.find("a", "theirs") is None
 
 
-def test_a_record_tells_what_became_of_the_plan() -> None:
+def test_a_generation_tells_what_became_of_the_plan() -> None:
     failure = Attempted(endpoint=BETA, fault=Fault("silent", "no byte in time"), started=1.0, ended=3.0)
     slower = Outrun(endpoint=BETA, started=1.0, ended=1.5)
-    told = record_as_json(Record("mine", EXPLANATION, ALPHA, [failure], [(slower, lost(None, 400, BETA))]))
+    outrun = [(slower, lost(None, 400, BETA))]
+    told = generation_as_json(generation(explanation=EXPLANATION, attempted=[failure], outrun=outrun))
     msgspec.json.encode(told)
     assert told["answered_by"] == "alpha:m/one"
     assert told["attempts"] == [

@@ -1,0 +1,96 @@
+"""The values of one request on its way: the call as it came, what it may have, and the course that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trunkline.accounts.keys import Key, Keys
+from trunkline.catalog.entries import Catalog, Endpoint
+from trunkline.generation import Generation
+from trunkline.protocol.request import Request
+from trunkline.routing.fallback import Attempted, Outrun
+from trunkline.routing.health import Health
+from trunkline.routing.plan import Plan, Planner
+from trunkline.stopping import Stopping
+from trunkline.stream.deltas import Delta
+from trunkline.telemetry.recent import Recent
+from trunkline.upstream.aside import Aside
+from trunkline.upstream.attempts import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, as received, from a key that may be used.
+
+    `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
+    """
+
+    id: str
+    key: Key
+    session_id: str | None
+    take_body: Callable[[], bytes | bytearray]
+    body_bytes: int
+    received_at: float
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a request needs of the process; built once in `app.py`. `note` is told of every request that is over."""
+
+    keys: Keys
+    catalog: Catalog
+    health: Health
+    planner: Planner
+    upstream: Upstream
+    recent: Recent
+    note: Callable[[Generation], None]
+    aside: Aside
+    ids: Iterator[str]
+    wall_clock: Callable[[], float]
+    loop_clock: Callable[[], float]
+    stopping: Stopping
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may be served: who asks, what for, and who will be asked.
+
+    `is_dear`: its request is so large that it is encoded beside the loop.
+    """
+
+    call: Call
+    request: Request
+    plan: Plan
+    is_dear: bool
+
+
+class Course(Protocol):
+    """How one answer comes about: a run of attempts, or whatever goes through several of them.
+
+    `answering` is only asked once the first list has come. `endpoint` is the same, or until then who was asked last.
+    """
+
+    @property
+    def endpoint(self) -> Endpoint | None: ...
+
+    @property
+    def answering(self) -> Endpoint: ...
+
+    @property
+    def dropped(self) -> Sequence[str]: ...
+
+    @property
+    def attempted(self) -> Sequence[Attempted]: ...
+
+    @property
+    def outrun(self) -> Sequence[Outrun]: ...
+
+    @property
+    def has_spoken(self) -> bool: ...
+
+    def deltas(self) -> AsyncGenerator[list[Delta], None]:
+        """Lists of deltas, of which the first holds something that a client can see. Raises a GatewayError."""
+        ...

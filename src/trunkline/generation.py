@@ -1,0 +1,63 @@
+"""What one finished request was: the one thing that whoever observes requests is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from trunkline.catalog.entries import Endpoint
+from trunkline.routing.explanation import Explanation, as_json
+from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
+from trunkline.stream.deltas import Spent
+
+Ending = Literal["ended", "failed", "left"]
+"""How a request went: to its terminal event, to an error, or its client left."""
+
+
+class Generation(Struct, frozen=True, kw_only=True):
+    """One request that is over.
+
+    `endpoint` answered, or was asked last where `has_answered` is not so. `attempted` failed, `outrun` was given up
+    because another spoke first, each with what it may have cost. `dropped` are the parameters that the endpoint was not
+    told. `received_at` is Unix time, `took_s` from then to the end.
+    """
+
+    id: str
+    account_id: str
+    key_id: str
+    ending: Ending
+    explanation: Explanation
+    endpoint: Endpoint | None
+    has_answered: bool
+    attempted: Sequence[Attempted] = ()
+    outrun: Sequence[tuple[Outrun, Spent]] = ()
+    dropped: Sequence[str] = ()
+    spent: Spent | None = None
+    received_at: float = 0.0
+    took_s: float = 0.0
+
+
+def generation_as_json(generation: Generation) -> dict[str, object]:
+    """Put a generation into plain values that JSON can hold: the explanation, and what became of the plan."""
+    answered = generation.endpoint if generation.has_answered else None
+    return {
+        **as_json(generation.explanation),
+        "answered_by": None if answered is None else answered.id,
+        "attempts": [attempt_as_json(each) for each in generation.attempted],
+        "outrun": [_outrun_as_json(each, spent) for each, spent in generation.outrun],
+    }
+
+
+def _outrun_as_json(outrun: Outrun, spent: Spent) -> dict[str, object]:
+    total = None if spent.cost is None else spent.cost.total
+    return {
+        "provider": outrun.endpoint.provider.slug,
+        "provider_name": outrun.endpoint.provider.name,
+        "model": outrun.endpoint.model.slug,
+        "is_byok": outrun.is_byok,
+        "duration_ms": round((outrun.ended - outrun.started) * 1000),
+        "cost_usd": None if total is None else float(total),
+        "is_estimated": spent.usage.estimated,
+    }

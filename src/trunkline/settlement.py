@@ -1,0 +1,58 @@
+"""The account of one answer: prices what it spends, and notes its end once, however it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trunkline.billing import Meter, lost
+from trunkline.call import Admitted, Course
+from trunkline.generation import Ending, Generation
+from trunkline.stream.deltas import Delta
+
+
+class Settlement:
+    """Prices what one answer spends and estimates it where nobody counted. `end` runs under cancellation: no await."""
+
+    def __init__(
+        self,
+        course: Course,
+        admitted: Admitted,
+        note: Callable[[Generation], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._course = course
+        self._admitted = admitted
+        self._note = note
+        self._wall_clock = wall_clock
+        self._meter = Meter(admitted.call.body_bytes)
+
+    def price(self, batch: list[Delta]) -> list[Delta]:
+        """Give the same deltas on, with what they cost."""
+        return self._meter.price(batch, self._course.answering)
+
+    def rest(self) -> list[Delta]:
+        """What nobody counted, once nothing more is heard."""
+        return self._meter.close(self._course.answering)
+
+    def end(self, ending: Ending) -> None:
+        """Note the end. What was heard until then the provider bills, however it ended."""
+        course, call = self._course, self._admitted.call
+        if course.has_spoken:
+            self.rest()
+        self._note(
+            Generation(
+                id=call.id,
+                account_id=call.key.account_id,
+                key_id=call.key.id,
+                ending=ending,
+                explanation=self._admitted.plan.explanation,
+                endpoint=course.endpoint,
+                has_answered=course.has_spoken,
+                attempted=course.attempted,
+                outrun=[(each, lost(each.usage, call.body_bytes, each.endpoint)) for each in course.outrun],
+                dropped=course.dropped,
+                spent=self._meter.spent,
+                received_at=call.received_at,
+                took_s=self._wall_clock() - call.received_at,
+            )
+        )

@@ -1,0 +1,179 @@
+"""One attempt's answer, from bytes to deltas: framing, decoding, what counts as output, and when it is over.
+
+A machine without a socket and without a clock. Whoever drives it reads bytes and says what came (`feed`, `ended`),
+gives the deltas on, and then looks at what is to be done: nothing more (`is_over`, and `fault` says whether it went
+wrong), another request whose answer belongs to this one (`exchange`), or to read on.
+
+Theory of operation. An answer takes one exchange, or several where the decoder asks on: a turn that the provider
+paused, a job that is waited for. *Reading*: bytes are framed and decoded; the first deltas get `Began` before them. It
+ends with the dialect's own end mark, a `Failed` delta, bytes that break the framing, or the cap on output. *Ended*: the
+body is over or broke off. What the framing held back is decoded, and the decoder may name another exchange; else it
+says the rest. Of a stream that broke off it may have heard the finish, and then the answer is whole; a whole body that
+broke off says nothing. An answer that nothing stopped was cut off, which is a fault.
+
+Two things are told of output, since providers keep connections open with pieces that say nothing: `has_progressed`,
+whether the last bytes brought some, and `has_spoken`, whether a client has seen something ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from trunkline.adapters.contract import Decoder, Exchange, begin
+from trunkline.catalog.entries import Endpoint
+from trunkline.stream.deltas import (
+    Arguments,
+    Began,
+    Delta,
+    Failed,
+    Reasoning,
+    ReasoningSummary,
+    Refusal,
+    Spent,
+    Stopped,
+    Text,
+    Usage,
+)
+from trunkline.stream.framing import framing_for
+from trunkline.wire import Fault, Malformed, UpstreamRequest
+
+_SILENT_KINDS = frozenset({Began, Spent})
+"""Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
+
+_WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
+"""Deltas that a client sees only when their text is not empty."""
+
+_NOTED_KINDS = frozenset({Spent, Stopped, Failed})
+"""Deltas that say how the attempt goes."""
+
+_CUT_OFF = Fault("nonsense", "the answer was cut off")
+
+
+class Hearing:
+    """What one attempt hears.
+
+    `sent` is the request whose answer is heard at the moment, `exchange` the one to make next, `usage` what the
+    provider says was spent so far. `fault` is how the answer failed, once it is over. `has_end_mark`: the provider said
+    itself that nothing follows, so the connection may be used again.
+    """
+
+    __slots__ = (
+        "_broken",
+        "_decoder",
+        "_endpoint",
+        "_fault",
+        "_framing",
+        "_has_begun",
+        "_has_stopped",
+        "exchange",
+        "has_end_mark",
+        "has_progressed",
+        "has_spoken",
+        "is_over",
+        "sent",
+        "usage",
+    )
+
+    def __init__(self, decoder: Decoder, endpoint: Endpoint, sent: UpstreamRequest, media_type: str) -> None:
+        self._decoder = decoder
+        self._endpoint = endpoint
+        self._framing = framing_for(media_type)
+        self._broken: Fault | None = None
+        self._fault: Fault | None = None
+        self._has_begun = False
+        self._has_stopped = False
+        self.sent = sent
+        self.exchange: Exchange | None = None
+        self.usage: Usage | None = None
+        self.is_over = False
+        self.has_progressed = False
+        self.has_spoken = False
+        self.has_end_mark = False
+
+    @property
+    def fault(self) -> Fault | None:
+        """What went wrong. Of an answer that broke off the decoder knows only that it has no end."""
+        if self._fault is not None:
+            return self._broken or self._fault
+        return None if self._has_stopped else self._broken or _CUT_OFF
+
+    def feed(self, piece: bytes) -> list[Delta]:
+        """Hear bytes of the body, of which there are some."""
+        # Of a whole body nothing is known until its end; blanks only keep it alive.
+        self.has_progressed = self._framing.is_whole and not piece.isspace()
+        batch: list[Delta] = []
+        try:
+            for message in self._framing.feed(piece):
+                batch += self._decoder.message(message)
+        except Malformed as error:
+            batch.append(Failed(Fault("nonsense", str(error))))
+        self.is_over = self.has_end_mark = self._decoder.is_done
+        return self._heard(batch) if batch else batch
+
+    def ended(self, broken: Fault | None = None) -> list[Delta]:
+        """Hear that the body is over, or how it broke off."""
+        self.has_progressed = False
+        self._broken = broken
+        batch: list[Delta] = []
+        try:
+            if broken is None:
+                batch += self._rest()
+        except Malformed as error:
+            batch.append(Failed(Fault("nonsense", str(error))))
+        self.exchange = self._decoder.next_exchange(self.sent, broken)
+        if self.exchange is None:
+            self.is_over = True
+            self.has_end_mark = self._decoder.is_done
+            if broken is None or not self._framing.is_whole:
+                batch += self._decoder.end()
+        return self._heard(batch) if batch else batch
+
+    def resume(self, media_type: str) -> None:
+        """Hear the answer to `exchange`, whose head has come."""
+        assert self.exchange is not None
+        self.sent, self.exchange, self._broken = self.exchange.request, None, None
+        self._framing = framing_for(media_type)
+
+    def refused(self, fault: Fault) -> bool:
+        """Hear that `exchange` got no answer; False when the attempt fails with that."""
+        assert self.exchange is not None
+        self.exchange = self._decoder.next_exchange(self.exchange.request, fault)
+        return self.exchange is not None
+
+    def _rest(self) -> list[Delta]:
+        """What is left to decode when the body has ended; all of it, where the body is no stream."""
+        batch: list[Delta] = []
+        for message in self._framing.flush():
+            batch += self._decoder.whole(message.data) if self._framing.is_whole else self._decoder.message(message)
+        return batch
+
+    def _heard(self, batch: list[Delta]) -> list[Delta]:
+        if not self._has_begun:
+            batch, self._has_begun = begin(batch, self._endpoint), True
+        kinds = set(map(type, batch))
+        if kinds & _NOTED_KINDS:
+            batch = self._note(batch)
+        if batch and _says_something(batch, kinds):
+            self.has_progressed = self.has_spoken = True
+        return batch
+
+    def _note(self, batch: list[Delta]) -> list[Delta]:
+        """Keep what was spent and that the answer stopped; cut the list where the provider broke off."""
+        for index, delta in enumerate(batch):
+            match delta:
+                case Spent():
+                    self.usage = delta.usage
+                case Stopped():
+                    self._has_stopped = True
+                case Failed():
+                    self._fault, self.is_over, self.exchange = delta.fault, True, None
+                    return batch[:index]
+        return batch
+
+
+def _says_something(batch: list[Delta], kinds: Set[type[Delta]]) -> bool:
+    """Whether a client sees anything of these deltas; a provider may send empty pieces only to keep a connection."""
+    if getattr(batch[0], "text", ""):
+        return True
+    said = kinds - _SILENT_KINDS
+    return not said <= _WORDED_KINDS or any(getattr(delta, "text", "") for delta in batch)
