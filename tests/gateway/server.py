@@ -288,7 +288,7 @@ def running(
 
 
 def _await_ready(gateway: Gateway) -> None:
-    for _ in range(200):
+    for _ in range(800):
         if gateway.process.poll() is not None:
             break
         with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 NAME = "@copilotkit/aimock"
 VERSION: str = json.loads((FOLDER / "package.json").read_text())["dependencies"][NAME]
 
-_START_S, _INSTALL_S = 20, 180
+_START_S, _INSTALL_S = 40, 180
 
 
 @dataclass(frozen=True)
