@@ -18,6 +18,7 @@ LEVELS = {
     "stream": 1,
     "catalog": 1,
     "adapters": 2,
+    "fakeprovider": 2,
     "credentials": 2,
     "routing": 2,
     "billing": 2,
@@ -41,6 +42,7 @@ LEVELS = {
 SAME_LINE = {
     ("protocol", "wire"): False,
     ("cli", "__main__"): False,
+    ("fakeprovider", "adapters"): True,
     ("__main__", "cli"): True,
     ("plugins", "upstream"): True,
 }
@@ -183,3 +185,27 @@ def test_there_is_no_cycle() -> None:
 def test_every_part_is_on_a_line() -> None:
     parts = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES} - {"__init__"}
     assert parts <= LEVELS.keys(), f"not placed: {parts - LEVELS.keys()}"
+
+
+SHARED = frozenset({"contract", "media", "thinking", "seals", "encoding", "decoding"})
+"""What a dialect may use of `adapters/` besides its own folder."""
+
+
+IN_ADAPTERS = [path for path in FILES if path.is_relative_to(ROOT / "adapters")]
+
+
+@pytest.mark.parametrize("path", IN_ADAPTERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_dialect_knows_no_other(path: Path) -> None:
+    mine = path.relative_to(ROOT / "adapters").parts[0]
+    for module, node in imports(path):
+        theirs = module.split(".")[2] if module.startswith("trunkline.adapters.") else mine
+        if mine.endswith(".py") or theirs == mine:
+            continue
+        allowed = SHARED - {"contract"} if mine in ("encoding", "decoding") else SHARED
+        assert theirs in allowed, f"{path.name}:{node.lineno} imports {module}"
+
+
+def test_the_fake_provider_knows_nothing_of_adapters_but_its_wire() -> None:
+    for path in (ROOT / "fakeprovider").glob("*.py"):
+        used = {module for module, _ in imports(path) if module.startswith("trunkline.adapters")}
+        assert used <= {"trunkline.adapters.fake", "trunkline.adapters.fake.wire"}, path.name

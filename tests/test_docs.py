@@ -23,12 +23,12 @@ from docs.pages import FOLDER, PAGES, commands, statuses
 
 from tests import document, test_architecture
 from tests.gateway.server import KEY, Gateway, Reply, read_events, running
-from trunkline.adapters import fake_directives
 from trunkline.adapters.table import ADAPTERS
 from trunkline.app import shipped_models
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.load import load
 from trunkline.credentials.schemes import SCHEMES
+from trunkline.fakeprovider import directives as fake_directives
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.routing.fallback import MEANINGS
@@ -420,8 +420,10 @@ def anchors(path: Path) -> set[str]:
 
 def laid_out(tree: str) -> Iterator[str]:
     """The paths that a drawn tree names."""
-    folder = ""
+    folders: list[str] = []
     for margin, name in re.findall(r"^(.*)[├└]── (\S+)", tree, re.MULTILINE):
-        if not margin:
-            folder = name if name.endswith("/") else ""
-        yield folder + name if margin else name
+        # Four characters of margin for each folder.
+        del folders[len(margin) // 4 :]
+        if name.endswith("/"):
+            folders.append(name)
+        yield "".join(folders) + ("" if name.endswith("/") else name)

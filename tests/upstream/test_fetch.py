@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.upstream.loopback import Asked, Loopback, Say, answer, saying, serving
-from trunkline.adapters.links import Noun, Wanted
+from trunkline.adapters.encoding.links import Noun, Wanted
 from trunkline.adapters.media import inline
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import is_public, read_link

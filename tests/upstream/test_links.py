@@ -8,7 +8,7 @@ import pytest
 
 from tests.upstream.loopback import answer, saying, serving
 from tests.upstream.test_fetch import PIXEL, fetching
-from trunkline.adapters.links import Wanted, links_to_inline
+from trunkline.adapters.encoding.links import Wanted, links_to_inline
 from trunkline.adapters.media import inline
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider

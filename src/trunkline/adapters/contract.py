@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from trunkline.adapters import faults
-from trunkline.adapters.links import Wanted
+from trunkline.adapters.decoding import faults
+from trunkline.adapters.encoding.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Began, Delta, Failed, Spent

@@ -1,7 +1,7 @@
 """Secrets taken out of what a provider says, by their value: whole or in part, as they are or encoded.
 
 Which secrets a provider has is `upstream/tokens.py`'s to know. What only looks like a secret is masked by its shape in
-`adapters/faults.py`, whoever's it is.
+`adapters/decoding/faults.py`, whoever's it is.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
-from trunkline.adapters.links import links_to_inline
+from trunkline.adapters.encoding.links import links_to_inline
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint

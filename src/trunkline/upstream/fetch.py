@@ -1,7 +1,7 @@
 """Files that clients link to: fetched from public addresses only, within bounds of size, time and number.
 
 The one way to a link that somebody else wrote, for all parts of the gateway. It does not decide which links are
-fetched (`adapters/links.py`), nor does it turn them into anything.
+fetched (`adapters/encoding/links.py`), nor does it turn them into anything.
 
 What is guarded. A link is read once, strictly, and taken apart; the request is made from those parts, so that checker
 and client cannot read it differently. Its host is resolved once, every address found must be public, and only those
@@ -21,7 +21,7 @@ from ipaddress import IPv6Address
 from typing import Final, TypeAlias
 from urllib.parse import urljoin
 
-from trunkline.adapters.links import Wanted
+from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.media import media_type_of, sniffed
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import Link, is_public, read_link

@@ -1,6 +1,6 @@
 """Links that somebody else wrote: files put in the place of a client's, results fetched for a provider's.
 
-Which links these are is for `adapters/links.py` and a decoder to say;
+Which links these are is for `adapters/encoding/links.py` and a decoder to say;
 how one is fetched without harm, for `fetch.py`.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trunkline.adapters.links import Noun, Wanted, with_inlined
+from trunkline.adapters.encoding.links import Noun, Wanted, with_inlined
 from trunkline.errors import ClientError
 from trunkline.protocol.request import Request
 from trunkline.upstream.fetch import Fetched, Fetcher

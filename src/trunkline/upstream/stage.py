@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from trunkline.adapters.fake_script import Performance, perform
+from trunkline.fakeprovider.script import Performance, perform
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.wire import Fault, UpstreamRequest

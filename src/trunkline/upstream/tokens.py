@@ -21,7 +21,7 @@ from json import loads
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from trunkline.adapters.faults import scrubbed
+from trunkline.adapters.decoding.faults import scrubbed
 from trunkline.catalog.entries import Catalog, Secret
 from trunkline.credentials.entra import AUTHORITY, Application, decode_grant, decode_refusal, encode_grant_request
 from trunkline.credentials.masking import Mask, address_secrets

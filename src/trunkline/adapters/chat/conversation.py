@@ -1,0 +1,190 @@
+"""Writes a conversation as Chat Completions messages; settings and tools are `request.py`'s."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from trunkline.adapters.encoding.draft import Draft
+from trunkline.adapters.encoding.turns import (
+    AssistantTurn,
+    ResultsTurn,
+    SystemTurn,
+    Turn,
+    UserTurn,
+    images_as_user,
+    merged,
+    result_text,
+    results_media_as_user,
+    split_system,
+    system_as_user,
+    turns,
+)
+from trunkline.adapters.media import file_link, inline_file, titled_text
+from trunkline.adapters.thinking import is_replayable, thought_text
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import (
+    FunctionCallItem,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputPart,
+    InputText,
+    InputVideo,
+    Json,
+    ReasoningItem,
+)
+from trunkline.protocol.request import Request
+from trunkline.stream.seals import is_from, unseal
+
+
+def encode_messages(draft: Draft) -> list[Json]:
+    """Write the conversation, with the draft's hints among the leading instructions.
+
+    Raises Unprocessable for a part that the endpoint has no words for, BadRequest for data that is not base64.
+    """
+    found = turns(draft.request)
+    if len(found) > 1:
+        found = results_media_as_user(images_as_user(found))
+    if draft.hints:
+        leading, rest = split_system(found)
+        found = [SystemTurn("\n\n".join([leading, *draft.hints] if leading else draft.hints)), *rest]
+    if draft.quirks.system_role == "user":
+        found = _system_into_user(found)
+    elif draft.quirks.alternates_turns:
+        leading, rest = split_system(found)
+        rest = merged(system_as_user(rest))
+        found = [SystemTurn(leading), *rest] if leading else rest
+    messages: list[Json] = []
+    for turn in found:
+        match turn:
+            case UserTurn(parts):
+                messages.append({"role": "user", "content": _encode_parts(draft, parts)})
+            case SystemTurn(text):
+                messages.append({"role": draft.quirks.system_role, "content": text})
+            case AssistantTurn():
+                messages.append(_encode_assistant(draft, turn))
+            case ResultsTurn(results):
+                for result in results:
+                    content = result_text(result)
+                    messages.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
+            case _:
+                assert_never(turn)
+    return messages
+
+
+def _system_into_user(found: list[Turn]) -> list[Turn]:
+    """Put the leading instructions at the head of the first user turn, and mark the later ones."""
+    leading, rest = split_system(found)
+    rest = system_as_user(rest)
+    if not leading:
+        return rest
+    if rest and isinstance(rest[0], UserTurn):
+        return [UserTurn((InputText(leading), *rest[0].parts)), *rest[1:]]
+    return [UserTurn((InputText(leading),)), *rest]
+
+
+def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
+    """A string when all is text: many servers know lists only for models that see."""
+    if len(parts) == 1 and isinstance(parts[0], InputText):
+        return parts[0].text
+    encoded = [_encode_part(draft, part) for part in parts]
+    if all(part["type"] == "text" for part in encoded):
+        return "\n\n".join(part["text"] for part in encoded)
+    return encoded
+
+
+def _encode_part(draft: Draft, part: InputPart) -> dict[str, Any]:
+    match part:
+        case InputText(text):
+            return {"type": "text", "text": text}
+        case InputImage(image_url, detail):
+            image = {"url": image_url}
+            if detail != "auto" and draft.quirks.has_image_detail:
+                image["detail"] = detail
+            return {"type": "image_url", "image_url": image}
+        case InputAudio(data, format):
+            if draft.quirks.audio_data == "data_url":
+                data = f"data:;base64,{data}"
+            return {"type": "input_audio", "input_audio": {"data": data, "format": format}}
+        case InputVideo(video_url):
+            return {"type": "video_url", "video_url": {"url": video_url}}
+        case InputFile():
+            return _encode_file(draft, part)
+        case _:
+            assert_never(part)
+
+
+def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
+    """Text goes as text; other documents only where the endpoint reads them.
+
+    Raises Unprocessable, and BadRequest when the data is not base64.
+    """
+    found = inline_file(part)
+    if found is not None and found.is_text:
+        return {"type": "text", "text": titled_text(part, found)}
+    if not draft.accepts("file"):
+        raise Unprocessable(f"{draft.endpoint.model.slug} reads no files at {draft.endpoint.provider.name}")
+    if found is not None:
+        name = part.filename or f"file.{found.extension}"
+        return {"type": "file", "file": {"filename": name, "file_data": found.url}}
+    link = file_link(part)
+    if link and draft.quirks.file_links == "file_url":
+        return {"type": "file_url", "file_url": {"url": link}}
+    raise Unprocessable(f"{draft.endpoint.provider.name} takes files as data, not as links")
+
+
+def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
+    calls = turn.calls
+    message: dict[str, Json] = {"role": "assistant", "content": turn.text or (None if calls else "")}
+    if draft.quirks.reasoning_replay != "never":
+        _encode_thoughts(draft, turn.thoughts, message)
+    if calls:
+        message["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments or "{}"},
+            }
+            for call in calls
+        ]
+    return message
+
+
+def _encode_thoughts(draft: Draft, items: list[ReasoningItem], message: dict[str, Json]) -> None:
+    quirks = draft.quirks
+    fitting = [item for item in items if is_replayable(item, quirks.reasoning_format)]
+    is_missed = quirks.reasoning_replay_is_required and _has_tools(draft.request)
+    if quirks.reasoning_replay == "reasoning_details":
+        details = [entry for item in fitting for entry in _encode_details(draft, item)]
+        if not details and is_missed:
+            details = [{"type": "reasoning.text", "text": " "}]
+        if details:
+            message["reasoning_details"] = details
+        return
+    text = thought_text(fitting) or (" " if is_missed else "")
+    if text:
+        message[quirks.reasoning_replay] = text
+
+
+def _encode_details(draft: Draft, item: ReasoningItem) -> list[dict[str, Json]]:
+    entries: list[dict[str, Json]] = []
+    if item.content:
+        entry = {"type": "reasoning.text", "text": "".join(part.text for part in item.content)}
+        if item.signature:
+            entry["signature"] = item.signature
+        entries.append(entry)
+    entries += [{"type": "reasoning.summary", "summary": part.text} for part in item.summary]
+    origin = unseal(item.encrypted_content) if item.encrypted_content else None
+    if origin is not None and is_from(origin, draft.endpoint.id):
+        sealed = {"type": "reasoning.encrypted", "data": origin.blob}
+        if origin.item_id:
+            sealed["id"] = origin.item_id
+        entries.append(sealed)
+    if item.format and item.format != "unknown":
+        for entry in entries:
+            entry["format"] = item.format
+    return entries
+
+
+def _has_tools(request: Request) -> bool:
+    return bool(request.tools) or any(isinstance(item, FunctionCallItem) for item in request.input)

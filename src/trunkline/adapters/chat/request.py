@@ -1,0 +1,462 @@
+"""Speaks Chat Completions, the language of most providers: the request out, and the adapter.
+
+Messages are written in `conversation.py`, the answer is read in `answer.py`. What differs between providers is a
+quirk; no provider is named here.
+Sources: section 3 of the dialects notes; https://platform.openai.com/docs/api-reference/chat, seen 2026-11-22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec import UNSET
+
+from trunkline.adapters.chat.answer import ChatDecoder
+from trunkline.adapters.chat.conversation import encode_messages
+from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.encoding.draft import Draft
+from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.schemas import closed, parameters_of
+from trunkline.adapters.encoding.tools import (
+    MUST_BE_JSON,
+    SEARCHES_BY_SIZE,
+    answer_name,
+    choice_forms,
+    demand_tools,
+    has_json,
+    has_schemas,
+    schema_note,
+)
+from trunkline.adapters.thinking import budget, effort, nearest_effort
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import Json
+from trunkline.protocol.request import Effort, Request
+from trunkline.protocol.tools import (
+    FunctionChoice,
+    FunctionTool,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    SearchChoice,
+    SearchTool,
+    TextFormat,
+    ToolChoice,
+)
+from trunkline.wire import UpstreamRequest
+
+PATH = "/chat/completions"
+
+SchemaForm = Literal["native", "tool", "json_object", "instructed"]
+"""How JSON that fits a schema is asked for, best first."""
+
+_MUST_CALL = "Answer by calling at least one of the tools, not with text."
+
+
+class ChatAdapter(Adapter):
+    """One instance serves every chat endpoint."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        path = endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or PATH
+        return draft(request, endpoint, end_user).posted(path)
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "file" and endpoint.quirks.file_links == "none"
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        form = None
+        if request.text is not None and isinstance(request.text.format, JsonSchemaFormat):
+            form = schema_form(request, endpoint)
+        return ChatDecoder(request, endpoint, answers_in_tool=form == "tool")
+
+
+ADAPTER = ChatAdapter()
+
+
+def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
+    """Write the whole body; the dialects that differ in parts of it go on from here."""
+    draft = Draft(request, endpoint)
+    body = draft.body
+    body["model"] = endpoint.upstream_model
+    body["messages"] = None  # its place on the wire; the settings below may add to the instructions
+    _encode_output_limits(draft)
+    if request.reasoning is not None:
+        _encode_reasoning(draft)
+    if request.tools:
+        _encode_tools(draft)
+    if request.text is not None:
+        _encode_text(draft)
+    if request.modalities or request.image_config:
+        _encode_images_out(draft)
+    _encode_identity(draft, end_user)
+    body["messages"] = encode_messages(draft)
+    if draft.streams:
+        body["stream"] = True
+        if endpoint.quirks.usage_in_stream == "on_request":
+            body["stream_options"] = {"include_usage": True}
+    return draft
+
+
+def schema_form(request: Request, endpoint: Endpoint) -> SchemaForm:
+    """Choose how JSON that fits a schema is asked for; the decoder must know when the answer comes as a call."""
+    if has_schemas(endpoint):
+        return "native"
+    is_forcible = bool(_tool_choices(request, endpoint) & {"required", "function"})
+    has_functions = any(isinstance(tool, FunctionTool) for tool in request.tools)
+    if endpoint.takes("tools") and is_forcible and not has_functions:
+        return "tool"
+    return "json_object" if has_json(endpoint) else "instructed"
+
+
+# Settings
+
+
+def _encode_output_limits(draft: Draft) -> None:
+    request, quirks, body = draft.request, draft.quirks, draft.body
+    if request.max_output_tokens is not None and draft.takes("max_output_tokens", "max_tokens"):
+        body[quirks.max_tokens_field] = request.max_output_tokens
+    if request.temperature is not None and draft.takes("temperature", "temperature"):
+        body["temperature"] = clamped = min(max(request.temperature, quirks.min_temperature), quirks.max_temperature)
+        if clamped != request.temperature:
+            draft.dropped.append("temperature")
+    if request.top_p is not None and draft.takes("top_p", "top_p"):
+        body["top_p"] = request.top_p
+    if request.presence_penalty is not None and draft.takes("presence_penalty", "presence_penalty"):
+        body["presence_penalty"] = request.presence_penalty
+    if request.frequency_penalty is not None and draft.takes("frequency_penalty", "frequency_penalty"):
+        body["frequency_penalty"] = request.frequency_penalty
+    if request.top_k:
+        if not quirks.has_top_k:
+            draft.dropped.append("top_k")
+        elif draft.takes("top_k", "top_k"):
+            body["top_k"] = request.top_k
+    if request.top_logprobs:
+        _encode_logprobs(draft, request.top_logprobs)
+
+
+def _encode_logprobs(draft: Draft, wanted: int) -> None:
+    match draft.quirks.logprobs:
+        case "never":
+            draft.dropped.append("top_logprobs")
+        case "count" if draft.takes("top_logprobs", "logprobs"):
+            draft.body["logprobs"] = wanted
+        case "openai" if draft.takes("top_logprobs", "top_logprobs"):
+            draft.body["logprobs"] = True
+            draft.body["top_logprobs"] = wanted
+        case _:
+            pass
+
+
+def _encode_identity(draft: Draft, end_user: str | None) -> None:
+    request = draft.request
+    draft.tell_user(end_user)
+    if request.prompt_cache_key:
+        if draft.quirks.has_cache_key:
+            draft.body["prompt_cache_key"] = request.prompt_cache_key
+        else:
+            draft.dropped.append("prompt_cache_key")
+
+
+def _encode_images_out(draft: Draft) -> None:
+    request = draft.request
+    if draft.quirks.image_output == "modalities":
+        if "image" in request.modalities:
+            draft.body["modalities"] = request.modalities
+        if request.image_config:
+            draft.body["image_config"] = request.image_config
+        return
+    if "image" in request.modalities:
+        draft.dropped.append("modalities")
+    if request.image_config:
+        draft.dropped.append("image_config")
+
+
+# Reasoning
+
+
+def _effort(request: Request, endpoint: Endpoint) -> Effort | None:
+    return effort(request.reasoning, request.max_output_tokens or endpoint.max_output_tokens)
+
+
+def _encode_reasoning(draft: Draft) -> None:
+    reasoning = draft.request.reasoning
+    if reasoning is None:
+        return
+    if reasoning.summary is not None:
+        draft.dropped.append("reasoning.summary")
+    level = _effort(draft.request, draft.endpoint)
+    supports = draft.endpoint.supports
+    if level is None or (level == "none" and supports is not None and "reasoning" not in supports):
+        return
+    if draft.takes("reasoning", "reasoning"):
+        _REASONING[draft.quirks.reasoning_request](draft, level)
+
+
+def _ask_by_effort(draft: Draft, level: Effort) -> None:
+    sent = nearest_effort(level, draft.quirks.reasoning_efforts or draft.endpoint.reasoning_efforts)
+    if sent is None:
+        draft.dropped.append("reasoning.effort")
+        return
+    draft.body["reasoning_effort"] = sent
+    if sent != level:
+        draft.dropped.append("reasoning.effort")
+    _note_budget(draft)
+
+
+def _ask_by_switch(draft: Draft, level: Effort) -> None:
+    draft.body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
+    _note_effort(draft)
+    _note_budget(draft)
+
+
+def _ask_by_switch_and_effort(draft: Draft, level: Effort) -> None:
+    draft.body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
+    if level != "none":
+        _ask_by_effort(draft, level)
+
+
+def _ask_by_budget(draft: Draft, level: Effort) -> None:
+    reasoning, endpoint = draft.request.reasoning, draft.endpoint
+    draft.body["enable_thinking"] = level != "none"
+    if level == "none" or reasoning is None or (reasoning.effort is None and reasoning.max_tokens is None):
+        return
+    draft.body["thinking_budget"] = budget(reasoning, draft.request.max_output_tokens or endpoint.max_output_tokens)
+
+
+def _ask_by_template(draft: Draft, level: Effort) -> None:
+    # Templates spell the switch in two ways and ignore a name they do not know.
+    draft.body["chat_template_kwargs"] = {"enable_thinking": level != "none", "thinking": level != "none"}
+    _note_effort(draft)
+    _note_budget(draft)
+
+
+def _ask_by_object(draft: Draft, level: Effort) -> None:
+    reasoning = draft.request.reasoning
+    asked: dict[str, Json] = {"enabled": level != "none"}
+    if level != "none" and reasoning is not None:
+        if reasoning.max_tokens is not None:
+            asked["max_tokens"] = reasoning.max_tokens
+        elif reasoning.effort is not None:
+            asked["effort"] = nearest_effort(level, draft.quirks.reasoning_efforts)
+    draft.body["reasoning"] = asked
+
+
+def _ask_by_prompt_mode(draft: Draft, level: Effort) -> None:
+    if level != "none":
+        draft.body["prompt_mode"] = "reasoning"
+    _note_effort(draft)
+    _note_budget(draft)
+
+
+def _ask_not(draft: Draft, level: Effort) -> None:
+    draft.dropped.append("reasoning")
+
+
+def _note_effort(draft: Draft) -> None:
+    reasoning = draft.request.reasoning
+    if reasoning is not None and reasoning.effort not in (None, "none"):
+        draft.dropped.append("reasoning.effort")
+
+
+def _note_budget(draft: Draft) -> None:
+    if draft.request.reasoning is not None and draft.request.reasoning.max_tokens:
+        draft.dropped.append("reasoning.max_tokens")
+
+
+_REASONING: Mapping[str, Callable[[Draft, Effort], None]] = {
+    "effort": _ask_by_effort,
+    "none": _ask_not,
+    "thinking": _ask_by_switch,
+    "enable_thinking": _ask_by_budget,
+    "template_kwargs": _ask_by_template,
+    "reasoning_object": _ask_by_object,
+    "thinking_and_effort": _ask_by_switch_and_effort,
+    "prompt_mode": _ask_by_prompt_mode,
+}
+
+
+# Tools
+
+
+def _tool_choices(request: Request, endpoint: Endpoint) -> frozenset[str]:
+    """The forms of `tool_choice` that the endpoint takes for this request."""
+    forms = choice_forms(endpoint)
+    if endpoint.quirks.thinking_forbids_forced_tools and _effort(request, endpoint) != "none":
+        return forms - {"required", "function"}
+    return forms
+
+
+def _encode_tools(draft: Draft) -> None:
+    request, body = draft.request, draft.body
+    functions: list[FunctionTool] = []
+    for tool in request.tools:
+        if isinstance(tool, FunctionTool):
+            functions.append(tool)
+        else:
+            _encode_search(draft, tool)
+    if not functions:
+        if isinstance(request.tool_choice, SearchChoice):
+            _force_search(draft)
+        return
+    demand_tools(draft.endpoint)
+    functions, choice = _choose(draft, functions, request.tool_choice)
+    if not functions:
+        return
+    body["tools"] = [*(_encode_function(draft, tool) for tool in functions), *body.get("tools", ())]
+    if choice is not None:
+        body["tool_choice"] = choice
+    if request.parallel_tool_calls is not None:
+        if draft.quirks.has_parallel_switch and draft.endpoint.takes("parallel_tool_calls"):
+            body["parallel_tool_calls"] = request.parallel_tool_calls
+        elif not request.parallel_tool_calls:
+            draft.dropped.append("parallel_tool_calls")
+
+
+def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
+    function: dict[str, Json] = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    function["parameters"] = parameters_of(tool)
+    if tool.strict:
+        if draft.quirks.has_strict_tools:
+            function["parameters"] = closed(function["parameters"])
+            function["strict"] = True
+        else:
+            draft.dropped.append("tools.strict")
+    return {"type": "function", "function": function}
+
+
+def _choose(
+    draft: Draft, functions: list[FunctionTool], choice: ToolChoice | None
+) -> tuple[list[FunctionTool], Json | None]:
+    """The tools to send and the choice among them; what the endpoint cannot be told is approximated.
+
+    Not by `plan_tools`: a schema becomes a tool only where a call of it can be forced (see `schema_form`), and a search
+    is a setting here, never a tool among others.
+    """
+    forms = _tool_choices(draft.request, draft.endpoint)
+    match choice:
+        case None:
+            return functions, None
+        case "auto":
+            return functions, "auto" if "auto" in forms else None
+        case "none":
+            return (functions, "none") if "none" in forms else ([], None)
+        case "required":
+            if "required" in forms:
+                return functions, "required"
+            _beg_for_call(draft)
+            return functions, "auto" if "auto" in forms else None
+        case FunctionChoice(name=name):
+            if "function" in forms:
+                return functions, {"type": "function", "function": {"name": name}}
+            named = [tool for tool in functions if tool.name == name]
+            if "required" in forms:
+                return named, "required"
+            _beg_for_call(draft)
+            return named, "auto" if "auto" in forms else None
+        case SearchChoice():
+            _force_search(draft)
+            return functions, None
+        case _:
+            assert_never(choice)
+
+
+def _beg_for_call(draft: Draft) -> None:
+    draft.dropped.append("tool_choice")
+    draft.hints.append(_MUST_CALL)
+
+
+def _force_search(draft: Draft) -> None:
+    match draft.quirks.web_search:
+        case "none":
+            raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
+        case "venice_parameters":
+            draft.body["venice_parameters"]["enable_web_search"] = "on"
+        case _:
+            draft.dropped.append("tool_choice")
+
+
+def _encode_search(draft: Draft, tool: SearchTool) -> None:
+    """Ask for the provider's own search; without one the tool is left out, as the gateway's plugin may do it."""
+    size = tool.search_context_size or None
+    location = tool.user_location or None
+    match draft.quirks.web_search:
+        case "none":
+            draft.dropped.append("tools")
+            return
+        case "web_search_options":
+            options: dict[str, Json] = {}
+            if size:
+                options["search_context_size"] = size
+            if location:
+                told = {key: value for key, value in msgspec.to_builtins(location).items() if value is not None}
+                told.pop("type", None)
+                options["user_location"] = {"type": "approximate", "approximate": told}
+            draft.body["web_search_options"] = options
+        case "venice_parameters":
+            draft.body["venice_parameters"] = {"enable_web_search": "auto", "enable_web_citations": True}
+        case "web_search_tool":
+            search = {"enable": True, "search_result": True, "count": SEARCHES_BY_SIZE[size or "medium"]}
+            draft.body.setdefault("tools", []).append({"type": "web_search", "web_search": search})
+    if tool.filters and tool.filters.allowed_domains:
+        draft.dropped.append("tools.filters")
+    if location and draft.quirks.web_search != "web_search_options":
+        draft.dropped.append("tools.user_location")
+
+
+# Form of the text
+
+
+def _encode_text(draft: Draft) -> None:
+    text = draft.request.text
+    if text is None:
+        return
+    match text.format:
+        case TextFormat():
+            pass
+        case JsonObjectFormat():
+            _encode_json_object(draft)
+        case JsonSchemaFormat() as form:
+            _encode_schema(draft, form)
+        case _:
+            assert_never(text.format)
+    if text.verbosity:
+        if draft.quirks.has_verbosity and draft.endpoint.takes("verbosity"):
+            draft.body["verbosity"] = text.verbosity
+        else:
+            draft.dropped.append("text.verbosity")
+
+
+def _encode_json_object(draft: Draft) -> None:
+    if not has_json(draft.endpoint):
+        draft.dropped.append("text.format")
+        draft.hints.append(MUST_BE_JSON)
+        return
+    draft.body["response_format"] = {"type": "json_object"}
+    if draft.quirks.json_object_needs_word:
+        draft.hints.append(MUST_BE_JSON)
+
+
+def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:
+    schema = closed(form.schema) if form.strict else form.schema
+    chosen = schema_form(draft.request, draft.endpoint)
+    if chosen == "native":
+        described: dict[str, Json] = {"name": form.name, "schema": schema}
+        if form.strict is not None and form.strict is not UNSET:
+            described["strict"] = form.strict
+        if form.description:
+            described["description"] = form.description
+        draft.body["response_format"] = {"type": "json_schema", "json_schema": described}
+        return
+    draft.dropped.append("text.format")
+    if chosen == "tool":
+        tool = FunctionTool(answer_name(form), form.description or "Give the answer.", schema)
+        _, choice = _choose(draft, [tool], FunctionChoice(tool.name))
+        draft.body["tools"] = [*draft.body.get("tools", ()), _encode_function(draft, tool)]
+        draft.body["tool_choice"] = choice
+        return
+    if chosen == "json_object":
+        draft.body["response_format"] = {"type": "json_object"}
+    draft.hints.append(schema_note(schema))

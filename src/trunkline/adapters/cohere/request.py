@@ -1,0 +1,272 @@
+"""Speaks Cohere's chat, version 2: the request out, and the adapter.
+
+The answer is read in `answer.py`. Documents are never sent: what the gateway's own search finds travels in the
+instructions, as with every other dialect.
+
+Sources: section 7 of the dialects notes; https://docs.cohere.com/reference/chat, seen 2026-11-22; the types of the
+cohere Python package 7.3.1.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from trunkline.adapters.cohere.answer import CohereDecoder
+from trunkline.adapters.contract import Adapter
+from trunkline.adapters.decoding import faults
+from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
+from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.schemas import closed, parameters_of
+from trunkline.adapters.encoding.tools import MUST_BE_JSON, answer_tool, has_json, has_schemas, plan_tools
+from trunkline.adapters.encoding.turns import (
+    AssistantTurn,
+    ResultsTurn,
+    SystemTurn,
+    Turn,
+    UserTurn,
+    images_as_user,
+    merged,
+    result_text,
+    results_media_as_user,
+    split_system,
+    turns,
+)
+from trunkline.adapters.media import inline_file, titled_text
+from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchChoice
+from trunkline.wire import Fault, Headers, UpstreamRequest
+
+_MAX_P = 0.99
+_MAX_K = 500
+
+
+class CohereAdapter(Adapter):
+    """One instance serves every Cohere endpoint."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        draft = Draft(request, _as_known(request, endpoint))
+        body = draft.body
+        body["model"] = endpoint.upstream_model
+        body["messages"] = None  # its place on the wire; the settings below may add to the instructions
+        if draft.streams:
+            body["stream"] = True
+        _encode_sampling(draft)
+        thinks = _encode_thinking(draft)
+        _encode_tools(draft, may_force=not (thinks and draft.quirks.thinking_forbids_forced_tools))
+        _encode_text(draft)
+        _drop_unknown(draft)
+        body["messages"] = _encode_messages(draft)
+        return draft.posted(endpoint.quirks.path or "/chat")
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return link.noun == "file"
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> CohereDecoder:
+        tool = answer_tool(request, _as_known(request, endpoint))
+        return CohereDecoder(request, endpoint, answer_tool=tool.name if tool is not None else None)
+
+    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
+        return faults.fault(status, headers, body, replace(endpoint.quirks, error_shape="cohere"))
+
+
+ADAPTER = CohereAdapter()
+
+
+def _as_known(request: Request, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with what holds for every Cohere model: no named choice, and no schema beside tools."""
+    forms = endpoint.quirks.tool_choices - {"function"}
+    fixed = replace(endpoint.quirks, tool_choices=forms, schema_beside_tools=False)
+    return beside_tools(request, replace(endpoint, quirks=fixed), FunctionTool)
+
+
+# Settings
+
+
+def _encode_sampling(draft: Draft) -> None:
+    request, quirks, body = draft.request, draft.quirks, draft.body
+    if request.max_output_tokens is not None and draft.takes("max_output_tokens", "max_tokens"):
+        body["max_tokens"] = request.max_output_tokens
+    if request.temperature is not None and draft.takes("temperature", "temperature"):
+        most = min(quirks.max_temperature, 1.0)
+        body["temperature"] = draft.within("temperature", request.temperature, quirks.min_temperature, most)
+    if request.top_p is not None and draft.takes("top_p", "top_p"):
+        body["p"] = draft.within("top_p", request.top_p, 0.01, _MAX_P)
+    if request.top_k and draft.takes("top_k", "top_k"):
+        body["k"] = int(draft.within("top_k", request.top_k, 0, _MAX_K))
+    if request.presence_penalty is not None and draft.takes("presence_penalty", "presence_penalty"):
+        body["presence_penalty"] = draft.within("presence_penalty", request.presence_penalty, 0, 1)
+    if request.frequency_penalty is not None and draft.takes("frequency_penalty", "frequency_penalty"):
+        body["frequency_penalty"] = draft.within("frequency_penalty", request.frequency_penalty, 0, 1)
+    if request.top_logprobs and draft.takes("top_logprobs", "logprobs"):
+        # Only the tokens chosen; there is no list of the others.
+        body["logprobs"] = True
+
+
+def _encode_thinking(draft: Draft) -> bool:
+    """Ask for thought; whether the model will think."""
+    reasoning, limit = draft.request.reasoning, draft.request.max_output_tokens or draft.endpoint.max_output_tokens
+    level = effort(reasoning, limit)
+    supports = draft.endpoint.supports
+    if reasoning is None or level is None or (level == "none" and supports is not None and "reasoning" not in supports):
+        return False
+    if not draft.takes("reasoning", "reasoning"):
+        return False
+    if level == "none":
+        draft.body["thinking"] = {"type": "disabled"}
+        return False
+    draft.body["thinking"] = {"type": "enabled"}
+    if reasoning.effort is not None or reasoning.max_tokens is not None:
+        draft.body["thinking"]["token_budget"] = budget(reasoning, limit, least=1)
+    return True
+
+
+def _drop_unknown(draft: Draft) -> None:
+    request = draft.request
+    lost = {
+        "prompt_cache_key": request.prompt_cache_key,
+        "modalities": "image" in request.modalities,
+        "image_config": request.image_config,
+        "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
+        "reasoning.summary": request.reasoning is not None and request.reasoning.summary,
+        "text.verbosity": request.text is not None and request.text.verbosity,
+    }
+    draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
+
+
+# Tools and the form of the text
+
+
+def _encode_tools(draft: Draft, *, may_force: bool) -> None:
+    plan = plan_tools(draft.request, draft.endpoint, may_force=may_force)
+    draft.hints += plan.notes
+    draft.dropped += plan.dropped
+    if isinstance(draft.request.tool_choice, SearchChoice):
+        raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
+    if plan.search is not None:
+        # Left out, as the gateway may search by itself.
+        draft.dropped.append("tools")
+    if not plan.tools:
+        return
+    is_strict = draft.quirks.has_strict_tools and all(tool.strict for tool in plan.tools)
+    draft.body["tools"] = [_function(tool, is_strict=is_strict) for tool in plan.tools]
+    if is_strict:
+        draft.body["strict_tools"] = True
+    elif any(tool.strict for tool in plan.tools):
+        draft.dropped.append("tools.strict")
+    match plan.choice.kind if plan.choice is not None else "auto":
+        case "any" | "tool":
+            draft.body["tool_choice"] = "REQUIRED"
+        case "none":
+            draft.body["tool_choice"] = "NONE"
+        case _:
+            pass
+
+
+def _function(tool: FunctionTool, *, is_strict: bool) -> Json:
+    described = {"description": tool.description} if tool.description is not None else {}
+    schema = parameters_of(tool)
+    function = {"name": tool.name, **described, "parameters": closed(schema) if is_strict else schema}
+    return {"type": "function", "function": function}
+
+
+def _encode_text(draft: Draft) -> None:
+    form = draft.request.text.format if draft.request.text is not None else None
+    if isinstance(form, JsonObjectFormat):
+        # Without being told in words as well the model may write blanks for ever.
+        draft.hints.append(MUST_BE_JSON)
+        if has_json(draft.endpoint):
+            draft.body["response_format"] = {"type": "json_object"}
+        else:
+            draft.dropped.append("text.format")
+    elif isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):
+        schema = closed(form.schema) if form.strict else form.schema
+        draft.body["response_format"] = {"type": "json_object", "json_schema": schema}
+
+
+# Messages
+
+
+def _encode_messages(draft: Draft) -> list[Json]:
+    found = results_media_as_user(images_as_user(turns(draft.request)))
+    if draft.hints:
+        leading, rest = split_system(found)
+        found = [SystemTurn("\n\n".join([leading, *draft.hints] if leading else draft.hints)), *rest]
+    return [message for turn in merged(found) for message in _encode_turn(draft, turn)]
+
+
+def _encode_turn(draft: Draft, turn: Turn) -> list[Json]:
+    match turn:
+        case SystemTurn(text):
+            return [{"role": "system", "content": text}]
+        case UserTurn(parts):
+            return [{"role": "user", "content": _encode_parts(draft, parts)}]
+        case AssistantTurn():
+            return [_encode_assistant(draft, turn)]
+        case ResultsTurn(results):
+            return [
+                {"role": "tool", "tool_call_id": result.call_id, "content": result_text(result)} for result in results
+            ]
+        case _:
+            assert_never(turn)
+
+
+def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
+    message: dict[str, Json] = {"role": "assistant"}
+    text, thought = turn.text, ""
+    if draft.quirks.reasoning_replay != "never":
+        thought = thought_text([item for item in turn.thoughts if is_replayable(item, draft.quirks.reasoning_format)])
+    if turn.calls:
+        # What was thought before a call is its plan; both forms come back as one kind of item.
+        message["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments or "{}"},
+            }
+            for call in turn.calls
+        ]
+        if thought:
+            message["tool_plan"] = thought
+        if text:
+            message["content"] = text
+    elif thought:
+        message["content"] = [{"type": "thinking", "thinking": thought}, {"type": "text", "text": text}]
+    else:
+        message["content"] = text
+    return message
+
+
+def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
+    encoded = [_encode_part(draft, part) for part in parts]
+    if all(part["type"] == "text" for part in encoded):
+        return "\n\n".join(part["text"] for part in encoded)
+    return encoded
+
+
+def _encode_part(draft: Draft, part: InputPart) -> dict[str, Json]:
+    match part:
+        case InputText(text):
+            return {"type": "text", "text": text}
+        case InputImage(image_url, detail):
+            image = {"url": image_url}
+            if detail != "auto" and draft.quirks.has_image_detail:
+                image["detail"] = detail
+            return {"type": "image_url", "image_url": image}
+        case InputFile():
+            found = inline_file(part)
+            if found is not None and found.is_text:
+                return {"type": "text", "text": titled_text(part, found)}
+            if found is not None and found.media_type.startswith("image/"):
+                return {"type": "image_url", "image_url": {"url": found.url}}
+            raise Unprocessable(f"{draft.endpoint.model.slug} reads no files at {draft.endpoint.provider.name}")
+        case InputAudio() | InputVideo():
+            kind = "audio" if isinstance(part, InputAudio) else "video"
+            raise Unprocessable(f"{draft.endpoint.model.slug} takes no {kind} at {draft.endpoint.provider.name}")
+        case _:
+            assert_never(part)

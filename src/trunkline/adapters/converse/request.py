@@ -1,0 +1,399 @@
+"""Speaks Bedrock's Converse language, which is one for all models that AWS hosts.
+
+It neither signs (`credentials/sigv4.py`) nor cuts the answer (`stream/aws_events.py`) nor reads it
+(`answer.py`), and downloads nothing: media must have come inline. What differs by model family is told by
+quirks. Guardrails and service tiers are the operator's, in `extra_body`.
+
+Sources: section 6 of the dialects notes; https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html,
+seen 2026-11-22; the service model of botocore 1.44.5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import assert_never
+from urllib.parse import quote
+
+import msgspec
+
+from trunkline.adapters import media
+from trunkline.adapters.contract import Adapter
+from trunkline.adapters.converse.answer import ConverseDecoder
+from trunkline.adapters.encoding.claude import Thinking, fitted_effort, plan_thinking, replayed, wanted_effort
+from trunkline.adapters.encoding.draft import Draft, user_names
+from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
+from trunkline.adapters.encoding.schemas import closed, parameters_of
+from trunkline.adapters.encoding.tools import (
+    MUST_BE_JSON,
+    ToolPlan,
+    answer_tool,
+    arguments_object,
+    has_schemas,
+    plan_tools,
+)
+from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    ImageGenerationCall,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputPart,
+    InputText,
+    InputVideo,
+    Json,
+    ReasoningItem,
+)
+from trunkline.protocol.request import Effort, Request
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
+from trunkline.stream.framing import AWS_EVENT_STREAM
+from trunkline.wire import UpstreamRequest
+
+
+class ConverseAdapter(Adapter):
+    """The adapter of the `converse` dialect."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        """Say the request; there is no place for `end_user`."""
+        draft = Draft(request, endpoint)
+        draft.dropped += [*(name for name in _NO_PLACE if getattr(request, name)), *user_names(request)]
+        _encode_body(draft)
+        verb = "converse-stream" if draft.streams else "converse"
+        path = f"/model/{quote(endpoint.upstream_model, safe='')}/{verb}"
+        return draft.posted(path, {"accept": AWS_EVENT_STREAM} if draft.streams else {})
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        return True
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> ConverseDecoder:
+        tool = answer_tool(request, endpoint)
+        return ConverseDecoder(endpoint, answer_tool=tool.name if tool is not None else None)
+
+
+ADAPTER = ConverseAdapter()
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HASHED_ID_LENGTH = 32
+_CACHE_POINT = {"cachePoint": {"type": "default"}}
+_EFFORTS = ("low", "medium", "high")
+_NO_PLACE = ("presence_penalty", "frequency_penalty", "top_logprobs", "image_config")
+
+_IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_VIDEO_FORMATS = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/x-matroska": "mkv",
+    "video/webm": "webm",
+    "video/x-flv": "flv",
+    "video/mpeg": "mpeg",
+    "video/x-ms-wmv": "wmv",
+    "video/3gpp": "three_gp",
+}
+_DOCUMENT_FORMATS = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "application/msword": "doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "text/html": "html",
+    "text/markdown": "md",
+}
+
+
+def _encode_body(draft: Draft) -> None:
+    request, body = draft.request, draft.body
+    system, spoken = rounds(request)
+    thinking, fields = _encode_thinking(draft, spoken)
+    plan = plan_tools(request, draft.endpoint, may_force=not thinking.is_on, has_none=False)
+    draft.dropped += thinking.dropped + plan.dropped
+    draft.hints += plan.notes
+    tools, output = _encode_tools(draft, plan), _encode_output(draft)
+    inference = _encode_sampling(draft, thinking, fields)
+    if text := "\n\n".join(part for part in (system, *draft.hints) if part):
+        body["system"] = [{"text": text}, *([_CACHE_POINT] if _marks_cache(draft) else [])]
+    body["messages"] = _encode_messages(draft, spoken)
+    body |= {"inferenceConfig": inference} if inference else {}
+    body |= {"toolConfig": tools} if tools else {}
+    body |= {"additionalModelRequestFields": fields} if fields else {}
+    body |= {"outputConfig": output} if output else {}
+    if draft.quirks.forwards_metadata and request.metadata:
+        body["requestMetadata"] = request.metadata
+    if request.prompt_cache_key is not None and not _marks_cache(draft):
+        draft.dropped.append("prompt_cache_key")
+
+
+def _marks_cache(draft: Draft) -> bool:
+    return draft.request.prompt_cache_key is not None and draft.quirks.has_cache_points
+
+
+# Thinking and sampling
+
+
+def _encode_thinking(draft: Draft, spoken: list[Round]) -> tuple[Thinking, dict[str, Json]]:
+    """What is said of thinking, and the model's own fields that say it."""
+    style = draft.quirks.thinking_style
+    level = wanted_effort(draft.request, draft.endpoint)
+    if level is not None and style in ("nova", "effort"):
+        return _encode_effort(draft, level, is_nova=style == "nova")
+    thinking = plan_thinking(draft.request, draft.endpoint, spoken)
+    fields: dict[str, Json] = {}
+    # The field is unknown to other models; where thinking begins only when asked for, nothing need be said.
+    if thinking.config is not None and (thinking.is_on or style == "adaptive"):
+        fields["thinking"] = thinking.config
+    if thinking.effort is not None:
+        fields["output_config"] = {"effort": thinking.effort}
+    return thinking, fields
+
+
+def _encode_effort(draft: Draft, level: Effort, *, is_nova: bool) -> tuple[Thinking, dict[str, Json]]:
+    limit = draft.request.max_output_tokens or 0
+    if level == "none" and is_nova:
+        return Thinking(limit), {"reasoningConfig": {"type": "disabled"}}
+    sent = fitted_effort(level, draft.endpoint, _EFFORTS)
+    dropped = () if sent == level else ("reasoning.effort",)
+    if is_nova:
+        config = {"type": "enabled", "maxReasoningEffort": sent}
+        return Thinking(limit, is_on=True, dropped=dropped), {"reasoningConfig": config}
+    return Thinking(limit, dropped=dropped), {"reasoning_effort": sent}
+
+
+def _encode_sampling(draft: Draft, thinking: Thinking, fields: dict[str, Json]) -> dict[str, Json]:
+    request, quirks = draft.request, draft.quirks
+    taken: dict[str, Json] = {}
+    is_limited = request.max_output_tokens is not None and draft.endpoint.takes("max_tokens")
+    if is_limited or (thinking.config or {}).get("budget_tokens"):
+        taken["maxTokens"] = thinking.max_tokens
+    elif request.max_output_tokens is not None:
+        draft.dropped.append("max_output_tokens")
+    if _takes(draft, "temperature", thinking):
+        most = min(quirks.max_temperature, 1.0)
+        taken["temperature"] = min(request.temperature or 0.0, most)
+        if request.temperature != taken["temperature"]:
+            draft.dropped.append("temperature")
+    if _takes(draft, "top_p", thinking):
+        if quirks.temperature_excludes_top_p and "temperature" in taken:
+            draft.dropped.append("top_p")
+        else:
+            taken["topP"] = request.top_p
+    if request.top_k and _takes(draft, "top_k", thinking):
+        is_nova = quirks.thinking_style == "nova"
+        fields |= {"inferenceConfig": {"topK": request.top_k}} if is_nova else {"top_k": request.top_k}
+    return taken
+
+
+def _takes(draft: Draft, name: str, thinking: Thinking) -> bool:
+    if getattr(draft.request, name) is None:
+        return False
+    if thinking.is_on or not draft.endpoint.takes(name) or (name == "top_k" and not draft.quirks.has_top_k):
+        draft.dropped.append(name)
+        return False
+    return True
+
+
+# Tools
+
+
+def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    written = [_encode_function(draft, tool) for tool in plan.tools]
+    if plan.search is not None and draft.request.max_tool_calls != 0:
+        written.append(_encode_search(draft, plan.search))
+    if not written:
+        return {}
+    if _marks_cache(draft):
+        written.append(_CACHE_POINT)
+    if draft.request.parallel_tool_calls is False:
+        draft.dropped.append("parallel_tool_calls")
+    if plan.choice is None:
+        return {"tools": written}
+    named = {"name": plan.choice.name} if plan.choice.kind == "tool" else {}
+    return {"tools": written, "toolChoice": {plan.choice.kind: named}}
+
+
+def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
+    schema = parameters_of(tool)
+    written: dict[str, Json] = {"name": tool.name}
+    if tool.description:
+        written["description"] = tool.description
+    if tool.strict and draft.quirks.has_strict_tools and has_schemas(draft.endpoint):
+        return {"toolSpec": {**written, "inputSchema": {"json": closed(schema)}, "strict": True}}
+    if tool.strict:
+        draft.dropped.append("tools.strict")
+    return {"toolSpec": {**written, "inputSchema": {"json": schema}}}
+
+
+def _encode_search(draft: Draft, tool: SearchTool) -> Json:
+    name = draft.quirks.search_tool
+    if not name or name.startswith("web_search"):
+        raise Unprocessable(f"{draft.endpoint.model.slug} cannot search the web at {draft.endpoint.provider.name}")
+    if tool.filters or tool.user_location:
+        draft.dropped.append("tools.web_search")
+    return {"systemTool": {"name": name}}
+
+
+# The form of the text
+
+
+def _encode_output(draft: Draft) -> dict[str, Json]:
+    text = draft.request.text
+    if text is None:
+        return {}
+    if text.verbosity:
+        draft.dropped.append("text.verbosity")
+    form = text.format
+    if isinstance(form, JsonObjectFormat):
+        draft.hints.append(MUST_BE_JSON)
+        draft.dropped.append("text.format")
+    if not isinstance(form, JsonSchemaFormat) or not has_schemas(draft.endpoint):
+        return {}
+    schema = closed(form.schema) if form.strict else form.schema
+    named: dict[str, Json] = {"name": form.name, "schema": _encode(schema).decode()}
+    if isinstance(form.description, str):
+        named["description"] = form.description
+    return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": named}}}
+
+
+# Rounds
+
+
+def _encode_messages(draft: Draft, spoken: list[Round]) -> list[Json]:
+    written = [_encode_round(draft, part) for part in spoken]
+    _tell_documents_apart((block for part in written for block in part["content"]), set())
+    if _marks_cache(draft) and written and written[-1]["role"] == "user":
+        written[-1]["content"].append(_CACHE_POINT)
+    return written
+
+
+def _encode_round(draft: Draft, part: Round) -> Json:
+    if isinstance(part, UserRound):
+        content = [
+            *(_encode_result(draft, each) for each in part.results),
+            *(_encode_part(draft, each) for each in part.parts),
+        ]
+        if any("document" in block for block in content) and not any("text" in block for block in content):
+            # A document without any text beside it is a 400.
+            content.append({"text": "(See the document.)"})
+        return {"role": "user", "content": content}
+    blocks = [block for piece in part.pieces if (block := _encode_piece(draft, piece)) is not None]
+    return {"role": "assistant", "content": blocks or [{"text": "…"}]}
+
+
+def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem | ImageGenerationCall) -> Json:
+    match piece:
+        case Said(text=text):
+            return {"text": text.rstrip()} if text.rstrip() else None
+        case ReasoningItem():
+            return _encode_thought(draft, piece)
+        case FunctionCallItem():
+            called = {
+                "toolUseId": fitted_call_id(piece.call_id, _CALL_ID, _HASHED_ID_LENGTH),
+                "name": piece.name,
+                "input": arguments_object(piece.arguments),
+            }
+            return {"toolUse": called}
+        case ImageGenerationCall():
+            return None
+        case _:
+            assert_never(piece)
+
+
+def _encode_thought(draft: Draft, item: ReasoningItem) -> Json:
+    thought = replayed(item, draft.quirks)
+    if thought is None:
+        return None
+    if thought.redacted:
+        return {"reasoningContent": {"redactedContent": thought.redacted}}
+    signed = {"signature": thought.signature} if thought.signature else {}
+    return {"reasoningContent": {"reasoningText": {"text": thought.text, **signed}}}
+
+
+def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
+    output = result.output
+    parts = (InputText(output),) if isinstance(output, str) else output
+    content = [_encode_part(draft, part) for part in parts if not isinstance(part, InputText) or part.text.strip()]
+    call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
+    return {"toolResult": {"toolUseId": call_id, "content": content or [{"text": "(empty)"}]}}
+
+
+# Media
+
+
+def _encode_part(draft: Draft, part: InputPart) -> Json:
+    match part:
+        case InputText(text=text):
+            return {"text": text}
+        case InputImage(image_url=url):
+            return _encode_image(draft, _inline(draft, url, "image"))
+        case InputFile():
+            return _encode_file(draft, part)
+        case InputAudio():
+            _demand(draft, "audio")
+            return {"audio": {"format": part.format, "source": {"bytes": part.data}}}
+        case InputVideo(video_url=url):
+            _demand(draft, "video")
+            found = _inline(draft, url, "video")
+            return {"video": {"format": _format_of(draft, found, _VIDEO_FORMATS), "source": {"bytes": found.data}}}
+        case _:
+            assert_never(part)
+
+
+def _inline(draft: Draft, url: str, kind: str) -> media.Inline:
+    found = media.inline(url)
+    if found is None:
+        raise Unprocessable(f"{draft.endpoint.provider.name} takes no links; send the {kind} as a data URL")
+    return found
+
+
+def _encode_image(draft: Draft, found: media.Inline) -> Json:
+    return {"image": {"format": _format_of(draft, found, _IMAGE_FORMATS), "source": {"bytes": found.data}}}
+
+
+def _encode_file(draft: Draft, part: InputFile) -> Json:
+    found = media.inline_file(part)
+    if found is None:
+        raise Unprocessable(f"{draft.endpoint.provider.name} takes no links; send the file as a data URL")
+    if found.media_type.startswith("image/"):
+        return _encode_image(draft, found)
+    is_plain = found.is_text and found.media_type not in _DOCUMENT_FORMATS
+    form = "txt" if is_plain else _format_of(draft, found, _DOCUMENT_FORMATS)
+    return {"document": {"format": form, "name": _tidy_title(part.filename), "source": {"bytes": found.data}}}
+
+
+def _format_of(draft: Draft, found: media.Inline, formats: dict[str, str]) -> str:
+    form = formats.get(found.media_type)
+    if form is None:
+        raise Unprocessable(f"{draft.endpoint.model.slug} takes nothing of type {found.media_type}")
+    return form
+
+
+def _tidy_title(filename: str | None) -> str:
+    """A document's name as the dialect wants it: few kinds of characters, single blanks."""
+    stem = (filename or "document").rpartition(".")[0] or filename or "document"
+    return " ".join(re.sub(r"[^A-Za-z0-9()\[\]-]+", " ", stem).split())[:180] or "document"
+
+
+def _tell_documents_apart(blocks: Iterable[Json], taken: set[str]) -> None:
+    """Number the names of documents of which another has the same: two alike are a 400."""
+    for block in blocks:
+        if "toolResult" in block:
+            _tell_documents_apart(block["toolResult"]["content"], taken)
+        elif "document" in block:
+            name, number = block["document"]["name"], 2
+            title = name
+            while title in taken:
+                title, number = f"{name} ({number})", number + 1
+            block["document"]["name"] = title
+            taken.add(title)
+
+
+def _demand(draft: Draft, modality: str) -> None:
+    modalities = draft.endpoint.input_modalities
+    if modalities is None or modality not in modalities:
+        raise Unprocessable(f"{draft.endpoint.model.slug} takes no {modality} at {draft.endpoint.provider.name}")

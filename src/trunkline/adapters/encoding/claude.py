@@ -1,0 +1,123 @@
+"""How Claude is asked to think, wherever it is served.
+
+It does not write the request: Messages has the `thinking` object at its top, Converse among the additional fields.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking and …/adaptive-thinking, seen
+2026-11-22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from trunkline.adapters.encoding.rounds import Round, UserRound
+from trunkline.adapters.encoding.turns import AssistantTurn
+from trunkline.adapters.thinking import budget, effort, is_replayable, nearest_effort, thought_text
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.quirks import Quirks
+from trunkline.protocol.items import Json, ReasoningItem
+from trunkline.protocol.request import Effort, Request
+
+DEFAULT_MAX_TOKENS = 4096
+"""Asked for where neither the client nor the catalog names a limit and one must be sent."""
+
+MIN_BUDGET = 1024
+MAX_BUDGET = 128_000
+
+_DEFAULT_EFFORTS = ("low", "medium", "high", "max")
+
+
+class Thinking(Struct, frozen=True):
+    """What is said of thinking.
+
+    `config` is the `thinking` object, `effort` goes beside it. `max_tokens` is the limit of the whole answer, raised
+    where the client set none and the budget needs room.
+    """
+
+    max_tokens: int
+    config: dict[str, Json] | None = None
+    effort: str | None = None
+    is_on: bool = False
+    dropped: tuple[str, ...] = ()
+
+
+class Thought(Struct, frozen=True):
+    """An earlier thought in the form it may go back in: text and signature, or what the provider hid of it."""
+
+    text: str = ""
+    signature: str = ""
+    redacted: str = ""
+
+
+def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round]) -> Thinking:
+    """Plan the thinking; `spoken` are the rounds that will be sent."""
+    limit = request.max_output_tokens or endpoint.max_output_tokens
+    max_tokens = limit or DEFAULT_MAX_TOKENS
+    level = wanted_effort(request, endpoint)
+    if level is None:
+        return Thinking(max_tokens, dropped=_lost(request, endpoint))
+    if level == "none" and endpoint.quirks.can_stop_thinking:
+        return Thinking(max_tokens, {"type": "disabled"})
+    if endpoint.quirks.thinking_style == "adaptive":
+        sent = fitted_effort(level, endpoint, _DEFAULT_EFFORTS)
+        dropped = () if sent == level else ("reasoning.effort",)
+        config: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
+        return Thinking(max_tokens, config, sent, is_on=True, dropped=dropped)
+    most = min(limit - 1, MAX_BUDGET) if limit else MAX_BUDGET
+    if most < MIN_BUDGET or not _may_go_on(spoken, endpoint.quirks):
+        off: dict[str, Json] | None = {"type": "disabled"} if endpoint.quirks.can_stop_thinking else None
+        return Thinking(max_tokens, off, dropped=("reasoning",))
+    tokens = budget(request.reasoning, limit, least=MIN_BUDGET, most=most) or MIN_BUDGET
+    return Thinking(
+        max_tokens if limit else tokens + DEFAULT_MAX_TOKENS,
+        {"type": "enabled", "budget_tokens": tokens},
+        is_on=True,
+        dropped=("reasoning.effort",) if level == "none" else (),
+    )
+
+
+def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:
+    """The effort asked for, or None when none is or the endpoint cannot think."""
+    supports = endpoint.supports
+    if endpoint.quirks.thinking_style == "none" or (supports is not None and "reasoning" not in supports):
+        return None
+    return effort(request.reasoning, request.max_output_tokens or endpoint.max_output_tokens)
+
+
+def fitted_effort(level: Effort, endpoint: Endpoint, otherwise: Sequence[str]) -> str | None:
+    """The nearest effort the endpoint takes; the weakest one where thinking cannot be turned off."""
+    allowed = endpoint.reasoning_efforts or endpoint.quirks.reasoning_efforts or otherwise
+    return nearest_effort(level, allowed) or nearest_effort("minimal", allowed)
+
+
+def replayed(item: ReasoningItem, quirks: Quirks) -> Thought | None:
+    """An earlier thought, byte for byte as it came; None for one that is not this issuer's."""
+    if not is_replayable(item, quirks.reasoning_format):
+        return None
+    if item.signature:
+        return Thought(thought_text([item]), item.signature)
+    if item.encrypted_content:
+        return Thought(redacted=item.encrypted_content)
+    if not quirks.reasoning_format and quirks.reasoning_replay != "never":
+        return Thought(thought_text([item]))
+    return None
+
+
+def _lost(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
+    level = effort(request.reasoning, endpoint.max_output_tokens)
+    return () if level in (None, "none") else ("reasoning",)
+
+
+def _may_go_on(spoken: Sequence[Round], quirks: Quirks) -> bool:
+    """Whether the turn that waits for its tool results begins with a thought; thinking is a 400 where it does not.
+
+    It has none when another model began the turn, whose thought could not be brought along.
+    """
+    last = spoken[-1] if spoken else None
+    if not isinstance(last, UserRound) or not last.results:
+        return True
+    callers = [turn for turn in spoken if isinstance(turn, AssistantTurn)]
+    first = callers[-1].pieces[0] if callers else None
+    return isinstance(first, ReasoningItem) and replayed(first, quirks) is not None

@@ -1,0 +1,104 @@
+"""One request being written, whatever the dialect: its fields so far, and the names of what had no place.
+
+It knows no wire and decides nothing but what an endpoint was said not to take.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
+
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import Json
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import Tool
+from trunkline.wire import Headers, UpstreamRequest
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Draft:
+    """The body under `body`, lost parameters under `dropped`, sentences for the instructions under `hints`."""
+
+    __slots__ = ("body", "dropped", "endpoint", "hints", "quirks", "request")
+
+    def __init__(self, request: Request, endpoint: Endpoint) -> None:
+        self.request = request
+        self.endpoint = endpoint
+        self.quirks = endpoint.quirks
+        self.body: dict[str, Json] = {}
+        self.dropped: list[str] = []
+        self.hints: list[str] = []
+
+    @property
+    def streams(self) -> bool:
+        """Whether the provider is asked for a stream: as the client asks, unless the endpoint can do only one."""
+        return self.quirks.streams == "always" or (self.request.stream and self.quirks.streams == "both")
+
+    def takes(self, name: str, feature: str) -> bool:
+        """Whether the endpoint knows a parameter (`feature` in the words of its `supports`); notes it if not."""
+        supports = self.endpoint.supports
+        if name not in self.quirks.drops and (supports is None or feature in supports):
+            return True
+        self.dropped.append(name)
+        return False
+
+    def accepts(self, modality: Literal["image", "file", "audio", "video"]) -> bool:
+        known = self.endpoint.input_modalities
+        return known is None or modality in known
+
+    def within(self, name: str, value: float, least: float, most: float) -> float:
+        """Clamp a number to what the dialect takes; one that had to change is noted."""
+        clamped = min(max(value, least), most)
+        if clamped != value:
+            self.dropped.append(name)
+        return clamped
+
+    def tell_user(self, end_user: str | None) -> None:
+        """Say who the client's user is, in the field of OpenAI's that the endpoint knows; noted if it knows none."""
+        known = {"safety_identifier": self.quirks.has_safety_identifier, "user": self.quirks.has_user}
+        field = next((name for name, is_known in known.items() if is_known and name not in self.quirks.drops), None)
+        if field is None:
+            self.dropped += user_names(self.request)
+        elif end_user is not None:
+            self.body[field] = end_user
+
+    def posted(self, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
+        """The finished request; fixed fields of the provider go beneath what the client asked, as do `headers`."""
+        for name, value in self.quirks.extra_body.items():
+            add_beneath(self.body, name, value)
+        accept = "text/event-stream" if self.streams else "application/json"
+        return UpstreamRequest(
+            method="POST",
+            url=self.endpoint.base_url + path,
+            headers={"content-type": "application/json", "accept": accept, **headers, **self.quirks.extra_headers},
+            body=_encode(self.body),
+            dropped=tuple(dict.fromkeys(self.dropped)),
+        )
+
+
+def user_names(request: Request) -> list[str]:
+    """The parameters in which the client names its user; all are lost where an endpoint is not told of one."""
+    return [name for name in ("safety_identifier", "user") if getattr(request, name)]
+
+
+def add_beneath(body: dict[str, Json], name: str, value: object) -> None:
+    """Add a fixed field without overriding what the request set, one level deep."""
+    present = body.get(name)
+    if present is None:
+        body[name] = value
+    elif isinstance(present, dict) and isinstance(value, dict):
+        body[name] = {**value, **present}
+
+
+def beside_tools(request: Request, endpoint: Endpoint, kinds: type[Tool] | tuple[type[Tool], ...]) -> Endpoint:
+    """The endpoint as it is for this request where a schema for the answer and tools of some kinds exclude each other.
+
+    With such a tool it has no schemas, so that the schema becomes one more function (see `tools.answer_tool`).
+    """
+    if endpoint.quirks.schema_beside_tools or not any(isinstance(tool, kinds) for tool in request.tools):
+        return endpoint
+    quirks = msgspec.structs.replace(endpoint.quirks, structured_output="none")
+    return msgspec.structs.replace(endpoint, quirks=quirks)

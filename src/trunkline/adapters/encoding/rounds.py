@@ -1,0 +1,57 @@
+"""The conversation as user and assistant taking turns strictly, for dialects that demand it.
+
+It encodes nothing. System messages in the middle and pictures that the model made become the user's.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from trunkline.adapters.encoding.turns import (
+    AssistantTurn,
+    ResultsTurn,
+    UserTurn,
+    images_as_user,
+    merged,
+    split_system,
+    system_as_user,
+    turns,
+)
+from trunkline.protocol.items import FunctionCallOutput, InputPart, InputText
+from trunkline.protocol.request import Request
+
+OPENING = UserTurn((InputText("(The conversation begins.)"),))
+"""Stands before a conversation that the assistant begins, which is a 400."""
+
+
+class UserRound(Struct, frozen=True):
+    """What the user's side said between two turns of the model: results of tools first, as a 400 would else follow."""
+
+    results: tuple[FunctionCallOutput, ...] = ()
+    parts: tuple[InputPart, ...] = ()
+
+
+Round = UserRound | AssistantTurn
+
+
+def rounds(request: Request) -> tuple[str, list[Round]]:
+    """The system text and the rounds, which alternate and begin with the user's."""
+    system, rest = split_system(turns(request))
+    if not rest and system:
+        system, rest = "", [UserTurn((InputText(system),))]
+    found: list[Round] = []
+    for turn in merged(images_as_user(system_as_user(rest))):
+        last = found[-1] if found else UserRound()
+        if not found and isinstance(turn, AssistantTurn):
+            found.append(UserRound((), OPENING.parts))
+        if isinstance(turn, AssistantTurn):
+            found.append(turn)
+            continue
+        if isinstance(last, UserRound) and found:
+            found.pop()
+        before = last if isinstance(last, UserRound) else UserRound()
+        if isinstance(turn, ResultsTurn):
+            found.append(UserRound(before.results + turn.results, before.parts))
+        elif isinstance(turn, UserTurn):
+            found.append(UserRound(before.results, before.parts + turn.parts))
+    return system, found

@@ -1,0 +1,197 @@
+"""Which tools a request puts on the wire and how firmly one is asked for, where a dialect cannot say all we can.
+
+It knows no wire: an adapter writes the plan in its own words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trunkline.adapters.encoding.schemas import NO_ARGUMENTS
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import FunctionCallItem, Json
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import FunctionChoice, FunctionTool, JsonSchemaFormat, SearchChoice, SearchTool
+from trunkline.wire import UNREADABLE
+
+SEARCH_NAME = "web_search"
+
+SEARCHES_BY_SIZE = {"low": 1, "medium": 3, "high": 5}
+"""How many searches, or results of one, a `search_context_size` is worth where a number is asked for."""
+
+MUST_BE_JSON = "Answer with one JSON object and nothing else."
+"""Asks for JSON in words, where it cannot be had, or not safely be had, in another way."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Choice(Struct, frozen=True):
+    """What may be called; `name` is set for `tool` only."""
+
+    kind: Literal["auto", "any", "tool", "none"]
+    name: str = ""
+
+
+class ToolPlan(Struct, frozen=True):
+    """The tools to define and the choice among them; a choice of None leaves it to the provider.
+
+    `notes` are sentences for the system text, in place of what cannot be forced; `dropped` names what was lost.
+    """
+
+    tools: tuple[FunctionTool, ...] = ()
+    search: SearchTool | None = None
+    choice: Choice | None = None
+    notes: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_none: bool = True) -> ToolPlan:
+    """Plan the tools.
+
+    `may_force` is False where a call cannot be forced, because the model thinks; `has_none` where the dialect has no
+    word for "no tool". Raises Unprocessable where the endpoint takes no tools.
+    """
+    answer = answer_tool(request, endpoint)
+    plan = _planned(request, endpoint, answer, may_force=may_force, has_none=has_none)
+    form = request.text.format if request.text is not None else None
+    if answer is not None or not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint):
+        return plan
+    return replace(plan, notes=(*plan.notes, schema_note(form.schema)), dropped=(*plan.dropped, "text.format"))
+
+
+def _planned(
+    request: Request, endpoint: Endpoint, answer: FunctionTool | None, *, may_force: bool, has_none: bool
+) -> ToolPlan:
+    forms = choice_forms(endpoint) if has_none else choice_forms(endpoint) - {"none"}
+    functions = tuple(tool for tool in request.tools if isinstance(tool, FunctionTool))
+    if functions:
+        demand_tools(endpoint)
+    search = next((tool for tool in request.tools if isinstance(tool, SearchTool)), None)
+    choice = _wanted(request, answer)
+    plan = ToolPlan(
+        functions if answer is None else (*functions, answer),
+        search,
+        choice,
+        dropped=() if answer is None else ("text.format",),
+    )
+    if choice is not None and choice.kind == "tool" and may_force and "function" not in forms:
+        only = tuple(tool for tool in plan.tools if tool.name == choice.name)
+        plan = replace(plan, tools=only, search=search if choice.name == SEARCH_NAME else None, choice=Choice("any"))
+    if plan.choice is not None and plan.choice.kind in ("any", "tool"):
+        is_refused = plan.choice.kind == "any" and "required" not in forms
+        return _asked(plan, request, forms, answer) if is_refused or not may_force else plan
+    return _without_calls(plan, request, forms)
+
+
+def choice_forms(endpoint: Endpoint) -> frozenset[str]:
+    """The forms of `tool_choice` the endpoint takes; none where it does not know the parameter."""
+    return endpoint.quirks.tool_choices if endpoint.takes("tool_choice") else frozenset()
+
+
+def demand_tools(endpoint: Endpoint) -> None:
+    """Raise Unprocessable where the endpoint takes no tools: they are never left out in silence."""
+    if not endpoint.takes("tools"):
+        raise Unprocessable(f"{endpoint.model.slug} takes no tools at {endpoint.provider.name}")
+
+
+def schema_note(schema: Json) -> str:
+    """Ask in words for an answer that fits a schema, where it can be had in no other way."""
+    told = _encode(schema).decode()
+    return f"Answer with one JSON object that fits this JSON schema, and with nothing else:\n{told}"
+
+
+def answer_tool(request: Request, endpoint: Endpoint) -> FunctionTool | None:
+    """The tool whose arguments are the structured answer; None when none is asked for or the endpoint has schemas.
+
+    None as well where it takes no tools. Encoder and decoder both ask here, so that they agree on its name.
+    """
+    form = request.text.format if request.text is not None else None
+    if not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint) or not endpoint.takes("tools"):
+        return None
+    name = answer_name(form)
+    taken = {tool.name for tool in request.tools if isinstance(tool, FunctionTool)}
+    while name in taken:
+        name += "_"
+    description = form.description if isinstance(form.description, str) else "Give the final answer."
+    return FunctionTool(name, description, form.schema)
+
+
+def answer_name(form: JsonSchemaFormat) -> str:
+    """The schema's name as tools may be called everywhere; clients give schemas names with spaces in them."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", form.name)[:50] or "answer"
+
+
+def has_schemas(endpoint: Endpoint) -> bool:
+    """Whether the endpoint itself holds an answer, or a strict tool's arguments, to a JSON schema."""
+    return endpoint.quirks.structured_output == "json_schema" and endpoint.takes("structured_outputs")
+
+
+def has_json(endpoint: Endpoint) -> bool:
+    """Whether the endpoint itself holds an answer to being JSON, of whatever shape."""
+    return endpoint.quirks.structured_output != "none" and endpoint.takes("response_format")
+
+
+def arguments_object(arguments: str) -> Json:
+    """A call's arguments as the object that these dialects want; anything else is wrapped."""
+    if not arguments.strip():
+        return {}
+    try:
+        read = msgspec.json.decode(arguments)
+    except UNREADABLE:
+        return {"_raw": arguments}
+    return read if isinstance(read, dict) else {"_raw": arguments}
+
+
+def _wanted(request: Request, answer: FunctionTool | None) -> Choice | None:
+    choice = request.tool_choice
+    match choice:
+        case FunctionChoice(name=name):
+            return Choice("tool", name)
+        case SearchChoice():
+            return Choice("tool", SEARCH_NAME)
+        case "required":
+            return Choice("any")
+        case "auto" | "none" | None if answer is not None:
+            # With other tools at hand the model may call them first, but has to end with this one.
+            return Choice("any") if request.tools and choice != "none" else Choice("tool", answer.name)
+        case "auto" | "none":
+            return Choice(choice)
+        case None:
+            return None
+        case _:
+            assert_never(choice)
+
+
+def _asked(plan: ToolPlan, request: Request, forms: frozenset[str], answer: FunctionTool | None) -> ToolPlan:
+    """Ask in words for a call that cannot be forced."""
+    wanted = _wanted(request, answer)
+    if answer is not None and request.tool_choice in (None, "auto", "none"):
+        note, lost = f"Give your final answer only by calling the tool `{answer.name}`.", "text.format"
+    elif wanted is not None and wanted.name:
+        note, lost = f"Call the tool `{wanted.name}`.", "tool_choice"
+    else:
+        note, lost = "Answer by calling one of the tools.", "tool_choice"
+    choice = Choice("auto") if "auto" in forms else None
+    return replace(plan, choice=choice, notes=(note,), dropped=(*plan.dropped, lost))
+
+
+def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> ToolPlan:
+    """Settle a plan that forces nothing: forbid calls where they are, and recall the tools of earlier ones.
+
+    A history of calls without any tool being defined is a 400.
+    """
+    called = dict.fromkeys(item.name for item in request.input if isinstance(item, FunctionCallItem))
+    if plan.choice == Choice("none") and "none" not in forms and not called:
+        return ToolPlan()
+    if not plan.tools and plan.search is None and called:
+        recalled = tuple(FunctionTool(name, None, NO_ARGUMENTS) for name in called)
+        plan = replace(plan, tools=recalled, choice=Choice("none"))
+    if plan.choice == Choice("none") and "none" not in forms:
+        return replace(plan, choice=None, notes=("Do not call any tool.",))
+    return plan

@@ -1,0 +1,342 @@
+"""Reads what generateContent answers, streamed or whole, into deltas.
+
+It does not judge whether an answer is good; it says what was heard. What the provider did between the parts (code it
+ran, moods of its safety filters) has no place on our side and is passed over.
+
+Theory of operation. Every message, and a whole body, is a response with the next parts of one candidate; both take the
+same way. Neighbouring texts are one text, neighbouring thoughts one thought; a part of another kind ends them. Nothing
+is told before there is something to tell, so that an error in the first message may still lead elsewhere. There is no
+end mark: the finish is kept until the bytes end, since usage (cumulative, the last counts) and sources may follow it,
+and some versions name a finish in every message.
+
+A signature belongs to the part it came on. On a call, a picture or the first piece of a text it is told before that
+part, as the seal of the thought; on a later piece, or on the empty text at the end of a stream, after the text. Sources
+are offsets in bytes into the text, told when that text ends.
+
+Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/gemini-api/docs/thought-signatures
+(2026-11-22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from trunkline.adapters.contract import Decoder
+from trunkline.adapters.decoding import faults
+from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.decoding.strange import read_loosely
+from trunkline.adapters.encoding.turns import hashed_id
+from trunkline.adapters.gemini.sources import Grounding, cited, read_grounding
+from trunkline.adapters.gemini.wire import (
+    BROKEN_FINISHES,
+    FINISHES,
+    FORMAT,
+    WireBlob,
+    WireCall,
+    WireCandidate,
+    WirePart,
+    WireResponse,
+    compact,
+    decode_logprobs,
+    decode_usage,
+    read_body,
+    read_response,
+)
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import Logprob
+from trunkline.protocol.request import Request
+from trunkline.stream.deltas import (
+    Arguments,
+    Citation,
+    Closed,
+    Delta,
+    Failed,
+    FunctionCall,
+    Image,
+    ReasoningSeal,
+    ReasoningSummary,
+    Search,
+    Spent,
+    Stopped,
+    StopReason,
+    Text,
+    Usage,
+)
+from trunkline.wire import UNREADABLE, Fault, WireMessage
+
+
+class GeminiDecoder(Decoder):
+    """One answer. `answer_tool` names the tool that stands for a structured answer: its arguments are text."""
+
+    is_done = False
+
+    def __init__(self, request: Request, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:
+        self._endpoint = endpoint
+        self._answer_tool = answer_tool
+        self._wants_logprobs = bool(request.top_logprobs)
+        self._turn = len(request.input)
+        self._response_id = ""
+        self._slots = 0
+        self._thought: int | None = None
+        self._text: int | None = None
+        self._said: list[str] = []
+        self._signature = ""
+        self._grounding = Grounding()
+        self._has_searched = False
+        self._calls = 0
+        self._images = 0
+        self._usage = Raw()
+        self._finish: str | None = None
+        self._finish_message = ""
+        self._is_blocked = False
+        self._has_told = False
+        self._is_over = False
+        self._halves = Halves()
+
+    def message(self, message: WireMessage) -> Sequence[Delta]:
+        if self._is_over:
+            return ()
+        data = message.data
+        try:
+            response = read_response(data)
+        except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
+            return self._unread(data)
+        slot, candidates = self._text, response.candidates
+        if slot is not None and candidates and len(candidates) == 1 and response.error is None:
+            # Nearly every message is a piece of plain text.
+            candidate = candidates[0]
+            content = candidate.content
+            if (
+                content is not None
+                and content.parts
+                and len(content.parts) == 1
+                and candidate.finish_reason is None
+                and not candidate.grounding_metadata
+                and not candidate.logprobs_result
+            ):
+                part = content.parts[0]
+                text = part.text
+                if text and not part.thought and part.thought_signature is None and not self._signature:
+                    if response.usage_metadata:
+                        self._usage = response.usage_metadata
+                    self._said.append(text)
+                    return (Text(slot, text),)
+        return self._count_input(self._hear(response))
+
+    def whole(self, body: bytes) -> Sequence[Delta]:
+        """Decode a whole answer; a list of them is a stream that was asked for without `alt=sse`."""
+        if self._is_over:
+            return ()
+        try:
+            answer = read_body(body)
+        except UNREADABLE:
+            return self._failed(faults.nonsense("the answer is not a Gemini response", body))
+        responses = answer if isinstance(answer, list) else [answer]
+        if not any(part.candidates or part.prompt_feedback or part.error for part in responses):
+            return self._failed(faults.nonsense("the answer has no candidates", body))
+        out = [delta for response in responses for delta in self._hear(response)]
+        return self._count_input([*out, *self.end()])
+
+    def end(self) -> Sequence[Delta]:
+        """Say what was held back; an answer without a finish was cut off."""
+        if self._is_over:
+            return ()
+        out: list[Delta] = []
+        self._end_text(out)
+        self._report_searches(out)
+        self._is_over = True
+        if self._finish in BROKEN_FINISHES:
+            message = f"the provider broke off: {self._finish} {self._finish_message}".rstrip()
+            return self._failed(Fault("unavailable", message), out)
+        is_finished = self._finish is not None or self._is_blocked
+        if not is_finished and not self._has_told and not self._slots:
+            return self._failed(faults.nonsense("the provider gave an empty answer"))
+        self._spend(out)
+        if is_finished:
+            out.append(Stopped(self._reason()))
+        return self._count_input(out)
+
+    # Messages
+
+    def _unread(self, data: bytes) -> Sequence[Delta]:
+        """A message that is no response: an error in a list, or nonsense."""
+        tidy = data.strip()
+        if not tidy or tidy == b"[DONE]":
+            return ()
+        found = read_loosely(data)
+        if isinstance(found, list) and found and isinstance(found[0], dict) and "error" in found[0]:
+            return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
+        return self._failed(faults.nonsense("a message of the answer cannot be read", data))
+
+    def _hear(self, response: WireResponse) -> list[Delta]:
+        if response.error is not None:
+            return self._failed(faults.fault_of_error({"error": response.error}, self._endpoint.quirks))
+        if response.usage_metadata:
+            self._usage = response.usage_metadata
+        self._response_id = response.response_id or self._response_id
+        if isinstance(response.prompt_feedback, dict) and response.prompt_feedback.get("blockReason"):
+            self._is_blocked = True
+        out: list[Delta] = []
+        for candidate in (response.candidates or ())[:1]:
+            self._hear_candidate(candidate, out)
+        return out
+
+    def _hear_candidate(self, candidate: WireCandidate, out: list[Delta]) -> None:
+        if candidate.grounding_metadata:
+            self._grounding = self._grounding.updated(read_grounding(candidate.grounding_metadata))
+            if self._text is None:
+                self._report_searches(out)
+        logprobs = decode_logprobs(candidate.logprobs_result) if self._wants_logprobs else ()
+        for part in (candidate.content.parts if candidate.content is not None else None) or ():
+            if self._is_over:
+                return
+            self._hear_part(part, logprobs, out)
+            if part.text and not part.thought:
+                logprobs = ()
+        if candidate.finish_reason:
+            self._finish = candidate.finish_reason.upper()
+            self._finish_message = candidate.finish_message or ""
+
+    def _count_input(self, deltas: list[Delta]) -> list[Delta]:
+        """Put the tokens known by then before the first thing told."""
+        if self._has_told or not deltas or isinstance(deltas[0], Failed):
+            return deltas
+        self._has_told = True
+        usage = None if self._is_over else self._used()
+        # The output is still to come; should nobody hear the end, it has to be estimated.
+        return deltas if usage is None else [Spent(replace(usage, estimated=True)), *deltas]
+
+    # Parts
+
+    def _hear_part(self, part: WirePart, logprobs: tuple[Logprob, ...], out: list[Delta]) -> None:
+        if part.function_call is not None:
+            self._hear_call(part.function_call, part.thought_signature, out)
+        elif part.inline_data is not None and not part.thought:
+            self._hear_image(part.inline_data, part.thought_signature, out)
+        elif part.thought:
+            # A sketch of a picture may stand here too, and is passed over.
+            self._think(part.text or "", part.thought_signature, out)
+        elif part.text or part.thought_signature:
+            self._hear_text(part.text or "", part.thought_signature, logprobs, out)
+
+    def _slot(self) -> int:
+        self._slots += 1
+        return self._slots - 1
+
+    def _hear_text(self, text: str, signature: str | None, logprobs: tuple[Logprob, ...], out: list[Delta]) -> None:
+        if self._text is None and signature:
+            self._seal(signature, out)
+        elif signature:
+            self._signature = signature
+        if text:
+            self._say(text, out, logprobs)
+
+    def _say(self, text: str, out: list[Delta], logprobs: tuple[Logprob, ...] = ()) -> None:
+        if self._text is None:
+            self._thought = None
+            self._text = self._slot()
+        self._said.append(text)
+        out.append(Text(self._text, text, logprobs))
+
+    def _end_text(self, out: list[Delta]) -> None:
+        """Leave the text: its sources are told, and a signature that came on its later pieces."""
+        slot, self._text = self._text, None
+        if slot is not None:
+            found = cited("".join(self._said), self._grounding)
+            out.extend(Citation(slot, annotation) for annotation in found)
+            self._said.clear()
+        signature, self._signature = self._signature, ""
+        if signature:
+            self._seal(signature, out)
+            self._thought = None
+
+    def _think(self, text: str, signature: str | None, out: list[Delta]) -> None:
+        if text or signature:
+            self._end_text(out)
+        if text:
+            out.append(ReasoningSummary(self._open_thought(), text))
+        if signature:
+            self._seal(signature, out)
+
+    def _seal(self, signature: str, out: list[Delta]) -> None:
+        """Put a signature on the open thought, else on one without text."""
+        out.append(ReasoningSeal(self._open_thought(), signature=signature, format=FORMAT))
+
+    def _open_thought(self) -> int:
+        if self._thought is None:
+            self._thought = self._slot()
+        return self._thought
+
+    def _hear_image(self, blob: WireBlob, signature: str | None, out: list[Delta]) -> None:
+        if not blob.data or not blob.mime_type.startswith("image/"):
+            return  # sounds, which have no place on our side
+        self._end_text(out)
+        if signature:
+            self._seal(signature, out)
+        self._thought = None
+        self._images += 1
+        slot = self._slot()
+        out += (Image(slot, blob.data, True, blob.mime_type), Closed(slot))
+
+    def _hear_call(self, call: WireCall, signature: str | None, out: list[Delta]) -> None:
+        if not call.name:
+            out += self._failed(faults.nonsense("a function call has no name"))
+            return
+        arguments = compact(call.args)
+        if call.name == self._answer_tool:
+            self._hear_text(arguments or "{}", signature, (), out)
+            return
+        self._end_text(out)
+        if signature:
+            self._seal(signature, out)
+        self._thought = None
+        slot = self._slot()
+        self._calls += 1
+        out.append(FunctionCall(slot, call.id or self._minted(call.name), call.name))
+        if arguments:
+            out.append(Arguments(slot, arguments))
+        out.append(Closed(slot))
+
+    def _minted(self, name: str) -> str:
+        """An id for a call that came without: the same for the same answer, another in every turn."""
+        return f"call_{hashed_id(f'{self._response_id}/{self._turn}/{self._calls}/{name}', 20)}"
+
+    def _report_searches(self, out: list[Delta]) -> None:
+        """One search for each query; they are heard of before the text only where the provider says so."""
+        if self._has_searched or not self._grounding.queries:
+            return
+        self._has_searched = True
+        self._end_text(out)
+        self._thought = None
+        out.extend(Search(self._slot(), "web", "completed", (query,)) for query in self._grounding.queries)
+
+    # The end
+
+    def _reason(self) -> StopReason:
+        if self._is_blocked and self._finish is None:
+            return "content_filter"
+        reason = FINISHES.get(self._finish or "STOP", "stop")
+        return "calls" if reason == "stop" and self._calls else reason
+
+    def _failed(self, fault: Fault, before: Sequence[Delta] = ()) -> list[Delta]:
+        """Break off; what was spent is told only where something was told before."""
+        self._is_over = True
+        if not self._has_told:
+            return [Failed(fault)]
+        out = list(before)
+        self._spend(out)
+        return [*out, Failed(fault)]
+
+    def _spend(self, out: list[Delta]) -> None:
+        usage = self._used()
+        if usage is not None:
+            out.append(Spent(usage))
+
+    def _used(self) -> Usage | None:
+        return decode_usage(self._usage, images=self._images, searches=len(self._grounding.queries))

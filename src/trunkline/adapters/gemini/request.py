@@ -1,0 +1,276 @@
+"""Speaks Gemini's generateContent, at AI Studio and on Vertex: the request out, and the adapter.
+
+The answer is read in `answer.py`. No model is known by name: what differs between generations is a quirk.
+
+Sources: section 5 of the dialects notes; https://ai.google.dev/api/generate-content and
+https://ai.google.dev/gemini-api/docs/thought-signatures, seen 2026-11-22; the types of the google-genai Python
+package 3.4.0.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from msgspec.structs import replace
+
+from trunkline.adapters.contract import Adapter
+from trunkline.adapters.decoding import faults
+from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
+from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.schemas import Schema, closed, parameters_of
+from trunkline.adapters.encoding.tools import (
+    MUST_BE_JSON,
+    SEARCH_NAME,
+    Choice,
+    ToolPlan,
+    answer_tool,
+    has_json,
+    has_schemas,
+    plan_tools,
+)
+from trunkline.adapters.gemini.answer import GeminiDecoder
+from trunkline.adapters.gemini.conversation import encode_turns
+from trunkline.adapters.gemini.schemas import json_schema, openapi_schema
+from trunkline.adapters.thinking import budget, effort, nearest_effort
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import Json
+from trunkline.protocol.request import Effort, ReasoningConfig, Request
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
+from trunkline.wire import Fault, Headers, UpstreamRequest
+
+MIN_BUDGET = 512
+MAX_BUDGET = 24_576
+"""Thinking budgets between these are taken by every model that takes budgets; others are a 400 at some."""
+
+LEVELS = ("low", "high")
+"""The thinking levels that every model with levels takes, where the catalog does not say more."""
+
+_GOOGLES = frozenset({"generativelanguage.googleapis.com", "www.youtube.com", "youtube.com", "youtu.be"})
+_MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
+_IMAGE_KEYS = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
+
+
+class GeminiAdapter(Adapter):
+    """One instance serves every Gemini endpoint."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        draft = Draft(request, _as_asked(request, endpoint))
+        plan = _plan(draft)
+        settings = _encode_sampling(draft) | _encode_thinking(draft) | _encode_text(draft, plan) | _encode_images(draft)
+        tools = _encode_tools(draft, plan)
+        _drop_unknown(draft)
+        encode_turns(draft)
+        draft.body |= tools
+        if settings:
+            draft.body["generationConfig"] = settings
+        return draft.posted(_path(draft))
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        """Google's servers follow links to their own files and films; to others only some of them do."""
+        return urlsplit(link.url).hostname not in _GOOGLES
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> GeminiDecoder:
+        tool = answer_tool(request, _as_asked(request, endpoint))
+        return GeminiDecoder(request, endpoint, answer_tool=tool.name if tool is not None else None)
+
+    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
+        return faults.fault(status, headers, body, replace(endpoint.quirks, error_shape="google-rpc"))
+
+
+ADAPTER = GeminiAdapter()
+
+
+def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
+    return beside_tools(request, endpoint, (FunctionTool, SearchTool))
+
+
+def _path(draft: Draft) -> str:
+    """The path of the call; the base URL of Vertex ends with `/models` already."""
+    quirks = draft.quirks
+    path = "/{model}" if draft.endpoint.base_url.endswith("/models") else "/models/{model}"
+    verb = ":streamGenerateContent?alt=sse" if draft.streams else ":generateContent"
+    template = (draft.streams and quirks.stream_path) or quirks.path or path + verb
+    return template.replace("{model}", quote(draft.endpoint.upstream_model, safe="@"))
+
+
+# Settings
+
+
+def _encode_sampling(draft: Draft) -> dict[str, Json]:
+    request, quirks = draft.request, draft.quirks
+    settings: dict[str, Json] = {}
+    if request.max_output_tokens is not None and draft.takes("max_output_tokens", "max_tokens"):
+        settings["maxOutputTokens"] = request.max_output_tokens
+    if request.temperature is not None and draft.takes("temperature", "temperature"):
+        least, most = quirks.min_temperature, quirks.max_temperature
+        settings["temperature"] = draft.within("temperature", request.temperature, least, most)
+    if request.top_p is not None and draft.takes("top_p", "top_p"):
+        settings["topP"] = request.top_p
+    if request.top_k and draft.takes("top_k", "top_k"):
+        settings["topK"] = request.top_k
+    if request.presence_penalty is not None and draft.takes("presence_penalty", "presence_penalty"):
+        settings["presencePenalty"] = request.presence_penalty
+    if request.frequency_penalty is not None and draft.takes("frequency_penalty", "frequency_penalty"):
+        settings["frequencyPenalty"] = request.frequency_penalty
+    if request.top_logprobs and quirks.logprobs != "never" and draft.takes("top_logprobs", "top_logprobs"):
+        settings |= {"responseLogprobs": True, "logprobs": request.top_logprobs}
+    elif request.top_logprobs:
+        draft.dropped.append("top_logprobs")
+    return settings
+
+
+def _encode_images(draft: Draft) -> dict[str, Json]:
+    request = draft.request
+    settings: dict[str, Json] = {}
+    if "image" in request.modalities:
+        settings["responseModalities"] = [modality.upper() for modality in request.modalities]
+    known = {_IMAGE_KEYS[key]: value for key, value in (request.image_config or {}).items() if key in _IMAGE_KEYS}
+    if known:
+        settings["imageConfig"] = known
+    if request.image_config and len(known) < len(request.image_config):
+        draft.dropped.append("image_config")
+    return settings
+
+
+def _drop_unknown(draft: Draft) -> None:
+    request = draft.request
+    lost = {
+        "prompt_cache_key": request.prompt_cache_key,
+        "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
+        "text.verbosity": request.text is not None and request.text.verbosity,
+    }
+    draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
+
+
+# Thinking
+
+
+def _encode_thinking(draft: Draft) -> dict[str, Json]:
+    reasoning, supports = draft.request.reasoning, draft.endpoint.supports
+    level = effort(reasoning, draft.request.max_output_tokens or draft.endpoint.max_output_tokens)
+    is_known = draft.quirks.thinking_style != "none" and (supports is None or "reasoning" in supports)
+    if reasoning is None or level is None or (level == "none" and not is_known):
+        return {}
+    if not is_known or not draft.takes("reasoning", "reasoning"):
+        draft.dropped.append("reasoning")
+        return {}
+    config: dict[str, Json] = {"includeThoughts": level != "none"}
+    if draft.quirks.thinking_style == "level":
+        _ask_by_level(draft, reasoning, level, config)
+    else:
+        _ask_by_budget(draft, reasoning, level, config)
+    return {"thinkingConfig": config}
+
+
+def _ask_by_level(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
+    if level != "none" and reasoning.effort is None and reasoning.max_tokens is None:
+        return
+    known = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts or LEVELS
+    allowed = [name for name in known if name != "none"]
+    sent = nearest_effort(level, allowed) or nearest_effort("minimal", allowed)
+    if sent is not None:
+        config["thinkingLevel"] = sent.upper()
+    if sent != level:
+        draft.dropped.append("reasoning.effort")
+    if reasoning.max_tokens:
+        draft.dropped.append("reasoning.max_tokens")
+
+
+def _ask_by_budget(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
+    if level == "none":
+        config["thinkingBudget"] = 0 if draft.quirks.can_stop_thinking else MIN_BUDGET
+        if not draft.quirks.can_stop_thinking:
+            draft.dropped.append("reasoning.effort")
+        return
+    if reasoning.effort is None and reasoning.max_tokens is None:
+        config["thinkingBudget"] = -1
+        return
+    limit = draft.request.max_output_tokens or draft.endpoint.max_output_tokens
+    config["thinkingBudget"] = sent = budget(reasoning, limit, least=MIN_BUDGET, most=MAX_BUDGET)
+    if reasoning.max_tokens and sent != reasoning.max_tokens:
+        draft.dropped.append("reasoning.max_tokens")
+
+
+# Tools and the form of the text
+
+
+def _plan(draft: Draft) -> ToolPlan:
+    plan = plan_tools(draft.request, draft.endpoint, may_force=True)
+    draft.hints += plan.notes
+    draft.dropped += plan.dropped
+    return plan
+
+
+def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    is_search_forced = plan.choice is not None and plan.choice.name == SEARCH_NAME and plan.search is not None
+    if plan.search is not None and (is_search_forced or not plan.tools):
+        if draft.quirks.search_tool:
+            return {"tools": [_search(draft, plan.search)]}
+        if is_search_forced:
+            raise Unprocessable(f"{draft.endpoint.model.slug} cannot search at {draft.endpoint.provider.name}")
+    if plan.search is not None:
+        # A search beside functions is a 400, or wants parts replayed that a client has no place for.
+        draft.dropped.append("tools")
+    if not plan.tools:
+        return {}
+    written: dict[str, Json] = {"tools": [{"functionDeclarations": [_function(draft, tool) for tool in plan.tools]}]}
+    if calling := _calling(draft, plan):
+        written["toolConfig"] = {"functionCallingConfig": calling}
+    return written
+
+
+def _calling(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    """How calls are chosen; `VALIDATED` holds them to their schemas without forcing one."""
+    choice = plan.choice or Choice("auto")
+    strict = any(tool.strict for tool in plan.tools)
+    if strict and not draft.quirks.has_strict_tools:
+        draft.dropped.append("tools.strict")
+    elif strict and choice.kind == "auto":
+        return {"mode": "VALIDATED"}
+    if plan.choice is None:
+        return {}
+    named = {"allowedFunctionNames": [choice.name]} if choice.kind == "tool" else {}
+    return {"mode": _MODES[choice.kind], **named}
+
+
+def _function(draft: Draft, tool: FunctionTool) -> Json:
+    written: dict[str, Json] = {"name": tool.name}
+    if tool.description is not None:
+        written["description"] = tool.description
+    schema = parameters_of(tool)
+    if schema.get("properties") or schema.keys() & {"$ref", "anyOf", "oneOf", "allOf"}:
+        # An object without properties is refused by some versions; without parameters there are none.
+        key = "parameters" if draft.quirks.schema_keywords == "openapi" else "parametersJsonSchema"
+        written[key] = _narrowed(draft, closed(schema) if tool.strict else schema)
+    return written
+
+
+def _search(draft: Draft, tool: SearchTool) -> Json:
+    lost = {
+        "tools.filters": tool.filters and tool.filters.allowed_domains,
+        "tools.search_context_size": tool.search_context_size,
+        "tools.user_location": tool.user_location,
+    }
+    draft.dropped += [name for name, value in lost.items() if value]
+    return {"googleSearch": {}}
+
+
+def _encode_text(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    form = draft.request.text.format if draft.request.text is not None else None
+    if isinstance(form, JsonObjectFormat):
+        is_alone = draft.quirks.schema_beside_tools or not draft.request.tools
+        if not is_alone or not has_json(draft.endpoint):
+            draft.dropped.append("text.format")
+            draft.hints.append(MUST_BE_JSON)
+            return {}
+        return {"responseMimeType": "application/json"}
+    if isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):
+        key = "responseSchema" if draft.quirks.schema_keywords == "openapi" else "responseJsonSchema"
+        schema = _narrowed(draft, closed(form.schema) if form.strict else form.schema)
+        return {"responseMimeType": "application/json", key: schema}
+    return {}
+
+
+def _narrowed(draft: Draft, schema: Schema) -> Schema:
+    return openapi_schema(schema) if draft.quirks.schema_keywords == "openapi" else json_schema(schema)

@@ -1,0 +1,167 @@
+"""What a Gemini server answers, as types, and the small readings of it that need no state.
+
+It lists only what is used; what is not listed is passed over.
+
+Source: https://ai.google.dev/api/generate-content (2026-11-22), the types of the google-genai Python package 3.4.0.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from trunkline.adapters.decoding.strange import as_object, read_loosely
+from trunkline.adapters.decoding.usage import clean_usage, count
+from trunkline.protocol.items import Json, Logprob, ReasoningFormat, TopLogprob
+from trunkline.stream.deltas import StopReason, Usage
+from trunkline.wire import UNREADABLE
+
+FORMAT: ReasoningFormat = "google-gemini-v1"
+
+
+class WireCall(Struct, gc=False):
+    name: str | None = None
+    id: str | None = None
+    args: Raw = Raw(b"{}")
+
+
+class WireBlob(Struct, gc=False, rename="camel"):
+    data: str = ""
+    mime_type: str = ""
+
+
+class WirePart(Struct, gc=False, rename="camel"):
+    """A part of any kind; kinds that are not listed have none of these fields."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: WireCall | None = None
+    inline_data: WireBlob | None = None
+
+
+class WireContent(Struct, gc=False):
+    parts: list[WirePart] | None = None
+
+
+class WireCandidate(Struct, gc=False, rename="camel"):
+    content: WireContent | None = None
+    finish_reason: str | None = None
+    finish_message: str | None = None
+    grounding_metadata: Raw = Raw()
+    logprobs_result: Raw = Raw()
+
+
+class WireResponse(Struct, gc=False, rename="camel"):
+    """A whole answer or a message of a stream. Usage comes with every message and is read once, at the end."""
+
+    candidates: list[WireCandidate] | None = None
+    usage_metadata: Raw = Raw()
+    prompt_feedback: Json = None
+    response_id: str | None = None
+    error: Json = None
+
+
+read_response = msgspec.json.Decoder(WireResponse).decode
+read_body = msgspec.json.Decoder(WireResponse | list[WireResponse]).decode
+
+FINISHES: dict[str, StopReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "LANGUAGE": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+}
+BROKEN_FINISHES = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "OTHER",
+        "IMAGE_OTHER",
+        "NO_IMAGE",
+    }
+)
+
+
+def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | None:
+    """Read `usageMetadata`; thoughts come beside the candidates' tokens, and what tools read beside the prompt's."""
+    usage = as_object(read_loosely(told))
+    read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
+    reasoning = count(usage.get("thoughtsTokenCount"))
+    written = count(usage.get("candidatesTokenCount")) + reasoning
+    if not read and not written:
+        return None
+    return clean_usage(
+        read=read,
+        cache_read=count(usage.get("cachedContentTokenCount")),
+        written=written,
+        reasoning=reasoning,
+        audio_read=_audio(usage.get("promptTokensDetails")),
+        images=images,
+        searches=searches,
+    )
+
+
+class WireToken(Struct, gc=False, rename="camel"):
+    token: str = ""
+    log_probability: float = 0.0
+
+
+class WireTops(Struct, gc=False):
+    candidates: list[WireToken] = []
+
+
+class WireLogprobs(Struct, gc=False, rename="camel"):
+    chosen_candidates: list[WireToken] = []
+    top_candidates: list[WireTops] = []
+
+
+_read_logprobs = msgspec.json.Decoder(WireLogprobs).decode
+
+
+def decode_logprobs(told: Raw) -> tuple[Logprob, ...]:
+    """Read `logprobsResult`; what is unreadable is no logprobs."""
+    if not told:
+        return ()
+    try:
+        found = _read_logprobs(told)
+    except UNREADABLE:
+        return ()
+    tops = [
+        tuple(TopLogprob(t.token, _bytes(t), t.log_probability) for t in top.candidates) for top in found.top_candidates
+    ]
+    tops += [()] * (len(found.chosen_candidates) - len(tops))
+    return tuple(
+        Logprob(chosen.token, _bytes(chosen), chosen.log_probability, top)
+        for chosen, top in zip(found.chosen_candidates, tops, strict=False)
+    )
+
+
+def _bytes(token: WireToken) -> tuple[int, ...]:
+    return tuple(token.token.encode("utf-8", "replace"))
+
+
+def _audio(details: Json) -> int:
+    entries = details if isinstance(details, list) else []
+    return sum(
+        count(entry.get("tokenCount"))
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("modality") == "AUDIO"
+    )
+
+
+def compact(arguments: Raw) -> str:
+    """Arguments as they came, without white space between their parts; empty where there are none."""
+    text = msgspec.json.format(bytes(arguments), indent=-1).decode()
+    return "" if text in ("{}", "null") else text

@@ -1,0 +1,457 @@
+"""Decodes what a Messages server answers, streamed or whole, into deltas.
+
+It asks for nothing: an answer that the provider paused is gone on with by whoever holds the connection.
+
+Theory of operation. An answer is a list of content blocks, and each is opened, filled piece by piece and closed; a
+whole body runs the first and the last of these steps over blocks that come filled. Neighbouring text blocks are one
+text to a client (the provider splits them only to hang citations on them), so they share a slot and their characters
+are counted on. Nothing is told before the first piece of content: until then an error may still lead elsewhere.
+
+    message_start → (content_block_start → content_block_delta* → content_block_stop)* → message_delta → message_stop
+
+`ping` and unknown events may come anywhere and are passed over; `error` may come anywhere and ends all. After
+`pause_turn` the same decoder hears the answer to its next exchange: slots count on from where they were, tokens add up.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11-22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+import msgspec
+from msgspec import Raw
+
+from trunkline.adapters.contract import Decoder, Exchange
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense
+from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.messages.wire import (
+    STOPS,
+    BlockDelta,
+    BlockStart,
+    BlockStop,
+    ErrorEvent,
+    Event,
+    Head,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    Piece,
+    Ping,
+    Stop,
+    decode_citation,
+    decode_usage,
+    given_input,
+    is_known,
+    later_usage,
+    queries,
+    read_body,
+    read_event,
+    read_head,
+)
+from trunkline.adapters.thinking import format_named
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import Json
+from trunkline.stream.deltas import (
+    Arguments,
+    Citation,
+    Closed,
+    Delta,
+    Failed,
+    FunctionCall,
+    Reasoning,
+    ReasoningSeal,
+    Refusal,
+    Search,
+    Slot,
+    Spent,
+    Stopped,
+    Text,
+    Usage,
+)
+from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
+
+MAX_PAUSES = 8
+"""So often is a paused answer gone on with; each time the provider counts the whole input again."""
+
+
+class _Block:
+    """One content block being read; `start` and `end` are its place in the running text, in code points.
+
+    `pieces` holds what was heard where it is needed again: queries of searches, and all of an answer that may pause.
+    """
+
+    __slots__ = ("citations", "end", "head", "is_empty", "is_text", "pieces", "signature", "slot", "start")
+
+    def __init__(self, head: Head, slot: Slot) -> None:
+        self.head = head
+        self.slot = slot
+        self.start = self.end = 0
+        self.is_text = False
+        self.is_empty = True
+        self.citations: list[Json] = []
+        self.pieces: list[str] = []
+        self.signature = ""
+
+
+class MessagesDecoder(Decoder):
+    """The state of one answer.
+
+    `answer_tool` names the tool that stands for a structured answer: its arguments are text. `may_pause` says that
+    the provider runs tools itself and may want to be asked to go on, so that the content is kept.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, answer_tool: str | None = None, may_pause: bool = False) -> None:
+        self._endpoint = endpoint
+        self._format = format_named(endpoint.quirks.reasoning_format)
+        self._answer_tool = answer_tool
+        self._kept: list[Raw] | None = [] if may_pause else None
+        self._blocks: dict[int, _Block] = {}
+        self._text: _Block | None = None
+        self._next_slot = self._first_slot = 0
+        self._has_told = self._has_calls = self._is_over = self._is_paused = False
+        self._stop = Stop()
+        self._usage: dict[str, Json] = {}
+        self._earlier = Usage()
+        self._pauses = 0
+        self.is_done = False
+        self._halves = Halves()
+
+    def message(self, message: WireMessage) -> Iterable[Delta]:
+        if self._is_over:
+            return ()
+        try:
+            event = read_event(message.data)
+        except UNREADABLE:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
+            return self._fail(nonsense("an event cannot be read", message.data)) if is_known(message.data) else ()
+        if type(event) is BlockDelta:
+            # Nearly every message is a piece of plain text.
+            block = self._text
+            text = event.delta.text
+            if text and block is not None and self._has_told and self._blocks.get(event.index) is block:
+                block.end += len(text)
+                if self._kept is not None:
+                    block.pieces.append(text)
+                return (Text(block.slot, text),)
+        return self._count_input(self._event(event))
+
+    def whole(self, body: bytes) -> Iterable[Delta]:
+        try:
+            answer = read_body(body)
+            if answer.error is not None:
+                return self._fail(fault_of_error(answer.error, self._endpoint.quirks))
+            if answer.content is None:
+                return self._fail(nonsense("the answer has no content", body))
+            deltas = [
+                delta
+                for index, block in enumerate(answer.content)
+                for delta in (*self._open(index, block), *self._close(index))
+            ]
+        except UNREADABLE:
+            return self._fail(nonsense("the answer cannot be read", body))
+        self._stop = Stop(answer.stop_reason, answer.stop_details)
+        self._usage = later_usage(self._usage, answer.usage)
+        return self._count_input(deltas + self._end_message())
+
+    def end(self) -> Iterable[Delta]:
+        """Say that a paused answer was left incomplete: nobody asked the provider to go on."""
+        if not self._is_paused:
+            return ()
+        self._is_paused = False
+        return self._count_input([Stopped("length")])
+
+    def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
+        """Make the request that goes on with a paused answer; None when it was not paused, or too often.
+
+        Source: https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-22).
+        """
+        if not self._is_paused or self._kept is None or fault is not None or self._pauses >= MAX_PAUSES:
+            return None
+        self._pauses += 1
+        body = msgspec.json.decode(sent.body, type=dict[str, Raw])
+        turns = msgspec.json.decode(body["messages"], type=list[Raw])
+        turns.append(Raw(msgspec.json.encode({"role": "assistant", "content": self._kept})))
+        body["messages"] = Raw(msgspec.json.encode(turns))
+        self._begin_again()
+        return Exchange(msgspec.structs.replace(sent, body=msgspec.json.encode(body)))
+
+    def _begin_again(self) -> None:
+        self._earlier = self._total()
+        self._usage = {}
+        self._stop = Stop()
+        self._kept = []
+        self._blocks.clear()
+        self._text = None
+        self._first_slot = self._next_slot
+        self._is_paused = self._is_over = False
+
+    # Events
+
+    def _event(self, event: Event) -> list[Delta]:
+        match event:
+            case BlockDelta(index=index, delta=piece):
+                return self._fill(index, piece)
+            case BlockStart(index=index, content_block=block):
+                try:
+                    return self._open(index, block)
+                except UNREADABLE:
+                    return self._fail(nonsense("a content block cannot be read", bytes(block)))
+            case BlockStop(index=index):
+                return self._close(index)
+            case MessageStart(message=start):
+                self._usage = later_usage(self._usage, start.usage)
+                return []
+            case MessageDelta(delta=stop, usage=usage):
+                self._usage = later_usage(self._usage, usage)
+                self._stop = stop if stop.stop_reason is not None else self._stop
+                return []
+            case MessageStop():
+                return self._end_message()
+            case ErrorEvent(error=error):
+                return self._fail(fault_of_error(error, self._endpoint.quirks))
+            case Ping():
+                return []
+            case _:
+                assert_never(event)
+
+    def _count_input(self, deltas: list[Delta]) -> list[Delta]:
+        """Put the tokens known by then before the first thing told."""
+        if self._has_told or not deltas or type(deltas[0]) is Failed:
+            return deltas
+        self._has_told = True
+        if not self._usage or self._is_over:
+            return deltas
+        # The output is still to come; should the answer be cut off, somebody has to estimate it.
+        return [self._spent(is_final=False), *deltas]
+
+    def _end_message(self) -> list[Delta]:
+        self._is_over = True
+        deltas: list[Delta] = [self._spent()] if self._usage else []
+        reason, details = self._stop.stop_reason, self._stop.stop_details
+        self._is_paused = reason == "pause_turn"
+        self.is_done = not self._is_paused
+        if self._is_paused:
+            return deltas
+        if reason is None:
+            return deltas if self._has_told else []
+        if reason == "refusal" and details is not None and details.explanation:
+            return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
+        if reason == "tool_use" and not self._has_calls:
+            # The tool that stands for a structured answer is no call to a client.
+            return [*deltas, Stopped("stop")]
+        return [*deltas, Stopped(STOPS.get(reason, "stop"))]
+
+    def _fail(self, fault: Fault) -> list[Delta]:
+        self._is_over = self.is_done = True
+        return [Failed(fault)]
+
+    def _spent(self, *, is_final: bool = True) -> Spent:
+        usage = msgspec.structs.replace(self._total(), estimated=not is_final)
+        return Spent(usage, service_tier="priority" if self._usage.get("service_tier") == "priority" else None)
+
+    def _total(self) -> Usage:
+        before, now = self._earlier, decode_usage(self._usage)
+        return Usage(
+            input_tokens=before.input_tokens + now.input_tokens,
+            cache_read_tokens=before.cache_read_tokens + now.cache_read_tokens,
+            cache_write_tokens=before.cache_write_tokens + now.cache_write_tokens,
+            output_tokens=before.output_tokens + now.output_tokens,
+            reasoning_tokens=before.reasoning_tokens + now.reasoning_tokens,
+            searches=before.searches + now.searches,
+        )
+
+    # Content blocks
+
+    def _open(self, index: int, raw: Raw) -> list[Delta]:
+        head = read_head(raw)
+        deltas = self._close(index)
+        if head.type != "text":
+            deltas += self._end_text()
+        block = self._blocks[index] = _Block(head, self._first_slot + index)
+        self._next_slot = max(self._next_slot, self._first_slot + index + 1)
+        if self._kept is not None and head.type not in _CLOSERS:
+            self._kept.append(Raw(bytes(raw)))
+        opener = _OPENERS.get(head.type)
+        return deltas + opener(self, block) if opener else deltas
+
+    def _fill(self, index: int, piece: Piece) -> list[Delta]:
+        deltas: list[Delta] = []
+        if index not in self._blocks and piece.type in _SILENT_STARTS:
+            deltas = self._open(index, Raw(msgspec.json.encode({"type": _SILENT_STARTS[piece.type]})))
+        filler = _FILLERS.get(piece.type)
+        block = self._blocks.get(index)
+        if filler is None:
+            return deltas
+        if block is None:
+            return self._fail(nonsense(f"a piece of a content block that never began: {piece.type}"))
+        return deltas + filler(self, block, piece)
+
+    def _close(self, index: int) -> list[Delta]:
+        block = self._blocks.pop(index, None)
+        closer = _CLOSERS.get(block.head.type) if block else None
+        if block is None or closer is None:
+            return []
+        deltas = closer(self, block)
+        if self._kept is not None and (again := _block_again(block)) is not None:
+            self._kept.append(again)
+        return deltas
+
+    # Text
+
+    def _open_text(self, block: _Block) -> list[Delta]:
+        if self._text is not None:
+            block.slot, block.start = self._text.slot, self._text.end
+        block.end = block.start
+        block.is_text = True
+        block.citations += block.head.citations or ()
+        self._text = block
+        return self._say(block, block.head.text or "")
+
+    def _say(self, block: _Block, text: str) -> list[Delta]:
+        if not text:
+            return []
+        block.end += len(text)
+        block.is_empty = False
+        self._keep(block, text)
+        return [Text(block.slot, text)]
+
+    def _fill_text(self, block: _Block, piece: Piece) -> list[Delta]:
+        return self._say(block, piece.text or "") if block.is_text else []
+
+    def _fill_citations(self, block: _Block, piece: Piece) -> list[Delta]:
+        block.citations.append(piece.citation)
+        return []
+
+    def _close_text(self, block: _Block) -> list[Delta]:
+        found = (decode_citation(citation, block.start, block.end) for citation in block.citations)
+        return [Citation(block.slot, annotation) for annotation in found if annotation is not None]
+
+    def _end_text(self) -> list[Delta]:
+        if self._text is None:
+            return []
+        slot = self._text.slot
+        self._text = None
+        return [Closed(slot)]
+
+    # Thought
+
+    def _open_thinking(self, block: _Block) -> list[Delta]:
+        block.signature = block.head.signature or ""
+        return self._think(block, block.head.thinking or "")
+
+    def _think(self, block: _Block, text: str) -> list[Delta]:
+        self._keep(block, text)
+        return [Reasoning(block.slot, text)] if text else []
+
+    def _fill_thinking(self, block: _Block, piece: Piece) -> list[Delta]:
+        return self._think(block, piece.thinking or "")
+
+    def _fill_signature(self, block: _Block, piece: Piece) -> list[Delta]:
+        block.signature += piece.signature or ""
+        return []
+
+    def _close_thinking(self, block: _Block) -> list[Delta]:
+        return [ReasoningSeal(block.slot, signature=block.signature or None, format=self._format), Closed(block.slot)]
+
+    def _open_redacted(self, block: _Block) -> list[Delta]:
+        if not block.head.data:
+            return []
+        return [ReasoningSeal(block.slot, encrypted=block.head.data, format=self._format), Closed(block.slot)]
+
+    # Calls
+
+    def _open_call(self, block: _Block) -> list[Delta]:
+        head = block.head
+        if head.name is not None and head.name == self._answer_tool:
+            return self._open_text(block) + self._say(block, given_input(head))
+        if not head.id or not head.name:
+            return self._fail(nonsense("a call without a name or an id"))
+        self._has_calls = True
+        return [FunctionCall(block.slot, head.id, head.name), *self._argue(block, given_input(head))]
+
+    def _argue(self, block: _Block, text: str) -> list[Delta]:
+        if not text:
+            return []
+        self._keep(block, text)
+        return [Arguments(block.slot, text)]
+
+    def _fill_input(self, block: _Block, piece: Piece) -> list[Delta]:
+        text = piece.partial_json or ""
+        if block.is_text:
+            return self._say(block, text)
+        if block.head.type == "tool_use":
+            return self._argue(block, text)
+        block.pieces.append(text)
+        return []
+
+    def _close_call(self, block: _Block) -> list[Delta]:
+        if block.is_text:
+            return [*(self._say(block, "{}") if block.is_empty else ()), *self._end_text()]
+        return [Closed(block.slot)]
+
+    # Searches
+
+    def _open_search(self, block: _Block) -> list[Delta]:
+        block.pieces.append(given_input(block.head))
+        if block.head.name != "web_search" or not block.head.id:
+            return []
+        return [Search(block.head.id, "web", "in_progress")]
+
+    def _close_search(self, block: _Block) -> list[Delta]:
+        if block.head.name != "web_search" or not block.head.id:
+            return []
+        return [Search(block.head.id, "web", "searching", queries("".join(block.pieces)))]
+
+    def _open_found(self, block: _Block) -> list[Delta]:
+        if not block.head.tool_use_id:
+            return []
+        return [
+            Search(block.head.tool_use_id, "web", "failed" if isinstance(block.head.content, dict) else "completed")
+        ]
+
+    def _keep(self, block: _Block, text: str) -> None:
+        if self._kept is not None:
+            block.pieces.append(text)
+
+
+_OPENERS: dict[str, Callable[[MessagesDecoder, _Block], list[Delta]]] = {
+    "text": MessagesDecoder._open_text,
+    "thinking": MessagesDecoder._open_thinking,
+    "redacted_thinking": MessagesDecoder._open_redacted,
+    "tool_use": MessagesDecoder._open_call,
+    "server_tool_use": MessagesDecoder._open_search,
+    "web_search_tool_result": MessagesDecoder._open_found,
+}
+_FILLERS: dict[str, Callable[[MessagesDecoder, _Block, Piece], list[Delta]]] = {
+    "text_delta": MessagesDecoder._fill_text,
+    "citations_delta": MessagesDecoder._fill_citations,
+    "thinking_delta": MessagesDecoder._fill_thinking,
+    "signature_delta": MessagesDecoder._fill_signature,
+    "input_json_delta": MessagesDecoder._fill_input,
+}
+_CLOSERS: dict[str, Callable[[MessagesDecoder, _Block], list[Delta]]] = {
+    "text": MessagesDecoder._close_text,
+    "thinking": MessagesDecoder._close_thinking,
+    "tool_use": MessagesDecoder._close_call,
+    "server_tool_use": MessagesDecoder._close_search,
+}
+_SILENT_STARTS = {"text_delta": "text", "thinking_delta": "thinking"}
+"""Pieces that may come without their block having been opened, and the block they mean."""
+
+
+def _block_again(block: _Block) -> Raw | None:
+    """The block as it is sent back when the provider paused; None for an empty text, which would be refused."""
+    head, heard = block.head, "".join(block.pieces)
+    match head.type:
+        case "text":
+            again = {"type": "text", "text": heard} | ({"citations": block.citations} if block.citations else {})
+            return Raw(msgspec.json.encode(again)) if heard else None
+        case "thinking":
+            return Raw(msgspec.json.encode({"type": "thinking", "thinking": heard, "signature": block.signature}))
+        case _:
+            arguments = Raw(heard.encode() or b"{}")
+            return Raw(msgspec.json.encode({"type": head.type, "id": head.id, "name": head.name, "input": arguments}))

@@ -1,0 +1,368 @@
+"""Speaks Anthropic's Messages language: Anthropic, Claude on Vertex, Foundry and Bedrock Mantle, and compatible hosts.
+
+It does not look at the answer, which `answer.py` decodes, and knows no model by name: what differs from model
+to model is told by the endpoint and its quirks.
+
+Sources: section 4 of the dialects notes; https://platform.claude.com/docs/en/api/messages, seen 2026-11-22; the types
+of the anthropic Python package 2.12.0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+from urllib.parse import quote
+
+import msgspec
+
+from trunkline.adapters import media
+from trunkline.adapters.contract import Adapter
+from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
+from trunkline.adapters.encoding.draft import Draft, user_names
+from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
+from trunkline.adapters.encoding.schemas import Schema, closed, mapped, parameters_of, without
+from trunkline.adapters.encoding.tools import (
+    MUST_BE_JSON,
+    SEARCH_NAME,
+    SEARCHES_BY_SIZE,
+    ToolPlan,
+    answer_tool,
+    arguments_object,
+    has_schemas,
+    plan_tools,
+)
+from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.adapters.messages.answer import MessagesDecoder
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    ImageGenerationCall,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputPart,
+    InputText,
+    InputVideo,
+    Json,
+    ReasoningItem,
+)
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
+from trunkline.wire import UpstreamRequest
+
+
+class MessagesAdapter(Adapter):
+    """The adapter of the `messages` dialect."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        draft = Draft(request, endpoint)
+        draft.dropped += [name for name in _NO_PLACE if getattr(request, name)]
+        _encode_body(draft)
+        _encode_identity(draft, end_user)
+        if draft.streams:
+            draft.body["stream"] = True
+        path = (draft.streams and draft.quirks.stream_path) or draft.quirks.path or "/messages"
+        path = path.replace("{model}", quote(endpoint.upstream_model, safe="@"))
+        # Hosts other than Anthropic take the version in the body.
+        is_told = "anthropic_version" in draft.quirks.extra_body
+        return draft.posted(path, {} if is_told else {"anthropic-version": "2023-06-01"})
+
+    def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
+        """Links to pictures and to PDF documents are followed, and every document is taken for a PDF."""
+        return link.noun == "file" and media.media_type_of(link.url) != "application/pdf"
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> MessagesDecoder:
+        tool = answer_tool(request, endpoint)
+        return MessagesDecoder(
+            endpoint,
+            answer_tool=tool.name if tool is not None else None,
+            may_pause=any(isinstance(tool, SearchTool) for tool in request.tools),
+        )
+
+
+ADAPTER = MessagesAdapter()
+
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HASHED_ID_LENGTH = 32
+_IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_CACHE = {"type": "ephemeral"}
+_NO_PLACE = ("presence_penalty", "frequency_penalty", "top_logprobs", "image_config")
+
+_UNKNOWN_KEYWORDS = frozenset(
+    {
+        "contains",
+        "dependentSchemas",
+        "else",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "if",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "multipleOf",
+        "not",
+        "patternProperties",
+        "propertyNames",
+        "then",
+        "uniqueItems",
+    }
+)
+"""Schema keywords that strict mode answers with a 400.
+
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs (2026-11-22).
+"""
+
+
+def _encode_body(draft: Draft) -> None:
+    request, body = draft.request, draft.body
+    system, spoken = rounds(request)
+    thinking = plan_thinking(request, draft.endpoint, spoken)
+    plan = plan_tools(request, draft.endpoint, may_force=not thinking.is_on)
+    draft.dropped += thinking.dropped + plan.dropped
+    draft.hints += plan.notes
+    tools, output = _encode_tools(draft, plan), _encode_output(draft, thinking)
+    sampling = _encode_sampling(draft, thinking)
+    if draft.quirks.model_in_body:
+        body["model"] = draft.endpoint.upstream_model
+    body["max_tokens"] = thinking.max_tokens
+    if text := "\n\n".join(part for part in (system, *draft.hints) if part):
+        body["system"] = [{**_text(text), "cache_control": _CACHE}] if _marks_cache(draft) else text
+    body["messages"] = _encode_messages(draft, spoken)
+    body |= tools
+    if thinking.config is not None:
+        body["thinking"] = thinking.config
+    if output:
+        body["output_config"] = output
+    body |= sampling
+
+
+def _marks_cache(draft: Draft) -> bool:
+    return draft.request.prompt_cache_key is not None and "prompt_cache_key" not in draft.quirks.drops
+
+
+# Settings
+
+
+def _encode_identity(draft: Draft, end_user: str | None) -> None:
+    if "safety_identifier" in draft.quirks.drops:
+        draft.dropped += user_names(draft.request)
+    elif end_user is not None:
+        draft.body["metadata"] = {"user_id": end_user}
+    if draft.request.prompt_cache_key is not None and not _marks_cache(draft):
+        draft.dropped.append("prompt_cache_key")
+
+
+def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
+    request, quirks = draft.request, draft.quirks
+    given = {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k or None}
+    taken: dict[str, Json] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if thinking.is_on or not draft.endpoint.takes(name) or (name == "top_k" and not quirks.has_top_k):
+            draft.dropped.append(name)
+        else:
+            taken[name] = value
+    most = min(quirks.max_temperature, 1.0)
+    if taken.get("temperature", 0) > most:
+        taken["temperature"] = most
+        draft.dropped.append("temperature")
+    if quirks.temperature_excludes_top_p and taken.keys() >= {"temperature", "top_p"}:
+        del taken["top_p"]
+        draft.dropped.append("top_p")
+    return taken
+
+
+# Tools
+
+
+def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    written = [_encode_function(draft, tool) for tool in plan.tools]
+    if plan.search is not None and draft.request.max_tool_calls != 0:
+        written.append(_encode_search(draft, plan.search))
+    if not written:
+        return {}
+    if _marks_cache(draft):
+        written[-1] = {**written[-1], "cache_control": _CACHE}
+    choice = _choose(draft, plan)
+    return {"tools": written} | ({"tool_choice": choice} if choice is not None else {})
+
+
+def _choose(draft: Draft, plan: ToolPlan) -> Json:
+    kind = plan.choice.kind if plan.choice is not None else None
+    choice: dict[str, Json] | None = {"type": kind} if kind is not None else None
+    if plan.choice is not None and kind == "tool":
+        choice = {"type": "tool", "name": plan.choice.name}
+    if draft.request.parallel_tool_calls is not False or kind == "none":
+        return choice
+    if not draft.quirks.has_parallel_switch or not draft.endpoint.takes("parallel_tool_calls"):
+        draft.dropped.append("parallel_tool_calls")
+        return choice
+    return {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
+
+
+def _encode_function(draft: Draft, tool: FunctionTool) -> dict[str, Json]:
+    schema = parameters_of(tool)
+    written: dict[str, Json] = {"name": tool.name}
+    if tool.description:
+        written["description"] = tool.description
+    if tool.strict and draft.quirks.has_strict_tools and has_schemas(draft.endpoint):
+        return {**written, "input_schema": narrowed(schema, is_strict=True), "strict": True}
+    if tool.strict:
+        draft.dropped.append("tools.strict")
+    return {**written, "input_schema": schema}
+
+
+def _encode_search(draft: Draft, tool: SearchTool) -> dict[str, Json]:
+    if not draft.quirks.search_tool:
+        raise Unprocessable(f"{draft.endpoint.model.slug} cannot search the web at {draft.endpoint.provider.name}")
+    written: dict[str, Json] = {"type": draft.quirks.search_tool, "name": SEARCH_NAME}
+    limits = [draft.request.max_tool_calls, SEARCHES_BY_SIZE.get(str(tool.search_context_size))]
+    if uses := [limit for limit in limits if limit is not None]:
+        written["max_uses"] = min(uses)
+    if tool.filters and tool.filters.allowed_domains:
+        written["allowed_domains"] = tool.filters.allowed_domains
+    if tool.user_location:
+        place = msgspec.to_builtins(tool.user_location)
+        written["user_location"] = {name: value for name, value in place.items() if value is not None}
+    return written
+
+
+# The form of the text
+
+
+def _encode_output(draft: Draft, thinking: Thinking) -> dict[str, Json]:
+    output: dict[str, Json] = {}
+    if thinking.effort is not None:
+        output["effort"] = thinking.effort
+    text = draft.request.text
+    if text is None:
+        return output
+    if text.verbosity:
+        draft.dropped.append("text.verbosity")
+    if isinstance(text.format, JsonObjectFormat):
+        draft.hints.append(MUST_BE_JSON)
+        draft.dropped.append("text.format")
+    elif isinstance(text.format, JsonSchemaFormat) and has_schemas(draft.endpoint):
+        schema = narrowed(text.format.schema, is_strict=bool(text.format.strict))
+        output["format"] = {"type": "json_schema", "schema": schema}
+    return output
+
+
+# Rounds
+
+
+def _encode_messages(draft: Draft, spoken: list[Round]) -> list[Json]:
+    written = [_encode_round(draft, part) for part in spoken]
+    if _marks_cache(draft) and written and written[-1]["role"] == "user":
+        written[-1]["content"][-1] = {**written[-1]["content"][-1], "cache_control": _CACHE}
+    return written
+
+
+def _encode_round(draft: Draft, part: Round) -> Json:
+    if isinstance(part, UserRound):
+        content = [
+            *(_encode_result(draft, each) for each in part.results),
+            *(_encode_part(draft, each) for each in part.parts),
+        ]
+        return {"role": "user", "content": content}
+    blocks = [block for piece in part.pieces if (block := _encode_piece(draft, piece)) is not None]
+    return {"role": "assistant", "content": blocks or [_text("…")]}
+
+
+def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem | ImageGenerationCall) -> Json:
+    match piece:
+        case Said(text=text):
+            # White space at the end of the last turn is a 400, and means nothing elsewhere.
+            return _text(text.rstrip()) if text.rstrip() else None
+        case ReasoningItem():
+            return _encode_thought(draft, piece)
+        case FunctionCallItem():
+            return {
+                "type": "tool_use",
+                "id": fitted_call_id(piece.call_id, _CALL_ID, _HASHED_ID_LENGTH),
+                "name": piece.name,
+                "input": arguments_object(piece.arguments),
+            }
+        case ImageGenerationCall():
+            return None
+        case _:
+            assert_never(piece)
+
+
+def _encode_thought(draft: Draft, item: ReasoningItem) -> Json:
+    thought = replayed(item, draft.quirks)
+    if thought is None:
+        return None
+    if thought.redacted:
+        return {"type": "redacted_thinking", "data": thought.redacted}
+    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+
+
+def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
+    output = result.output
+    content = output if isinstance(output, str) else [_encode_part(draft, part) for part in output]
+    call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
+    return {"type": "tool_result", "tool_use_id": call_id, "content": content}
+
+
+def _encode_part(draft: Draft, part: InputPart) -> Json:
+    match part:
+        case InputText(text=text):
+            return _text(text)
+        case InputImage(image_url=url):
+            found = media.inline(url)
+            if found is None:
+                return {"type": "image", "source": {"type": "url", "url": url}}
+            return _encode_image(found, draft.endpoint)
+        case InputFile():
+            return _encode_file(draft, part)
+        case InputAudio() | InputVideo():
+            kind = "audio" if isinstance(part, InputAudio) else "video"
+            raise Unprocessable(f"{draft.endpoint.model.slug} takes no {kind} at {draft.endpoint.provider.name}")
+        case _:
+            assert_never(part)
+
+
+def _encode_file(draft: Draft, part: InputFile) -> Json:
+    found = media.inline_file(part)
+    if found is None:
+        source: Json = {"type": "url", "url": media.file_link(part)}
+    elif found.media_type.startswith("image/"):
+        return _encode_image(found, draft.endpoint)
+    elif found.media_type == "application/pdf":
+        source = {"type": "base64", "media_type": found.media_type, "data": found.data}
+    elif found.is_text:
+        source = {"type": "text", "media_type": "text/plain", "data": found.decode_text()}
+    else:
+        raise Unprocessable(f"{draft.endpoint.model.slug} takes no files of type {found.media_type}")
+    return {"type": "document", "source": source} | ({"title": part.filename} if part.filename else {})
+
+
+def narrowed(schema: Schema, *, is_strict: bool) -> Schema:
+    """What strict mode takes of a schema; it wants every object closed, and says so of required keys only if asked."""
+    known = without(schema, _UNKNOWN_KEYWORDS)
+    return closed(known) if is_strict else mapped(known, _shut)
+
+
+def _shut(node: Schema) -> Schema:
+    is_object = node.get("type") == "object" or "properties" in node
+    return {**node, "additionalProperties": False} if is_object else node
+
+
+def _text(text: str) -> dict[str, Json]:
+    return {"type": "text", "text": text}
+
+
+def _encode_image(found: media.Inline, endpoint: Endpoint) -> Json:
+    if found.media_type not in _IMAGE_TYPES:
+        raise Unprocessable(f"{endpoint.model.slug} takes no images of type {found.media_type}")
+    return {"type": "image", "source": {"type": "base64", "media_type": found.media_type, "data": found.data}}

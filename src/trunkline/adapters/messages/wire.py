@@ -1,0 +1,217 @@
+"""What a Messages server sends, as types, and the small readings of it that need no state.
+
+It lists only what is used. A content block and a piece of one are each a single type for all kinds, so that a kind
+nobody knows yet is passed over instead of refused.
+
+Source: https://platform.claude.com/docs/en/api/messages (2026-11-22), anthropic Python package 2.12.0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from trunkline.adapters.decoding.usage import clean_usage, count
+from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
+from trunkline.stream.deltas import StopReason, Usage
+from trunkline.wire import UNREADABLE
+
+"""What reading a stranger's JSON may raise."""
+
+STOPS: dict[str, StopReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+
+
+class Head(Struct, frozen=True):
+    """A content block of any kind: empty where a stream opens it, filled in a whole body."""
+
+    type: str
+    text: str | None = None
+    citations: list[Json] | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: Raw = Raw(b"{}")
+    tool_use_id: str | None = None
+    content: Json = None
+
+
+class Piece(Struct, frozen=True, gc=False):
+    """A `delta` of a content block of any kind."""
+
+    type: str
+    text: str | None = None
+    partial_json: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    citation: Json = None
+
+
+class StopDetails(Struct, frozen=True, gc=False):
+    explanation: str | None = None
+
+
+class Stop(Struct, frozen=True, gc=False):
+    stop_reason: str | None = None
+    stop_details: StopDetails | None = None
+
+
+class Start(Struct, frozen=True, gc=False):
+    usage: dict[str, Json] | None = None
+
+
+class MessageStart(Struct, frozen=True, tag_field="type", tag="message_start"):
+    message: Start
+
+
+class BlockStart(Struct, frozen=True, tag_field="type", tag="content_block_start"):
+    index: int
+    content_block: Raw
+
+
+class BlockDelta(Struct, frozen=True, gc=False, tag_field="type", tag="content_block_delta"):
+    index: int
+    delta: Piece
+
+
+class BlockStop(Struct, frozen=True, tag_field="type", tag="content_block_stop"):
+    index: int
+
+
+class MessageDelta(Struct, frozen=True, tag_field="type", tag="message_delta"):
+    delta: Stop
+    usage: dict[str, Json] | None = None
+
+
+class MessageStop(Struct, frozen=True, tag_field="type", tag="message_stop"):
+    pass
+
+
+class Ping(Struct, frozen=True, tag_field="type", tag="ping"):
+    pass
+
+
+class ErrorEvent(Struct, frozen=True, tag_field="type", tag="error"):
+    error: Json
+
+
+Event = MessageStart | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop | Ping | ErrorEvent
+
+KNOWN_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+    }
+)
+
+
+class Body(Struct, frozen=True):
+    """A whole answer, or an error that came with a 200."""
+
+    content: list[Raw] | None = None
+    stop_reason: str | None = None
+    stop_details: StopDetails | None = None
+    usage: dict[str, Json] | None = None
+    error: Json = None
+
+
+class _Typed(Struct, frozen=True):
+    type: str
+
+
+read_event = msgspec.json.Decoder(Event).decode
+read_head = msgspec.json.Decoder(Head).decode
+read_body = msgspec.json.Decoder(Body).decode
+_read_type = msgspec.json.Decoder(_Typed).decode
+
+
+def is_known(data: bytes) -> bool:
+    """Whether an event that could not be read is one that must be; bytes that are no event at all are."""
+    try:
+        return _read_type(data).type in KNOWN_EVENTS
+    except UNREADABLE:
+        return True
+
+
+def given_input(head: Head) -> str:
+    """The arguments that came with the block itself, as compact JSON; empty when there are none."""
+    text = msgspec.json.format(bytes(head.input), indent=-1).decode()
+    return "" if text in ("{}", "null", '""') else text
+
+
+def queries(arguments: str) -> tuple[str, ...]:
+    """What a search looks for, by its arguments."""
+    try:
+        query = msgspec.json.decode(arguments)["query"]
+    except (*UNREADABLE, KeyError, TypeError):
+        return ()
+    return (query,) if isinstance(query, str) else ()
+
+
+def decode_citation(citation: Json, start: int, end: int) -> Annotation | None:
+    """Read a citation of the text between `start` and `end`; None for a kind that has no place on our side."""
+    if not isinstance(citation, dict):
+        return None
+    match citation.get("type"):
+        case "web_search_result_location":
+            return _url_citation(citation.get("url"), citation.get("title"), start, end)
+        case "search_result_location":
+            return _url_citation(citation.get("source"), citation.get("title"), start, end)
+        case "char_location" | "page_location" | "content_block_location":
+            index = count(citation.get("document_index"))
+            title = _text(citation.get("document_title"))
+            file_id = _text(citation.get("file_id")) or title or f"document-{index}"
+            return FileCitation(file_id=file_id, filename=title, index=index)
+        case _:
+            return None
+
+
+def decode_usage(told: dict[str, Json]) -> Usage:
+    """Read the counts; the three kinds of input are apart on this wire and one sum in ours."""
+    cache_read = count(told.get("cache_read_input_tokens"))
+    cache_write = count(told.get("cache_creation_input_tokens"))
+    return clean_usage(
+        read=count(told.get("input_tokens")) + cache_read + cache_write,
+        cache_read=cache_read,
+        cache_write=cache_write,
+        written=count(told.get("output_tokens")),
+        reasoning=count(_field(told.get("output_tokens_details"), "thinking_tokens")),
+        searches=count(_field(told.get("server_tool_use"), "web_search_requests")),
+    )
+
+
+def later_usage(before: dict[str, Json], told: dict[str, Json] | None) -> dict[str, Json]:
+    """Lay what a later message tells over what an earlier one told.
+
+    Counts are cumulative; some hosts send zeros at the end for the input that they told at the beginning.
+    """
+    later = {name: value for name, value in (told or {}).items() if value or name == "output_tokens"}
+    return {**before, **later}
+
+
+def _url_citation(url: Any, title: Any, start: int, end: int) -> UrlCitation | None:
+    return UrlCitation(url=url, title=_text(title), start_index=start, end_index=end) if isinstance(url, str) else None
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _field(value: Json, name: str) -> Json:
+    return value.get(name) if isinstance(value, dict) else None

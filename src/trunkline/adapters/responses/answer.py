@@ -1,0 +1,467 @@
+"""Decodes what a Responses server answers, streamed or whole, into deltas.
+
+It does not trust the stream to be complete: a text, a call or an item that was announced only when it was done, or
+only in the last event, is told then. It forwards no upstream id or number and drops items and events of kinds that
+the client's side does not have.
+
+Theory of operation. Every piece belongs to an item, and an item to a slot, which is the item's `output_index` unless
+the server gives two items the same one. What has been told of a slot is kept in `_heard`; a `done` event, a finished
+item and the final response all go through the same functions, which tell whatever is not in `_heard` yet. Nothing is
+told before the answer has said something, so that a failure right after `response.created` can still be retried
+elsewhere; after the terminal event nothing is told at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from trunkline.adapters.contract import Decoder
+from trunkline.adapters.decoding.faults import nonsense
+from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.decoding.logprobs import as_logprobs
+from trunkline.adapters.responses.wire import (
+    Action,
+    Item,
+    Part,
+    Piece,
+    WireResponse,
+    decode_annotation,
+    decode_fault,
+    decode_service_tier,
+    decode_usage,
+    read_error,
+    read_item,
+    read_item_event,
+    read_look,
+    read_piece,
+    read_response,
+    read_terminal,
+    read_text_piece,
+)
+from trunkline.adapters.thinking import format_named
+from trunkline.catalog.entries import Endpoint
+from trunkline.protocol.items import Json, ReasoningFormat
+from trunkline.stream.deltas import (
+    Arguments,
+    Citation,
+    Closed,
+    Delta,
+    Failed,
+    FunctionCall,
+    Image,
+    Reasoning,
+    ReasoningSeal,
+    ReasoningSummary,
+    Refusal,
+    Search,
+    Slot,
+    Spent,
+    Stopped,
+    StopReason,
+    Text,
+)
+from trunkline.stream.seals import seal
+from trunkline.wire import UNREADABLE, WireMessage
+
+TEXT_DELTA = "response.output_text.delta"
+
+
+class ResponsesDecoder(Decoder):
+    """The state of one answer."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        # A provider may speak several dialects, and its row names the issuer for another one.
+        issuer = format_named(endpoint.quirks.reasoning_format)
+        self._format: ReasoningFormat = issuer if issuer.endswith("-responses-v1") else "unknown"
+        self.is_done = False
+        self._talking: Slot = None
+        self._slots: dict[int, Slot] = {}
+        self._slot_of_id: dict[str, Slot] = {}
+        self._heard: set[tuple[str, Slot, int]] = set()
+        self._cited: dict[Slot, int] = {}
+        self._held: dict[Slot, list[str]] = {}
+        self._closed: set[Slot] = set()
+        self._order: list[Slot] = []
+        self._images = 0
+        self._searches = 0
+        self._halves = Halves()
+
+    def message(self, message: WireMessage) -> Iterable[Delta]:
+        if self.is_done:
+            return ()
+        try:
+            if message.name == TEXT_DELTA or (message.name is None and message.data.startswith(_TEXT_DELTA_HEADS)):
+                return self._text_delta(message.data)
+            return self._event(message.name, message.data)
+        except UNREADABLE as error:
+            mended = self._halves.mended(message)
+            if mended is not None:
+                return self.message(mended)
+            return self._nonsense(f"an event could not be read: {error}", message.data)
+
+    def whole(self, body: bytes) -> Iterable[Delta]:
+        try:
+            response = read_response(body)
+            if isinstance(response.error, str):
+                return self._error(body)
+            return self._final(response, "completed")
+        except UNREADABLE as error:
+            return self._nonsense(f"the answer could not be read: {error}", body)
+
+    # The path of a token
+
+    def _text_delta(self, data: bytes) -> Sequence[Delta]:
+        piece = read_text_piece(data)
+        if not piece.delta and not piece.logprobs:
+            return ()
+        slot = self._slots.get(piece.output_index, piece.output_index)
+        if piece.content_index:
+            slot = (slot, piece.content_index)
+        if slot != self._talking:
+            self._talking = slot
+            self._heard.add(("text", slot, 0))
+        return (Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta),)
+
+    # All other events
+
+    def _event(self, name: str | None, data: bytes) -> Sequence[Delta]:
+        if data == b"[DONE]":
+            return ()
+        read = _EVENTS.get(name) if name else None
+        if read is None:
+            look = read_look(data)
+            read = _EVENTS.get(look.type or "")
+            if read is None:
+                return self._error(data) if look.error else ()
+        return read(self, data)
+
+    def _piece(self, data: bytes) -> tuple[Piece, Slot]:
+        piece = read_piece(data)
+        known = self._slot_of_id.get(piece.item_id or "")
+        return piece, known if known is not None else self._slots.get(piece.output_index, piece.output_index)
+
+    def _text_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        part = Part("output_text", text=piece.text or "", logprobs=piece.logprobs)
+        return self._part(_part_slot(slot, piece.content_index), part)
+
+    def _refusal(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        slot = _part_slot(slot, piece.content_index)
+        if piece.delta:
+            self._heard.add(("refusal", slot, 0))
+            return (Refusal(slot, piece.delta),)
+        return self._part(slot, Part("refusal", refusal=piece.refusal or ""))
+
+    def _part_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        if piece.part is None:
+            return ()
+        if piece.part.type == "reasoning_text":
+            return self._thought(slot, piece.content_index, piece.part.text)
+        return self._part(_part_slot(slot, piece.content_index), piece.part)
+
+    def _annotation(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        slot = _part_slot(slot, piece.content_index)
+        self._cited[slot] = self._cited.get(slot, 0) + 1
+        annotation = decode_annotation(piece.annotation)
+        return (Citation(slot, annotation),) if annotation else ()
+
+    def _reasoning_delta(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        if not piece.delta:
+            return ()
+        self._heard.add(("reasoning", slot, piece.content_index))
+        return (Reasoning(slot, piece.delta),)
+
+    def _reasoning_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        return self._thought(slot, piece.content_index, piece.text)
+
+    def _summary_delta(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        if not piece.delta:
+            return ()
+        self._heard.add(("summary", slot, piece.summary_index))
+        return (ReasoningSummary(slot, piece.delta, piece.summary_index),)
+
+    def _summary_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        text = piece.part.text if piece.part else piece.text
+        return self._summary(slot, piece.summary_index, text)
+
+    def _arguments_delta(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        return self._arguments(slot, piece.delta) if piece.delta else ()
+
+    def _arguments_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        if ("arguments", slot, 0) in self._heard or not piece.arguments:
+            return ()
+        return self._arguments(slot, _json_text(piece.arguments))
+
+    def _partial_image(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        self._heard.add(("sketch", slot, 0))
+        return (Image(slot, piece.partial_image_b64, False, _media_type(piece.output_format)),)
+
+    def _added(self, data: bytes) -> Sequence[Delta]:
+        event = read_item_event(data)
+        look = read_look(event.item)
+        slot = self._open(event.output_index, look.id)
+        match look.type:
+            case "function_call":
+                return self._call(slot, read_item(event.item))
+            case "web_search_call" | "file_search_call":
+                self._heard.add(("search", slot, 0))
+                return (Search(slot, "web" if look.type == "web_search_call" else "file", "in_progress"),)
+            case "image_generation_call":
+                self._heard.add(("sketch", slot, 0))
+                return (Image(slot, "", False),)
+            case _:
+                return ()
+
+    def _done(self, data: bytes) -> Sequence[Delta]:
+        event = read_item_event(data)
+        look = read_look(event.item)
+        known = self._slot_of_id.get(look.id or "")
+        slot = known if known is not None else self._slots.get(event.output_index)
+        return self._finish(event.item, self._open(event.output_index, look.id) if slot is None else slot)
+
+    def _terminal(self, data: bytes, status: str) -> Sequence[Delta]:
+        terminal = read_terminal(data)
+        if terminal.error and not terminal.response.error:
+            return self._upstream_fault(terminal.error)
+        return self._final(terminal.response, status)
+
+    def _error(self, data: bytes) -> Sequence[Delta]:
+        event = read_error(data)
+        told = event.error if isinstance(event.error, dict) else {}
+        return self._upstream_fault(told or {"code": event.code, "message": event.error or event.message})
+
+    # Items and their parts
+
+    def _open(self, index: int, item_id: str | None) -> Slot:
+        """Find the slot for a new item; a second item at the same index gets one of its own."""
+        if item_id and item_id in self._slot_of_id:
+            return self._slot_of_id[item_id]
+        slot: Slot = index if index not in self._slots else (index, len(self._slot_of_id), "again")
+        self._slots[index] = slot
+        self._order.append(slot)
+        self._slot_of_id[item_id or f"nameless {len(self._slot_of_id)}"] = slot
+        return slot
+
+    def _finish(self, raw: Raw, slot: Slot) -> list[Delta]:
+        if slot in self._closed:
+            return []
+        decode = _ITEMS.get(read_look(raw).type or "")
+        if decode is None:
+            return []
+        self._closed.add(slot)
+        deltas = decode(self, slot, read_item(raw))
+        return deltas if self.is_done else [*deltas, Closed(slot)]
+
+    def _message(self, slot: Slot, item: Item) -> list[Delta]:
+        deltas: list[Delta] = []
+        for index, part in enumerate(item.content or ()):
+            deltas += self._part(_part_slot(slot, index), part)
+            if index:
+                deltas.append(Closed(_part_slot(slot, index)))
+        return deltas
+
+    def _part(self, slot: Slot, part: Part) -> list[Delta]:
+        if part.type == "refusal":
+            return [Refusal(slot, part.refusal)] if part.refusal and self._is_news("refusal", slot) else []
+        if part.type != "output_text":
+            return []
+        deltas: list[Delta] = []
+        if part.text and self._is_news("text", slot):
+            deltas.append(Text(slot, part.text, as_logprobs(part.logprobs or ())))
+        annotations = part.annotations or ()
+        for told in annotations[self._cited.get(slot, 0) :]:
+            annotation = decode_annotation(told)
+            if annotation:
+                deltas.append(Citation(slot, annotation))
+        self._cited[slot] = max(self._cited.get(slot, 0), len(annotations))
+        return deltas
+
+    def _reasoning(self, slot: Slot, item: Item) -> list[Delta]:
+        deltas: list[Delta] = []
+        for index, part in enumerate(item.summary or ()):
+            deltas += self._summary(slot, index, part.text)
+        for index, part in enumerate(item.content or ()):
+            deltas += self._thought(slot, index, part.text)
+        if item.encrypted_content:
+            blob = seal(item.encrypted_content, self._endpoint.id, item.id or "")
+            deltas.append(ReasoningSeal(slot, blob, format=self._format))
+        elif self._format != "unknown" and any(kind in _THOUGHT and at == slot for kind, at, _ in self._heard):
+            deltas.append(ReasoningSeal(slot, format=self._format))
+        return deltas
+
+    def _summary(self, slot: Slot, index: int, text: str | None) -> list[Delta]:
+        return [ReasoningSummary(slot, text, index)] if text and self._is_news("summary", slot, index) else []
+
+    def _thought(self, slot: Slot, index: int, text: str | None) -> list[Delta]:
+        return [Reasoning(slot, text)] if text and self._is_news("reasoning", slot, index) else []
+
+    def _function_call(self, slot: Slot, item: Item) -> list[Delta]:
+        item.call_id = item.call_id or item.id
+        deltas = self._call(slot, item)
+        if ("call", slot, 0) not in self._heard:
+            return self._nonsense("a function call has no name or no call_id")
+        if item.arguments and ("arguments", slot, 0) not in self._heard:
+            deltas += self._arguments(slot, _json_text(item.arguments))
+        return deltas
+
+    def _call(self, slot: Slot, item: Item) -> list[Delta]:
+        if not (item.name and item.call_id) or not self._is_news("call", slot):
+            return []
+        held = self._held.pop(slot, ())
+        return [FunctionCall(slot, item.call_id, item.name), *(Arguments(slot, text) for text in held)]
+
+    def _arguments(self, slot: Slot, text: str) -> list[Delta]:
+        self._heard.add(("arguments", slot, 0))
+        if ("call", slot, 0) in self._heard:
+            return [Arguments(slot, text)]
+        self._held.setdefault(slot, []).append(text)
+        return []
+
+    def _web_search(self, slot: Slot, item: Item) -> list[Delta]:
+        # Opening a page or looking for a word in it comes as a search call as well, but is not billed as one.
+        action = item.action or Action()
+        if item.status != "failed" and action.type in (None, "search"):
+            self._searches += 1
+        queries = tuple(action.queries or ()) or ((action.query,) if action.query else ())
+        return [Search(slot, "web", "failed" if item.status == "failed" else "completed", queries)]
+
+    def _file_search(self, slot: Slot, item: Item) -> list[Delta]:
+        status: Literal["failed", "completed"] = "failed" if item.status == "failed" else "completed"
+        return [Search(slot, "file", status, tuple(item.queries or ()))]
+
+    def _image(self, slot: Slot, item: Item) -> list[Delta]:
+        if not item.result:
+            return []
+        self._images += 1
+        head, comma, _ = item.result[:64].partition(",")
+        if head.startswith("data:") and comma:
+            return [Image(slot, item.result[len(head) + 1 :], True, head[5:].partition(";")[0] or "image/png")]
+        return [Image(slot, item.result, True, _media_type(item.output_format))]
+
+    # The end
+
+    def _final(self, response: WireResponse, default_status: str) -> Sequence[Delta]:
+        status = response.status or default_status
+        if response.error or status in ("failed", "cancelled"):
+            return self._upstream_fault(response.error or f"the provider ended the response as {status}")
+        if status not in ("completed", "incomplete"):
+            return self._nonsense(f"the response ended while {status}")
+        if response.status is None and not response.output and not self._heard:
+            return self._nonsense("the answer is empty and has no status")
+        deltas = self._unheard(response.output or ())
+        if self._held and not self.is_done:
+            return self._nonsense("arguments came for a function call that was never named")
+        if self.is_done:
+            return deltas
+        self.is_done = True
+        usage = decode_usage(response.usage, images=self._images, searches=self._searches)
+        if usage:
+            deltas.append(Spent(usage, service_tier=decode_service_tier(response.service_tier)))
+        deltas.append(Stopped(self._reason(status, response)))
+        return deltas
+
+    def _unheard(self, output: Iterable[Raw]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for index, raw in enumerate(output):
+            deltas += self._finish(raw, self._slot_in_response(index, read_look(raw).id))
+        return deltas
+
+    def _slot_in_response(self, index: int, item_id: str | None) -> Slot:
+        # Ids may change from event to event and indices may all be 0; the order of the items is right everywhere.
+        if item_id and item_id in self._slot_of_id:
+            return self._slot_of_id[item_id]
+        if index in self._slots:
+            return self._slots[index]
+        return self._order[index] if index < len(self._order) else index
+
+    def _reason(self, status: str, response: WireResponse) -> StopReason:
+        if status == "incomplete":
+            reason = response.incomplete_details.reason if response.incomplete_details else None
+            return "content_filter" if reason == "content_filter" else "length"
+        return "calls" if any(kind == "call" for kind, _, _ in self._heard) else "stop"
+
+    def _upstream_fault(self, error: Json) -> list[Delta]:
+        fault = decode_fault(error, self._endpoint.quirks)
+        self.is_done = True
+        if fault.kind == "too_long" and self._heard:
+            # The context filled up while the model spoke: what was said stands.
+            return [Stopped("length")]
+        return [Failed(fault)]
+
+    def _nonsense(self, message: str, raw: bytes = b"") -> list[Delta]:
+        self.is_done = True
+        return [Failed(nonsense(message, raw))]
+
+    def _is_news(self, kind: str, slot: Slot, index: int = 0) -> bool:
+        key = (kind, slot, index)
+        if key in self._heard:
+            return False
+        self._heard.add(key)
+        return True
+
+
+_TEXT_DELTA_HEADS = (b'{"type":"response.output_text.delta"', b'{"type": "response.output_text.delta"')
+_THOUGHT = frozenset({"reasoning", "summary"})
+
+_Reader = Callable[[ResponsesDecoder, bytes], Sequence[Delta]]
+_EVENTS: Mapping[str, _Reader] = {
+    "response.output_text.delta": ResponsesDecoder._text_delta,
+    "response.output_text.done": ResponsesDecoder._text_done,
+    "response.output_text.annotation.added": ResponsesDecoder._annotation,
+    "response.refusal.delta": ResponsesDecoder._refusal,
+    "response.refusal.done": ResponsesDecoder._refusal,
+    "response.content_part.done": ResponsesDecoder._part_done,
+    "response.reasoning_text.delta": ResponsesDecoder._reasoning_delta,
+    "response.reasoning_text.done": ResponsesDecoder._reasoning_done,
+    "response.reasoning_summary_text.delta": ResponsesDecoder._summary_delta,
+    "response.reasoning_summary_text.done": ResponsesDecoder._summary_done,
+    "response.reasoning_summary_part.done": ResponsesDecoder._summary_done,
+    "response.function_call_arguments.delta": ResponsesDecoder._arguments_delta,
+    "response.function_call_arguments.done": ResponsesDecoder._arguments_done,
+    "response.image_generation_call.partial_image": ResponsesDecoder._partial_image,
+    "response.output_item.added": ResponsesDecoder._added,
+    "response.output_item.done": ResponsesDecoder._done,
+    "response.completed": lambda decoder, data: decoder._terminal(data, "completed"),
+    "response.incomplete": lambda decoder, data: decoder._terminal(data, "incomplete"),
+    "response.failed": lambda decoder, data: decoder._terminal(data, "failed"),
+    "response.cancelled": lambda decoder, data: decoder._terminal(data, "cancelled"),
+    "response.error": ResponsesDecoder._error,
+    "error": ResponsesDecoder._error,
+}
+
+_ITEMS: Mapping[str, Callable[[ResponsesDecoder, Slot, Item], list[Delta]]] = {
+    "message": ResponsesDecoder._message,
+    "reasoning": ResponsesDecoder._reasoning,
+    "function_call": ResponsesDecoder._function_call,
+    "web_search_call": ResponsesDecoder._web_search,
+    "file_search_call": ResponsesDecoder._file_search,
+    "image_generation_call": ResponsesDecoder._image,
+}
+
+
+def _part_slot(slot: Slot, index: int) -> Slot:
+    # Offsets of citations count within a part, so a second part must not run on in the first one's slot.
+    return (slot, index) if index else slot
+
+
+def _json_text(arguments: Json) -> str:
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+
+def _media_type(output_format: str | None) -> str:
+    return f"image/{output_format or 'png'}"

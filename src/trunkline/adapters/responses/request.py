@@ -1,0 +1,394 @@
+"""Speaks OpenAI's Responses language, the one nearest to our own: OpenAI, Azure, xAI and servers that follow them.
+
+Encoding is nearly the identity and keeps nothing of a former answer but its words: ids of items are ours and mean
+nothing upstream, so none is sent except the one that an encrypted thought is bound to (`seals.py`). Nothing is stored
+upstream. The answer is decoded in `answer.py`.
+
+Sources: section 2 of the dialects notes; https://developers.openai.com/api/reference/responses, seen 2026-11-22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, assert_never
+
+from msgspec import UNSET
+
+from trunkline.adapters import media
+from trunkline.adapters.contract import Adapter
+from trunkline.adapters.encoding.draft import Draft
+from trunkline.adapters.encoding.schemas import parameters_of
+from trunkline.adapters.encoding.tools import (
+    MUST_BE_JSON,
+    choice_forms,
+    demand_tools,
+    has_json,
+    has_schemas,
+    schema_note,
+)
+from trunkline.adapters.encoding.turns import IMAGE_NOTE
+from trunkline.adapters.responses.answer import ResponsesDecoder
+from trunkline.adapters.thinking import effort, nearest_effort
+from trunkline.catalog.entries import Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.data_urls import is_data_url
+from trunkline.protocol.items import (
+    FileSearchCall,
+    FunctionCallItem,
+    FunctionCallOutput,
+    ImageGenerationCall,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputText,
+    InputVideo,
+    Json,
+    Message,
+    MessagePart,
+    OutputText,
+    ReasoningItem,
+    RefusalPart,
+    Role,
+    WebSearchCall,
+)
+from trunkline.protocol.request import Effort, Request
+from trunkline.protocol.tools import (
+    FunctionChoice,
+    FunctionTool,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    SearchTool,
+    TextFormat,
+    Tool,
+    ToolChoice,
+)
+from trunkline.stream.seals import is_from, unseal
+from trunkline.wire import UpstreamRequest
+
+ENCRYPTED_REASONING = "reasoning.encrypted_content"
+LOGPROBS = "message.output_text.logprobs"
+
+
+class ResponsesAdapter(Adapter):
+    """The adapter of the `responses` dialect."""
+
+    def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        draft = Draft(request, endpoint)
+        draft.body |= {"model": endpoint.upstream_model, "store": False}
+        _encode_settings(draft, end_user)
+        sent_effort = _encode_reasoning_and_sampling(draft)
+        _encode_tools(draft, sent_effort)
+        _encode_text(draft)
+        _encode_input(draft)
+        draft.body["stream"] = draft.streams
+        return draft.posted(endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or "/responses")
+
+    def decoder(self, request: Request, endpoint: Endpoint) -> ResponsesDecoder:
+        return ResponsesDecoder(endpoint)
+
+
+ADAPTER = ResponsesAdapter()
+
+_IMAGE_OPTIONS = frozenset(
+    {"size", "quality", "background", "output_format", "output_compression", "moderation", "partial_images"}
+)
+_NO_PLACE = ("top_k", "presence_penalty", "frequency_penalty")
+_SAMPLING = ("temperature", "top_p", "top_logprobs")
+
+
+# Settings
+
+
+def _encode_settings(draft: Draft, end_user: str | None) -> None:
+    request, quirks = draft.request, draft.quirks
+    _put(draft, "max_output_tokens", request.max_output_tokens, is_taken=draft.endpoint.takes("max_tokens"))
+    _put(draft, "max_tool_calls", request.max_tool_calls)
+    _put(draft, "truncation", request.truncation)
+    _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
+    draft.tell_user(end_user)
+    if quirks.forwards_metadata:
+        _put(draft, "metadata", request.metadata or None)
+    for name in _NO_PLACE:
+        _put(draft, name, getattr(request, name), is_taken=False)
+
+
+def _encode_reasoning_and_sampling(draft: Draft) -> str | None:
+    """Write what is asked of thought and of choosing words; gives back the effort that is sent."""
+    request, supports = draft.request, draft.endpoint.supports
+    wanted = effort(request.reasoning, request.max_output_tokens or draft.endpoint.max_output_tokens)
+    may_reason = supports is None or "reasoning" in supports
+    sent = _encode_effort(draft, wanted) if may_reason else None
+    if not may_reason and wanted not in (None, "none"):
+        draft.dropped.append("reasoning")
+    # Only a server known to reason is asked for what others answer with a 400.
+    is_reasoning = may_reason and sent != "none" and (supports is not None or "reasoning" in draft.body)
+    for name in _SAMPLING:
+        is_taken = not is_reasoning if supports is None else name in supports or sent == "none"
+        is_taken = is_taken and (name != "top_logprobs" or draft.quirks.logprobs != "never")
+        _put(draft, name, getattr(request, name), is_taken=is_taken)
+    if "temperature" in draft.body:
+        least, most = draft.quirks.min_temperature, draft.quirks.max_temperature
+        draft.body["temperature"] = draft.within("temperature", draft.body["temperature"], least, most)
+    if draft.quirks.supports_include:
+        include = [*request.include, *([ENCRYPTED_REASONING] if is_reasoning else [])]
+        include += [LOGPROBS] if draft.body.get("top_logprobs") else []
+        _put(draft, "include", list(dict.fromkeys(include)) or None)
+    return sent
+
+
+def _encode_effort(draft: Draft, wanted: Effort | None) -> str | None:
+    """Write the `reasoning` object; gives back the effort that is sent."""
+    config = draft.request.reasoning
+    if config is None or draft.quirks.reasoning_request == "none":
+        _put(draft, "reasoning", config, is_taken=False)
+        return None
+    allowed = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts
+    sent = None
+    if wanted is not None:
+        # Where thinking cannot be turned off, the weakest effort is the nearest to it.
+        sent = nearest_effort(wanted, allowed) or nearest_effort("minimal", allowed)
+    if sent != wanted:
+        draft.dropped.append("reasoning.effort")
+    elif config.max_tokens is not None:
+        draft.dropped.append("reasoning.max_tokens")
+    said = {"effort": sent, "summary": None if sent == "none" else config.summary}
+    _put(draft, "reasoning", {name: value for name, value in said.items() if value is not None} or None)
+    return sent
+
+
+# Tools
+
+
+def _encode_tools(draft: Draft, sent_effort: str | None) -> None:
+    request = draft.request
+    tools, choice = _choose(draft, sent_effort)
+    written = [_encode_tool(draft, tool) for tool in tools]
+    if "image" in request.modalities:
+        written.append(_encode_image_tool(draft))
+    elif request.image_config:
+        draft.dropped.append("image_config")
+    _put(draft, "tools", written or None)
+    if written:
+        _put(draft, "tool_choice", choice)
+        is_taken = draft.quirks.has_parallel_switch and draft.endpoint.takes("parallel_tool_calls")
+        if is_taken or request.parallel_tool_calls is False:
+            _put(draft, "parallel_tool_calls", request.parallel_tool_calls, is_taken=is_taken)
+
+
+def _choose(draft: Draft, sent_effort: str | None) -> tuple[tuple[Tool, ...], ToolChoice | None]:
+    """The tools to send and the choice among them; what the endpoint cannot be told is approximated.
+
+    Not by `plan_tools`: here the provider's own search stands among the functions, a choice of it is said as it is, and
+    a schema that the endpoint does not know is asked for in words and not by a tool.
+    """
+    tools, choice = draft.request.tools, draft.request.tool_choice
+    forms = choice_forms(draft.endpoint)
+    if any(isinstance(tool, FunctionTool) for tool in tools):
+        demand_tools(draft.endpoint)
+    if draft.quirks.thinking_forbids_forced_tools and sent_effort != "none":
+        forms -= {"required", "function"}
+    if isinstance(choice, FunctionChoice) and "function" not in forms:
+        tools = tuple(tool for tool in tools if isinstance(tool, FunctionTool) and tool.name == choice.name)
+        choice = "required"
+        draft.dropped.append("tool_choice")
+    if choice == "none" and "none" not in forms:
+        return (), None
+    if choice == "required" and "required" not in forms:
+        draft.hints.append("Answer by calling one of the tools.")
+        choice = "auto"
+        draft.dropped.append("tool_choice")
+    return tools, None if choice == "auto" and "auto" not in forms else choice
+
+
+def _encode_tool(draft: Draft, tool: FunctionTool | SearchTool) -> Json:
+    if isinstance(tool, SearchTool):
+        return tool
+    written: dict[str, Json] = {"type": "function", "name": tool.name, "parameters": parameters_of(tool)}
+    if tool.description is not None:
+        written["description"] = tool.description
+    if draft.quirks.has_strict_tools:
+        # Left out it would mean true here and false everywhere else.
+        written["strict"] = bool(tool.strict)
+    return written
+
+
+def _encode_image_tool(draft: Draft) -> Json:
+    config = draft.request.image_config or {}
+    if not config.keys() <= _IMAGE_OPTIONS:
+        draft.dropped.append("image_config")
+    return {"type": "image_generation", **{key: value for key, value in config.items() if key in _IMAGE_OPTIONS}}
+
+
+# The form of the text
+
+
+def _encode_text(draft: Draft) -> None:
+    text = draft.request.text
+    if text is None:
+        return
+    written: dict[str, Json] = {}
+    form = _encode_format(draft, text.format)
+    if form is not None:
+        written["format"] = form
+    if text.verbosity is not UNSET:
+        supports = draft.endpoint.supports
+        if draft.quirks.has_verbosity if supports is None else "verbosity" in supports:
+            written["verbosity"] = text.verbosity
+        else:
+            draft.dropped.append("text.verbosity")
+    _put(draft, "text", written or None)
+
+
+def _encode_format(draft: Draft, form: TextFormat | JsonObjectFormat | JsonSchemaFormat) -> Json:
+    if isinstance(form, TextFormat):
+        return None
+    if isinstance(form, JsonSchemaFormat):
+        if has_schemas(draft.endpoint):
+            return form
+        draft.hints.append(schema_note(form.schema))
+        draft.dropped.append("text.format")
+        return JsonObjectFormat() if has_json(draft.endpoint) else None
+    if not has_json(draft.endpoint):
+        draft.dropped.append("text.format")
+    elif not draft.quirks.json_object_needs_word:
+        return form
+    draft.hints.append(MUST_BE_JSON)
+    return form if has_json(draft.endpoint) else None
+
+
+# Input
+
+
+def _encode_input(draft: Draft) -> None:
+    written: list[Json] = []
+    said = "\n\n".join(text for text in (draft.request.instructions, *draft.hints) if text)
+    if said and "instructions" not in draft.quirks.drops:
+        draft.body["instructions"] = said
+    elif said:
+        # Servers that refuse the field take the same words as their first item.
+        written.append(_message(_role(draft, "system"), [InputText(said)]))
+    thoughts: list[Json] = []
+    for item in draft.request.input:
+        if isinstance(item, ReasoningItem):
+            thoughts += _encode_thought(draft, item)
+            continue
+        encoded = _encode_item(draft, item)
+        if encoded is None:
+            continue
+        # A thought whose own item does not follow it is a 400.
+        if isinstance(item, FunctionCallItem) or (isinstance(item, Message) and item.role == "assistant"):
+            written += thoughts
+        thoughts = []
+        written.append(encoded)
+    draft.body["input"] = written
+
+
+def _encode_item(draft: Draft, item: InputItem) -> Json | None:
+    match item:
+        case Message():
+            return _message(_role(draft, item.role), [_encode_part(draft, part, item.role) for part in item.content])
+        case FunctionCallItem():
+            return {
+                "type": "function_call",
+                "call_id": item.call_id,
+                "name": item.name,
+                "arguments": item.arguments,
+            }
+        case FunctionCallOutput(output=str()):
+            return {"type": "function_call_output", "call_id": item.call_id, "output": item.output}
+        case FunctionCallOutput():
+            parts = [_encode_part(draft, part, "user") for part in item.output if not isinstance(part, str)]
+            return {"type": "function_call_output", "call_id": item.call_id, "output": parts}
+        case ImageGenerationCall():
+            return _encode_picture(draft, item)
+        case WebSearchCall() | FileSearchCall() | ReasoningItem():
+            # A search says nothing without the provider's own id and action, which we do not keep.
+            return None
+        case _:
+            assert_never(item)
+
+
+def _encode_thought(draft: Draft, item: ReasoningItem) -> list[Json]:
+    """An earlier thought as its issuer wants it back; nothing for anybody else."""
+    summary = list(item.summary)
+    if item.encrypted_content:
+        origin = unseal(item.encrypted_content)
+        if origin is None or not is_from(origin, draft.endpoint.id):
+            return []
+        sealed: dict[str, Json] = {
+            "type": "reasoning",
+            "summary": summary,
+            "encrypted_content": origin.blob,
+        }
+        return [{"id": origin.item_id, **sealed} if origin.item_id else sealed]
+    if draft.quirks.reasoning_replay == "never" or not item.content or item.format not in (UNSET, "unknown"):
+        return []
+    return [{"type": "reasoning", "summary": summary, "content": list(item.content)}]
+
+
+def _encode_picture(draft: Draft, item: ImageGenerationCall) -> Json | None:
+    modalities = draft.endpoint.input_modalities
+    if not item.result or (modalities is not None and "image" not in modalities):
+        return None
+    url = item.result if is_data_url(item.result) else f"data:image/png;base64,{item.result}"
+    return _message("user", [InputText(IMAGE_NOTE), _encode_part(draft, InputImage(url), "user")])
+
+
+def _encode_part(draft: Draft, part: MessagePart, role: Role) -> Json:
+    match part:
+        case InputText():
+            return {"type": "output_text", "text": part.text, "annotations": []} if role == "assistant" else part
+        case InputImage():
+            if draft.quirks.has_image_detail:
+                return part
+            return {"type": "input_image", "image_url": part.image_url}
+        case InputFile():
+            return _file(part)
+        case InputAudio():
+            _demand(draft, "audio", is_known=True)
+            return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
+        case InputVideo():
+            _demand(draft, "video", is_known=False)
+            return part
+        case OutputText():
+            return {"type": "output_text", "text": part.text, "annotations": part.annotations}
+        case RefusalPart():
+            return part
+        case _:
+            assert_never(part)
+
+
+def _demand(draft: Draft, modality: Literal["audio", "video"], *, is_known: bool) -> None:
+    modalities = draft.endpoint.input_modalities
+    if not (is_known if modalities is None else modality in modalities):
+        raise Unprocessable(f"{draft.endpoint.model.slug} takes no {modality} at {draft.endpoint.provider.name}")
+
+
+def _role(draft: Draft, role: Role) -> Role:
+    if role not in ("system", "developer"):
+        return role
+    if draft.quirks.system_role == "developer":
+        return role
+    return draft.quirks.system_role
+
+
+def _put(draft: Draft, name: str, value: Json, *, is_taken: bool = True) -> None:
+    if value is None:
+        return
+    if is_taken and name not in draft.quirks.drops:
+        draft.body[name] = value
+    else:
+        draft.dropped.append(name)
+
+
+def _message(role: Role, content: Sequence[Json]) -> Json:
+    return {"type": "message", "role": role, "content": content}
+
+
+def _file(part: InputFile) -> Json:
+    inline = media.inline_file(part)
+    if inline is None:
+        return {"type": "input_file", "file_url": media.file_link(part)}
+    name = part.filename or f"file.{inline.extension}"
+    return {"type": "input_file", "filename": name, "file_data": inline.url}
