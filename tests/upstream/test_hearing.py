@@ -187,3 +187,41 @@ def test_an_answer_may_take_several_exchanges() -> None:
     assert hearing.is_over
     assert hearing.fault is None
     assert hearing.sent is again.request
+
+
+@dataclass(frozen=True)
+class CapCase:
+    id: str
+    pieces: list[str]
+    is_passed: bool
+
+
+CAP_CASES = [
+    CapCase("as many words as tokens", ["word"] * 100, False),
+    CapCase("long words", ["internationalization"] * 40, False),
+    CapCase("a table whose lines are a token each", ["-" * 120] * 100, False),
+    CapCase("an indent at each line", [" " * 64, "x"] * 50, False),
+    CapCase("a thousand words", ["word-12"] * 1_000, True),
+    CapCase("an answer in one long piece is given on whole", [f"{'word-12_' * 1_000}"], True),
+]
+
+
+@pytest.mark.parametrize("case", CAP_CASES, ids=lambda case: case.id)
+def test_ST_16_an_answer_is_cut_where_it_must_have_passed_its_cap(case: CapCase) -> None:
+    hearing = Hearing(Scripted(), endpoint(), SENT, "text/event-stream", 100)
+    deltas: list[Delta] = []
+    for piece in case.pieces:
+        if hearing.is_over:
+            break
+        deltas += hearing._heard([Text(0, piece)])
+    assert hearing.is_over is case.is_passed
+    if case.is_passed:
+        assert deltas[-1] == Stopped("length")
+        assert hearing.fault is None
+        assert not hearing.has_end_mark
+
+
+def test_ST_16_the_providers_own_count_goes_before_the_estimate() -> None:
+    hearing = Hearing(Scripted(), endpoint(), SENT, "text/event-stream", 2)
+    assert hearing.feed(stream("a spent")[0])[-1] == Stopped("length")
+    assert hearing.is_over

@@ -321,7 +321,8 @@ class Run:
         try:
             await _raise_for_status(reply, adapter, attempt.endpoint)
             decoder = adapter.decoder(self._request, attempt.endpoint)
-            hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type)
+            cap = self._request.max_output_tokens
+            hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
             while not hearing.is_over:
                 batch = await _read(reply, hearing)
                 if hearing.has_progressed:

@@ -11,12 +11,17 @@ body is over or broke off. What the framing held back is decoded, and the decode
 says the rest. Of a stream that broke off it may have heard the finish, and then the answer is whole; a whole body that
 broke off says nothing. An answer that nothing stopped was cut off, which is a fault.
 
+*Over the cap*: some servers go on after as many tokens as they were asked for. How many they sent is not known before
+they count them, so the cap counts what no tokenizer makes fewer of (`Cap`). The list in which it is passed is given on
+whole, `Stopped` behind it, and the connection is dropped. An answer that comes whole is not cut: it is there and paid.
+
 Two things are told of output, since providers keep connections open with pieces that say nothing: `has_progressed`,
 whether the last bytes brought some, and `has_spoken`, whether a client has seen something ever.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 
 from trunkline.adapters.contract import Decoder, Exchange, begin
@@ -46,7 +51,30 @@ _WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments
 _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 """Deltas that say how the attempt goes."""
 
+_MOST_CHARACTERS_PER_TOKEN = 8
+_RUN = re.compile(r"(.)\1{7,}", re.DOTALL)
+
 _CUT_OFF = Fault("nonsense", "the answer was cut off")
+
+
+class Cap:
+    """How many tokens an answer may have, against what is known of how many it has at the least."""
+
+    __slots__ = ("_characters", "_max_tokens")
+
+    def __init__(self, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
+        self._characters = 0
+
+    def is_passed_by(self, batch: list[Delta], usage: Usage | None) -> bool:
+        """Count what was heard. The provider's own count goes before the estimate, once there is one."""
+        for delta in batch:
+            if type(delta) in _WORDED_KINDS:
+                text: str = delta.text  # type: ignore[union-attr]  # these kinds have one
+                # A run of one character may be a single token, however long it is: an indent, a line of a table.
+                self._characters += len(_RUN.sub("x", text))
+        told = 0 if usage is None or usage.estimated else usage.output_tokens
+        return max(told, self._characters // _MOST_CHARACTERS_PER_TOKEN) > self._max_tokens
 
 
 class Hearing:
@@ -59,6 +87,7 @@ class Hearing:
 
     __slots__ = (
         "_broken",
+        "_cap",
         "_decoder",
         "_endpoint",
         "_fault",
@@ -74,8 +103,16 @@ class Hearing:
         "usage",
     )
 
-    def __init__(self, decoder: Decoder, endpoint: Endpoint, sent: UpstreamRequest, media_type: str) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        endpoint: Endpoint,
+        sent: UpstreamRequest,
+        media_type: str,
+        max_output_tokens: int | None = None,
+    ) -> None:
         self._decoder = decoder
+        self._cap = None if max_output_tokens is None else Cap(max_output_tokens)
         self._endpoint = endpoint
         self._framing = framing_for(media_type)
         self._broken: Fault | None = None
@@ -155,6 +192,10 @@ class Hearing:
             batch = self._note(batch)
         if batch and _says_something(batch, kinds):
             self.has_progressed = self.has_spoken = True
+        is_going_on = not (self._has_stopped or self.is_over)
+        if self._cap is not None and is_going_on and self._cap.is_passed_by(batch, self.usage):
+            self._has_stopped = self.is_over = True
+            batch.append(Stopped("length"))
         return batch
 
     def _note(self, batch: list[Delta]) -> list[Delta]:
