@@ -7,19 +7,18 @@ is not a list – how to, why – is written by hand beside them.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from trunkline import errors, wire
+from trunkline import errors
 from trunkline.cli.main import TREE
 from trunkline.cli.providers import providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.errors import ClientError, GatewayError, UpstreamError
-from trunkline.routing.fallback import MEANINGS
+from trunkline.routing.meanings import MEANINGS
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -87,9 +86,8 @@ def errors_page() -> str:
     rows = [
         f"| {kind.status} | `{kind.default_kind}` | {_whose(kind)} | {inspect.getdoc(kind)} |" for kind in statuses()
     ]
-    meanings = dict(re.findall(r'"(\w+)",  # (.+)', inspect.getsource(wire)))
     faults = [
-        f"| `{fault}` | {meanings[fault]} | {row.then.replace('_', ' ')} | {row.error.status} | `{row.kind}` |"
+        f"| `{fault}` | {row.sense} | {row.then.replace('_', ' ')} | {row.error.status} | `{row.kind}` |"
         for fault, row in MEANINGS.items()
     ]
     return _ERRORS + "\n".join(rows) + "\n" + _FAULTS + "\n".join(faults) + "\n"

@@ -209,3 +209,44 @@ def test_the_fake_provider_knows_nothing_of_adapters_but_its_wire() -> None:
     for path in (ROOT / "fakeprovider").glob("*.py"):
         used = {module for module, _ in imports(path) if module.startswith("trunkline.adapters")}
         assert used <= {"trunkline.adapters.fake", "trunkline.adapters.fake.wire"}, path.name
+
+
+MACHINES = ("upstream/hearing.py", "upstream/patience.py", "stream/telling.py", "settlement.py", "billing.py")
+"""Rules that somebody else drives: no await, no socket, no clock of their own."""
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_waits_for_nobody(name: str) -> None:
+    path = ROOT / name
+    tree = ast.parse(path.read_text())
+    waiting = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, waiting)]
+    assert not {module.split(".")[0] for module, _ in imports(path)} & IMPURE
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}", node
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    assert not [name for name, node in functions() if (node.end_lineno or node.lineno) - node.lineno >= 60]
+
+
+def test_a_plan_is_asked_for_with_a_request_and_a_policy() -> None:
+    (plan,) = [node for name, node in functions() if name.startswith("routing/plan.py") and node.name == "plan"]
+    assert [argument.arg for argument in plan.args.args] == ["self", "request", "policy"]
+
+
+def test_the_pipeline_is_one_page() -> None:
+    assert len((ROOT / "pipeline.py").read_text().splitlines()) <= 120
+
+
+def test_what_dialects_share_is_found_by_its_direction() -> None:
+    assert len(list((ROOT / "adapters").glob("*.py"))) <= 12
+    assert {path.name for path in (ROOT / "adapters").iterdir() if path.is_dir() and path.name != "__pycache__"} >= {
+        "encoding",
+        "decoding",
+    }

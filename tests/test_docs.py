@@ -31,7 +31,7 @@ from trunkline.credentials.schemes import SCHEMES
 from trunkline.fakeprovider import directives as fake_directives
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
-from trunkline.routing.fallback import MEANINGS
+from trunkline.routing.meanings import MEANINGS
 from trunkline.settings import Settings, Sources, build_settings
 
 ROOT = Path(__file__).parent.parent

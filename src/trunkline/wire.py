@@ -11,17 +11,18 @@ Headers = Mapping[str, str]
 """Header fields by lower-case name."""
 
 FaultKind = Literal[
-    "rejected",  # the provider says that the request is wrong
-    "too_long",  # the input does not fit the model's context
-    "refused",  # content policy
-    "credentials",  # our key for the provider is bad, or its credit is used up
-    "missing",  # the provider does not know the model
-    "limited",  # 429
-    "overloaded",  # 503, 529
-    "unavailable",  # no connection, 5xx
-    "silent",  # no connection, no byte or no output in time
-    "nonsense",  # its bytes break its own dialect
+    "rejected",
+    "too_long",
+    "refused",
+    "credentials",
+    "missing",
+    "limited",
+    "overloaded",
+    "unavailable",
+    "silent",
+    "nonsense",
 ]
+"""What they mean and what follows from each is one table, in `routing/meanings.py`."""
 
 
 NONCE = "trunkline-once"

@@ -12,8 +12,9 @@ from tests.routing.catalogs import NOW, Past, endpoint, remembered
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import GatewayError
 from trunkline.protocol.preferences import Partition
-from trunkline.routing.fallback import MEANINGS, Attempted, after, last_word, next_attempt, next_hedge
+from trunkline.routing.fallback import Attempted, after, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Health, Outcome
+from trunkline.routing.meanings import MEANINGS
 from trunkline.routing.plan import Plan
 from trunkline.wire import Fault, FaultKind
 

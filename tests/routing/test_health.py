@@ -10,12 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
 
 from tests.routing.catalogs import NOW
-from trunkline.routing.health import BLAME, CONDITIONS, MAX_ENDPOINTS, Health, Outcome
+from trunkline.routing.health import CONDITIONS, MAX_ENDPOINTS, Health, Outcome
+from trunkline.routing.meanings import MEANINGS
 from trunkline.wire import FaultKind
 
 A = "alpha:m/one"
 GOOD = Outcome()
-FAULT_KINDS = tuple(BLAME)
+FAULT_KINDS = tuple(MEANINGS)
 
 
 def bad(fault: FaultKind = "unavailable", retry_after_s: float | None = None) -> Outcome:
@@ -105,7 +106,8 @@ def test_stragglers_do_not_keep_a_breaker_open() -> None:
     health = Health()
     for step in range(25):
         health.record(A, bad(), NOW + step)
-    assert health.ready_in(A, NOW + 25) == pytest.approx(9.0)
+    assert condition(health, NOW + 33.9) == "ejected"
+    assert condition(health, NOW + 34.1) != "ejected"
 
 
 def test_RT_08_a_thousand_bad_requests_are_nobodys_fault() -> None:
@@ -138,7 +140,7 @@ class Cooling(Struct, frozen=True):
 def test_cool_down(case: Cooling) -> None:
     health = Health()
     health.record(A, case.outcome, NOW)
-    assert health.ready_in(A, NOW) == pytest.approx(case.ready_in)
+    assert (condition(health, NOW) == "ejected") == (case.ready_in > 0)
     if case.ready_in:
         assert condition(health, NOW + case.ready_in - 0.1) == "ejected"
         assert condition(health, NOW + case.ready_in + 0.1) == "stable"
@@ -286,23 +288,12 @@ def test_several_endpoints_are_told_as_one() -> None:
     assert health.joint_figures(["never:m/asked"], NOW).uptime is None
 
 
-def test_nodes_share_what_they_see() -> None:
-    here, there = Health(is_shared=True), Health(is_shared=True)
-    for _ in range(5):
-        here.record(A, bad(), NOW)
-    there.absorb(here.drain(), NOW + 1)
-    assert here.drain() == []
-    assert condition(there, NOW + 1) == "ejected"
-    assert there.drain() == []
-
-
 def test_memory_is_bounded() -> None:
-    health = Health(is_shared=True)
+    health = Health()
     for number in range(MAX_ENDPOINTS + 500):
         health.record(f"p:m/{number}", bad(), NOW)
     assert health.figures("p:m/0", NOW).attempts == 0
     assert health.figures(f"p:m/{MAX_ENDPOINTS}", NOW).attempts == 1
-    assert len(health.drain()) <= 10_000
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -332,12 +323,8 @@ class BreakerMachine(RuleBasedStateMachine):
         self.health.started(A, self.now)
 
     @invariant()
-    def an_ejected_endpoint_says_when_it_is_ready(self) -> None:
-        wait = self.health.ready_in(A, self.now)
-        assert 0 <= wait <= 3600
-        is_ejected = condition(self.health, self.now) == "ejected"
-        assert is_ejected == (wait > 0)
-        assert CONDITIONS[self.health.condition(A, self.now + wait)] != "ejected"
+    def nobody_is_ejected_for_longer_than_an_hour(self) -> None:
+        assert CONDITIONS[self.health.condition(A, self.now + 3600.1)] != "ejected"
 
     @invariant()
     def figures_are_shares(self) -> None:
@@ -360,7 +347,7 @@ def test_an_outage_is_two_faults_and_half_of_all_in_thirty_seconds(told: list[tu
     good, faults, at = 0, 0, NOW
     for fault, wait in told:
         at += wait
-        if int(at / 2) > int(now / 2) - 15 and (fault is None or BLAME[fault] != "client"):
+        if int(at / 2) > int(now / 2) - 15 and (fault is None or MEANINGS[fault].blame != "client"):
             good, faults = (good + 1, faults) if fault is None else (good, faults + 1)
     expected = faults >= 2 and faults >= good
     if condition(health, now) != "ejected":

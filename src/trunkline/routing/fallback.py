@@ -5,29 +5,22 @@ It sends nothing and keeps nothing; who carries out a plan asks here before ever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from math import isnan
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import (
-    BadGateway,
-    BadRequest,
-    EdgeTimeout,
-    Forbidden,
     GatewayError,
-    ProviderOverloaded,
     ServiceUnavailable,
-    TooManyRequests,
 )
 from trunkline.routing.health import OUTAGE, Health
+from trunkline.routing.meanings import MEANINGS, Next
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Usage
-from trunkline.wire import Fault, FaultKind
-
-Next = Literal["next_endpoint", "next_model", "stop"]
+from trunkline.wire import Fault
 
 MIN_ATTEMPT_S: Final = 1.0
 """With less time than this left before the deadline no attempt is begun."""
@@ -55,28 +48,6 @@ class Outrun(Struct, frozen=True, kw_only=True):
     ended: float
     is_byok: bool = False
     usage: Usage | None = None
-
-
-class Meaning(Struct, frozen=True):
-    """One row of the table: where to go before the first delta, and the error if nobody else answers."""
-
-    then: Next
-    error: type[GatewayError]
-    kind: str
-
-
-MEANINGS: Final[Mapping[FaultKind, Meaning]] = {
-    "rejected": Meaning("next_model", BadRequest, "invalid_request"),
-    "too_long": Meaning("next_model", BadRequest, "context_length_exceeded"),
-    "refused": Meaning("next_model", Forbidden, "content_policy_violation"),
-    "credentials": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
-    "missing": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
-    "limited": Meaning("next_endpoint", TooManyRequests, "rate_limit_exceeded"),
-    "overloaded": Meaning("next_endpoint", ProviderOverloaded, "provider_overloaded"),
-    "unavailable": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
-    "silent": Meaning("next_endpoint", EdgeTimeout, "timeout"),
-    "nonsense": Meaning("next_endpoint", BadGateway, "provider_unavailable"),
-}
 
 
 def after(fault: Fault, *, output_began: bool) -> Next:
@@ -204,7 +175,7 @@ def _message(attempted: Sequence[Attempted]) -> str:
 
 
 def _sentence(attempted: Attempted) -> str:
-    message = attempted.fault.message.strip() or _WORDS[attempted.fault.kind]
+    message = attempted.fault.message.strip() or MEANINGS[attempted.fault.kind].words
     return f"{attempted.endpoint.provider.name}: {message}{'' if message.endswith(('.', '!', '?')) else '.'}"
 
 
@@ -215,15 +186,3 @@ def _retry_after(attempted: Sequence[Attempted]) -> float | None:
 
 
 _BUSY: Final = frozenset({"overloaded", "unavailable"})
-_WORDS: Final[Mapping[FaultKind, str]] = {
-    "rejected": "it says that the request is wrong",
-    "too_long": "the input does not fit its context",
-    "refused": "its content policy refuses the request",
-    "credentials": "it does not accept the credentials",
-    "missing": "it does not know the model",
-    "limited": "its rate limit is reached",
-    "overloaded": "it is overloaded",
-    "unavailable": "it is not available",
-    "silent": "it did not answer in time",
-    "nonsense": "its answer could not be read",
-}

@@ -3,8 +3,8 @@
 It decides nothing about order; `ranking.py` does. It has no clock: every call is told the time, in seconds.
 
 Theory of operation. Every attempt is told three times: `started` when it goes out, `answered` when its first token
-comes, `record` when it has ended. A fault is one of three sorts (`BLAME`): the provider's, which counts against it
-everywhere; a limit (429), which cools the endpoint down and counts as trouble for half a minute, but not against its
+comes, `record` when it has ended. A fault is one of three sorts (`Meaning.blame`): the provider's, which counts against
+it everywhere; a limit (429), which cools the endpoint down and counts as trouble for half a minute, but not against its
 uptime; and the client's (a 400, a refused or too long prompt), which counts nowhere.
 
 Each endpoint has a breaker:
@@ -17,20 +17,17 @@ Each endpoint has a breaker:
 An open breaker removes nothing. The endpoint is *ejected*: it goes to the end of every plan, so that it is asked only
 when nobody else is left. Half-open, it returns to its place for one attempt at a time, the probe; to all others it
 looks ejected until the probe has ended or its lease ran out.
-
-Many nodes may share what they see. `drain` hands out what was recorded here since the last call, as plain structs, and
-`absorb` records what another node drained; neither is needed on a single node.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import isfinite
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
+from trunkline.routing.meanings import MEANINGS
 from trunkline.routing.windows import Distribution, Window
 from trunkline.wire import FaultKind
 
@@ -45,19 +42,6 @@ FALLBACK_ONLY: Final = 2
 OUTAGE: Final = 3
 EJECTED: Final = 4
 
-BLAME: Final[Mapping[FaultKind, Literal["provider", "limit", "client"]]] = {
-    "rejected": "client",
-    "too_long": "client",
-    "refused": "client",
-    "credentials": "provider",
-    "missing": "provider",
-    "limited": "limit",
-    "overloaded": "provider",
-    "unavailable": "provider",
-    "silent": "provider",
-    "nonsense": "provider",
-}
-
 FAULTS_TO_OPEN: Final = 5
 OPEN_S: Final = 30.0
 BAD_CREDENTIALS_OPEN_S: Final = 300.0
@@ -67,7 +51,6 @@ OUTAGE_FAULTS: Final = 2
 UPTIME_SAMPLES: Final = 100
 HEDGE_SAMPLES: Final = 20
 MAX_ENDPOINTS: Final = 10_000
-MAX_UNSHARED: Final = 10_000
 
 _GOOD, _BAD, _READ, _CACHED, _DOWN = range(5)
 _REQUESTS, _EXTRA = range(2)
@@ -99,14 +82,6 @@ class Outcome(Struct, frozen=True, gc=False, kw_only=True):
     retry_after_s: float | None = None
 
 
-class Seen(Struct, frozen=True, gc=False):
-    """One outcome as nodes tell it one another; `at` is in seconds since the epoch."""
-
-    endpoint_id: str
-    outcome: Outcome
-    at: float
-
-
 class Percentiles(Struct, frozen=True):
     """Of throughput, `p90` is what 90 % of the answers reach or surpass; of latency, what 90 % do not exceed."""
 
@@ -125,7 +100,6 @@ class Figures(Struct, frozen=True, kw_only=True):
     latency: Percentiles | None = None
     throughput: Percentiles | None = None
     cache_hit_rate: float = 0.0
-    ready_in_s: float = 0.0
 
 
 class Health:
@@ -135,14 +109,13 @@ class Health:
     the share of the calls that may be doubled. Memory is bounded: at most 30 kB for each of `MAX_ENDPOINTS`.
     """
 
-    def __init__(self, *, retry_budget: float = 0.2, hedges: float = 0.02, is_shared: bool = False) -> None:
+    def __init__(self, *, retry_budget: float = 0.2, hedges: float = 0.02) -> None:
         self._tracks: dict[str, _Track] = {}
         self._retry_budget = retry_budget
         self._hedges = hedges
         # Retries come in bursts and are budgeted over ten seconds; hedges are rare, and over five minutes.
         self._retrying = Window(2, slices=5, slice_s=2.0)
         self._hedging = Window(2, slices=5, slice_s=60.0)
-        self._unshared: deque[Seen] | None = deque(maxlen=MAX_UNSHARED) if is_shared else None
 
     # What attempts tell
 
@@ -172,8 +145,6 @@ class Health:
             return
         track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id)
         track.record(outcome, now)
-        if self._unshared is not None:
-            self._unshared.append(Seen(endpoint_id, outcome, now))
 
     def outrun(self, endpoint_id: str, waited_s: float, now: float) -> None:
         """Note that an endpoint had not spoken after so long, when another did: it is at least that slow.
@@ -223,11 +194,6 @@ class Health:
         track = self._tracks.get(endpoint_id)
         return 0.0 if track is None else track.cache_hit_rate(now)
 
-    def ready_in(self, endpoint_id: str, now: float) -> float:
-        """Seconds until an ejected endpoint may be asked again."""
-        track = self._tracks.get(endpoint_id)
-        return 0.0 if track is None else max(0.0, track.ready_at(now) - now)
-
     def may_retry(self, now: float) -> bool:
         """Whether another attempt may go to an endpoint in trouble: at least 3 in ten seconds, else the budget."""
         self._retrying.roll(now)
@@ -243,7 +209,7 @@ class Health:
             return None
         return track.latency.percentile(0.95, now)
 
-    # What listings and other nodes ask
+    # What listings ask
 
     def figures(self, endpoint_id: str, now: float) -> Figures:
         """All that is known of an endpoint."""
@@ -265,20 +231,6 @@ class Health:
             latency=_percentiles(Distribution.merged([t.latency for t in tracks], now), now, from_below=True),
             throughput=_percentiles(Distribution.merged([t.throughput for t in tracks], now), now, from_below=False),
         )
-
-    def drain(self) -> list[Seen]:
-        """Take what was recorded here and not shared yet, oldest first; under overload the oldest are lost."""
-        if self._unshared is None:
-            return []
-        seen = list(self._unshared)
-        self._unshared.clear()
-        return seen
-
-    def absorb(self, seen: Iterable[Seen], now: float) -> None:
-        """Record what another node saw."""
-        for each in seen:
-            track = self._tracks.get(each.endpoint_id) or self._new_track(each.endpoint_id)
-            track.record(each.outcome, min(each.at, now))
 
     def _new_track(self, endpoint_id: str) -> _Track:
         if len(self._tracks) >= MAX_ENDPOINTS:
@@ -370,9 +322,6 @@ class _Track:
     def is_half_open(self, now: float) -> bool:
         return self.is_open and now >= self.open_until
 
-    def ready_at(self, now: float) -> float:
-        return max(self.cooled_until, self.open_until, self.probe_until) if self.is_open else self.cooled_until
-
     def cache_hit_rate(self, now: float) -> float:
         self.long.roll(now)
         read, cached = self.long.totals[_READ : _CACHED + 1]
@@ -390,7 +339,6 @@ class _Track:
             latency=_percentiles(self.latency, now, from_below=True),
             throughput=_percentiles(self.throughput, now, from_below=False),
             cache_hit_rate=self.cache_hit_rate(now),
-            ready_in_s=max(0.0, self.ready_at(now) - now),
         )
 
     def _succeed(self, began: float) -> None:
@@ -402,7 +350,7 @@ class _Track:
 
     def _fail(self, fault: FaultKind, retry_after_s: float | None, now: float) -> None:
         self.probe_until = self.seen_until = 0.0
-        blame = BLAME[fault]
+        blame = MEANINGS[fault].blame
         if blame == "client":
             return
         self.short.add(_BAD)

@@ -8,6 +8,9 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
 from trunkline.server.contract import contract
 
 _STYLE = """
@@ -49,6 +52,11 @@ _PATHS = (
 _EXAMPLE = """curl -N http://127.0.0.1:8080/api/v1/responses \\
   -H "Authorization: Bearer $TRUNKLINE_KEY" -H "Content-Type: application/json" \\
   -d '{"model": "fake/echo", "input": "Hello!", "stream": true}'"""
+
+
+async def show_reference(_: Request) -> Response:
+    """Answer GET /docs."""
+    return HTMLResponse(reference_page(), headers=REFERENCE_HEADERS)
 
 
 @lru_cache(maxsize=1)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp as ASGIApp
 from starlette.types import Receive, Scope, Send
 
 from trunkline.call import Services
-from trunkline.catalog.entries import Endpoint
-from trunkline.errors import BadRequest, NotFound
-from trunkline.routing.health import Figures
+from trunkline.errors import NotFound
 from trunkline.server.body import Bounds
-from trunkline.server.contract import contract_bytes
+from trunkline.server.contract import show_contract
 from trunkline.server.edge import REQUEST_ID, Edge
 from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
-from trunkline.server.intake import BodyMemory, Intake, caller
-from trunkline.server.models import Listing
-from trunkline.server.reference import REFERENCE_HEADERS, reference_page
+from trunkline.server.health import live, ready
+from trunkline.server.intake import BodyMemory, Intake
+from trunkline.server.listings import Listings
+from trunkline.server.reference import show_reference
 from trunkline.server.responses import ResponsesRoute
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -73,68 +68,19 @@ def application(
 
 
 def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list[BaseRoute]:
-    listings = [Listing(services.catalog)]
-
-    def listing() -> Listing:
-        if listings[0].catalog is not services.catalog:
-            listings[0] = Listing(services.catalog)
-        return listings[0]
-
-    def look(endpoints: Sequence[Endpoint]) -> Figures:
-        return services.health.joint_figures([endpoint.id for endpoint in endpoints], services.loop_clock())
-
-    async def may_list(request: Request) -> None:
-        if not has_open_listings:
-            await caller(request.scope, services)
-
-    async def live(_: Request) -> Response:
-        return _json({"status": "live"})
-
-    async def ready(_: Request) -> Response:
-        await services.keys.check()
-        return _json({"status": "ready"})
-
-    async def models(request: Request) -> Response:
-        await may_list(request)
-        return _rendered(listing().models())
-
-    async def model_count(request: Request) -> Response:
-        await may_list(request)
-        return _rendered(listing().count())
-
-    async def endpoints(request: Request) -> Response:
-        await may_list(request)
-        return _rendered(listing().endpoints("{author}/{slug}".format(**request.path_params), look))
-
-    async def providers(request: Request) -> Response:
-        await may_list(request)
-        return _rendered(listing().providers(look))
-
-    async def capabilities(request: Request) -> Response:
-        await may_list(request)
-        model = request.query_params.get("model")
-        if not model:
-            raise BadRequest("Say which model: /api/v1/capabilities?model=author/name")
-        return _rendered(listing().capabilities(model))
-
-    async def contract(_: Request) -> Response:
-        return Response(contract_bytes(), media_type="application/json")
-
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(reference_page(), headers=REFERENCE_HEADERS)
-
+    listings = Listings(services, is_open=has_open_listings)
     return [
         _Route(_LIVE, live),
-        _Route("/health/ready", ready),
-        _Route("/api/v1/models", models),
-        _Route("/api/v1/models/count", model_count),
-        _Route("/api/v1/models/{author}/{slug:path}/endpoints", endpoints),
-        _Route("/api/v1/providers", providers),
-        _Route("/api/v1/capabilities", capabilities),
+        _Route("/health/ready", partial(ready, services)),
+        _Route("/api/v1/models", listings.models),
+        _Route("/api/v1/models/count", listings.count),
+        _Route("/api/v1/models/{author}/{slug:path}/endpoints", listings.endpoints),
+        _Route("/api/v1/providers", listings.providers),
+        _Route("/api/v1/capabilities", listings.capabilities),
         _Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
         _Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
-        _Route("/openapi.json", contract),
-        _Route("/docs", docs),
+        _Route("/openapi.json", show_contract),
+        _Route("/docs", show_reference),
     ]
 
 
@@ -154,11 +100,3 @@ async def _not_found(scope: Scope, receive: Receive, send: Send, allowed: Sequen
         error = NotFound(f"There is no {scope['method']} {scope['path'][:200]}. The paths are listed at /docs.")
         allow = [(b"allow", ", ".join(allowed).encode())] if allowed else []
         await send_error(send, error, scope[REQUEST_ID], more_headers=allow)
-
-
-def _rendered(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
-
-
-def _json(value: Any) -> Response:
-    return Response(json.dumps(value, default=str), media_type="application/json")
