@@ -50,6 +50,7 @@ SEMANTICS: dict[str, st.SearchStrategy[Json]] = {
     "call_id": st.sampled_from(["c1", "c2", "c3"]),
     "name": NAMES,
     **dict.fromkeys(("image_url", "file_data", "file_url", "video_url"), SOURCES),
+    "result": st.sampled_from(["", "AA==", "iVBORw0KGgo="]),
     "data": st.just("AA=="),
     **dict.fromkeys(("index", "start_index", "end_index"), POSITIONS),
     "bytes": st.lists(st.integers(0, 255), max_size=3),
