@@ -10,7 +10,9 @@ from typing import Protocol
 from starlette.types import Receive, Scope
 
 from trunkline.errors import BadRequest, PayloadTooLarge, RequestTimeout, Unauthorized
+from trunkline.upstream.aside import Aside
 
+_SMALL_BYTES = 256_000
 _MEGABYTE = 1_000_000
 
 
@@ -93,8 +95,8 @@ def _merge(head: Head, authorization: str) -> None:
         raise Unauthorized("Authorization and x-api-key name different keys. Send one.")
 
 
-async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds) -> None:
-    """Read a JSON body.
+async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, aside: Aside) -> None:
+    """Read a JSON body; what is left of a large one waits while work is done beside the loop.
 
     Raises BadRequest for another media type or a packed body, PayloadTooLarge as soon as the bound is known to be
     passed, ServiceUnavailable when there is no room, RequestTimeout when it comes too slowly, ClientLeft when the
@@ -117,6 +119,7 @@ async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds) ->
                 body,
                 bounds.max_body_bytes,
                 lambda: patience.reschedule(min(_now() + bounds.body_s, last)),
+                aside,
             )
     except TimeoutError:
         raise RequestTimeout(
@@ -129,10 +132,13 @@ def _is_json(content_type: str) -> bool:
     return content_type in ("", "application/json") or content_type.endswith("+json")
 
 
-async def _gather(receive: Receive, body: Body, max_bytes: int, renew: Callable[[], None]) -> None:
-    """Read to the end; `renew` is called for each megabyte that has come."""
+async def _gather(receive: Receive, body: Body, max_bytes: int, renew: Callable[[], None], aside: Aside) -> None:
+    """Read to the end; `renew` is called for each megabyte that has come, and for time that was not the client's."""
     goal = _MEGABYTE
     while True:
+        if body.size > _SMALL_BYTES and aside.is_busy:
+            await aside.rest()
+            renew()
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft

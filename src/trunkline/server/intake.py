@@ -111,7 +111,7 @@ class Intake:
         received_at, started = services.wall_clock(), services.loop_clock()
         head = head_of(scope)
         key = await services.keys.authenticate(head.authorization)
-        await read_body(head, receive, body, bounds)
+        await read_body(head, receive, body, bounds, services.aside)
         return Call(
             id="resp_" + scope[REQUEST_ID].removeprefix("req_"),
             key=key,

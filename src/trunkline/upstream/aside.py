@@ -19,10 +19,33 @@ class Aside:
     """The thread; shared by all requests."""
 
     def __init__(self) -> None:
+        self._pieces = 0
+        self._rests = asyncio.Event()
+        self._rests.set()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trunkline-aside")
 
     async def run(
         self, work: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
     ) -> Result:
         """Do a piece of work, after those that came before it."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: work(*arguments, **named))
+        self._pieces += 1
+        self._rests.clear()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: work(*arguments, **named))
+        finally:
+            self._pieces -= 1
+            if not self._pieces:
+                self._rests.set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is work under way."""
+        return self._pieces > 0
+
+    async def rest(self) -> None:
+        """Wait until there is none, for what is in no hurry.
+
+        While the thread works, each read from a socket may have to wait five milliseconds for its turn at running
+        Python. Twenty large bodies that come in meanwhile would hold up everybody else for a tenth of a second.
+        """
+        await self._rests.wait()

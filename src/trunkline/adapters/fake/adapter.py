@@ -18,7 +18,6 @@ from trunkline.adapters.fake import wire
 from trunkline.adapters.fake.wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
 from trunkline.adapters.thinking import effort, thought_text
 from trunkline.catalog.entries import Endpoint
-from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
     FunctionCallOutput,
@@ -109,6 +108,9 @@ def _encode(request: Request, endpoint: Endpoint) -> FakeRequest:
     )
 
 
+_ATTACHED = (InputImage, InputFile, InputAudio, InputVideo)
+
+
 def _is_users(item: object) -> bool:
     return isinstance(item, Message) and item.role == "user"
 
@@ -153,10 +155,7 @@ def _attachments(parts: Sequence[MessagePart]) -> Iterator[Attachment]:
 def _attachment(inline: media.Inline | None, link: str, kind: str) -> Attachment:
     if inline is None:
         return Attachment(kind, url=link)
-    try:
-        return Attachment(inline.media_type, len(inline.decode()))
-    except ValueError as error:
-        raise Unprocessable("an attachment is not base64") from error
+    return Attachment(inline.media_type, inline.size_bytes)
 
 
 def _input_tokens(request: Request) -> int:
@@ -168,7 +167,7 @@ def _input_tokens(request: Request) -> int:
         match item:
             case Message():
                 tokens += tokens_of(assistant_text(item.content))
-                tokens += ATTACHMENT_TOKENS * sum(1 for _ in _attachments(item.content))
+                tokens += ATTACHMENT_TOKENS * sum(isinstance(part, _ATTACHED) for part in item.content)
             case FunctionCallItem():
                 tokens += tokens_of(item.name) + tokens_of(item.arguments)
             case FunctionCallOutput():
