@@ -1,4 +1,7 @@
-"""The laws of docs/architecture.md, section 10, over every recorded conversation; a cassette needs no code here."""
+"""The laws of docs/architecture.md, section 10, over every recorded conversation; a cassette needs no code here.
+
+Law 1, cut anywhere, is a law of the machine that hears: `tests/upstream/test_hearing.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests import document
 from tests.record import WRITTEN, Cassette, Heard, cassettes, hear, play, record, told
@@ -17,6 +18,8 @@ from trunkline.protocol.render import render_event, render_response
 from trunkline.stream.deltas import Spent, Stopped
 from trunkline.stream.fold import fold
 from trunkline.wire import Fault
+
+pytestmark = pytest.mark.law
 
 ALL = cassettes()
 ANSWERS = [(cassette, suffix) for cassette in ALL for suffix in cassette.answers]
@@ -56,22 +59,6 @@ def test_source_names_the_public_reference_and_when_it_was_seen(cassette: Casset
     source = (cassette.folder / "source.md").read_text()
     assert "https://" in source
     assert re.search(r"20\d\d-\d\d-\d\d", source)
-
-
-@every_answer
-def test_law_1_single_bytes_give_the_same_deltas(cassette: Cassette, suffix: str) -> None:
-    answer = cassette.answers[suffix]
-    assert hear(cassette, suffix, (bytes([byte]) for byte in answer)) == hear(cassette, suffix, [answer])
-
-
-@every_answer
-@settings(max_examples=15)
-@given(data=st.data())
-def test_law_1_any_cuts_give_the_same_deltas(cassette: Cassette, suffix: str, data: st.DataObject) -> None:
-    answer = cassette.answers[suffix]
-    places = sorted(data.draw(st.sets(st.integers(0, len(answer)), max_size=12)))
-    reads = [answer[start:end] for start, end in zip([0, *places], [*places, len(answer)], strict=True)]
-    assert hear(cassette, suffix, reads) == hear(cassette, suffix, [answer])
 
 
 @every_answer

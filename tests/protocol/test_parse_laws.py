@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from tests.document import validate_request
 from tests.protocol.requests_strategy import FITTING, JSON, spoiled
 from trunkline.errors import BadRequest
 from trunkline.protocol.parse import parse
+
+pytestmark = pytest.mark.law
 
 MAX_MESSAGE = 700
 

@@ -19,6 +19,8 @@ from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Policy
 
+pytestmark = pytest.mark.law
+
 PROVIDERS = ("alpha", "beta", "gamma", "delta", "amazon bedrock", "nobody")
 CATALOGS = 25
 REQUESTS = 20

@@ -6,6 +6,8 @@ import pytest
 
 from bench.simulation import ALPHA, SCENARIOS, Report, plot, simulate
 
+pytestmark = pytest.mark.law
+
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:

@@ -54,6 +54,15 @@ def recorded(cassette: Cassette, suffix: str) -> Hearing:
 
 
 @every_answer
+@pytest.mark.law
+def test_law_1_single_bytes_are_heard_alike(cassette: Cassette, suffix: str) -> None:
+    answer = cassette.answers[suffix]
+    bytewise = hear(recorded(cassette, suffix), (bytes([byte]) for byte in answer))
+    assert bytewise == hear(recorded(cassette, suffix), [answer])
+
+
+@every_answer
+@pytest.mark.law
 @settings(max_examples=10)
 @given(data=st.data())
 def test_law_1_any_cuts_are_heard_alike(cassette: Cassette, suffix: str, data: st.DataObject) -> None:
@@ -64,6 +73,7 @@ def test_law_1_any_cuts_are_heard_alike(cassette: Cassette, suffix: str, data: s
 
 
 @every_answer
+@pytest.mark.law
 def test_an_answer_that_breaks_off_before_its_end_is_a_fault(cassette: Cassette, suffix: str) -> None:
     answer = cassette.answers[suffix]
     whole = hear(recorded(cassette, suffix), [answer])
