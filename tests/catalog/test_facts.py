@@ -91,7 +91,7 @@ FACTS = [
         "the newest Claude thinks as it sees fit and samples itself",
         "anthropic",
         "messages",
-        {"thinking_style": "adaptive", "drops": SAMPLING, "error_shape": "anthropic"},
+        {"thinking_style": "adaptive", "drops": SAMPLING},
         "anthropic/claude-opus-4.8",
     ),
     Fact(
@@ -119,19 +119,17 @@ FACTS = [
             "extra_body": {"anthropic_version": "vertex-2023-10-16"},
             "image_urls": "inline",
             "reasoning_format": "anthropic-claude-v1",
-            "error_shape": "anthropic",
             "thinking_style": "adaptive",
         },
         "anthropic/claude-opus-4.8",
     ),
-    Fact("Gemini at Vertex has plain paths", "google-vertex", "gemini", {"path": "", "error_shape": "google-rpc"}),
+    Fact("Gemini at Vertex has plain paths", "google-vertex", "gemini", {"path": ""}),
     Fact(
         "Claude at Bedrock",
         "amazon-bedrock",
         "converse",
         {
             "image_urls": "inline",
-            "error_shape": "aws",
             "has_cache_points": True,
             "thinking_style": "adaptive",
             "reasoning_format": "anthropic-claude-v1",
@@ -164,7 +162,7 @@ FACTS = [
         "Bedrock in Anthropic's words",
         "amazon-bedrock",
         "messages",
-        {"error_shape": "anthropic", "image_urls": "inline", **NO_SEARCH},
+        {"image_urls": "inline", **NO_SEARCH},
     ),
     Fact("Bedrock's forms of choice are Converse's", "amazon-bedrock", "chat", {"tool_choices": Quirks().tool_choices}),
     Fact(
@@ -246,7 +244,7 @@ FACTS = [
         "Claude at Azure",
         "azure",
         "messages",
-        {"error_shape": "anthropic", "reasoning_format": "anthropic-claude-v1", "has_top_k": True},
+        {"reasoning_format": "anthropic-claude-v1", "has_top_k": True},
         "anthropic/claude-opus-4.1",
     ),
     Fact(

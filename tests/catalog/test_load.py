@@ -315,7 +315,7 @@ class TestProviderEntry:
         assert provider.region == "EU"
         assert provider.quirks.extra_headers == {"x-team": "a"}
         assert provider.quirks.max_temperature == 1.0
-        assert provider.quirks.error_shape == "anthropic"
+        assert provider.quirks.reasoning_format == "anthropic-claude-v1"
 
     def test_sends_nothing_to_the_known_addresses_once_it_has_its_own(self) -> None:
         provider = catalog("[providers.openai]\nbase_url = 'http://proxy/v1/'").standings["openai"].provider

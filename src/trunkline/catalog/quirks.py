@@ -12,20 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-ErrorShape = Literal[
-    "openai",
-    "flat-openai",
-    "anthropic",
-    "google-rpc",
-    "aws",
-    "cohere",
-    "mistral",
-    "fastapi-detail",
-    "cloudflare",
-    "base_resp",
-    "xai",
-    "code-message",
-]
+ErrorShape = Literal["openai", "cohere", "cloudflare", "base_resp"]
 
 
 class Quirks(Struct, frozen=True, kw_only=True):
@@ -46,8 +33,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     streams: Literal["both", "never", "always"] = "both"
     """Whether the endpoint can do only one of streaming and whole answers."""
 
-    usage_in_stream: Literal["on_request", "always", "never"] = "on_request"
-    """`on_request`: usage comes only if `stream_options.include_usage` is sent; elsewhere that field is a 400."""
+    usage_in_stream: Literal["on_request", "always"] = "on_request"
+    """`on_request`: usage comes only if `stream_options.include_usage` is sent; `always`: it comes unasked, or never,
+    and that field is a 400."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The name of the output limit; OpenAI's reasoning models refuse `max_tokens`."""
@@ -152,7 +140,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """`modalities`: pictures are asked for by `modalities` and come as `message.images`."""
 
     error_shape: ErrorShape = "openai"
-    """The form of error bodies."""
+    """Whose numbers stand in error bodies. All forms are read alike; these give a status or a code a meaning of its
+    own."""
 
     overload_statuses: frozenset[int] = frozenset({503, 529})
     """Statuses that mean busy."""

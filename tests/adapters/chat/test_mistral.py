@@ -29,7 +29,7 @@ from trunkline.wire import WireMessage
 Json = dict[str, Any]
 
 RECORDED = [cassette for cassette in cassettes() if cassette.folder.parent.name == "mistral"]
-PLAIN = Quirks(error_shape="mistral")
+PLAIN = Quirks()
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {"city": {}}}}
 
 

@@ -43,10 +43,10 @@ from trunkline.wire import UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
 
-CLAUDE = Quirks(reasoning_format="anthropic-claude-v1", error_shape="aws", has_cache_points=True)
+CLAUDE = Quirks(reasoning_format="anthropic-claude-v1", has_cache_points=True)
 ADAPTIVE = msgspec.structs.replace(CLAUDE, thinking_style="adaptive")
-NOVA = Quirks(thinking_style="nova", error_shape="aws")
-GPT_OSS = Quirks(thinking_style="effort", error_shape="aws")
+NOVA = Quirks(thinking_style="nova")
+GPT_OSS = Quirks(thinking_style="effort")
 NO_SCHEMAS = msgspec.structs.replace(CLAUDE, structured_output="none")
 
 PNG = "iVBORw0KGgo="

@@ -42,7 +42,7 @@ from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
 
-CLAUDE = Quirks(reasoning_format="anthropic-claude-v1", error_shape="anthropic")
+CLAUDE = Quirks(reasoning_format="anthropic-claude-v1")
 ADAPTIVE = msgspec.structs.replace(CLAUDE, thinking_style="adaptive")
 NO_SCHEMAS = msgspec.structs.replace(CLAUDE, structured_output="none")
 

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from msgspec.structs import replace
-
 from trunkline.adapters.contract import Adapter
-from trunkline.adapters.decoding import faults
 from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.schemas import Schema, closed, parameters_of
@@ -37,7 +34,7 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
-from trunkline.wire import Fault, Headers, UpstreamRequest
+from trunkline.wire import UpstreamRequest
 
 MIN_BUDGET = 512
 MAX_BUDGET = 24_576
@@ -73,9 +70,6 @@ class GeminiAdapter(Adapter):
     def decoder(self, request: Request, endpoint: Endpoint) -> GeminiDecoder:
         tool = answer_tool(request, _as_asked(request, endpoint))
         return GeminiDecoder(request, endpoint, answer_tool=tool.name if tool is not None else None)
-
-    def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
-        return faults.fault(status, headers, body, replace(endpoint.quirks, error_shape="google-rpc"))
 
 
 ADAPTER = GeminiAdapter()
