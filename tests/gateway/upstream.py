@@ -1,7 +1,7 @@
 """A scripted provider on loopback: for each call it sends exactly the bytes, pauses and breaks that a test asks for.
 
-A test plays a script under a nonce; a request whose body holds the nonce gets it. Requests without a script get the
-ordinary answer of their path. It runs in a thread with an event loop of its own and keeps every request it saw.
+A test plays a script under a nonce; a request whose path or body holds the nonce gets it. Requests without a script
+get the ordinary answer of their path. It runs in a thread with an event loop of its own and keeps every request it saw.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ class Seen:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def text(self) -> bytes:
+        """Where a nonce may stand."""
+        return self.path.encode() + b" " + self.body
 
 
 def head(status: int = 200, content_type: str = "application/json", **headers: str) -> bytes:
@@ -175,10 +180,10 @@ class Upstream:
     def seen(self, nonce: str, host: str = "") -> list[Seen]:
         """The requests that held `nonce`, in order."""
         with self._lock:
-            return [s for s in self._seen if nonce.encode() in s.body and s.path.startswith(f"/{host}")]
+            return [s for s in self._seen if nonce.encode() in s.text and s.path.startswith(f"/{host}")]
 
     def _script(self, request: Seen) -> Script:
-        match = NONCE.search(request.body)
+        match = NONCE.search(request.text)
         with self._lock:
             self._seen.append(request)
             host = request.path.split("/")[1]
