@@ -14,7 +14,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,11 +21,12 @@ import pytest
 from docs.pages import FOLDER, PAGES, commands, statuses
 
 from tests import document, test_architecture
+from tests.catalog.loading import known
 from tests.gateway.server import KEY, Gateway, Reply, read_events, running
 from trunkline.adapters.table import ADAPTERS
 from trunkline.app import shipped_models
 from trunkline.catalog.entries import Dialect
-from trunkline.catalog.load import load
+from trunkline.catalog.load import catalog_of
 from trunkline.credentials.schemes import SCHEMES
 from trunkline.fakeprovider import directives as fake_directives
 from trunkline.protocol.events import Event
@@ -244,17 +244,7 @@ def test_settings_example_is_accepted(example: Example) -> None:
     for earlier in reversed(before):
         written = joined(tomllib.loads(earlier.text), written)
     settings = build_settings(Sources(file=written, file_name=example.id))
-    shipped = files("trunkline.catalog")
-    load(
-        (shipped / "providers.toml").read_text("utf-8"),
-        (shipped / "models.toml").read_text("utf-8"),
-        settings,
-        environ={},
-        read_file=lambda path: f"the secret of {path}",
-        listed=shipped_models(),
-        dialects=frozenset(ADAPTERS),
-        schemes=frozenset(SCHEMES),
-    )
+    catalog_of(known(settings, listed=shipped_models(), dialects=frozenset(ADAPTERS), schemes=frozenset(SCHEMES)))
 
 
 @pytest.mark.parametrize("example", examples("json"), ids=by_id)

@@ -11,30 +11,27 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from tests.catalog.loading import PROVIDERS, known
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint
-from trunkline.catalog.gather import gather, read_models
+from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import offers_of
 from trunkline.catalog.model_quirks import RULES
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import ProviderRow
-from trunkline.catalog.standings import DIALECTS, SCHEMES, Surroundings
 from trunkline.credentials import schemes
 from trunkline.settings import build_settings, read_sources
 
 SHIPPED = files("trunkline.catalog")
-PROVIDERS = SHIPPED.joinpath("providers.toml").read_text("utf-8")
-MODELS = SHIPPED.joinpath("models.toml").read_text("utf-8")
 TABLES: dict[str, dict[str, Any]] = tomllib.loads(PROVIDERS)
 ROWS = msgspec.convert(TABLES, dict[str, ProviderRow])
 QUIRKS = frozenset(Quirks.__struct_fields__)
 
 
 def endpoints(text: str = "") -> list[Endpoint]:
-    around = Surroundings({}, lambda path: path, frozenset(DIALECTS), frozenset(SCHEMES))
     listed = read_models(SHIPPED.joinpath("models.json").read_bytes())
     settings = build_settings(read_sources(file_text=text))
-    return [offer.endpoint for offer in offers_of(gather(PROVIDERS, MODELS, settings, around, listed))]
+    return [offer.endpoint for offer in offers_of(known(settings, listed=listed))]
 
 
 LISTED = endpoints()

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib.resources import files
 
 import pytest
 
+from tests.catalog.loading import MODELS, known
 from trunkline.catalog.entries import Catalog, DataPolicy
-from trunkline.catalog.load import load
+from trunkline.catalog.load import catalog_of
 from trunkline.catalog.standings import DIALECTS, SCHEMES
 from trunkline.settings import SettingsError, build_settings, read_sources
-
-PROVIDERS = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
-MODELS = files("trunkline.catalog").joinpath("models.toml").read_text("utf-8")
 
 SHIPPED = """
 [[models]]
@@ -49,9 +46,7 @@ def catalog(
             raise FileNotFoundError(path) from None
 
     settings = build_settings(read_sources(file_text=text))
-    return load(
-        PROVIDERS, models, settings, environ=environ or {}, read_file=read_file, dialects=dialects, schemes=schemes
-    )
+    return catalog_of(known(settings, environ, read_file=read_file, models=models, dialects=dialects, schemes=schemes))
 
 
 def on(loaded: Catalog) -> list[str]:

@@ -15,19 +15,19 @@ import pytest
 from openrouter.components import ListEndpointsResponse, ModelsListResponse
 from openrouter.operations import ListProvidersResponse
 
+from tests.catalog.loading import PROVIDERS, known
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.gather import gather, read_models
+from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import catalog_of, offers_of
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.renewal import objections
 from trunkline.catalog.rows import ModelsFile
-from trunkline.catalog.standings import DIALECTS, SCHEMES, Surroundings
+from trunkline.catalog.standings import DIALECTS
 from trunkline.server.models import Listing
 from trunkline.settings import build_settings, read_sources
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = files("trunkline.catalog")
-PROVIDERS = SHIPPED.joinpath("providers.toml").read_text("utf-8")
 ROWS: dict[str, dict[str, Any]] = tomllib.loads(PROVIDERS)
 FILE = read_models(SHIPPED.joinpath("models.json").read_bytes())
 CONTRACT = json.loads(files("trunkline.server").joinpath("openapi.json").read_bytes())
@@ -36,10 +36,7 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 
 
 def catalog(text: str = "", **environ: str) -> Catalog:
-    around = Surroundings(environ, lambda path: path, frozenset(DIALECTS), frozenset(SCHEMES))
-    settings = build_settings(read_sources(file_text=text))
-    by_hand = SHIPPED.joinpath("models.toml").read_text("utf-8")
-    return catalog_of(gather(PROVIDERS, by_hand, settings, around, FILE))
+    return catalog_of(known(build_settings(read_sources(file_text=text)), environ, listed=FILE))
 
 
 EVERYTHING = catalog(
@@ -138,11 +135,9 @@ class TestModels:
         assert providers <= set(EVERYTHING.offers[slug])
 
     def test_every_offer_can_be_made_an_endpoint(self) -> None:
-        around = Surroundings({}, lambda path: path, frozenset(DIALECTS), frozenset(SCHEMES))
-        by_hand = SHIPPED.joinpath("models.toml").read_text("utf-8")
-        known = gather(PROVIDERS, by_hand, build_settings(read_sources()), around, FILE)
-        offers = list(offers_of(known))
-        assert len(offers) == len(known.entries) >= 2000
+        everything = known(build_settings(read_sources()), listed=FILE)
+        offers = list(offers_of(everything))
+        assert len(offers) == len(everything.entries) >= 2000
         assert len({offer.endpoint.id for offer in offers}) == len(offers)
         assert {offer.endpoint.provider.slug for offer in offers if not offer.obstacle} == {"fake-provider"}
 

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -17,9 +16,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.catalog.loading import known
 from tests.upstream.loopback import Asked, answer, saying, serving
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
-from trunkline.catalog.load import load
+from trunkline.catalog.load import catalog_of
 from trunkline.credentials.entra import Application
 from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
@@ -613,8 +613,7 @@ def test_SE_01_secrets_are_found_in_the_settings_and_the_environment() -> None:
         )
     )
     environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "aws-secret", "AWS_PROFILE": "house-profile"}
-    shipped = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
-    catalog = load(shipped, "", settings, environ=environ, read_file=lambda path: "")
+    catalog = catalog_of(known(settings, environ))
     found = hidden_texts(catalog, environ)
     assert set(found["ours"]) == {
         "key-in-the-settings",

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
-from trunkline.catalog.gather import Entry, Known, gather
+from trunkline.catalog.gather import Entry, Known
 from trunkline.catalog.lookup import LetterPairs
 from trunkline.catalog.quirks import Quirks, joined
-from trunkline.catalog.rows import EndpointRow, ModelsFile, PriceRow
-from trunkline.catalog.standings import DIALECTS, SCHEMES, ReadFile, Surroundings, laid_over
+from trunkline.catalog.rows import EndpointRow, PriceRow
+from trunkline.catalog.standings import laid_over
 from trunkline.settings import Settings
 
 
@@ -25,26 +25,6 @@ class Offer(Struct, frozen=True):
 
     endpoint: Endpoint
     obstacle: str = ""
-
-
-def load(
-    providers_text: str,
-    models_text: str,
-    settings: Settings,
-    *,
-    environ: Mapping[str, str],
-    read_file: ReadFile,
-    listed: ModelsFile | None = None,
-    dialects: Collection[str] = DIALECTS,
-    schemes: Collection[str] = SCHEMES,
-) -> Catalog:
-    """Build the catalog; `dialects` and `schemes` are those this version can speak and sign.
-
-    `models_text` is written by hand and laid over `listed`, the merged public lists; the operator's entries lie over
-    both. Raises SettingsError with all problems of the operator's entries at once.
-    """
-    around = Surroundings(environ, read_file, dialects, schemes)
-    return catalog_of(gather(providers_text, models_text, settings, around, listed))
 
 
 def catalog_of(known: Known) -> Catalog:
