@@ -17,7 +17,7 @@ def render_response(response: Response) -> bytes:
 
 
 def render_event(event: Event) -> bytes:
-    """Render the JSON of one stream event."""
+    """Render the JSON of one stream event on its own, as tests and recordings want it."""
     return _encoder.encode(event)
 
 
