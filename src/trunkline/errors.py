@@ -1,10 +1,13 @@
-"""The errors a client can be told, one class for each status.
+"""The errors a client can be told: one class for each status, and two in `routing/refusal.py` that also say why.
 
     GatewayError
     ├── ClientError               the client can fix it
+    │   ├── Refused               nobody may serve it, and why; these three are in `routing/refusal.py`
+    │   │   ├── NoContext         also a BadRequest
+    │   │   └── NoEndpoint        also a NotFound
     │   ├── BadRequest 400
     │   ├── Unauthorized 401
-    │   ├── PaymentRequired 402
+    │   ├── PaymentRequired 402   in the contract and not raised yet
     │   ├── Forbidden 403         moderation and guardrails only; the one status the contract does not list
     │   ├── NotFound 404
     │   ├── RequestTimeout 408
@@ -83,7 +86,7 @@ class Unauthorized(ClientError):
 
 
 class PaymentRequired(ClientError):
-    """The credits or the key's limit are used up."""
+    """The credits or the key's limit are used up: in the contract, and not told by this version."""
 
     status = 402
     default_kind = "payment_required"
