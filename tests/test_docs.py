@@ -233,6 +233,12 @@ def test_the_readme_counts_the_dialects() -> None:
     assert f"- {words[spoken]} wire languages" in (ROOT / "README.md").read_text("utf-8")
 
 
+def test_how_to_add_a_provider_lists_the_dialects() -> None:
+    listed = re.search(r"^# One of (.*)\.$", page("how-to/add-a-provider.md"), re.MULTILINE)
+    assert listed is not None
+    assert set(re.findall(r"[a-z]{3,}", listed[1])) - {"for", "pictures"} == set(ADAPTERS) - {"fake"}
+
+
 # What is shown, works
 
 
