@@ -191,12 +191,8 @@ class ServerSettings(Section):
 class StoreSettings(Section):
     """What is remembered."""
 
-    url: str = Field(default="sqlite:///trunkline.db", pattern=r"^(sqlite:///|postgresql(\+\w+)?://).+")
-    """The database: `sqlite:///relative.db` or `sqlite:////absolute.db`; this version refuses `postgresql://…`. Needs a
-    restart."""
-
-    counters: str | None = Field(default=None, pattern=r"^rediss?://")
-    """The address of a Redis or Valkey that many nodes share. This version checks it and does not use it."""
+    url: str = "sqlite:///trunkline.db"
+    """The database: `sqlite:///relative.db` or `sqlite:////absolute.db`. Needs a restart."""
 
     timeout: Duration = 2.0
     """How long a statement may wait for the database; then the request gets a 503."""
@@ -205,6 +201,10 @@ class StoreSettings(Section):
     """The secret that keys are hashed with. When absent it is made once and kept in a file beside the SQLite
     database, readable by its owner only. Nodes that share a database need the same one; without it no key is
     recognised. Needs a restart."""
+
+    def model_post_init(self, context: object) -> None:
+        if not re.match(r"sqlite:///.", self.url):
+            raise ValueError("records are kept in SQLite only; write url as sqlite:///trunkline.db")
 
 
 class DataPolicySettings(Section):

@@ -234,7 +234,7 @@ def test_secrets_are_hidden_in_the_effective_values() -> None:
     text = """
         bootstrap_key = "canary-1-canary-1-canary"
         [store]
-        url = "postgresql://me:canary-2@db/x"
+        url = "sqlite:///x.db?password=canary-2"
         [providers.x]
         api_key = "canary-3"
         headers = { x-token = "canary-4" }
@@ -250,7 +250,15 @@ def test_secrets_are_hidden_in_the_effective_values() -> None:
     assert "canary" not in repr(shown)
     assert "canary-1" not in repr(settings)
     assert "canary-3" not in repr(settings)
-    assert ("store.url", "postgresql://me:(hidden)@db/x", "t.toml:4") in shown
+    assert ("store.url", "sqlite:///x.db?password=(hidden)", "t.toml:4") in shown
+
+
+def test_another_database_is_refused_with_what_to_write_and_without_its_password() -> None:
+    with pytest.raises(SettingsError) as raised:
+        read("[store]\nurl = 'postgresql://me:canary-9@db/x'")
+    assert raised.value.problems == (
+        "t.toml:1: store: records are kept in SQLite only; write url as sqlite:///trunkline.db",
+    )
 
 
 def test_what_is_not_set_of_a_provider_is_not_listed() -> None:

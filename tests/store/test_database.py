@@ -221,15 +221,10 @@ class TestOpening:
         with pytest.raises(SettingsError, match="can be written"):
             open_database(f"sqlite:///{tmp_path}/a.db", 1.0)
 
-    def test_other_databases_are_refused_with_what_to_write(self) -> None:
-        with pytest.raises(SettingsError, match="write sqlite:///"):
-            open_database("postgresql://me@db/x", 1.0)
-
     def test_the_file_of_a_url(self) -> None:
         assert sqlite_path("sqlite:///a/b.db") == Path("a/b.db")
         assert sqlite_path("sqlite:////a/b.db") == Path("/a/b.db")
         assert sqlite_path("sqlite:///:memory:") is None
-        assert sqlite_path("postgresql://db/x") is None
 
 
 def _set_revision(connection: Connection, revision: str) -> None:

@@ -76,8 +76,6 @@ def open_database(url: str, timeout: float) -> Database:
     Raises SettingsError when it cannot be opened.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise SettingsError(["store.url: this version keeps its records in SQLite; write sqlite:///trunkline.db"])
     engine = _sqlite_engine(parsed, timeout)
     try:
         _keep_private(sqlite_path(url))
@@ -96,10 +94,9 @@ def open_database(url: str, timeout: float) -> Database:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Name the file of an SQLite database; None for one in memory and for other databases."""
-    parsed = make_url(url)
-    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-    return Path(str(parsed.database)) if is_file else None
+    """Name the file of an SQLite database; None for one in memory."""
+    database = make_url(url).database
+    return None if database in (None, "", ":memory:") else Path(str(database))
 
 
 def _transact(engine: Engine, work: Work[Result], is_write: bool) -> Result:
