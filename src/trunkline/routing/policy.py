@@ -13,6 +13,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     Providers are slugs, names or `slug/variant`; models are slugs or globs as `anthropic/*`; an empty list allows all.
     `own_keys` holds the slugs of providers for which the account brings its own key, `own_keys_only` those whose
     house key it must not fall back to.
+
+    Keys of today set only two of these; the others are for the administration of accounts and keys that is to come
+    (section 13 of docs/architecture.md). They stand here already because a plan is made of all its filters in one
+    order, and that order is what the tests of routing hold.
     """
 
     account: str = ""
