@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from tests.adapters import spoken
+from tests.adapters.spoken import Answer, call, joined, message, output, thought
 from trunkline.adapters.contract import begin
 from trunkline.adapters.converse.answer import ConverseDecoder
 from trunkline.adapters.converse.request import ADAPTER
@@ -43,7 +45,7 @@ from trunkline.wire import UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
 
-CLAUDE = Quirks(reasoning_format="anthropic-claude-v1", has_cache_points=True)
+CLAUDE = msgspec.structs.replace(spoken.CLAUDE, has_cache_points=True)
 ADAPTIVE = msgspec.structs.replace(CLAUDE, thinking_style="adaptive")
 NOVA = Quirks(thinking_style="nova")
 GPT_OSS = Quirks(thinking_style="effort")
@@ -77,23 +79,6 @@ def request(**body: Any) -> Request:
 def encode(asked: Request, at: Endpoint) -> tuple[Json, UpstreamRequest]:
     sent = ADAPTER.encode(asked, at, None)
     return msgspec.json.decode(sent.body), sent
-
-
-def message(role: str, *parts: Json | str) -> Json:
-    content = [{"type": "input_text", "text": part} if isinstance(part, str) else part for part in parts]
-    return {"type": "message", "role": role, "content": content}
-
-
-def call(call_id: str) -> Json:
-    return {"type": "function_call", "call_id": call_id, "name": "weather", "arguments": '{"city":"Oslo"}'}
-
-
-def output(call_id: str, text: str = "4 C, rain") -> Json:
-    return {"type": "function_call_output", "call_id": call_id, "output": text}
-
-
-def thought(**fields: Any) -> Json:
-    return {"type": "reasoning", "id": "rs_1", "summary": [], "format": "anthropic-claude-v1", **fields}
 
 
 SIGNED = thought(content=[{"type": "reasoning_text", "text": "Hm.\n"}], signature="EqQB+/=")
@@ -514,28 +499,6 @@ def decoder(asked: Request | None = None, quirks: Quirks = CLAUDE) -> ConverseDe
 def hear(heard: list[WireMessage], asked: Request | None = None, quirks: Quirks = CLAUDE) -> list[Delta]:
     reader = decoder(asked, quirks)
     return [delta for part in heard for delta in reader.message(part)] + list(reader.end())
-
-
-def joined(deltas: list[Delta]) -> list[Delta]:
-    found: list[Delta] = []
-    for delta in deltas:
-        last = found[-1] if found else None
-        if isinstance(delta, Text | Reasoning | Arguments) and type(last) is type(delta) and last.slot == delta.slot:
-            found[-1] = msgspec.structs.replace(last, text=last.text + delta.text)
-        else:
-            found.append(delta)
-    return found
-
-
-class Answer(Struct, frozen=True):
-    """The same answer as a stream and as a body, and what both mean."""
-
-    id: str
-    stream: list[WireMessage]
-    body: Json
-    deltas: list[Delta]
-    asked: Json = {}
-    quirks: Quirks = CLAUDE
 
 
 PAGE = {"title": "Kites", "location": {"web": {"url": "https://kites.example", "domain": "kites.example"}}}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from pydantic import TypeAdapter
 
+from tests.adapters.spoken import CLAUDE, Answer, call, joined, message, output, said, thought
 from trunkline.adapters.messages.answer import MAX_PAUSES, MessagesDecoder
 from trunkline.adapters.messages.request import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
@@ -42,7 +43,6 @@ from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
 
-CLAUDE = Quirks(reasoning_format="anthropic-claude-v1")
 ADAPTIVE = msgspec.structs.replace(CLAUDE, thinking_style="adaptive")
 NO_SCHEMAS = msgspec.structs.replace(CLAUDE, structured_output="none")
 
@@ -79,28 +79,6 @@ def request(**body: Any) -> Request:
 def encode(asked: Request, at: Endpoint, end_user: str | None = None) -> tuple[Json, UpstreamRequest]:
     sent = ADAPTER.encode(asked, at, end_user)
     return msgspec.json.decode(sent.body), sent
-
-
-def message(role: str, *parts: Json | str) -> Json:
-    content = [{"type": "input_text", "text": part} if isinstance(part, str) else part for part in parts]
-    return {"type": "message", "role": role, "content": content}
-
-
-def said(text: str) -> Json:
-    content = [{"type": "output_text", "text": text, "annotations": []}]
-    return {"type": "message", "role": "assistant", "id": "msg_1", "status": "completed", "content": content}
-
-
-def call(call_id: str, arguments: str = '{"city":"Oslo"}') -> Json:
-    return {"type": "function_call", "call_id": call_id, "name": "weather", "arguments": arguments}
-
-
-def output(call_id: str, text: str = "4 C, rain") -> Json:
-    return {"type": "function_call_output", "call_id": call_id, "output": text}
-
-
-def thought(**fields: Any) -> Json:
-    return {"type": "reasoning", "id": "rs_1", "summary": [], "format": "anthropic-claude-v1", **fields}
 
 
 SIGNED = thought(content=[{"type": "reasoning_text", "text": "Need  the tool.\n"}], signature="EqQB+/=")
@@ -755,31 +733,6 @@ def hear(heard: list[WireMessage], asked: Request | None = None, quirks: Quirks 
 def hear_body(body: Json, asked: Request | None = None, quirks: Quirks = CLAUDE) -> list[Delta]:
     reader = decoder(asked, quirks)
     return [*reader.whole(msgspec.json.encode(body)), *reader.end()]
-
-
-def joined(deltas: list[Delta]) -> list[Delta]:
-    """Leave out what a stream tells early, and join pieces, so that a stream compares with a body."""
-    found: list[Delta] = []
-    for delta in deltas:
-        last = found[-1] if found else None
-        if isinstance(delta, Spent) and delta.usage.estimated:
-            continue
-        if isinstance(delta, Text | Reasoning | Arguments) and type(last) is type(delta) and last.slot == delta.slot:
-            found[-1] = msgspec.structs.replace(last, text=last.text + delta.text)
-        else:
-            found.append(delta)
-    return found
-
-
-class Answer(Struct, frozen=True):
-    """The same answer as a stream and as a body, and what both mean."""
-
-    id: str
-    stream: list[WireMessage]
-    body: Json
-    deltas: list[Delta]
-    asked: Json = {}
-    quirks: Quirks = CLAUDE
 
 
 def body(*content: Json, reason: str = "end_turn", **fields: Any) -> Json:
