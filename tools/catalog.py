@@ -2,7 +2,7 @@
 
 models.dev's list lies in `data/`. litellm's and genai-prices' are files inside their wheels: the wheels are downloaded,
 never installed, nothing in them is run, and each file must have the digest noted here. How the lists are merged is
-`trunkline.catalog.merge`'s business.
+`tools.models.merge`'s business.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trunkline.catalog.merge import Lists, merge
+from tools.models.merge import Lists, merge
 from trunkline.catalog.rows import SourceRow
 
 ROOT = Path(__file__).parent.parent

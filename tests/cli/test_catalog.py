@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from tools.models.merge import written
 from trunkline.app import shipped_models
-from trunkline.catalog.merge import written
 from trunkline.catalog.rows import ModelsFile, PriceRow, SourceRow
 
 SHIPPED = shipped_models()

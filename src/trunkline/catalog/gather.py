@@ -92,7 +92,7 @@ def gather(
 
 
 def read_models(data: bytes) -> ModelsFile:
-    """Read a file of models that `merge.py` wrote.
+    """Read a file of models that `tools/models/merge.py` wrote.
 
     Raises ValueError, saying what is wrong with it.
     """

@@ -1,7 +1,7 @@
 """The shapes of `providers.toml`, `models.toml` and `models.json`: what may stand in a row, as it is written there.
 
 Rows hold prices per million tokens and addresses with braces; `standings.py` and `load.py` make entries of them.
-`models.toml` is written by hand, `models.json` by `merge.py`; both have the shape of `ModelsFile`.
+`models.toml` is written by hand, `models.json` by `tools/models/merge.py`; both have the shape of `ModelsFile`.
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from tools.models.merge import Lists, merge, merged, written
+from tools.models.quirks import RULES
+from tools.models.sources import GENAI_PRICES, LITELLM, MODELS_DEV, Fact, Priced
 from trunkline.catalog.gather import read_models
-from trunkline.catalog.merge import Lists, merge, merged, written
-from trunkline.catalog.model_quirks import RULES
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import EndpointRow, ModelsFile, PriceRow, ProviderRow, SourceRow
-from trunkline.catalog.sources import GENAI_PRICES, LITELLM, MODELS_DEV, Fact, Priced
 
 LISTS = Lists(models_dev=b"", litellm=b"", genai_prices=(), sources=(SourceRow(name=LITELLM),), day="2026-11-22")
 ROWS = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.catalog.naming import MAKERS, Named, name_model, zone_of
+from tools.models.naming import MAKERS, Named, name_model, zone_of
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 An endpoint is a provider and the provider's own name of a model. For what it is and can do models.dev is believed
 first, then litellm, then genai-prices; for prices genai-prices first (it keeps dates), then the other two, and of these
 two the dearer where they differ by more than a tenth. A price on which lists differ so much is marked. What no list
-says stays unknown. Nothing is fetched here, and the operator's own entries are laid over the outcome by `load.py`.
+says stays unknown. Nothing is fetched here; the operator's own entries are laid over the outcome by `catalog/load.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Dialect
-from trunkline.catalog.model_quirks import REASONERS, model_quirks
-from trunkline.catalog.naming import MAKERS, ZONES, Named, name_model, zone_of
-from trunkline.catalog.quirks import Quirks, joined
-from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
-from trunkline.catalog.sources import (
+from tools.models.naming import MAKERS, ZONES, Named, name_model, zone_of
+from tools.models.quirks import REASONERS, model_quirks
+from tools.models.sources import (
     GENAI_PRICES,
     LITELLM,
     MODELS_DEV,
@@ -36,6 +33,9 @@ from trunkline.catalog.sources import (
     read_litellm,
     read_models_dev,
 )
+from trunkline.catalog.entries import Dialect
+from trunkline.catalog.quirks import Quirks, joined
+from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
 from trunkline.settings import Json
 
 _ROUTING: Final = (MODELS_DEV, LITELLM, GENAI_PRICES)

@@ -3,7 +3,7 @@
 A provider's own deviations stand in `providers.toml`; here is what differs from model to model. `merge.py` writes the
 outcome into each endpoint. The lists say some of it themselves (`Fact.can`); the patterns say the rest.
 
-Where it is from: litellm's flags where a rule has `can`; Gemini and Claude follow what `quirks.py` documents at
+Where it is from: litellm's flags where a rule has `can`; Gemini and Claude follow what `catalog/quirks.py` documents at
 `thinking_style`; the rest is general knowledge that was not looked up, so probe before relying on a rule.
 """
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.catalog.rows import PriceRow, TierRow
-from trunkline.catalog.sources import (
+from tools.models.sources import (
     is_match,
     is_spelled_out,
     price_row,
@@ -20,6 +19,7 @@ from trunkline.catalog.sources import (
     read_models_dev,
     unix_time,
 )
+from trunkline.catalog.rows import PriceRow, TierRow
 
 
 def litellm(key: str, **entry: Any) -> Any:

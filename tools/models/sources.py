@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from tools.models.naming import ZONES
 from trunkline.catalog.entries import Modality
-from trunkline.catalog.naming import ZONES
 from trunkline.catalog.rows import MOST_USD_PER_MILLION, PriceRow, TierRow
 
 Json: TypeAlias = Any

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tools.catalog import CATALOG, SOURCES, plain_values
 
+from tools.catalog import CATALOG, SOURCES, plain_values
 from trunkline.catalog.gather import read_models
 
 MODULE = """

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from tests.catalog.loading import PROVIDERS, known
+from tools.models.quirks import RULES
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import offers_of
-from trunkline.catalog.model_quirks import RULES
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import ProviderRow
 from trunkline.credentials import schemes
