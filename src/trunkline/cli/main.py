@@ -16,7 +16,6 @@ from trunkline.accounts.keys import Keys, NewKey
 from trunkline.accounts.pepper import reveal
 from trunkline.app import create, load_catalog
 from trunkline.catalog.entries import Catalog
-from trunkline.cli import listener
 from trunkline.cli.catalog import CATALOG, list_models
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.keys import KEYS, with_keys
@@ -24,6 +23,7 @@ from trunkline.cli.providers import PROVIDERS, likeliest, providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
+from trunkline.server import listener
 from trunkline.settings import Settings, SettingsError, effective
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs

@@ -1,7 +1,7 @@
 """How a call comes in, for every route that reads a body: who sends it, then room for it, then the body itself.
 
 Theory of operation. The key is looked up from the head alone, so that nothing is read for somebody unknown; what came
-along with the head is no more than one read from the socket (`cli/listener.py`). Of a known sender bytes are counted
+along with the head is no more than one read from the socket (`server/listener.py`). Of a known sender bytes are counted
 as they come, against one bound for all requests of the process together. A body that does not fit is refused, at once
 if its length was told; what it held until then is free for the others. Its room is given back when the request is
 over, not when the body is read: the parsed request, and what is sent upstream, are made of the same bytes.

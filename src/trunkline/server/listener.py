@@ -42,10 +42,10 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from trunkline.cli.allocator import give_large_pieces_back
-from trunkline.cli.joined import JoinedTransport
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
+from trunkline.server.allocator import give_large_pieces_back
+from trunkline.server.joined import JoinedTransport
 from trunkline.settings import ServerSettings, SettingsError
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
