@@ -32,7 +32,8 @@ from trunkline.fakeprovider import directives as fake_directives
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.routing.meanings import MEANINGS
-from trunkline.settings import Settings, Sources, build_settings
+from trunkline.settings.reading import Sources, build_settings
+from trunkline.settings.sections import Settings
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "trunkline"

@@ -29,7 +29,7 @@ from trunkline.routing.plan import Planner
 from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import ASGIApp, application
-from trunkline.settings import Settings
+from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent

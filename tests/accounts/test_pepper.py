@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from trunkline.accounts.pepper import read_pepper, reveal
-from trunkline.settings import SecretSource, SettingsError
+from trunkline.settings.reading import SettingsError
+from trunkline.settings.sections import SecretSource
 
 
 def test_it_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from trunkline.catalog.gather import Known, gather
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS, SCHEMES, ReadFile, Surroundings
-from trunkline.settings import Settings
+from trunkline.settings.sections import Settings
 
 PROVIDERS = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
 MODELS = files("trunkline.catalog").joinpath("models.toml").read_text("utf-8")

@@ -12,7 +12,7 @@ from tests.catalog.loading import MODELS, known
 from trunkline.catalog.entries import Catalog, DataPolicy
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.standings import DIALECTS, SCHEMES
-from trunkline.settings import SettingsError, build_settings, read_sources
+from trunkline.settings.reading import SettingsError, build_settings, read_sources
 
 SHIPPED = """
 [[models]]

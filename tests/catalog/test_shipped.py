@@ -24,7 +24,7 @@ from trunkline.catalog.renewal import objections
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS
 from trunkline.server.models import Listing
-from trunkline.settings import build_settings, read_sources
+from trunkline.settings.reading import build_settings, read_sources
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = files("trunkline.catalog")

@@ -32,7 +32,7 @@ from trunkline.server.body import Bounds
 from trunkline.server.edge import Edge
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import application
-from trunkline.settings import Settings
+from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
 from trunkline.stream.deltas import Began, Delta, Text
 from trunkline.telemetry.recent import Recent

@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 from trunkline.errors import ServiceUnavailable
-from trunkline.settings import SettingsError
+from trunkline.settings.reading import SettingsError
 from trunkline.store import statements
 from trunkline.store.database import Database, open_database, sqlite_path
 from trunkline.store.schema import HEAD, METADATA

@@ -23,7 +23,7 @@ from trunkline.catalog.load import catalog_of
 from trunkline.credentials.entra import Application
 from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
-from trunkline.settings import build_settings, read_sources
+from trunkline.settings.reading import build_settings, read_sources
 from trunkline.upstream.http import HttpClient, UpstreamFailure
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.tokens import (

@@ -36,7 +36,7 @@ from tools.models.sources import (
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
-from trunkline.settings import Json
+from trunkline.settings.sections import Json
 
 _ROUTING: Final = (MODELS_DEV, LITELLM, GENAI_PRICES)
 _PRICING: Final = (GENAI_PRICES, MODELS_DEV, LITELLM)

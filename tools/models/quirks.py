@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from trunkline.catalog.entries import Dialect
-from trunkline.settings import Json
+from trunkline.settings.sections import Json
 
 REASONERS: Final = re.compile(r"openai/(o\d|gpt-[5-9](?!.*-chat)|codex)")
 """OpenAI's models that think: they refuse sampling parameters."""

@@ -7,7 +7,7 @@ import time
 
 from trunkline.accounts.keys import Keys
 from trunkline.accounts.pepper import read_pepper
-from trunkline.settings import Settings
+from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, sqlite_path
 
 

@@ -28,7 +28,8 @@ from trunkline.catalog.standings import (
     provider_slugs,
     standings_of,
 )
-from trunkline.settings import EndpointSettings, Json, Settings, SettingsError, suggestion
+from trunkline.settings.reading import SettingsError, suggestion
+from trunkline.settings.sections import EndpointSettings, Json, Settings
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
 

@@ -17,7 +17,7 @@ from trunkline.catalog.lookup import LetterPairs
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, PriceRow
 from trunkline.catalog.standings import laid_over
-from trunkline.settings import Settings
+from trunkline.settings.sections import Settings
 
 
 class Offer(Struct, frozen=True):

@@ -14,7 +14,7 @@ from msgspec import Struct
 from trunkline.catalog.entries import CredentialScheme, Dialect, Modality
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.protocol.preferences import Quantization
-from trunkline.settings import Json
+from trunkline.settings.sections import Json
 
 
 class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

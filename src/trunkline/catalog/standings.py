@@ -19,7 +19,8 @@ from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.catalog.rows import ProviderRow
 from trunkline.protocol.addresses import is_public_host
-from trunkline.settings import Json, ProviderSettings, SecretSource, suggestion
+from trunkline.settings.reading import suggestion
+from trunkline.settings.sections import Json, ProviderSettings, SecretSource
 
 ReadFile: TypeAlias = Callable[[str], str]
 """Path → text; raises OSError."""

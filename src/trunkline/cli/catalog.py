@@ -27,7 +27,8 @@ from trunkline.catalog.renewal import Difference, age_of, compare, described, ob
 from trunkline.catalog.rows import ModelsFile
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.table import table
-from trunkline.settings import Settings, SettingsError, shown_address
+from trunkline.settings.reading import SettingsError, shown_address
+from trunkline.settings.sections import Settings
 from trunkline.upstream.http import HttpClient, UpstreamFailure
 from trunkline.upstream.patience import Timeouts
 from trunkline.wire import UpstreamRequest

@@ -1,4 +1,4 @@
-"""From the settings file and the environment to settings: the reading that `settings.py` leaves to its caller."""
+"""From the settings file and the environment to settings: the reading that `settings/` leaves to its caller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from trunkline.settings import Layer, Settings, SettingsError, Sources, build_settings, read_sources
+from trunkline.settings.reading import Layer, SettingsError, Sources, build_settings, read_sources
+from trunkline.settings.sections import Settings
 
 Config = Annotated[
     Path | None,

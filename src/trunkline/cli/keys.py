@@ -12,7 +12,8 @@ import typer
 from trunkline.accounts.keys import Keys
 from trunkline.accounts.opening import open_keys
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.settings import Settings, SettingsError
+from trunkline.settings.reading import SettingsError
+from trunkline.settings.sections import Settings
 from trunkline.store.statements import KeyRow
 
 Result = TypeVar("Result")

@@ -24,7 +24,8 @@ from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
 from trunkline.server import listener
-from trunkline.settings import Settings, SettingsError, effective
+from trunkline.settings.reading import SettingsError, effective
+from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
 from trunkline.telemetry.outlet import outlets

@@ -16,7 +16,8 @@ from trunkline.catalog.entries import Catalog, DataPolicy, Endpoint, Standing
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.probing import probe
 from trunkline.cli.table import table
-from trunkline.settings import Settings, SettingsError, build_settings, read_sources, shown_address, suggestion
+from trunkline.settings.reading import SettingsError, build_settings, read_sources, shown_address, suggestion
+from trunkline.settings.sections import Settings
 
 PROVIDERS = typer.Typer(help="List the providers, on and off, and try one out.")
 

@@ -1,4 +1,4 @@
-"""The reference page of the settings, made from `settings.py` itself: its types, defaults and docstrings."""
+"""The reference page of the settings, made from `settings/sections.py` itself: its types, defaults and docstrings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trunkline import settings
+from trunkline.settings import sections
 
 _INTRODUCTION = """\
 # Settings
 
-This page is made from `settings.py` by `trunkline docs settings`; do not edit it.
+This page is made from `settings/sections.py` by `trunkline docs settings`; do not edit it.
 
 A setting is looked for on the command line, then in the environment, then in the file, and has its default otherwise.
 The file is `./trunkline.toml`, or the one that `--config` or `TRUNKLINE_CONFIG` names. In the environment a setting is
@@ -44,10 +44,10 @@ _WORDS = {
 def settings_page() -> str:
     """Write the page, as Markdown."""
     classes = {
-        node.name: node for node in ast.parse(inspect.getsource(settings)).body if isinstance(node, ast.ClassDef)
+        node.name: node for node in ast.parse(inspect.getsource(sections)).body if isinstance(node, ast.ClassDef)
     }
-    sections = (_section(path, classes[name], getattr(settings, name)) for path, name in _sections(classes))
-    return "\n".join((_INTRODUCTION, *sections))
+    parts = (_section(path, classes[name], getattr(sections, name)) for path, name in _sections(classes))
+    return "\n".join((_INTRODUCTION, *parts))
 
 
 def _sections(classes: Mapping[str, ast.ClassDef]) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from trunkline.errors import GatewayError
-from trunkline.settings import SettingsError
+from trunkline.settings.reading import SettingsError
 
 _WHOLE = "trunkline.cli.main"
 _PARTS = {"keys": "trunkline.cli.keys"}

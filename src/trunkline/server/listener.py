@@ -46,7 +46,8 @@ from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUn
 from trunkline.protocol.render import render_error
 from trunkline.server.allocator import give_large_pieces_back
 from trunkline.server.joined import JoinedTransport
-from trunkline.settings import ServerSettings, SettingsError
+from trunkline.settings.reading import SettingsError
+from trunkline.settings.sections import ServerSettings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from trunkline.errors import ServiceUnavailable
-from trunkline.settings import SettingsError
+from trunkline.settings.reading import SettingsError
 from trunkline.store.schema import ALEMBIC_VERSION, HEAD, METADATA
 from trunkline.store.statements import read_revision
 

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from trunkline.settings import SettingsError
+from trunkline.settings.reading import SettingsError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -20,7 +20,7 @@ from trunkline.catalog.load import offers_of
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import ProviderRow
 from trunkline.credentials import schemes
-from trunkline.settings import build_settings, read_sources
+from trunkline.settings.reading import build_settings, read_sources
 
 SHIPPED = files("trunkline.catalog")
 TABLES: dict[str, dict[str, Any]] = tomllib.loads(PROVIDERS)

@@ -1,0 +1,299 @@
+"""Layers of plain values → settings, where each value came from, and what is wrong with them.
+
+The layers are the command line, the environment and the file, strongest first; out comes one frozen `Settings`. This
+module does not read a file or the environment: both are handed to it as values.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TypeAlias, get_args
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import InitSettingsSource
+
+from trunkline.settings.sections import Json, Settings
+
+Path: TypeAlias = tuple[str | int, ...]
+Layer: TypeAlias = Mapping[str, Json]
+"""Nested plain values, as `{"server": {"listen": "0.0.0.0:8080"}}`."""
+
+ENVIRONMENT_PREFIX = "TRUNKLINE_"
+NOT_SETTINGS = frozenset({"TRUNKLINE_CONFIG"})
+"""Variables with our prefix that the command line reads itself."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; one line for each problem, each saying where it is and what to do."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The layers that settings are read from, strongest first: `command_line`, `environment`, `file`.
+
+    `names` tells how the operator spelled a path of the environment layer; `lines` the line of a path in the file.
+    """
+
+    command_line: Layer = field(default_factory=dict)
+    environment: Layer = field(default_factory=dict)
+    file: Layer = field(default_factory=dict)
+    file_name: str = "trunkline.toml"
+    names: Mapping[Path, str] = field(default_factory=dict)
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def origin(self, path: Path) -> str:
+        """Say where the value at a path came from: `command line`, a variable's name, `file:line`, or `default`."""
+        if _holds(self.command_line, path):
+            return "command line"
+        if _holds(self.environment, path):
+            return _nearest_entry(self.names, path) or "environment"
+        if _holds(self.file, path):
+            line = _nearest_entry(self.lines, path)
+            return f"{self.file_name}:{line}" if line else self.file_name
+        return "default"
+
+
+def read_sources(
+    *,
+    command_line: Layer | None = None,
+    environ: Mapping[str, str] | None = None,
+    file_text: str | None = None,
+    file_name: str = "trunkline.toml",
+) -> Sources:
+    """Cut the three sources into layers.
+
+    Raises SettingsError for text that is not TOML.
+    """
+    environment, names = _read_environment(environ or {})
+    return Sources(
+        command_line=command_line or {},
+        environment=environment,
+        file=_read_toml(file_text or "", file_name),
+        file_name=file_name,
+        names=names,
+        lines=_find_lines(file_text or ""),
+    )
+
+
+def build_settings(sources: Sources) -> Settings:
+    """Lay the layers over the defaults and check every value.
+
+    Raises SettingsError with all problems at once.
+    """
+    layers = (sources.command_line, sources.environment, sources.file)
+    # Handed over ready-made: the library's own sources would read the process environment behind our back.
+    ready = tuple(InitSettingsSource(Settings, init_kwargs=dict(layer)) for layer in layers)
+    try:
+        return Settings(_build_sources=(ready, {}))  # type: ignore[call-arg]  # mypy knows the fields only
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise SettingsError(
+            [_explain(entry["loc"], entry["type"], entry["msg"], sources) for entry in details]
+        ) from None
+
+
+def effective(settings: Settings, sources: Sources) -> Iterator[tuple[str, str, str]]:
+    """List every value as (path, value, origin), secrets hidden; of providers and endpoints only what is set."""
+    for path, value in _leaves((), settings.model_dump(mode="python")):
+        origin = sources.origin(path)
+        is_unset = value in (None, {}, []) or origin == "default"
+        if not (is_unset and path[0] in ("providers", "endpoints", "bootstrap_key")):
+            yield dotted(path), _shown(path, value), origin
+
+
+def dotted(path: Path) -> str:
+    """Write a path as `endpoints[2].price.input`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Name the known word nearest to a mistyped one, ready to follow a full clause."""
+    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.55)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}" if len(known) < 25 else ""
+
+
+def shown_address(text: str) -> str:
+    """Hide the password, and what a query's parameters hold that sound secret, in an address; others stay as they are.
+
+    Of an HTTP address the user is hidden too, since a token is often written there.
+    """
+    return reduce(lambda shown, rule: rule[0].sub(rule[1], shown), _ADDRESS_SECRETS, text)
+
+
+_ADDRESS_SECRETS = (
+    # A password may hold anything, so it ends at the last @ there is.
+    (re.compile(r"^([A-Za-z][\w+.-]*://[^/?#:@\s]*):\S*@"), r"\1:(hidden)@"),
+    (re.compile(r"^(https?://)[^/?#:@\s]+@", re.IGNORECASE), r"\1(hidden)@"),
+    (re.compile(r"([?&][^=&#\s]*(?:key|token|secret|pass|sig|auth|cred|code)[^=&#\s]*=)[^&#]*", re.I), r"\1(hidden)"),
+)
+
+
+def _read_toml(text: str, file_name: str) -> Layer:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at line ")
+        line = place.partition(",")[0] if place else str(text.count("\n") + 1)
+        raise SettingsError(
+            [f"{file_name}:{line}: not valid TOML: {message}; strings need quotes, tables a [header]"]
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise SettingsError([f"{file_name}: not valid TOML: {error}"]) from None
+
+
+# Kubernetes and Docker put such variables into every container beside a service named "trunkline".
+_SERVICE_LINK = re.compile(
+    r"TRUNKLINE_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?=.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*|PORT=\w+://.*)", re.DOTALL
+)
+
+
+def _read_environment(environ: Mapping[str, str]) -> tuple[Layer, Mapping[Path, str]]:
+    layer: dict[str, Json] = {}
+    names: dict[Path, str] = {}
+    for name, value in sorted(environ.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in NOT_SETTINGS:
+            continue
+        if _SERVICE_LINK.fullmatch(f"{name}={value}"):
+            continue
+        if not value.strip():
+            continue  # `NAME=${NAME}` in a compose file leaves an empty string where nothing was meant
+        path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+        if path[0] == "providers" and len(path) > 1:
+            # A variable's name cannot hold the hyphen of a slug.
+            path = (path[0], path[1].replace("_", "-"), *path[2:])
+        names[path] = name
+        _put(layer, path, _environment_value(name, value))
+    return layer, names
+
+
+def _environment_value(name: str, value: str) -> Json:
+    if value.lstrip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except (ValueError, RecursionError):
+        raise SettingsError(
+            [f'{name}: write a list or table as in TOML, as ["a", "b"] or {{ env = "NAME" }}']
+        ) from None
+
+
+def _put(layer: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
+    for part in path[:-1]:
+        inner = layer.get(part)
+        if not isinstance(inner, dict):
+            inner = layer[part] = {}
+        layer = inner
+    layer[path[-1]] = value
+
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")
+_ENTRY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+
+
+def _find_lines(text: str) -> Mapping[Path, int]:
+    """Find the line of each key. Good for messages only: it does not look inside multi-line values."""
+    lines: dict[Path, int] = {}
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.fullmatch(line):
+            table = _key_path(header[2])
+            if header[1] == "[[":
+                index = counts.get(table, 0)
+                counts[table] = index + 1
+                table = (*table, index)
+            lines.setdefault(table, number)
+        elif entry := _ENTRY.match(line):
+            lines.setdefault((*table, *_key_path(entry[1])), number)
+    return lines
+
+
+def _key_path(written: str) -> Path:
+    return tuple(part.strip("\"'") for part in _KEY_PART.findall(written))
+
+
+def _holds(layer: Json, path: Path) -> bool:
+    for part in path:
+        if isinstance(layer, str):
+            return True  # a plain string that stands for a table, as an inline secret
+        try:
+            layer = layer[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _nearest_entry(entries: Mapping[Path, Json], path: Path) -> Json:
+    """Look a path up, then the tables around it: a value inside an inline table has no entry of its own."""
+    return next((entries[path[:end]] for end in range(len(path), 0, -1) if path[:end] in entries), None)
+
+
+def _explain(location: Path, kind: str, message: str, sources: Sources) -> str:
+    origin = sources.origin(location)
+    where = "" if origin == "default" else f"{origin}: "
+    message = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        known = _fields_at(location[:-1])
+        return f"{where}unknown setting {dotted(location)!r}{suggestion(str(location[-1]), known)}"
+    if kind in ("model_type", "dict_type"):
+        return f"{where}{dotted(location)} is a table of settings, not a single value"
+    if kind == "missing":
+        table = sources.origin(location[:-1])
+        where = "" if table == "default" else f"{table}: "
+        return f"{where}{dotted(location)} is missing; set it"
+    return f"{where}{dotted(location)}: {message[:1].lower()}{message[1:]}"
+
+
+def _fields_at(path: Path) -> list[str]:
+    """List the names known in the table at a path."""
+    kind: Json = Settings
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = _inner(kind.model_fields[str(part)].annotation)
+        else:
+            kind = _inner(get_args(kind)[-1])  # an entry of dict[str, X] or list[X]
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _inner(annotation: Json) -> Json:
+    """Take `Annotated` and `| None` off a type."""
+    if hasattr(annotation, "__metadata__"):
+        return _inner(annotation.__origin__)
+    if type(None) in get_args(annotation):
+        return _inner(get_args(annotation)[0])
+    return annotation
+
+
+def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves((*path, name), inner)
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        for index, inner in enumerate(value):
+            yield from _leaves((*path, index), inner)
+    else:
+        yield path, value
+
+
+def _shown(path: Path, value: Json) -> str:
+    if isinstance(value, SecretStr) or (path[0] in ("providers", "endpoints") and _HEADER_TABLES.intersection(path)):
+        return "(hidden)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else shown_address(str(value))
+
+
+_HEADER_TABLES = frozenset({"headers", "extra_headers"})

@@ -1,0 +1,352 @@
+"""What an operator may set: every name, its unit, its default and its meaning.
+
+It does not know which providers, dialects or quirks exist; `catalog/load.py` checks those names. How values come in is
+`reading.py`'s business. The docstring under each field is its entry in `docs/reference/settings.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from trunkline.settings.quantities import Duration, Fraction, Pause, Size, Usd, format_size
+
+Json: TypeAlias = Any
+
+_MINUTE = 60.0
+
+
+def _secret_source(value: object) -> object:
+    return {"inline": value} if isinstance(value, str) else value
+
+
+Slug = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SecretSource(Section):
+    """Where a secret is found: exactly one of the three. A plain string counts as `inline`."""
+
+    env: str | None = None
+    """The name of an environment variable."""
+
+    file: str | None = None
+    """The path of a file whose text, without the white space around it, is the secret."""
+
+    inline: SecretStr | None = None
+    """The secret itself. Prefer `env` or `file`: configuration files are copied about."""
+
+    def model_post_init(self, context: object) -> None:
+        if sum(place is not None for place in (self.env, self.file, self.inline)) != 1:
+            raise ValueError('name one place, as { env = "NAME" } or { file = "/run/secrets/name" }')
+
+
+SecretField = Annotated[SecretSource, BeforeValidator(_secret_source)]
+
+
+class ServerSettings(Section):
+    """The HTTP face."""
+
+    listen: str = Field(default="127.0.0.1:8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}$")
+    """Address and port to listen on. `0.0.0.0:8080` takes calls from other machines. Needs a restart."""
+
+    max_body: Size = 20 * 10**6
+    """The largest request body."""
+
+    body_memory: Size = 256 * 10**6
+    """How many bytes the bodies of all requests under way may have together, not less than `max_body`. One more gets
+    a 503. What is made of a body, and of it for a provider, takes memory too: count on three times as much. Needs a
+    restart."""
+
+    deadline: Duration = 10 * _MINUTE
+    """The longest a request may take, from its first byte to the last one of its answer."""
+
+    header_timeout: Duration = 10.0
+    """How long a client may take to send the head of a request; then its connection is closed. Needs a restart."""
+
+    body_timeout: Duration = 30.0
+    """How long a client may take to send a megabyte of a request body, or all of a smaller one; then it gets a 408."""
+
+    whole_body_timeout: Duration = 2 * _MINUTE
+    """How long a client may take to send all of a request body, however large; then it gets a 408."""
+
+    write_timeout: Duration = 60.0
+    """How long a client may leave an answer unread, not taking one byte of it; then its connection is cut and what
+    was asked upstream with it. Needs a restart."""
+
+    idle_timeout: Duration = 75.0
+    """How long an unused connection is kept open. Keep it above that of a proxy in front. Needs a restart."""
+
+    max_connections: int = Field(default=10_000, gt=0)
+    """How many clients may be connected. One more takes the place of the one that has been idle longest; when all are
+    busy it gets a 503. Keep it below the limit of open files (`ulimit -n`), less one for each call to a provider.
+    Needs a restart."""
+
+    keep_alive: Pause = 10.0
+    """After this much silence in a stream a comment is sent, so that proxies keep it open; 0 turns that off."""
+
+    grace: Pause = 10.0
+    """How long a stream waits for its first output before its head is sent all the same, with status 200."""
+
+    open_listings: bool = True
+    """Whether models, providers and their figures are listed to callers without a key. Needs a restart."""
+
+    drain: Pause = 30.0
+    """How long requests in flight may go on when the gateway is told to stop, by SIGTERM, SIGINT or SIGHUP. A second
+    before that is over (a quarter of it, when it is shorter than four seconds) those that are left are ended: a stream
+    with `response.failed` and `[DONE]`, a JSON call with a 503. A second signal ends the process at once. Needs a
+    restart."""
+
+    def model_post_init(self, context: object) -> None:
+        if self.body_memory < self.max_body:
+            raise ValueError(f"body_memory must be at least max_body, which is {format_size(self.max_body)}")
+
+
+class StoreSettings(Section):
+    """What is remembered."""
+
+    url: str = "sqlite:///trunkline.db"
+    """The database: `sqlite:///relative.db` or `sqlite:////absolute.db`. Needs a restart."""
+
+    timeout: Duration = 2.0
+    """How long a statement may wait for the database; then the request gets a 503."""
+
+    pepper: SecretField | None = None
+    """The secret that keys are hashed with. When absent it is made once and kept in a file beside the SQLite
+    database, readable by its owner only. Nodes that share a database need the same one; without it no key is
+    recognised. Needs a restart."""
+
+    def model_post_init(self, context: object) -> None:
+        if not re.match(r"sqlite:///.", self.url):
+            raise ValueError("records are kept in SQLite only; write url as sqlite:///trunkline.db")
+
+
+class DataPolicySettings(Section):
+    """What the operator's own contract with a provider says about prompts."""
+
+    trains: bool | None = None
+    """Whether the provider trains on prompts."""
+
+    zdr: bool | None = None
+    """Whether the provider keeps nothing after the answer (zero data retention)."""
+
+    retains_days: int | None = Field(default=None, ge=0)
+    """For how many days the provider keeps prompts."""
+
+
+class ProviderSettings(Section):
+    """One provider: a known one, changed, or a private one, added."""
+
+    name: str | None = None
+    """The name shown to clients; for a private provider its slug when absent."""
+
+    dialect: str | None = None
+    """The wire language to speak, as `chat`, `responses` or `messages`. A private provider needs it."""
+
+    base_url: str | None = Field(default=None, pattern=r"^(https?|fake)://[^\s]+$")
+    """Where the provider answers, without the path of the dialect. A private provider needs it. When it is set for
+    a known provider, nothing is sent to that provider's own addresses."""
+
+    api_key: SecretField | None = None
+    """The provider's key. When absent, the provider's usual environment variable is looked at."""
+
+    credential_scheme: Literal["none", "bearer", "header", "query", "sigv4", "google", "azure"] | None = None
+    """How the key is sent. `bearer` for a private provider with a key. `sigv4` signs for AWS and `google` fetches
+    tokens, both with what botocore and google-auth find if there is no `api_key`; `azure` sends a key as `api-key`, or
+    an Entra token if `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET` are set."""
+
+    credential_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
+    """The header or query parameter that carries the key, for the schemes `header` and `query`."""
+
+    headers: dict[str, str] = {}
+    """Further fixed headers for each request."""
+
+    quirks: dict[str, Json] = {}
+    """Deviations from the dialect that replace the known ones."""
+
+    enabled: bool | None = None
+    """`false` turns the provider off. FakeProvider needs `true` when another provider is on, and so does one with AWS's
+    or Google's credentials that this machine has without any variable being set, as in a role."""
+
+    data_policy: DataPolicySettings = DataPolicySettings()
+    """What the operator's own contract says, in place of the provider's public policy."""
+
+    region: str | None = None
+    """The ISO country code of the place where prompts are worked on."""
+
+    variables: dict[str, str] = {}
+    """Values for the braces in the provider's address, as `region` or `account_id`."""
+
+
+class PriceSettings(Section):
+    """USD per million tokens; `request`, `image` and `search` are USD apiece. Strings, so that they stay exact."""
+
+    input: Usd
+    """Input tokens."""
+
+    output: Usd
+    """Output tokens."""
+
+    cache_read: Usd | None = None
+    """Input tokens read from the provider's cache; as `input` when absent."""
+
+    cache_write: Usd | None = None
+    """Input tokens written to the provider's cache; as `input` when absent."""
+
+    reasoning: Usd | None = None
+    """Reasoning tokens; as `output` when absent."""
+
+    audio: Usd | None = None
+    """Audio input tokens; as `input` when absent."""
+
+    request: Usd = Decimal(0)
+    """Each request."""
+
+    image: Usd | None = None
+    """Each image made."""
+
+    search: Usd | None = None
+    """Each web search."""
+
+
+class EndpointSettings(Section):
+    """One model at one provider: a known one, changed field by field, or a new one."""
+
+    provider: Slug
+    """The provider's slug or name."""
+
+    model: Slug
+    """The slug clients ask for, as `meta-llama/llama-3.3-70b-instruct`."""
+
+    name: str | None = None
+    """The model's name for people; its slug when absent."""
+
+    upstream_model: str | None = None
+    """The provider's own name for the model. When absent: the part after the slash if the author is the provider
+    itself (`openai/gpt-5` at `openai` is `gpt-5`), else the whole `model` as written here, without a `:variant`."""
+
+    tag: str | None = None
+    """Tells apart two endpoints of one model at one provider, as `deepinfra/fp8`; the provider's slug when absent."""
+
+    price: PriceSettings | None = None
+    """What the endpoint costs. An endpoint without a price is served, and its requests cost nothing."""
+
+    context_tokens: int | None = Field(default=None, gt=0)
+    """How many tokens input and output may have together."""
+
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    """How many tokens an answer may have."""
+
+    supports: list[str] | None = None
+    """The parameters the endpoint knows, as `tools` or `structured_outputs`; when absent all are tried."""
+
+    quantization: Literal["int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "unknown"] | None = None
+    """The precision of the weights."""
+
+    distillable: bool | None = None
+    """Whether the model's author allows training on its output."""
+
+    dialect: str | None = None
+    """The wire language for this endpoint; the provider's when absent."""
+
+    input_modalities: list[Literal["text", "image", "file", "audio", "video"]] | None = None
+    """What the model takes; when absent nothing is held back."""
+
+    output_modalities: list[Literal["text", "image", "file", "audio", "video"]] | None = None
+    """What the model gives; text when absent."""
+
+    reasoning_efforts: list[str] | None = None
+    """The reasoning efforts the endpoint takes, weakest first."""
+
+    quirks: dict[str, Json] = {}
+    """Deviations from the dialect that hold for this endpoint alone."""
+
+
+class TimeoutSettings(Section):
+    """How long an attempt may wait for a provider; then the next endpoint is tried."""
+
+    connect: Duration = 10.0
+    """For the connection: the look-up of its name, the connection itself and TLS together."""
+
+    first_byte: Duration = 2 * _MINUTE
+    """From the sending of the request to the first output of the model. Pings, comments, blanks and empty pieces are
+    no output."""
+
+    idle: Duration = 2 * _MINUTE
+    """Between two pieces of output. It ends a stream that has begun, since nobody else can go on with it."""
+
+    thinking: Duration = 6 * _MINUTE
+    """What takes the place of both, where it is longer, for a model that thinks: one that was asked to, or that
+    always does. It must show that it is there meanwhile: after `idle` without any byte it is given up all the same."""
+
+
+class RoutingSettings(Section):
+    """How endpoints are tried."""
+
+    attempts: int = Field(default=3, ge=1, le=20)
+    """How many endpoints a request may try."""
+
+    retry_budget: Fraction = 0.2
+    """The share of requests that may be tried again; it keeps an outage from multiplying the load."""
+
+    hedge: bool = False
+    """Whether a stream whose endpoint is silent for longer than it is 95 times in 100 is asked for at a second one
+    too, for at most 2 calls in 100. The client gets and pays the first to speak; both providers may charge you."""
+
+    explanations: int = Field(default=1000, ge=0, le=100_000)
+    """Of how many past requests it is remembered why they went where they went. Needs a restart."""
+
+    timeouts: TimeoutSettings = TimeoutSettings()
+    """Limits on waiting."""
+
+
+class DefaultsSettings(Section):
+    """What a request gets when it does not say."""
+
+    model: Slug | None = None
+    """The model of a request without one; when absent such a request gets a 400."""
+
+
+class CatalogSettings(Section):
+    """Where newer lists of models and prices come from. Without it the list that came with this version is used."""
+
+    url: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+$")
+    """The address of a newer `models.json`, for `trunkline catalog update`. Nothing is fetched by itself."""
+
+    file: str = "trunkline-models.json"
+    """Where a fetched list is kept, and the one before it beside it. A list older than the shipped one is not used."""
+
+
+class LogSettings(Section):
+    """What is written to standard error. Prompts and answers never are."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important events to write."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """`json`: one object a line; `console`: for people; `auto`: `console` on a terminal, else `json`."""
+
+
+class Settings(BaseSettings):
+    """All there is to set."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, case_sensitive=True)
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    providers: dict[str, ProviderSettings] = {}
+    endpoints: list[EndpointSettings] = []
+    routing: RoutingSettings = RoutingSettings()
+    defaults: DefaultsSettings = DefaultsSettings()
+    catalog: CatalogSettings = CatalogSettings()
+    log: LogSettings = LogSettings()
+    bootstrap_key: SecretField | None = None
+    """A key that is made valid at the start, for installations without a terminal. When absent, the first start
+    makes one and shows it once."""
