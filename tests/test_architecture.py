@@ -55,9 +55,9 @@ IMPURE = frozenset(
 )
 
 DOORS: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("upstream/http.py",),
-    "aiohappyeyeballs": ("upstream/http.py",),
-    "yarl": ("upstream/http.py",),
+    "aiohttp": ("upstream/http.py", "upstream/links/client.py"),
+    "aiohappyeyeballs": ("upstream/http.py", "upstream/links/client.py"),
+    "yarl": ("upstream/http.py", "upstream/links/client.py"),
     "starlette": ("server/",),
     "uvicorn": ("server/",),
     "uvloop": ("server/",),

@@ -35,8 +35,9 @@ from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
-from trunkline.upstream.fetch import Fetcher, Limits
-from trunkline.upstream.http import HttpClient, LinkClient
+from trunkline.upstream.http import HttpClient
+from trunkline.upstream.links.client import LinkClient
+from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.stage import Stage

@@ -24,8 +24,9 @@ from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Began, Delta, Image, Spent, Stopped, Text, Usage
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream
-from trunkline.upstream.fetch import Fetcher, Limits
-from trunkline.upstream.http import HttpClient, LinkClient
+from trunkline.upstream.http import HttpClient
+from trunkline.upstream.links.client import LinkClient
+from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.shares import Claim
 from trunkline.upstream.tokens import Lease, NoToken, Source, Tokens

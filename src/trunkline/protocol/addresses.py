@@ -1,8 +1,8 @@
 """Addresses that a client writes: a link taken apart, and which Internet addresses belong to the public.
 
-Nothing is resolved or fetched: `upstream/fetch.py` asks the same questions again of every address it connects to. The
-standard library's `is_global` is not enough: it takes multicast, and addresses that carry another address inside, for
-global.
+Nothing is resolved or fetched: `upstream/links/fetch.py` asks the same questions again of every address it connects to.
+The standard library's `is_global` is not enough: it takes multicast, and addresses that carry another address inside,
+for global.
 
 Source: https://www.iana.org/assignments/iana-ipv4-special-registry, …/iana-ipv6-special-registry (2026-11-22).
 """

@@ -34,10 +34,10 @@ from trunkline.stream.deltas import (
     Usage,
 )
 from trunkline.upstream.aside import Aside
-from trunkline.upstream.fetch import Fetcher
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
-from trunkline.upstream.links import Links, LinkTransport
+from trunkline.upstream.links.fetch import Fetcher
+from trunkline.upstream.links.inline import Links, LinkTransport
 from trunkline.upstream.race import Batches, race
 from trunkline.upstream.tokens import Tokens
 from trunkline.wire import NONCE, Fault, Headers, UpstreamRequest

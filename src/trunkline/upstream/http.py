@@ -1,4 +1,6 @@
-"""The one HTTP client: UpstreamRequest → status, headers, chunks. The only file that imports aiohttp.
+"""The one HTTP client for providers: UpstreamRequest → status, headers, chunks.
+
+aiohttp is imported here and in `links/client.py`, which asks servers that links name, and nowhere else.
 
 It follows no redirect, unpacks nothing that was not asked for beyond a bound, keeps no cookie and reads no proxy
 variable. What a status or a body means is the adapters' business, what to do about it that of `attempts.py`.
@@ -11,7 +13,6 @@ import os
 import socket
 import ssl
 import zlib
-from collections.abc import Sequence
 from contextvars import ContextVar
 from email.utils import formatdate, parsedate_to_datetime
 from functools import partial
@@ -31,15 +32,15 @@ from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 
-_MAX_LINE_BYTES = 16 * 1024
-_MAX_HEADERS = 128
-_READ_BUFFER_BYTES = 64 * 1024
+MAX_LINE_BYTES = 16 * 1024
+MAX_HEADERS = 128
+READ_BUFFER_BYTES = 64 * 1024
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _MAX_CACHED_TARGETS = 4096
 _KEEP_ALIVE_S = 55.0
 _LAST_LOOK_S = 0.02
 _NO_TIMER = TimerNoop()
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
 class UpstreamFailure(Exception):
@@ -96,7 +97,7 @@ def _note_once(is_ready: asyncio.Future[None]) -> None:
 _DIALER = cast("asyncio.AbstractEventLoop", _Dialer())
 
 
-class _Connector(aiohttp.TCPConnector):
+class Connector(aiohttp.TCPConnector):
     """A connector that uses none of the event loop's own threads, with one limit for look-up, connect and TLS."""
 
     def __init__(self, connect_s: float, **options: Any) -> None:
@@ -126,7 +127,7 @@ class _Connector(aiohttp.TCPConnector):
         return await self._wrap_existing_connection(*args, req=req, sock=connected, **options)
 
 
-class _Pool(_Connector):
+class _Pool(Connector):
     """A connection pool that tells whether a connection was used before, and can be told not to reuse one.
 
     Both facts travel in context variables because the client offers no other way through to its pool.
@@ -263,7 +264,7 @@ class Reply:
                     return unpacked
             self._unpack.finish()
         except (*_FOREIGN_ERRORS, zlib.error) as error:
-            raise UpstreamFailure(self._watch.fault or _translate(error)) from None
+            raise UpstreamFailure(self._watch.fault or translate_error(error)) from None
         finally:
             self._watch.pause()
         return b""
@@ -317,13 +318,14 @@ class _Looked(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        return [_resolved(host, address, port) for address in await self._names.provider(host)]
+        return [resolve_to(host, address, port) for address in await self._names.provider(host)]
 
     async def close(self) -> None:
         """Nothing is left open here."""
 
 
-def _resolved(host: str, address: str, port: int) -> ResolveResult:
+def resolve_to(host: str, address: str, port: int) -> ResolveResult:
+    """Say in the library's words that a host is at a numeric address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
 
@@ -376,7 +378,7 @@ class HttpClient:
             finally:
                 _wants_fresh.reset(token)
         except _FOREIGN_ERRORS as error:
-            raise UpstreamFailure(_translate(error), was_sent=_may_have_been_sent(error)) from None
+            raise UpstreamFailure(translate_error(error), was_sent=_may_have_been_sent(error)) from None
 
     async def close(self) -> None:
         await self._pool.close()
@@ -395,10 +397,10 @@ class HttpClient:
                 timer=_NO_TIMER,
                 read_until_eof=True,
                 auto_decompress=False,
-                read_bufsize=_READ_BUFFER_BYTES,
-                max_line_size=_MAX_LINE_BYTES,
-                max_field_size=_MAX_LINE_BYTES,
-                max_headers=_MAX_HEADERS,
+                read_bufsize=READ_BUFFER_BYTES,
+                max_line_size=MAX_LINE_BYTES,
+                max_field_size=MAX_LINE_BYTES,
+                max_headers=MAX_HEADERS,
             )
             transport.writelines((head, request.body))
             message, payload = await protocol.read()
@@ -417,9 +419,9 @@ class HttpClient:
         _is_reused.set(False)
         left = deadline - asyncio.get_running_loop().time()
         if left > self._timeouts.connect:
-            return await self._pool.connect(target.connect, [], _NO_TIMEOUT)
+            return await self._pool.connect(target.connect, [], NO_TIMEOUT)
         async with asyncio.timeout(left):
-            return await self._pool.connect(target.connect, [], _NO_TIMEOUT)
+            return await self._pool.connect(target.connect, [], NO_TIMEOUT)
 
     def _target(self, method: str, url: str) -> _Target:
         target = self._targets.get((method, url))
@@ -479,7 +481,7 @@ def _unpacker(encoding: str) -> _Unpacker | None:
             raise UpstreamFailure(Fault("nonsense", f"the answer is packed as {other[:40]!r}, which nobody asked for"))
 
 
-def _translate(error: BaseException) -> Fault:
+def translate_error(error: BaseException) -> Fault:
     """What went wrong, in our words: the client's text may hold addresses and is not passed on."""
     kind, message = next((kind, message) for types, kind, message in _TRANSLATIONS if isinstance(error, types))
     return Fault(kind, message)
@@ -506,92 +508,3 @@ _FOREIGN_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.Ti
 
 def _may_have_been_sent(error: BaseException) -> bool:
     return not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)
-
-
-class LinkReply:
-    """What a server that a client's link named says. Must be closed, which drops the connection."""
-
-    __slots__ = ("_response", "headers", "status")
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers: Headers = {name.lower(): value for name, value in response.headers.items()}
-
-    async def read(self) -> bytes:
-        """Wait for the next piece of the body, still packed; empty at its end. Raises UpstreamFailure."""
-        try:
-            return await self._response.content.readany()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailure(_translate(error)) from None
-
-    def close(self) -> None:
-        self._response.close()
-
-
-class LinkClient:
-    """Asks servers that clients' links name, each at the addresses it is given and at no other.
-
-    Names are never resolved here, connections never used again, and nothing of ours is sent along. Whether an address
-    may be asked is decided before, in `fetch.py`; the last look at it is taken when the socket is made.
-    """
-
-    def __init__(self, connect_s: float = 10.0) -> None:
-        self._connect_s = connect_s
-        self._session: aiohttp.ClientSession
-
-    def open(self) -> None:
-        """Begin; must be called on the loop that links are asked from."""
-        connector = _Connector(
-            self._connect_s, resolver=_Given(), force_close=True, limit=0, socket_factory=_socket_to_given
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_NO_TIMEOUT,
-            auto_decompress=False,
-            skip_auto_headers=("user-agent", "accept-encoding", "accept"),
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_LINE_BYTES,
-            max_headers=_MAX_HEADERS,
-            read_bufsize=_READ_BUFFER_BYTES,
-            trust_env=False,
-        )
-
-    async def get(self, url: str, headers: Headers, addresses: Sequence[str]) -> LinkReply:
-        """Ask one of `addresses`, which are numeric, for `url`, and wait for the head of the answer.
-
-        Follows no redirect. Raises UpstreamFailure.
-        """
-        token = _given.set(tuple(addresses))
-        try:
-            return LinkReply(await self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False))
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamFailure(_translate(error)) from None
-        finally:
-            _given.reset(token)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-
-_given: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
-
-
-class _Given(AbstractResolver):
-    """Resolves every name to the addresses that were given with the link."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [_resolved(host, address, port) for address in _given.get()]
-
-    async def close(self) -> None:
-        """Nothing is kept."""
-
-
-def _socket_to_given(address: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, place = address
-    if place[0] not in _given.get():
-        raise OSError("the address was not given with the link")
-    return socket.socket(family, kind, protocol)

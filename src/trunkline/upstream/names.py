@@ -1,6 +1,6 @@
 """Host names → addresses, by the machine's own resolver, for providers and for clients' links alike.
 
-Which addresses may be asked is `fetch.py`'s to say, how they are connected to `http.py`'s.
+Which addresses may be asked is `links/fetch.py`'s to say, how they are connected to `http.py`'s.
 
 Theory of operation. The C library's look-up blocks, for many seconds where nobody answers, and cannot be called off.
 The event loop's own threads for it are few: two names that nobody answers for would hold up every other look-up. So

@@ -1,6 +1,6 @@
 """Links in a request: which of them an endpoint cannot follow itself, and the request with files in their place.
 
-Fetches nothing; `upstream/links.py` does. An adapter encodes the links that are left as its dialect writes them.
+Fetches nothing; `upstream/links/inline.py` does. An adapter encodes the links that are left as its dialect writes them.
 """
 
 from __future__ import annotations

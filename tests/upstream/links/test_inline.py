@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from tests.upstream.links.test_fetch import PIXEL, fetching
 from tests.upstream.loopback import answer, saying, serving
-from tests.upstream.test_fetch import PIXEL, fetching
 from trunkline.adapters.encoding.links import Wanted, links_to_inline
 from trunkline.adapters.media import inline
 from trunkline.adapters.table import ADAPTERS
@@ -15,7 +15,7 @@ from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.errors import BadRequest
 from trunkline.protocol.items import InputFile, InputImage, InputPart, Message
 from trunkline.protocol.request import Request
-from trunkline.upstream.links import Links
+from trunkline.upstream.links.inline import Links
 
 
 def endpoint(dialect: Dialect) -> Endpoint:

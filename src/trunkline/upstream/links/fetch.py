@@ -25,8 +25,9 @@ from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.media import media_type_of, sniffed
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import Link, is_public, read_link
-from trunkline.upstream.http import LinkClient, LinkReply, UpstreamFailure
-from trunkline.upstream.pictures import examined, is_examinable
+from trunkline.upstream.http import UpstreamFailure
+from trunkline.upstream.links.client import LinkClient, LinkReply
+from trunkline.upstream.links.pictures import examined, is_examinable
 from trunkline.upstream.shares import Claim, Places
 
 Resolve: TypeAlias = Callable[[str, Claim], Awaitable[Sequence[str]]]

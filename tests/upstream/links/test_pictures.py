@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.upstream.pictures import MAX_FRAMES, MAX_PIXELS, MAX_STEPS, Picture, examined
+from trunkline.upstream.links.pictures import MAX_FRAMES, MAX_PIXELS, MAX_STEPS, Picture, examined
 
 PNG = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"

@@ -1,0 +1,1 @@
+"""Links that somebody else wrote: where they lead, fetched without harm."""
