@@ -1,6 +1,6 @@
 """Two files of models compared: what a newer one changes, and why it should not be believed.
 
-Fetching and keeping files is `cli/catalog.py`'s.
+Fetching files is `cli/catalog.py`'s, keeping them `store/lists.py`'s.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from trunkline.accounts.keys import Keys, NewKey
 from trunkline.accounts.pepper import reveal
 from trunkline.app import create, load_catalog
 from trunkline.catalog.entries import Catalog
-from trunkline.cli.catalog import CATALOG, list_models
+from trunkline.cli.catalog import CATALOG
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.keys import KEYS, with_keys
+from trunkline.cli.models import list_models
 from trunkline.cli.providers import PROVIDERS, likeliest, providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE

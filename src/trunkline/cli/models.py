@@ -1,0 +1,196 @@
+"""`trunkline models`: every known endpoint, narrowed and sorted as wished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from trunkline.app import gather_known
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.load import Offer, offers_of
+from trunkline.catalog.lookup import fold_name
+from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.table import table
+from trunkline.settings.reading import SettingsError
+
+MILLION = Decimal(1_000_000)
+
+
+class Sorting(NamedTuple):
+    """How endpoints are put in order, and what the option is called."""
+
+    name: str
+    key: Callable[[Offer], Any]
+
+
+SORTINGS = {
+    sorting.name: sorting
+    for sorting in (
+        Sorting("model", lambda offer: (offer.endpoint.model.slug, offer.endpoint.id)),
+        Sorting("price", lambda offer: (_expense(offer.endpoint), offer.endpoint.id)),
+        Sorting("context", lambda offer: (-(offer.endpoint.context_tokens or 0), offer.endpoint.id)),
+        Sorting("newest", lambda offer: (-offer.endpoint.model.created_at, offer.endpoint.id)),
+    )
+}
+
+
+def list_models(
+    search: Annotated[str, typer.Argument(help="Text that must be in the model's slug, name or upstream name.")] = "",
+    provider: Annotated[list[str] | None, typer.Option(help="Only this provider; may be repeated.")] = None,
+    supports: Annotated[list[str] | None, typer.Option(help="Only with this parameter, as tools or reasoning.")] = None,
+    reads: Annotated[list[str] | None, typer.Option(help="Only with this input, as image or audio.")] = None,
+    writes: Annotated[list[str] | None, typer.Option(help="Only with this output, as image.")] = None,
+    min_context: Annotated[int, typer.Option(help="Only with a context of so many tokens.")] = 0,
+    max_price: Annotated[str | None, typer.Option(help="Only up to so many USD per million input tokens.")] = None,
+    on: Annotated[bool, typer.Option("--on", help="Only what can be called now.")] = False,
+    no_price: Annotated[bool, typer.Option("--no-price", help="Only what has no known price.")] = False,
+    sort: Annotated[str, typer.Option(help=f"One of {', '.join(SORTINGS)}.")] = "model",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each endpoint.")] = False,
+    config: Config = None,
+) -> None:
+    """List every known endpoint – a model at a provider – with its price and context.
+
+    Prices are in USD per million tokens; `on` marks what can be called now.
+    """
+    settings, _ = read_settings(config)
+    known = gather_known(settings)
+    if sort not in SORTINGS:
+        raise SettingsError([f"--sort is one of {', '.join(SORTINGS)}"])
+    slugs = {known.slugs.get(fold_name(name), name) for name in provider or ()}
+    most = _price_limit(max_price)
+    offers = [
+        offer
+        for offer in offers_of(known)
+        if _is_wanted(offer.endpoint, search.lower(), slugs, supports or (), reads or (), writes or ())
+        and (offer.endpoint.context_tokens or 0) >= min_context
+        and (most is None or (offer.endpoint.price is not None and offer.endpoint.price.input * MILLION <= most))
+        and not (on and offer.obstacle)
+        and not (no_price and offer.endpoint.price is not None)
+    ]
+    offers.sort(key=SORTINGS[sort].key)
+    if as_json:
+        lines = [json.dumps(endpoint_entry(offer), ensure_ascii=False) for offer in offers]
+        typer.echo("[" + ",\n ".join(lines) + "]")
+        return
+    header = ("MODEL", "PROVIDER", "ON", "IN", "OUT", "CONTEXT", "MAX OUT", "FEATURES")
+    for line in table(header, [_row(offer) for offer in offers], "<<<>>>><"):
+        typer.echo(line)
+
+
+def endpoint_entry(offer: Offer) -> dict[str, Any]:
+    """Say everything of one endpoint in plain values; prices in USD per million tokens, fees in USD apiece."""
+    end = offer.endpoint
+    return {
+        "id": end.id,
+        "model": end.model.slug,
+        "name": end.model.name,
+        "provider": end.provider.slug,
+        "tag": end.tag or end.provider.slug,
+        "upstream_model": end.upstream_model,
+        "dialect": end.dialect,
+        "is_on": not offer.obstacle,
+        "obstacle": offer.obstacle or None,
+        "price": _price_entry(end),
+        "is_disputed": end.is_disputed,
+        "context_tokens": end.context_tokens,
+        "max_output_tokens": end.max_output_tokens,
+        "input_modalities": sorted(end.input_modalities) if end.input_modalities is not None else None,
+        "output_modalities": sorted(end.output_modalities),
+        "supported_parameters": sorted(end.supports) if end.supports is not None else None,
+        "reasoning_efforts": list(end.reasoning_efforts),
+        "quantization": end.quantization,
+        "is_deprecated": end.is_deprecated,
+        "deprecated_on": end.deprecated_on or None,
+        "source": end.source,
+        "source_date": end.source_date or None,
+    }
+
+
+def _price_entry(end: Endpoint) -> dict[str, Any] | None:
+    price = end.price
+    if price is None:
+        return None
+    each = {
+        "input": price.input,
+        "output": price.output,
+        "cache_read": price.cache_read,
+        "cache_write": price.cache_write,
+        "reasoning": price.reasoning,
+        "audio": price.audio_input,
+    }
+    apiece = {
+        "image": price.image_output,
+        "image_input": price.image_input,
+        "request": price.request,
+        "search": price.search,
+    }
+    entry: dict[str, Any] = {name: _usd(amount * MILLION) for name, amount in each.items() if amount is not None}
+    entry |= {name: _usd(amount) for name, amount in apiece.items() if amount}
+    if price.tiers:
+        entry["tiers"] = [
+            {
+                "above_input_tokens": tier.above_input_tokens,
+                "input": _usd(tier.input * MILLION),
+                "output": _usd(tier.output * MILLION),
+            }
+            for tier in price.tiers
+        ]
+    return entry
+
+
+def _row(offer: Offer) -> tuple[str, ...]:
+    end, price = offer.endpoint, offer.endpoint.price
+    supports = end.supports or frozenset()
+    features: list[str] = [word for word in ("tools", "structured_outputs", "reasoning") if word in supports]
+    features += sorted((end.input_modalities or frozenset({"text"})) - {"text"})
+    features += [f"→{kind}" for kind in sorted(end.output_modalities - {"text"})]
+    features += [f"until {end.deprecated_on}"] if end.deprecated_on else ["deprecated"] if end.is_deprecated else []
+    return (
+        end.model.slug,
+        end.tag or end.provider.slug,
+        "" if offer.obstacle else "on",
+        "–" if price is None else _usd(price.input * MILLION),
+        "–" if price is None else _usd(price.output * MILLION),
+        "–" if end.context_tokens is None else str(end.context_tokens),
+        "–" if end.max_output_tokens is None else str(end.max_output_tokens),
+        " ".join(features),
+    )
+
+
+def _is_wanted(
+    end: Endpoint,
+    search: str,
+    providers: set[str],
+    supports: Sequence[str],
+    reads: Sequence[str],
+    writes: Sequence[str],
+) -> bool:
+    if search and not any(search in text.lower() for text in (end.model.slug, end.model.name, end.upstream_model)):
+        return False
+    return (
+        (not providers or end.provider.slug in providers)
+        and (end.supports or frozenset()).issuperset(supports)
+        and (end.input_modalities or frozenset()).issuperset(reads)
+        and end.output_modalities.issuperset(writes)
+    )
+
+
+def _expense(end: Endpoint) -> Decimal:
+    return Decimal("Infinity") if end.price is None else end.price.input + end.price.output
+
+
+def _price_limit(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise SettingsError([f"--max-price is a number of USD, not {text!r}"]) from None
+
+
+def _usd(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
