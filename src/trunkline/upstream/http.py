@@ -44,12 +44,11 @@ NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
 class UpstreamFailure(Exception):
-    """An attempt ended without an answer; `fault` says how, `was_sent` whether the provider may have begun to work."""
+    """An attempt ended without an answer; `fault` says how."""
 
-    def __init__(self, fault: Fault, *, was_sent: bool = True) -> None:
+    def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
-        self.was_sent = was_sent
 
 
 class _Protocol(ResponseHandler):
@@ -344,10 +343,9 @@ class HttpClient:
     more than all the rest of a call, for cookies, redirects and form data that no provider sees.
     """
 
-    def __init__(self, timeouts: Timeouts, names: Names | None = None, *, max_connections: int = 0) -> None:
+    def __init__(self, timeouts: Timeouts, names: Names | None = None) -> None:
         self._timeouts = timeouts
         self._names = names or Names()
-        self._max_connections = max_connections
         self._targets: dict[tuple[str, str], _Target] = {}
         self._pool: _Pool
 
@@ -356,7 +354,7 @@ class HttpClient:
         self._pool = _Pool(
             self._timeouts.connect,
             resolver=_Looked(self._names),
-            limit=self._max_connections,
+            limit=0,
             keepalive_timeout=_KEEP_ALIVE_S,
         )
 
@@ -378,7 +376,7 @@ class HttpClient:
             finally:
                 _wants_fresh.reset(token)
         except _FOREIGN_ERRORS as error:
-            raise UpstreamFailure(translate_error(error), was_sent=_may_have_been_sent(error)) from None
+            raise UpstreamFailure(translate_error(error)) from None
 
     async def close(self) -> None:
         await self._pool.close()
@@ -504,7 +502,3 @@ _TRANSLATIONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...]
 
 
 _FOREIGN_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.TimeoutError, ValueError)
-
-
-def _may_have_been_sent(error: BaseException) -> bool:
-    return not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)

@@ -171,7 +171,7 @@ class _Keeper:
             problem = self._problem
         credential = self.held()
         if credential is None:
-            raise UpstreamFailure(Fault("credentials", problem), was_sent=False)
+            raise UpstreamFailure(Fault("credentials", problem))
         return credential
 
     async def keep(self) -> None:
