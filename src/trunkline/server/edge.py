@@ -52,6 +52,6 @@ class Edge:
             if not scope.get(HAS_STARTED):
                 await send_error(send, told, request_id)
             elif BREAK_OFF in scope:
-                await scope[BREAK_OFF](told)
+                await scope.pop(BREAK_OFF)(told)
             else:
                 raise

@@ -77,6 +77,8 @@ class ResponsesRoute:
             else:
                 scope[BREAK_OFF] = lambda error: stream.end(answer.telling.fail(error))
                 await self._send_pieces(answer, stream)
+            # Scope, ending and stream hold one another; unless the ring is cut here, each waits for the garbage search.
+            del scope[BREAK_OFF]
         finally:
             stream.close()
 
