@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## format, lint, types, all tests and their coverage: what CI
 	@$(BIN)/python -m tests.providers.aimock
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 3 --dist loadscope -m 'not law'
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadscope -m 'not law'
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m law
 	@$(BIN)/coverage combine --quiet
 	@printf 'Lines and branches covered, in percent (%s/coverage report says where not): ' $(BIN)
