@@ -50,6 +50,7 @@ from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import ServerSettings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
+from trunkline.upstream.aside import take_short_turns
 
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 64 * 1024
@@ -430,6 +431,7 @@ def serve(
     Raises SystemExit when a second signal ended it.
     """
     give_large_pieces_back()
+    take_short_turns()
     # uvicorn's own messages repeat what we print and what our log tells; what is left of them are defects.
     logs.relay("uvicorn.error")
     logs.relay("asyncio")
