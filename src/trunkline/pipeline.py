@@ -90,12 +90,20 @@ async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None
                     yield piece
                     piece = b""
         ending = "ended"
-        yield telling.end(settlement.rest())
+        piece = telling.end(settlement.rest())
+        while not telling.is_over:
+            yield piece
+            piece = telling.more()
+        yield piece
     except (GatewayError, asyncio.CancelledError) as raised:
         error = services.stopping.translate(raised)
         try:
-            ending = "failed" if isinstance(error, GatewayError) else "left"
-            if not isinstance(error, GatewayError) or not telling.is_stream:
+            if not isinstance(error, GatewayError):
+                ending = "left"
+                raise error from None
+            if not telling.is_ending:
+                ending = "failed"
+            if not telling.is_stream:
                 raise error from None
             yield piece + telling.fail(error, settlement.rest())
         finally:

@@ -54,6 +54,19 @@ def test_nothing_is_told_after_the_end() -> None:
     assert machine.fail(BadGateway("again")) == machine.end() == b""
 
 
+def test_a_large_end_leaves_in_pieces_that_nothing_can_change_any_more() -> None:
+    machine = telling(is_stream=True)
+    said = machine.feed([Began("m"), Text(0, "word " * 100_000)])
+    pieces = [machine.feed([Stopped("stop")]), machine.end(), machine.more()]
+    assert [len(piece) > 500_000 for piece in pieces] == [False, True, True]
+    states = [(machine.is_ending, machine.is_over)]
+    pieces.append(machine.fail(BadGateway("the gateway stops")))
+    assert [*states, (machine.is_ending, machine.is_over)] == [(True, False), (True, True)]
+    kinds = [event["type"] for event in read_events(said + b"".join(pieces))]
+    assert kinds[-3:] == ["response.content_part.done", "response.output_item.done", "response.completed"]
+    assert machine.more() == machine.end() == b""
+
+
 @given(ANY_DELTAS)
 def test_law_2_a_stream_and_a_whole_answer_come_to_the_same(deltas: list[Delta]) -> None:
     stream, whole = telling(is_stream=True), telling(is_stream=False)

@@ -2,13 +2,14 @@
 
 Theory of operation. The same events are made for a stream and for a whole answer. A stream gets them as they come, all
 but those of a list that holds the end: they wait for the terminal event, and leave with it and the end mark in one
-piece. A whole answer gets nothing before its end, and then the fold of all events: there is no second account of it.
-After `end` or `fail` nothing is told any more.
+piece. Each of them repeats all that was said, so an end that is large leaves in several, between which others are
+served; nobody can fail an answer whose end has begun to leave. A whole answer gets nothing before its end, and then the
+fold of all events: there is no second account of it. After the end nothing is told any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from trunkline.errors import GatewayError
 from trunkline.protocol.events import Event
@@ -18,18 +19,26 @@ from trunkline.stream.deltas import Delta, Stopped
 from trunkline.stream.fold import fold
 from trunkline.stream.sse import DONE, write_events
 
+_LARGE_BYTES = 256 * 1024
+
 
 class Telling:
     """Tells one answer, as a stream or whole; `now` is Unix time."""
 
-    __slots__ = ("_assembler", "_held", "_now", "is_over", "is_stream")
+    __slots__ = ("_assembler", "_end", "_held", "_now", "is_over", "is_stream")
 
     def __init__(self, assembler: Assembler, now: Callable[[], float], *, is_stream: bool) -> None:
         self._assembler = assembler
         self._now = now
         self._held: list[Event] = []
+        self._end: Iterator[Event] | None = None
         self.is_stream = is_stream
         self.is_over = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is settled how the answer ends, though not all of that may have left."""
+        return self._end is not None
 
     def feed(self, batch: Sequence[Delta]) -> bytes:
         """Tell what was heard; nothing where it waits for more."""
@@ -40,17 +49,39 @@ class Telling:
         return write_events(events) if events else b""
 
     def end(self, rest: Sequence[Delta] = ()) -> bytes:
-        """Tell the last that was heard, and the end: what is left of a stream, or the whole body."""
-        return self._conclude([*self._assembler.feed(rest), *self._assembler.end(self._now())])
+        """Tell the last that was heard, and the end: what is left of a stream, or the whole body.
+
+        Of a large end only the beginning: the rest is asked for with `more`, until the answer is over.
+        """
+        if self._end is None:
+            self._conclude([*self._assembler.feed(rest), *self._assembler.end(self._now())])
+        return self.more()
 
     def fail(self, error: GatewayError, rest: Sequence[Delta] = ()) -> bytes:
-        """Tell the last that was heard, and that the answer failed."""
-        return self._conclude([*self._assembler.feed(rest), *self._assembler.fail(error)])
+        """Tell the last that was heard, and that the answer failed; if its end is on its way out, the rest of that."""
+        if self._end is None:
+            self._conclude([*self._assembler.feed(rest), *self._assembler.fail(error)])
+        pieces = []
+        while not self.is_over:
+            pieces.append(self.more())
+        return b"".join(pieces)
 
-    def _conclude(self, events: list[Event]) -> bytes:
-        if self.is_over:
+    def more(self) -> bytes:
+        """Give the next piece of the end."""
+        if self.is_over or self._end is None:
             return b""
+        if not self.is_stream:
+            self.is_over = True
+            return render_response(fold(self._end))
+        pieces, size = [], 0
+        for event in self._end:
+            pieces.append(write_events((event,)))
+            size += len(pieces[-1])
+            if size > _LARGE_BYTES:
+                return b"".join(pieces)
         self.is_over = True
+        return b"".join((*pieces, DONE))
+
+    def _conclude(self, events: list[Event]) -> None:
         held, self._held = self._held, []
-        held += events
-        return write_events(held) + DONE if self.is_stream else render_response(fold(held))
+        self._end = iter([*held, *events])
