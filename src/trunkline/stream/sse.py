@@ -20,7 +20,8 @@ blank line. A decoder that cannot read it will say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable
 from typing import ClassVar, get_args
 
 from trunkline.protocol.events import Event
@@ -118,8 +119,8 @@ class SseFraming:
         return Malformed(f"a message of the stream is larger than {self._max_bytes} bytes")
 
 
-def write_events(events: Sequence[Event]) -> bytes:
-    """Write events as one piece of a stream.
+def write_events(events: Iterable[Event], enough_bytes: int = sys.maxsize) -> bytes:
+    """Write events as one piece of a stream; no more of them once it is longer than `enough_bytes`.
 
     No text can break out of its line: JSON escapes every line end, and the event name comes from a table.
     """
@@ -128,6 +129,8 @@ def write_events(events: Sequence[Event]) -> bytes:
         buffer += _PREFIXES[type(event)]
         render_event_into(event, buffer)
         buffer += b"\n\n"
+        if len(buffer) > enough_bytes:
+            break
     return bytes(buffer)
 
 

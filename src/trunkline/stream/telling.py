@@ -73,14 +73,11 @@ class Telling:
         if not self.is_stream:
             self.is_over = True
             return render_response(fold(self._end))
-        pieces, size = [], 0
-        for event in self._end:
-            pieces.append(write_events((event,)))
-            size += len(pieces[-1])
-            if size > _LARGE_BYTES:
-                return b"".join(pieces)
+        piece = write_events(self._end, _LARGE_BYTES)
+        if len(piece) > _LARGE_BYTES:
+            return piece
         self.is_over = True
-        return b"".join((*pieces, DONE))
+        return piece + DONE
 
     def _conclude(self, events: list[Event]) -> None:
         held, self._held = self._held, []
