@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.catalog.entries import Catalog, Endpoint
@@ -20,8 +20,7 @@ from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Upstream
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One HTTP request, as received, from a key that may be used.
 
     `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
@@ -54,8 +53,7 @@ class Services:
     stopping: Stopping
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A call that may be served: who asks, what for, and who will be asked.
 
     `is_dear`: its request is so large that it is encoded beside the loop.

@@ -68,9 +68,11 @@ def begin(deltas: list[Delta], endpoint: Endpoint) -> list[Delta]:
 
     A failure before which nothing was told stands alone, without what was spent: the next endpoint may still be asked.
     """
-    first = next((delta for delta in deltas if type(delta) is not Spent), None)
-    if type(first) is Failed:
-        return [first]
+    for delta in deltas:
+        if type(delta) is Failed:
+            return [delta]
+        if type(delta) is not Spent:
+            break
     return [Began(endpoint.model.slug), *deltas]
 
 

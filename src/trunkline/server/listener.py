@@ -160,7 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._stop_deadline()
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
+        if sum([len(name) + len(value) for name, value in self.headers]) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("head too large")
         if self._offers_upgrade():
             return
@@ -235,7 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_host(self) -> None:
         """RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two."""
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._complaint = "A request has exactly one Host header."
             raise ValueError(self._complaint)

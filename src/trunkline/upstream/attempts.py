@@ -324,7 +324,12 @@ class Run:
             cap = self._request.max_output_tokens
             hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
             while not hearing.is_over:
-                batch = await _read(reply, hearing)
+                try:
+                    piece = await reply.read()
+                except UpstreamFailure as failure:
+                    batch = hearing.ended(failure.fault)
+                else:
+                    batch = hearing.feed(piece) if piece else hearing.ended()
                 if hearing.has_progressed:
                     reply.note_output()
                 if attempt.spoke is None and hearing.has_spoken:
@@ -419,14 +424,6 @@ class Run:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
-
-
-async def _read(reply: Reply, hearing: Hearing) -> list[Delta]:
-    try:
-        piece = await reply.read()
-    except UpstreamFailure as failure:
-        return hearing.ended(failure.fault)
-    return hearing.feed(piece) if piece else hearing.ended()
 
 
 async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:

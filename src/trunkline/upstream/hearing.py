@@ -52,7 +52,8 @@ _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 """Deltas that say how the attempt goes."""
 
 _MOST_CHARACTERS_PER_TOKEN = 8
-_RUN = re.compile(r"(.)\1{7,}", re.DOTALL)
+_LEAST_RUN = 8
+_RUN = re.compile(rf"(.)\1{{{_LEAST_RUN - 1},}}", re.DOTALL)
 
 _CUT_OFF = Fault("nonsense", "the answer was cut off")
 
@@ -72,9 +73,10 @@ class Cap:
             if type(delta) in _WORDED_KINDS:
                 text: str = delta.text  # type: ignore[union-attr]  # these kinds have one
                 # A run of one character may be a single token, however long it is: an indent, a line of a table.
-                self._characters += len(_RUN.sub("x", text))
-        told = 0 if usage is None or usage.estimated else usage.output_tokens
-        return max(told, self._characters // _MOST_CHARACTERS_PER_TOKEN) > self._max_tokens
+                self._characters += len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
+        if usage is not None and usage.output_tokens > self._max_tokens and not usage.estimated:
+            return True
+        return self._characters // _MOST_CHARACTERS_PER_TOKEN > self._max_tokens
 
 
 class Hearing:
@@ -190,7 +192,8 @@ class Hearing:
         kinds = set(map(type, batch))
         if kinds & _NOTED_KINDS:
             batch = self._note(batch)
-        if batch and _says_something(batch, kinds):
+        first_text: str = getattr(batch[0], "text", "") if batch else ""
+        if first_text or (batch and _says_something(batch, kinds)):
             self.has_progressed = self.has_spoken = True
         is_going_on = not (self._has_stopped or self.is_over)
         if self._cap is not None and is_going_on and self._cap.is_passed_by(batch, self.usage):
@@ -214,7 +217,5 @@ class Hearing:
 
 def _says_something(batch: list[Delta], kinds: Set[type[Delta]]) -> bool:
     """Whether a client sees anything of these deltas; a provider may send empty pieces only to keep a connection."""
-    if getattr(batch[0], "text", ""):
-        return True
     said = kinds - _SILENT_KINDS
     return not said <= _WORDED_KINDS or any(getattr(delta, "text", "") for delta in batch)

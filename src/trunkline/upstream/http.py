@@ -175,12 +175,6 @@ class _Watch:
             self._timer.cancel()
             self._timer = self._loop.call_at(due, self._look)
 
-    def begin(self) -> None:
-        self.patience.wait(self._loop.time())
-
-    def pause(self) -> None:
-        self.patience.pause(self._loop.time())
-
     def stop(self) -> None:
         self._timer.cancel()
 
@@ -218,7 +212,17 @@ class _Watch:
 class Reply:
     """An upstream answer whose head has arrived. Must be closed; closing before the end drops the connection."""
 
-    __slots__ = ("_connection", "_message", "_payload", "_unpack", "_watch", "content_type", "status")
+    __slots__ = (
+        "_connection",
+        "_message",
+        "_now",
+        "_patience",
+        "_payload",
+        "_unpack",
+        "_watch",
+        "content_type",
+        "status",
+    )
 
     def __init__(
         self, message: RawResponseMessage, payload: aiohttp.StreamReader, connection: Connection, watch: _Watch
@@ -227,6 +231,8 @@ class Reply:
         self._payload = payload
         self._connection = connection
         self._watch = watch
+        self._patience = watch.patience
+        self._now = asyncio.get_running_loop().time
         self._unpack: _Unpacker | None = None
         self.status: int = message.code
         self.content_type: str = message.headers.get("content-type", "")
@@ -247,14 +253,14 @@ class Reply:
     @property
     def tells_limits(self) -> bool:
         """Whether the headers say anything of rate limits."""
-        return any(b"ratelimit" in name.lower() for name, _ in self._message.raw_headers)
+        return b"ratelimit" in b" ".join([name for name, _ in self._message.raw_headers]).lower()
 
     async def read(self) -> bytes:
         """Wait for the next piece of the body, unpacked; empty at its end.
 
         Raises UpstreamFailure when it breaks off, stays silent, or the deadline passes.
         """
-        self._watch.begin()
+        self._patience.wait(self._now())
         try:
             if self._unpack is None:
                 return await self._payload.readany()
@@ -265,12 +271,12 @@ class Reply:
         except (*_FOREIGN_ERRORS, zlib.error) as error:
             raise UpstreamFailure(self._watch.fault or translate_error(error)) from None
         finally:
-            self._watch.pause()
+            self._patience.pause(self._now())
         return b""
 
     def note_output(self) -> None:
         """What was read last said something; until that is noted, what is read are pings."""
-        self._watch.patience.note_output()
+        self._patience.note_output()
 
     async def body(self, max_bytes: int) -> bytes:
         """Read at most `max_bytes` of the body; the rest is left."""

@@ -32,13 +32,14 @@ class Timeouts:
 class Patience:
     """The limits of one exchange; times are on the caller's clock, and it is waited from the beginning."""
 
-    __slots__ = ("_byte_s", "_has_pinged", "_least_s", "_output_s", "_quiet_s", "_timeouts", "_waits_since")
+    __slots__ = ("_byte_s", "_has_pinged", "_idle_s", "_output_s", "_quiet_s", "_spoken_s", "_waits_since")
 
     def __init__(self, timeouts: Timeouts, now: float, *, thinks: bool = False) -> None:
-        self._timeouts = timeouts
-        self._least_s = timeouts.thinking if thinks else 0.0
+        least_s = timeouts.thinking if thinks else 0.0
+        self._idle_s = timeouts.idle
         self._byte_s = timeouts.first_byte
-        self._output_s = max(timeouts.first_byte, self._least_s)
+        self._output_s = max(timeouts.first_byte, least_s)
+        self._spoken_s = max(timeouts.idle, least_s)
         self._quiet_s = 0.0
         self._has_pinged = False
         self._waits_since: float | None = now
@@ -47,7 +48,7 @@ class Patience:
         """The head of the answer is here; nobody waits until `wait`."""
         self.pause(now)
         self._has_pinged = False
-        self._byte_s = self._timeouts.idle
+        self._byte_s = self._idle_s
 
     def wait(self, now: float) -> None:
         """Somebody begins to wait for the next bytes."""
@@ -64,7 +65,7 @@ class Patience:
         """What came last said something."""
         self._quiet_s = 0.0
         self._has_pinged = False
-        self._output_s = max(self._timeouts.idle, self._least_s)
+        self._output_s = self._spoken_s
 
     def due(self, now: float) -> float:
         """When it will have been waited for too long, if nothing comes until then."""
