@@ -38,6 +38,8 @@ from tests.providers.readings import READINGS
 from tests.providers.wires import AWS_KEY_ID, AWS_REGION, IMAGE_USD, INPUT_USD, OUTPUT_USD, PAINTER, WIRES, Wire
 from trunkline.adapters.table import ADAPTERS
 
+pytestmark = pytest.mark.law
+
 
 class Kite(BaseModel):
     colour: str

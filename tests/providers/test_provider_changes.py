@@ -14,6 +14,8 @@ from tests.providers.fixtures import INPUT_TOKENS, RESULT, TEXT
 from tests.providers.readings import READINGS
 from tests.providers.wires import RELAY, WIRES
 
+pytestmark = pytest.mark.law
+
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_a_client_cannot_tell_which_provider_answered(stream: bool, ask: Ask, nonce: str) -> None:

@@ -12,6 +12,8 @@ from tests.document import check_stream, validate_error
 from tests.providers.cases import Json
 from tests.providers.wires import WIRES, Wire
 
+pytestmark = pytest.mark.law
+
 
 @dataclass(frozen=True)
 class FaultCase:

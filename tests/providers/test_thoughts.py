@@ -13,6 +13,8 @@ from tests.providers.fixtures import REDACTED, RESULT, SIGNATURE, TEXT, THOUGHT
 from tests.providers.readings import READINGS
 from tests.providers.wires import WIRES, Wire
 
+pytestmark = pytest.mark.law
+
 
 @of("thought")
 def test_a_thought_is_told_apart_from_the_answer(case: Case, ask: Ask, mock: Aimock, nonce: str) -> None:
