@@ -52,10 +52,16 @@ class Kept:
             _replace(self.path, fetched.data)
             _replace(self._state, json.dumps({"url": url, "etag": fetched.etag}).encode())
         except OSError as error:
-            raise SettingsError([f"cannot write {self.path}: {error.strerror}; set catalog.file"]) from None
+            raise self._unwritable(error) from None
 
     def roll_back(self) -> str:
-        """Undo the last `keep`, and say what is in force then."""
+        """Undo the last `keep`, and say what is in force then; raises SettingsError as `keep` does."""
+        try:
+            return self._undo()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _undo(self) -> str:
         self._state.unlink(missing_ok=True)
         if self._previous.exists():
             os.replace(self._previous, self.path)
@@ -64,6 +70,9 @@ class Kept:
             self.path.unlink()
             return "back to the list that came with this version"
         raise SettingsError(["there is nothing to go back to: the list that came with this version is in force"])
+
+    def _unwritable(self, error: OSError) -> SettingsError:
+        return SettingsError([f"cannot write {self.path}: {error.strerror}; set catalog.file"])
 
 
 def _replace(path: Path, data: bytes) -> None:
