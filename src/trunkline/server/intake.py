@@ -40,7 +40,8 @@ class BodyMemory:
 
     def take(self, taken_bytes: int) -> None:
         """Count bytes that have come. Raises ServiceUnavailable when they do not fit."""
-        self.check(taken_bytes)
+        if taken_bytes > self._free_bytes:
+            self.check(taken_bytes)
         self._free_bytes -= taken_bytes
 
     def give_back(self, given_bytes: int) -> None:

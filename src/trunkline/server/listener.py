@@ -91,6 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_in_head = False
     _head_bytes = 0
     _is_in_body = False
+    _upgrades = False
     _keeps_alive = True
     _left_to_hear_bytes = HEAR_OUT_BYTES
     _hearing_out: asyncio.TimerHandle | None = None
@@ -174,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False  # unless its body comes before its answer
 
     def on_message_complete(self) -> None:
-        if self._offers_upgrade():
+        if self._upgrades:
             return
         self._is_in_body = False
         self._joined.hear_out = None
@@ -221,7 +222,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _offers_upgrade(self) -> bool:
         """Whether the parser takes what follows for another protocol. CONNECT, too, but that is an error here."""
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        self._upgrades = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        return self._upgrades
 
     def _head_without_upgrade(self) -> bytes:
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
