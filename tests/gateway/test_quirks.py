@@ -16,7 +16,7 @@ import pytest
 
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
-from tests.gateway.upstream import Script, Seen, Upstream, completion, whole
+from tests.gateway.upstream import Script, Seen, Upstream, chunk, completion, stream, whole
 from trunkline.catalog.quirks import Quirks
 
 
@@ -209,13 +209,27 @@ THOUGHT_BEFORE = {
         {"role": "user", "content": "And now?"},
     ]
 }
-CALL_BEFORE = {
+CALL_BEFORE: dict[str, Any] = {
     "input": [
         {"role": "user", "content": "NONCE"},
         {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "call_1", "output": "Nothing."},
     ],
     **TOOLS,
+}
+SIGNED_CALL_BEFORE = {
+    **CALL_BEFORE,
+    "input": [
+        CALL_BEFORE["input"][0],
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "signature": "c2lnbmVk",
+            "format": "google-gemini-v1",
+        },
+        *CALL_BEFORE["input"][1:],
+    ],
 }
 TWO_TURNS = {"input": [{"role": "user", "content": "NONCE"}, {"role": "user", "content": "And now?"}]}
 LINK = "http://files.invalid/page.pdf"
@@ -294,6 +308,55 @@ ROWS = (
         "Hm.</think>Hello.",
         "Hello.",
         answer=whole(completion("Hm.</think>Hello.")),
+    ),
+    Row(
+        "think_tag",
+        "mm:think",
+        got("output", -1, "content", 0, "text"),
+        "<mm:think>Hm.</mm:think>Hello.",
+        "Hello.",
+        beside={"think_tags": "tagged"},
+        answer=whole(completion("<mm:think>Hm.</mm:think>Hello.")),
+    ),
+    Row(
+        "deltas",
+        "cumulative",
+        got("output", -1, "content", 0, "text"),
+        "HelHello",
+        "Hello",
+        beside={"streams": "always"},
+        answer=stream([chunk("Hel"), chunk("Hello"), chunk(finish="stop"), "[DONE]"]),
+    ),
+    Row(
+        "has_late_system",
+        True,
+        lambda course: [message["role"] for message in course.sent[0].json["messages"]],
+        ["system", "user", "user"],
+        ["system", "user", "system"],
+        {
+            "instructions": "Be brief.",
+            "input": [{"role": "user", "content": "NONCE"}, {"role": "developer", "content": "Be kind."}],
+        },
+    ),
+    Row(
+        "has_call_ids",
+        True,
+        both(
+            body("contents", 1, "parts", 0, "functionCall", "id"),
+            body("contents", 2, "parts", 0, "functionResponse", "id"),
+        ),
+        (None, None),
+        ("call_1", "call_1"),
+        CALL_BEFORE,
+        dialect="gemini",
+    ),
+    Row(
+        "reasoning_replay",
+        "thought_signature",
+        body("messages", 1, "tool_calls", 0, "extra_content"),
+        None,
+        {"google": {"thought_signature": "c2lnbmVk"}},
+        SIGNED_CALL_BEFORE,
     ),
     Row("tool_choices", ["auto", "none"], body("tool_choice"), "required", "auto", MUST_CALL),
     Row("thinking_forbids_forced_tools", True, body("tool_choice"), "required", "auto", {**MUST_CALL, **THINK}),

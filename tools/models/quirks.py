@@ -79,6 +79,7 @@ RULES: Final = (
         can_stop_thinking=False,
         reasoning_replay_is_required=True,
         schema_beside_tools=True,
+        has_call_ids=True,
     ),
     # OpenAI and the hosts of its models.
     _rule(r"openai/(gpt|chatgpt)-image", "images", drops=("response_format",)),

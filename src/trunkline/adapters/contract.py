@@ -14,7 +14,7 @@ from trunkline.adapters.decoding import faults
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Began, Delta, Failed, Spent
+from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped
 from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
 
 Reach = Literal["provider", "own_host", "anywhere"]
@@ -67,10 +67,13 @@ def begin(deltas: list[Delta], endpoint: Endpoint) -> list[Delta]:
     """Put the beginning before the first deltas that a decoder tells; whoever calls the decoder asks this once.
 
     A failure before which nothing was told stands alone, without what was spent: the next endpoint may still be asked.
+    So does an answer that ends well without having said anything; one that was cut or filtered may be empty.
     """
     for delta in deltas:
         if type(delta) is Failed:
             return [delta]
+        if type(delta) is Stopped and delta.reason in ("stop", "calls"):
+            return [Failed(faults.nonsense("the provider gave an empty answer"))]
         if type(delta) is not Spent:
             break
     return [Began(endpoint.model.slug), *deltas]

@@ -73,6 +73,11 @@ def nearest_effort(wanted: Effort, allowed: Sequence[str]) -> str | None:
 
 # What goes back
 
+GEMINI_FORMAT: ReasoningFormat = "google-gemini-v1"
+
+UNSIGNED = "skip_thought_signature_validator"
+"""Stands for the signature of a call that Gemini did not make itself; documented for histories of other models."""
+
 
 def is_replayable(item: ReasoningItem, issuer: str) -> bool:
     """Whether an earlier thought may go to an upstream whose reasoning items have the format `issuer`.

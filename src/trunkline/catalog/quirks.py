@@ -58,8 +58,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
     reasoning_efforts: tuple[str, ...] = ()
     """The efforts the endpoint takes, weakest first; empty means all. The nearest lower one is sent."""
 
-    reasoning_replay: Literal["never", "reasoning_content", "reasoning", "reasoning_details"] = "never"
-    """The assistant-message field in which earlier thought is sent back."""
+    reasoning_replay: Literal["never", "reasoning_content", "reasoning", "reasoning_details", "thought_signature"] = (
+        "never"
+    )
+    """The assistant-message field in which earlier thought is sent back.
+
+    `thought_signature`: on the call after the thought, as Gemini's chat servers want its signature.
+    """
 
     reasoning_replay_is_required: bool = False
     """With tools a turn without its thought is a 400; a blank is sent where the client kept none.
@@ -70,11 +75,20 @@ class Quirks(Struct, frozen=True, kw_only=True):
     think_tags: Literal["never", "tagged", "opened"] = "never"
     """`tagged`: thought comes inside `<think>` in the content; `opened`: the template wrote the opening tag."""
 
+    think_tag: str = "think"
+    """The name of those tags, as `mm:think` (MiniMax's models in vLLM without a parser)."""
+
+    deltas: Literal["pieces", "cumulative"] = "pieces"
+    """`cumulative`: each delta of a chat stream repeats the whole text so far (Alibaba's Coding Plan)."""
+
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
     """The forms of `tool_choice` the endpoint takes; the others are approximated."""
 
     thinking_forbids_forced_tools: bool = False
     """While thinking is on `required` and a named function are a 400 (DeepSeek, Alibaba)."""
+
+    has_call_ids: bool = False
+    """Whether Gemini's calls and their results carry an `id` in the conversation; before Gemini 3 that is a 400."""
 
     has_parallel_switch: bool = True
     """Whether `parallel_tool_calls` is known."""
@@ -111,6 +125,12 @@ class Quirks(Struct, frozen=True, kw_only=True):
 
     max_temperature: float = 2.0
     """Higher values are clamped; a 400 there would otherwise fail over for nothing."""
+
+    has_late_system: bool = False
+    """Whether a chat server takes system messages behind others; else they are sent as marked words of the user.
+
+    The templates of many open models refuse one that is not the first. The leading ones are sent as one anywhere.
+    """
 
     alternates_turns: bool = False
     """User and assistant must alternate, with system text only at the start (Perplexity)."""

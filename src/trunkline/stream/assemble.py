@@ -38,8 +38,9 @@ item.
 
 **End.** The first `Stopped` heard decides: completed, or incomplete. None heard: the answer was cut off, and failed.
 In an answer that was cut – incomplete or failed – an unfinished item is incomplete (a search or image failed), except
-calls that were closed before another call spoke. An empty call says `{}`, but a cut one is not completed by us.
-`Spent` counts as last heard. After the terminal event everything is ignored.
+calls that were closed before another call spoke. An empty call, or one that says
+`null`, says `{}`, but a cut one is not completed by us. `Spent` counts as last heard. After the terminal event
+everything is ignored.
 """
 
 from __future__ import annotations
@@ -269,6 +270,8 @@ class Assembler:
         call = self._calls.get(delta.slot)
         if call is None or call.is_ended or not delta.text:
             return
+        if not call.pieces and delta.text.strip() == "null":
+            return  # some models write this for a tool without parameters
         self._latest_call = call
         self._events.append(call.heard(self._number, delta.text))
 

@@ -16,6 +16,7 @@ import zlib
 from contextvars import ContextVar
 from email.utils import formatdate, parsedate_to_datetime
 from functools import partial
+from importlib.metadata import version
 from typing import Any, NamedTuple, cast
 
 import aiohttp
@@ -36,6 +37,7 @@ MAX_LINE_BYTES = 16 * 1024
 MAX_HEADERS = 128
 READ_BUFFER_BYTES = 64 * 1024
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+_AGENT = f"user-agent: trunkline/{version('trunkline')}\r\n"
 _MAX_CACHED_TARGETS = 4096
 _KEEP_ALIVE_S = 55.0
 _LAST_LOOK_S = 0.02
@@ -453,7 +455,9 @@ def _head(opening: str, request: UpstreamRequest) -> bytes:
     fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")
-    return f"{opening}{fields}content-length: {len(request.body)}\r\n\r\n".encode()
+    # The networks before some providers answer 403 to a request that does not say who asks.
+    agent = "" if any(name.lower() == "user-agent" for name in request.headers) else _AGENT
+    return f"{opening}{fields}{agent}content-length: {len(request.body)}\r\n\r\n".encode()
 
 
 class _Unpacker:

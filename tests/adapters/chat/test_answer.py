@@ -290,7 +290,7 @@ FAULTS: list[tuple[str, list[WireMessage | bytes], str, bool]] = [
     ("ST-28 a blank finish", [chunk({"content": ""}, ""), DONE], "nonsense", False),
     ("ST-28 no bytes at all", [], "nonsense", False),
     ("a broken finish", [chunk({"content": "a"}), chunk({}, "error")], "unavailable", True),
-    ("a call without a name", [calls(piece(0, "x", None, "{}")), chunk({}, "tool_calls")], "nonsense", False),
+    ("a call without a name", [calls(piece(0, "x", None, '{"a":1}')), chunk({}, "tool_calls")], "nonsense", False),
 ]
 
 

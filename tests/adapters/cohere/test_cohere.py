@@ -257,7 +257,7 @@ def test_a_plan_and_calls_whose_pieces_interleave() -> None:
 
 
 def test_a_call_without_a_name_is_nonsense() -> None:
-    nameless = {"id": "a", "function": {"arguments": "{}"}}
+    nameless = {"id": "a", "function": {"arguments": '{"b":1}'}}
     streamed = heard(event("tool-call-start", 0, tool_calls=nameless), ended("TOOL_CALL"))
     body = {"message": {"tool_plan": "I ask.", "tool_calls": [nameless]}, "finish_reason": "TOOL_CALL"}
     for deltas in (streamed, list(decoder().whole(json.dumps(body).encode()))):

@@ -703,7 +703,7 @@ BROKEN = [
     Broken("a cancelled response", completed(status="cancelled"), "unavailable"),
     Broken("ST_13 broken JSON", b'{"type":"response.output_te', "nonsense"),
     Broken("a known event with the wrong types", event("output_text.delta", delta=5), "nonsense"),
-    Broken("a call that nobody named", done({"type": "function_call", "arguments": "{}"}), "nonsense"),
+    Broken("a call that nobody named", done({"type": "function_call", "arguments": '{"a":1}'}), "nonsense"),
     Broken("arguments that nobody called for", event("function_call_arguments.delta", delta="{"), ""),
     Broken("an empty terminal event", {"type": "response.completed"}, "nonsense"),
     Broken("too deep a nesting", b'{"type":"response.output_item.done","x":' + b"[" * 100_000, "nonsense"),

@@ -31,15 +31,18 @@ from trunkline.adapters.chat.wire import (
     is_success,
     read_chunk,
     read_leniently,
+    signature_of,
     text_of,
 )
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding import faults
+from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.decoding.repeats import Cumulative
 from trunkline.adapters.decoding.strange import read_json, read_loosely
 from trunkline.adapters.decoding.tags import TagSplitter
 from trunkline.adapters.media import inline
-from trunkline.adapters.thinking import effort, format_named
+from trunkline.adapters.thinking import GEMINI_FORMAT, effort, format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
@@ -130,18 +133,22 @@ class ChatDecoder(Decoder):
         self._answers_in_tool = answers_in_tool
         self._wants_logprobs = bool(request.top_logprobs)
         self._keeps_text = quirks.web_search != "none"
-        self._is_plain = not answers_in_tool and not self._keeps_text and quirks.think_tags == "never"
+        is_cumulative = quirks.deltas == "cumulative"
+        self._texts = Cumulative() if is_cumulative else None
+        self._thoughts = Cumulative() if is_cumulative else None
+        has_tags = quirks.think_tags != "never"
+        self._is_plain = not (answers_in_tool or self._keeps_text or has_tags or is_cumulative)
         self._splitter: TagSplitter | None = None
-        if quirks.think_tags != "never":
+        if has_tags:
             is_opened = quirks.think_tags == "opened" and effort(request.reasoning) != "none"
-            self._splitter = TagSplitter(is_opened=is_opened)
+            self._splitter = TagSplitter(quirks.think_tag, is_opened=is_opened)
         self._slots = 0
         self._thought: int | None = None
         self._text: int | None = None
         self._calls: list[_Call] = []
         self._call_by_key: dict[int | str, _Call] = {}
         self._call: _Call | None = None
-        self._has_told = False
+        self._has_told = self._has_said = self._has_thought = False
         self.is_done = False
         self._is_over = False
         self._finish: str | None = None
@@ -224,6 +231,8 @@ class ChatDecoder(Decoder):
         if not tidy:
             return ()
         chunk = read_leniently(data)
+        if chunk is None and self._finish is not None:
+            return ()  # what cannot be read after the finish takes nothing away from the answer
         if chunk is None:
             return self._failed(faults.nonsense("a chunk of the answer is not readable", data))
         return self._chunk(chunk, data)
@@ -247,7 +256,9 @@ class ChatDecoder(Decoder):
                 return self._failed(faults.fault_of_error(choice.error, self._quirks))
             if choice.usage is not None and chunk.usage is None:
                 self._usage = choice.usage
-            piece = choice.delta or choice.message
+            piece = choice.delta
+            if piece is None and choice.message is not None:
+                piece = self._untold(choice.message) if self._has_told else choice.message
             if piece is not None:
                 self._piece(piece, choice.logprobs, out)
             if choice.finish_reason:
@@ -273,14 +284,32 @@ class ChatDecoder(Decoder):
             return faults.fault_of_error(found, self._quirks)
         return None
 
+    def _untold(self, message: WirePiece) -> WirePiece:
+        """What no delta told of a whole message at the end of a stream, where MiniMax says everything again."""
+        return WirePiece(
+            content=None if self._has_said else message.content,
+            reasoning_content=None if self._has_thought else message.reasoning_content,
+            reasoning=None if self._has_thought else message.reasoning,
+            reasoning_details=None if self._has_thought else message.reasoning_details,
+            tool_calls=None if self._calls else message.tool_calls,
+            function_call=None if self._calls else message.function_call,
+            refusal=None if self._has_said else message.refusal,
+            annotations=None if self._has_citations else message.annotations,
+        )
+
     def _piece(self, piece: WirePiece, logprobs: Json, out: list[Delta]) -> None:
-        if piece.reasoning_details:
-            self._hear_details(piece.reasoning_details, out)
-        elif piece.reasoning_content:
-            self._think(text_of(piece.reasoning_content), out)
-        elif piece.reasoning:
-            self._think(text_of(piece.reasoning), out)
+        details = piece.reasoning_details
+        if not details or not any(isinstance(entry, dict) and _has_words(entry) for entry in details):
+            # Details that only seal stand beside the text of the thought (OpenRouter).
+            if piece.reasoning_content:
+                self._think_anew(text_of(piece.reasoning_content), out)
+            elif piece.reasoning:
+                self._think_anew(text_of(piece.reasoning), out)
+        if details:
+            self._hear_details(details, out)
         content = piece.content
+        if self._texts is not None and content:
+            content = self._texts.news(text_of(content))
         if content:
             if type(content) is str:
                 if self._splitter is None and not self._answers_in_tool:
@@ -320,6 +349,7 @@ class ChatDecoder(Decoder):
             out.append(Text(self._text, text))
 
     def _open_text(self, out: list[Delta]) -> None:
+        self._has_said = True
         self._thought = None
         self._close_call(out)
         self._text = self._slot()
@@ -344,12 +374,16 @@ class ChatDecoder(Decoder):
         else:
             self._say(piece, out)
 
+    def _think_anew(self, text: str, out: list[Delta]) -> None:
+        self._think(text if self._thoughts is None else self._thoughts.news(text), out)
+
     def _think(self, text: str, out: list[Delta]) -> None:
         if text:
             out.append(Reasoning(self._open_thought(out), text))
 
     def _open_thought(self, out: list[Delta]) -> int:
         if self._thought is None:
+            self._has_thought = True
             self._end_text(out)
             self._close_call(out)
             self._thought = self._slot()
@@ -454,21 +488,27 @@ class ChatDecoder(Decoder):
     # Calls
 
     def _hear_call(self, wire: WireCall, position: int, has_others: bool, out: list[Delta]) -> None:
-        call = self._find_call(wire, position, has_others, out)
-        if call.is_closed:
-            return
         function = wire.function
-        if function is None:
+        name = function.name if function is not None else None
+        arguments = arguments_of(function.arguments) if function is not None else ""
+        call = self._find_call(wire, name, arguments, position, has_others, out)
+        if call is None or call.is_closed or function is None:
             return
-        if function.name and not call.is_announced:
-            call.name = function.name
-        arguments = arguments_of(function.arguments)
+        if name and not call.is_announced:
+            call.name = name
+        if self._texts is not None:
+            before = "".join(call.arguments)
+            arguments = arguments.removeprefix(before)
         if self._answers_in_tool:
             if arguments and call is self._calls[0]:
+                call.arguments.append(arguments)
                 self._say(arguments, out)
             return
         if call.name and not call.is_announced:
             call.is_announced = True
+            if signature := signature_of(wire):
+                out.append(ReasoningSeal(self._open_thought(out), signature=signature, format=GEMINI_FORMAT))
+                self._thought = None
             out.append(FunctionCall(call.slot, call.call_id, call.name))
             if held := "".join(call.arguments):
                 out.append(Arguments(call.slot, held))
@@ -477,13 +517,15 @@ class ChatDecoder(Decoder):
             if call.is_announced:
                 out.append(Arguments(call.slot, arguments))
 
-    def _find_call(self, wire: WireCall, position: int, has_others: bool, out: list[Delta]) -> _Call:
-        """The call a piece belongs to.
+    def _find_call(
+        self, wire: WireCall, name: str | None, arguments: str, position: int, has_others: bool, out: list[Delta]
+    ) -> _Call | None:
+        """The call a piece belongs to; None where it is a stub that no call was begun for.
 
-        By its index; without one by its id, by its place among several, else to the latest. A known index with
-        another id and a name is a new call: some servers number every call 0.
+        By its index; without one by its id, by its place among several, else to the latest. Some servers number every
+        call 0: a known index with another id and a name is a new call, and so is one without an id whose name comes
+        again after arguments that are whole.
         """
-        name = wire.function.name if wire.function is not None else None
         latest = self._call
         key: int | str
         if wire.index is not None:
@@ -497,11 +539,21 @@ class ChatDecoder(Decoder):
         else:
             key = len(self._calls)
         call = self._call_by_key.get(key)
-        if call is None or (name and wire.id and call.call_id not in ("", wire.id)):
+        if call is None and not name and not wire.id and says_nothing(arguments):
+            return None
+        if call is None or (name and self._is_another(call, wire.id, name, arguments)):
             call = self._call_by_key[key] = self._open_call(out)
         call.call_id = call.call_id or wire.id or ""
         self._call = call
         return call
+
+    def _is_another(self, call: _Call, call_id: str | None, name: str, arguments: str) -> bool:
+        """Whether a name at a known index begins a call of its own."""
+        if call_id:
+            return call.call_id not in ("", call_id)
+        if self._texts is not None or (name == call.name and not arguments):
+            return False
+        return call.is_whole
 
     def _open_call(self, out: list[Delta]) -> _Call:
         if not self._answers_in_tool:
@@ -529,8 +581,9 @@ class ChatDecoder(Decoder):
                 self._hear_side(side, piece, out)
         if self._aside and self._text is None:
             self._say("".join(self._aside), out)
-        if any(not call.is_announced for call in self._calls) and not self._answers_in_tool:
-            return self._failed(faults.nonsense("a tool call has no name"))
+        nameless = [call for call in self._calls if not call.is_announced and not self._answers_in_tool]
+        if any(not says_nothing("".join(call.arguments)) for call in nameless):
+            return self._failed(faults.nonsense(NAMELESS))
         is_good = self._finish is not None or (is_done and (self._has_told or bool(out)))
         if not is_good and not self._has_told and not out:
             return self._failed(faults.nonsense("the provider gave an empty answer"))
@@ -548,8 +601,8 @@ class ChatDecoder(Decoder):
         reason = _FINISHES.get(self._finish or "stop", "stop")
         if self._answers_in_tool:
             return "stop" if reason == "calls" else reason
-        if reason == "stop" and self._calls:
-            return "calls"
+        if reason in ("stop", "calls"):
+            return "calls" if any(call.is_announced for call in self._calls) else "stop"
         return reason
 
     def _failed(self, fault: Fault) -> list[Delta]:
@@ -565,3 +618,7 @@ class ChatDecoder(Decoder):
         if usage is not None:
             out.append(Spent(usage, service_tier=self._tier))
             self._usage = None
+
+
+def _has_words(entry: dict[str, Json]) -> bool:
+    return bool(entry.get("text") or entry.get("summary"))

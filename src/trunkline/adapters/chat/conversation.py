@@ -17,10 +17,12 @@ from trunkline.adapters.encoding.turns import (
     results_media_as_user,
     split_system,
     system_as_user,
+    system_first,
+    system_joined,
     turns,
 )
 from trunkline.adapters.media import file_link, inline_file, titled_text
-from trunkline.adapters.thinking import is_replayable, thought_text
+from trunkline.adapters.thinking import GEMINI_FORMAT, UNSIGNED, is_replayable, thought_text
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -51,9 +53,11 @@ def encode_messages(draft: Draft) -> list[Json]:
     if draft.quirks.system_role == "user":
         found = _system_into_user(found)
     elif draft.quirks.alternates_turns:
-        leading, rest = split_system(found)
-        rest = merged(system_as_user(rest))
-        found = [SystemTurn(leading), *rest] if leading else rest
+        found = merged(system_first(found))
+    elif draft.quirks.has_late_system:
+        found = system_joined(found)
+    else:
+        found = system_first(found)
     messages: list[Json] = []
     for turn in found:
         match turn:
@@ -136,18 +140,32 @@ def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
 def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
     calls = turn.calls
     message: dict[str, Json] = {"role": "assistant", "content": turn.text or (None if calls else "")}
-    if draft.quirks.reasoning_replay != "never":
+    if draft.quirks.reasoning_replay not in ("never", "thought_signature"):
         _encode_thoughts(draft, turn.thoughts, message)
     if calls:
-        message["tool_calls"] = [
-            {
-                "id": call.call_id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments or "{}"},
-            }
-            for call in calls
-        ]
+        message["tool_calls"] = [_encode_call(call) for call in calls]
+    if draft.quirks.reasoning_replay == "thought_signature":
+        _sign_calls(draft, turn, message)
     return message
+
+
+def _encode_call(call: FunctionCallItem) -> dict[str, Json]:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.call_id, "type": "function", "function": function}
+
+
+def _sign_calls(draft: Draft, turn: AssistantTurn, message: dict[str, Any]) -> None:
+    """Put each signature on the call that its thought led to; of parallel calls only the first carries one."""
+    written = iter(message.get("tool_calls", ()))
+    signature = UNSIGNED if draft.quirks.reasoning_replay_is_required else ""
+    for piece in turn.pieces:
+        if isinstance(piece, ReasoningItem) and piece.signature and is_replayable(piece, GEMINI_FORMAT):
+            signature = piece.signature
+        elif isinstance(piece, FunctionCallItem):
+            call = next(written)
+            if signature:
+                call["extra_content"] = {"google": {"thought_signature": signature}}
+            signature = ""
 
 
 def _encode_thoughts(draft: Draft, items: list[ReasoningItem], message: dict[str, Json]) -> None:

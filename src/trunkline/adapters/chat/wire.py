@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from trunkline.adapters.decoding.logprobs import WireLogprob, as_logprobs
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.decoding.usage import clean_usage, count, dollars, first_count
+from trunkline.adapters.decoding.usage import clean_usage, count, dollars, first_count, rest
 from trunkline.protocol.items import Json, Logprob, UrlCitation
 from trunkline.stream.deltas import Usage
 from trunkline.wire import UNREADABLE
@@ -26,6 +26,7 @@ class WireCall(Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: WireFunction | None = None
+    extra_content: Json = None
 
 
 class WirePiece(Struct, gc=False):
@@ -83,9 +84,7 @@ def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool =
     reasoning = first_count(told.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     if adds_reasoning:
         written += reasoning
-    total = count(usage.get("total_tokens"))
-    if not written and total > read > 0:
-        written = total - read
+    written = written or rest(usage.get("total_tokens"), read)
     if not read and not written:
         return None
     cost = usage.get("cost")
@@ -186,7 +185,8 @@ def _mended_call(call: dict[str, Json]) -> dict[str, Json]:
     if not isinstance(function, dict):
         function = {"name": call.get("name"), "arguments": call.get("arguments")}
     name = function.get("name")
-    mended = {"function": {**function, "name": name if isinstance(name, str) else None}}
+    mended: dict[str, Json] = {"function": {**function, "name": name if isinstance(name, str) else None}}
+    mended["extra_content"] = call.get("extra_content")
     return {**mended, "index": call.get("index"), "id": None if call.get("id") is None else str(call["id"])}
 
 
@@ -216,6 +216,15 @@ def arguments_of(value: Json) -> str:
     if isinstance(value, str):
         return value
     return _encode_json(value).decode() if isinstance(value, dict | list) else ""
+
+
+def signature_of(call: WireCall) -> str:
+    """The signature of the thought before a call, as Gemini's chat servers send it; empty where there is none.
+
+    Source: https://ai.google.dev/gemini-api/docs/thought-signatures, seen 2026-11-22.
+    """
+    signature = as_object(as_object(call.extra_content).get("google")).get("thought_signature")
+    return signature if isinstance(signature, str) else ""
 
 
 def decode_citation(annotation: Json) -> UrlCitation | None:

@@ -37,7 +37,9 @@ from trunkline.adapters.cohere.wire import (
 )
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding import faults
+from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.decoding.repeats import HeldStart
 from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
@@ -77,8 +79,10 @@ class CohereDecoder(Decoder):
         self._wants_logprobs = bool(request.top_logprobs)
         self._slots = 0
         self._blocks: dict[int, _Block] = {}
+        self._held: dict[int, HeldStart] = {}
         self._calls: dict[int, int] = {}
         self._answers: dict[int, int] = {}
+        self._has_calls = False
         self._plan: int | None = None
         self._waiting: list[WireCitation] = []
         self._sources: dict[str, int] = {}
@@ -152,16 +156,26 @@ class CohereDecoder(Decoder):
         piece = delta.message or WireMessagePiece()
         out: list[Delta] = []
         match event.type:
-            case "content-start" | "content-delta":
-                if isinstance(piece.content, WireContent):
+            case "content-start" if isinstance(piece.content, WireContent):
+                if piece.content.text:
+                    self._held[event.index] = HeldStart(piece.content.text)
+                    self._blocks.pop(event.index, None)
+                else:
+                    self._hear_content(event.index, piece.content, event.logprobs, out)
+            case "content-delta" if isinstance(piece.content, WireContent):
+                if event.index in self._held and piece.content.text:
+                    self._go_on(event.index, piece.content.text, out)
+                else:
                     self._hear_content(event.index, piece.content, event.logprobs, out)
             case "content-end":
                 self._end_content(event.index, out)
             case "tool-plan-delta":
                 self._hear_plan(piece.tool_plan, out)
-            case "tool-call-start" | "tool-call-delta":
-                if isinstance(piece.tool_calls, WireCall):
-                    self._hear_call(event.index, piece.tool_calls, out)
+            case "tool-call-start" | "tool-call-delta" if isinstance(piece.tool_calls, WireCall):
+                if event.type == "tool-call-start":
+                    # Servers that number every call 0 begin another one so.
+                    self._calls.pop(event.index, None)
+                self._hear_call(event.index, piece.tool_calls, out)
             case "tool-call-end":
                 if event.index in self._calls:
                     out.append(Closed(self._calls[event.index]))
@@ -170,7 +184,9 @@ class CohereDecoder(Decoder):
                     self._hear_citations([piece.citations], out, is_last=False)
             case "message-end":
                 self.is_done = True
-                return self._conclude(delta.finish_reason, delta.usage, delta.error)
+                for index in [*self._held]:
+                    self._release(index, out)
+                return out + self._conclude(delta.finish_reason, delta.usage, delta.error)
             case _:
                 pass
         return out
@@ -216,8 +232,21 @@ class CohereDecoder(Decoder):
             block = self._blocks[index] = _Block(self._slot(), is_text=is_text)
         return block
 
+    def _go_on(self, index: int, text: str, out: list[Delta]) -> None:
+        """Tell the next piece of a text, and before it what the start of its block held."""
+        told = self._held[index].feed(text)
+        if told is not None:
+            del self._held[index]
+            self._hear_content(index, WireContent(text=told), None, out)
+
+    def _release(self, index: int, out: list[Delta]) -> None:
+        held = self._held.pop(index, None)
+        if held is not None:
+            self._hear_content(index, WireContent(text=held.end()), None, out)
+
     def _end_content(self, index: int, out: list[Delta]) -> None:
         """Close a block of thought; text stays open for citations that come late."""
+        self._release(index, out)
         block = self._blocks.get(index)
         if block is not None and not block.is_text:
             out.append(Closed(block.slot))
@@ -233,11 +262,13 @@ class CohereDecoder(Decoder):
         function = call.function or WireFunction()
         if index not in self._calls and index not in self._answers:
             if not function.name:
-                out += self._failed(faults.nonsense("a tool call has no name"))
+                if not says_nothing(function.arguments or ""):
+                    out += self._failed(faults.nonsense(NAMELESS))
                 return
             if function.name == self._answer_tool:
                 self._answers[index] = self._slot()
             else:
+                self._has_calls = True
                 self._calls[index] = self._slot()
                 out.append(FunctionCall(self._calls[index], call.id or "", function.name))
         if function.arguments and index in self._answers:
@@ -302,11 +333,10 @@ class CohereDecoder(Decoder):
         if finish in BROKEN_FINISHES:
             return self._failed(BROKEN_FINISHES[finish], out)
         self._is_over = True
-        if not finish:
-            return out if self._slots else self._failed(faults.nonsense("the provider gave an empty answer"))
+        # The end mark came: without a reason it is the plain end.
         reason = FINISHES.get(finish, "stop")
         if reason in ("stop", "calls"):
-            reason = "calls" if self._calls else "stop"
+            reason = "calls" if self._has_calls else "stop"
         out.append(Stopped(reason))
         return out
 

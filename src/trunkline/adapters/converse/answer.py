@@ -41,6 +41,7 @@ from trunkline.adapters.converse.wire import (
     read_start,
     read_stop,
 )
+from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import as_object, read_loosely
@@ -72,7 +73,9 @@ class _Open:
 
     __slots__ = ("citations", "end", "kind", "pieces", "signature", "slot", "start")
 
-    def __init__(self, kind: Literal["text", "thought", "call", "answer", "search", "image"], slot: Slot) -> None:
+    def __init__(
+        self, kind: Literal["text", "thought", "call", "stub", "answer", "search", "image"], slot: Slot
+    ) -> None:
         self.kind = kind
         self.slot = slot
         self.start = self.end = 0
@@ -117,6 +120,9 @@ class ConverseDecoder(Decoder):
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
+            if self._reason is not None:
+                # What cannot be read after the end takes nothing away from the answer.
+                return self._ended(Metadata())
             return self._fail(nonsense(f"an event cannot be read: {name}", message.data))
 
     def whole(self, body: bytes) -> Iterable[Delta]:
@@ -131,7 +137,9 @@ class ConverseDecoder(Decoder):
             return self._fail(self._unread(body))
         if answer.stop_reason in BROKEN:
             return self._fail(nonsense(f"the model broke off: {answer.stop_reason}"))
-        self._reason = answer.stop_reason
+        if self.is_done:
+            return deltas
+        self._reason = answer.stop_reason or ""
         return deltas + self._ended(Metadata(answer.usage, answer.service_tier))
 
     def end(self) -> Iterable[Delta]:
@@ -148,7 +156,8 @@ class ConverseDecoder(Decoder):
             case "contentBlockStop":
                 return self._close(read_stop(data).content_block_index)
             case "messageStop":
-                self._reason = read_message_stop(data).stop_reason
+                # Without a reason the end mark is the plain end.
+                self._reason = read_message_stop(data).stop_reason or ""
                 return []
             case "metadata":
                 return self._ended(read_metadata(data))
@@ -207,6 +216,9 @@ class ConverseDecoder(Decoder):
         if name == self._answer_tool:
             self._blocks[index] = _Open("answer", index)
             return []
+        if not name:
+            self._blocks[index] = _Open("stub", index)
+            return []
         self._blocks[index] = _Open("call", index)
         self._has_calls = True
         return [FunctionCall(index, call_id, name)]
@@ -253,6 +265,8 @@ class ConverseDecoder(Decoder):
         return [*deltas, Reasoning(block.slot, thought.text)] if thought.text else deltas
 
     def _argue(self, block: _Open, text: str) -> list[Delta]:
+        if block.kind == "stub" and not says_nothing(text):
+            return self._fail(nonsense(NAMELESS))
         if not text or block.kind not in ("call", "answer"):
             return []
         return [Text(block.slot, text) if block.kind == "answer" else Arguments(block.slot, text)]

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.usage import clean_usage, count
+from trunkline.adapters.decoding.usage import clean_usage, count, rest
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
 
@@ -91,7 +91,7 @@ class BlockStop(Struct, frozen=True, rename="camel"):
 
 
 class MessageStop(Struct, frozen=True, rename="camel"):
-    stop_reason: str
+    stop_reason: str | None = None
 
 
 class Metadata(Struct, frozen=True, rename="camel"):
@@ -135,7 +135,7 @@ class Output(Struct, frozen=True):
 
 class Body(Struct, frozen=True, rename="camel"):
     output: Output
-    stop_reason: str
+    stop_reason: str | None = None
     usage: dict[str, Json] = {}
     service_tier: dict[str, Json] | None = None
 
@@ -151,11 +151,12 @@ read_body = msgspec.json.Decoder(Body).decode
 def decode_usage(told: dict[str, Json]) -> Usage:
     """Read the counts; reads from and writes to the cache are apart on this wire and part of the input in ours."""
     cache_read, cache_write = count(told.get("cacheReadInputTokens")), count(told.get("cacheWriteInputTokens"))
+    read = count(told.get("inputTokens")) + cache_read + cache_write
     return clean_usage(
-        read=count(told.get("inputTokens")) + cache_read + cache_write,
+        read=read,
         cache_read=cache_read,
         cache_write=cache_write,
-        written=count(told.get("outputTokens")),
+        written=count(told.get("outputTokens")) or rest(told.get("totalTokens"), read),
     )
 
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-OPENING = "<think>"
-CLOSING = "</think>"
-
 Side = Literal["thought", "text"]
 
 
 class TagSplitter:
-    """Splits running text with `<think>` tags into thought and text; `is_opened` when the template wrote the first tag.
+    """Splits running text with tags (`<think>` for the name `think`) into thought and text.
 
-    An opening tag counts only at the beginning: a later one is text that talks about tags.
+    `is_opened` says that the template wrote the first tag. An opening tag counts only at the beginning: a later one is
+    text that talks about tags.
     """
 
-    def __init__(self, *, is_opened: bool = False) -> None:
+    def __init__(self, name: str = "think", *, is_opened: bool = False) -> None:
+        self._opening = f"<{name}>"
+        self._closing = f"</{name}>"
         self._state: Literal["start", "inside", "outside"] = "start"
         self._is_opened = is_opened
         self._held = ""
@@ -55,10 +55,10 @@ class TagSplitter:
 
     def _leave_start(self, *, is_last: bool) -> bool:
         begin = self._held.lstrip()
-        if begin.startswith(OPENING):
-            self._held = begin[len(OPENING) :]
+        if begin.startswith(self._opening):
+            self._held = begin[len(self._opening) :]
             self._state = "inside"
-        elif not is_last and OPENING.startswith(begin):
+        elif not is_last and self._opening.startswith(begin):
             return False
         elif self._is_opened:
             self._state = "inside"
@@ -72,12 +72,12 @@ class TagSplitter:
             if not self._held:
                 return
             self._trims = False
-        thought, tag, rest = self._held.partition(CLOSING)
+        thought, tag, rest = self._held.partition(self._closing)
         if tag:
             thought, self._held = thought.rstrip(), rest
             self._state, self._trims = "outside", True
         else:
-            keep = 0 if is_last else _unsure(thought)
+            keep = 0 if is_last else _unsure(thought, self._closing)
             cut = len(thought) - keep
             thought, self._held = thought[:cut], thought[cut:]
         if thought:
@@ -92,11 +92,11 @@ class TagSplitter:
             found.append(("text", text))
 
 
-def _unsure(thought: str) -> int:
+def _unsure(thought: str, closing: str) -> int:
     """How many characters at the end may be white space before the closing tag, or its beginning."""
     solid = len(thought)
-    for size in range(min(len(CLOSING) - 1, len(thought)), 0, -1):
-        if CLOSING.startswith(thought[-size:]):
+    for size in range(min(len(closing) - 1, len(thought)), 0, -1):
+        if closing.startswith(thought[-size:]):
             solid -= size
             break
     return len(thought) - len(thought[:solid].rstrip())

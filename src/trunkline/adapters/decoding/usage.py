@@ -39,6 +39,11 @@ def first_count(*values: Json) -> int:
     return 0
 
 
+def rest(total: Json, read: int) -> int:
+    """What was written where only the total is told beside what was read, else 0; thoughts are in it."""
+    return max(count(total) - read, 0) if read else 0
+
+
 def dollars(value: Json) -> Decimal | None:
     """Read the provider's own figure for its cost in USD; None when it is not a sane amount."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):

@@ -138,6 +138,19 @@ def split_system(found: Sequence[Turn]) -> tuple[str, list[Turn]]:
     return text, list(found[count:])
 
 
+def system_joined(found: Sequence[Turn]) -> list[Turn]:
+    """Join the leading system turns into one: many templates refuse a second one, and nothing is lost."""
+    leading, rest = split_system(found)
+    return [SystemTurn(leading), *rest] if leading else rest
+
+
+def system_first(found: Sequence[Turn]) -> list[Turn]:
+    """Join the leading system turns and mark the later ones as the user's, for servers that take one at the start."""
+    leading, rest = split_system(found)
+    marked = system_as_user(rest)
+    return [SystemTurn(leading), *marked] if leading else marked
+
+
 def system_as_user(found: Iterable[Turn]) -> list[Turn]:
     """Turn every system turn into a marked user turn, for dialects without a system role at that place."""
     return [

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding import faults
+from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.adapters.encoding.turns import hashed_id
@@ -141,6 +142,8 @@ class GeminiDecoder(Decoder):
         if not any(part.candidates or part.prompt_feedback or part.error for part in responses):
             return self._failed(faults.nonsense("the answer has no candidates", body))
         out = [delta for response in responses for delta in self._hear(response)]
+        # Without a finish the end of a whole body is its end.
+        self._finish = self._finish or ("STOP" if self._slots else None)
         return self._count_input([*out, *self.end()])
 
     def end(self) -> Sequence[Delta]:
@@ -285,10 +288,11 @@ class GeminiDecoder(Decoder):
         out += (Image(slot, blob.data, True, blob.mime_type), Closed(slot))
 
     def _hear_call(self, call: WireCall, signature: str | None, out: list[Delta]) -> None:
-        if not call.name:
-            out += self._failed(faults.nonsense("a function call has no name"))
-            return
         arguments = compact(call.args)
+        if not call.name:
+            if not says_nothing(arguments):
+                out += self._failed(faults.nonsense(NAMELESS))
+            return
         if call.name == self._answer_tool:
             self._hear_text(arguments or "{}", signature, (), out)
             return

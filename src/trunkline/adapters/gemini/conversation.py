@@ -30,7 +30,7 @@ from trunkline.adapters.encoding.turns import (
     turns,
 )
 from trunkline.adapters.gemini.wire import FORMAT
-from trunkline.adapters.thinking import is_replayable
+from trunkline.adapters.thinking import UNSIGNED, is_replayable
 from trunkline.errors import BadRequest, Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -47,9 +47,6 @@ from trunkline.protocol.items import (
 )
 
 Part = dict[str, Json]
-
-UNSIGNED = "skip_thought_signature_validator"
-"""Stands for the signature of a call that Gemini did not make itself; documented for histories of other models."""
 
 
 def encode_turns(draft: Draft) -> None:
@@ -81,7 +78,7 @@ def _encode_turn(draft: Draft, turn: Turn, names: dict[str, str]) -> tuple[str, 
         case AssistantTurn(pieces):
             return "model", _encode_pieces(draft, pieces)
         case ResultsTurn(results):
-            answers = [_encode_result(result, names) for result in results]
+            answers = [_encode_result(draft, result, names) for result in results]
             shown = [_encode_part(draft, part) for result in results for part in result_media(result)]
             return "user", [*answers, {"text": RESULT_NOTE}, *shown] if shown else answers
         case SystemTurn(text):
@@ -103,7 +100,7 @@ def _encode_pieces(draft: Draft, pieces: tuple[AssistantPiece, ...]) -> list[Par
                 parts += _alone(signature)
                 signature = piece.signature
             continue
-        part = _encode_piece(piece)
+        part = _encode_piece(draft, piece)
         if part is None:
             continue
         if signature:
@@ -124,12 +121,12 @@ def _must_be_signed(part: Part, before: list[Part]) -> bool:
     return "functionCall" in part and not any("functionCall" in other for other in before)
 
 
-def _encode_piece(piece: Said | FunctionCallItem | ImageGenerationCall) -> Part | None:
+def _encode_piece(draft: Draft, piece: Said | FunctionCallItem | ImageGenerationCall) -> Part | None:
     match piece:
         case Said(text):
             return {"text": text}
         case FunctionCallItem(call_id=call_id, name=name, arguments=arguments):
-            return {"functionCall": {"id": call_id, "name": name, "args": arguments_object(arguments)}}
+            return {"functionCall": {**_id(draft, call_id), "name": name, "args": arguments_object(arguments)}}
         case ImageGenerationCall(result=result):
             if not result:
                 return None
@@ -139,10 +136,14 @@ def _encode_piece(piece: Said | FunctionCallItem | ImageGenerationCall) -> Part 
             assert_never(piece)
 
 
-def _encode_result(result: FunctionCallOutput, names: dict[str, str]) -> Part:
+def _id(draft: Draft, call_id: str) -> Part:
+    return {"id": call_id} if draft.quirks.has_call_ids else {}
+
+
+def _encode_result(draft: Draft, result: FunctionCallOutput, names: dict[str, str]) -> Part:
     text = result_text(result)
     name = names.get(result.call_id, result.call_id)
-    return {"functionResponse": {"id": result.call_id, "name": name, "response": _response(text)}}
+    return {"functionResponse": {**_id(draft, result.call_id), "name": name, "response": _response(text)}}
 
 
 def _response(text: str) -> Json:

@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.decoding.usage import clean_usage, count
-from trunkline.protocol.items import Json, Logprob, ReasoningFormat, TopLogprob
+from trunkline.adapters.decoding.usage import clean_usage, count, rest
+from trunkline.adapters.thinking import GEMINI_FORMAT
+from trunkline.protocol.items import Json, Logprob, TopLogprob
 from trunkline.stream.deltas import StopReason, Usage
 from trunkline.wire import UNREADABLE
 
-FORMAT: ReasoningFormat = "google-gemini-v1"
+FORMAT = GEMINI_FORMAT
 
 
 class WireCall(Struct, gc=False):
@@ -99,7 +100,9 @@ def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | No
     usage = as_object(read_loosely(told))
     read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
     reasoning = count(usage.get("thoughtsTokenCount"))
-    written = count(usage.get("candidatesTokenCount")) + reasoning
+    # The count of the answer's tokens is optional.
+    answered = count(usage.get("candidatesTokenCount"))
+    written = answered + reasoning if answered else max(rest(usage.get("totalTokenCount"), read), reasoning)
     if not read and not written:
         return None
     return clean_usage(

@@ -24,8 +24,10 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder, Exchange
+from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense
 from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.decoding.repeats import HeldStart, grown
 from trunkline.adapters.messages.wire import (
     STOPS,
     BlockDelta,
@@ -80,9 +82,22 @@ class _Block:
     """One content block being read; `start` and `end` are its place in the running text, in code points.
 
     `pieces` holds what was heard where it is needed again: queries of searches, and all of an answer that may pause.
+    What the start of the block said is `held` where its pieces may go on from it, `given` where they replace it.
     """
 
-    __slots__ = ("citations", "end", "head", "is_empty", "is_text", "pieces", "signature", "slot", "start")
+    __slots__ = (
+        "citations",
+        "end",
+        "given",
+        "head",
+        "held",
+        "is_empty",
+        "is_text",
+        "pieces",
+        "signature",
+        "slot",
+        "start",
+    )
 
     def __init__(self, head: Head, slot: Slot) -> None:
         self.head = head
@@ -90,6 +105,8 @@ class _Block:
         self.start = self.end = 0
         self.is_text = False
         self.is_empty = True
+        self.held: HeldStart | None = None
+        self.given = ""
         self.citations: list[Json] = []
         self.pieces: list[str] = []
         self.signature = ""
@@ -127,7 +144,9 @@ class MessagesDecoder(Decoder):
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
-            return self._fail(nonsense("an event cannot be read", message.data)) if is_known(message.data) else ()
+            # What cannot be read after the stop reason takes nothing away from the answer.
+            is_harmless = self._stop.stop_reason is not None or not is_known(message.data)
+            return () if is_harmless else self._fail(nonsense("an event cannot be read", message.data))
         if type(event) is BlockDelta:
             # Nearly every message is a piece of plain text.
             block = self._text
@@ -155,14 +174,17 @@ class MessagesDecoder(Decoder):
             return self._fail(nonsense("the answer cannot be read", body))
         self._stop = Stop(answer.stop_reason, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
-        return self._count_input(deltas + self._end_message())
+        return self._count_input(deltas + self._end_all())
 
     def end(self) -> Iterable[Delta]:
-        """Say that a paused answer was left incomplete: nobody asked the provider to go on."""
-        if not self._is_paused:
-            return ()
-        self._is_paused = False
-        return self._count_input([Stopped("length")])
+        """Say the end of an answer whose `message_stop` never came, or that a paused one was left incomplete."""
+        deltas: list[Delta] = []
+        if not self._is_over and self._stop.stop_reason is not None:
+            deltas = self._end_all()
+        if self._is_paused:
+            self._is_paused = False
+            deltas.append(Stopped("length"))
+        return self._count_input(deltas)
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
         """Make the request that goes on with a paused answer; None when it was not paused, or too often.
@@ -210,7 +232,7 @@ class MessagesDecoder(Decoder):
                 self._stop = stop if stop.stop_reason is not None else self._stop
                 return []
             case MessageStop():
-                return self._end_message()
+                return self._end_all()
             case ErrorEvent(error=error):
                 return self._fail(fault_of_error(error, self._endpoint.quirks))
             case Ping():
@@ -236,14 +258,12 @@ class MessagesDecoder(Decoder):
         self.is_done = not self._is_paused
         if self._is_paused:
             return deltas
-        if reason is None:
-            return deltas if self._has_told else []
         if reason == "refusal" and details is not None and details.explanation:
             return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
-        if reason == "tool_use" and not self._has_calls:
-            # The tool that stands for a structured answer is no call to a client.
-            return [*deltas, Stopped("stop")]
-        return [*deltas, Stopped(STOPS.get(reason, "stop"))]
+        # The end mark came: without a reason (some hosts send null) it is the plain end.
+        stop = STOPS.get(reason or "", "calls" if self._has_calls else "stop")
+        # The tool that stands for a structured answer is no call to a client.
+        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
         self._is_over = self.is_done = True
@@ -290,13 +310,20 @@ class MessagesDecoder(Decoder):
             return self._fail(nonsense(f"a piece of a content block that never began: {piece.type}"))
         return deltas + filler(self, block, piece)
 
+    def _end_all(self) -> list[Delta]:
+        """End the message, and before it the blocks that the provider left open with something not told yet."""
+        waiting = [index for index, block in self._blocks.items() if block.held is not None or block.given]
+        deltas = [delta for index in waiting for delta in self._close(index)]
+        return deltas if self._is_over else deltas + self._end_message()
+
     def _close(self, index: int) -> list[Delta]:
         block = self._blocks.pop(index, None)
         closer = _CLOSERS.get(block.head.type) if block else None
         if block is None or closer is None:
             return []
         deltas = closer(self, block)
-        if self._kept is not None and (again := _block_again(block)) is not None:
+        is_stub = block.head.type == "tool_use" and not block.head.name
+        if self._kept is not None and not is_stub and (again := _block_again(block)) is not None:
             self._kept.append(again)
         return deltas
 
@@ -308,27 +335,46 @@ class MessagesDecoder(Decoder):
         block.end = block.start
         block.is_text = True
         block.citations += block.head.citations or ()
-        self._text = block
-        return self._say(block, block.head.text or "")
+        if block.head.text:
+            block.held = HeldStart(block.head.text)
+        else:
+            self._text = block
+        return []
 
     def _say(self, block: _Block, text: str) -> list[Delta]:
         if not text:
             return []
+        self._text = block
         block.end += len(text)
         block.is_empty = False
         self._keep(block, text)
         return [Text(block.slot, text)]
 
     def _fill_text(self, block: _Block, piece: Piece) -> list[Delta]:
-        return self._say(block, piece.text or "") if block.is_text else []
+        return self._go_on(block, piece.text or "") if block.is_text else []
+
+    def _go_on(self, block: _Block, text: str) -> list[Delta]:
+        """Tell the next piece of a text or thought, and before it what the start of its block held."""
+        if block.held is not None:
+            told = block.held.feed(text)
+            if told is None:
+                return []
+            block.held, text = None, told
+        return self._say(block, text) if block.is_text else self._think(block, text)
+
+    def _release(self, block: _Block) -> list[Delta]:
+        """Tell what is still held when a block ends."""
+        held, block.held = block.held, None
+        return self._go_on(block, held.end()) if held is not None else []
 
     def _fill_citations(self, block: _Block, piece: Piece) -> list[Delta]:
         block.citations.append(piece.citation)
         return []
 
     def _close_text(self, block: _Block) -> list[Delta]:
+        deltas = self._release(block)
         found = (decode_citation(citation, block.start, block.end) for citation in block.citations)
-        return [Citation(block.slot, annotation) for annotation in found if annotation is not None]
+        return deltas + [Citation(block.slot, annotation) for annotation in found if annotation is not None]
 
     def _end_text(self) -> list[Delta]:
         if self._text is None:
@@ -341,21 +387,24 @@ class MessagesDecoder(Decoder):
 
     def _open_thinking(self, block: _Block) -> list[Delta]:
         block.signature = block.head.signature or ""
-        return self._think(block, block.head.thinking or "")
+        if block.head.thinking:
+            block.held = HeldStart(block.head.thinking)
+        return []
 
     def _think(self, block: _Block, text: str) -> list[Delta]:
         self._keep(block, text)
         return [Reasoning(block.slot, text)] if text else []
 
     def _fill_thinking(self, block: _Block, piece: Piece) -> list[Delta]:
-        return self._think(block, piece.thinking or "")
+        return self._go_on(block, piece.thinking or "")
 
     def _fill_signature(self, block: _Block, piece: Piece) -> list[Delta]:
-        block.signature += piece.signature or ""
+        block.signature = grown(block.signature, piece.signature or "")
         return []
 
     def _close_thinking(self, block: _Block) -> list[Delta]:
-        return [ReasoningSeal(block.slot, signature=block.signature or None, format=self._format), Closed(block.slot)]
+        seal = ReasoningSeal(block.slot, signature=block.signature or None, format=self._format)
+        return [*self._release(block), seal, Closed(block.slot)]
 
     def _open_redacted(self, block: _Block) -> list[Delta]:
         if not block.head.data:
@@ -366,21 +415,27 @@ class MessagesDecoder(Decoder):
 
     def _open_call(self, block: _Block) -> list[Delta]:
         head = block.head
+        block.given = given_input(head)
         if head.name is not None and head.name == self._answer_tool:
-            return self._open_text(block) + self._say(block, given_input(head))
-        if not head.id or not head.name:
-            return self._fail(nonsense("a call without a name or an id"))
+            return self._open_text(block)
+        if not head.name:
+            return []
         self._has_calls = True
-        return [FunctionCall(block.slot, head.id, head.name), *self._argue(block, given_input(head))]
+        return [FunctionCall(block.slot, head.id or "", head.name)]
 
     def _argue(self, block: _Block, text: str) -> list[Delta]:
         if not text:
             return []
+        if not block.head.name:
+            return [] if says_nothing(text) else self._fail(nonsense(NAMELESS))
         self._keep(block, text)
         return [Arguments(block.slot, text)]
 
     def _fill_input(self, block: _Block, piece: Piece) -> list[Delta]:
         text = piece.partial_json or ""
+        if text:
+            # As in the vendor's own clients, pieces go before what the start of the block gave.
+            block.given = ""
         if block.is_text:
             return self._say(block, text)
         if block.head.type == "tool_use":
@@ -390,18 +445,20 @@ class MessagesDecoder(Decoder):
 
     def _close_call(self, block: _Block) -> list[Delta]:
         if block.is_text:
-            return [*(self._say(block, "{}") if block.is_empty else ()), *self._end_text()]
-        return [Closed(block.slot)]
+            return [*(self._say(block, block.given or "{}") if block.is_empty else ()), *self._end_text()]
+        deltas = self._argue(block, block.given)
+        return [*deltas, Closed(block.slot)] if block.head.name else deltas
 
     # Searches
 
     def _open_search(self, block: _Block) -> list[Delta]:
-        block.pieces.append(given_input(block.head))
+        block.given = given_input(block.head)
         if block.head.name != "web_search" or not block.head.id:
             return []
         return [Search(block.head.id, "web", "in_progress")]
 
     def _close_search(self, block: _Block) -> list[Delta]:
+        block.pieces.append(block.given)
         if block.head.name != "web_search" or not block.head.id:
             return []
         return [Search(block.head.id, "web", "searching", queries("".join(block.pieces)))]

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder
+from trunkline.adapters.decoding.calls import says_nothing
 from trunkline.adapters.decoding.faults import nonsense
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.logprobs import as_logprobs
@@ -65,7 +66,7 @@ from trunkline.stream.deltas import (
     Text,
 )
 from trunkline.stream.seals import seal
-from trunkline.wire import UNREADABLE, WireMessage
+from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 TEXT_DELTA = "response.output_text.delta"
 
@@ -79,6 +80,8 @@ class ResponsesDecoder(Decoder):
         issuer = format_named(endpoint.quirks.reasoning_format)
         self._format: ReasoningFormat = issuer if issuer.endswith("-responses-v1") else "unknown"
         self.is_done = False
+        self._is_stream = False
+        self._failure: Fault | None = None
         self._talking: Slot = None
         self._slots: dict[int, Slot] = {}
         self._slot_of_id: dict[str, Slot] = {}
@@ -94,6 +97,9 @@ class ResponsesDecoder(Decoder):
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self.is_done:
             return ()
+        self._is_stream = True
+        if self._failure is not None:
+            return self._explained(message)
         try:
             if message.name == TEXT_DELTA or (message.name is None and message.data.startswith(_TEXT_DELTA_HEADS)):
                 return self._text_delta(message.data)
@@ -112,6 +118,10 @@ class ResponsesDecoder(Decoder):
             return self._final(response, "completed")
         except UNREADABLE as error:
             return self._nonsense(f"the answer could not be read: {error}", body)
+
+    def end(self) -> Iterable[Delta]:
+        """Tell a failure that nothing explained."""
+        return () if self.is_done or self._failure is None else self._broken_off(self._failure)
 
     # The path of a token
 
@@ -278,7 +288,7 @@ class ResponsesDecoder(Decoder):
     def _part(self, slot: Slot, part: Part) -> list[Delta]:
         if part.type == "refusal":
             return [Refusal(slot, part.refusal)] if part.refusal and self._is_news("refusal", slot) else []
-        if part.type != "output_text":
+        if part.type not in ("output_text", "text"):  # Azure has the shorter names too
             return []
         deltas: list[Delta] = []
         if part.text and self._is_news("text", slot):
@@ -314,6 +324,8 @@ class ResponsesDecoder(Decoder):
         item.call_id = item.call_id or item.id
         deltas = self._call(slot, item)
         if ("call", slot, 0) not in self._heard:
+            if not item.name and says_nothing(_json_text(item.arguments or "")) and not self._held.get(slot):
+                return []
             return self._nonsense("a function call has no name or no call_id")
         if item.arguments and ("arguments", slot, 0) not in self._heard:
             deltas += self._arguments(slot, _json_text(item.arguments))
@@ -364,7 +376,7 @@ class ResponsesDecoder(Decoder):
         if response.status is None and not response.output and not self._heard:
             return self._nonsense("the answer is empty and has no status")
         deltas = self._unheard(response.output or ())
-        if self._held and not self.is_done:
+        if not self.is_done and any(not says_nothing("".join(pieces)) for pieces in self._held.values()):
             return self._nonsense("arguments came for a function call that was never named")
         if self.is_done:
             return deltas
@@ -397,10 +409,27 @@ class ResponsesDecoder(Decoder):
 
     def _upstream_fault(self, error: Json) -> list[Delta]:
         fault = decode_fault(error, self._endpoint.quirks)
+        if self._is_stream and fault.kind == "unavailable":
+            # At Azure the reason comes in an event of its own after the failure.
+            self._failure = self._failure or fault
+            return []
         self.is_done = True
         if fault.kind == "too_long" and self._heard:
             # The context filled up while the model spoke: what was said stands.
             return [Stopped("length")]
+        return [Failed(fault)]
+
+    def _explained(self, message: WireMessage) -> list[Delta]:
+        """Tell a failure by the message after it, if that says more."""
+        held = self._failure or Fault("unavailable", "")
+        try:
+            deltas = [*self._event(message.name, message.data)]
+        except UNREADABLE:
+            deltas = []
+        return [delta for delta in deltas if isinstance(delta, Failed | Stopped)] or self._broken_off(held)
+
+    def _broken_off(self, fault: Fault) -> list[Delta]:
+        self.is_done = True
         return [Failed(fault)]
 
     def _nonsense(self, message: str, raw: bytes = b"") -> list[Delta]:
@@ -422,6 +451,8 @@ _Reader = Callable[[ResponsesDecoder, bytes], Sequence[Delta]]
 _EVENTS: Mapping[str, _Reader] = {
     "response.output_text.delta": ResponsesDecoder._text_delta,
     "response.output_text.done": ResponsesDecoder._text_done,
+    "response.text.delta": ResponsesDecoder._text_delta,
+    "response.text.done": ResponsesDecoder._text_done,
     "response.output_text.annotation.added": ResponsesDecoder._annotation,
     "response.refusal.delta": ResponsesDecoder._refusal,
     "response.refusal.done": ResponsesDecoder._refusal,

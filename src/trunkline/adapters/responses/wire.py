@@ -14,7 +14,7 @@ from msgspec import Raw, Struct, field
 
 from trunkline.adapters.decoding.faults import fault_of_error
 from trunkline.adapters.decoding.logprobs import WireLogprob
-from trunkline.adapters.decoding.usage import clean_usage, count
+from trunkline.adapters.decoding.usage import clean_usage, count, rest
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, UrlCitation
 from trunkline.stream.deltas import Usage
@@ -109,6 +109,7 @@ class OutputDetails(Struct):
 class WireUsage(Struct):
     input_tokens: Json = None
     output_tokens: Json = None
+    total_tokens: Json = None
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
 
@@ -172,7 +173,7 @@ def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage
         read=count(told.input_tokens),
         cache_read=count(read.cached_tokens),
         cache_write=count(read.cache_write_tokens),
-        written=count(told.output_tokens),
+        written=count(told.output_tokens) or rest(told.total_tokens, count(told.input_tokens)),
         reasoning=count(made.reasoning_tokens),
         images=images,
         searches=searches,
