@@ -283,8 +283,10 @@ def _open_item(items: list[_Item], event: Json) -> None:
     told = [new.get(key) for key in ("content", "summary", "arguments", "result")]
     _demand(not any(told), f"item {new['id']} is not added empty")
     still_open = {item.first["type"] for item in items if item.last is None}
+    # The seal of a thought may come after the text that it led to.
+    awaits_seal = still_open == {"reasoning"} and new["type"] == "message"
     _demand(
-        not still_open or still_open | {new["type"]} == {"function_call"},
+        not still_open or still_open | {new["type"]} == {"function_call"} or awaits_seal,
         f"item {new['id']} is added while {still_open} is open",
     )
     items.append(_Item(first=new))

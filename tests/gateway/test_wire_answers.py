@@ -9,8 +9,8 @@ A case is one file whose name says what it is; to add one needs no code here. TO
     answer   status and headers, and the bytes: `body` as it is, or `frames` of AWS's binary events, each a name and
              its JSON. A `status` of 200 and the media type of the dialect's stream are the default
     expect   how it ends (`status`, default completed) and what the client gets: `output`, an item a line; `usage`,
-             those counts of it that matter; `error`, the HTTP status where there is no answer; `asks_next` where the answer
-             must be the next provider's
+             those counts of it that matter; `error`, the HTTP status where there is no answer; `asks_next` where the
+             answer must be the next provider's
 
 The answer is asked for streamed and whole, and both must come to the same; one that breaks off only streamed.
 """

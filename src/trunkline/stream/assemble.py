@@ -22,7 +22,8 @@ item or part begins and never changes.
   text, one that comes late has a message of its own; none is lost.
 - Reasoning, ReasoningSummary: the open reasoning item of that slot, else a new one. A change between the two, or of a
   summary's `part`, begins a new part.
-- ReasoningSeal: the open reasoning item of that slot, closed or not; else a new one without text.
+- ReasoningSeal: the open reasoning item of that slot, closed or not; else a new one without text. One that is awaited
+  keeps its item open beside the message that follows; it is finished by its seal, or when the message is.
 - FunctionCall: a new call. Said again word for word while it is open, it is ignored. A `call_id` that is missing, or
   was used in this answer before, is replaced by one of ours.
 - Arguments: the open call of that slot; ignored if there is none, for a call without a name cannot be made.
@@ -133,6 +134,7 @@ class Assembler:
         self._output: list[OutputItem] = []
         self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | None = None
         self._part: OpenPart | None = None
+        self._unsealed: ThoughtItem | None = None
         self._calls: dict[Slot, CallItem] = {}
         self._latest_call: CallItem | None = None
         self._call_ids: set[str] = set()
@@ -249,6 +251,10 @@ class Assembler:
         self._events.append(part.heard(self._number, delta.text))
 
     def _hear_seal(self, delta: ReasoningSeal) -> None:
+        if self._unsealed is not None and self._unsealed.slot == delta.slot:
+            self._unsealed.seal(delta)
+            self._finish_unsealed()
+            return
         item = self._open
         if not isinstance(item, ThoughtItem) or item.slot != delta.slot:
             item = self._begin_thought(delta.slot)
@@ -370,7 +376,12 @@ class Assembler:
         self._events.append(part.begun(self._number))
 
     def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem) -> None:
-        self._finish_all(is_cut=False)
+        before = self._open
+        if isinstance(before, ThoughtItem) and before.awaits_seal and isinstance(item, MessageItem):
+            self._finish_part()
+            self._unsealed = before
+        else:
+            self._finish_all(is_cut=False)
         self._open = item
         self._announce(item)
 
@@ -395,7 +406,13 @@ class Assembler:
             self._finish_call(call, is_cut=is_cut and (call is self._latest_call or not call.is_ended))
         self._calls.clear()
 
+    def _finish_unsealed(self) -> None:
+        item, self._unsealed = self._unsealed, None
+        if item is not None:
+            self._finish_item(item, is_cut=False)
+
     def _finish_open(self, *, is_cut: bool) -> None:
+        self._finish_unsealed()
         self._finish_part()
         item, self._open = self._open, None
         if item is None:

@@ -82,12 +82,16 @@ class ReasoningSummary(Struct, frozen=True):
 
 
 class ReasoningSeal(Struct, frozen=True):
-    """Opaque proof that belongs to a reasoning item, kept byte-exact; opens the item if nothing did."""
+    """Opaque proof that belongs to a reasoning item, kept byte-exact; opens the item if nothing did.
+
+    `is_awaited` brings none: it says that one may still come, after the text that the thought led to.
+    """
 
     slot: Slot
     encrypted: str | None = None
     signature: str | None = None
     format: ReasoningFormat = "unknown"
+    is_awaited: bool = False
 
 
 class FunctionCall(Struct, frozen=True):

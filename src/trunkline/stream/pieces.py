@@ -183,13 +183,16 @@ class MessageItem:
 
 
 class ThoughtItem:
-    """Raw text, summary and seal of one slot; `is_ended` says that no more text belongs to it."""
+    """Raw text, summary and seal of one slot; `is_ended` says that no more text belongs to it.
 
-    __slots__ = ("content", "encrypted", "format", "is_ended", "place", "signature", "slot", "summary")
+    `awaits_seal` says that its seal may come after the text it led to.
+    """
+
+    __slots__ = ("awaits_seal", "content", "encrypted", "format", "is_ended", "place", "signature", "slot", "summary")
 
     def __init__(self, place: Place, slot: Slot) -> None:
         self.place = place
-        self.is_ended = False
+        self.awaits_seal = self.is_ended = False
         self.slot = slot
         self.content: list[ReasoningText] = []
         self.summary: list[SummaryText] = []
@@ -211,6 +214,7 @@ class ThoughtItem:
         if seal.signature is not None:
             self.signature = seal.signature
         self.format = seal.format
+        self.awaits_seal = seal.is_awaited
 
     def begun(self) -> ReasoningItem:
         return ReasoningItem(id=self.place.id, status="in_progress")

@@ -10,8 +10,8 @@ end mark: the finish is kept until the bytes end, since usage (cumulative, the l
 and some versions name a finish in every message.
 
 A signature belongs to the part it came on. On a call, a picture or the first piece of a text it is told before that
-part, as the seal of the thought; on a later piece, or on the empty text at the end of a stream, after the text. Sources
-are offsets in bytes into the text, told when that text ends.
+part, as the seal of the thought; on a later piece, or on the empty text at the end of a stream, after the text: a
+thought told before that text is kept open for it. Sources are offsets in bytes into the text, told when that text ends.
 
 Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/gemini-api/docs/thought-signatures
 (2026-11-22).
@@ -82,6 +82,7 @@ class GeminiDecoder(Decoder):
         self._response_id = ""
         self._slots = 0
         self._thought: int | None = None
+        self._unsealed: int | None = None
         self._text: int | None = None
         self._said: list[str] = []
         self._signature = ""
@@ -242,6 +243,8 @@ class GeminiDecoder(Decoder):
 
     def _say(self, text: str, out: list[Delta], logprobs: tuple[Logprob, ...] = ()) -> None:
         if self._text is None:
+            if self._unsealed is not None:
+                out.append(ReasoningSeal(self._unsealed, format=FORMAT, is_awaited=True))
             self._thought = None
             self._text = self._slot()
         self._said.append(text)
@@ -255,7 +258,10 @@ class GeminiDecoder(Decoder):
             out.extend(Citation(slot, annotation) for annotation in found)
             self._said.clear()
         signature, self._signature = self._signature, ""
-        if signature:
+        unsealed, self._unsealed = self._unsealed, None
+        if signature and unsealed is not None and slot is not None:
+            out.append(ReasoningSeal(unsealed, signature=signature, format=FORMAT))
+        elif signature:
             self._seal(signature, out)
             self._thought = None
 
@@ -263,12 +269,14 @@ class GeminiDecoder(Decoder):
         if text or signature:
             self._end_text(out)
         if text:
-            out.append(ReasoningSummary(self._open_thought(), text))
+            self._unsealed = self._open_thought()
+            out.append(ReasoningSummary(self._unsealed, text))
         if signature:
             self._seal(signature, out)
 
     def _seal(self, signature: str, out: list[Delta]) -> None:
         """Put a signature on the open thought, else on one without text."""
+        self._unsealed = None
         out.append(ReasoningSeal(self._open_thought(), signature=signature, format=FORMAT))
 
     def _open_thought(self) -> int:
