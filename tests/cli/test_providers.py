@@ -114,6 +114,19 @@ class TestProbe:
         assert found == {"key": "yes", "streaming": "yes", "tools": "unclear", "schema": "no", "usage": "no"}, out
         assert "response_format is not supported" in out
 
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("think", 'set quirks = { think_tags = "tagged" }'),
+            ("mm:think", 'set quirks = { think_tags = "tagged", think_tag = "mm:think" }'),
+        ],
+    )
+    def test_thought_in_the_text_is_noticed(self, name: str, words: str, probe: Run) -> None:
+        answer = whole(completion(f"<{name}>Hm.</{name}>Hello."))
+        code, found, out = probe(f"nonce-tags-{name.replace(':', '-')}", answer)
+        assert (code, found["thought"]) == (1, "no"), out
+        assert words in out
+
     def test_another_model_can_be_asked(self, probe: Run) -> None:
         _, _, out = probe("nonce-other", arguments=("MINE", "--model", "acme/dear"))
         assert "mine: acme/dear" in out

@@ -239,6 +239,13 @@ ROWS = (
     Row("path", "/at/{model}", path, "/responses", "/at/gpt-x", dialect="responses"),
     Row("stream_path", "/at/{model}", path, "/messages", "/at/gpt-x", {"stream": True}, dialect="messages"),
     Row("extra_headers", {"x-beta": "on"}, header("x-beta"), None, "on"),
+    Row(
+        "extra_headers",
+        {"User-Agent": "mine"},
+        lambda course: course.sent[0].headers["user-agent"].partition("/")[0],
+        "trunkline",
+        "mine",
+    ),
     Row("extra_body", {"safe": True}, body("safe"), None, True),
     Row("drops", ["top_p"], both(body("top_p"), dropped), (0.5, None), (None, "top_p"), {"top_p": 0.5}),
     Row("streams", "never", body("stream"), True, None, {"stream": True}),

@@ -11,6 +11,7 @@ A case is one file whose name says what it is; to add one needs no code here. TO
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,5 +61,6 @@ def test_a_provider_gets_what_the_case_expects(number: int, gateway: Gateway, up
     reply = gateway.call({"model": f"wire/{number}", **json.loads(case["request"].replace("NONCE", nonce))})
     assert reply.status == 200, reply.body
     (seen,) = upstream.seen(nonce)
+    assert re.fullmatch(r"trunkline/\d+\.\d+\.\d+", seen.headers["user-agent"])
     expected = json.loads(sent["body"].replace("NONCE", nonce))
     assert {field: seen.json.get(field) for field in expected} == expected

@@ -7,6 +7,7 @@ left out, since there is one endpoint. Each call asks for a few tokens and costs
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -79,7 +80,7 @@ async def probe(endpoint: Endpoint, upstream: Upstream, clock: Callable[[], floa
         clock,
         Request(input=_said("Say hi in JSON."), text=TextConfig(format=_SCHEMA), max_output_tokens=SOME_TOKENS),
     )
-    return [key, _streaming(streamed), _tools(called), _schema(shaped), _usage(plain, streamed)]
+    return [key, _streaming(streamed), _tools(called), _schema(shaped), _usage(plain, streamed), *_tags(plain, called)]
 
 
 _OBJECT: dict[str, Any] = {
@@ -152,6 +153,19 @@ def _usage(plain: Heard, streamed: Heard) -> Finding:
     told = [f"{usage.input_tokens} in, {usage.output_tokens} out" if usage else "nothing" for usage in counts]
     works: Works = "yes" if all(counts) else "unclear" if any(counts) else "no"
     return Finding("usage", works, f"whole: {told[0]}; streamed: {told[1]}")
+
+
+_TAG = re.compile(r"\s*<([\w:.-]*think\w*)>")
+
+
+def _tags(*answers: Heard) -> list[Finding]:
+    """Thought that comes in tags inside the text, as from a server without a parser for its model."""
+    for heard in answers:
+        if found := _TAG.match(heard.text):
+            name = found[1]
+            wanted = 'think_tags = "tagged"' + ("" if name == "think" else f', think_tag = "{name}"')
+            return [Finding("thought", "no", f"comes in the text, in <{name}>; set quirks = {{ {wanted} }}")]
+    return []
 
 
 def _left_out(heard: Heard) -> str:
