@@ -134,6 +134,19 @@ class TestModels:
     def test_one_model_is_one_slug_at_all_its_providers(self, slug: str, providers: set[str]) -> None:
         assert providers <= set(EVERYTHING.offers[slug])
 
+    @pytest.mark.parametrize(
+        ("slug", "has_ids"),
+        [
+            ("google/gemini-2.5-flash", False),
+            ("google/gemini-2.5-pro", False),
+            ("google/gemini-3-flash-preview", True),
+            ("google/gemini-3.8-flash", True),
+        ],
+    )
+    def test_ids_of_calls_go_to_gemini_from_its_third_version_on(self, slug: str, has_ids: bool) -> None:
+        found = {end.quirks.has_call_ids for end in EVERYTHING.endpoints[slug] if end.dialect == "gemini"}
+        assert found == {has_ids}
+
     def test_every_offer_can_be_made_an_endpoint(self) -> None:
         everything = known(build_settings(read_sources()), listed=FILE)
         offers = list(offers_of(everything))

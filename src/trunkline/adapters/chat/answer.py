@@ -148,7 +148,7 @@ class ChatDecoder(Decoder):
         self._calls: list[_Call] = []
         self._call_by_key: dict[int | str, _Call] = {}
         self._call: _Call | None = None
-        self._has_told = self._has_said = self._has_thought = False
+        self._has_told = self._has_said = self._has_thought = self._has_drawn = False
         self.is_done = False
         self._is_over = False
         self._finish: str | None = None
@@ -295,6 +295,7 @@ class ChatDecoder(Decoder):
             function_call=None if self._calls else message.function_call,
             refusal=None if self._has_said else message.refusal,
             annotations=None if self._has_citations else message.annotations,
+            images=None if self._has_drawn else message.images,
         )
 
     def _piece(self, piece: WirePiece, logprobs: Json, out: list[Delta]) -> None:
@@ -469,6 +470,7 @@ class ChatDecoder(Decoder):
                     out.append(Citation(self._text, UrlCitation(url, title, mark.start(), mark.end())))
 
     def _hear_images(self, images: list[Json], out: list[Delta]) -> None:
+        self._has_drawn = True
         for image in images:
             url = image_address(image)
             if url and is_data_url(url):

@@ -80,7 +80,7 @@ class ResponsesDecoder(Decoder):
         issuer = format_named(endpoint.quirks.reasoning_format)
         self._format: ReasoningFormat = issuer if issuer.endswith("-responses-v1") else "unknown"
         self.is_done = False
-        self._is_stream = False
+        self._is_whole = False
         self._failure: Fault | None = None
         self._talking: Slot = None
         self._slots: dict[int, Slot] = {}
@@ -97,7 +97,6 @@ class ResponsesDecoder(Decoder):
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self.is_done:
             return ()
-        self._is_stream = True
         if self._failure is not None:
             return self._explained(message)
         try:
@@ -111,6 +110,7 @@ class ResponsesDecoder(Decoder):
             return self._nonsense(f"an event could not be read: {error}", message.data)
 
     def whole(self, body: bytes) -> Iterable[Delta]:
+        self._is_whole = True
         try:
             response = read_response(body)
             if isinstance(response.error, str):
@@ -409,7 +409,7 @@ class ResponsesDecoder(Decoder):
 
     def _upstream_fault(self, error: Json) -> list[Delta]:
         fault = decode_fault(error, self._endpoint.quirks)
-        if self._is_stream and fault.kind == "unavailable":
+        if not self._is_whole and fault.kind == "unavailable":
             # At Azure the reason comes in an event of its own after the failure.
             self._failure = self._failure or fault
             return []
