@@ -98,6 +98,7 @@ WIRES = (
         f"/v1beta/models/{_GEMINI}:generateContent",
         f"/v1beta/models/{_GEMINI}:streamGenerateContent?alt=sse",
         credential=("x-goog-api-key", PROVIDER_KEY),
+        quirks="has_call_ids = true",
     ),
     Wire(
         "gemini-vertex",
@@ -108,6 +109,7 @@ WIRES = (
         f"{_VERTEX}/{_GEMINI}:generateContent",
         f"{_VERTEX}/{_GEMINI}:streamGenerateContent?alt=sse",
         scheme="bearer",
+        quirks="has_call_ids = true",
     ),
     Wire(
         "converse",
