@@ -236,8 +236,17 @@ STANDINGS = [
         "the fake one steps back",
         "fake-provider",
         False,
-        "another provider is on; providers.fake-provider.enabled = true turns it on all the same",
+        "another provider is on; its models answer by their exact names;"
+        " providers.fake-provider.enabled = true lists them too",
         environ={"GROQ_API_KEY": "k"},
+    ),
+    Standing(
+        "the fake one does not take the place of a named one that lacks its key",
+        "fake-provider",
+        False,
+        "the settings name a provider; its models answer by their exact names;"
+        " providers.fake-provider.enabled = true lists them too",
+        "[providers.groq]\napi_key = { env = 'MY_KEY' }",
     ),
     Standing(
         "the fake one is wanted",

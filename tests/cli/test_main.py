@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,9 +78,47 @@ class TestCheck:
         assert "canary" not in out
 
     def test_CF_05_a_provider_without_its_secret_says_why_it_is_off(self, run: Run) -> None:
-        code, out, _ = run("check", text="[providers.openai]\napi_key = { env = 'MY_KEY' }", MY_KEY="")
-        assert code == 0
+        code, out, err = run("check", text="[providers.openai]\napi_key = { env = 'MY_KEY' }", MY_KEY="")
+        assert code == 1
+        assert err == (
+            "warning: openai is named in the settings and is off: MY_KEY is not set or empty; set it to the key\n"
+        )
         assert "openai  (MY_KEY is not set or empty; set it to the key)" in out
+
+    def test_a_provider_that_is_turned_off_on_purpose_is_no_mistake(self, run: Run) -> None:
+        code, _, err = run("check", text="[providers.openai]\nenabled = false")
+        assert (code, err) == (0, "")
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("store.pepper = { file = '/nowhere/pepper' }", "cannot read /nowhere/pepper (FileNotFoundError)"),
+            ("store.pepper = 'short'", "store.pepper is too short for a pepper"),
+            ("store.url = 'sqlite:///no/folder/here.db'", "create "),
+            ("store.url = 'sqlite:///trunkline.toml'", "file is not a database"),
+            ("bootstrap_key = 'short'", "bootstrap_key: a key has at least 20"),
+            ("server.listen = 'nowhere.invalid:80'", "cannot listen on nowhere.invalid"),
+        ],
+    )
+    def test_what_serve_refuses_is_refused(self, run: Run, tmp_path: Path, text: str, problem: str) -> None:
+        if "trunkline.toml" in text:
+            (tmp_path / "trunkline.toml.pepper").write_text("p" * 64)
+        for command in (("check",), ("serve", "--port", "0") if "listen" not in text else ("serve",)):
+            code, out, err = run(*command, text=text)
+            assert (code, out) == (2, "")
+            assert problem in err
+
+    def test_a_check_makes_nothing_and_refuses_a_database_of_a_later_version(self, run: Run, tmp_path: Path) -> None:
+        assert run("check")[0] == 0
+        assert not list(tmp_path.iterdir())
+        run("keys", "create", "--name", "first")
+        assert run("check")[0] == 0
+        with contextlib.closing(sqlite3.connect(tmp_path / "trunkline.db")) as database:
+            database.execute("update alembic_version set version_num = '9999'")
+            database.commit()
+        code, _, err = run("check")
+        assert code == 2
+        assert "the database was made by another version" in err
 
     def test_every_variable_is_named_on_request(self, run: Run) -> None:
         assert "GROQ_API_KEY" not in run("check")[1]

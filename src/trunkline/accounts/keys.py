@@ -41,8 +41,10 @@ ROUND_S = 0.02
 MAX_WANTED = 500
 
 DEFAULT_ACCOUNT = "default"
-MESSAGE = "No known API key was sent; send one as 'Authorization: Bearer tl-…'."
-"""One text for every cause: which of them it was would help only someone who is guessing."""
+NO_KEY = "No API key was sent. Send one as 'Authorization: Bearer tl-…'."
+NO_BEARER = "'Bearer ' is missing. Send the key as 'Authorization: Bearer tl-…'."
+SHOWN_LETTERS = 6
+"""How much of a key that is refused is told: enough to see which one a program took, too little to be one."""
 
 Entry = TypeVar("Entry")
 
@@ -108,19 +110,20 @@ class Keys:
     async def authenticate(self, authorization: str | None) -> Key:
         """Find the key that an `Authorization` header names.
 
-        Raises Unauthorized, with the same body whatever the cause, and ServiceUnavailable when only the store knows.
+        Raises Unauthorized, with the same body for a key that is unknown, revoked or expired, and ServiceUnavailable
+        when only the store knows.
         """
         if authorization is None or authorization[:7].lower() != "bearer " or len(authorization) > MAX_KEY_LENGTH:
-            raise Unauthorized(MESSAGE)
+            raise Unauthorized(_unreadable(authorization))
         text = authorization[7:].encode("utf-8", "surrogatepass")
         mark = blake2b(text, key=self._mark_key).digest()
         remembered = self._good.get(mark)
         if remembered is not None and self._clock() - remembered[1] < FRESH_S:
-            key = remembered[0]
+            key: Key | None = remembered[0]
         else:
             key = await self._look_up(mark, self._digest(text), remembered)
-        if key.expires_at_ms is not None and self._now_ms() >= key.expires_at_ms:
-            raise Unauthorized(MESSAGE)
+        if key is None or (key.expires_at_ms is not None and self._now_ms() >= key.expires_at_ms):
+            raise Unauthorized(_unknown(authorization[7:]))
         return key
 
     async def create(self, name: str, *, expires_at_ms: int | None = None) -> NewKey:
@@ -133,8 +136,7 @@ class Keys:
         Raises ValueError for a given key that is too short or cannot be sent.
         """
         if given is not None:
-            if not MIN_KEY_LENGTH <= len(given) <= MAX_KEY_LENGTH - 7 or not given.isascii() or not given.isprintable():
-                raise ValueError(f"a key has at least {MIN_KEY_LENGTH} letters, digits or signs, and no line break")
+            check_given(given)
             digest = self._digest(given.encode())
             known = await self._database.read(partial(statements.find_key, hash=digest))
             return None if known is not None else await self._keep(given, "bootstrap", None)
@@ -157,19 +159,16 @@ class Keys:
         self._good.clear()
         return found
 
-    async def _look_up(self, mark: bytes, digest: bytes, remembered: tuple[Key, float] | None) -> Key:
+    async def _look_up(self, mark: bytes, digest: bytes, remembered: tuple[Key, float] | None) -> Key | None:
         refused_at = self._bad.get(digest)
         if refused_at is not None and self._clock() - refused_at < FRESH_S:
-            raise Unauthorized(MESSAGE)
+            return None
         try:
-            key = await self._read_once(mark, digest)
+            return await self._read_once(mark, digest)
         except ServiceUnavailable:
             if remembered is not None and self._clock() - remembered[1] < GRACE_S:
                 return remembered[0]
             raise
-        if key is None:
-            raise Unauthorized(MESSAGE)
-        return key
 
     async def _read_once(self, mark: bytes, digest: bytes) -> Key | None:
         """Read a key from the store; requests that want the same one meanwhile share the answer."""
@@ -245,6 +244,31 @@ class Keys:
         """Tell the time, never earlier than told before: a clock set back must not revive an expired key."""
         self._latest_ms = max(self._latest_ms, int(self._wall_clock() * 1000))
         return self._latest_ms
+
+
+def check_given(text: str) -> None:
+    """Raise ValueError for a key of the operator's own that is too short or cannot be sent."""
+    if not MIN_KEY_LENGTH <= len(text) <= MAX_KEY_LENGTH - 7 or not text.isascii() or not text.isprintable():
+        raise ValueError(f"a key has at least {MIN_KEY_LENGTH} letters, digits or signs, and no line break")
+
+
+def _unreadable(authorization: str | None) -> str:
+    if authorization is None or not authorization.strip():
+        return NO_KEY
+    scheme, _, rest = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        return NO_BEARER
+    return _unknown(rest)
+
+
+def _unknown(text: str) -> str:
+    """Say that a key is not known, with its first letters: of a short one, or of one that is not plain text, none."""
+    if not text.strip():
+        return NO_KEY
+    begun = text.strip()[:SHOWN_LETTERS]
+    is_tellable = len(text.strip()) >= MIN_KEY_LENGTH and begun.isascii() and begun.isprintable()
+    hint = f" (it begins with {begun}…)" if is_tellable else ""
+    return f"A key was sent that this gateway does not know{hint}. Send one that `trunkline keys list` shows as good."
 
 
 def _remember(entries: dict[bytes, Entry], digest: bytes, entry: Entry) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from trunkline.accounts.keys import Keys
-from trunkline.accounts.pepper import read_pepper
+from trunkline.accounts.keys import Keys, check_given
+from trunkline.accounts.pepper import read_pepper, reveal
+from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.database import Database, open_database, sqlite_path
+from trunkline.store.database import Database, open_database, sqlite_path, verify_database
 
 
 def open_keys(settings: Settings) -> tuple[Database, Keys]:
@@ -20,6 +21,37 @@ def open_keys(settings: Settings) -> tuple[Database, Keys]:
     database = open_database(settings.store.url, settings.store.timeout)
     keys = Keys(database, pepper, clock=time.monotonic, wall_clock=time.time, max_attempts=settings.routing.attempts)
     return database, keys
+
+
+def verify_store(settings: Settings) -> None:
+    """Find out whether `open_keys` and the first key would be refused, and make nothing.
+
+    Raises SettingsError with all that is wrong.
+    """
+    problems: list[str] = []
+    for verify in (_verify_pepper, lambda settings: verify_database(settings.store.url), verify_bootstrap_key):
+        try:
+            verify(settings)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+
+
+def verify_bootstrap_key(settings: Settings) -> str | None:
+    """Read the key that the operator brings, if any. Raises SettingsError for one that cannot be used."""
+    if settings.bootstrap_key is None:
+        return None
+    text = reveal(settings.bootstrap_key, os.environ)
+    try:
+        check_given(text)
+    except ValueError as error:
+        raise SettingsError([f"bootstrap_key: {error}"]) from None
+    return text
+
+
+def _verify_pepper(settings: Settings) -> None:
+    read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ, makes=False)
 
 
 def pepper_of(settings: Settings) -> bytes:

@@ -17,10 +17,12 @@ from trunkline.settings.sections import SecretSource
 MIN_LENGTH = 16
 
 
-def read_pepper(source: SecretSource | None, database: Path | None, environ: Mapping[str, str]) -> bytes:
+def read_pepper(
+    source: SecretSource | None, database: Path | None, environ: Mapping[str, str], *, makes: bool = True
+) -> bytes:
     """Read the pepper, or make it at the first start; `database` is None for one in memory.
 
-    Raises SettingsError.
+    Without `makes` nothing is written, and the pepper that would be made is empty. Raises SettingsError.
     """
     if source is not None:
         return _given(source, environ)
@@ -28,6 +30,8 @@ def read_pepper(source: SecretSource | None, database: Path | None, environ: Map
         return secrets.token_bytes(32)
     path = database.with_name(f"{database.name}.pepper")
     if not path.exists() and not database.exists():
+        if not makes:
+            return b""
         _make(path)
     try:
         text = path.read_text("ascii").strip()

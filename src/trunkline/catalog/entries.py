@@ -97,6 +97,10 @@ class PriceTier(Struct, frozen=True, kw_only=True):
     cache_write: Decimal | None = None
 
 
+MAX_SWITCHES = 3
+"""How many providers that are off an error names with what would turn them on."""
+
+
 class Price(Struct, frozen=True, kw_only=True):
     """USD per token, image, request or search. None: not priced apart from the kind it belongs to."""
 
@@ -169,7 +173,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Standing(Struct, frozen=True, kw_only=True):
     """Whether a provider is in use: where its credential came from, or why it is off and what would turn it on.
 
-    `hidden` is what else of the operator's entry may be secret: the values of fixed headers.
+    `hidden` is what else of the operator's entry may be secret: the values of fixed headers. `answers_by_name`: it is
+    off, and what nobody else serves can be called of it all the same; nothing lists it and no other name leads there.
     """
 
     provider: Provider
@@ -177,6 +182,12 @@ class Standing(Struct, frozen=True, kw_only=True):
     reason: str
     secret: Secret | None = None
     hidden: tuple[Secret, ...] = ()
+    answers_by_name: bool = False
+
+    @property
+    def is_callable(self) -> bool:
+        """Whether requests may go there."""
+        return self.is_on or self.answers_by_name
 
 
 class Catalog(Struct, frozen=True, kw_only=True):
@@ -184,7 +195,9 @@ class Catalog(Struct, frozen=True, kw_only=True):
 
     `standings` is by provider slug, those that are off included. `endpoints` is by model slug and holds only what
     providers that are on serve; `offers` names for every known model the slugs of all its providers.
-    `provider_slugs` leads from a folded name to the slug; `pairs` holds the letter pairs of each slug in `endpoints`.
+    `by_name` is `endpoints` of those that only answer by name. `bare_names` leads from the part after the author to the
+    slugs that have it. `provider_slugs` leads from a folded name to the slug; `pairs` holds the letter pairs of each
+    slug in `endpoints`, `offered_pairs` those of each in `offers` and of each bare name.
     """
 
     standings: Mapping[str, Standing]
@@ -193,11 +206,14 @@ class Catalog(Struct, frozen=True, kw_only=True):
     offers: Mapping[str, tuple[str, ...]]
     provider_slugs: Mapping[str, str]
     pairs: Mapping[str, frozenset[str]]
+    by_name: Mapping[str, tuple[Endpoint, ...]] = {}
+    bare_names: Mapping[str, tuple[str, ...]] = {}
+    offered_pairs: Mapping[str, frozenset[str]] = {}
     default_model: str | None = None
     warnings: tuple[str, ...] = ()
 
     def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
-        """List the endpoints of a model, in the catalog's order.
+        """List the endpoints of a model, in the catalog's order; a name without its author will do if only one has it.
 
         Raises NotFound: for an unknown model with the nearest slugs, for a known one with the providers that would
         serve it if they were on.
@@ -205,9 +221,11 @@ class Catalog(Struct, frozen=True, kw_only=True):
         found = self.endpoints.get(model)
         if found is None:
             slug = model.strip().lower()
-            found = self.endpoints.get(slug)
+            bare = self.bare_names.get(slug, ())
+            whole = bare[0] if len(bare) == 1 else slug
+            found = self.endpoints.get(whole) or self.by_name.get(slug)
             if found is None:
-                raise self._missing(slug)
+                raise self._missing(whole)
         return found
 
     def provider_slug(self, name: str) -> str:
@@ -223,9 +241,27 @@ class Catalog(Struct, frozen=True, kw_only=True):
     def _missing(self, slug: str) -> NotFound:
         if slug in self.offers:
             offers = list(self.offers[slug])
-            message = f"No provider that serves {slug} is on ({', '.join(offers)}); ask the operator of this gateway."
+            message = f"No provider that serves {slug} is on: {self._switches(slug)}."
             return NotFound(message, metadata={"available_providers": [], "requested_providers": offers})
-        near = nearest(self.pairs, slug)
+        near = list(self.bare_names.get(slug, ())) or nearest(self.pairs, slug) or self._nearest_offered(slug)
         hint = f"Did you mean {' or '.join(near)}?" if near else "A model is named author/name."
+        if near and near[0] not in self.endpoints and near[0] not in self.by_name:
+            hint += f" Its provider is off: {self._switches(near[0])}."
         message = f"{slug[:MAX_SUGGESTED_LENGTH]!r} is not a known model. {hint}"
         return NotFound(message, metadata={"suggestions": near})
+
+    def _switches(self, slug: str) -> str:
+        """Say what would turn a model's providers on; only the public names of variables, for clients read it."""
+        author, providers, named = slug.partition("/")[0], self.offers[slug], []
+        for provider in sorted(providers, key=lambda each: each != author)[:MAX_SWITCHES]:
+            standing = self.standings[provider]
+            variables = standing.provider.credential.variables if standing.secret is None else ()
+            named.append(f"{provider} (set {variables[0]})" if variables else provider)
+        if len(providers) > MAX_SWITCHES:
+            named.append(f"{len(providers) - MAX_SWITCHES} more")
+        return ", ".join(named)
+
+    def _nearest_offered(self, slug: str) -> list[str]:
+        """Name the known models nearest to a name, whether it has an author or not."""
+        found = nearest(self.offered_pairs, slug)
+        return list(dict.fromkeys(self.bare_names[name][0] if name in self.bare_names else name for name in found))

@@ -5,7 +5,7 @@ No provider is called: a key that is present counts as good until the provider s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
 from trunkline.catalog.gather import Entry, Known
-from trunkline.catalog.lookup import LetterPairs
+from trunkline.catalog.lookup import LetterPairs, fold_name
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, PriceRow
 from trunkline.catalog.standings import laid_over
@@ -30,14 +30,16 @@ class Offer(Struct, frozen=True):
 def catalog_of(known: Known) -> Catalog:
     """Cut out what can be called now."""
     endpoints: dict[str, list[Endpoint]] = {}
+    by_name: dict[str, list[Endpoint]] = {}
     offers: dict[str, dict[str, None]] = {}
     maker = _EndpointMaker(known)
     for entry in known.entries:
         slug, standing = entry.model.slug, known.standings[entry.row.provider]
         offers.setdefault(slug, {})[standing.provider.slug] = None
-        if standing.is_on and not _obstacle(entry.row, standing, known.dialects):
-            endpoints.setdefault(slug, []).append(maker.make(entry))
+        if standing.is_callable and not _obstacle(entry.row, standing, known.dialects):
+            (endpoints if standing.is_on else by_name).setdefault(slug, []).append(maker.make(entry))
     slugs = {slug: tuple(providers) for slug, providers in offers.items()}
+    bare_names = _bare_names(slugs)
     every = [end for found in endpoints.values() for end in found]
     return Catalog(
         standings=known.standings,
@@ -46,9 +48,22 @@ def catalog_of(known: Known) -> Catalog:
         offers=slugs,
         provider_slugs=known.slugs,
         pairs=LetterPairs(endpoints),
+        by_name={slug: tuple(found) for slug, found in by_name.items() if len(slugs[slug]) == 1},
+        bare_names=bare_names,
+        offered_pairs=LetterPairs([*slugs, *bare_names]),
         default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
         warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
     )
+
+
+def _bare_names(slugs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Map what follows the author to every slug that has it: a name without its author is the commonest first call."""
+    found: dict[str, list[str]] = {}
+    for slug in slugs:
+        _, slash, bare = slug.partition("/")
+        if slash and bare:
+            found.setdefault(bare, []).append(slug)
+    return {bare: tuple(sorted(known)) for bare, known in found.items()}
 
 
 def offers_of(known: Known) -> Iterator[Offer]:
@@ -180,6 +195,10 @@ def _warnings(
     settings: Settings,
 ) -> Iterator[str]:
     yield from _unpriced(endpoints)
+    named = {fold_name(name) for name, entry in settings.providers.items() if entry.enabled is not False}
+    for slug, standing in standings.items():
+        if not standing.is_on and named & {fold_name(slug), fold_name(standing.provider.name)}:
+            yield f"{slug} is named in the settings and is off: {standing.reason}"
     serving = {endpoint.provider.slug for endpoint in endpoints}
     for slug, standing in standings.items():
         if standing.is_on and slug not in serving:

@@ -123,16 +123,26 @@ def _changed_urls(urls: dict[Dialect, str], entry: ProviderSettings) -> dict[Dia
 def standings_of(
     rows: Mapping[str, ProviderRow], given: Mapping[str, ProviderSettings], around: Surroundings
 ) -> dict[str, Standing]:
-    """Decide for every provider whether it is on; an internal one only steps in when no other is."""
+    """Decide for every provider whether it is on.
+
+    An internal one is only when no other is and the operator names none: a file whose secrets are missing must not make
+    a gateway that looks well and can only echo. Its models answer by their names in any case.
+    """
     nothing = ProviderSettings()
     standings = {slug: _standing(slug, row, given.get(slug, nothing), around) for slug, row in rows.items()}
     internal = [slug for slug, row in rows.items() if row.status == "internal"]
     is_alone = not any(standing.is_on for slug, standing in standings.items() if slug not in internal)
+    is_named = any(slug not in internal and entry.enabled is not False for slug, entry in given.items())
     for slug in internal:
         if given.get(slug, nothing).enabled is None and standings[slug].is_on:
-            reason = f"another provider is on; providers.{slug}.enabled = true turns it on all the same"
+            steps_in = is_alone and not is_named
+            other = "the settings name a provider" if is_alone else "another provider is on"
+            aside = f"{other}; its models answer by their exact names; providers.{slug}.enabled = true lists them too"
             standings[slug] = replace(
-                standings[slug], is_on=is_alone, reason="no other provider is on" if is_alone else reason
+                standings[slug],
+                is_on=steps_in,
+                answers_by_name=not steps_in,
+                reason="no other provider is on" if steps_in else aside,
             )
     return standings
 

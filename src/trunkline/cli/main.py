@@ -4,7 +4,6 @@ Each error is one line that says what to do next, and exit code 2 (`start.py`)."
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from importlib.metadata import version as package_version
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trunkline.accounts.keys import Keys, NewKey
-from trunkline.accounts.pepper import reveal
+from trunkline.accounts.opening import verify_bootstrap_key, verify_store
 from trunkline.app import create, load_catalog
 from trunkline.catalog.entries import Catalog
 from trunkline.cli.catalog import CATALOG
@@ -25,7 +24,7 @@ from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
 from trunkline.server import listener
-from trunkline.settings.reading import SettingsError, effective
+from trunkline.settings.reading import effective
 from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
@@ -96,19 +95,26 @@ def check(
 ) -> None:
     """Check the settings and print every value in force, where it came from, and which providers are on.
 
-    Secrets are hidden. Nothing is started and no provider is called.
+    Secrets are hidden. Nothing is started and no provider is called. What `serve` would refuse is refused, with 2; a
+    provider that the settings name and that is off makes it end with 1.
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)
+    verify_store(settings)
+    with listener.bind(settings.server.listen.rpartition(":")[0] + ":0"):
+        pass  # whether the host is one of this machine's; the port may be in use by the gateway itself
     rows = list(effective(settings, sources))
     width = max(len(path) for path, _, _ in rows)
     typer.echo("Settings")
     for path, value, origin in rows:
         typer.echo(f"  {path:<{width}}  {value or '–'}  ({origin})")
-    _echo_providers(catalog, {catalog.provider_slug(name) for name in settings.providers}, all_providers)
+    named = {catalog.provider_slug(name) for name, entry in settings.providers.items() if entry.enabled is not False}
+    _echo_providers(catalog, named, all_providers)
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    if not all(catalog.standings[slug].is_on for slug in named):
+        raise typer.Exit(1)
 
 
 @DOCS.command("settings")
@@ -124,12 +130,9 @@ def print_providers_page() -> None:
 
 
 async def _bootstrap(keys: Keys, settings: Settings) -> NewKey | None:
-    source = settings.bootstrap_key
-    try:
-        made = await keys.bootstrap(None if source is None else reveal(source, os.environ))
-    except ValueError as error:
-        raise SettingsError([f"bootstrap_key: {error}"]) from None
-    return made if source is None else None  # a key the operator brought need not be shown
+    given = verify_bootstrap_key(settings)
+    made = await keys.bootstrap(given)
+    return made if given is None else None  # a key the operator brought need not be shown
 
 
 def _listen(present: str, host: str | None, port: int | None) -> str:

@@ -58,11 +58,11 @@ def credential(spec: CredentialSpec, secret: Secret | None) -> Credential:
 
 
 def credentials(catalog: Catalog) -> dict[str, Credential]:
-    """List the credentials of all providers that are on, by provider slug; those with tokens lack the token."""
+    """List the credentials of all providers that may be called, by provider slug; those with tokens lack the token."""
     return {
         slug: credential(standing.provider.credential, standing.secret)
         for slug, standing in catalog.standings.items()
-        if standing.is_on
+        if standing.is_callable
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from starlette.types import Send
 
-from trunkline.errors import GatewayError
+from trunkline.errors import GatewayError, Unauthorized
 from trunkline.protocol.render import render_error
 
 
@@ -30,6 +30,8 @@ async def send_error(
         (b"x-request-id", request_id.encode()),
         *more_headers,
     ]
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b'Bearer realm="trunkline"'))
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
     if closes:

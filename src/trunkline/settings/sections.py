@@ -172,8 +172,9 @@ class ProviderSettings(Section):
     """Deviations from the dialect that replace the known ones."""
 
     enabled: bool | None = None
-    """`false` turns the provider off. FakeProvider needs `true` when another provider is on, and so does one with AWS's
-    or Google's credentials that this machine has without any variable being set, as in a role."""
+    """`false` turns the provider off. FakeProvider needs `true` to be listed when another provider is on or named here;
+    its models answer by their exact names all the same. So does one with AWS's or Google's
+    credentials that this machine has without any variable being set, as in a role."""
 
     data_policy: DataPolicySettings = DataPolicySettings()
     """What the operator's own contract says, in place of the provider's public policy."""

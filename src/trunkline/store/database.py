@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import importlib
 import os
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
@@ -91,6 +93,30 @@ def open_database(url: str, timeout: float) -> Database:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise SettingsError([f"store.url: cannot open {parsed.database}: {reason}; {_advice(parsed)}"]) from error
     return Database(engine, timeout)
+
+
+def verify_database(url: str) -> None:
+    """Find out whether `open_database` would refuse, as far as that can be told without making or changing anything.
+
+    Raises SettingsError.
+    """
+    parsed, path = make_url(url), sqlite_path(url)
+    if path is None:
+        return
+    if not path.exists():
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise SettingsError([f"store.url: cannot make {parsed.database}; {_advice(parsed)}"])
+        return
+    address = f"file:{quote(str(path.resolve()))}?mode=ro"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            revision = read_revision(connection)
+    except SQLAlchemyError as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise SettingsError([f"store.url: cannot open {parsed.database}: {reason}; {_advice(parsed)}"]) from None
+    if revision not in (None, HEAD):
+        importlib.import_module("trunkline.store.upgrade").verify_revision(revision)
 
 
 def sqlite_path(url: str) -> Path | None:

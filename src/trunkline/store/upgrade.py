@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -25,6 +26,15 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     except CommandError as error:
         problem = f"store.url: the database was made by another version ({error}); use that version or a newer one"
         raise SettingsError([problem]) from error
+
+
+def verify_revision(revision: str) -> None:
+    """Raise SettingsError for a revision that this version does not know."""
+    try:
+        ScriptDirectory(str(MIGRATIONS)).get_revision(revision)
+    except CommandError as error:
+        problem = f"store.url: the database was made by another version ({error}); use that version or a newer one"
+        raise SettingsError([problem]) from None
 
 
 def alembic_config(connection: Connection) -> Config:

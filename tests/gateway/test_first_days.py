@@ -1,0 +1,116 @@
+"""What newcomers and operators meet first: names without authors, mistyped paths, refused keys, FakeProvider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.checks import ask, error_of, response_of
+from tests.gateway.server import PROVIDER_KEY, Gateway, running
+
+CONFIG = """
+[providers.openai]
+api_key = { env = "OPENAI_API_KEY" }
+base_url = "http://127.0.0.1:9/v1"
+dialect = "responses"
+[providers.groq]
+enabled = false
+[routing.timeouts]
+connect = "1 s"
+"""
+
+UNKNOWN = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with one real provider, which cannot be reached."""
+    with running(tmp_path_factory.mktemp("days"), CONFIG, OPENAI_API_KEY=PROVIDER_KEY) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def keyless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose one named provider lacks its key."""
+    folder = tmp_path_factory.mktemp("keyless")
+    with running(folder, "[providers.openai]\napi_key = { env = 'NOT_SET' }") as gateway:
+        yield gateway
+
+
+class TestFakeProvider:
+    @pytest.mark.parametrize("model", ["fake/echo", "FAKE/echo", "fake/echo:nitro"])
+    def test_it_answers_by_name_beside_another_provider(self, gateway: Gateway, model: str) -> None:
+        assert response_of(gateway.call(ask(model, "Hi")))["status"] == "completed"
+
+    def test_nothing_lists_it_and_no_other_name_leads_there(self, gateway: Gateway) -> None:
+        listed = gateway.request("GET", "/api/v1/models").json["data"]
+        assert listed
+        assert not [model["id"] for model in listed if model["id"].startswith("fake/")]
+        providers = gateway.request("GET", "/api/v1/providers").json["data"]
+        assert [provider["slug"] for provider in providers] == ["openai"]
+        error_of(gateway.call(ask("echo", "Hi")), 404)
+
+    def test_it_does_not_stand_in_for_a_provider_that_lacks_its_key(self, keyless: Gateway) -> None:
+        assert keyless.request("GET", "/api/v1/models").json["data"] == []
+        assert response_of(keyless.call(ask("fake/echo", "Hi")))["status"] == "completed"
+        assert "openai is named in the settings and is off" in keyless.log.read_text()
+
+    def test_it_can_be_turned_off_for_good(self, tmp_path: Path) -> None:
+        with running(tmp_path, "[providers.fake-provider]\nenabled = false") as gateway:
+            error_of(gateway.call(ask("fake/echo", "Hi")), 404)
+
+
+class TestRefusedKeys:
+    @pytest.mark.parametrize("path", ["/api/v1/responses", "/v1/responses", "/api/v1/responses/explain"])
+    @pytest.mark.parametrize(
+        ("headers", "words"),
+        [
+            ({}, "No API key was sent"),
+            ({"authorization": ""}, "No API key was sent"),
+            ({"authorization": "Bearer "}, "No API key was sent"),
+            ({"authorization": UNKNOWN}, "'Bearer ' is missing"),
+            ({"authorization": f"Basic {UNKNOWN}"}, "'Bearer ' is missing"),
+            ({"authorization": f"Bearer {UNKNOWN}"}, "does not know (it begins with sk-abc…)"),
+            ({"authorization": f"bearer {UNKNOWN}"}, "does not know (it begins with sk-abc…)"),
+            ({"x-api-key": UNKNOWN}, "does not know (it begins with sk-abc…)"),
+            ({"authorization": f"Bearer {UNKNOWN * 9}"}, "does not know (it begins with sk-abc…)"),
+            ({"authorization": "Bearer hunter2"}, "that this gateway does not know."),
+            ({"authorization": "Bearer \xe9\xe9\xe9\xe9\xe9\xe9" + UNKNOWN}, "that this gateway does not know."),
+        ],
+    )
+    def test_a_401_says_what_was_wrong_and_no_more_of_the_key(
+        self, gateway: Gateway, path: str, headers: dict[str, str], words: str
+    ) -> None:
+        sent = {"content-type": "application/json", **headers}
+        reply = gateway.request("POST", path, b"{}", sent)
+        error = error_of(reply, 401)
+        assert words in error["message"]
+        assert UNKNOWN[:8] not in str(reply)
+        assert "hunter" not in str(reply)
+        assert reply.headers["www-authenticate"].startswith("Bearer")
+
+
+class TestNames:
+    def test_a_name_without_its_author_is_resolved_when_one_author_has_it(self, gateway: Gateway) -> None:
+        explained = gateway.call(ask("gpt-4o", "Hi"), path="/api/v1/responses/explain").json
+        assert "openai/gpt-4o" in str(explained)
+
+    @pytest.mark.parametrize(
+        ("model", "words", "suggested"),
+        [
+            ("gpt-4o", "No provider that serves openai/gpt-4o is on: openai (set OPENAI_API_KEY)", None),
+            ("openai/gpt-4o", "No provider that serves openai/gpt-4o is on: openai (set OPENAI_API_KEY)", None),
+            ("gpt4o", "Its provider is off: openai (set OPENAI_API_KEY)", "openai/gpt-4o"),
+            ("open-ai/gpt-4o", "Did you mean", "openai/gpt-4o"),
+        ],
+    )
+    def test_a_model_whose_provider_is_off_is_found_all_the_same(
+        self, keyless: Gateway, model: str, words: str, suggested: Any
+    ) -> None:
+        error = error_of(keyless.call(ask(model, "Hi")), 404)
+        assert words in error["message"]
+        if suggested is not None:
+            assert suggested in error["metadata"]["suggestions"]
