@@ -138,7 +138,9 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
         keep_alive_s=server.keep_alive,
     )
     memory = BodyMemory(server.body_memory)
-    return application(services, bounds, lifespan, _tokens(), memory, has_open_listings=server.open_listings)
+    return application(
+        services, bounds, lifespan, _tokens(), memory, has_open_listings=server.open_listings, origins=server.origins
+    )
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,6 +22,7 @@ enabled = false
 connect = "1 s"
 """
 
+HERE = "https://app.example.com"
 UNKNOWN = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -37,6 +38,13 @@ def keyless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway whose one named provider lacks its key."""
     folder = tmp_path_factory.mktemp("keyless")
     with running(folder, "[providers.openai]\napi_key = { env = 'NOT_SET' }") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that a web page may call."""
+    with running(tmp_path_factory.mktemp("browsed"), f"server.origins = ['{HERE}']") as gateway:
         yield gateway
 
 
@@ -91,6 +99,90 @@ class TestRefusedKeys:
         assert UNKNOWN[:8] not in str(reply)
         assert "hunter" not in str(reply)
         assert reply.headers["www-authenticate"].startswith("Bearer")
+
+
+class TestPaths:
+    @pytest.mark.parametrize("path", ["/health", "/healthz", "/health/live"])
+    def test_what_probes_ask_for_unless_told_is_there(self, gateway: Gateway, path: str) -> None:
+        assert gateway.request("GET", path).json == {"status": "live"}
+
+    @pytest.mark.parametrize(
+        ("method", "path", "hint"),
+        [
+            ("POST", "/responses", "Did you mean /api/v1/responses?"),
+            ("POST", "/api/responses", "Did you mean /api/v1/responses?"),
+            ("POST", "/v1/v1/responses", "Did you mean /api/v1/responses?"),
+            ("POST", "/api/v1/responses/", "Did you mean /api/v1/responses?"),
+            ("POST", "/api/v1/response", "Did you mean /api/v1/responses?"),
+            ("GET", "/models", "Did you mean /api/v1/models?"),
+            ("GET", "/doc", "Did you mean /docs?"),
+            ("POST", "/v1/chat/completions", "use POST /api/v1/responses, with messages as input"),
+            ("POST", "/chat/completions", "use POST /api/v1/responses, with messages as input"),
+            ("POST", "/v1/completions", "use POST /api/v1/responses, with prompt as input"),
+            ("GET", "/v1/responses", "This path takes POST."),
+            ("GET", "/zzz/qqq", "The paths are listed at /docs."),
+            ("GET", "/", "The paths are listed at /docs."),
+            ("GET", "/" + "x" * 5000, "The paths are listed at /docs."),
+        ],
+    )
+    def test_a_mistyped_path_is_told_which_one_was_meant(
+        self, gateway: Gateway, method: str, path: str, hint: str
+    ) -> None:
+        assert hint in error_of(gateway.request(method, path), 404)["message"]
+
+    @pytest.mark.parametrize("name", ["openai/gpt-4o", "openai%2Fgpt-4o", "gpt-4o", "fake/echo"])
+    def test_one_model_is_told_as_the_list_tells_it(self, gateway: Gateway, name: str) -> None:
+        one = gateway.request("GET", f"/v1/models/{name}").json
+        listed = {each["id"]: each for each in gateway.request("GET", "/v1/models").json["data"]}
+        assert one["id"].endswith(name.partition("%2F")[2] or name)
+        assert listed.get(one["id"], one) == one
+
+    def test_an_unknown_model_is_a_404_with_suggestions(self, gateway: Gateway) -> None:
+        error = error_of(gateway.request("GET", "/v1/models/openai/gpt-4oo"), 404)
+        assert "openai/gpt-4o" in error["metadata"]["suggestions"]
+
+
+class TestOrigins:
+    PREFLIGHT: ClassVar = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-stainless-lang",
+    }
+
+    def test_a_page_of_a_named_origin_may_ask_and_read(self, browsed: Gateway) -> None:
+        asked = browsed.request("OPTIONS", "/v1/responses", headers={"origin": HERE, **self.PREFLIGHT})
+        assert asked.status == 204
+        assert asked.headers["access-control-allow-origin"] == HERE
+        assert "POST" in asked.headers["access-control-allow-methods"]
+        assert "x-stainless-lang" in asked.headers["access-control-allow-headers"]
+        for stream in (False, True):
+            reply = browsed.call(ask("fake/echo", "Hi", stream=stream), origin=HERE)
+            assert reply.status == 200
+            assert reply.headers["access-control-allow-origin"] == HERE
+            assert reply.headers["vary"] == "origin"
+            assert "x-request-id" in reply.headers["access-control-expose-headers"]
+        refused = browsed.call(ask("fake/echo", "Hi"), key="tl-unknown", origin=HERE)
+        error_of(refused, 401)
+        assert refused.headers["access-control-allow-origin"] == HERE
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "https://app.example.com.evil.example", "null"])
+    def test_nobody_else_may(self, browsed: Gateway, gateway: Gateway, origin: str) -> None:
+        for one in (browsed, gateway):
+            error_of(one.request("OPTIONS", "/v1/responses", headers={"origin": origin, **self.PREFLIGHT}), 404)
+            reply = one.call(ask("fake/echo", "Hi"), origin=origin)
+            assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+class TestReferencePage:
+    def test_it_can_be_read_with_a_keyboard_a_screen_reader_and_a_narrow_screen(self, gateway: Gateway) -> None:
+        reply = gateway.request("GET", "/docs")
+        page = reply.body.decode()
+        assert page.count("<main>") == page.count("</main>") == 1
+        assert page.index("<main>") < page.index("<h1>")
+        assert page.rindex("</table>") < page.index("</main>")
+        assert page.count("<pre") == page.count("<pre tabindex=0>")
+        assert "overflow-wrap:anywhere" in page
+        assert "initial-scale=1" in page
+        assert reply.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 class TestNames:

@@ -63,7 +63,7 @@ class TestPaths:
         assert "image" in models["mock/pictures"]["architecture"]["output_modalities"]
 
     def test_a_wrong_path_says_where_the_paths_are_listed(self, gateway: Gateway) -> None:
-        assert "/docs" in error_of(gateway.request("POST", "/v1/chat/completions"), 404)["message"]
+        assert "/docs" in error_of(gateway.request("POST", "/v1/audio/speech"), 404)["message"]
 
     @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "GET", "DELETE"])
     def test_CL_16_another_method_on_the_route_is_a_404(self, method: str, gateway: Gateway) -> None:

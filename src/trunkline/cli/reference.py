@@ -38,6 +38,7 @@ _WORDS = {
     "dict[str, str]": "table of texts",
     "dict[str, Json]": "table",
     "list[str]": "list of texts",
+    "list[Origin]": "list of texts",
 }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from trunkline.upstream.aside import Aside
 
 _SMALL_BYTES = 256_000
 _MEGABYTE = 1_000_000
+_PIECE_BYTES = 256 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class ClientLeft(Exception):
@@ -98,19 +101,23 @@ def _merge(head: Head, authorization: str) -> None:
 async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, aside: Aside) -> None:
     """Read a JSON body; what is left of a large one waits while work is done beside the loop.
 
-    Raises BadRequest for another media type or a packed body, PayloadTooLarge as soon as the bound is known to be
-    passed, ServiceUnavailable when there is no room, RequestTimeout when it comes too slowly, ClientLeft when the
+    A body in gzip is unpacked as it comes; the bounds hold for what it unpacks to as well. Raises BadRequest for
+    another media type or packing and for one that cannot be unpacked, PayloadTooLarge as soon as the bound is known to
+    be passed, ServiceUnavailable when there is no room, RequestTimeout when it comes too slowly, ClientLeft when the
     client is gone.
     """
     if not _is_json(head.content_type):
         raise BadRequest(
             f"Content-Type is {head.content_type[:80]!r}. Send the body as JSON, with Content-Type: application/json."
         )
-    if head.content_encoding not in ("", "identity"):
-        raise BadRequest("Packed request bodies are not taken. Send the body without Content-Encoding.")
+    if head.content_encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise BadRequest(
+            f"Content-Encoding is {head.content_encoding[:80]!r}. Send the body in gzip, or without Content-Encoding."
+        )
     if head.content_length > bounds.max_body_bytes:
         raise _too_large(bounds.max_body_bytes)
     body.expect(head.content_length)
+    is_packed = head.content_encoding in ("gzip", "x-gzip")
     last = _now() + bounds.whole_body_s
     try:
         async with asyncio.timeout(min(bounds.body_s, bounds.whole_body_s)) as patience:
@@ -120,6 +127,7 @@ async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, as
                 bounds.max_body_bytes,
                 lambda: patience.reschedule(min(_now() + bounds.body_s, last)),
                 aside,
+                _Unpacker(bounds.max_body_bytes) if is_packed else None,
             )
     except TimeoutError:
         raise RequestTimeout(
@@ -132,7 +140,43 @@ def _is_json(content_type: str) -> bool:
     return content_type in ("", "application/json") or content_type.endswith("+json")
 
 
-async def _gather(receive: Receive, body: Body, max_bytes: int, renew: Callable[[], None], aside: Aside) -> None:
+class _Unpacker:
+    """Takes gzip apart piece by piece, so that neither memory nor the loop is held by a small body that grows large."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._packed_bytes = 0
+        self._stream = zlib.decompressobj(_GZIP)
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Unpack what has come. Raises BadRequest, and PayloadTooLarge for more packed bytes than a body may have."""
+        self._packed_bytes += len(chunk)
+        if self._packed_bytes > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        while chunk:
+            if self._stream.eof:  # a file of several members, as `cat a.gz b.gz` makes
+                self._stream = zlib.decompressobj(_GZIP)
+            try:
+                piece = self._stream.decompress(chunk, _PIECE_BYTES)
+            except zlib.error:
+                raise BadRequest("The body is not gzip, as Content-Encoding says it is.") from None
+            chunk = self._stream.unconsumed_tail or self._stream.unused_data
+            yield piece
+
+    def check_end(self) -> None:
+        """Raise BadRequest when the end is missing."""
+        if not self._stream.eof:
+            raise BadRequest("The gzip body is cut off. Send all of it.")
+
+
+async def _gather(
+    receive: Receive,
+    body: Body,
+    max_bytes: int,
+    renew: Callable[[], None],
+    aside: Aside,
+    unpacker: _Unpacker | None,
+) -> None:
     """Read to the end; `renew` is called for each megabyte that has come, and for time that was not the client's."""
     goal = _MEGABYTE
     while True:
@@ -143,14 +187,26 @@ async def _gather(receive: Receive, body: Body, max_bytes: int, renew: Callable[
         if message["type"] == "http.disconnect":
             raise ClientLeft
         chunk: bytes = message.get("body", b"")
-        if body.size + len(chunk) > max_bytes:
-            raise _too_large(max_bytes)
-        body.add(chunk)
+        if unpacker is None:
+            _add(body, chunk, max_bytes)
+        else:
+            for piece in unpacker.pieces(chunk):
+                _add(body, piece, max_bytes)
+                if len(piece) == _PIECE_BYTES:
+                    await asyncio.sleep(0)
         if not message.get("more_body", False):
+            if unpacker is not None:
+                unpacker.check_end()
             return
         if body.size >= goal:
             goal = body.size + _MEGABYTE
             renew()
+
+
+def _add(body: Body, chunk: bytes, max_bytes: int) -> None:
+    if body.size + len(chunk) > max_bytes:
+        raise _too_large(max_bytes)
+    body.add(chunk)
 
 
 def _now() -> float:

@@ -1,14 +1,15 @@
 """The outermost layer: an id for every request, and an error that says nothing but that id for every defect.
 
 It is a 500, or the end of a stream that has begun. It wraps no message of an answer, so it costs a stream nothing.
+Around it stands, where an operator names origins, what tells browsers that their pages may read answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trunkline.errors import GatewayError, InternalError
 from trunkline.server.envelope import send_error
@@ -22,6 +23,47 @@ BREAK_OFF = "trunkline.break_off"
 """Scope key of what ends a begun stream with an error: a function of the error, to be awaited."""
 
 REQUEST_ID = "trunkline.request_id"
+
+_EXPOSED = b"x-request-id, x-generation-id, x-trunkline-provider, x-trunkline-dropped, retry-after"
+_PREFLIGHT_S = b"600"
+
+
+class Origins:
+    """ASGI middleware that lets the pages of some origins read answers; it is there only if an operator names one.
+
+    The key is what a call needs; an origin is no credential, and cookies are not allowed. `*` stands for every origin.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = dict(scope["headers"]) if scope["type"] == "http" else {}
+        origin = asked.get(b"origin", b"")
+        if not origin or not ("*" in self._origins or origin.decode("latin-1").lower() in self._origins):
+            await self._app(scope, receive, send)
+            return
+        allowed = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        if scope["method"] == "OPTIONS" and b"access-control-request-method" in asked:
+            wanted = asked.get(b"access-control-request-headers", b"")
+            headers = [
+                *allowed,
+                (b"access-control-allow-methods", b"GET, POST"),
+                (b"access-control-allow-headers", wanted),
+                (b"access-control-max-age", _PREFLIGHT_S),
+            ]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+
+        async def send_allowed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exposed = (b"access-control-expose-headers", _EXPOSED)
+                message = {**message, "headers": [*message["headers"], *allowed, exposed]}
+            await send(message)
+
+        await self._app(scope, receive, send_allowed)
 
 
 class Edge:

@@ -33,6 +33,11 @@ class Listings:
         await self._admit(request)
         return _rendered(self._listing.count())
 
+    async def model(self, request: Request) -> Response:
+        """Answer GET /models/{model}. Raises NotFound."""
+        await self._admit(request)
+        return _rendered(self._listing.model(request.path_params["model"]))
+
     async def endpoints(self, request: Request) -> Response:
         """Answer GET /models/{author}/{slug}/endpoints. Raises NotFound."""
         await self._admit(request)

@@ -49,6 +49,11 @@ class Listing:
         """How many models can be called now."""
         return self._once("count", "", lambda: {"data": {"count": len(self._catalog.endpoints)}})
 
+    def model(self, name: str) -> bytes:
+        """One model, as `models` lists it; raises NotFound."""
+        found = self._catalog.endpoints_of(name)
+        return self._once("model", found[0].model.slug, lambda: _model(found))
+
     def endpoints(self, model: str, look: Look = _nothing_known) -> bytes:
         """The endpoints of one model, with how they do; raises NotFound."""
         return _dump({"data": list_endpoints(self._catalog.endpoints_of(model), look)})

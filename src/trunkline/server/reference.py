@@ -17,7 +17,8 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid #d0d7de}h3{font:600 1rem ui-monospace,monospace}
 code,pre{font:13px/1.45 ui-monospace,monospace;background:#f3f5f7;border-radius:4px}code{padding:.1em .3em}
-pre{padding:.8rem;overflow:auto}table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;
+pre{padding:.8rem;overflow:auto}table{border-collapse:collapse;width:100%;overflow-wrap:anywhere}
+td code{white-space:normal}td,th{text-align:left;vertical-align:top;
 padding:.3rem .6rem;border-bottom:1px solid #e4e8ec;font-size:.9rem}a{color:#0757b0}.note{color:#57606a}
 @media(prefers-color-scheme:dark){body{background:#14171a;color:#dde2e7}code,pre{background:#22272c}
 td,th,h2{border-color:#333a41}a{color:#7db7ff}.note{color:#9aa4ae}}
@@ -40,11 +41,12 @@ _PATHS = (
     ),
     ("GET", "/api/v1/responses/{id}/explanation", "The same of one of the last requests, and what became of it."),
     ("GET", "/api/v1/models", "The models that can be called now, with prices and limits."),
+    ("GET", "/api/v1/models/{model}", "One of them."),
     ("GET", "/api/v1/models/{author}/{slug}/endpoints", "The endpoints of one model: its providers and their terms."),
     ("GET", "/api/v1/models/count", "How many models can be called now."),
     ("GET", "/api/v1/providers", "The providers that are on, and what they do with prompts."),
     ("GET", "/api/v1/capabilities?model={slug}", "What each endpoint of a model honours."),
-    ("GET", "/health/live", "Whether the process runs."),
+    ("GET", "/health/live", "Whether the process runs; also <code>/health</code> and <code>/healthz</code>."),
     ("GET", "/health/ready", "Whether it can serve."),
     ("GET", "/openapi.json", "The contract as an OpenAPI document."),
 )
@@ -74,15 +76,16 @@ def reference_page() -> str:
     )
     types = "".join(_schema(name, schema) for name, schema in sorted(schemas.items()))
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>Trunkline API</title><style>{_STYLE}</style><h1>Trunkline API</h1>"
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'>"
+        f"<title>Trunkline API</title><style>{_STYLE}</style><main><h1>Trunkline API</h1>"
         "<p>One Responses API in front of every model provider. Send your key as "
         "<code>Authorization: Bearer tl-…</code>.</p>"
-        f"<h2>Paths</h2><table>{paths}</table><h2>Try it</h2><pre>{escape(_EXAMPLE)}</pre>"
+        f"<h2>Paths</h2><table>{paths}</table><h2>Try it</h2><pre tabindex=0>{escape(_EXAMPLE)}</pre>"
         f"<h2>Statuses of POST /api/v1/responses</h2><table>{statuses}</table>"
         '<p class=note>Every error body is <code>{"error": {"code", "message", "metadata"}, "user_id"}</code>.'
         "</p><h2>Request</h2>"
-        f"{_fields(schemas['OpenResponsesRequest'])}<h2>Types</h2>{types}</html>"
+        f"{_fields(schemas['OpenResponsesRequest'])}<h2>Types</h2>{types}</main></html>"
     )
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp as ASGIApp
 from starlette.types import Receive, Scope, Send
 
 from trunkline.call import Services
+from trunkline.catalog.lookup import LetterPairs, nearest
 from trunkline.errors import NotFound
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
-from trunkline.server.edge import REQUEST_ID, Edge
+from trunkline.server.edge import REQUEST_ID, Edge, Origins
 from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
 from trunkline.server.health import live, ready
@@ -26,7 +27,14 @@ from trunkline.server.responses import ResponsesRoute
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
-_LIVE = "/health/live"
+_LIVE = ("/health/live", "/health", "/healthz")
+"""The first is the path's own name; the others are what probes ask for unless they are told."""
+
+_NOT_SERVED = {
+    "chat/completions": "Chat Completions are not served; use POST /api/v1/responses, with messages as input.",
+    "completions": "Completions are not served; use POST /api/v1/responses, with prompt as input.",
+}
+"""Ends of paths that clients of other languages ask for, and what to do instead."""
 
 
 def application(
@@ -37,25 +45,27 @@ def application(
     memory: BodyMemory,
     *,
     has_open_listings: bool = True,
+    origins: Sequence[str] = (),
 ) -> ASGIApp:
     """Put the routes together.
 
     POST /api/v1/responses stands before the router: it is the one path that is counted in microseconds. Clients that
     are told the address without /api find everything all the same. `has_open_listings`: what models and providers
-    there are is told without a key.
+    there are is told without a key. `origins` are those whose pages may read answers.
     """
     intake = Intake(services, bounds, memory)
     responses, stopping = ResponsesRoute(services, bounds, intake), services.stopping
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
+    routes = [_Route("/api/v1/responses", responses, methods=["POST"]), *_routes(services, intake, has_open_listings)]
     router = Router(
-        [_Route("/api/v1/responses", responses, methods=["POST"]), *_routes(services, intake, has_open_listings)],
+        routes,
         redirect_slashes=False,
-        default=_not_found,
+        default=_NotFound([route.path for route in routes]),
         lifespan=lambda _: lifespan(),
     )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        if stopping.has_begun and scope["type"] == "http" and scope["path"] != _LIVE:
+        if stopping.has_begun and scope["type"] == "http" and scope["path"] not in _LIVE:
             raise stopping.error()
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             scope["path"] = "/api" + scope["path"]
@@ -64,17 +74,19 @@ def application(
         else:
             await router(scope, receive, send)
 
-    return Edge(dispatch, request_ids, stopping)
+    edge = Edge(dispatch, request_ids, stopping)
+    return Origins(edge, frozenset(origins)) if origins else edge
 
 
-def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list[BaseRoute]:
+def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list[Route]:
     listings = Listings(services, is_open=has_open_listings)
     return [
-        _Route(_LIVE, live),
+        *(_Route(path, live) for path in _LIVE),
         _Route("/health/ready", partial(ready, services)),
         _Route("/api/v1/models", listings.models),
         _Route("/api/v1/models/count", listings.count),
         _Route("/api/v1/models/{author}/{slug:path}/endpoints", listings.endpoints),
+        _Route("/api/v1/models/{model:path}", listings.model),
         _Route("/api/v1/providers", listings.providers),
         _Route("/api/v1/capabilities", listings.capabilities),
         _Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
@@ -88,15 +100,36 @@ class _Route(Route):
     """A route that knows no method but its own: the contract has no 405."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        methods = self.methods or ()
+        methods = sorted(self.methods or ())
         if scope["method"] in methods:
             await self.app(scope, receive, send)
         else:
-            await _not_found(scope, receive, send, sorted(methods))
+            allow = ", ".join(methods)
+            await _refuse(scope, send, f"This path takes {allow}.", [(b"allow", allow.encode())])
 
 
-async def _not_found(scope: Scope, receive: Receive, send: Send, allowed: Sequence[str] = ()) -> None:
-    if scope["type"] == "http":
-        error = NotFound(f"There is no {scope['method']} {scope['path'][:200]}. The paths are listed at /docs.")
-        allow = [(b"allow", ", ".join(allowed).encode())] if allowed else []
-        await send_error(send, error, scope[REQUEST_ID], more_headers=allow)
+class _NotFound:
+    """Answers every other path, and says which one was meant."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = [path for path in paths if "{" not in path]
+        self._pairs = LetterPairs(self._paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await _refuse(scope, send, self._hint(scope["path"].rstrip("/")))
+
+    def _hint(self, path: str) -> str:
+        for end, hint in _NOT_SERVED.items():
+            if path.endswith(f"/{end}"):
+                return hint
+        last = path.rpartition("/")[2]
+        # The commonest mistakes are about what stands before the last part: /responses, /api/responses.
+        meant = next((known for known in self._paths if last and known.endswith(f"/{last}")), None)
+        near = [meant] if meant else nearest(self._pairs, path, limit=1)
+        return f"Did you mean {near[0]}?" if near else "The paths are listed at /docs."
+
+
+async def _refuse(scope: Scope, send: Send, hint: str, more_headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    error = NotFound(f"There is no {scope['method']} {scope['path'][:200]}. {hint}")
+    await send_error(send, error, scope[REQUEST_ID], more_headers=more_headers)

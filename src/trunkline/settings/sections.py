@@ -10,7 +10,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from trunkline.settings.quantities import Duration, Fraction, Pause, Size, Usd, format_size
@@ -25,6 +25,15 @@ def _secret_source(value: object) -> object:
 
 
 Slug = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"\*|https?://[^/\s?#]+", value):
+        raise ValueError("write an origin as https://app.example.com, without a path, or *")
+    return value.lower()
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class Section(BaseModel):
@@ -94,6 +103,10 @@ class ServerSettings(Section):
 
     grace: Pause = 10.0
     """How long a stream waits for its first output before its head is sent all the same, with status 200."""
+
+    origins: list[Origin] = []
+    """The origins whose web pages may call the gateway and read its answers, as `https://app.example.com`; `*` stands
+    for all. A page needs a key all the same, and whoever opens the page can read it. Needs a restart."""
 
     open_listings: bool = True
     """Whether models, providers and their figures are listed to callers without a key. Needs a restart."""
