@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.cli.keys import with_keys
 from trunkline.cli.main import main
+from trunkline.settings.sections import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -33,6 +35,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return int(raised.value.code or 0), captured.out, captured.err
 
     return run
+
+
+def mistake(problem: str) -> str:
+    """The line about a mistake in the first line of the file."""
+    return f"trunkline: trunkline.toml:1: {problem}\n"
+
+
+LISTEN = mistake("server.listen: write address and port, as 127.0.0.1:8080 or 0.0.0.0:8080")
 
 
 class TestHelp:
@@ -111,7 +121,7 @@ class TestCheck:
     def test_a_check_makes_nothing_and_refuses_a_database_of_a_later_version(self, run: Run, tmp_path: Path) -> None:
         assert run("check")[0] == 0
         assert not list(tmp_path.iterdir())
-        run("keys", "create", "--name", "first")
+        with_keys(Settings(), lambda keys: keys.create("first"), makes=True)
         assert run("check")[0] == 0
         with contextlib.closing(sqlite3.connect(tmp_path / "trunkline.db")) as database:
             database.execute("update alembic_version set version_num = '9999'")
@@ -133,6 +143,35 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("text", "line"),
         [
+            ("server.listen = '0.0.0.0'", LISTEN),
+            ("server.listen = 8080", LISTEN),
+            ("server.max_connections = 'many'", mistake("server.max_connections: write a whole number, as 100")),
+            ("server.max_connections = 1.5", mistake("server.max_connections: write a whole number, as 100")),
+            ("server.open_listings = 'perhaps'", mistake("server.open_listings: write true or false")),
+            (
+                "server.origins = ['https://a.example/path']",
+                mistake("server.origins[0]: write an origin as https://app.example.com, without a path, or *"),
+            ),
+            ("server.origins = '*'", mistake('server.origins: write a list, as ["a", "b"]')),
+            ("defaults.model = 3", mistake('defaults.model: write text, in quotes, as "…"')),
+            (
+                "providers.ours.base_url = 'localhost:11434/v1'",
+                mistake("providers.ours.base_url: write the whole address, as http://localhost:11434/v1"),
+            ),
+            *(
+                (
+                    f"providers.ours.base_url = 'http://h/v1{path}'",
+                    mistake(f"providers.ours.base_url: leave out {path.rstrip('/')}: the dialect adds its own path"),
+                )
+                for path in ("/chat/completions", "/chat/completions/", "/responses", "/messages")
+            ),
+            (
+                "catalog.url = 'http://example.com/x'",
+                mistake(
+                    "catalog.url: write an https address, as https://example.com/models.json; http is for this machine"
+                    " alone"
+                ),
+            ),
             ("[servr]", "trunkline: trunkline.toml:1: unknown setting 'servr'; did you mean 'server'?\n"),
             (
                 "[[endpoints]]\nprovider = 'opnai'\nmodel = 'a/b'",
@@ -154,6 +193,24 @@ class TestCheck:
 
 
 class TestKeys:
+    @pytest.fixture(autouse=True)
+    def store(self, run: Run) -> None:
+        """A database as a start of the gateway makes it."""
+        with_keys(Settings(), lambda keys: keys.all(), makes=True)
+
+    def test_no_second_database_is_made_in_another_folder(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert f"kept in {tmp_path / 'trunkline.db'}\n" == run("keys", "create")[2]
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        for arguments in (("create",), ("list",), ("revoke", "x")):
+            code, out, err = run("keys", *arguments)
+            assert (code, out) == (2, "")
+            assert f"there is no database {elsewhere / 'trunkline.db'}; run this where `trunkline serve` runs" in err
+            assert not list(elsewhere.iterdir())
+
     def test_a_key_is_made_listed_and_revoked(self, run: Run) -> None:
         code, key, _ = run("keys", "create", "--name", "laptop")
         assert (code, key[:3], len(key.strip())) == (0, "tl-", 46)

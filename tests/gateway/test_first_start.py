@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.checks import ask, error_of, events_of, response_of
-from tests.gateway.server import COMMAND, KEY, PROVIDER_KEY, Gateway, post, replies, running
+from tests.gateway.server import COMMAND, KEY, MEASURED, PROVIDER_KEY, Gateway, free_port, post, replies, running
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse
 from tests.gateway.waiting import eventually
 
@@ -31,10 +35,30 @@ upstream_model = "gpt-x"
 SHOWN = re.compile(r"Your API key, shown only now: (tl-[\w-]{43})\n")
 
 
+@contextlib.contextmanager
+def on_a_terminal(folder: Path) -> Iterator[tuple[Gateway, str]]:
+    """A gateway that is started by hand, and what it says there until it is ready."""
+    ours, theirs = os.openpty()
+    port = free_port()
+    environ = {"PATH": os.environ["PATH"], **MEASURED}
+    command = [*COMMAND, "serve", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, env=environ)
+    os.close(theirs)
+    try:
+        text = ""
+        while not re.search(r"}'\s+\n|Keys: .*\n", text):
+            text += os.read(ours, 4096).decode().replace("\r\n", "\n")
+        yield Gateway(port, process, folder / "no.log"), text
+    finally:
+        process.terminate()
+        process.wait(15)
+        os.close(ours)
+
+
 def test_the_first_start_shows_a_key_once_and_its_example_works_as_pasted(tmp_path: Path) -> None:
-    with running(tmp_path, "", key=None) as gateway:
-        text = gateway.log.read_text()
+    with on_a_terminal(tmp_path) as (gateway, text):
         (key,) = SHOWN.findall(text)
+        assert f"Database: {tmp_path / 'trunkline.db'}\n" in text
         response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
         error_of(gateway.call(ask("fake/echo", "Hi"), key=key[:-1] + "?"), 401)
         example = text[text.index("  curl ") :].partition("\n\n")[0]
@@ -43,12 +67,31 @@ def test_the_first_start_shows_a_key_once_and_its_example_works_as_pasted(tmp_pa
             answer = subprocess.run([*pasted, "--silent", "--noproxy", "*"], capture_output=True, check=True, text=True)
             assert '"status":"completed"' in answer.stdout
             assert "Hello!" in answer.stdout
-    with running(tmp_path, "", key=None) as gateway:
-        assert not SHOWN.search(gateway.log.read_text())
+    with on_a_terminal(tmp_path) as (gateway, text):
+        assert not SHOWN.search(text)
+        assert "Keys: 1 key is good; make another: trunkline keys create\n" in text
         response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != gateway.log]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(key.encode() in path.read_bytes() for path in files)
+
+
+def test_where_output_is_collected_each_line_is_json_and_the_key_is_in_a_file_of_its_own(tmp_path: Path) -> None:
+    with running(tmp_path, "", key=None) as gateway:
+        place = tmp_path / "trunkline.db.first-key"
+        key = place.read_text().strip()
+        assert place.stat().st_mode & 0o777 == 0o600
+        response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
+    lines = [json.loads(line) for line in gateway.log.read_text().splitlines()]
+    (said,) = [line for line in lines if line["event"] == "gateway.listening"]
+    assert said["key_file"] == str(place)
+    assert said["database"] == str(tmp_path / "trunkline.db")
+    assert key not in gateway.log.read_text()
+    place.unlink()
+    with running(tmp_path, "", key=None) as gateway:
+        response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
+    assert not place.exists()
+    assert '"good_keys": 1' in gateway.log.read_text()
 
 
 def test_a_key_that_the_operator_brings_is_good_and_not_shown(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from trunkline.accounts.opening import open_keys
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
+from trunkline.store.database import sqlite_path
 from trunkline.store.statements import KeyRow
 
 Result = TypeVar("Result")
@@ -34,9 +35,11 @@ TREE.add_typer(KEYS, name="keys")
 def create_key(
     name: Annotated[str, typer.Option(help="What the key is for; shown in lists.")] = "unnamed", config: Config = None
 ) -> None:
-    """Make a key and print it, once. Only a hash of it is kept."""
+    """Make a key and print it, once. Only a hash of it is kept, in the database that is named on standard error."""
     settings, _ = read_settings(config)
-    typer.echo(with_keys(settings, lambda keys: keys.create(name)).text)
+    text = with_keys(settings, lambda keys: keys.create(name)).text
+    typer.echo(f"kept in {database_name(settings)}", err=True)
+    typer.echo(text)
 
 
 @KEYS.command("list")
@@ -45,7 +48,7 @@ def list_keys(config: Config = None) -> None:
     settings, _ = read_settings(config)
     for row in with_keys(settings, lambda keys: keys.all()):
         day = time.strftime("%Y-%m-%d", time.gmtime(row.created_at_ms / 1000))
-        typer.echo(f"{row.id}  {row.prefix}…  {row.name}  {day}  {_state(row)}")
+        typer.echo(f"{row.id}  {row.prefix}…  {row.name}  {day}  {state_of(row)}")
 
 
 @KEYS.command("revoke")
@@ -66,8 +69,16 @@ def revoke_key(
     typer.echo(f"revoked {known[0].id} ({known[0].name})")
 
 
-def with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]]) -> Result:
-    """Open the store, do one thing with its keys, and close it."""
+def with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]], *, makes: bool = False) -> Result:
+    """Open the store, do one thing with its keys, and close it.
+
+    Without `makes` the database must be there: one that is made in another folder would hold keys that the running
+    gateway does not know. Raises SettingsError.
+    """
+    path = sqlite_path(settings.store.url)
+    if not makes and path is not None and not path.exists():
+        problem = f"there is no database {path.resolve()}"
+        raise SettingsError([f"{problem}; run this where `trunkline serve` runs, or name its file with --config"])
 
     async def run() -> Result:
         database, keys = open_keys(settings)
@@ -79,7 +90,14 @@ def with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]]) -> 
     return asyncio.run(run())
 
 
-def _state(row: KeyRow) -> str:
+def database_name(settings: Settings) -> str:
+    """Name the database in full, so that it is seen which of two it is."""
+    path = sqlite_path(settings.store.url)
+    return "memory" if path is None else str(path.resolve())
+
+
+def state_of(row: KeyRow) -> str:
+    """Say in a word whether a key may be used."""
     if row.disabled:
         return "revoked"
     return "expired" if row.expires_at_ms is not None and row.expires_at_ms <= time.time() * 1000 else "good"

@@ -17,9 +17,10 @@ from trunkline.app import create, load_catalog
 from trunkline.catalog.entries import Catalog
 from trunkline.cli.catalog import CATALOG
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.keys import KEYS, with_keys
+from trunkline.cli.greeting import greet, hand_over
+from trunkline.cli.keys import KEYS, state_of, with_keys
 from trunkline.cli.models import list_models
-from trunkline.cli.providers import PROVIDERS, likeliest, providers_page
+from trunkline.cli.providers import PROVIDERS, providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
@@ -70,19 +71,26 @@ def serve(
     """Start the gateway.
 
     It needs no settings file: a provider is on when its key is in the environment, as in
-    OPENAI_API_KEY=… trunkline serve. The first start makes an API key and shows it once.
+    OPENAI_API_KEY=… trunkline serve. The first start makes an API key and shows it once; where standard
+    output is no terminal, it writes it to a file beside the database.
     """
     settings, _ = read_settings(config)
     if host is not None or port is not None:
         settings, _ = read_settings(config, {"server": {"listen": _listen(settings.server.listen, host, port)}})
     catalog = load_catalog(settings)
     with outlets(logs.dropped), listener.bind(settings.server.listen) as listening:
-        new_key = with_keys(settings, lambda keys: _bootstrap(keys, settings))
+        new_key, good = with_keys(settings, lambda keys: _bootstrap(keys, settings), makes=True)
+        if new_key is not None:
+            hand_over(settings, new_key)
         stopping = Stopping(settings.server.drain, time.monotonic)
         application = create(settings, stopping)
         address = "http://{}:{}".format(*_reachable(listening.getsockname()))
         listener.serve(
-            application, listening, settings.server, stopping, on_ready=lambda: _greet(catalog, address, new_key)
+            application,
+            listening,
+            settings.server,
+            stopping,
+            on_ready=lambda: greet(settings, catalog, address, new_key, good),
         )
 
 
@@ -129,10 +137,12 @@ def print_providers_page() -> None:
     typer.echo(providers_page(), nl=False)
 
 
-async def _bootstrap(keys: Keys, settings: Settings) -> NewKey | None:
+async def _bootstrap(keys: Keys, settings: Settings) -> tuple[NewKey | None, int]:
+    """Make the first key if there is none; also count the keys that are good now."""
     given = verify_bootstrap_key(settings)
     made = await keys.bootstrap(given)
-    return made if given is None else None  # a key the operator brought need not be shown
+    good = sum(state_of(row) == "good" for row in await keys.all())
+    return (made if given is None else None), good  # a key the operator brought need not be shown
 
 
 def _listen(present: str, host: str | None, port: int | None) -> str:
@@ -146,28 +156,6 @@ def _reachable(address: Sequence[object]) -> tuple[str, object]:
     host = str(address[0])
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return (f"[{host}]" if ":" in host else host), address[1]
-
-
-def _greet(catalog: Catalog, address: str, new_key: NewKey | None) -> None:
-    on = [standing.provider.name for standing in catalog.standings.values() if standing.is_on]
-    lines = [
-        f"Trunkline listens on {address}",
-        f"Providers on: {', '.join(on)}; models: {len(catalog.endpoints)} (see `trunkline check`)",
-    ]
-    if new_key is not None:
-        every = [endpoint for found in catalog.endpoints.values() for endpoint in found]
-        model = catalog.default_model or (likeliest(every).model.slug if every else "author/name")
-        lines += [
-            "",
-            f"Your API key, shown only now: {new_key.text}",
-            "Try it:",
-            "",
-            f"  curl {address}/api/v1/responses \\",
-            f"    -H 'Authorization: Bearer {new_key.text}' -H 'Content-Type: application/json' \\",
-            f'    -d \'{{"model": "{model}", "input": "Hello!"}}\'',
-            "",
-        ]
-    print("\n".join(lines), flush=True)
 
 
 def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool) -> None:

@@ -39,6 +39,10 @@ _WORDS = {
     "dict[str, Json]": "table",
     "list[str]": "list of texts",
     "list[Origin]": "list of texts",
+    "Listen": "text",
+    "BaseUrl": "text",
+    "ParameterName": "text",
+    "ListUrl": "text",
 }
 
 

@@ -254,7 +254,21 @@ def _explain(location: Path, kind: str, message: str, sources: Sources) -> str:
         table = sources.origin(location[:-1])
         where = "" if table == "default" else f"{table}: "
         return f"{where}{dotted(location)} is missing; set it"
-    return f"{where}{dotted(location)}: {message[:1].lower()}{message[1:]}"
+    return f"{where}{dotted(location)}: {_OUR_WORDS.get(kind) or message[:1].lower() + message[1:]}"
+
+
+_OUR_WORDS = {
+    "int_parsing": "write a whole number, as 100",
+    "int_type": "write a whole number, as 100",
+    "int_from_float": "write a whole number, as 100",
+    "float_parsing": "write a number, as 0.2",
+    "float_type": "write a number, as 0.2",
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "string_type": 'write text, in quotes, as "…"',
+    "list_type": 'write a list, as ["a", "b"]',
+}
+"""What is wrong with a value, by pydantic's name for it, where its own words are for programmers."""
 
 
 def _fields_at(path: Path) -> list[str]:

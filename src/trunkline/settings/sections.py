@@ -33,7 +33,52 @@ def _origin(value: str) -> str:
     return value.lower()
 
 
+def _written_as(pattern: str, words: str) -> BeforeValidator:
+    """Refuse other text, and what is no text at all, in words that say how to write it."""
+    form = re.compile(pattern)
+
+    def check(value: object) -> object:
+        if not isinstance(value, str) or not form.fullmatch(value):
+            raise ValueError(words)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _base_url(value: str) -> str:
+    path = value.rstrip("/")
+    for end in _DIALECT_PATHS:
+        if path.endswith(end):
+            raise ValueError(f"leave out {end}: the dialect adds its own path")
+    return value
+
+
+_DIALECT_PATHS = ("/chat/completions", "/responses", "/messages", "/completions")
+"""What people copy along from a provider's example; each call would then go to a path that is not there."""
+
 Origin = Annotated[str, AfterValidator(_origin)]
+Listen = Annotated[
+    str,
+    _written_as(
+        r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}", "write address and port, as 127.0.0.1:8080 or 0.0.0.0:8080"
+    ),
+]
+BaseUrl = Annotated[
+    str,
+    _written_as(r"(https?|fake)://\S+", "write the whole address, as http://localhost:11434/v1"),
+    AfterValidator(_base_url),
+]
+ParameterName = Annotated[
+    str,
+    _written_as(r"[A-Za-z0-9_-]+", "write the name of a header or parameter: letters, digits, hyphens, underscores"),
+]
+ListUrl = Annotated[
+    str,
+    _written_as(
+        r"(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
+        "write an https address, as https://example.com/models.json; http is for this machine alone",
+    ),
+]
 
 
 class Section(BaseModel):
@@ -63,7 +108,7 @@ SecretField = Annotated[SecretSource, BeforeValidator(_secret_source)]
 class ServerSettings(Section):
     """The HTTP face."""
 
-    listen: str = Field(default="127.0.0.1:8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}$")
+    listen: Listen = "127.0.0.1:8080"
     """Address and port to listen on. `0.0.0.0:8080` takes calls from other machines. Needs a restart."""
 
     max_body: Size = 20 * 10**6
@@ -163,7 +208,7 @@ class ProviderSettings(Section):
     dialect: str | None = None
     """The wire language to speak, as `chat`, `responses` or `messages`. A private provider needs it."""
 
-    base_url: str | None = Field(default=None, pattern=r"^(https?|fake)://[^\s]+$")
+    base_url: BaseUrl | None = None
     """Where the provider answers, without the path of the dialect. A private provider needs it. When it is set for
     a known provider, nothing is sent to that provider's own addresses."""
 
@@ -175,7 +220,7 @@ class ProviderSettings(Section):
     tokens, both with what botocore and google-auth find if there is no `api_key`; `azure` sends a key as `api-key`, or
     an Entra token if `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET` are set."""
 
-    credential_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
+    credential_name: ParameterName | None = None
     """The header or query parameter that carries the key, for the schemes `header` and `query`."""
 
     headers: dict[str, str] = {}
@@ -331,7 +376,7 @@ class DefaultsSettings(Section):
 class CatalogSettings(Section):
     """Where newer lists of models and prices come from. Without it the list that came with this version is used."""
 
-    url: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+$")
+    url: ListUrl | None = None
     """The address of a newer `models.json`, for `trunkline catalog update`. Nothing is fetched by itself."""
 
     file: str = "trunkline-models.json"
