@@ -55,7 +55,7 @@ class Fault(Struct, frozen=True):
     """An upstream failure, classified.
 
     `status` is the upstream's own, `retry_after` in seconds, `raw` the start of the upstream's body with secrets
-    masked, for `metadata.raw`.
+    masked, for `metadata.raw`. `detail` is for the operator's log alone: it may name a host.
     """
 
     kind: FaultKind
@@ -63,6 +63,7 @@ class Fault(Struct, frozen=True):
     status: int | None = None
     retry_after: float | None = None
     raw: str | None = None
+    detail: str | None = None
 
 
 UNREADABLE = (MsgspecError, ValueError, RecursionError)

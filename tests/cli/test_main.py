@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +66,25 @@ class TestHelp:
         code, out, _ = run(*arguments, COLUMNS="120")
         assert code == 0
         assert all(word in out for word in words)
+
+    def test_help_begins_with_what_one_begins_with(self, run: Run) -> None:
+        out = run("--help", COLUMNS="120")[1]
+        commands = out[out.index("Commands") :]
+        assert commands.index(" serve ") < commands.index(" check ") < commands.index(" models ")
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_a_shell_can_complete_commands(self, shell: str, tmp_path: Path) -> None:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "_TRUNKLINE_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": "trunkline se",
+            "COMP_CWORD": "1",
+            "_TYPER_COMPLETE_ARGS": "trunkline se",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        command = str(Path(sys.executable).with_name("trunkline"))
+        ran = subprocess.run([command], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        assert "serve" in ran.stdout
 
     def test_an_unknown_command_is_told(self, run: Run) -> None:
         code, _, err = run("serv")

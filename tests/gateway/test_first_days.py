@@ -10,6 +10,7 @@ import pytest
 
 from tests.gateway.checks import ask, error_of, response_of
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.waiting import eventually
 
 CONFIG = """
 [providers.openai]
@@ -99,6 +100,23 @@ class TestRefusedKeys:
         assert UNKNOWN[:8] not in str(reply)
         assert "hunter" not in str(reply)
         assert reply.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("address", "detail"),
+    [
+        ("http://127.0.0.1:9/v1", "cannot connect to 127.0.0.1:9: "),
+        ("http://nowhere.invalid/v1", "cannot resolve nowhere.invalid: "),
+    ],
+)
+def test_the_log_says_why_there_was_no_connection_and_the_client_is_not_told_where(
+    tmp_path: Path, address: str, detail: str
+) -> None:
+    with running(tmp_path, CONFIG.replace("http://127.0.0.1:9/v1", address), OPENAI_API_KEY=PROVIDER_KEY) as gateway:
+        reply = gateway.call(ask("openai/gpt-4o", "Hi"))
+        assert reply.status in (502, 503)
+        assert detail.split()[-1].rstrip(":") not in reply.body.decode()
+        eventually(lambda: detail in gateway.log.read_text(), "the log does not say why")
 
 
 class TestPaths:

@@ -34,14 +34,12 @@ from trunkline.telemetry.outlet import outlets
 TREE = typer.Typer(
     help="A gateway of your own in front of every model provider. Start with: trunkline serve",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # they print local variables, and with them secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
 TREE.add_typer(KEYS, name="keys")
 TREE.add_typer(PROVIDERS, name="providers")
-TREE.command("models")(list_models)
 TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(ROUTE, name="route")
 TREE.add_typer(DOCS, name="docs")
@@ -123,6 +121,9 @@ def check(
         typer.echo(f"warning: {warning}", err=True)
     if not all(catalog.standings[slug].is_on for slug in named):
         raise typer.Exit(1)
+
+
+TREE.command("models")(list_models)  # here, so that help has it after what one begins with
 
 
 @DOCS.command("settings")

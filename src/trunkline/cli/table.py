@@ -1,8 +1,16 @@
-"""Rows of text as a table whose columns line up; what is in them is the callers' business."""
+"""Rows of text as a table whose columns line up; what is in them is the callers' business.
+
+On a terminal that is narrower, the widest columns are folded, word by word, so that each stays a column. What goes to a
+pipe or file keeps a line a row.
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 LEFT = "<"
 
@@ -11,5 +19,29 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str =
     """Lay out rows under a header, one line each; `alignment` has one of `<` and `>` for each column."""
     sides = alignment.ljust(len(header), LEFT)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    if sys.stdout.isatty():
+        widths = fitted(widths, shutil.get_terminal_size().columns - len(_GAP) * (len(header) - 1) - MARGIN)
     for row in (header, *rows):
-        yield "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+        folded = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for line in zip_longest(*folded, fillvalue=""):
+            cells = (f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
+            yield _GAP.join(cells).rstrip()
+
+
+_GAP = "  "
+MARGIN = 2
+"""Some tables are indented by so much."""
+NARROWEST = 6
+"""Letters that a column keeps, however narrow the terminal."""
+
+
+def fitted(widths: Sequence[int], room: int) -> list[int]:
+    """Take from the widest column, a letter at a time, until all fit or none can give any more."""
+    fitting = list(widths)
+    while sum(fitting) > room and max(fitting) > NARROWEST:
+        fitting[fitting.index(max(fitting))] -= 1
+    return fitting
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    return [cell] if len(cell) <= width else textwrap.wrap(cell, width)

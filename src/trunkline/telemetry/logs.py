@@ -80,13 +80,14 @@ def dropped(count: int) -> str:
 
 
 def attempt_failed(request_id: str, attempted: Attempted) -> None:
-    """One endpoint did not answer. The provider's text is left out: it may repeat the prompt."""
+    """One endpoint did not answer. The provider's text is left out: it may repeat the prompt; `detail` is ours."""
     _log.warning(
         "attempt.failed",
         request=request_id,
         endpoint=attempted.endpoint.id,
         kind=attempted.fault.kind,
         status=attempted.fault.status,
+        detail=attempted.fault.detail,
         took_ms=round((attempted.ended - attempted.started) * 1000),
     )
 

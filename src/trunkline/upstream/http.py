@@ -492,7 +492,19 @@ def _unpacker(encoding: str) -> _Unpacker | None:
 def translate_error(error: BaseException) -> Fault:
     """What went wrong, in our words: the client's text may hold addresses and is not passed on."""
     kind, message = next((kind, message) for types, kind, message in _TRANSLATIONS if isinstance(error, types))
-    return Fault(kind, message)
+    return Fault(kind, message, detail=_detail(error))
+
+
+def _detail(error: BaseException) -> str | None:
+    """Say for the operator why there was no connection, and to whom: only one who knows it can mend it."""
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return None
+    reason = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return f"cannot resolve {error.host}: {reason}"
+        case _:
+            return f"cannot connect to {error.host}:{error.port}: {reason}"
 
 
 _TRANSLATIONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], FaultKind, str], ...] = (
