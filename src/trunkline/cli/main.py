@@ -96,7 +96,7 @@ def serve(
 def check(
     config: Config = None,
     all_providers: Annotated[
-        bool, typer.Option("--all", help="Also list each provider that only lacks a key.")
+        bool, typer.Option("--all", metavar="", help="Also list each provider that only lacks a key.")
     ] = False,
 ) -> None:
     """Check the settings and print every value in force, where it came from, and which providers are on.

@@ -46,10 +46,10 @@ def list_models(
     writes: Annotated[list[str] | None, typer.Option(help="Only with this output, as image.")] = None,
     min_context: Annotated[int, typer.Option(help="Only with a context of so many tokens.")] = 0,
     max_price: Annotated[str | None, typer.Option(help="Only up to so many USD per million input tokens.")] = None,
-    on: Annotated[bool, typer.Option("--on", help="Only what can be called now.")] = False,
-    no_price: Annotated[bool, typer.Option("--no-price", help="Only what has no known price.")] = False,
+    on: Annotated[bool, typer.Option("--on", metavar="", help="Only what can be called now.")] = False,
+    no_price: Annotated[bool, typer.Option("--no-price", metavar="", help="Only what has no known price.")] = False,
     sort: Annotated[str, typer.Option(help=f"One of {', '.join(SORTINGS)}.")] = "model",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each endpoint.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="One JSON object for each endpoint.")] = False,
     config: Config = None,
 ) -> None:
     """List every known endpoint – a model at a provider – with its price and context.

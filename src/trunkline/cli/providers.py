@@ -25,8 +25,8 @@ PROVIDERS = typer.Typer(help="List the providers, on and off, and try one out.")
 @PROVIDERS.callback(invoke_without_command=True)
 def list_providers(
     context: typer.Context,
-    on: Annotated[bool, typer.Option("--on", help="Only those that are on.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    on: Annotated[bool, typer.Option("--on", metavar="", help="Only those that are on.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
     config: Config = None,
 ) -> None:
     """List every provider: whether it is on, its dialect, key variable, data policy and number of endpoints."""

@@ -40,7 +40,7 @@ def explain(
     dice: Annotated[
         str, typer.Option(help="What the dice show, as 0.7,0.1: the same again give the same order.", metavar="NUMBERS")
     ] = "",
-    print_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    print_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
     config: Config = None,
 ) -> None:
     """Print who would be asked for a request, in which order, and why; and who would not.
