@@ -36,7 +36,7 @@ CASES = [
     Case("minimal is a tenth", ReasoningConfig(effort="minimal"), "minimal", 1_000),
     Case("xhigh is nearly all", ReasoningConfig(effort="xhigh"), "xhigh", 9_500),
     Case("a budget wins and is kept", ReasoningConfig(max_tokens=2_500), "low", 2_500),
-    Case("a large budget is a high effort", ReasoningConfig(max_tokens=50_000), "xhigh", 50_000),
+    Case("a large budget is a high effort, and leaves room", ReasoningConfig(max_tokens=50_000), "xhigh", 9_500),
     Case("a budget of nothing is off", ReasoningConfig(max_tokens=0), "none", 0),
 ]
 
@@ -49,6 +49,7 @@ def test_effort_and_budget(case: Case) -> None:
 def test_budgets_are_clamped_unless_off() -> None:
     low = ReasoningConfig(effort="low")
     assert budget(low, 2_000, least=1_024) == 1_024
+    assert budget(ReasoningConfig(max_tokens=2_000), 2_000) == 1_900
     assert budget(low, 1_000_000, most=32_000) == 32_000
     assert budget(ReasoningConfig(effort="none"), 2_000, least=1_024) == 0
 
@@ -70,6 +71,13 @@ def test_the_nearest_lower_effort_never_turns_thinking_off(
     wanted: Effort, allowed: tuple[str, ...], nearest: str | None
 ) -> None:
     assert nearest_effort(wanted, allowed) == nearest
+
+
+def test_what_the_vendor_means_by_an_effort_goes_before_the_nearest() -> None:
+    meant = {"medium": "high", "low": "max"}
+    assert nearest_effort("medium", ("low", "high"), meant) == "high"
+    assert nearest_effort("low", ("low", "high"), meant) == "low"
+    assert nearest_effort("minimal", ("low", "high"), meant) == "low"
 
 
 def test_a_signed_thought_goes_back_only_to_its_issuer() -> None:

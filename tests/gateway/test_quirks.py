@@ -274,6 +274,24 @@ ROWS = (
         )
     ),
     Row("reasoning_efforts", ["low"], body("reasoning_effort"), "high", "low", THINK),
+    Row(
+        "reasoning_effort_map",
+        {"medium": "high"},
+        body("reasoning_effort"),
+        "low",
+        "high",
+        {"reasoning": {"effort": "medium"}},
+        beside={"reasoning_efforts": ["low", "high"]},
+    ),
+    Row(
+        "min_thinking_budget",
+        128,
+        body("generationConfig", "thinkingConfig", "thinkingBudget"),
+        512,
+        128,
+        {"reasoning": {"effort": "minimal"}, "max_output_tokens": 1000},
+        dialect="gemini",
+    ),
     *(
         Row("reasoning_replay", value, body("messages", 1, value), None, replayed, THOUGHT_BEFORE)
         for value, replayed in (

@@ -181,7 +181,8 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         dialect=None if dialect == next(iter(providers[provider].urls), None) else dialect,
         input_modalities=next((fact.input_modalities for fact in facts if fact.input_modalities), None),
         output_modalities=_output_modalities(facts),
-        reasoning_efforts=next((fact.efforts for fact in facts if fact.efforts), ()),
+        # What a rule or the provider's row says was looked up at the maker; the lists lag behind it.
+        reasoning_efforts=quirks.reasoning_efforts or next((fact.efforts for fact in facts if fact.efforts), ()),
         quirks={name: list(value) if isinstance(value, tuple) else value for name, value in special.items()},
         is_deprecated=any(fact.is_deprecated for fact in facts),
         deprecated_on=retired,
@@ -303,7 +304,7 @@ def _supports(slug: str, dialect: Dialect, can: Mapping[str, bool], quirks: Quir
         is_able = can.get("native_schema", False) if dialect in ("messages", "converse") else can.get("schema", True)
         is_held = is_able and quirks.structured_output == "json_schema"
         named |= {"response_format", "structured_outputs"} if is_held else {"response_format"}
-    is_asked = dialect not in _STYLED or quirks.thinking_style != "none"
+    is_asked = quirks.thinking_style != "none" if dialect in _STYLED else quirks.reasoning_request != "none"
     named |= {"reasoning", "include_reasoning"} if can.get("reasoning") and is_asked else set()
     named |= {"verbosity"} if quirks.has_verbosity and re.match(r"openai/gpt-[5-9]", slug) else set()
     named |= {"web_search_options"} if can.get("search") else set()

@@ -4,7 +4,8 @@ A provider's own deviations stand in `providers.toml`; here is what differs from
 outcome into each endpoint. The lists say some of it themselves (`Fact.can`); the patterns say the rest.
 
 Where it is from: litellm's flags where a rule has `can`; Gemini and Claude follow what `catalog/quirks.py` documents at
-`thinking_style`; the rest is general knowledge that was not looked up, so probe before relying on a rule.
+`thinking_style`; where a rule has its source above it, that; the rest is general knowledge that was not looked up, so
+probe before relying on a rule.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _THINKS = rf"{_CLAUDE}(3\.7|opus-4|sonnet-4|haiku-4|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _ADAPTS = rf"{_CLAUDE}((opus|sonnet|haiku)-4\.[6-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _SAMPLES_ITSELF = rf"{_CLAUDE}(opus-4\.[7-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _ONE_OF_BOTH = rf"{_CLAUDE}(opus-4\.[1-9]|(sonnet|haiku)-4\.[5-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
+_THREE = ("low", "medium", "high")
 _GEMINI_3 = r"google/gemini-(\d\d|[3-9])|google/gemini-(flash|pro|flash-lite)-latest"
 
 
@@ -52,6 +54,11 @@ def _rule(
     return Rule(model=model, quirks=quirks, providers=frozenset(at), dialects=frozenset(dialects), can=can or {})
 
 
+def _grok(name: str, *efforts: str) -> Rule:
+    model = rf"x-ai/grok-{name}"
+    return _rule(model, "chat", "responses", at=("xai",), reasoning_request="effort", reasoning_efforts=efforts)
+
+
 RULES: Final = (
     # Claude, wherever it is served in its own words or in Amazon's.
     _rule(_CLAUDE, "messages", "converse", thinking_style="none"),
@@ -71,7 +78,9 @@ RULES: Final = (
     # Gemini.
     _rule(r"google/", "gemini", thinking_style="none"),
     _rule(r"google/gemini-2\.5(?!.*image)", "gemini", thinking_style="budget"),
-    _rule(r"google/gemini-2\.5-pro", "gemini", can_stop_thinking=False),
+    # The least budgets: https://ai.google.dev/gemini-api/docs/thinking (2026-11-22).
+    _rule(r"google/gemini-2\.5-flash(?!-lite|.*image)", "gemini", min_thinking_budget=1),
+    _rule(r"google/gemini-2\.5-pro", "gemini", can_stop_thinking=False, min_thinking_budget=128),
     _rule(
         _GEMINI_3,
         "gemini",
@@ -81,6 +90,12 @@ RULES: Final = (
         schema_beside_tools=True,
         has_call_ids=True,
     ),
+    # Google's table of levels, as told in https://github.com/maximhq/bifrost/pull/6280. `minimal` is a 400 at Flash 3.6
+    # and later, not at Flash-Lite: https://github.com/fishjar/kiss-translator/pull/1051 (both seen 2026-11-27).
+    _rule(_GEMINI_3, "gemini", reasoning_efforts=_THREE),
+    _rule(r"google/gemini-3-pro", "gemini", reasoning_efforts=("low", "high"), reasoning_effort_map={"medium": "high"}),
+    _rule(r"google/gemini-(3(\.5)?-flash|[3-9](\.\d)?-flash-lite)", "gemini", reasoning_efforts=("minimal", *_THREE)),
+    _rule(r"google/gemini-3\.1-flash(-lite)?-image", "gemini", reasoning_efforts=("minimal", "high")),
     # OpenAI and the hosts of its models.
     _rule(r"openai/(gpt|chatgpt)-image", "images", drops=("response_format",)),
     _rule(r"openai/o1-(mini|preview)", "chat", "responses", system_role="user"),
@@ -99,7 +114,37 @@ RULES: Final = (
     # Some models at their makers.
     _rule(r"qwen/(qwq|qvq|.*omni)", "chat", at=("alibaba",), streams="always"),
     _rule(r"x-ai/grok-(4|code)", "chat", "responses", at=("xai",), drops=("frequency_penalty", "presence_penalty")),
-    _rule(r"x-ai/grok-3-mini", "chat", "responses", at=("xai",), reasoning_efforts=("low", "high")),
+    # Most Grok models answer an effort with a 400, also those that think; a new one gets none until it is known.
+    # https://github.com/NousResearch/hermes-agent/pull/23435 (asked live), https://github.com/theopenco/llmgateway/pull/3046
+    # and https://github.com/mnfst/modelparams.dev/pull/330 (xAI's documents), seen 2026-11-27.
+    _rule(r"x-ai/", "chat", "responses", at=("xai",), reasoning_request="none"),
+    _grok(r"3-mini", "low", "high"),
+    _grok(r"4\.20-multi-agent", *_THREE, "xhigh"),
+    _grok(r"4\.3", "none", *_THREE),
+    _grok(r"4\.5", *_THREE),
+    _grok(r"4\.6", *_THREE, "xhigh"),
+    # What Z.AI and DeepSeek mean by the efforts in between. GLM-5.3 cannot be kept from thinking.
+    # https://github.com/can1357/oh-my-pi/issues/2833 and https://github.com/adolfousier/opencrabs/issues/1349
+    # (https://docs.z.ai/guides/capabilities/thinking), https://github.com/charmbracelet/catwalk/pull/603; DeepSeek's:
+    # https://github.com/openclaw/openclaw/issues/138685. Seen 2026-11-27.
+    _rule(
+        r"z-ai/glm-(5\.[2-9]|[6-9]|\d\d)",
+        "chat",
+        at=("z-ai",),
+        reasoning_request="thinking_and_effort",
+        reasoning_efforts=("low", "high", "max"),
+        reasoning_effort_map={"minimal": "low", "medium": "high", "xhigh": "max"},
+        can_stop_thinking=False,
+    ),
+    _rule(
+        r"z-ai/glm-5\.2",
+        "chat",
+        at=("z-ai",),
+        reasoning_efforts=("high", "max"),
+        reasoning_effort_map={"minimal": "none", "low": "high", "medium": "high", "xhigh": "max"},
+        can_stop_thinking=True,
+    ),
+    _rule(r"deepseek/", "chat", at=("deepseek",), reasoning_effort_map={"medium": "high", "xhigh": "max"}),
     _rule(r"qwen/qwen3", "chat", at=("groq",), reasoning_efforts=("none", "default")),
     _rule(r"perplexity/sonar", "chat", at=("perplexity",), drops=("tools",)),
     _rule(r"moonshotai/kimi-k(2\.[5-9]|[3-9])", "chat", at=("moonshotai",), drops=("temperature", "top_p")),

@@ -5,13 +5,18 @@ Does not know how a dialect spells any of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import ReasoningFormat, ReasoningItem
 from trunkline.protocol.request import Effort, ReasoningConfig
 
 SHARES: dict[Effort, float] = {"none": 0.0, "minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95}
 """The share of the output that may be thought, by effort."""
+
+MOST_SHARE = 0.95
+"""Of what an answer may have in all, the most that may be thought: with more no room is left to answer in."""
 
 _RANKS = {"none": 0, "minimal": 1, "instant": 1, "low": 2, "medium": 3, "default": 3, "high": 4, "xhigh": 5, "max": 6}
 
@@ -40,13 +45,18 @@ def effort(reasoning: ReasoningConfig | None, output_tokens: int | None = None) 
     return reasoning.effort
 
 
+def leaves_effort(reasoning: ReasoningConfig | None) -> bool:
+    """Whether thinking is asked for without a word of how much: the provider's own default is then meant."""
+    return reasoning is not None and reasoning.effort is None and reasoning.max_tokens is None
+
+
 def budget(
     reasoning: ReasoningConfig | None, output_tokens: int | None, *, least: int = 0, most: int | None = None
 ) -> int | None:
     """The thinking tokens asked for: 0 is off, None leaves it to the provider.
 
-    `output_tokens` is what the answer may have in all, 32,000 when unknown; any other amount than 0 is clamped to
-    `least` and `most`.
+    `output_tokens` is what the answer may have in all, 32,000 when unknown, and at most `MOST_SHARE` of it is thought;
+    any other amount than 0 is clamped to `least` and `most`, of which `least` wins.
     """
     level = effort(reasoning, output_tokens)
     if level is None or reasoning is None:
@@ -54,16 +64,36 @@ def budget(
     if level == "none":
         return 0
     wanted = reasoning.max_tokens or int(SHARES[level] * (output_tokens or 32_000))
+    if output_tokens is not None:
+        wanted = min(wanted, int(MOST_SHARE * output_tokens))
     return max(wanted if most is None else min(wanted, most), least, 1)
 
 
-def nearest_effort(wanted: Effort, allowed: Sequence[str]) -> str | None:
-    """The strongest of `allowed` that is no stronger than `wanted`, else the weakest one that still thinks.
+def fitted_effort(wanted: Effort, endpoint: Endpoint, otherwise: Sequence[str] = ()) -> str | None:
+    """The effort to send; None: thinking should be off and no effort turns it off.
+
+    `otherwise` are the efforts of an endpoint of which none are told.
+    """
+    quirks = endpoint.quirks
+    return nearest_effort(wanted, efforts_of(endpoint) or otherwise, quirks.reasoning_effort_map)
+
+
+def efforts_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """The efforts that are told of an endpoint; empty: none are, and all are tried."""
+    return endpoint.reasoning_efforts or endpoint.quirks.reasoning_efforts
+
+
+def nearest_effort(
+    wanted: Effort, allowed: Sequence[str], meant: Mapping[str, str] = MappingProxyType({})
+) -> str | None:
+    """What the vendor means by `wanted`, else the strongest of `allowed` that is no stronger, else the weakest.
 
     `allowed` empty means that all are taken. None: `wanted` is `none` and thinking cannot be turned off by an effort.
     """
     if not allowed or wanted in allowed:
         return wanted
+    if wanted in meant:
+        return meant[wanted]
     if wanted == "none":
         return None
     thinking = sorted((name for name in allowed if name != "none"), key=lambda name: _RANKS.get(name, 3))

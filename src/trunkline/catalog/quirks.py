@@ -58,6 +58,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     reasoning_efforts: tuple[str, ...] = ()
     """The efforts the endpoint takes, weakest first; empty means all. The nearest lower one is sent."""
 
+    reasoning_effort_map: dict[str, str] = {}
+    """What the vendor says that efforts mean which the endpoint does not take (DeepSeek: `medium` is `high`)."""
+
     reasoning_replay: Literal["never", "reasoning_content", "reasoning", "reasoning_details", "thought_signature"] = (
         "never"
     )
@@ -186,7 +189,11 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """
 
     can_stop_thinking: bool = True
-    """Whether `thinking.type: disabled` is taken; some Claude models answer it with a 400 and get the least effort."""
+    """Whether `thinking.type: disabled` is taken; some Claude models and GLM-5.3 answer it with a 400 and get the least
+    effort."""
+
+    min_thinking_budget: int = 512
+    """The least `thinkingBudget` of a Gemini model; less is a 400. 512 is that of Flash-Lite, the highest."""
 
     temperature_excludes_top_p: bool = False
     """`temperature` and `top_p` together are a 400 (Claude since Opus 4.1); `top_p` is then left out."""

@@ -29,7 +29,7 @@ from trunkline.adapters.encoding.tools import (
     has_schemas,
     schema_note,
 )
-from trunkline.adapters.thinking import budget, effort, nearest_effort
+from trunkline.adapters.thinking import budget, effort, efforts_of, fitted_effort, leaves_effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
@@ -194,7 +194,11 @@ def _encode_reasoning(draft: Draft) -> None:
 
 
 def _ask_by_effort(draft: Draft, level: Effort) -> None:
-    sent = nearest_effort(level, draft.quirks.reasoning_efforts or draft.endpoint.reasoning_efforts)
+    allowed = efforts_of(draft.endpoint)
+    if level != "none" and leaves_effort(draft.request.reasoning) and allowed and "none" not in allowed:
+        # It thinks of itself, as much as its maker thinks best.
+        return
+    sent = fitted_effort(level, draft.endpoint)
     if sent is None:
         draft.dropped.append("reasoning.effort")
         return
@@ -211,9 +215,21 @@ def _ask_by_switch(draft: Draft, level: Effort) -> None:
 
 
 def _ask_by_switch_and_effort(draft: Draft, level: Effort) -> None:
-    draft.body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
-    if level != "none":
-        _ask_by_effort(draft, level)
+    sent = fitted_effort(level, draft.endpoint)
+    if level == "none" and not draft.quirks.can_stop_thinking:
+        sent = sent or fitted_effort("minimal", draft.endpoint)
+    elif level == "none" or sent == "none":
+        draft.body["thinking"] = {"type": "disabled"}
+        if level != "none":
+            draft.dropped.append("reasoning.effort")
+        return
+    draft.body["thinking"] = {"type": "enabled"}
+    if level != "none" and leaves_effort(draft.request.reasoning):
+        return
+    draft.body["reasoning_effort"] = sent
+    if sent != level:
+        draft.dropped.append("reasoning.effort")
+    _note_budget(draft)
 
 
 def _ask_by_budget(draft: Draft, level: Effort) -> None:
@@ -238,7 +254,7 @@ def _ask_by_object(draft: Draft, level: Effort) -> None:
         if reasoning.max_tokens is not None:
             asked["max_tokens"] = reasoning.max_tokens
         elif reasoning.effort is not None:
-            asked["effort"] = nearest_effort(level, draft.quirks.reasoning_efforts)
+            asked["effort"] = fitted_effort(level, draft.endpoint)
     draft.body["reasoning"] = asked
 
 

@@ -20,7 +20,7 @@ import msgspec
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter
 from trunkline.adapters.converse.answer import ConverseDecoder
-from trunkline.adapters.encoding.claude import Thinking, fitted_effort, plan_thinking, replayed, wanted_effort
+from trunkline.adapters.encoding.claude import Thinking, least_effort, plan_thinking, replayed, wanted_effort
 from trunkline.adapters.encoding.draft import Draft, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
@@ -157,7 +157,7 @@ def _encode_effort(draft: Draft, level: Effort, *, is_nova: bool) -> tuple[Think
     limit = draft.request.max_output_tokens or 0
     if level == "none" and is_nova:
         return Thinking(limit), {"reasoningConfig": {"type": "disabled"}}
-    sent = fitted_effort(level, draft.endpoint, _EFFORTS)
+    sent = least_effort(level, draft.endpoint, _EFFORTS)
     dropped = () if sent == level else ("reasoning.effort",)
     if is_nova:
         config = {"type": "enabled", "maxReasoningEffort": sent}

@@ -14,7 +14,15 @@ from msgspec import Struct
 
 from trunkline.adapters.encoding.rounds import Round, UserRound
 from trunkline.adapters.encoding.turns import AssistantTurn
-from trunkline.adapters.thinking import budget, effort, is_replayable, nearest_effort, thought_text
+from trunkline.adapters.thinking import (
+    MOST_SHARE,
+    budget,
+    effort,
+    fitted_effort,
+    is_replayable,
+    leaves_effort,
+    thought_text,
+)
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import Json, ReasoningItem
@@ -61,11 +69,12 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
     if level == "none" and endpoint.quirks.can_stop_thinking:
         return Thinking(max_tokens, {"type": "disabled"})
     if endpoint.quirks.thinking_style == "adaptive":
-        sent = fitted_effort(level, endpoint, _DEFAULT_EFFORTS)
-        dropped = () if sent == level else ("reasoning.effort",)
+        is_left = level != "none" and leaves_effort(request.reasoning)
+        sent = None if is_left else least_effort(level, endpoint, _DEFAULT_EFFORTS)
+        dropped = () if is_left or sent == level else ("reasoning.effort",)
         config: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
         return Thinking(max_tokens, config, sent, is_on=True, dropped=dropped)
-    most = min(limit - 1, MAX_BUDGET) if limit else MAX_BUDGET
+    most = min(int(MOST_SHARE * limit), MAX_BUDGET) if limit else MAX_BUDGET
     if most < MIN_BUDGET or not _may_go_on(spoken, endpoint.quirks):
         off: dict[str, Json] | None = {"type": "disabled"} if endpoint.quirks.can_stop_thinking else None
         return Thinking(max_tokens, off, dropped=("reasoning",))
@@ -74,8 +83,16 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
         max_tokens if limit else tokens + DEFAULT_MAX_TOKENS,
         {"type": "enabled", "budget_tokens": tokens},
         is_on=True,
-        dropped=("reasoning.effort",) if level == "none" else (),
+        dropped=_changed(request, level, tokens),
     )
+
+
+def _changed(request: Request, level: Effort, tokens: int) -> tuple[str, ...]:
+    """Name what became another thing: thinking that cannot be off, and a budget that had to be clamped."""
+    wanted = request.reasoning.max_tokens if request.reasoning is not None else None
+    if level == "none":
+        return ("reasoning.effort",)
+    return ("reasoning.max_tokens",) if wanted and wanted != tokens else ()
 
 
 def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:
@@ -86,10 +103,9 @@ def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:
     return effort(request.reasoning, request.max_output_tokens or endpoint.max_output_tokens)
 
 
-def fitted_effort(level: Effort, endpoint: Endpoint, otherwise: Sequence[str]) -> str | None:
+def least_effort(level: Effort, endpoint: Endpoint, otherwise: Sequence[str]) -> str | None:
     """The nearest effort the endpoint takes; the weakest one where thinking cannot be turned off."""
-    allowed = endpoint.reasoning_efforts or endpoint.quirks.reasoning_efforts or otherwise
-    return nearest_effort(level, allowed) or nearest_effort("minimal", allowed)
+    return fitted_effort(level, endpoint, otherwise) or fitted_effort("minimal", endpoint, otherwise)
 
 
 def replayed(item: ReasoningItem, quirks: Quirks) -> Thought | None:

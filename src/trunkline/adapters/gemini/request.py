@@ -28,7 +28,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.gemini.answer import GeminiDecoder
 from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.gemini.schemas import json_schema, openapi_schema
-from trunkline.adapters.thinking import budget, effort, nearest_effort
+from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, nearest_effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
@@ -36,9 +36,8 @@ from trunkline.protocol.request import Effort, ReasoningConfig, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
 from trunkline.wire import UpstreamRequest
 
-MIN_BUDGET = 512
 MAX_BUDGET = 24_576
-"""Thinking budgets between these are taken by every model that takes budgets; others are a 400 at some."""
+"""Thinking budgets up to this are taken by every model that takes budgets; more is a 400 at some."""
 
 LEVELS = ("low", "high")
 """The thinking levels that every model with levels takes, where the catalog does not say more."""
@@ -160,9 +159,9 @@ def _encode_thinking(draft: Draft) -> dict[str, Json]:
 def _ask_by_level(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
     if level != "none" and reasoning.effort is None and reasoning.max_tokens is None:
         return
-    known = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts or LEVELS
-    allowed = [name for name in known if name != "none"]
-    sent = nearest_effort(level, allowed) or nearest_effort("minimal", allowed)
+    allowed = [name for name in efforts_of(draft.endpoint) or LEVELS if name != "none"]
+    meant = draft.quirks.reasoning_effort_map
+    sent = nearest_effort(level, allowed, meant) or nearest_effort("minimal", allowed, meant)
     if sent is not None:
         config["thinkingLevel"] = sent.upper()
     if sent != level:
@@ -172,16 +171,22 @@ def _ask_by_level(draft: Draft, reasoning: ReasoningConfig, level: Effort, confi
 
 
 def _ask_by_budget(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
+    least = draft.quirks.min_thinking_budget
     if level == "none":
-        config["thinkingBudget"] = 0 if draft.quirks.can_stop_thinking else MIN_BUDGET
+        config["thinkingBudget"] = 0 if draft.quirks.can_stop_thinking else least
         if not draft.quirks.can_stop_thinking:
             draft.dropped.append("reasoning.effort")
         return
-    if reasoning.effort is None and reasoning.max_tokens is None:
+    if leaves_effort(reasoning) and draft.request.max_output_tokens is None:
         config["thinkingBudget"] = -1
         return
     limit = draft.request.max_output_tokens or draft.endpoint.max_output_tokens
-    config["thinkingBudget"] = sent = budget(reasoning, limit, least=MIN_BUDGET, most=MAX_BUDGET)
+    if limit is not None and limit <= least and draft.quirks.can_stop_thinking:
+        # Thoughts count against the limit of the answer, and nothing would be left of it.
+        config |= {"includeThoughts": False, "thinkingBudget": 0}
+        draft.dropped.append("reasoning")
+        return
+    config["thinkingBudget"] = sent = budget(reasoning, limit, least=least, most=MAX_BUDGET)
     if reasoning.max_tokens and sent != reasoning.max_tokens:
         draft.dropped.append("reasoning.max_tokens")
 

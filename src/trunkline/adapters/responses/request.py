@@ -28,7 +28,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
-from trunkline.adapters.thinking import effort, nearest_effort
+from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -143,12 +143,13 @@ def _encode_effort(draft: Draft, wanted: Effort | None) -> str | None:
     if config is None or draft.quirks.reasoning_request == "none":
         _put(draft, "reasoning", config, is_taken=False)
         return None
-    allowed = draft.endpoint.reasoning_efforts or draft.quirks.reasoning_efforts
+    allowed = efforts_of(draft.endpoint)
     sent = None
-    if wanted is not None:
+    is_left = leaves_effort(config) and wanted != "none" and bool(allowed) and "none" not in allowed
+    if wanted is not None and not is_left:
         # Where thinking cannot be turned off, the weakest effort is the nearest to it.
-        sent = nearest_effort(wanted, allowed) or nearest_effort("minimal", allowed)
-    if sent != wanted:
+        sent = fitted_effort(wanted, draft.endpoint) or fitted_effort("minimal", draft.endpoint)
+    if sent != wanted and not is_left:
         draft.dropped.append("reasoning.effort")
     elif config.max_tokens is not None:
         draft.dropped.append("reasoning.max_tokens")

@@ -1,0 +1,229 @@
+"""What the shipped rows say of families of models, as their providers notice it.
+
+Every provider here is a shipped one whose address leads to the scripted provider. A row of a table is a model, what is
+asked of it, and what must stand in the body that it gets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.test_quirks import ANSWERS, at
+from tests.gateway.upstream import Seen, Upstream, whole
+
+CONFIG = """
+[server]
+deadline = "6 s"
+[routing]
+retry_budget = 1.0
+"""
+
+PROVIDERS = {
+    "xai": "responses",
+    "z-ai": "chat",
+    "deepseek": "chat",
+    "google-ai-studio": "gemini",
+    "anthropic": "messages",
+    "openai": "responses",
+}
+"""Shipped providers and the dialect that each is spoken to in."""
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    config = CONFIG + "".join(
+        f'[providers.{name}]\nbase_url = "{upstream.url}/{name}/v1"\napi_key = {{ env = "MOCK_KEY" }}\n'
+        for name in PROVIDERS
+    )
+    with running(tmp_path_factory.mktemp("families"), config, MOCK_KEY=PROVIDER_KEY) as server:
+        yield server
+
+
+def asked(
+    gateway: Gateway, upstream: Upstream, nonce: str, provider: str, model: str, more: Mapping[str, Any]
+) -> tuple[Seen, Reply]:
+    """Ask a model of a provider; what the provider saw, and what came back."""
+    upstream.play(nonce, whole(ANSWERS[PROVIDERS[provider]]))
+    body = {"model": model, "input": nonce, "provider": {"only": [provider]}, **more}
+    reply = gateway.call(json.dumps(body).encode())
+    assert reply.status == 200, reply.body
+    (seen,) = upstream.seen(nonce)
+    return seen, reply
+
+
+OFF = {"type": "disabled"}
+ON = {"type": "enabled"}
+LOST = "reasoning.effort"
+
+EFFORTS: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any], str | None]] = [
+    # xAI: most models refuse an effort, unknown ones get none.
+    *(
+        ("xai", model, {"effort": "high"}, {"reasoning": None}, "reasoning")
+        for model in ("x-ai/grok-code-fast-1", "x-ai/grok-4.20-0309-reasoning", "x-ai/grok-build-0.1", "x-ai/grok-4.7")
+    ),
+    *(
+        ("xai", model, {"effort": wanted}, {"reasoning": {"effort": sent}}, None if wanted == sent else LOST)
+        for model, wanted, sent in (
+            ("x-ai/grok-4.3", "none", "none"),
+            ("x-ai/grok-4.3", "xhigh", "high"),
+            ("x-ai/grok-4.5", "none", "low"),
+            ("x-ai/grok-4.5", "minimal", "low"),
+            ("x-ai/grok-4.5", "medium", "medium"),
+            ("x-ai/grok-4.5", "xhigh", "high"),
+            ("x-ai/grok-4.6", "xhigh", "xhigh"),
+            ("x-ai/grok-3-mini", "high", "high"),
+            ("x-ai/grok-4.20-multi-agent", "xhigh", "xhigh"),
+        )
+    ),
+    ("xai", "x-ai/grok-4.5", {"enabled": True}, {"reasoning": None}, None),
+    ("xai", "x-ai/grok-4.3", {"enabled": True}, {"reasoning": {"effort": "medium"}}, None),
+    # Z.AI and DeepSeek: a switch, and efforts by the maker's own map.
+    *(
+        ("z-ai", f"z-ai/{model}", reasoning, {"thinking": switch, "reasoning_effort": sent}, lost)
+        for model, reasoning, switch, sent, lost in (
+            ("glm-5.1", {"effort": "high"}, ON, None, LOST),
+            ("glm-5.2", {"effort": "none"}, OFF, None, None),
+            ("glm-5.2", {"effort": "minimal"}, OFF, None, LOST),
+            ("glm-5.2", {"effort": "low"}, ON, "high", LOST),
+            ("glm-5.2", {"effort": "high"}, ON, "high", None),
+            ("glm-5.2", {"effort": "xhigh"}, ON, "max", LOST),
+            ("glm-5.2", {"enabled": True}, ON, None, None),
+            ("glm-5.3", {"effort": "none"}, ON, "low", LOST),
+            ("glm-5.3", {"effort": "low"}, ON, "low", None),
+            ("glm-5.3", {"effort": "medium"}, ON, "high", LOST),
+            ("glm-5.3-flash", {"effort": "xhigh"}, ON, "max", LOST),
+        )
+    ),
+    *(
+        ("deepseek", "deepseek/deepseek-v4-pro", reasoning, {"thinking": switch, "reasoning_effort": sent}, lost)
+        for reasoning, switch, sent, lost in (
+            ({"enabled": True}, ON, None, None),
+            ({"enabled": False}, OFF, None, None),
+            ({"effort": "low"}, ON, "low", None),
+            ({"effort": "medium"}, ON, "high", LOST),
+            ({"effort": "xhigh"}, ON, "max", LOST),
+        )
+    ),
+    # Claude: an effort that nobody named is Anthropic's to choose.
+    (
+        "anthropic",
+        "anthropic/claude-opus-4.6",
+        {"enabled": True},
+        {"thinking.type": "adaptive", "output_config": None},
+        None,
+    ),
+    # OpenAI: 5.1 does not think unless it is told how much.
+    ("openai", "openai/gpt-5.1", {"enabled": True}, {"reasoning.effort": "medium"}, None),
+    # Gemini: levels by generation.
+    *(
+        (
+            "google-ai-studio",
+            f"google/gemini-{model}",
+            {"effort": wanted},
+            {"generationConfig.thinkingConfig.thinkingLevel": sent},
+            None if wanted == sent.lower() else LOST,
+        )
+        for model, wanted, sent in (
+            ("3-pro-preview", "medium", "HIGH"),
+            ("3-flash-preview", "minimal", "MINIMAL"),
+            ("3.1-pro-preview", "medium", "MEDIUM"),
+            ("3.6-flash", "medium", "MEDIUM"),
+            ("3.6-flash", "minimal", "LOW"),
+            ("3.7-flash", "medium", "MEDIUM"),
+            ("3.7-flash", "none", "LOW"),
+            ("3.5-flash-lite", "minimal", "MINIMAL"),
+            ("4-argon", "medium", "MEDIUM"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "reasoning", "sent", "dropped"),
+    EFFORTS,
+    ids=[f"{model} {json.dumps(reasoning)}" for _, model, reasoning, _, _ in EFFORTS],
+)
+def test_a_family_is_asked_to_think_in_its_own_words(
+    provider: str,
+    model: str,
+    reasoning: Mapping[str, Any],
+    sent: Mapping[str, Any],
+    dropped: str | None,
+    gateway: Gateway,
+    upstream: Upstream,
+    nonce: str,
+) -> None:
+    seen, reply = asked(gateway, upstream, nonce, provider, model, {"reasoning": reasoning})
+    assert {path: at(seen.json, tuple(path.split("."))) for path in sent} == sent
+    assert reply.headers.get("x-trunkline-dropped") == dropped
+
+
+BUDGETS: list[tuple[str, str, int, Mapping[str, Any], int, str | None]] = [
+    ("google-ai-studio", "google/gemini-2.5-flash", 300, {"effort": "low"}, 60, None),
+    ("google-ai-studio", "google/gemini-2.5-flash", 300, {"max_tokens": 400}, 285, "reasoning.max_tokens"),
+    ("google-ai-studio", "google/gemini-2.5-pro", 300, {"effort": "low"}, 128, None),
+    ("google-ai-studio", "google/gemini-2.5-pro", 300, {"effort": "none"}, 128, LOST),
+    ("google-ai-studio", "google/gemini-2.5-flash-lite", 300, {"effort": "low"}, 0, "reasoning"),
+    ("google-ai-studio", "google/gemini-2.5-flash-lite", 2000, {"effort": "low"}, 512, None),
+    ("google-ai-studio", "google/gemini-2.5-flash", 1000, {"effort": "none"}, 0, None),
+    ("anthropic", "anthropic/claude-3.7-sonnet", 4000, {"max_tokens": 4000}, 3800, "reasoning.max_tokens"),
+    ("anthropic", "anthropic/claude-3.7-sonnet", 4000, {"max_tokens": 2000}, 2000, None),
+]
+
+
+@pytest.mark.parametrize(("provider", "model", "limit", "reasoning", "sent", "dropped"), BUDGETS)
+def test_a_budget_leaves_room_for_the_answer(
+    provider: str,
+    model: str,
+    limit: int,
+    reasoning: Mapping[str, Any],
+    sent: int,
+    dropped: str | None,
+    gateway: Gateway,
+    upstream: Upstream,
+    nonce: str,
+) -> None:
+    more = {"reasoning": reasoning, "max_output_tokens": limit}
+    seen, reply = asked(gateway, upstream, nonce, provider, model, more)
+    path = {
+        "gemini": ("generationConfig", "thinkingConfig", "thinkingBudget"),
+        "messages": ("thinking", "budget_tokens"),
+    }
+    assert at(seen.json, path[PROVIDERS[provider]]) == sent
+    assert reply.headers.get("x-trunkline-dropped") == dropped
+
+
+@pytest.mark.parametrize(
+    ("provider", "asked_as", "slug"),
+    [
+        ("anthropic", "anthropic/claude-sonnet-4-5", "anthropic/claude-sonnet-4.5"),
+        ("anthropic", "anthropic/claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4.5-20250929"),
+        ("anthropic", "anthropic/claude-3-7-sonnet-20250219", "anthropic/claude-3.7-sonnet"),
+        ("anthropic", "Anthropic/Claude-Sonnet-4-5:nitro", "anthropic/claude-sonnet-4.5"),
+        ("anthropic", "claude-sonnet-4.5", "anthropic/claude-sonnet-4.5"),
+    ],
+)
+def test_R1_a_vendors_spelling_is_the_model(
+    provider: str, asked_as: str, slug: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    _, reply = asked(gateway, upstream, nonce, provider, asked_as, {})
+    assert reply.json["model"] == slug
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "sent"),
+    [({}, "enabled"), ({"reasoning": {"summary": "auto"}}, "enabled"), ({"reasoning": {"enabled": False}}, "disabled")],
+)
+@pytest.mark.parametrize("place", ["model", "models"])
+def test_R2_a_thinking_variant_thinks_unless_told_otherwise(
+    place: str, reasoning: Mapping[str, Any], sent: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    name = "anthropic/claude-3.7-sonnet:thinking"
+    more = {"models": [name]} if place == "models" else {}
+    seen, _ = asked(gateway, upstream, nonce, "anthropic", name, {**more, **reasoning})
+    assert seen.json["thinking"]["type"] == sent
