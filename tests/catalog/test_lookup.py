@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.catalog.entries import Catalog, Endpoint, Model, Provider, Standing
-from trunkline.catalog.lookup import LetterPairs, fold_name, letter_pairs, nearest
+from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name, letter_pairs, nearest
 from trunkline.errors import NotFound
 
 PROVIDER = Provider(slug="amazon-bedrock", name="Amazon Bedrock")
@@ -26,7 +26,41 @@ CATALOG = Catalog(
     offers={**dict.fromkeys(SLUGS, ("amazon-bedrock",)), "xai/grok": ("xai", "azure")},
     provider_slugs={"amazonbedrock": "amazon-bedrock", "zai": "z-ai", "deepinfra": "deepinfra"},
     pairs=PAIRS,
+    spellings=Spellings(
+        [
+            *((slug, f"up-{slug.partition('/')[2]}") for slug in SLUGS),
+            ("anthropic/claude-opus-4.5", "claude-opus-4-5-20251101"),
+            ("openai/gpt-5", "twice"),
+            ("openai/gpt-5-mini", "twice"),
+            ("xai/grok", "grok-1"),
+        ]
+    ),
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("anthropic/claude-opus-4-5", "anthropic/claude-opus-4.5"),
+        ("Anthropic/Claude_Opus 4.5", "anthropic/claude-opus-4.5"),
+        ("anthropic/claude-opus-4-5-20251101", "anthropic/claude-opus-4.5"),
+        ("claude-opus-4-5-20251101", "anthropic/claude-opus-4.5"),
+        ("gpt-5", "openai/gpt-5"),
+    ],
+)
+def test_a_name_in_another_spelling_is_the_one_model_it_can_mean(name: str, slug: str) -> None:
+    assert CATALOG.endpoints_of(name)[0].model.slug == slug
+
+
+@pytest.mark.parametrize("name", ["twice", "openai/twice", "anthropic/claude-opus-4", "anthropic/gpt-5"])
+def test_a_name_of_two_models_or_of_none_is_unknown(name: str) -> None:
+    with pytest.raises(NotFound, match="not a known model"):
+        CATALOG.endpoints_of(name)
+
+
+def test_a_name_of_a_model_that_is_off_says_who_would_serve_it() -> None:
+    with pytest.raises(NotFound, match="No provider that serves xai/grok is on"):
+        CATALOG.endpoints_of("xai/grok-1")
 
 
 @pytest.mark.parametrize("spelling", ["openai/gpt-5", "OpenAI/GPT-5", " openai/gpt-5 "])
@@ -51,7 +85,7 @@ def test_names_and_slugs_of_providers_are_interchangeable(name: str, slug: str) 
 
 def test_an_unknown_model_is_a_404_with_the_nearest_slugs() -> None:
     with pytest.raises(NotFound) as raised:
-        CATALOG.endpoints_of("anthropic/claude-opus-4-5")
+        CATALOG.endpoints_of("anthropic/claude-opus-4-7")
     assert raised.value.metadata == {"suggestions": ["anthropic/claude-opus-4.5", "anthropic/claude-sonnet-4.5"]}
     assert "Did you mean anthropic/claude-opus-4.5" in raised.value.message
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from trunkline.catalog.lookup import MAX_SUGGESTED_LENGTH, fold_name, nearest
+from trunkline.catalog.lookup import MAX_SUGGESTED_LENGTH, Spellings, fold_name, nearest
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import NotFound
 from trunkline.protocol.preferences import Quantization
@@ -197,7 +197,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     providers that are on serve; `offers` names for every known model the slugs of all its providers.
     `by_name` is `endpoints` of those that only answer by name. `bare_names` leads from the part after the author to the
     slugs that have it. `provider_slugs` leads from a folded name to the slug; `pairs` holds the letter pairs of each
-    slug in `endpoints`, `offered_pairs` those of each in `offers` and of each bare name.
+    slug in `endpoints`, `offered_pairs` those of each in `offers` and of each bare name;
+    `spellings` knows by which other names the models of `offers` go.
     """
 
     standings: Mapping[str, Standing]
@@ -209,12 +210,14 @@ class Catalog(Struct, frozen=True, kw_only=True):
     by_name: Mapping[str, tuple[Endpoint, ...]] = {}
     bare_names: Mapping[str, tuple[str, ...]] = {}
     offered_pairs: Mapping[str, frozenset[str]] = {}
+    spellings: Spellings = Spellings()
     default_model: str | None = None
     warnings: tuple[str, ...] = ()
 
     def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
         """List the endpoints of a model, in the catalog's order; a name without its author will do if only one has it.
 
+        A name that is no slug stands for the one model that is spelled like it, or that one provider calls so.
         Raises NotFound: for an unknown model with the nearest slugs, for a known one with the providers that would
         serve it if they were on.
         """
@@ -225,8 +228,19 @@ class Catalog(Struct, frozen=True, kw_only=True):
             whole = bare[0] if len(bare) == 1 else slug
             found = self.endpoints.get(whole) or self.by_name.get(slug)
             if found is None:
-                raise self._missing(whole)
+                meant = self._meant(whole)
+                found = self.endpoints.get(meant)
+                if found is None:
+                    raise self._missing(meant)
         return found
+
+    def _meant(self, name: str) -> str:
+        """The slug that a name stands for; the name itself when that is none, or more than one."""
+        if name in self.offers or len(name) > MAX_SUGGESTED_LENGTH:
+            return name
+        known = self.spellings.of(name)
+        served = [slug for slug in known if slug in self.endpoints]
+        return served[0] if len(served) == 1 else known[0] if len(known) == 1 else name
 
     def provider_slug(self, name: str) -> str:
         """Turn a name in any spelling ("Amazon Bedrock", "AMAZON_BEDROCK") into the slug.

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
 from trunkline.catalog.gather import Entry, Known
-from trunkline.catalog.lookup import LetterPairs, fold_name
+from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, PriceRow
 from trunkline.catalog.standings import laid_over
@@ -51,6 +51,7 @@ def catalog_of(known: Known) -> Catalog:
         by_name={slug: tuple(found) for slug, found in by_name.items() if len(slugs[slug]) == 1},
         bare_names=bare_names,
         offered_pairs=LetterPairs([*slugs, *bare_names]),
+        spellings=Spellings((entry.model.slug, entry.row.upstream_model) for entry in known.entries),
         default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
         warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 
 MAX_SUGGESTED_LENGTH = 200
 """Longer names get no suggestion: their length is the client's to choose, the time to compare them is ours."""
@@ -19,8 +20,48 @@ def fold_name(name: str) -> str:
     return _SEPARATORS.sub("", name).lower()
 
 
+class Spellings:
+    """The slugs that a model is meant by, in whatever spelling; made when it is first asked.
+
+    `names` are slugs, each with a provider's own name of the model.
+    """
+
+    __slots__ = ("_names", "_tiers")
+
+    def __init__(self, names: Iterable[tuple[str, str]] = ()) -> None:
+        self._names = tuple(names)
+        self._tiers: tuple[dict[str, list[str]], ...] = ()
+
+    def of(self, name: str) -> list[str]:
+        """List the slugs that `name` may stand for, those it spells in other signs before those it is a name of.
+
+        A slug in another spelling wins over a provider's own name, with the author or without, and that over a slug
+        without its author.
+        """
+        folded = fold_name(name)
+        return next((tier[folded] for tier in self._all() if folded in tier), [])
+
+    def _all(self) -> tuple[dict[str, list[str]], ...]:
+        if not self._tiers:
+            slugs: dict[str, dict[str, None]] = {}
+            own: dict[str, dict[str, None]] = {}
+            bare: dict[str, dict[str, None]] = {}
+            for slug, upstream_model in self._names:
+                author, _, name = slug.partition("/")
+                slugs.setdefault(fold_name(slug), {})[slug] = None
+                bare.setdefault(fold_name(name), {})[slug] = None
+                for spelled in (upstream_model, f"{author}/{upstream_model}"):
+                    own.setdefault(fold_name(spelled), {})[slug] = None
+            tiers = (slugs, own, bare)
+            self._tiers = tuple({name: list(found) for name, found in tier.items()} for tier in tiers)
+        return self._tiers
+
+
 def nearest(pairs: Mapping[str, frozenset[str]], slug: str, limit: int = 3) -> list[str]:
-    """Name the slugs that share most letter pairs with a mistyped one, best first; the same input, the same list.
+    """Name the slugs most like a mistyped one, best first; the same input, the same list.
+
+    They share at least half their letter pairs with it; the longer the beginning that they share, the better, since
+    what is written first says more of what a model is than what follows.
 
     An edit distance would let anyone with a key hold the event loop by asking for long names.
     """
@@ -28,8 +69,15 @@ def nearest(pairs: Mapping[str, frozenset[str]], slug: str, limit: int = 3) -> l
         return []
     wanted = letter_pairs(slug)
     scored = ((2 * len(wanted & known) / (len(wanted) + len(known) or 1), name) for name, known in pairs.items())
-    best = sorted((-score, name) for score, name in scored if score >= 0.5)
-    return [name for _, name in best[:limit]]
+    folded = fold_name(slug)
+    best = sorted((-_shared(folded, fold_name(name)), -score, name) for score, name in scored if score >= 0.5)
+    return [name for *_, name in best[:limit]]
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two names begin alike with."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in alike)
 
 
 class LetterPairs(Mapping[str, frozenset[str]]):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from msgspec.structs import replace
+
 from trunkline.errors import BadRequest
 from trunkline.protocol.body import decode_object, decode_prices
 from trunkline.protocol.items import Json
@@ -55,11 +57,25 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["metadata"] = None
         if session_header and "session_id" not in members:
             members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
+        if _is_thinker_named(members):
+            members["reasoning"] = _thinking(members.get("reasoning"))
         request = Request(**members)
         _check_choice(request)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
     return request
+
+
+def _is_thinker_named(members: Mapping[str, Json]) -> bool:
+    """Whether a model is named with `:thinking`: thinking is then on unless the request says otherwise."""
+    names = (members.get("model") or "", *members.get("models", ()))
+    return any(":" in name and "thinking" in name.lower().split(":")[1:] for name in names)
+
+
+def _thinking(config: ReasoningConfig | None) -> ReasoningConfig:
+    config = config or ReasoningConfig()
+    is_said = config.effort is not None or config.max_tokens is not None or config.enabled is not None
+    return config if is_said else replace(config, enabled=True)
 
 
 def _bad_request(wrong: Wrong) -> BadRequest:
