@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from decimal import InvalidOperation
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +31,26 @@ from trunkline.catalog.standings import (
 )
 from trunkline.settings.reading import SettingsError, suggestion
 from trunkline.settings.sections import EndpointSettings, Json, Settings
+
+PLAIN: Final = frozenset(
+    {
+        "frequency_penalty",
+        "logprobs",
+        "max_tokens",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "response_format",
+        "temperature",
+        "tool_choice",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+        "verbosity",
+    }
+)
+"""Parameters that are no features: who names what an endpoint can do does not mean that it refuses these."""
+
+REJECTABLE: Final = PLAIN | {"max_output_tokens", "reasoning", "structured_outputs", "tools"}
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
 
@@ -135,13 +156,18 @@ def _entries(
             problems.append(f"{where} repeats endpoints[{seen[key]}]; remove one, or tell them apart by tag")
         else:
             laid_over(Quirks(), wish.quirks, f"{where}.quirks", problems)
+            problems += [
+                f"{where}.rejects: unknown parameter {name!r}{suggestion(name, sorted(REJECTABLE))}"
+                for name in wish.rejects
+                if name not in REJECTABLE
+            ]
             model = _changed_model(shipped.get(slug, Model(slug=slug, name=slug)), wish)
             models[slug] = model if wish.name or slug not in models else models[slug]
             known = entries.get(key)
             if known is None:
                 new = EndpointRow(provider=provider, upstream_model=_upstream_model(wish, provider))
                 known = Entry(model, new, ModelsFile())
-            entries[key] = Entry(model, replace(known.row, **_wishes(wish, known.row)), known.file)
+            entries[key] = Entry(model, replace(known.row, **_wishes(wish, known)), known.file)
         seen.setdefault(key, index)
     if not given:
         return list(entries.values())
@@ -151,6 +177,14 @@ def _entries(
 def _named(model: Model, models: Mapping[str, Model]) -> Model:
     """Give a model the name all its endpoints share; whether its output may train others each endpoint says itself."""
     return replace(models[model.slug], is_distillable=model.is_distillable)
+
+
+def supports_of(entry: Entry) -> frozenset[str] | None:
+    """The parameters that an entry is said to support; None: nothing is."""
+    row = entry.row
+    if row.supports is None and row.supports_set is not None:
+        return entry.file.supports[row.supports_set]
+    return row.supports
 
 
 def _near(name: str, slugs: Mapping[str, str]) -> str:
@@ -179,11 +213,15 @@ def _upstream_model(wish: EndpointSettings, provider: str) -> str:
     return name if fold_name(author) == fold_name(provider) else written
 
 
-def _wishes(wish: EndpointSettings, row: EndpointRow) -> dict[str, Json]:
+def _wishes(wish: EndpointSettings, known: Entry) -> dict[str, Json]:
     """List what an operator's entry sets, by the names of EndpointRow."""
+    row = known.row
     given = wish.model_dump(exclude_none=True, exclude={"model", "provider", "name", "distillable", "price", "quirks"})
     fields = msgspec.convert({"provider": "", **given}, EndpointRow)
     wishes: dict[str, Json] = {name: getattr(fields, name) for name in given}
+    if wish.supports is not None:
+        listed = supports_of(known)
+        wishes["supports"] = frozenset(wish.supports) | (PLAIN if listed is None else listed & PLAIN)
     if wish.price is not None:
         wishes["price"] = PriceRow(**{name: getattr(wish.price, name) for name in type(wish.price).model_fields})
     if wish.quirks:

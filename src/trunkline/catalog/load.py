@@ -10,9 +10,10 @@ from decimal import Decimal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
-from trunkline.catalog.gather import Entry, Known
+from trunkline.catalog.gather import Entry, Known, supports_of
 from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, PriceRow
@@ -107,9 +108,12 @@ class _EndpointMaker:
         dialect = row.dialect or [*spoken, *provider.base_urls, *_PLAINEST][0]
         # A dialect without an address of its own (images) is spoken at the provider's main one.
         base_url = provider.base_urls.get(dialect) or next(iter(provider.base_urls.values()), "")
-        supports = row.supports
-        if supports is None and row.supports_set is not None:
-            supports = entry.file.supports[row.supports_set]
+        supports, rejects = supports_of(entry), _both_names(row.rejects)
+        quirks = self._quirks_of(entry, provider, dialect)
+        if not quirks.reasoning_format and quirks.reasoning_replay == "never":
+            quirks = replace(quirks, reasoning_format=_usual_format(dialect, entry, provider))
+        if rejects:
+            quirks = replace(quirks, drops=quirks.drops | rejects)
         return Endpoint(
             model=entry.model,
             provider=provider,
@@ -120,11 +124,11 @@ class _EndpointMaker:
             context_tokens=row.context_tokens,
             max_output_tokens=row.max_output_tokens,
             quantization=row.quantization,
-            supports=supports,
+            supports=supports if supports is None else supports - rejects,
             input_modalities=row.input_modalities,
             output_modalities=row.output_modalities,
             reasoning_efforts=row.reasoning_efforts,
-            quirks=self._quirks_of(entry, provider, dialect),
+            quirks=quirks,
             data_policy=provider.data_policy,
             region=provider.region,
             is_deprecated=row.is_deprecated,
@@ -145,6 +149,27 @@ class _EndpointMaker:
                 self._quirks[key] = shared
             quirks = shared
         return laid_over(quirks, row.quirks, entry.model.slug, []) if row.quirks else quirks
+
+
+def _usual_format(dialect: Dialect, entry: Entry, provider: Provider) -> str:
+    """The format of reasoning items that a dialect implies; empty where another maker's models speak it."""
+    is_claude = entry.model.slug.startswith("anthropic/") or "anthropic." in entry.row.upstream_model
+    match dialect:
+        case "messages" if is_claude or next(iter(provider.base_urls), None) == "messages":
+            # A host of other models that speaks Messages beside its own language does not make Claude's signatures.
+            return "anthropic-claude-v1"
+        case "converse" if is_claude:
+            return "anthropic-claude-v1"
+        case "gemini":
+            return "google-gemini-v1"
+        case _:
+            return ""
+
+
+def _both_names(rejects: frozenset[str]) -> frozenset[str]:
+    """The limit of the answer is `max_output_tokens` to clients and `max_tokens` among what endpoints support."""
+    limit = frozenset({"max_tokens", "max_output_tokens"})
+    return rejects | limit if rejects & limit else rejects
 
 
 def _joined(quirks: Quirks, special: Mapping[str, object]) -> Quirks:

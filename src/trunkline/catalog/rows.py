@@ -72,10 +72,10 @@ class PriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One entry of `[[models.endpoints]]`; None is unknown.
 
-    `supports_set` and `quirks_set` are places in the lists of the file, in which endpoints share what they have alike.
-    `reached_from`: the endpoint exists only where the provider's address holds one of these texts. `price_source` is
-    named where the price is from another list than the rest; `is_disputed` means that the lists differ by more than a
-    tenth about it.
+    `rejects` are parameters that are left out whatever else is said. `supports_set` and `quirks_set` are places in the
+    lists of the file, in which endpoints share what they have alike. `reached_from`: the endpoint exists only where the
+    provider's address holds one of these texts. `price_source` is named where the price is from another list than the
+    rest; `is_disputed` means that the lists differ by more than a tenth about it.
     """
 
     provider: str
@@ -86,6 +86,7 @@ class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     max_output_tokens: int | None = None
     supports: frozenset[str] | None = None
     supports_set: int | None = None
+    rejects: frozenset[str] = frozenset()
     quantization: Quantization = "unknown"
     dialect: Dialect | None = None
     input_modalities: frozenset[Modality] | None = None

@@ -304,7 +304,11 @@ class EndpointSettings(Section):
     """How many tokens an answer may have."""
 
     supports: list[str] | None = None
-    """The parameters the endpoint knows, as `tools` or `structured_outputs`; when absent all are tried."""
+    """The features the endpoint has, as `tools`, `structured_outputs` or `reasoning`; when absent all are tried. Plain
+    parameters, as `temperature`, are tried all the same."""
+
+    rejects: list[str] = []
+    """Parameters that the endpoint refuses, as `top_k`; they are left out and named in `x-trunkline-dropped`."""
 
     quantization: Literal["int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32", "unknown"] | None = None
     """The precision of the weights."""

@@ -233,8 +233,7 @@ def _encode_text(draft: Draft) -> None:
     if form is not None:
         written["format"] = form
     if text.verbosity is not UNSET:
-        supports = draft.endpoint.supports
-        if draft.quirks.has_verbosity if supports is None else "verbosity" in supports:
+        if draft.quirks.has_verbosity and draft.endpoint.takes("verbosity"):
             written["verbosity"] = text.verbosity
         else:
             draft.dropped.append("text.verbosity")
