@@ -55,7 +55,8 @@ def test_a_broken_data_url_is_the_clients_fault(url: str) -> None:
         (InputFile(file_data=PDF), Inline("application/pdf", PDF)),
         (InputFile(file_data=f"data:application/pdf;base64,{PDF}"), Inline("application/pdf", PDF)),
         (InputFile(filename="a.txt", file_data=TEXT), Inline("text/plain", TEXT)),
-        (InputFile(file_data=TEXT), Inline("application/octet-stream", TEXT)),
+        (InputFile(file_data=TEXT), Inline("text/plain", TEXT)),
+        (InputFile(file_data="AAEC"), Inline("application/octet-stream", "AAEC")),
         (InputFile(file_url=f"data:application/pdf;base64,{PDF}"), Inline("application/pdf", PDF)),
         (InputFile(file_url="https://files.example/a.pdf"), None),
     ],
@@ -94,6 +95,25 @@ def test_sniffing() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("brand", "kind"),
+    [
+        (b"avif", "image/avif"),
+        (b"heic", "image/heic"),
+        (b"heix", "image/heic"),
+        (b"mif1", "image/heif"),
+        (b"M4A ", "audio/mp4"),
+        (b"qt  ", "video/quicktime"),
+        (b"isom", "video/mp4"),
+        (b"mp42", "video/mp4"),
+    ],
+)
+def test_M3_an_iso_box_file_is_what_its_brand_says(brand: bytes, kind: str) -> None:
+    data = base64.b64encode(b"\0\0\0\x20ftyp" + brand + bytes(20)).decode()
+    assert sniffed(data) == kind
+    assert inline(f"data:video/x-m4v;base64,{data}") == Inline(kind if "image/" in kind else "video/x-m4v", data)
 
 
 @given(st.binary(min_size=1, max_size=60))

@@ -6,48 +6,16 @@ Does not fetch: a link that a dialect cannot forward is downloaded above the I/O
 from __future__ import annotations
 
 import base64
-import binascii
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 from msgspec import Struct
 
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url, split_data_url, strict_base64
+from trunkline.protocol.file_types import extensions, is_text, type_of
+from trunkline.protocol.file_types import media_type_of as media_type_of
+from trunkline.protocol.file_types import sniffed as sniffed
 from trunkline.protocol.items import InputFile
-
-_BY_EXTENSION = {
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "heic": "image/heic",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    "webm": "video/webm",
-    "mpeg": "video/mpeg",
-    "mpg": "video/mpeg",
-    "avi": "video/x-msvideo",
-    "mkv": "video/x-matroska",
-    "txt": "text/plain",
-    "md": "text/markdown",
-    "csv": "text/csv",
-    "tsv": "text/tab-separated-values",
-    "html": "text/html",
-    "htm": "text/html",
-    "xml": "text/xml",
-    "json": "application/json",
-    "yaml": "text/yaml",
-    "yml": "text/yaml",
-    "doc": "application/msword",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "xls": "application/vnd.ms-excel",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-}
 
 _EXTENSIONS = {
     "image/jpeg": "jpeg",
@@ -56,26 +24,10 @@ _EXTENSIONS = {
     "audio/x-wav": "wav",
     "text/plain": "txt",
     "text/markdown": "md",
-} | {media_type: extension for extension, media_type in _BY_EXTENSION.items() if extension not in ("jpg", "htm", "yml")}
+} | extensions()
 
-_MAGIC = (
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (8, b"WEBP", "image/webp"),
-    (8, b"WAVE", "audio/wav"),
-    (4, b"ftypheic", "image/heic"),
-    (4, b"ftypqt", "video/quicktime"),
-    (4, b"ftyp", "video/mp4"),
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"\xff\xfb", "audio/mpeg"),
-    (0, b"\xff\xf3", "audio/mpeg"),
-)
-
-_TEXT_LIKE = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
+_OTHER_SITES = frozenset({"m.youtube.com", "music.youtube.com"})
+_FILM_HOSTS = frozenset({"youtube.com", "youtu.be"}) | _OTHER_SITES
 
 
 class Inline(Struct, frozen=True):
@@ -90,7 +42,7 @@ class Inline(Struct, frozen=True):
 
     @property
     def is_text(self) -> bool:
-        return self.media_type.startswith("text/") or self.media_type in _TEXT_LIKE
+        return is_text(self.media_type)
 
     @property
     def extension(self) -> str:
@@ -110,11 +62,11 @@ class Inline(Struct, frozen=True):
         return self.decode().decode("utf-8-sig", "replace")
 
 
-def inline(url: str) -> Inline | None:
-    """Read a data URL; None when `url` is a link.
+def inline(url: str, name: str = "") -> Inline | None:
+    """Read a data URL of a file of that name, if it has one; None when `url` is a link.
 
-    A type that says nothing is replaced by what the first bytes say. Raises BadRequest when the URL is malformed or
-    its base64 is not base64.
+    Its type is what `file_types.type_of` makes of the label and the bytes. Raises BadRequest when the URL is malformed
+    or its base64 is not base64.
     """
     if not is_data_url(url):
         return None
@@ -124,26 +76,27 @@ def inline(url: str) -> Inline | None:
         raise BadRequest(f"a part {error}", kind="invalid_base64_image") from None
     media_type, body = found.media_type, url[found.start :]
     data = checked_base64(body) if found.is_base64 else base64.b64encode(unquote_to_bytes(body)).decode("ascii")
-    if media_type in ("", "application/octet-stream"):
-        media_type = sniffed(data) or media_type or "text/plain"
-    return Inline("image/jpeg" if media_type == "image/jpg" else media_type, data)
+    return Inline(type_of(media_type, data, name), data)
+
+
+def tidied(url: str) -> str:
+    """A data URL with its true type and strict base64, for dialects that take data URLs; a link as it is."""
+    found = inline(url)
+    return url if found is None else found.url
 
 
 def inline_file(part: InputFile) -> Inline | None:
     """The bytes of a file part, given as data URL or bare base64 (or as a data URL in `file_url`); None for a link.
 
-    The type comes from the data URL, else from the first bytes, else from the file name. Raises BadRequest.
+    Raises BadRequest.
     """
+    name = part.filename or ""
     source = part.file_data or part.file_url or ""
-    found = inline(source)
-    if found is None:
-        if not part.file_data or part.file_data[:8].lower().startswith(("http://", "https://")):
-            return None
-        data = checked_base64(part.file_data)
-        found = Inline(sniffed(data) or "application/octet-stream", data)
-    if found.media_type == "application/octet-stream":
-        return Inline(media_type_of(part.filename or "") or found.media_type, found.data)
-    return found
+    found = inline(source, name)
+    if found is not None or not part.file_data or part.file_data[:8].lower().startswith(("http://", "https://")):
+        return found
+    data = checked_base64(part.file_data)
+    return Inline(type_of("", data, name), data)
 
 
 def titled_text(part: InputFile, found: Inline) -> str:
@@ -157,22 +110,15 @@ def file_link(part: InputFile) -> str | None:
     return source if source[:8].lower().startswith(("http://", "https://")) else None
 
 
-def media_type_of(name: str) -> str | None:
-    """The media type that a file name or address suggests."""
-    stem, dot, extension = name.partition("?")[0].partition("#")[0].rpartition(".")
-    return _BY_EXTENSION.get(extension.lower()) if dot and stem else None
+def is_film_page(url: str) -> bool:
+    """Whether a link leads to a film at YouTube, which is no file: only Google's servers can watch it."""
+    return (urlsplit(url).hostname or "").removeprefix("www.") in _FILM_HOSTS
 
 
-def sniffed(data: str) -> str | None:
-    """The media type that the first bytes of base64 `data` show."""
-    try:
-        start = binascii.a2b_base64(data[:64])
-    except ValueError:
-        return None
-    for offset, mark, media_type in _MAGIC:
-        if start.startswith(mark, offset):
-            return media_type
-    return None
+def film_page(url: str) -> str:
+    """The address of a film in the form that Google's servers know; those of its other sites are unknown to them."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc="www.youtube.com")) if parts.hostname in _OTHER_SITES else url
 
 
 def checked_base64(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from trunkline.catalog.entries import Modality
+from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import (
     FunctionCallItem,
     FunctionCallOutput,
@@ -36,7 +37,6 @@ _INPUT_TO_OUTPUT: Final = 3
 _TEXT_ALONE: Final[frozenset[Modality]] = frozenset()
 _MODALITIES: Final[dict[type, Modality]] = {
     InputImage: "image",
-    InputFile: "file",
     InputAudio: "audio",
     InputVideo: "video",
 }
@@ -106,9 +106,20 @@ def _parts(parts: Iterable[MessagePart], modalities: set[Modality]) -> int:
             characters += len(part.text)  # type: ignore[union-attr]  # narrowed by identity, for speed
         elif kind is RefusalPart:
             characters += len(part.refusal)  # type: ignore[union-attr]
+        elif kind is InputFile:
+            characters += _file(part, modalities)  # type: ignore[arg-type]
         else:
             modalities.add(_MODALITIES[kind])
     return characters
+
+
+def _file(part: InputFile, modalities: set[Modality]) -> int:
+    """Note what reads a file, as adapters send it: text as text, a picture as a picture. Its characters if text."""
+    kind = kind_of(part)
+    if is_text(kind):
+        return len(part.file_data or part.file_url or "") * 3 // 4
+    modalities.add("image" if kind.startswith("image/") else "file")
+    return 0
 
 
 def _call(item: InputItem, modalities: set[Modality]) -> int:

@@ -21,7 +21,7 @@ from trunkline.adapters.encoding.turns import (
     system_joined,
     turns,
 )
-from trunkline.adapters.media import file_link, inline_file, titled_text
+from trunkline.adapters.media import file_link, inline_file, tidied, titled_text
 from trunkline.adapters.thinking import GEMINI_FORMAT, UNSIGNED, is_replayable, thought_text
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -102,7 +102,7 @@ def _encode_part(draft: Draft, part: InputPart) -> dict[str, Any]:
         case InputText(text):
             return {"type": "text", "text": text}
         case InputImage(image_url, detail):
-            image = {"url": image_url}
+            image = {"url": tidied(image_url)}
             if detail != "auto" and draft.quirks.has_image_detail:
                 image["detail"] = detail
             return {"type": "image_url", "image_url": image}
@@ -111,7 +111,7 @@ def _encode_part(draft: Draft, part: InputPart) -> dict[str, Any]:
                 data = f"data:;base64,{data}"
             return {"type": "input_audio", "input_audio": {"data": data, "format": format}}
         case InputVideo(video_url):
-            return {"type": "video_url", "video_url": {"url": video_url}}
+            return {"type": "video_url", "video_url": {"url": tidied(video_url)}}
         case InputFile():
             return _encode_file(draft, part)
         case _:
@@ -126,6 +126,8 @@ def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
     found = inline_file(part)
     if found is not None and found.is_text:
         return {"type": "text", "text": titled_text(part, found)}
+    if found is not None and found.media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": found.url}}
     if not draft.accepts("file"):
         raise Unprocessable(f"{draft.endpoint.model.slug} reads no files at {draft.endpoint.provider.name}")
     if found is not None:

@@ -33,7 +33,7 @@ from trunkline.adapters.encoding.turns import (
     split_system,
     turns,
 )
-from trunkline.adapters.media import inline_file, titled_text
+from trunkline.adapters.media import inline_file, tidied, titled_text
 from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
@@ -254,7 +254,7 @@ def _encode_part(draft: Draft, part: InputPart) -> dict[str, Json]:
         case InputText(text):
             return {"type": "text", "text": text}
         case InputImage(image_url, detail):
-            image = {"url": image_url}
+            image = {"url": tidied(image_url)}
             if detail != "auto" and draft.quirks.has_image_detail:
                 image["detail"] = detail
             return {"type": "image_url", "image_url": image}

@@ -181,6 +181,8 @@ def _encode_file(draft: Draft, part: InputFile) -> Part:
     found = media.inline_file(part)
     if found is not None and found.is_text:
         return {"text": media.titled_text(part, found)}
+    if found is not None and found.media_type.startswith("image/"):
+        return _inline(found)
     if not draft.accepts("file"):
         raise Unprocessable(f"{draft.endpoint.model.slug} reads no files at {draft.endpoint.provider.name}")
     if found is not None:
@@ -188,7 +190,8 @@ def _encode_file(draft: Draft, part: InputFile) -> Part:
     link = media.file_link(part) or part.file_url
     if not link:
         raise BadRequest("a file needs its data or a link")
-    return _linked(link, media.media_type_of(part.filename or "") or "application/pdf")
+    otherwise = "video/mp4" if media.is_film_page(link) else "application/pdf"
+    return _linked(link, media.media_type_of(part.filename or "") or otherwise)
 
 
 def _linked_or_inline(url: str, otherwise: str) -> Part:
@@ -202,4 +205,4 @@ def _inline(found: media.Inline) -> Part:
 
 def _linked(url: str, otherwise: str) -> Part:
     """A link with the media type its name suggests, else the usual one: Vertex takes no link without a type."""
-    return {"fileData": {"mimeType": media.media_type_of(url) or otherwise, "fileUri": url}}
+    return {"fileData": {"mimeType": media.media_type_of(url) or otherwise, "fileUri": media.film_page(url)}}

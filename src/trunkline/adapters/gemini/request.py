@@ -28,6 +28,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.gemini.answer import GeminiDecoder
 from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.gemini.schemas import json_schema, openapi_schema
+from trunkline.adapters.media import is_film_page
 from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, nearest_effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
@@ -42,7 +43,7 @@ MAX_BUDGET = 24_576
 LEVELS = ("low", "high")
 """The thinking levels that every model with levels takes, where the catalog does not say more."""
 
-_GOOGLES = frozenset({"generativelanguage.googleapis.com", "www.youtube.com", "youtube.com", "youtu.be"})
+_GOOGLES = frozenset({"generativelanguage.googleapis.com"})
 _MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
 _IMAGE_KEYS = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
 
@@ -64,7 +65,7 @@ class GeminiAdapter(Adapter):
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Google's servers follow links to their own files and films; to others only some of them do."""
-        return urlsplit(link.url).hostname not in _GOOGLES
+        return urlsplit(link.url).hostname not in _GOOGLES and not is_film_page(link.url)
 
     def decoder(self, request: Request, endpoint: Endpoint) -> GeminiDecoder:
         tool = answer_tool(request, _as_asked(request, endpoint))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from hashlib import sha256
+from math import log
 from typing import Final
 
 import msgspec
@@ -90,16 +91,23 @@ def _encode_wishes(draft: Draft, wishes: dict[str, Json]) -> None:
     if sides is not None and "size" in draft.quirks.drops:
         draft.body["aspect_ratio"] = sides
     elif sides is not None and "size" not in wishes:
-        size = _SIZES.get(ratio(sides) or (0, 0))
-        if size is None:
+        wished = ratio(sides)
+        if wished not in _SIZES:
             draft.dropped.append("image_config.aspect_ratio")
-        else:
-            wishes["size"] = size
+        if wished is not None:
+            wishes["size"] = _SIZES[min(_SIZES, key=lambda known: _distance(known, wished))]
     for name, value in wishes.items():
         if name in draft.quirks.drops:
             draft.dropped.append(f"image_config.{name}")
+        elif name == "image_size":
+            # The contract's `2K`; these services know pixels, and OpenAI answers an unknown field with a 400.
+            draft.dropped.append("image_config.image_size")
         elif name not in ("model", "prompt", "stream", "response_format", "user"):
             draft.body[name] = value
+
+
+def _distance(one: tuple[int, int], other: tuple[int, int]) -> float:
+    return abs(log(one[0] * other[1] / (one[1] * other[0])))
 
 
 def _pictures(wished: Json) -> int:

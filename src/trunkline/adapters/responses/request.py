@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, assert_never
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter
@@ -340,9 +341,10 @@ def _encode_part(draft: Draft, part: MessagePart, role: Role) -> Json:
         case InputText():
             return {"type": "output_text", "text": part.text, "annotations": []} if role == "assistant" else part
         case InputImage():
+            url = media.tidied(part.image_url)
             if draft.quirks.has_image_detail:
-                return part
-            return {"type": "input_image", "image_url": part.image_url}
+                return replace(part, image_url=url)
+            return {"type": "input_image", "image_url": url}
         case InputFile():
             return _file(part)
         case InputAudio():
@@ -390,5 +392,7 @@ def _file(part: InputFile) -> Json:
     inline = media.inline_file(part)
     if inline is None:
         return {"type": "input_file", "file_url": media.file_link(part)}
+    if inline.media_type.startswith("image/"):
+        return {"type": "input_image", "image_url": inline.url}
     name = part.filename or f"file.{inline.extension}"
     return {"type": "input_file", "filename": name, "file_data": inline.url}
