@@ -10,6 +10,7 @@ import pytest
 
 from tests.catalog.loading import MODELS, known
 from trunkline.catalog.entries import Catalog, DataPolicy
+from trunkline.catalog.gather import PLAIN
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.standings import DIALECTS, SCHEMES
 from trunkline.settings.reading import SettingsError, build_settings, read_sources
@@ -462,7 +463,7 @@ class TestEndpointEntry:
         assert price.audio_input == Decimal("0.000003")
         assert (endpoint.model.name, endpoint.model.is_distillable) == ("Six", True)
         assert (endpoint.context_tokens, endpoint.max_output_tokens, endpoint.quantization) == (10, 5, "fp8")
-        assert (endpoint.supports, endpoint.dialect) == (frozenset({"tools", "reasoning"}), "chat")
+        assert (endpoint.supports, endpoint.dialect) == (frozenset({"tools", "reasoning"}) | PLAIN, "chat")
         assert endpoint.input_modalities == frozenset({"text", "image"})
         assert endpoint.output_modalities == frozenset({"image"})
         assert endpoint.reasoning_efforts == ("low",)

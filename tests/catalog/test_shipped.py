@@ -19,6 +19,7 @@ from tests.catalog.loading import PROVIDERS, known
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import catalog_of, offers_of
+from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.renewal import objections
 from trunkline.catalog.rows import ModelsFile
@@ -127,7 +128,7 @@ class TestModels:
             ("anthropic/claude-opus-4.8", {"anthropic", "amazon-bedrock", "google-vertex", "azure"}),
             ("google/gemini-3.5-flash", {"google-ai-studio", "google-vertex"}),
             ("meta-llama/llama-3.3-70b-instruct", {"groq", "deepinfra", "together"}),
-            ("deepseek/deepseek-v3.2", {"deepseek", "novita", "siliconflow", "azure"}),
+            ("deepseek/deepseek-v3.2", {"novita", "siliconflow", "azure"}),
             ("openai/gpt-oss-120b", {"groq", "cerebras", "baseten", "amazon-bedrock"}),
         ],
     )
@@ -146,6 +147,14 @@ class TestModels:
     def test_ids_of_calls_go_to_gemini_from_its_third_version_on(self, slug: str, has_ids: bool) -> None:
         found = {end.quirks.has_call_ids for end in EVERYTHING.endpoints[slug] if end.dialect == "gemini"}
         assert found == {has_ids}
+
+    def test_no_two_slugs_are_one_name_in_other_signs(self) -> None:
+        assert len({fold_name(model.slug) for model in FILE.models}) == len(FILE.models)
+
+    def test_a_maker_is_not_asked_for_models_that_it_took_away(self) -> None:
+        served = {end.upstream_model for model in FILE.models for end in model.endpoints if end.provider == "deepseek"}
+        assert {"deepseek-v4-flash", "deepseek-v4-pro"} <= served
+        assert not [name for name in served if not name.startswith(("deepseek-v4-", "deepseek-flash"))]
 
     def test_every_offer_can_be_made_an_endpoint(self) -> None:
         everything = known(build_settings(read_sources()), listed=FILE)

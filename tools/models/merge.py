@@ -34,6 +34,7 @@ from tools.models.sources import (
     read_models_dev,
 )
 from trunkline.catalog.entries import Dialect
+from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
 from trunkline.settings.sections import Json
@@ -72,7 +73,7 @@ def merged(
     supports: dict[tuple[str, ...], int] = {}
     quirks: dict[bytes, int] = {}
     models: dict[str, list[_End]] = defaultdict(list)
-    for end in _told_apart(ends):
+    for end in _told_apart(list(_folded(ends))):
         row = end.row
         if row.supports is not None:
             place = supports.setdefault(tuple(sorted(row.supports)), len(supports))
@@ -256,6 +257,8 @@ _UNSPEAKABLE: Final = {
     "google-vertex": re.compile(r"(mistralai|ai21)/"),
     "azure": re.compile(r"(black-forest-labs)/|microsoft/mai-(image|voice)"),
     "openai": re.compile(r"openai/gpt-oss"),
+    # Since 24 July 2026 its own API knows V4 alone: https://github.com/FlowiseAI/Flowise/issues/6667 (2026-11-27).
+    "deepseek": re.compile(r"deepseek/deepseek-(v[1-3]|r1|chat|coder|reasoner)"),
 }
 """Models that a provider serves only over wires of their own, or lists without serving them."""
 
@@ -320,6 +323,22 @@ _COUNTS: Final[Mapping[Dialect, set[str]]] = {
     "cohere": {"logprobs"},
 }
 """Cohere tells of the tokens chosen, not of others."""
+
+
+# One model under two names
+
+
+def _folded(ends: Sequence[_End]) -> Iterator[_End]:
+    """Give slugs that differ only in their separators one spelling: its maker's, else the one with points."""
+    spellings: dict[str, set[tuple[bool, int, int, str]]] = defaultdict(set)
+    for end in ends:
+        for slug in (end.slug, end.named.exact):
+            rank = not end.is_maker, -slug.count("."), len(slug), slug
+            spellings[fold_name(slug)].add(rank)
+    chosen = {folded: min(ranks)[-1] for folded, ranks in spellings.items()}
+    for end in ends:
+        named = replace(end.named, exact=chosen[fold_name(end.named.exact)])
+        yield replace(end, slug=chosen[fold_name(end.slug)], named=named)
 
 
 # One model at one provider more than once
