@@ -20,7 +20,11 @@ def endpoint(slug: str) -> Endpoint:
 
 
 CATALOG = Catalog(
-    standings={"amazon-bedrock": Standing(provider=PROVIDER, is_on=True, reason="")},
+    standings={
+        "amazon-bedrock": Standing(provider=PROVIDER, is_on=True, reason=""),
+        "xai": Standing(provider=Provider(slug="xai", name="xAI"), is_on=False, reason=""),
+        "azure": Standing(provider=Provider(slug="azure", name="Azure"), is_on=False, reason=""),
+    },
     models={slug: Model(slug=slug) for slug in SLUGS},
     endpoints={slug: (endpoint(slug),) for slug in SLUGS},
     offers={**dict.fromkeys(SLUGS, ("amazon-bedrock",)), "xai/grok": ("xai", "azure")},

@@ -213,8 +213,10 @@ class TestNames:
         [
             ("gpt-4o", "No provider that serves openai/gpt-4o is on: openai (set OPENAI_API_KEY)", None),
             ("openai/gpt-4o", "No provider that serves openai/gpt-4o is on: openai (set OPENAI_API_KEY)", None),
-            ("gpt4o", "Its provider is off: openai (set OPENAI_API_KEY)", "openai/gpt-4o"),
-            ("open-ai/gpt-4o", "Did you mean", "openai/gpt-4o"),
+            ("gpt4o", "No provider that serves openai/gpt-4o is on: openai (set OPENAI_API_KEY)", None),
+            ("open-ai/gpt-4o", "No provider that serves openai/gpt-4o is on: openai (set OPENAI_API_KEY)", None),
+            ("gpt-4oo", "Its provider is off: openai (set OPENAI_API_KEY)", "openai/gpt-4o"),
+            ("opennai/gpt-4o", "Did you mean", "openai/gpt-4o"),
         ],
     )
     def test_a_model_whose_provider_is_off_is_found_all_the_same(
