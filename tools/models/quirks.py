@@ -146,6 +146,12 @@ RULES: Final = (
     ),
     _rule(r"deepseek/", "chat", at=("deepseek",), reasoning_effort_map={"medium": "high", "xhigh": "max"}),
     _rule(r"qwen/qwen3", "chat", at=("groq",), reasoning_efforts=("none", "default")),
+    _rule(
+        r"(?!openai/gpt-oss|moonshotai/kimi-k2|meta-llama/llama-4)",
+        "chat",
+        at=("groq",),
+        structured_output="json_object",
+    ),
     _rule(r"perplexity/sonar", "chat", at=("perplexity",), drops=("tools",)),
     _rule(r"moonshotai/kimi-k(2\.[5-9]|[3-9])", "chat", at=("moonshotai",), drops=("temperature", "top_p")),
     _rule(r"moonshotai/kimi-k[3-9]", "chat", at=("moonshotai",), reasoning_efforts=("low", "high", "max")),

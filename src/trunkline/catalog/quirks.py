@@ -210,10 +210,11 @@ class Quirks(Struct, frozen=True, kw_only=True):
     has_cache_points: bool = False
     """Whether a Converse model takes `cachePoint` blocks (Claude and Nova); others answer 400."""
 
-    schema_beside_tools: bool = False
-    """Whether a Gemini model takes a JSON form for its answer and tools at once; before Gemini 3 that is a 400.
+    schema_beside_tools: bool | None = None
+    """Whether a model takes a JSON form for its answer and tools at once; before Gemini 3, and at Groq, that is a 400.
 
-    Without it a schema becomes one more tool. Cohere never takes both.
+    Without it a schema becomes one more tool, or is asked for in words. Where nothing is said, servers that speak
+    OpenAI's languages take both and Gemini models do not. Cohere never takes both.
     https://ai.google.dev/gemini-api/docs/structured-output (2026-11-22).
     """
 

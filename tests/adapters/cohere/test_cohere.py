@@ -19,9 +19,9 @@ from msgspec import Struct
 from pydantic import BaseModel, TypeAdapter
 
 from tests.record import Cassette, cassettes, encode
-from trunkline.adapters.cohere.answer import CohereDecoder
 from trunkline.adapters.cohere.request import ADAPTER
 from trunkline.adapters.cohere.wire import decode_logprobs, decode_usage
+from trunkline.adapters.contract import Decoder
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
@@ -105,7 +105,7 @@ def ended(finish: str | None = "COMPLETE", **delta: Any) -> WireMessage:
     return WireMessage(None, json.dumps({"type": "message-end", "delta": {"finish_reason": finish, **delta}}).encode())
 
 
-def decoder(quirks: Quirks = PLAIN, **body: Any) -> CohereDecoder:
+def decoder(quirks: Quirks = PLAIN, **body: Any) -> Decoder:
     return ADAPTER.decoder(request(**body), endpoint(quirks))
 
 

@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from tests.adapters import spoken
 from tests.adapters.spoken import Answer, call, joined, message, output, thought
-from trunkline.adapters.contract import begin
-from trunkline.adapters.converse.answer import ConverseDecoder
+from trunkline.adapters.contract import Decoder, begin
 from trunkline.adapters.converse.request import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
@@ -256,6 +255,7 @@ CASES = [
                 ]
             }
         },
+        dropped=("tools.strict",),
     ),
     Case(
         "a schema where the endpoint has schemas",
@@ -267,7 +267,8 @@ CASES = [
                     "structure": {
                         "jsonSchema": {
                             "name": "kite",
-                            "schema": '{"type":"object","properties":{"length":{"type":"number"}}}',
+                            "schema": '{"type":"object","properties":{"length":{"type":"number"}},'
+                            '"additionalProperties":false}',
                         }
                     },
                 }
@@ -492,7 +493,7 @@ def body(*content: Json, reason: str = "end_turn") -> Json:
     }
 
 
-def decoder(asked: Request | None = None, quirks: Quirks = CLAUDE) -> ConverseDecoder:
+def decoder(asked: Request | None = None, quirks: Quirks = CLAUDE) -> Decoder:
     return ADAPTER.decoder(asked or request(), endpoint(quirks))
 
 

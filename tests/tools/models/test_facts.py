@@ -173,7 +173,7 @@ FACTS = [
         "Gemini 2.5 Pro",
         "google-ai-studio",
         "gemini",
-        {"thinking_style": "budget", "can_stop_thinking": False, "schema_beside_tools": False},
+        {"thinking_style": "budget", "can_stop_thinking": False, "schema_beside_tools": None},
         "google/gemini-2.5-pro",
     ),
     Fact(

@@ -16,18 +16,22 @@ from msgspec import UNSET
 from trunkline.adapters.chat.answer import ChatDecoder
 from trunkline.adapters.chat.conversation import encode_messages
 from trunkline.adapters.contract import Adapter, Decoder
-from trunkline.adapters.encoding.draft import Draft
+from trunkline.adapters.encoding.answers import in_words
+from trunkline.adapters.encoding.draft import Draft, beside_tools
 from trunkline.adapters.encoding.links import Wanted
-from trunkline.adapters.encoding.schemas import closed, parameters_of
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     SEARCHES_BY_SIZE,
     answer_name,
+    answer_schema,
     choice_forms,
     demand_tools,
+    fits_tool,
     has_json,
     has_schemas,
+    names_json,
     schema_note,
+    tool_schema,
 )
 from trunkline.adapters.thinking import budget, effort, efforts_of, fitted_effort, leaves_effort
 from trunkline.catalog.entries import Endpoint
@@ -65,18 +69,22 @@ class ChatAdapter(Adapter):
         return link.noun == "file" and endpoint.quirks.file_links == "none"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
-        form = None
+        form, asked = None, _as_asked(request, endpoint)
         if request.text is not None and isinstance(request.text.format, JsonSchemaFormat):
-            form = schema_form(request, endpoint)
-        return ChatDecoder(request, endpoint, answers_in_tool=form == "tool")
+            form = schema_form(request, asked, request.text.format)
+        return in_words(ChatDecoder(request, endpoint, answers_in_tool=form == "tool"), request, asked)
 
 
 ADAPTER = ChatAdapter()
 
 
+def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
+    return beside_tools(request, endpoint, FunctionTool, by_default=True)
+
+
 def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     """Write the whole body; the dialects that differ in parts of it go on from here."""
-    draft = Draft(request, endpoint)
+    draft = Draft(request, _as_asked(request, endpoint))
     body = draft.body
     body["model"] = endpoint.upstream_model
     body["messages"] = None  # its place on the wire; the settings below may add to the instructions
@@ -98,13 +106,13 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     return draft
 
 
-def schema_form(request: Request, endpoint: Endpoint) -> SchemaForm:
+def schema_form(request: Request, endpoint: Endpoint, form: JsonSchemaFormat) -> SchemaForm:
     """Choose how JSON that fits a schema is asked for; the decoder must know when the answer comes as a call."""
     if has_schemas(endpoint):
         return "native"
     is_forcible = bool(_tool_choices(request, endpoint) & {"required", "function"})
     has_functions = any(isinstance(tool, FunctionTool) for tool in request.tools)
-    if endpoint.takes("tools") and is_forcible and not has_functions:
+    if endpoint.takes("tools") and is_forcible and not has_functions and fits_tool(form.schema, endpoint):
         return "tool"
     return "json_object" if has_json(endpoint) else "instructed"
 
@@ -333,13 +341,11 @@ def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
     function: dict[str, Json] = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
-    function["parameters"] = parameters_of(tool)
-    if tool.strict:
-        if draft.quirks.has_strict_tools:
-            function["parameters"] = closed(function["parameters"])
-            function["strict"] = True
-        else:
-            draft.dropped.append("tools.strict")
+    schema = tool_schema(tool, draft.endpoint, may_be_strict=draft.quirks.has_strict_tools)
+    draft.dropped += schema.dropped
+    function["parameters"] = schema.parameters
+    if schema.is_strict:
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 
@@ -451,17 +457,19 @@ def _encode_json_object(draft: Draft) -> None:
         draft.hints.append(MUST_BE_JSON)
         return
     draft.body["response_format"] = {"type": "json_object"}
-    if draft.quirks.json_object_needs_word:
+    if draft.quirks.json_object_needs_word and not names_json(draft.request, with_instructions=True):
         draft.hints.append(MUST_BE_JSON)
 
 
 def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:
-    schema = closed(form.schema) if form.strict else form.schema
-    chosen = schema_form(draft.request, draft.endpoint)
-    if chosen == "native":
-        described: dict[str, Json] = {"name": form.name, "schema": schema}
+    schema = form.schema
+    chosen = schema_form(draft.request, draft.endpoint, form)
+    held = answer_schema(form, draft.endpoint)
+    if held is not None:
+        described: dict[str, Json] = {"name": form.name, "schema": held.schema}
+        draft.dropped += held.dropped
         if form.strict is not None and form.strict is not UNSET:
-            described["strict"] = form.strict
+            described["strict"] = held.is_strict
         if form.description:
             described["description"] = form.description
         draft.body["response_format"] = {"type": "json_schema", "json_schema": described}

@@ -71,17 +71,15 @@ class _Block:
 
 
 class CohereDecoder(Decoder):
-    """One answer. `answer_tool` names the tool that stands for a structured answer: its arguments are text."""
+    """One answer."""
 
-    def __init__(self, request: Request, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:
+    def __init__(self, request: Request, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._answer_tool = answer_tool
         self._wants_logprobs = bool(request.top_logprobs)
         self._slots = 0
         self._blocks: dict[int, _Block] = {}
         self._held: dict[int, HeldStart] = {}
         self._calls: dict[int, int] = {}
-        self._answers: dict[int, int] = {}
         self._has_calls = False
         self._plan: int | None = None
         self._waiting: list[WireCitation] = []
@@ -260,20 +258,15 @@ class CohereDecoder(Decoder):
 
     def _hear_call(self, index: int, call: WireCall, out: list[Delta]) -> None:
         function = call.function or WireFunction()
-        if index not in self._calls and index not in self._answers:
+        if index not in self._calls:
             if not function.name:
                 if not says_nothing(function.arguments or ""):
                     out += self._failed(faults.nonsense(NAMELESS))
                 return
-            if function.name == self._answer_tool:
-                self._answers[index] = self._slot()
-            else:
-                self._has_calls = True
-                self._calls[index] = self._slot()
-                out.append(FunctionCall(self._calls[index], call.id or "", function.name))
-        if function.arguments and index in self._answers:
-            out.append(Text(self._answers[index], function.arguments))
-        elif function.arguments:
+            self._has_calls = True
+            self._calls[index] = self._slot()
+            out.append(FunctionCall(self._calls[index], call.id or "", function.name))
+        if function.arguments:
             out.append(Arguments(self._calls[index], function.arguments))
 
     # Citations

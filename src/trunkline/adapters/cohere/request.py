@@ -14,12 +14,19 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from trunkline.adapters.cohere.answer import CohereDecoder
-from trunkline.adapters.contract import Adapter
+from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding import faults
+from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
 from trunkline.adapters.encoding.links import Wanted
-from trunkline.adapters.encoding.schemas import closed, parameters_of
-from trunkline.adapters.encoding.tools import MUST_BE_JSON, answer_tool, has_json, has_schemas, plan_tools
+from trunkline.adapters.encoding.tools import (
+    MUST_BE_JSON,
+    ToolSchema,
+    answer_schema,
+    has_json,
+    plan_tools,
+    tool_schema,
+)
 from trunkline.adapters.encoding.turns import (
     AssistantTurn,
     ResultsTurn,
@@ -67,9 +74,8 @@ class CohereAdapter(Adapter):
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "file"
 
-    def decoder(self, request: Request, endpoint: Endpoint) -> CohereDecoder:
-        tool = answer_tool(request, _as_known(request, endpoint))
-        return CohereDecoder(request, endpoint, answer_tool=tool.name if tool is not None else None)
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        return as_json(CohereDecoder(request, endpoint), request, _as_known(request, endpoint))
 
     def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
         return faults.fault(status, headers, body, replace(endpoint.quirks, error_shape="cohere"))
@@ -153,12 +159,11 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
         draft.dropped.append("tools")
     if not plan.tools:
         return
-    is_strict = draft.quirks.has_strict_tools and all(tool.strict for tool in plan.tools)
-    draft.body["tools"] = [_function(tool, is_strict=is_strict) for tool in plan.tools]
-    if is_strict:
+    schemas = _tool_schemas(draft, plan.tools)
+    draft.body["tools"] = [_function(tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
+    draft.dropped += [name for schema in schemas for name in schema.dropped]
+    if all(schema.is_strict for schema in schemas):
         draft.body["strict_tools"] = True
-    elif any(tool.strict for tool in plan.tools):
-        draft.dropped.append("tools.strict")
     match plan.choice.kind if plan.choice is not None else "auto":
         case "any" | "tool":
             draft.body["tool_choice"] = "REQUIRED"
@@ -168,10 +173,18 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
             pass
 
 
-def _function(tool: FunctionTool, *, is_strict: bool) -> Json:
+def _tool_schemas(draft: Draft, tools: tuple[FunctionTool, ...]) -> list[ToolSchema]:
+    """Strictness holds for all tools or for none."""
+    may_be_strict = draft.quirks.has_strict_tools and all(tool.strict for tool in tools)
+    schemas = [tool_schema(tool, draft.endpoint, may_be_strict=may_be_strict) for tool in tools]
+    if may_be_strict and not all(schema.is_strict for schema in schemas):
+        return [tool_schema(tool, draft.endpoint, may_be_strict=False) for tool in tools]
+    return schemas
+
+
+def _function(tool: FunctionTool, schema: ToolSchema) -> Json:
     described = {"description": tool.description} if tool.description is not None else {}
-    schema = parameters_of(tool)
-    function = {"name": tool.name, **described, "parameters": closed(schema) if is_strict else schema}
+    function = {"name": tool.name, **described, "parameters": schema.parameters}
     return {"type": "function", "function": function}
 
 
@@ -184,9 +197,9 @@ def _encode_text(draft: Draft) -> None:
             draft.body["response_format"] = {"type": "json_object"}
         else:
             draft.dropped.append("text.format")
-    elif isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):
-        schema = closed(form.schema) if form.strict else form.schema
-        draft.body["response_format"] = {"type": "json_object", "json_schema": schema}
+    elif isinstance(form, JsonSchemaFormat) and (held := answer_schema(form, draft.endpoint)) is not None:
+        draft.dropped += held.dropped
+        draft.body["response_format"] = {"type": "json_object", "json_schema": held.schema}
 
 
 # Messages

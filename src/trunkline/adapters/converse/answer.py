@@ -73,9 +73,7 @@ class _Open:
 
     __slots__ = ("citations", "end", "kind", "pieces", "signature", "slot", "start")
 
-    def __init__(
-        self, kind: Literal["text", "thought", "call", "stub", "answer", "search", "image"], slot: Slot
-    ) -> None:
+    def __init__(self, kind: Literal["text", "thought", "call", "stub", "search", "image"], slot: Slot) -> None:
         self.kind = kind
         self.slot = slot
         self.start = self.end = 0
@@ -85,12 +83,11 @@ class _Open:
 
 
 class ConverseDecoder(Decoder):
-    """The state of one answer; `answer_tool` names the tool that stands for a structured answer."""
+    """The state of one answer."""
 
-    def __init__(self, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._format = format_named(endpoint.quirks.reasoning_format)
-        self._answer_tool = answer_tool
         self._blocks: dict[int, _Open] = {}
         self._text: _Open | None = None
         self._has_calls = False
@@ -175,7 +172,6 @@ class ConverseDecoder(Decoder):
         if self._reason in BROKEN:
             return [*deltas, Failed(nonsense(f"the model broke off: {self._reason}"))]
         stop = STOPS.get(self._reason, "stop")
-        # The tool that stands for a structured answer is no call to a client.
         return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
@@ -213,9 +209,6 @@ class ConverseDecoder(Decoder):
         if kind == "server_tool_use":
             self._blocks[index] = _Open("search", call_id)
             return [Search(call_id, "web", "in_progress")]
-        if name == self._answer_tool:
-            self._blocks[index] = _Open("answer", index)
-            return []
         if not name:
             self._blocks[index] = _Open("stub", index)
             return []
@@ -267,9 +260,7 @@ class ConverseDecoder(Decoder):
     def _argue(self, block: _Open, text: str) -> list[Delta]:
         if block.kind == "stub" and not says_nothing(text):
             return self._fail(nonsense(NAMELESS))
-        if not text or block.kind not in ("call", "answer"):
-            return []
-        return [Text(block.slot, text) if block.kind == "answer" else Arguments(block.slot, text)]
+        return [Arguments(block.slot, text)] if text and block.kind == "call" else []
 
     def _close(self, index: int) -> list[Delta]:
         block = self._blocks.pop(index, None)

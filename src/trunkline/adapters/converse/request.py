@@ -18,20 +18,21 @@ from urllib.parse import quote
 import msgspec
 
 from trunkline.adapters import media
-from trunkline.adapters.contract import Adapter
+from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.converse.answer import ConverseDecoder
+from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.claude import Thinking, least_effort, plan_thinking, replayed, wanted_effort
 from trunkline.adapters.encoding.draft import Draft, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
-from trunkline.adapters.encoding.schemas import closed, parameters_of
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     ToolPlan,
-    answer_tool,
+    answer_schema,
     arguments_object,
     has_schemas,
     plan_tools,
+    tool_schema,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.catalog.entries import Endpoint
@@ -70,9 +71,8 @@ class ConverseAdapter(Adapter):
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return True
 
-    def decoder(self, request: Request, endpoint: Endpoint) -> ConverseDecoder:
-        tool = answer_tool(request, endpoint)
-        return ConverseDecoder(endpoint, answer_tool=tool.name if tool is not None else None)
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        return as_json(ConverseDecoder(endpoint), request, endpoint)
 
 
 ADAPTER = ConverseAdapter()
@@ -218,15 +218,14 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
 
 
 def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
-    schema = parameters_of(tool)
+    can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
+    schema = tool_schema(tool, draft.endpoint, may_be_strict=can_be_strict)
+    draft.dropped += schema.dropped
     written: dict[str, Json] = {"name": tool.name}
     if tool.description:
         written["description"] = tool.description
-    if tool.strict and draft.quirks.has_strict_tools and has_schemas(draft.endpoint):
-        return {"toolSpec": {**written, "inputSchema": {"json": closed(schema)}, "strict": True}}
-    if tool.strict:
-        draft.dropped.append("tools.strict")
-    return {"toolSpec": {**written, "inputSchema": {"json": schema}}}
+    written["inputSchema"] = {"json": schema.parameters}
+    return {"toolSpec": {**written, "strict": True} if schema.is_strict else written}
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> Json:
@@ -251,10 +250,10 @@ def _encode_output(draft: Draft) -> dict[str, Json]:
     if isinstance(form, JsonObjectFormat):
         draft.hints.append(MUST_BE_JSON)
         draft.dropped.append("text.format")
-    if not isinstance(form, JsonSchemaFormat) or not has_schemas(draft.endpoint):
+    if not isinstance(form, JsonSchemaFormat) or (held := answer_schema(form, draft.endpoint)) is None:
         return {}
-    schema = closed(form.schema) if form.strict else form.schema
-    named: dict[str, Json] = {"name": form.name, "schema": _encode(schema).decode()}
+    draft.dropped += held.dropped
+    named: dict[str, Json] = {"name": form.name, "schema": _encode(held.schema).decode()}
     if isinstance(form.description, str):
         named["description"] = form.description
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": named}}}

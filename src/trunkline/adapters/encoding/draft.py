@@ -101,12 +101,16 @@ def add_beneath(body: dict[str, Json], name: str, value: object) -> None:
         body[name] = {**value, **present}
 
 
-def beside_tools(request: Request, endpoint: Endpoint, kinds: type[Tool] | tuple[type[Tool], ...]) -> Endpoint:
+def beside_tools(
+    request: Request, endpoint: Endpoint, kinds: type[Tool] | tuple[type[Tool], ...], *, by_default: bool = False
+) -> Endpoint:
     """The endpoint as it is for this request where a schema for the answer and tools of some kinds exclude each other.
 
     With such a tool it has no schemas, so that the schema becomes one more function (see `tools.answer_tool`).
+    `by_default` is what holds in the dialect where the endpoint says nothing.
     """
-    if endpoint.quirks.schema_beside_tools or not any(isinstance(tool, kinds) for tool in request.tools):
+    told = endpoint.quirks.schema_beside_tools
+    if (by_default if told is None else told) or not any(isinstance(tool, kinds) for tool in request.tools):
         return endpoint
     quirks = msgspec.structs.replace(endpoint.quirks, structured_output="none")
     return msgspec.structs.replace(endpoint, quirks=quirks)

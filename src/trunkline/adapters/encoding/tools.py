@@ -12,12 +12,22 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.adapters.encoding.schemas import NO_ARGUMENTS
+from trunkline.adapters.encoding.schema_roots import Rooted, rooted
+from trunkline.adapters.encoding.schema_subsets import subset_of
+from trunkline.adapters.encoding.schema_writer import Written, write_schema
+from trunkline.adapters.encoding.schemas import NO_ARGUMENTS, Schema
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
-from trunkline.protocol.items import FunctionCallItem, Json
+from trunkline.protocol.items import FunctionCallItem, InputText, Json, Message, OutputText
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionChoice, FunctionTool, JsonSchemaFormat, SearchChoice, SearchTool
+from trunkline.protocol.tools import (
+    FunctionChoice,
+    FunctionTool,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    SearchChoice,
+    SearchTool,
+)
 from trunkline.wire import UNREADABLE
 
 SEARCH_NAME = "web_search"
@@ -60,7 +70,7 @@ def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_non
     answer = answer_tool(request, endpoint)
     plan = _planned(request, endpoint, answer, may_force=may_force, has_none=has_none)
     form = request.text.format if request.text is not None else None
-    if answer is not None or not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint):
+    if answer is not None or not isinstance(form, JsonSchemaFormat) or answer_schema(form, endpoint) is not None:
         return plan
     return replace(plan, notes=(*plan.notes, schema_note(form.schema)), dropped=(*plan.dropped, "text.format"))
 
@@ -100,6 +110,15 @@ def demand_tools(endpoint: Endpoint) -> None:
         raise Unprocessable(f"{endpoint.model.slug} takes no tools at {endpoint.provider.name}")
 
 
+def names_json(request: Request, *, with_instructions: bool) -> bool:
+    """Whether the word "json", which some providers want beside `json_object`, stands in the prompt already."""
+    said = [request.instructions] if with_instructions and request.instructions else []
+    for item in request.input:
+        if isinstance(item, Message):
+            said += [part.text for part in item.content if isinstance(part, InputText | OutputText)]
+    return any("json" in text.lower() for text in said)
+
+
 def schema_note(schema: Json) -> str:
     """Ask in words for an answer that fits a schema, where it can be had in no other way."""
     told = _encode(schema).decode()
@@ -107,12 +126,15 @@ def schema_note(schema: Json) -> str:
 
 
 def answer_tool(request: Request, endpoint: Endpoint) -> FunctionTool | None:
-    """The tool whose arguments are the structured answer; None when none is asked for or the endpoint has schemas.
+    """The tool whose arguments are the structured answer; None when none is asked for or the endpoint holds the schema.
 
-    None as well where it takes no tools. Encoder and decoder both ask here, so that they agree on its name.
+    None as well where it takes no tools, or where the answer is no object, which arguments must be. Encoder and decoder
+    both ask here, so that they agree on its name.
     """
     form = request.text.format if request.text is not None else None
-    if not isinstance(form, JsonSchemaFormat) or has_schemas(endpoint) or not endpoint.takes("tools"):
+    if not isinstance(form, JsonSchemaFormat) or not endpoint.takes("tools"):
+        return None
+    if answer_schema(form, endpoint) is not None or not fits_tool(form.schema, endpoint):
         return None
     name = answer_name(form)
     taken = {tool.name for tool in request.tools if isinstance(tool, FunctionTool)}
@@ -122,9 +144,80 @@ def answer_tool(request: Request, endpoint: Endpoint) -> FunctionTool | None:
     return FunctionTool(name, description, form.schema)
 
 
+def is_asked_in_words(request: Request, endpoint: Endpoint) -> bool:
+    """Whether the answer is to be JSON and no grammar holds it to a schema."""
+    form = request.text.format if request.text is not None else None
+    if isinstance(form, JsonSchemaFormat):
+        return answer_schema(form, endpoint) is None
+    return isinstance(form, JsonObjectFormat)
+
+
 def answer_name(form: JsonSchemaFormat) -> str:
     """The schema's name as tools may be called everywhere; clients give schemas names with spaces in them."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", form.name)[:50] or "answer"
+
+
+def fits_tool(schema: Schema, endpoint: Endpoint) -> bool:
+    """Whether a tool's arguments may be said to have this schema, and nothing else."""
+    root = rooted(schema)
+    if root is None:
+        return False
+    subset = subset_of(endpoint)
+    if subset is None or not subset.holds_tools:
+        return True
+    return write_schema(root.schema, subset, is_strict=False) is not None
+
+
+class AnswerSchema(Struct, frozen=True):
+    """The schema of an answer as the endpoint's grammar takes it; `dropped` names what of it is lost."""
+
+    schema: Schema
+    is_strict: bool
+    dropped: tuple[str, ...] = ()
+
+
+def answer_schema(form: JsonSchemaFormat, endpoint: Endpoint) -> AnswerSchema | None:
+    """Write the schema of an answer; None where the endpoint has no grammar for schemas, or none that can hold it."""
+    if not has_schemas(endpoint):
+        return None
+    subset, is_strict = subset_of(endpoint), bool(form.strict)
+    if subset is None or (subset.only_strict and not is_strict):
+        return AnswerSchema(form.schema, is_strict)
+    written = write_schema(form.schema, subset, is_strict=is_strict)
+    if written is not None:
+        return AnswerSchema(written.schema, is_strict, _lost(written, "text.format.strict", "text.format.schema"))
+    return AnswerSchema(form.schema, False, ("text.format.strict",)) if subset.only_strict else None
+
+
+class ToolSchema(Struct, frozen=True):
+    """A tool's parameters as the endpoint takes them; `dropped` names what of them is lost."""
+
+    parameters: Schema
+    is_strict: bool
+    dropped: tuple[str, ...] = ()
+
+
+def tool_schema(tool: FunctionTool, endpoint: Endpoint, *, may_be_strict: bool) -> ToolSchema:
+    """Write a tool's parameters, which are one object at every provider; strict if they are to be, and can be held."""
+    is_strict = bool(tool.strict) and may_be_strict
+    dropped: tuple[str, ...] = ("tools.strict",) if tool.strict and not may_be_strict else ()
+    root = (rooted(tool.parameters) or Rooted(tool.parameters)) if tool.parameters else Rooted(NO_ARGUMENTS)
+    dropped += ("tools.parameters",) if root.is_wider else ()
+    subset = subset_of(endpoint)
+    if subset is None or not (is_strict or subset.holds_tools):
+        return ToolSchema(root.schema, is_strict, dropped)
+    written = write_schema(root.schema, subset, is_strict=is_strict)
+    if written is not None:
+        return ToolSchema(written.schema, is_strict, dropped + _lost(written, "tools.strict", "tools.parameters"))
+    dropped += ("tools.strict",) if is_strict else ()
+    if not subset.holds_tools:
+        return ToolSchema(root.schema, False, dropped)
+    cut = write_schema(root.schema, subset, is_strict=False, may_cut=True) or Written(NO_ARGUMENTS)
+    return ToolSchema(cut.schema, False, (*dropped, "tools.parameters"))
+
+
+def _lost(written: Written, strict: str, schema: str) -> tuple[str, ...]:
+    return ((strict,) if written.is_closed else ()) + ((schema,) if written.is_wider else ())
 
 
 def has_schemas(endpoint: Endpoint) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding import faults
-from trunkline.adapters.encoding.schemas import parameters_of
+from trunkline.adapters.encoding.tools import tool_schema
 from trunkline.adapters.encoding.turns import assistant_text, call_names, result_text
 from trunkline.adapters.fake import wire
 from trunkline.adapters.fake.wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
@@ -91,7 +91,11 @@ def _encode(request: Request, endpoint: Endpoint) -> FakeRequest:
         text=assistant_text(parts),
         input_tokens=_input_tokens(request),
         attachments=tuple(_attachments(parts)),
-        tools=tuple(OfferedTool(t.name, parameters_of(t)) for t in request.tools if isinstance(t, FunctionTool)),
+        tools=tuple(
+            OfferedTool(tool.name, tool_schema(tool, endpoint, may_be_strict=True).parameters)
+            for tool in request.tools
+            if isinstance(tool, FunctionTool)
+        ),
         tool_choice=choice if isinstance(choice, str) else "auto",
         tool=choice.name if isinstance(choice, FunctionChoice) else None,
         may_call_many=request.parallel_tool_calls is not False,

@@ -70,13 +70,12 @@ from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
 class GeminiDecoder(Decoder):
-    """One answer. `answer_tool` names the tool that stands for a structured answer: its arguments are text."""
+    """One answer."""
 
     is_done = False
 
-    def __init__(self, request: Request, endpoint: Endpoint, *, answer_tool: str | None = None) -> None:
+    def __init__(self, request: Request, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._answer_tool = answer_tool
         self._wants_logprobs = bool(request.top_logprobs)
         self._turn = len(request.input)
         self._response_id = ""
@@ -300,9 +299,6 @@ class GeminiDecoder(Decoder):
         if not call.name:
             if not says_nothing(arguments):
                 out += self._failed(faults.nonsense(NAMELESS))
-            return
-        if call.name == self._answer_tool:
-            self._hear_text(arguments or "{}", signature, (), out)
             return
         self._end_text(out)
         if signature:

@@ -11,23 +11,24 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from trunkline.adapters.contract import Adapter
+from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
 from trunkline.adapters.encoding.links import Wanted
-from trunkline.adapters.encoding.schemas import Schema, closed, parameters_of
+from trunkline.adapters.encoding.schema_writer import is_map
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     SEARCH_NAME,
     Choice,
     ToolPlan,
-    answer_tool,
+    ToolSchema,
+    answer_schema,
     has_json,
-    has_schemas,
     plan_tools,
+    tool_schema,
 )
 from trunkline.adapters.gemini.answer import GeminiDecoder
 from trunkline.adapters.gemini.conversation import encode_turns
-from trunkline.adapters.gemini.schemas import json_schema, openapi_schema
 from trunkline.adapters.media import is_film_page
 from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, nearest_effort
 from trunkline.catalog.entries import Endpoint
@@ -67,9 +68,8 @@ class GeminiAdapter(Adapter):
         """Google's servers follow links to their own files and films; to others only some of them do."""
         return urlsplit(link.url).hostname not in _GOOGLES and not is_film_page(link.url)
 
-    def decoder(self, request: Request, endpoint: Endpoint) -> GeminiDecoder:
-        tool = answer_tool(request, _as_asked(request, endpoint))
-        return GeminiDecoder(request, endpoint, answer_tool=tool.name if tool is not None else None)
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        return as_json(GeminiDecoder(request, endpoint), request, _as_asked(request, endpoint))
 
 
 ADAPTER = GeminiAdapter()
@@ -214,19 +214,19 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
         draft.dropped.append("tools")
     if not plan.tools:
         return {}
-    written: dict[str, Json] = {"tools": [{"functionDeclarations": [_function(draft, tool) for tool in plan.tools]}]}
-    if calling := _calling(draft, plan):
+    can_be_strict = draft.quirks.has_strict_tools
+    schemas = [tool_schema(tool, draft.endpoint, may_be_strict=can_be_strict) for tool in plan.tools]
+    functions = [_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
+    written: dict[str, Json] = {"tools": [{"functionDeclarations": functions}]}
+    if calling := _calling(draft, plan, is_strict=any(schema.is_strict for schema in schemas)):
         written["toolConfig"] = {"functionCallingConfig": calling}
     return written
 
 
-def _calling(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+def _calling(draft: Draft, plan: ToolPlan, *, is_strict: bool) -> dict[str, Json]:
     """How calls are chosen; `VALIDATED` holds them to their schemas without forcing one."""
     choice = plan.choice or Choice("auto")
-    strict = any(tool.strict for tool in plan.tools)
-    if strict and not draft.quirks.has_strict_tools:
-        draft.dropped.append("tools.strict")
-    elif strict and choice.kind == "auto":
+    if is_strict and choice.kind == "auto":
         return {"mode": "VALIDATED"}
     if plan.choice is None:
         return {}
@@ -234,15 +234,15 @@ def _calling(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     return {"mode": _MODES[choice.kind], **named}
 
 
-def _function(draft: Draft, tool: FunctionTool) -> Json:
+def _function(draft: Draft, tool: FunctionTool, schema: ToolSchema) -> Json:
+    draft.dropped += schema.dropped
     written: dict[str, Json] = {"name": tool.name}
     if tool.description is not None:
         written["description"] = tool.description
-    schema = parameters_of(tool)
-    if schema.get("properties") or schema.keys() & {"$ref", "anyOf", "oneOf", "allOf"}:
+    if schema.parameters.get("properties") or is_map(schema.parameters):
         # An object without properties is refused by some versions; without parameters there are none.
         key = "parameters" if draft.quirks.schema_keywords == "openapi" else "parametersJsonSchema"
-        written[key] = _narrowed(draft, closed(schema) if tool.strict else schema)
+        written[key] = schema.parameters
     return written
 
 
@@ -265,12 +265,8 @@ def _encode_text(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
             draft.hints.append(MUST_BE_JSON)
             return {}
         return {"responseMimeType": "application/json"}
-    if isinstance(form, JsonSchemaFormat) and has_schemas(draft.endpoint):
+    if isinstance(form, JsonSchemaFormat) and (held := answer_schema(form, draft.endpoint)) is not None:
+        draft.dropped += held.dropped
         key = "responseSchema" if draft.quirks.schema_keywords == "openapi" else "responseJsonSchema"
-        schema = _narrowed(draft, closed(form.schema) if form.strict else form.schema)
-        return {"responseMimeType": "application/json", key: schema}
+        return {"responseMimeType": "application/json", key: held.schema}
     return {}
-
-
-def _narrowed(draft: Draft, schema: Schema) -> Schema:
-    return openapi_schema(schema) if draft.quirks.schema_keywords == "openapi" else json_schema(schema)

@@ -91,7 +91,6 @@ class _Block:
         "given",
         "head",
         "held",
-        "is_empty",
         "is_text",
         "pieces",
         "signature",
@@ -104,7 +103,6 @@ class _Block:
         self.slot = slot
         self.start = self.end = 0
         self.is_text = False
-        self.is_empty = True
         self.held: HeldStart | None = None
         self.given = ""
         self.citations: list[Json] = []
@@ -115,14 +113,12 @@ class _Block:
 class MessagesDecoder(Decoder):
     """The state of one answer.
 
-    `answer_tool` names the tool that stands for a structured answer: its arguments are text. `may_pause` says that
-    the provider runs tools itself and may want to be asked to go on, so that the content is kept.
+    `may_pause` says that the provider runs tools itself and may want to be asked to go on, so that the content is kept.
     """
 
-    def __init__(self, endpoint: Endpoint, *, answer_tool: str | None = None, may_pause: bool = False) -> None:
+    def __init__(self, endpoint: Endpoint, *, may_pause: bool = False) -> None:
         self._endpoint = endpoint
         self._format = format_named(endpoint.quirks.reasoning_format)
-        self._answer_tool = answer_tool
         self._kept: list[Raw] | None = [] if may_pause else None
         self._blocks: dict[int, _Block] = {}
         self._text: _Block | None = None
@@ -262,7 +258,6 @@ class MessagesDecoder(Decoder):
             return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
         # The end mark came: without a reason (some hosts send null) it is the plain end.
         stop = STOPS.get(reason or "", "calls" if self._has_calls else "stop")
-        # The tool that stands for a structured answer is no call to a client.
         return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
@@ -346,7 +341,6 @@ class MessagesDecoder(Decoder):
             return []
         self._text = block
         block.end += len(text)
-        block.is_empty = False
         self._keep(block, text)
         return [Text(block.slot, text)]
 
@@ -416,8 +410,6 @@ class MessagesDecoder(Decoder):
     def _open_call(self, block: _Block) -> list[Delta]:
         head = block.head
         block.given = given_input(head)
-        if head.name is not None and head.name == self._answer_tool:
-            return self._open_text(block)
         if not head.name:
             return []
         self._has_calls = True
@@ -436,16 +428,12 @@ class MessagesDecoder(Decoder):
         if text:
             # As in the vendor's own clients, pieces go before what the start of the block gave.
             block.given = ""
-        if block.is_text:
-            return self._say(block, text)
         if block.head.type == "tool_use":
             return self._argue(block, text)
         block.pieces.append(text)
         return []
 
     def _close_call(self, block: _Block) -> list[Delta]:
-        if block.is_text:
-            return [*(self._say(block, block.given or "{}") if block.is_empty else ()), *self._end_text()]
         deltas = self._argue(block, block.given)
         return [*deltas, Closed(block.slot)] if block.head.name else deltas
 

@@ -16,21 +16,22 @@ from urllib.parse import quote
 import msgspec
 
 from trunkline.adapters import media
-from trunkline.adapters.contract import Adapter
+from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
 from trunkline.adapters.encoding.draft import Draft, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
-from trunkline.adapters.encoding.schemas import Schema, closed, mapped, parameters_of, without
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     SEARCH_NAME,
     SEARCHES_BY_SIZE,
     ToolPlan,
-    answer_tool,
+    answer_schema,
     arguments_object,
     has_schemas,
     plan_tools,
+    tool_schema,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.adapters.messages.answer import MessagesDecoder
@@ -74,13 +75,9 @@ class MessagesAdapter(Adapter):
         """Links to pictures and to PDF documents are followed, and every document is taken for a PDF."""
         return link.noun == "file" and media.media_type_of(link.url) != "application/pdf"
 
-    def decoder(self, request: Request, endpoint: Endpoint) -> MessagesDecoder:
-        tool = answer_tool(request, endpoint)
-        return MessagesDecoder(
-            endpoint,
-            answer_tool=tool.name if tool is not None else None,
-            may_pause=any(isinstance(tool, SearchTool) for tool in request.tools),
-        )
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        may_pause = any(isinstance(tool, SearchTool) for tool in request.tools)
+        return as_json(MessagesDecoder(endpoint, may_pause=may_pause), request, endpoint)
 
 
 ADAPTER = MessagesAdapter()
@@ -90,35 +87,6 @@ _HASHED_ID_LENGTH = 32
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _CACHE = {"type": "ephemeral"}
 _NO_PLACE = ("presence_penalty", "frequency_penalty", "top_logprobs", "image_config")
-
-_UNKNOWN_KEYWORDS = frozenset(
-    {
-        "contains",
-        "dependentSchemas",
-        "else",
-        "exclusiveMaximum",
-        "exclusiveMinimum",
-        "if",
-        "maxItems",
-        "maxLength",
-        "maxProperties",
-        "maximum",
-        "minItems",
-        "minLength",
-        "minProperties",
-        "minimum",
-        "multipleOf",
-        "not",
-        "patternProperties",
-        "propertyNames",
-        "then",
-        "uniqueItems",
-    }
-)
-"""Schema keywords that strict mode answers with a 400.
-
-https://platform.claude.com/docs/en/build-with-claude/structured-outputs (2026-11-22).
-"""
 
 
 def _encode_body(draft: Draft) -> None:
@@ -210,15 +178,14 @@ def _choose(draft: Draft, plan: ToolPlan) -> Json:
 
 
 def _encode_function(draft: Draft, tool: FunctionTool) -> dict[str, Json]:
-    schema = parameters_of(tool)
+    can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
+    schema = tool_schema(tool, draft.endpoint, may_be_strict=can_be_strict)
+    draft.dropped += schema.dropped
     written: dict[str, Json] = {"name": tool.name}
     if tool.description:
         written["description"] = tool.description
-    if tool.strict and draft.quirks.has_strict_tools and has_schemas(draft.endpoint):
-        return {**written, "input_schema": narrowed(schema, is_strict=True), "strict": True}
-    if tool.strict:
-        draft.dropped.append("tools.strict")
-    return {**written, "input_schema": schema}
+    written["input_schema"] = schema.parameters
+    return {**written, "strict": True} if schema.is_strict else written
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> dict[str, Json]:
@@ -251,9 +218,9 @@ def _encode_output(draft: Draft, thinking: Thinking) -> dict[str, Json]:
     if isinstance(text.format, JsonObjectFormat):
         draft.hints.append(MUST_BE_JSON)
         draft.dropped.append("text.format")
-    elif isinstance(text.format, JsonSchemaFormat) and has_schemas(draft.endpoint):
-        schema = narrowed(text.format.schema, is_strict=bool(text.format.strict))
-        output["format"] = {"type": "json_schema", "schema": schema}
+    elif isinstance(text.format, JsonSchemaFormat) and (held := answer_schema(text.format, draft.endpoint)) is not None:
+        output["format"] = {"type": "json_schema", "schema": held.schema}
+        draft.dropped += held.dropped
     return output
 
 
@@ -345,17 +312,6 @@ def _encode_file(draft: Draft, part: InputFile) -> Json:
     else:
         raise Unprocessable(f"{draft.endpoint.model.slug} takes no files of type {found.media_type}")
     return {"type": "document", "source": source} | ({"title": part.filename} if part.filename else {})
-
-
-def narrowed(schema: Schema, *, is_strict: bool) -> Schema:
-    """What strict mode takes of a schema; it wants every object closed, and says so of required keys only if asked."""
-    known = without(schema, _UNKNOWN_KEYWORDS)
-    return closed(known) if is_strict else mapped(known, _shut)
-
-
-def _shut(node: Schema) -> Schema:
-    is_object = node.get("type") == "object" or "properties" in node
-    return {**node, "additionalProperties": False} if is_object else node
 
 
 def _text(text: str) -> dict[str, Json]:

@@ -16,16 +16,18 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from trunkline.adapters import media
-from trunkline.adapters.contract import Adapter
-from trunkline.adapters.encoding.draft import Draft
-from trunkline.adapters.encoding.schemas import parameters_of
+from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.encoding.answers import in_words
+from trunkline.adapters.encoding.draft import Draft, beside_tools
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     choice_forms,
     demand_tools,
     has_json,
     has_schemas,
+    names_json,
     schema_note,
+    tool_schema,
 )
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
@@ -75,7 +77,7 @@ class ResponsesAdapter(Adapter):
     """The adapter of the `responses` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
-        draft = Draft(request, endpoint)
+        draft = Draft(request, _as_asked(request, endpoint))
         draft.body |= {"model": endpoint.upstream_model, "store": False}
         _encode_settings(draft, end_user)
         sent_effort = _encode_reasoning_and_sampling(draft)
@@ -85,11 +87,16 @@ class ResponsesAdapter(Adapter):
         draft.body["stream"] = draft.streams
         return draft.posted(endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or "/responses")
 
-    def decoder(self, request: Request, endpoint: Endpoint) -> ResponsesDecoder:
-        return ResponsesDecoder(endpoint)
+    def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        return in_words(ResponsesDecoder(endpoint), request, _as_asked(request, endpoint))
 
 
 ADAPTER = ResponsesAdapter()
+
+
+def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
+    return beside_tools(request, endpoint, FunctionTool, by_default=True)
+
 
 _IMAGE_OPTIONS = frozenset(
     {"size", "quality", "background", "output_format", "output_compression", "moderation", "partial_images"}
@@ -206,7 +213,9 @@ def _choose(draft: Draft, sent_effort: str | None) -> tuple[tuple[Tool, ...], To
 def _encode_tool(draft: Draft, tool: FunctionTool | SearchTool) -> Json:
     if isinstance(tool, SearchTool):
         return tool
-    written: dict[str, Json] = {"type": "function", "name": tool.name, "parameters": parameters_of(tool)}
+    schema = tool_schema(tool, draft.endpoint, may_be_strict=draft.quirks.has_strict_tools)
+    draft.dropped += schema.dropped
+    written: dict[str, Json] = {"type": "function", "name": tool.name, "parameters": schema.parameters}
     if tool.description is not None:
         written["description"] = tool.description
     if draft.quirks.has_strict_tools:
@@ -252,10 +261,9 @@ def _encode_format(draft: Draft, form: TextFormat | JsonObjectFormat | JsonSchem
         return JsonObjectFormat() if has_json(draft.endpoint) else None
     if not has_json(draft.endpoint):
         draft.dropped.append("text.format")
-    elif not draft.quirks.json_object_needs_word:
-        return form
-    draft.hints.append(MUST_BE_JSON)
-    return form if has_json(draft.endpoint) else None
+        draft.hints.append(MUST_BE_JSON)
+        return None
+    return form
 
 
 # Input
@@ -282,7 +290,17 @@ def _encode_input(draft: Draft) -> None:
             written += thoughts
         thoughts = []
         written.append(encoded)
+    if _lacks_word(draft):
+        # The word counts in the input only, not in the instructions (OpenAI).
+        written.append(_message(_role(draft, "system"), [InputText(MUST_BE_JSON)]))
     draft.body["input"] = written
+
+
+def _lacks_word(draft: Draft) -> bool:
+    text = draft.request.text
+    if not draft.quirks.json_object_needs_word or text is None or not isinstance(text.format, JsonObjectFormat):
+        return False
+    return has_json(draft.endpoint) and not names_json(draft.request, with_instructions=False)
 
 
 def _encode_item(draft: Draft, item: InputItem) -> Json | None:
