@@ -585,6 +585,14 @@ ROWS = (
     ),
     Row(
         "schema_beside_tools",
+        False,
+        body("response_format", "type"),
+        "json_schema",
+        None,
+        {**TOOLS, **AS_SCHEMA},
+    ),
+    Row(
+        "schema_beside_tools",
         True,
         body("generationConfig", "responseMimeType"),
         None,

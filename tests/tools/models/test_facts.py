@@ -176,6 +176,23 @@ FACTS = [
         {"thinking_style": "budget", "can_stop_thinking": False, "schema_beside_tools": None},
         "google/gemini-2.5-pro",
     ),
+    *(
+        Fact(
+            f"{model} at Groq",
+            "groq",
+            "chat",
+            {"structured_output": form, "schema_beside_tools": False, "json_object_needs_word": True},
+            model,
+        )
+        for model, form in (
+            ("meta-llama/llama-3.3-70b-instruct", "json_object"),
+            ("qwen/qwen3-32b", "json_object"),
+            ("openai/gpt-oss-120b", "json_schema"),
+            ("moonshotai/kimi-k2", "json_schema"),
+            ("meta-llama/llama-4-scout", "json_schema"),
+        )
+    ),
+    Fact("OpenAI", "openai", "responses", {"json_object_needs_word": True}),
     Fact(
         "Perplexity",
         "perplexity",

@@ -24,7 +24,15 @@ class Rooted(Struct, frozen=True):
 
 
 def rooted(schema: Schema) -> Rooted | None:
-    """Write the schema as one object; None where it is of something else."""
+    """Write the schema as one object; None where it is of something else, or no schema."""
+    try:
+        return _as_object(schema)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Nobody has checked that it is a schema: any value may stand under any keyword.
+        return None
+
+
+def _as_object(schema: Schema) -> Rooted | None:
     root = _resolved(schema, schema)
     told = ""
     for part in root.get("allOf") or ():

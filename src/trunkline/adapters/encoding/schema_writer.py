@@ -86,7 +86,8 @@ def write_schema(schema: Schema, subset: Subset, *, is_strict: bool, may_cut: bo
     """
     try:
         return _Writer(schema, subset, is_strict=is_strict, may_cut=may_cut).written()
-    except _UnheldError:
+    except (_UnheldError, AttributeError, KeyError, TypeError, ValueError):
+        # Nobody has checked that it is a schema: any value may stand under any keyword.
         return None
 
 
@@ -204,6 +205,10 @@ class _Writer:
     def _joined(self, node: Schema, part: Schema) -> Schema:
         """Both of two schemas; where they say different things of one value, the first is kept."""
         joined = dict(node)
+        for one, other in ((node, part), (part, node)):
+            # What one says of all further properties would hold for the other's too.
+            is_bound = one.get("additionalProperties", True) is not True
+            self._is_wider |= is_bound and bool((other.get("properties") or {}).keys() - (one.get("properties") or {}))
         for key, value in part.items():
             if key == "$defs":
                 continue
@@ -214,9 +219,8 @@ class _Writer:
             elif key == "properties" and isinstance(value, dict):
                 self._is_wider |= any(joined[key].get(name, said) != said for name, said in value.items())
                 joined[key] = {**value, **joined[key]}
-            elif key == "additionalProperties":
-                # A part that is closed against the other's properties would fit nothing.
-                joined[key] = False if False in (joined[key], value) else joined[key]
+            elif key == "additionalProperties" and value is False:
+                joined[key] = False
             elif key in BOUNDS:
                 self._is_wider = True
         return joined
