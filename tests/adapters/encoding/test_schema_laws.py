@@ -355,7 +355,22 @@ def test_a_tool_goes_out_legal_and_what_it_lost_is_named(dialect: Dialect, quirk
 def test_what_is_no_schema_breaks_nothing(dialect: Dialect, quirks: Quirks) -> None:
     keywords = ["type", "properties", "required", "items", "allOf", "anyOf", "oneOf", "enum", "const", "format", "$ref"]
     keywords += ["$defs", "definitions", "minItems", "nullable", "additionalProperties", "description"]
-    values = [None, True, 7, "x", [], {}, [{}], [7], {"a": 7}, {"a": {}}, ["object"], "object", "#/$defs/a", "#"]
+    values: list[Any] = [
+        None,
+        True,
+        7,
+        "x",
+        [],
+        {},
+        [{}],
+        [7],
+        {"a": 7},
+        {"a": {}},
+        ["object"],
+        "object",
+        "#/$defs/a",
+        "#",
+    ]
     rng = random.Random(7)
     for _ in range(MADE):
         schema = {name: rng.choice(values) for name in rng.sample(keywords, rng.randint(1, 4))}
