@@ -197,7 +197,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     providers that are on serve; `offers` names for every known model the slugs of all its providers.
     `by_name` is `endpoints` of those that only answer by name. `bare_names` leads from the part after the author to the
     slugs that have it. `provider_slugs` leads from a folded name to the slug; `pairs` holds the letter pairs of each
-    slug in `endpoints`, `offered_pairs` those of each in `offers` and of each bare name; `spellings` knows by which other names the models of `offers` go.
+    slug in `endpoints`, `offered_pairs` those of each in `offers` and of each bare name; `spellings` knows by which
+    other names the models of `offers` go.
     """
 
     standings: Mapping[str, Standing]
