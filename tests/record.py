@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder, begin
+from trunkline.adapters.encoding.tools import offered
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadGateway, Unprocessable
@@ -109,7 +111,9 @@ def _endpoint(dialect: str, fields: Mapping[str, Any]) -> Endpoint:
 def encode(cassette: Cassette) -> UpstreamRequest:
     request = cassette.request
     names_user = bool(request.user or request.safety_identifier)
-    return _adapter(cassette).encode(request, cassette.endpoint, END_USER if names_user else None)
+    asked, lost = offered(request, cassette.endpoint)
+    sent = _adapter(cassette).encode(asked, cassette.endpoint, END_USER if names_user else None)
+    return replace(sent, dropped=tuple(dict.fromkeys((*lost, *sent.dropped))))
 
 
 def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
@@ -130,7 +134,11 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
 
 
 def _decoded(cassette: Cassette, framing: Framing, reads: Iterable[bytes]) -> Iterator[Delta]:
-    decoder = _adapter(cassette).decoder(cassette.request, cassette.endpoint)
+    try:
+        asked, _ = offered(cassette.request, cassette.endpoint)
+    except Unprocessable:
+        asked = cassette.request
+    decoder = _adapter(cassette).decoder(asked, cassette.endpoint)
     has_begun = False
     for batch in _batches(decoder, framing, reads):
         if batch and not has_begun:

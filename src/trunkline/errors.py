@@ -1,9 +1,10 @@
-"""The errors a client can be told: one class for each status, and two in `routing/refusal.py` that also say why.
+"""The errors a client can be told: one class for each status, and three in `routing/refusal.py` that also say why.
 
     GatewayError
     ├── ClientError               the client can fix it
-    │   ├── Refused               nobody may serve it, and why; these three are in `routing/refusal.py`
+    │   ├── Refused               nobody may serve it, and why; these four are in `routing/refusal.py`
     │   │   ├── NoContext         also a BadRequest
+    │   │   ├── NoSearch          also a BadRequest
     │   │   └── NoEndpoint        also a NotFound
     │   ├── BadRequest 400
     │   ├── Unauthorized 401

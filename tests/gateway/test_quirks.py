@@ -183,7 +183,8 @@ MUST_CALL = {**TOOLS, "tool_choice": "required"}
 AS_SCHEMA = {"text": {"format": {"type": "json_schema", "name": "form", "schema": SCHEMA, "strict": True}}}
 AS_JSON = {"text": {"format": {"type": "json_object"}}}
 SEARCH = {"tools": [{"type": "web_search"}]}
-SEARCH_FIELDS = ("web_search_options", "venice_parameters", "tools")
+SEARCH_BESIDE = {"tools": [TOOL, {"type": "web_search"}]}
+SEARCH_FIELDS = ("web_search_options", "venice_parameters")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
 
@@ -421,16 +422,24 @@ ROWS = (
         ["user"],
         TWO_TURNS,
     ),
-    Row("web_search", "web_search_options", bodies(*SEARCH_FIELDS), {}, {"web_search_options": {}}, SEARCH),
+    Row("web_search", "web_search_options", bodies(*SEARCH_FIELDS), {}, {"web_search_options": {}}, SEARCH_BESIDE),
+    Row(
+        "web_search",
+        "search_domain_filter",
+        body("search_domain_filter"),
+        None,
+        ["a.example"],
+        {"tools": [TOOL, {"type": "web_search", "filters": {"allowed_domains": ["a.example"]}}]},
+    ),
     Row(
         "web_search",
         "venice_parameters",
         bodies(*SEARCH_FIELDS),
         {},
         {"venice_parameters": {"enable_web_search": "auto", "enable_web_citations": True}},
-        SEARCH,
+        SEARCH_BESIDE,
     ),
-    Row("web_search", "web_search_tool", body("tools", 0, "type"), None, "web_search", SEARCH),
+    Row("web_search", "web_search_tool", body("tools", 1, "type"), None, "web_search", SEARCH_BESIDE),
     Row(
         "audio_data",
         "data_url",

@@ -89,7 +89,17 @@ class Taken:
 
 TAKEN = [
     Taken("a string is one user message", {}, {}),
-    Taken("unknown members are left out", {"max_tokens": 5, "stream_options": {}, "conversation": None}, {}),
+    Taken("unknown members are left out", {"stream_options": {}, "conversation": None, "max_tokens": None}, {}),
+    Taken(
+        "members of other APIs are named",
+        {"max_tokens": 5, "context_management": [], "stop": ["x"]},
+        {"ignored": ("context_management", "max_tokens", "stop")},
+    ),
+    Taken(
+        "what OpenAI's clients include besides",
+        {"include": ["web_search_call.action.sources", "message.output_text.logprobs", "reasoning.encrypted_content"]},
+        {"include": ("reasoning.encrypted_content",)},
+    ),
     Taken(
         "null is absent everywhere but in metadata",
         {name: None for name in SCHEMAS["OpenResponsesRequest"]["properties"] if name not in ("input", "metadata")},
@@ -537,9 +547,45 @@ REFUSED = [
     ),
     Refused(
         "an unknown part",
-        part(type="image_url"),
+        part(type="picture"),
         "input[0].content[1].type",
-        f'must be one of {PART_KINDS}, not "image_url"',
+        f'must be one of {PART_KINDS}, not "picture"',
+    ),
+    *(
+        Refused(
+            f"a part of Chat Completions: {kind}",
+            part(type=kind),
+            "input[0].content[1].type",
+            f'"{kind}" belongs to the Chat Completions API; send "{ours}"',
+        )
+        for kind, ours in (("text", "input_text"), ("image_url", "input_image"), ("file", "input_file"))
+    ),
+    Refused(
+        "a picture by id",
+        part(type="input_image", file_id="file_1"),
+        "input[0].content[1].file_id",
+        "cannot be used: no files are stored; send image_url",
+    ),
+    Refused(
+        "a stored conversation",
+        {"conversation": "conv_1"},
+        "conversation",
+        f'must be null, not "conv_1": {NOT_STORED}; send the whole conversation as input',
+    ),
+    *(
+        Refused(
+            f"nothing is said: {content}",
+            {"input": [{"role": "user", "content": content}]},
+            "input[0].content",
+            "must not be empty",
+        )
+        for content in ("", [], [{"type": "input_text", "text": ""}])
+    ),
+    Refused(
+        "a search that is asked for and may not be made",
+        {"tools": [{"type": "web_search"}], "tool_choice": "required", "max_tool_calls": 0},
+        "max_tool_calls",
+        "is 0, but tool_choice asks for a web search",
     ),
     Refused(
         "a part without type",
@@ -660,7 +706,9 @@ REFUSED = [
     ),
     Refused("an output that is null", {"input": [CALL, {**ANSWER, "output": None}]}, "input[1].output", "is required"),
     # What is not kept
-    Refused("IN-20 store", {"store": True}, "store", f"must be false, not true: {NOT_STORED}"),
+    Refused(
+        "IN-20 store", {"store": True}, "store", f"must be false, not true: {NOT_STORED}; send false or leave it out"
+    ),
     Refused(
         "background", {"background": True}, "background", f"must be false, not true: {NOT_STORED}; use stream instead"
     ),
@@ -674,7 +722,7 @@ REFUSED = [
         "a template",
         {"prompt": {"id": "p"}},
         "prompt",
-        "must be null, not an object: there is no store of templates; send instructions and input",
+        "must be null, not an object: no store of templates is configured in this gateway; send instructions and input",
     ),
     Refused("IN-20 service tier", {"service_tier": "flex"}, "service_tier", 'must be "auto", not "flex"'),
     # Plain members
@@ -703,7 +751,8 @@ REFUSED = [
         {"include": ["reasoning.encrypted_content", "x"]},
         "include[1]",
         'must be one of "code_interpreter_call.outputs", "computer_call_output.output.image_url", '
-        '"file_search_call.results", "message.input_image.image_url", "reasoning.encrypted_content", not "x"',
+        '"file_search_call.results", "message.input_image.image_url", "message.output_text.logprobs", '
+        '"reasoning.encrypted_content", "web_search_call.action.sources", "web_search_call.results", not "x"',
     ),
     Refused(
         "an unknown modality", {"modalities": ["audio"]}, "modalities[0]", 'must be one of "image", "text", not "audio"'

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, plan_at, remembered, thrown
 from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.quirks import Quirks
 from trunkline.errors import BadRequest, NotFound
 from trunkline.protocol.items import InputFile, InputImage, InputText, Message, ReasoningItem
 from trunkline.protocol.preferences import Cutoffs, MaxPrice, Sort
@@ -70,6 +72,8 @@ PARAMETERS = [
     endpoint("beta", supports=["response_format", "structured_outputs", "verbosity", "top_k"], drops=["top_k"]),
     endpoint("gamma"),
 ]
+VERBOSE = [PARAMETERS[0], replace(PARAMETERS[1], quirks=Quirks(has_verbosity=True))]
+SEARCHING = [ONE[0], replace(ONE[1], quirks=Quirks(web_search="web_search_options")), ONE[2]]
 CACHED = [endpoint("alpha", usd="3", cache_read="0.3"), endpoint("beta", usd="2.5"), endpoint("gamma", usd="1.5")]
 BYOK = Policy(own_keys=frozenset({"gamma"}))
 
@@ -213,7 +217,33 @@ CASES = [
         max_price=MaxPrice(prompt=Decimal(2)),
     ),
     case("tools need who takes them, or does not say", "alpha gamma", endpoints=PARAMETERS, tools=TOOLS),
-    case("a search tool needs nobody", "alpha beta gamma", endpoints=PARAMETERS, tools=(SearchTool("web_search"),)),
+    case(
+        "a search that is demanded needs who can make it",
+        "beta",
+        endpoints=SEARCHING,
+        tools=(SearchTool("web_search"),),
+    ),
+    case(
+        "a search that is offered goes to who can make it first",
+        "beta alpha gamma",
+        endpoints=SEARCHING,
+        tools=(*TOOLS, SearchTool("web_search")),
+        dice=(0.0, 0.0, 0.0),
+    ),
+    case(
+        "a search that may not be made needs nobody",
+        "alpha beta gamma",
+        endpoints=SEARCHING,
+        tools=(SearchTool("web_search"),),
+        max_tool_calls=0,
+    ),
+    case(
+        "require_parameters holds an offered search as well",
+        "beta",
+        endpoints=SEARCHING,
+        tools=(*TOOLS, SearchTool("web_search")),
+        require_parameters=True,
+    ),
     case(
         "an image needs who reads images, or does not say",
         "beta gamma",
@@ -246,8 +276,8 @@ CASES = [
         max_output_tokens=1_000,
     ),
     case(
-        "truncation auto fits the request to the context",
-        "alpha beta",
+        "truncation auto does not make a context larger",
+        "beta",
         endpoints=[endpoint("alpha", context=9_000), endpoint("beta", context=10_000)],
         input=LONG,
         truncation="auto",
@@ -280,7 +310,7 @@ CASES = [
         endpoints=PARAMETERS[:1],
         text=TextConfig(JsonObjectFormat()),
     ),
-    case("verbosity is drawn to who knows it", "beta", endpoints=PARAMETERS[:2], text=TextConfig(verbosity="low")),
+    case("verbosity is drawn to who knows it", "beta", endpoints=VERBOSE, text=TextConfig(verbosity="low")),
     case(
         "a key's models may be globs",
         "alpha:m/two delta:m/two",
@@ -504,7 +534,6 @@ CASES = [
     case(
         "an explicit order goes before a suffix", "gamma alpha beta", model="m/one:nitro", order=("gamma",), past=SLOW
     ),
-    case(":online asks for the same endpoints", "alpha beta gamma", model="m/one:online"),
     case(
         ":exacto takes tools and full weights first",
         "c b a",
@@ -522,12 +551,6 @@ CASES = [
         endpoints=[*ONE, endpoint("alpha", "m/one:free", usd="0")],
     ),
     case(":free of a model without such an entry", "free gift", model="m/one:free", endpoints=PRICED),
-    case(
-        ":free:online",
-        "alpha:m/one:free",
-        model="m/one:free:online",
-        endpoints=[*ONE, endpoint("alpha", "m/one:free", usd="0")],
-    ),
     case(
         ":extended keeps the longest context",
         "beta",

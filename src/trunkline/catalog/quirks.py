@@ -138,8 +138,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
     alternates_turns: bool = False
     """User and assistant must alternate, with system text only at the start (Perplexity)."""
 
-    web_search: Literal["none", "web_search_options", "venice_parameters", "web_search_tool"] = "none"
-    """How a chat server is asked to search by itself; `none` leaves searching to the gateway."""
+    web_search: Literal[
+        "none", "web_search_options", "search_domain_filter", "venice_parameters", "web_search_tool"
+    ] = "none"
+    """How a chat server is asked to search by itself; `none`: it cannot.
+
+    `search_domain_filter` is `web_search_options` with a flat `user_location`, and the domains beside it (Perplexity).
+    """
 
     audio_data: Literal["base64", "data_url"] = "base64"
     """`data_url`: audio needs a `data:` prefix (Alibaba)."""

@@ -221,6 +221,8 @@ def _lorem(asked: FakeRequest, script: Directives) -> list[Act | Fill]:
 
 
 def _image(asked: FakeRequest, script: Directives) -> list[Act | Fill]:
+    if not asked.wants_images:
+        return _echo(asked, script)
     drawn: list[Act | Fill] = [Draw(script.text)]
     return [*drawn, Say("Here is your picture.")] if asked.wants_text else drawn
 

@@ -33,6 +33,7 @@ from trunkline.protocol.reading import (
     whole,
 )
 from trunkline.protocol.request import Effort, Includable, ReasoningConfig, Request
+from trunkline.protocol.tools import SearchChoice, SearchTool
 
 MAX_MODELS = 32
 MAX_COUNT = 1_000_000_000
@@ -59,7 +60,7 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
         if _is_thinker_named(members):
             members["reasoning"] = _thinking(members.get("reasoning"))
-        request = Request(**members)
+        request = Request(**members, ignored=tuple(name for name in _IGNORED if raw.get(name) is not None))
         _check_choice(request)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
@@ -102,9 +103,16 @@ def _check_choice(request: Request) -> None:
     except Wrong as wrong:
         wrong.steps.append("tool_choice")
         raise
+    is_demanded = request.tool_choice == "required" or isinstance(request.tool_choice, SearchChoice)
+    if request.max_tool_calls == 0 and is_demanded and all(isinstance(tool, SearchTool) for tool in request.tools):
+        raise Wrong("is 0, but tool_choice asks for a web search", "max_tool_calls")
 
 
 # Readers of single members
+
+
+def _include(value: Json) -> tuple[str, ...]:
+    return tuple(name for name in _include_names(value) if name not in _INCLUDED_ALREADY)
 
 
 def _false(reason: str) -> Reader[None]:
@@ -165,13 +173,31 @@ _reasoning_config = record(
     },
 )
 
+_INCLUDED_ALREADY = ("message.output_text.logprobs", "web_search_call.action.sources", "web_search_call.results")
+"""What OpenAI's clients ask for besides: `top_logprobs` alone says the first, the others are told where they come."""
+_include_names = array(one_of((*get_args(Includable), *_INCLUDED_ALREADY)))
+
+_IGNORED = (
+    "context_management",
+    "max_completion_tokens",
+    "max_tokens",
+    "n",
+    "response_format",
+    "seed",
+    "stop",
+    "transforms",
+    "verbosity",
+)
+"""Members of other APIs that bound or shape an answer there; whoever sends one must hear that it did nothing."""
+
 _read_headers: Reader[dict[str, str]] = record(dict, {_SESSION_HEADER: _short_text})
 
 _FIXED: Mapping[str, Reader[object]] = {
-    "store": _false(_NOTHING_STORED),
+    "store": _false(f"{_NOTHING_STORED}; send false or leave it out"),
     "background": _false(f"{_NOTHING_STORED}; use stream instead"),
     "previous_response_id": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
-    "prompt": _null("there is no store of templates; send instructions and input"),
+    "conversation": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
+    "prompt": _null("no store of templates is configured in this gateway; send instructions and input"),
     "service_tier": one_of(("auto",)),
 }
 """Members that the contract knows and that leave no choice."""
@@ -198,7 +224,7 @@ _MEMBERS: Mapping[str, Reader[object]] = {
     "image_config": mapping(_image_setting),
     "modalities": array(one_of(("text", "image"))),
     "prompt_cache_key": _any_text,
-    "include": array(one_of(get_args(Includable))),
+    "include": _include,
     "safety_identifier": _any_text,
     "truncation": one_of(("auto", "disabled")),
     "stream": flag,

@@ -77,7 +77,16 @@ def read_input(value: Json) -> tuple[InputItem, ...]:
         raise Wrong("must not be empty")
     items = _items(value)
     _check_pairs(items)
+    if not any(_says_something(item) for item in items):
+        raise Wrong("must not be empty", "content", 0)
     return items
+
+
+def _says_something(item: InputItem) -> bool:
+    """Whether anything is left of an item once empty texts are left out, as they are for every provider."""
+    if type(item) is not Message:
+        return True
+    return any(not isinstance(part, InputText | OutputText) or part.text for part in item.content)
 
 
 # Content parts
@@ -149,7 +158,13 @@ def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reade
 _INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
     "input_text": record(InputText, {"text": _any_text}, required=("text",)),
     "input_image": record(
-        InputImage, {"image_url": _source("image"), "detail": one_of(("auto", "high", "low"))}, required=("image_url",)
+        InputImage,
+        {
+            "image_url": _source("image"),
+            "detail": one_of(("auto", "high", "low")),
+            "file_id": refuse("cannot be used: no files are stored; send image_url"),
+        },
+        required=("image_url",),
     ),
     "input_file": record(
         _file,
@@ -213,13 +228,21 @@ _OUTPUT_PARTS: Mapping[str, Reader[MessagePart]] = {
     "input_text": record(OutputText, {"text": _any_text}, required=("text",)),
 }
 
-_input_content: Reader[tuple[InputPart, ...]] = _text_or(InputText, array(tagged(_INPUT_PARTS)))
+_CHAT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file", "video_url": "input_video"}
+_chat_hints = {
+    kind: f'"{kind}" belongs to the Chat Completions API; send "{ours}"' for kind, ours in _CHAT_PARTS.items()
+}
+
+_input_content: Reader[tuple[InputPart, ...]] = _text_or(InputText, array(tagged(_INPUT_PARTS, refused=_chat_hints)))
 _output_content: Reader[tuple[MessagePart, ...]] = _text_or(
     OutputText,
     array(
         tagged(
             _OUTPUT_PARTS,
             refused={
+                "text": '"text" belongs to the Chat Completions API; send "output_text"',
+            }
+            | {
                 kind: f'"{kind}" has no place in a message of the assistant; send it in a message of the user'
                 for kind in _INPUT_PARTS.keys() - _OUTPUT_PARTS.keys()
             },

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trunkline.protocol.items import InputItem, Json
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
-from trunkline.protocol.tools import TextConfig, Tool, ToolChoice
+from trunkline.protocol.tools import SearchChoice, SearchTool, TextConfig, Tool, ToolChoice
 
 Effort = Literal["xhigh", "high", "medium", "low", "minimal", "none"]
 Includable = Literal[
@@ -30,7 +30,10 @@ class ReasoningConfig(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One call of `POST /responses`. None means that the client did not say."""
+    """One call of `POST /responses`. None means that the client did not say.
+
+    `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
+    """
 
     input: tuple[InputItem, ...]
     model: str | None = None
@@ -63,3 +66,35 @@ class Request(Struct, frozen=True, kw_only=True):
     route: Literal["fallback", "sort"] | None = None
     user: str | None = None
     session_id: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+class Search(Struct, frozen=True):
+    """A web search that a request lets the model make.
+
+    `is_demanded`: there is nothing else to call, or the choice names it. `is_beside_others`: other tools may be called
+    as well.
+    """
+
+    tool: SearchTool
+    is_demanded: bool
+    is_beside_others: bool
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The only domains that may be searched; empty means all."""
+        return (self.tool.filters and self.tool.filters.allowed_domains) or ()
+
+
+def search_of(request: Request) -> Search | None:
+    """The search that may be made, of several the one with the stricter filter; None where there is none to make."""
+    tools = request.tools
+    if not tools:
+        return None
+    searches = [tool for tool in tools if isinstance(tool, SearchTool)]
+    if not searches or request.tool_choice == "none" or request.max_tool_calls == 0:
+        return None
+    is_named = isinstance(request.tool_choice, SearchChoice)
+    is_alone = len(searches) == len(tools)
+    tool = next((each for each in searches if each.filters and each.filters.allowed_domains), searches[0])
+    return Search(tool, is_alone or is_named, not is_alone and not is_named)

@@ -38,7 +38,7 @@ class Candidate(Struct, frozen=True, gc=False, kw_only=True):
 
     `condition`, `preference` and `issued` are places in `CONDITIONS`, `PREFERENCES` and `ISSUED`, `group` is the
     model's place in the request and `place` the provider's in `order`. `price` is the USD this request is expected to
-    cost, `figure` the median that `sort` goes by.
+    cost, `figure` the median that `sort` goes by. `lacks_search`: it cannot make the search that the request offers.
     """
 
     endpoint: Endpoint
@@ -51,6 +51,7 @@ class Candidate(Struct, frozen=True, gc=False, kw_only=True):
     is_sticky: bool
     price: float | None
     figure: float | None
+    lacks_search: bool = False
 
 
 class Step(Struct, frozen=True, gc=False):

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, Struct
 
+from trunkline.catalog.abilities import has_place, search_shortfall, truncates
 from trunkline.catalog.entries import Endpoint, Modality, Price, PriceTier
 from trunkline.protocol.preferences import MaxPrice, Quantization
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import Request, Search, search_of
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
 from trunkline.routing.measure import Measure
 from trunkline.routing.policy import Policy
@@ -108,10 +109,13 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
         add(Filter("tools", tools))
     if request.max_output_tokens is not None:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
-    if request.truncation != "auto":
-        add(Filter("context_length", context_length(size.least_tokens + (request.max_output_tokens or 0))))
+    needed = size.least_tokens + (request.max_output_tokens or 0)
+    add(Filter("context_length", context_length(needed, may_shorten=request.truncation == "auto")))
+    search = search_of(request)
+    if search is not None and search.is_demanded:
+        add(Filter("web_search", web_search(search)))
     if wish.require_parameters:
-        add(Filter("require_parameters", require_parameters(used_parameters(request))))
+        add(Filter("require_parameters", require_parameters(used_parameters(request), search)))
     return found
 
 
@@ -257,23 +261,33 @@ def max_output_tokens(wanted: int) -> Check:
     return check
 
 
-def context_length(needed: int) -> Check:
-    """Keep whose context surely is not too small; `needed` is a lower bound."""
+def context_length(needed: int, *, may_shorten: bool) -> Check:
+    """Keep whose context surely is not too small; `needed` is a lower bound.
+
+    `may_shorten`: who shortens the input by itself stays as well.
+    """
 
     def check(endpoint: Endpoint) -> str | None:
         most = endpoint.context_tokens
-        if most is None or needed <= most:
+        if most is None or needed <= most or (may_shorten and truncates(endpoint)):
             return None
         return f"has a context of {most} tokens, and the request needs at least {needed}"
 
     return check
 
 
-def require_parameters(used: Collection[str]) -> Check:
-    """Keep who supports every parameter used; where nothing is known all are sent, so it stays."""
+def web_search(search: Search) -> Check:
+    """Keep who can make a search that is demanded: without it the answer would come from memory."""
+    return lambda endpoint: search_shortfall(endpoint, search)
+
+
+def require_parameters(used: Collection[str], search: Search | None = None) -> Check:
+    """Keep who supports every parameter used, and can make the search; where nothing is known all are sent."""
 
     def check(endpoint: Endpoint) -> str | None:
         missing = [name for name in used if not supports(endpoint, name)]
+        if search is not None and search_shortfall(endpoint, search) is not None:
+            missing.append("web_search")
         return f"does not support {', '.join(missing)}" if missing else None
 
     return check
@@ -283,6 +297,8 @@ def supports(endpoint: Endpoint, parameter: str) -> bool:
     """Whether a parameter, by its name in the semantics' C5, is sent to the endpoint and has an effect there."""
     drops = endpoint.quirks.drops
     if parameter in drops or (parameter == "max_tokens" and "max_output_tokens" in drops):
+        return False
+    if not has_place(endpoint, parameter):
         return False
     return endpoint.supports is None or parameter in endpoint.supports
 

@@ -14,10 +14,11 @@ from typing import Final, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.preferences import Partition, ProviderPreferences
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import Request, Search, search_of
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
 from trunkline.routing.filters import Filter, Listed, filters, listed, soft_parameters, supports
@@ -26,6 +27,7 @@ from trunkline.routing.measure import Measure, measure
 from trunkline.routing.policy import Policy as Policy
 from trunkline.routing.ranking import arrange, expected_price, has_cheap_cache, preference, rank, sort_figure
 from trunkline.routing.refusal import refuse
+from trunkline.routing.unconfigured import refuse_unconfigured
 from trunkline.routing.variants import SORTED, narrowing, resolve
 from trunkline.stream.seals import provider_of, unseal
 
@@ -88,6 +90,7 @@ class _Preferred(Struct, gc=False):
     output_tokens: Decimal
     order: tuple[Listed, ...]
     issuer: str | None
+    search: Search | None
 
 
 class _Sifted(Struct, gc=False):
@@ -119,7 +122,8 @@ class Planner:
 
         Raises NotFound when no model is known or every endpoint was filtered out (then with metadata
         `available_providers`, `requested_providers`, `excluded_by` and `would_serve_without`), and BadRequest when no
-        model is named or no context is large enough.
+        model is named, no context is large enough, nobody can make a search that is demanded, or something is asked
+        for that is not configured in this gateway.
         """
         sifted = self._sift(request, policy)
         preferred = self._preferred(request, policy, sifted.size)
@@ -171,6 +175,7 @@ class Planner:
             Decimal(size.output_tokens),
             order,
             None if seal is None else seal.endpoint_id,
+            search_of(request),
         )
 
     def _candidates(
@@ -206,6 +211,7 @@ def _asked(request: Request, policy: Policy, catalog: Catalog) -> list[_Asked]:
         if default is None:
             raise BadRequest("No model is named, and this gateway has no default model.", param="model")
         names = [default]
+    refuse_unconfigured(request, names)
     found: list[_Asked] = []
     wishes: tuple[str, ...] = ()
     off: NotFound | None = None
@@ -282,7 +288,7 @@ def _candidates(
     """Find out everything that the places of one model's endpoints depend on."""
     wish, policy, health, now = preferred.wish, preferred.policy, preferred.health, preferred.now
     input_tokens, output_tokens = preferred.input_tokens, preferred.output_tokens
-    order, issuer = preferred.order, preferred.issuer
+    order, issuer, search = preferred.order, preferred.issuer, preferred.search
     by, group = asked.by, asked.group
     has_preference = wish.preferred_max_latency is not None or wish.preferred_min_throughput is not None
     found: list[Candidate] = []
@@ -300,6 +306,7 @@ def _candidates(
             is_sticky=endpoint_id == served_by and has_cheap_cache(endpoint),
             price=expected_price(endpoint.price, input_tokens, output_tokens, cache_hit_rate),
             figure=None if by is None else sort_figure(by, endpoint_id, health, now),
+            lacks_search=search is not None and search_shortfall(endpoint, search) is not None,
         )
         slug = endpoint.provider.slug
         if slug in policy.own_keys:

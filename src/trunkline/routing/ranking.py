@@ -10,6 +10,7 @@ for the better side:
     issued      who issued the encrypted thought that is replayed; 2 for all with `order`
     house key   the account's own key goes first
     place       in `order`; those not named come after
+    search      who can make the search that is offered goes first
     sticky      who served the conversation last goes first
     uptime      below 95 %, below 80 % of at least 100 attempts in half an hour
 
@@ -51,6 +52,7 @@ def rank(candidate: Candidate, named: int) -> tuple[int, ...]:
         candidate.issued,
         0 if candidate.is_byok else 1,
         candidate.place,
+        1 if candidate.lacks_search else 0,
         0 if candidate.is_sticky else 1,
         condition if condition < OUTAGE else 0,
     )

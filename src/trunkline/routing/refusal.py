@@ -27,6 +27,10 @@ _HEADLINES: Final = {
     "modalities": "No endpoints found that support the requested output modalities.",
     "data_collection": "No endpoints found matching your data policy (data_collection).",
     "zdr": "No endpoints found matching your data policy (zdr).",
+    "web_search": (
+        "Nobody can search the web as tools asks, and no search is configured in this gateway; leave the search tool "
+        "out, offer it beside other tools, or name a model that searches."
+    ),
     "require_parameters": "No endpoints found that support every parameter of the request.",
     "max_price": "No endpoints found at or below your max_price.",
     "quantizations": "No endpoints found with the requested quantizations.",
@@ -56,6 +60,14 @@ class NoContext(Refused, BadRequest):
         self.explanation = explanation
 
 
+class NoSearch(Refused, BadRequest):
+    """A web search is demanded, and nobody who may serve can make it."""
+
+    def __init__(self, message: str, explanation: Explanation) -> None:
+        super().__init__(message, param="tools")
+        self.explanation = explanation
+
+
 class Verdict(Struct, frozen=True):
     """One endpoint and every filter that would drop it, with its reasons."""
 
@@ -68,7 +80,8 @@ def refuse(
 ) -> Refused:
     """Make the error for a request that nobody may serve; `asked` has the endpoints of each model and its filters.
 
-    404, or 400 when the context of every endpoint that may serve otherwise is too small.
+    404, or 400 when the context of every endpoint that may serve otherwise is too small, or none of them can make the
+    web search that is demanded.
     """
     verdicts = [
         Verdict(endpoint, _reasons(endpoint, filters)) for endpoints, filters in asked for endpoint in endpoints
@@ -81,7 +94,11 @@ def refuse(
             *_remedies(verdicts, fixes),
         ]
     )
+    if set(fixes) == {"web_search"}:
+        return NoSearch(message, explanation)
     if set(fixes) == {"context_length"}:
+        if request.truncation == "auto":
+            message = f'truncation "auto" is not configured in this gateway; shorten the input. {message}'
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
         return NoContext(message, explanation, metadata={"max_context_tokens": most})
     return NoEndpoint(

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
+from trunkline.adapters.encoding.tools import offered
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
@@ -316,11 +317,13 @@ class Run:
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
         adapter = ADAPTERS[attempt.endpoint.dialect]
-        sent = await self._encode(adapter, attempt)
+        request, lost = offered(self._request, attempt.endpoint)
+        sent = await self._encode(adapter, attempt, request)
+        attempt.dropped = tuple(dict.fromkeys((*lost, *sent.dropped)))
         reply = await self._send(sent, attempt.endpoint)
         try:
             await _raise_for_status(reply, adapter, attempt.endpoint)
-            decoder = adapter.decoder(self._request, attempt.endpoint)
+            decoder = adapter.decoder(request, attempt.endpoint)
             cap = self._request.max_output_tokens
             hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
             while not hearing.is_over:
@@ -346,9 +349,9 @@ class Run:
         finally:
             reply.close()
 
-    async def _encode(self, adapter: Adapter, attempt: _Attempt) -> UpstreamRequest:
+    async def _encode(self, adapter: Adapter, attempt: _Attempt, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
-        request, endpoint = self._request, attempt.endpoint
+        endpoint = attempt.endpoint
         if wanted := links_to_inline(request, endpoint, adapter.needs_file):
             request = await self._links.inlined(request, wanted, self._deadline)
         end_user = self._end_user(endpoint)
@@ -356,7 +359,6 @@ class Run:
             encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
         else:
             encoded = adapter.encode(request, endpoint, end_user)
-        attempt.dropped = encoded.dropped
         if encoded.has_nonce:
             body = encoded.body.replace(NONCE.encode(), secrets.token_hex(16).encode())
             encoded = UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, encoded.dropped)

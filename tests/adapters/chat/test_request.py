@@ -218,7 +218,7 @@ CASES = [
         {"reasoning": ReasoningConfig(effort="high", summary="auto")},
         {},
         {"reasoning_request": "none"},
-        ("reasoning.summary", "reasoning"),
+        ("reasoning", "reasoning.summary"),
     ),
     Case(
         "a model that does not think need not be told so",
@@ -293,13 +293,29 @@ CASES = [
         {"thinking_forbids_forced_tools": True},
     ),
     # Web search
-    Case("search without a place is left to the gateway", {"tools": (SearchTool("web_search"),)}, {}, {}, ("tools",)),
     Case(
         "search by options",
-        {"tools": (SearchTool("web_search", SearchFilters(("a.example",)), "low"),)},
-        {"web_search_options": {"search_context_size": "low"}},
+        {"tools": (SearchTool("web_search", search_context_size="low", user_location=UserLocation(city="Oslo")),)},
+        {
+            "web_search_options": {
+                "search_context_size": "low",
+                "user_location": {"type": "approximate", "approximate": {"city": "Oslo"}},
+            }
+        },
         {"web_search": "web_search_options"},
-        ("tools.filters",),
+    ),
+    Case(
+        "search within domains",
+        {
+            "tools": (
+                SearchTool("web_search", SearchFilters(("a.example",)), "low", UserLocation(city="Oslo", country="NO")),
+            )
+        },
+        {
+            "web_search_options": {"search_context_size": "low", "user_location": {"city": "Oslo", "country": "NO"}},
+            "search_domain_filter": ["a.example"],
+        },
+        {"web_search": "search_domain_filter"},
     ),
     Case(
         "search by a tool beside functions",
@@ -384,7 +400,7 @@ CASES = [
     ),
     Case(
         "what only the gateway reads is not sent",
-        {"metadata": {"a": "b"}, "session_id": "s", "truncation": "auto", "max_tool_calls": 3},
+        {"metadata": {"a": "b"}, "session_id": "s", "truncation": "disabled", "max_tool_calls": 3},
         {},
     ),
 ]
@@ -502,7 +518,6 @@ def other_endpoint(provider: Provider, quirks: Quirks) -> Endpoint:
     [
         (Request(input=HI, tools=(CLOCK,)), Quirks(drops=frozenset({"tools"})), {}),
         (Request(input=HI, tools=(CLOCK,)), Quirks(), {"supports": frozenset({"temperature"})}),
-        (Request(input=HI, tools=(SearchTool("web_search"),), tool_choice=SearchChoice("web_search")), Quirks(), {}),
         (Request(input=user(InputFile(file_url="https://f.example/a.pdf"))), Quirks(), {}),
         (Request(input=user(InputFile(file_data="JVBERi0xLjQK"))), Quirks(), {"input_modalities": frozenset({"text"})}),
     ],

@@ -445,11 +445,6 @@ def test_what_the_model_has_no_words_for_is_refused(part: Json) -> None:
         encode(request(input=[message("user", part)]), endpoint())
 
 
-def test_a_search_is_refused_where_there_is_none() -> None:
-    with pytest.raises(Unprocessable):
-        encode(request(tools=[{"type": "web_search"}]), endpoint())
-
-
 # Answers
 
 

@@ -256,15 +256,10 @@ CASES = [
         dropped=("text.format",),
     ),
     Case(
-        "a schema beside a search becomes a tool, and functions leave the search to the gateway",
+        "a schema beside a search is asked for in words",
         {"tools": [{"type": "web_search"}], "text": {"format": SCHEMA}},
-        rest={
-            "tools": [
-                {"functionDeclarations": [{"name": "kite", "description": "Give the final answer."}]},
-            ],
-            "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
-        },
-        dropped=("text.format", "tools"),
+        rest={"tools": [{"googleSearch": {}}]},
+        dropped=("text.format",),
     ),
     Case(
         "a schema beside a search where both are taken",
@@ -278,13 +273,6 @@ CASES = [
         {"tools": [WEATHER], "text": {"format": {"type": "json_object"}}},
         {"responseMimeType": "application/json"},
         quirks=Quirks(schema_beside_tools=True),
-    ),
-    Case(
-        "search where the server has none is left to the gateway",
-        {"tools": [{"type": "web_search"}]},
-        rest={"tools": None},
-        quirks=Quirks(search_tool=""),
-        dropped=("tools",),
     ),
     Case(
         "what has no place here",
@@ -349,17 +337,12 @@ def test_encode(case: Case) -> None:
     [
         ({"tools": [WEATHER]}, Quirks(drops=frozenset({"tools"})), {}),
         (
-            {"tools": [{"type": "web_search_preview"}], "tool_choice": {"type": "web_search_preview"}},
-            Quirks(search_tool=""),
-            {},
-        ),
-        (
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "https://x.example/a.pdf"}]}]},
             Quirks(),
             {"input_modalities": frozenset({"text"})},
         ),
     ],
-    ids=["tools where there are none", "a forced search where there is none", "a file where none are read"],
+    ids=["tools where there are none", "a file where none are read"],
 )
 def test_refused(asked: Json, quirks: Quirks, fields: Json) -> None:
     with pytest.raises(Unprocessable):

@@ -686,12 +686,6 @@ def test_what_the_dialect_has_no_words_for_is_refused(part: Json) -> None:
         encode(request(input=[message("user", part)]), endpoint())
 
 
-def test_a_host_that_cannot_search_is_not_asked_to() -> None:
-    quirks = msgspec.structs.replace(CLAUDE, search_tool="")
-    with pytest.raises(Unprocessable):
-        encode(request(tools=[{"type": "web_search"}]), endpoint(quirks))
-
-
 # Answers
 
 

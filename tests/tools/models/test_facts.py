@@ -198,7 +198,7 @@ FACTS = [
         "perplexity",
         "chat",
         {
-            "web_search": "web_search_options",
+            "web_search": "search_domain_filter",
             "alternates_turns": True,
             "file_links": "file_url",
             "tool_choices": frozenset(),

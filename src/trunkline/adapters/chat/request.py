@@ -35,7 +35,6 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.thinking import budget, effort, efforts_of, fitted_effort, leaves_effort
 from trunkline.catalog.entries import Endpoint
-from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import (
@@ -169,7 +168,8 @@ def _encode_identity(draft: Draft, end_user: str | None) -> None:
 def _encode_images_out(draft: Draft) -> None:
     request = draft.request
     if draft.quirks.image_output == "modalities":
-        if "image" in request.modalities:
+        if "image" in request.modalities or (request.modalities and "image" in draft.endpoint.output_modalities):
+            # A model that draws does so unasked.
             draft.body["modalities"] = request.modalities
         if request.image_config:
             draft.body["image_config"] = request.image_config
@@ -191,8 +191,6 @@ def _encode_reasoning(draft: Draft) -> None:
     reasoning = draft.request.reasoning
     if reasoning is None:
         return
-    if reasoning.summary is not None:
-        draft.dropped.append("reasoning.summary")
     level = _effort(draft.request, draft.endpoint)
     supports = draft.endpoint.supports
     if level is None or (level == "none" and supports is not None and "reasoning" not in supports):
@@ -320,7 +318,7 @@ def _encode_tools(draft: Draft) -> None:
         else:
             _encode_search(draft, tool)
     if not functions:
-        if isinstance(request.tool_choice, SearchChoice):
+        if request.tools and (request.tool_choice == "required" or isinstance(request.tool_choice, SearchChoice)):
             _force_search(draft)
         return
     demand_tools(draft.endpoint)
@@ -391,40 +389,37 @@ def _beg_for_call(draft: Draft) -> None:
 
 
 def _force_search(draft: Draft) -> None:
-    match draft.quirks.web_search:
-        case "none":
-            raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
-        case "venice_parameters":
-            draft.body["venice_parameters"]["enable_web_search"] = "on"
-        case _:
-            draft.dropped.append("tool_choice")
+    if draft.quirks.web_search == "venice_parameters":
+        draft.body["venice_parameters"]["enable_web_search"] = "on"
+    else:
+        draft.dropped.append("tool_choice")
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> None:
-    """Ask for the provider's own search; without one the tool is left out, as the gateway's plugin may do it."""
+    """Ask for the provider's own search; where there is none the tool was left out before (`tools.offered`)."""
     size = tool.search_context_size or None
     location = tool.user_location or None
     match draft.quirks.web_search:
         case "none":
-            draft.dropped.append("tools")
             return
-        case "web_search_options":
+        case "web_search_options" | "search_domain_filter" as form:
             options: dict[str, Json] = {}
             if size:
                 options["search_context_size"] = size
             if location:
                 told = {key: value for key, value in msgspec.to_builtins(location).items() if value is not None}
                 told.pop("type", None)
-                options["user_location"] = {"type": "approximate", "approximate": told}
+                is_flat = form == "search_domain_filter"
+                options["user_location"] = told if is_flat else {"type": "approximate", "approximate": told}
             draft.body["web_search_options"] = options
+            if form == "search_domain_filter" and tool.filters and tool.filters.allowed_domains:
+                draft.body["search_domain_filter"] = tool.filters.allowed_domains
         case "venice_parameters":
             draft.body["venice_parameters"] = {"enable_web_search": "auto", "enable_web_citations": True}
         case "web_search_tool":
             search = {"enable": True, "search_result": True, "count": SEARCHES_BY_SIZE[size or "medium"]}
             draft.body.setdefault("tools", []).append({"type": "web_search", "web_search": search})
-    if tool.filters and tool.filters.allowed_domains:
-        draft.dropped.append("tools.filters")
-    if location and draft.quirks.web_search != "web_search_options":
+    if location and "web_search_options" not in draft.body:
         draft.dropped.append("tools.user_location")
 
 

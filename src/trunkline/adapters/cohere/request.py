@@ -46,7 +46,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchChoice
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 _MAX_P = 0.99
@@ -139,7 +139,6 @@ def _drop_unknown(draft: Draft) -> None:
         "modalities": "image" in request.modalities,
         "image_config": request.image_config,
         "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
-        "reasoning.summary": request.reasoning is not None and request.reasoning.summary,
         "text.verbosity": request.text is not None and request.text.verbosity,
     }
     draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
@@ -152,11 +151,6 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
     plan = plan_tools(draft.request, draft.endpoint, may_force=may_force)
     draft.hints += plan.notes
     draft.dropped += plan.dropped
-    if isinstance(draft.request.tool_choice, SearchChoice):
-        raise Unprocessable(f"{draft.endpoint.provider.name} has no web search that could be forced")
-    if plan.search is not None:
-        # Left out, as the gateway may search by itself.
-        draft.dropped.append("tools")
     if not plan.tools:
         return
     schemas = _tool_schemas(draft, plan.tools)

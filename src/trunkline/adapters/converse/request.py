@@ -27,6 +27,7 @@ from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
+    SEARCH_NAME,
     ToolPlan,
     answer_schema,
     arguments_object,
@@ -35,6 +36,7 @@ from trunkline.adapters.encoding.tools import (
     tool_schema,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.catalog.abilities import UNSPOKEN
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -83,7 +85,10 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32
 _CACHE_POINT = {"cachePoint": {"type": "default"}}
 _EFFORTS = ("low", "medium", "high")
-_NO_PLACE = ("presence_penalty", "frequency_penalty", "top_logprobs", "image_config")
+_NO_PLACE = (
+    *(name for name in UNSPOKEN["converse"] if name not in ("verbosity", "parallel_tool_calls")),
+    "image_config",
+)
 
 _IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _VIDEO_FORMATS = {
@@ -203,7 +208,7 @@ def _takes(draft: Draft, name: str, thinking: Thinking) -> bool:
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     written = [_encode_function(draft, tool) for tool in plan.tools]
-    if plan.search is not None and draft.request.max_tool_calls != 0:
+    if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
     if not written:
         return {}
@@ -212,6 +217,10 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     if draft.request.parallel_tool_calls is False:
         draft.dropped.append("parallel_tool_calls")
     if plan.choice is None:
+        return {"tools": written}
+    if plan.choice.name == SEARCH_NAME and plan.search is not None:
+        # The provider's own tool is no name that a choice may tell.
+        draft.dropped.append("tool_choice")
         return {"tools": written}
     named = {"name": plan.choice.name} if plan.choice.kind == "tool" else {}
     return {"tools": written, "toolChoice": {plan.choice.kind: named}}
@@ -229,12 +238,12 @@ def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> Json:
-    name = draft.quirks.search_tool
-    if not name or name.startswith("web_search"):
-        raise Unprocessable(f"{draft.endpoint.model.slug} cannot search the web at {draft.endpoint.provider.name}")
-    if tool.filters or tool.user_location:
-        draft.dropped.append("tools.web_search")
-    return {"systemTool": {"name": name}}
+    lost = {
+        "tools.search_context_size": tool.search_context_size,
+        "tools.user_location": tool.user_location,
+    }
+    draft.dropped += [name for name, value in lost.items() if value]
+    return {"systemTool": {"name": draft.quirks.search_tool}}
 
 
 # The form of the text

@@ -66,6 +66,7 @@ class FakeAdapter(Adapter):
             url=f"{endpoint.base_url}/answers",
             headers={"content-type": "application/json"},
             body=wire.write(_encode(request, endpoint)),
+            dropped=("truncation",) if request.truncation == "auto" else (),
         )
 
     def decoder(self, request: Request, endpoint: Endpoint) -> FakeDecoder:
@@ -105,6 +106,7 @@ def _encode(request: Request, endpoint: Endpoint) -> FakeRequest:
         effort=wanted,
         wants_summary=bool(request.reasoning and request.reasoning.summary),
         wants_text=request.modalities != ("image",),
+        wants_images=request.modalities != ("text",),
         aspect_ratio=str((request.image_config or {}).get("aspect_ratio", "1:1")),
         replayed=tuple(_replayed(request, endpoint)),
         max_output_tokens=request.max_output_tokens,

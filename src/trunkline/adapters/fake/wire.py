@@ -69,6 +69,7 @@ class FakeRequest(Struct, frozen=True, kw_only=True):
     effort: Effort | None = None
     wants_summary: bool = False
     wants_text: bool = True
+    wants_images: bool = True
     aspect_ratio: str = "1:1"
     replayed: tuple[Replayed, ...] = ()
     max_output_tokens: int | None = None

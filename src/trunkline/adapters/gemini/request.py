@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
+from msgspec.structs import replace
+
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
@@ -18,7 +20,6 @@ from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.schema_writer import is_map
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
-    SEARCH_NAME,
     Choice,
     ToolPlan,
     ToolSchema,
@@ -32,10 +33,9 @@ from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.media import is_film_page
 from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, nearest_effort
 from trunkline.catalog.entries import Endpoint
-from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
-from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
+from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchChoice, SearchTool
 from trunkline.wire import UpstreamRequest
 
 MAX_BUDGET = 24_576
@@ -53,6 +53,7 @@ class GeminiAdapter(Adapter):
     """One instance serves every Gemini endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
+        request = _callable(request)
         draft = Draft(request, _as_asked(request, endpoint))
         plan = _plan(draft)
         settings = _encode_sampling(draft) | _encode_thinking(draft) | _encode_text(draft, plan) | _encode_images(draft)
@@ -69,14 +70,26 @@ class GeminiAdapter(Adapter):
         return urlsplit(link.url).hostname not in _GOOGLES and not is_film_page(link.url)
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        request = _callable(request)
         return as_json(GeminiDecoder(request, endpoint), request, _as_asked(request, endpoint))
 
 
 ADAPTER = GeminiAdapter()
 
 
+def _callable(request: Request) -> Request:
+    """The request without the functions that a choice of the search keeps from being called: both at once are a 400."""
+    if not isinstance(request.tool_choice, SearchChoice):
+        return request
+    return replace(request, tools=tuple(tool for tool in request.tools if isinstance(tool, SearchTool)))
+
+
 def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
-    return beside_tools(request, endpoint, (FunctionTool, SearchTool))
+    seen = beside_tools(request, endpoint, (FunctionTool, SearchTool))
+    if seen is endpoint or any(isinstance(tool, FunctionTool) for tool in request.tools):
+        return seen
+    # A search is alone here, so a schema becomes no tool beside it: it is asked for in words.
+    return replace(seen, quirks=replace(seen.quirks, drops=seen.quirks.drops | {"tools"}))
 
 
 def _path(draft: Draft) -> str:
@@ -117,7 +130,8 @@ def _encode_sampling(draft: Draft) -> dict[str, Json]:
 def _encode_images(draft: Draft) -> dict[str, Json]:
     request = draft.request
     settings: dict[str, Json] = {}
-    if "image" in request.modalities:
+    if "image" in request.modalities or (request.modalities and "image" in draft.endpoint.output_modalities):
+        # A model that draws does so unasked.
         settings["responseModalities"] = [modality.upper() for modality in request.modalities]
     known = {_IMAGE_KEYS[key]: value for key, value in (request.image_config or {}).items() if key in _IMAGE_KEYS}
     if known:
@@ -203,15 +217,11 @@ def _plan(draft: Draft) -> ToolPlan:
 
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
-    is_search_forced = plan.choice is not None and plan.choice.name == SEARCH_NAME and plan.search is not None
-    if plan.search is not None and (is_search_forced or not plan.tools):
-        if draft.quirks.search_tool:
-            return {"tools": [_search(draft, plan.search)]}
-        if is_search_forced:
-            raise Unprocessable(f"{draft.endpoint.model.slug} cannot search at {draft.endpoint.provider.name}")
     if plan.search is not None:
-        # A search beside functions is a 400, or wants parts replayed that a client has no place for.
-        draft.dropped.append("tools")
+        if draft.request.tool_choice not in (None, "auto"):
+            # The model decides whether it searches.
+            draft.dropped.append("tool_choice")
+        return {"tools": [_search(draft, plan.search)]}
     if not plan.tools:
         return {}
     can_be_strict = draft.quirks.has_strict_tools
@@ -248,7 +258,6 @@ def _function(draft: Draft, tool: FunctionTool, schema: ToolSchema) -> Json:
 
 def _search(draft: Draft, tool: SearchTool) -> Json:
     lost = {
-        "tools.filters": tool.filters and tool.filters.allowed_domains,
         "tools.search_context_size": tool.search_context_size,
         "tools.user_location": tool.user_location,
     }

@@ -35,6 +35,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.adapters.messages.answer import MessagesDecoder
+from trunkline.catalog.abilities import UNSPOKEN
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -86,7 +87,7 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _CACHE = {"type": "ephemeral"}
-_NO_PLACE = ("presence_penalty", "frequency_penalty", "top_logprobs", "image_config")
+_NO_PLACE = (*(name for name in UNSPOKEN["messages"] if name != "verbosity"), "image_config")
 
 
 def _encode_body(draft: Draft) -> None:
@@ -154,7 +155,7 @@ def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     written = [_encode_function(draft, tool) for tool in plan.tools]
-    if plan.search is not None and draft.request.max_tool_calls != 0:
+    if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
     if not written:
         return {}
@@ -189,8 +190,6 @@ def _encode_function(draft: Draft, tool: FunctionTool) -> dict[str, Json]:
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> dict[str, Json]:
-    if not draft.quirks.search_tool:
-        raise Unprocessable(f"{draft.endpoint.model.slug} cannot search the web at {draft.endpoint.provider.name}")
     written: dict[str, Json] = {"type": draft.quirks.search_tool, "name": SEARCH_NAME}
     limits = [draft.request.max_tool_calls, SEARCHES_BY_SIZE.get(str(tool.search_context_size))]
     if uses := [limit for limit in limits if limit is not None]:

@@ -32,6 +32,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort
+from trunkline.catalog.abilities import UNSPOKEN
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -101,7 +102,7 @@ def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
 _IMAGE_OPTIONS = frozenset(
     {"size", "quality", "background", "output_format", "output_compression", "moderation", "partial_images"}
 )
-_NO_PLACE = ("top_k", "presence_penalty", "frequency_penalty")
+_NO_PLACE = UNSPOKEN["responses"]
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 
@@ -111,7 +112,8 @@ _SAMPLING = ("temperature", "top_p", "top_logprobs")
 def _encode_settings(draft: Draft, end_user: str | None) -> None:
     request, quirks = draft.request, draft.quirks
     _put(draft, "max_output_tokens", request.max_output_tokens, is_taken=draft.endpoint.takes("max_tokens"))
-    _put(draft, "max_tool_calls", request.max_tool_calls)
+    # With 0 the search was left out, and there is nothing to count.
+    _put(draft, "max_tool_calls", request.max_tool_calls or None)
     _put(draft, "truncation", request.truncation)
     _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
     draft.tell_user(end_user)
