@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import MsgspecError, Struct
+from msgspec import UNSET, MsgspecError, Struct, UnsetType
 
 Headers = Mapping[str, str]
 """Header fields by lower-case name."""
 
 FaultKind = Literal[
     "rejected",
+    "unprocessable",
+    "too_large",
     "too_long",
     "refused",
     "credentials",
+    "denied",
     "missing",
     "limited",
     "overloaded",
@@ -55,7 +58,8 @@ class Fault(Struct, frozen=True):
     """An upstream failure, classified.
 
     `status` is the upstream's own, `retry_after` in seconds, `raw` the start of the upstream's body with secrets
-    masked, for `metadata.raw`. `detail` is for the operator's log alone: it may name a host.
+    masked, for `metadata.raw`. `code` is its code where the API's contract has that too and it says more than the kind.
+    `detail` is for the operator's log alone: it may name a host.
     """
 
     kind: FaultKind
@@ -64,6 +68,7 @@ class Fault(Struct, frozen=True):
     retry_after: float | None = None
     raw: str | None = None
     detail: str | None = None
+    code: str | UnsetType = UNSET
 
 
 UNREADABLE = (MsgspecError, ValueError, RecursionError)

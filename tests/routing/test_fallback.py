@@ -48,9 +48,12 @@ def a_plan(*attempts: Endpoint, most: int = 3, partition: Partition = "model", b
     return Plan(attempts=attempts, is_byok=is_byok, max_attempts=most, partition=partition)
 
 
+CLIENTS_FAULTS = ("rejected", "unprocessable", "too_large", "too_long", "refused")
+
+
 @pytest.mark.parametrize("kind", get_args(FaultKind))
 def test_after(kind: FaultKind) -> None:
-    expected = "next_model" if kind in ("rejected", "too_long", "refused") else "next_endpoint"
+    expected = "next_model" if kind in CLIENTS_FAULTS else "next_endpoint"
     assert after(Fault(kind, "x"), output_began=False) == expected
     assert after(Fault(kind, "x"), output_began=True) == "stop"
     assert kind in MEANINGS
@@ -66,6 +69,9 @@ class Word(Struct, frozen=True):
 WORDS = [
     Word("a rejection is the client's", [failed("rejected", status=400)], 400, "invalid_request"),
     Word("UP-13 a prompt that is too long", [failed("too_long", status=400)], 400, "context_length_exceeded"),
+    Word("a request that cannot be processed", [failed("unprocessable", status=422)], 422, "unprocessable"),
+    Word("too many bytes", [failed("too_large", status=413)], 413, "payload_too_large"),
+    Word("a 403 that says nothing of our key", [failed("denied", status=403)], 502),
     Word("content policy", [failed("refused", status=400)], 403, "content_policy_violation"),
     Word("UP-11 a bad credential is never told as 401", [failed("credentials", status=401)], 502),
     Word("UP-12 our empty account is never told as 402", [failed("credentials", status=402)], 502),
@@ -131,9 +137,16 @@ def test_UP_09_retry_after_is_sane(hints: Sequence[float | None], expect: float 
     assert last_word([failed("limited", retry_after=hint) for hint in hints]).retry_after == expect
 
 
-def test_RT_16_what_was_known_to_be_down_and_still_fails_is_503() -> None:
-    assert last_word([failed("unavailable")], is_last_resort=True).status == 503
-    assert last_word([failed("rejected")], is_last_resort=True).status == 400
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+def test_retry_after_comes_only_with_what_passes(kind: FaultKind) -> None:
+    error = last_word([failed(kind, retry_after=7.0)])
+    assert error.retry_after == (7.0 if error.status in (429, 503, 529) else None)
+
+
+def test_a_code_of_the_contract_is_told_as_it_is() -> None:
+    told = [Attempted(endpoint=ALPHA, fault=Fault("rejected", "x", code="image_too_large"), started=0, ended=1)]
+    assert (last_word(told).status, last_word(told).kind) == (400, "image_too_large")
+    assert last_word([*told, failed("rejected", BETA)]).kind == "invalid_request"
 
 
 # What comes next

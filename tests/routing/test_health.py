@@ -28,6 +28,16 @@ def condition(health: Health, now: float) -> str:
     return CONDITIONS[health.condition(A, now)]
 
 
+def test_a_403_that_says_nothing_of_our_key_does_not_open_the_breaker() -> None:
+    health = Health()
+    health.record(A, bad("denied"), NOW)
+    assert condition(health, NOW) == "stable"
+    for step in range(20):
+        health.record(A, bad("denied"), NOW + step / 10)
+    assert condition(health, NOW + 2) == "outage"
+    assert condition(health, NOW + 40) == "stable"
+
+
 def test_RT_07_five_faults_in_a_row_open_the_breaker_for_half_a_minute() -> None:
     health = Health()
     for step in range(4):

@@ -861,4 +861,3 @@ def test_RT_16_zdr_stays_with_those_who_keep_it_even_when_all_are_down() -> None
     down = [Past("alpha:m/one", 5, "unavailable"), Past("beta:m/one", 5, "unavailable")]
     found = plan_at(ask(zdr=True), Policy(), Shelf(endpoints), remembered(down), thrown().__next__, now=NOW)
     assert named(found) == "alpha beta"
-    assert found.is_last_resort

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from math import isnan
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import (
@@ -112,19 +112,23 @@ def next_hedge(
     return next_attempt(plan, attempted, health, now=now, remaining_s=remaining_s, passed=unfit.union(passed))
 
 
-def last_word(attempted: Sequence[Attempted], *, is_last_resort: bool = False) -> GatewayError:
+def last_word(attempted: Sequence[Attempted]) -> GatewayError:
     """Make the one error that a client hears of all failed attempts, of which there is at least one.
 
-    Attempts that failed alike keep the status of their kind, mixed ones are 503, and so are endpoints that could not
-    be reached and were known to be down before (`is_last_resort`). `metadata.attempts` lists every attempt.
+    Attempts that failed alike keep the status of their kind, mixed ones are 503, whatever was known of the endpoints
+    before. `metadata.attempts` lists every attempt.
     """
-    error_type, kind = _verdict(attempted, is_last_resort)
+    error_type, kind = _verdict(attempted)
     metadata: dict[str, object] = {"attempts": [attempt_as_json(each) for each in attempted]}
+    codes = {each.fault.code for each in attempted}
+    if len(codes) == 1 and (code := codes.pop()) is not UNSET:
+        kind = code
     if len(attempted) == 1:
         metadata["provider_name"] = attempted[0].endpoint.provider.name
         metadata["raw"] = attempted[0].fault.raw
     error = error_type(_message(attempted), kind=kind, metadata=metadata)
-    error.retry_after = _retry_after(attempted)
+    if error.status in _PASSING_STATUSES:
+        error.retry_after = _retry_after(attempted)
     return error
 
 
@@ -159,12 +163,11 @@ def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> list[int]:
     return fresh if fresh and plan.max_attempts - len(attempted) <= len(waiting) else left
 
 
-def _verdict(attempted: Sequence[Attempted], is_last_resort: bool) -> tuple[type[GatewayError], str]:
+def _verdict(attempted: Sequence[Attempted]) -> tuple[type[GatewayError], str]:
     meanings = [MEANINGS[each.fault.kind] for each in attempted]
     are_alike = len({meaning.error for meaning in meanings}) == 1
     are_unavailable = all(each.fault.status == 503 and each.fault.kind in _BUSY for each in attempted)
-    is_down = is_last_resort and all(each.fault.kind == "unavailable" for each in attempted)
-    if are_unavailable or is_down or not are_alike:
+    if are_unavailable or not are_alike:
         return ServiceUnavailable, "provider_unavailable"
     return meanings[-1].error, meanings[-1].kind
 
@@ -184,5 +187,8 @@ def _retry_after(attempted: Sequence[Attempted]) -> float | None:
     hints = [each.fault.retry_after for each in attempted if each.fault.retry_after is not None]
     return min((min(max(hint, low), high) for hint in hints if not isnan(hint)), default=None)
 
+
+_PASSING_STATUSES: Final = frozenset({429, 503, 529})
+"""What is over after a while; waiting helps with nothing else, whatever a provider says beside it."""
 
 _BUSY: Final = frozenset({"overloaded", "unavailable"})

@@ -4,8 +4,9 @@ It decides nothing about order; `ranking.py` does. It has no clock: every call i
 
 Theory of operation. Every attempt is told three times: `started` when it goes out, `answered` when its first token
 comes, `record` when it has ended. A fault is one of three sorts (`Meaning.blame`): the provider's, which counts against
-it everywhere; a limit (429), which cools the endpoint down and counts as trouble for half a minute, but not against its
-uptime; and the client's (a 400, a refused or too long prompt), which counts nowhere.
+it everywhere; a limit (429, or a 403 that may be about the prompt as well as about our key), which cools the endpoint
+down and counts as trouble for half a minute, but not against its uptime; and the client's (a 400, a refused or too long
+prompt), which counts nowhere.
 
 Each endpoint has a breaker:
 

@@ -13,8 +13,10 @@ from trunkline.errors import (
     EdgeTimeout,
     Forbidden,
     GatewayError,
+    PayloadTooLarge,
     ProviderOverloaded,
     TooManyRequests,
+    Unprocessable,
 )
 from trunkline.wire import FaultKind
 
@@ -45,6 +47,17 @@ MEANINGS: Final[Mapping[FaultKind, Meaning]] = {
         BadRequest,
         "invalid_request",
     ),
+    "unprocessable": Meaning(
+        "422", "it cannot process the request", "next_model", "client", Unprocessable, "unprocessable"
+    ),
+    "too_large": Meaning(
+        "413 that says nothing of tokens",
+        "the request has more bytes than it takes",
+        "next_model",
+        "client",
+        PayloadTooLarge,
+        "payload_too_large",
+    ),
     "too_long": Meaning(
         "the input does not fit the model's context",
         "the input does not fit its context",
@@ -66,6 +79,14 @@ MEANINGS: Final[Mapping[FaultKind, Meaning]] = {
         "it does not accept the credentials",
         "next_endpoint",
         "provider",
+        BadGateway,
+        "provider_unavailable",
+    ),
+    "denied": Meaning(
+        "403 that says nothing of our key",
+        "it denies the request",
+        "next_endpoint",
+        "limit",
         BadGateway,
         "provider_unavailable",
     ),

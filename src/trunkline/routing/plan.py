@@ -22,7 +22,7 @@ from trunkline.protocol.request import Request, Search, search_of
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
 from trunkline.routing.filters import Filter, Listed, filters, listed, soft_parameters, supports
-from trunkline.routing.health import OUTAGE, Health
+from trunkline.routing.health import Health
 from trunkline.routing.measure import Measure, measure
 from trunkline.routing.policy import Policy as Policy
 from trunkline.routing.ranking import arrange, expected_price, has_cheap_cache, preference, rank, sort_figure
@@ -57,7 +57,6 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `is_byok` runs beside `attempts`: which of them use the account's own key. `conversations` names the conversation
     by model slug, to be kept in the affinity of the endpoint that serves it; it is empty where stickiness is off.
-    `is_last_resort` says that every endpoint is known to be down.
     """
 
     attempts: tuple[Endpoint, ...]
@@ -66,7 +65,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     explanation: Explanation = Explanation()
     partition: Partition = "model"
     conversations: Mapping[str, bytes] = {}
-    is_last_resort: bool = False
 
 
 class _Asked(Struct, gc=False):
@@ -146,7 +144,6 @@ class Planner:
             explanation=explanation,
             partition=explanation.partition,
             conversations=conversations,
-            is_last_resort=min([candidate.condition for candidate in order]) >= OUTAGE,
         )
 
     def _sift(self, request: Request, policy: Policy) -> _Sifted:

@@ -206,7 +206,7 @@ class Run:
                 if attempt.spoke is not None:
                     raise last_word([attempted]) from None
         if self.attempted:
-            raise last_word(self.attempted, is_last_resort=self._plan.is_last_resort) from None
+            raise last_word(self.attempted) from None
         raise unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
 
     def _next_place(self, passed: Collection[int]) -> int | None:

@@ -44,7 +44,9 @@ class Case:
 CASES = [
     # Shapes
     Case("openai", 400, openai("Bad n"), "rejected", "Bad n"),
-    Case("flat openai", 422, {"message": "Bad n", "type": "invalid_request_error", "code": "x"}, "rejected", "Bad n"),
+    Case(
+        "flat openai", 422, {"message": "Bad n", "type": "invalid_request_error", "code": "x"}, "unprocessable", "Bad n"
+    ),
     Case(
         "anthropic",
         529,
@@ -80,7 +82,7 @@ CASES = [
         "fastapi list",
         422,
         {"detail": [{"loc": ["body", "n"], "msg": "field required", "type": "missing"}]},
-        "rejected",
+        "unprocessable",
         "body.n: field required",
     ),
     Case("fastapi object", 400, {"detail": {"message": "Bad n"}}, "rejected", "Bad n"),
@@ -102,10 +104,12 @@ CASES = [
     # Statuses
     Case("400", 400, openai("No"), "rejected", "No"),
     Case("402", 402, openai("No"), "credentials", "No"),
-    Case("403 is our key", 403, openai("No"), "credentials", "No"),
+    Case("403 is our key", 403, openai("Your API key may not"), "credentials", "Your API key may not"),
+    Case("403 without a word about it", 403, openai("No"), "denied", "No"),
     Case("403 is content policy", 403, openai("Flagged by moderation"), "refused", "Flagged by moderation"),
     Case("408", 408, openai("No"), "silent", "No"),
-    Case("413", 413, openai("No"), "too_long", "No"),
+    Case("413", 413, openai("No"), "too_large", "No"),
+    Case("413 of tokens", 413, openai("prompt is too long"), "too_long", "prompt is too long"),
     Case("498 is busy", 498, openai("No"), "limited", "No"),
     Case("498 is a bad token", 498, {"message": "No"}, "credentials", "No", quirks=Quirks(error_shape="cohere")),
     Case("504", 504, openai("No"), "silent", "No"),

@@ -1,11 +1,9 @@
 """Error bodies of every shape → Fault: what went wrong, whether it may go better elsewhere, and when.
 
-Does not decide what follows from a fault; that is `routing/fallback.py`. Sources: section 1.9 of the dialects notes
-and the error references named there, seen 2026-11-22.
+Does not decide what follows from a fault; that is `routing/fallback.py`.
 
 An error is read in two steps. First its facts – message, codes, status – are gathered from whatever shape the body
-has, for servers are not true to their own shape. Then the kind is found by the first of three tables that knows: the
-codes, the words of the message, the status.
+has, for servers are not true to their own shape. Then the kind is looked up in the one table of `faults_table.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Final, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from trunkline.catalog.quirks import ErrorShape, Quirks
+from trunkline.adapters.decoding.faults_table import kind_of_code, kind_of_status, kind_of_words
+from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import Json
+from trunkline.protocol.response import ErrorCode
 from trunkline.wire import UNREADABLE, Fault, FaultKind, Headers
 
 MAX_MESSAGE = 500
@@ -29,6 +30,22 @@ UNREADABLE_RETRY_AFTER = 30.0
 """For a provider that says that it is busy for a while, in a way that nobody can read."""
 
 _PLAIN = Quirks()
+
+_PASSING: Final = frozenset({"limited", "overloaded"})
+"""The kinds of which one can say when they are over."""
+
+# "Please try again in 7.66s" is OpenAI's (openai/codex#2266, seen 2026-11-27), "in 1m30.5s" Groq's, "Please retry after
+# 45 seconds" Azure's (icereed/paperless-gpt#814, 2025-12-08).
+_PIECE: Final = r"(\d{1,6}(?:\.\d{1,6})?) ?(ms|milliseconds?|minutes?|mins?|m|seconds?|secs?|s|hours?|hrs?|h)(?![a-z])"
+_DELAY: Final = re.compile(
+    rf"(?:try again|retry) (?:in|after) ((?:{_PIECE.replace('(?![a-z])', '(?![a-z]{2})')} ?){{1,4}})", re.IGNORECASE
+)
+_DELAY_PIECE: Final = re.compile(_PIECE, re.IGNORECASE)
+_UNIT_S: Final = {"ms": 0.001, "mi": 60.0, "m": 60.0, "se": 1.0, "s": 1.0, "ho": 3600.0, "hr": 3600.0, "h": 3600.0}
+
+_TELLING_CODES: Final[Mapping[str, ErrorCode]] = {
+    code: code for code in get_args(ErrorCode) if code not in ("server_error", "rate_limit_exceeded", "invalid_prompt")
+}
 
 # Google's own form is the deepest: a list of errors, each with a list of details, of which the last may matter.
 _MAX_DEPTH = 5
@@ -54,13 +71,15 @@ def fault(status: int, headers: Headers, body: bytes, quirks: Quirks = _PLAIN) -
     if named := headers.get("x-amzn-errortype"):
         facts = msgspec.structs.replace(facts, codes=(named.partition(":")[0].lower(), *facts.codes))
     kind = _kind(facts, status, quirks)
-    is_hinted = kind in ("limited", "overloaded") and bool(headers.get("retry-after"))
+    is_hinted = kind in _PASSING and bool(headers.get("retry-after"))
+    hint = retry_after(headers) or _told_delay(facts, kind)
     return Fault(
         kind=kind,
         message=scrubbed(facts.message)[:MAX_MESSAGE] or f"status {status}",
         status=status,
-        retry_after=retry_after(headers) or facts.retry_after or (UNREADABLE_RETRY_AFTER if is_hinted else None),
+        retry_after=hint or (UNREADABLE_RETRY_AFTER if is_hinted else None),
         raw=scrubbed(text)[:MAX_RAW] or None,
+        code=_contract_code(facts, kind),
     )
 
 
@@ -71,12 +90,14 @@ def fault_of_error(error: Json, quirks: Quirks = _PLAIN) -> Fault:
         raw = msgspec.json.encode(error).decode()
     except UNREADABLE:
         raw = ""
+    kind = _kind(facts, facts.status, quirks)
     return Fault(
-        kind=_kind(facts, facts.status, quirks),
+        kind=kind,
         message=scrubbed(facts.message)[:MAX_MESSAGE] or "the provider reported an error",
         status=facts.status,
-        retry_after=facts.retry_after,
+        retry_after=_told_delay(facts, kind),
         raw=scrubbed(raw)[:MAX_RAW] or None,
+        code=_contract_code(facts, kind),
     )
 
 
@@ -115,6 +136,23 @@ def retry_after(headers: Headers) -> float | None:
     except (KeyError, ValueError, TypeError, OverflowError, IndexError):
         return None
     return _clamped(wait.total_seconds())
+
+
+def _told_delay(facts: ErrorFacts, kind: FaultKind) -> float | None:
+    """Seconds until a retry is welcome as the body says, in a field or else in words."""
+    if facts.retry_after is not None or kind not in _PASSING:
+        return facts.retry_after
+    found = _DELAY.search(facts.message)
+    if found is None:
+        return None
+    return _clamped(sum(float(number) * _UNIT_S[unit[:2].lower()] for number, unit in _DELAY_PIECE.findall(found[1])))
+
+
+def _contract_code(facts: ErrorFacts, kind: FaultKind) -> ErrorCode | UnsetType:
+    """The code of our own contract that the error has, where it says more than its kind."""
+    if kind not in ("rejected", "refused"):
+        return UNSET
+    return next((_TELLING_CODES[code] for code in facts.codes if code in _TELLING_CODES), UNSET)
 
 
 def scrubbed(text: str) -> str:
@@ -229,186 +267,16 @@ def _plain_text(text: str, headers: Headers) -> str:
 
 
 def _kind(facts: ErrorFacts, status: int | None, quirks: Quirks) -> FaultKind:
-    own = _CODES_BY_SHAPE.get(quirks.error_shape, {})
-    for code in facts.codes:
-        for name in (code, *code.split(".")):
-            if kind := own.get(name) or _CODES.get(name):
-                return kind
-    # A server fault may quote the request, whose words say nothing about the fault.
-    if status is None or status < 500:
-        for pattern, kind in _WORDS:
-            if pattern.search(facts.message):
-                return kind
+    codes, shape = facts.codes, quirks.error_shape
+    told = (
+        kind_of_code(codes, shape, "nothing")
+        or kind_of_words(facts.message, status)
+        or kind_of_code(codes, shape, "words")
+    )
+    if told is not None:
+        return told
     if status is None:
-        return _by_type(facts.codes)
+        return kind_of_code(codes, shape, "status") or "unavailable"
     if status in quirks.overload_statuses and status != 429:
         return "overloaded"
-    if status == 498 and quirks.error_shape == "cohere":
-        return "credentials"
-    return _STATUSES.get(status) or ("rejected" if 400 <= status < 500 else "unavailable")
-
-
-def _by_type(codes: tuple[str, ...]) -> FaultKind:
-    for code in codes:
-        if kind := _TYPES.get(code):
-            return kind
-    return "unavailable"
-
-
-_CODES: dict[str, FaultKind] = {
-    "context_length_exceeded": "too_long",
-    "string_above_max_length": "too_long",
-    "model_max_prompt_tokens_exceeded": "too_long",
-    "request_too_large": "too_long",
-    "insufficient_quota": "credentials",
-    "insufficient_balance": "credentials",
-    "billing_not_active": "credentials",
-    "billing_hard_limit_reached": "credentials",
-    "billing_error": "credentials",
-    "exceeded_current_quota_error": "credentials",
-    "arrearage": "credentials",
-    "accountoverdueerror": "credentials",
-    "invalid_api_key": "credentials",
-    "api_key_invalid": "credentials",
-    "invalid_authentication_error": "credentials",
-    "authentication_error": "credentials",
-    "permission_error": "credentials",
-    "incorrect_api_key_provided": "credentials",
-    "unauthenticated": "credentials",
-    "permission_denied": "credentials",
-    "accessdeniedexception": "credentials",
-    "unrecognizedclientexception": "credentials",
-    "expiredtokenexception": "credentials",
-    "invalidsignatureexception": "credentials",
-    "content_filter": "refused",
-    "content_policy_violation": "refused",
-    "content_policy": "refused",
-    "moderation_blocked": "refused",
-    "data_inspection_failed": "refused",
-    "datainspectionfailed": "refused",
-    "responsibleaipolicyviolation": "refused",
-    "sensitivecontentdetected": "refused",
-    "inputtextsensitivecontentdetected": "refused",
-    "invalid_prompt_safety": "refused",
-    "model_not_found": "missing",
-    "deploymentnotfound": "missing",
-    "not_found_error": "missing",
-    "not_found": "missing",
-    "resourcenotfoundexception": "missing",
-    "model_not_supported": "missing",
-    "overloaded_error": "overloaded",
-    "engine_overloaded_error": "overloaded",
-    "service_tier_capacity_exceeded": "overloaded",
-    "overloaded": "overloaded",
-    "slow_down": "overloaded",
-    "serviceunavailableexception": "overloaded",
-    "modelnotreadyexception": "overloaded",
-    "unavailable": "overloaded",
-    "rate_limit_exceeded": "limited",
-    "rate_limit_error": "limited",
-    "rate_limit_reached_error": "limited",
-    "rate_limited": "limited",
-    "throttlingexception": "limited",
-    "throttling": "limited",
-    "ratelimitexceeded": "limited",
-    "quotaexceeded": "limited",
-    "resource_exhausted": "limited",
-    "tokens_limit_reached": "limited",
-    "too_many_requests": "limited",
-    "servicequotaexceededexception": "limited",
-    "timeout_error": "silent",
-    "modeltimeoutexception": "silent",
-    "deadline_exceeded": "silent",
-    "1113": "credentials",
-    "1301": "refused",
-    "1302": "limited",
-    "1303": "limited",
-    "1305": "overloaded",
-    "1313": "limited",
-}
-
-_CODES_BY_SHAPE: dict[ErrorShape, dict[str, FaultKind]] = {
-    "base_resp": {
-        "1000": "unavailable",
-        "1001": "silent",
-        "1002": "limited",
-        "1004": "credentials",
-        "1008": "credentials",
-        "1013": "unavailable",
-        "1024": "unavailable",
-        "1026": "refused",
-        "1027": "refused",
-        "1033": "unavailable",
-        "1039": "too_long",
-        "2013": "rejected",
-        "2049": "credentials",
-        "2056": "limited",
-    },
-    "cloudflare": {"3036": "limited", "3040": "limited", "5007": "missing", "7000": "missing"},
-}
-
-_TYPES: dict[str, FaultKind] = {
-    "invalid_request_error": "rejected",
-    "invalid_argument": "rejected",
-    "validationexception": "rejected",
-    "failed_precondition": "rejected",
-    "bad_request": "rejected",
-    "tool_use_failed": "nonsense",
-}
-
-_WORDING: tuple[tuple[str, FaultKind], ...] = (
-    (
-        r"(maximum|max(imum)? model|model's) context|context (length|window|size)|prompt is too long"
-        r"|(input|prompt|request).{0,40} (is too long|exceeds? the (maximum|max|limit)|too many tokens)"
-        r"|exceeds? the (maximum|max) number of (input )?tokens|input token count.{0,40}exceeds"
-        r"|too many (input )?tokens\b|maximum (allowed )?(input|prompt) length|reduce the length of",
-        "too_long",
-    ),
-    (
-        r"credit balance is too low|insufficient (balance|credits?|quota|funds)"
-        r"|(exceeded|out of).{0,20} quota.{0,40}(billing|plan)|not enough (credits?|balance)"
-        r"|payment required|(account|balance).{0,30}(overdue|arrears)",
-        "credentials",
-    ),
-    (
-        r"(incorrect|invalid|expired|missing|no) (api[ -]?key|access token|authentication token|credentials)"
-        r"|api[ -]?key (is )?(invalid|not valid|expired|missing|not provided)"
-        r"|user location is not supported",
-        "credentials",
-    ),
-    (
-        r"content (management )?polic|content filter|safety (system|polic|filter)|usage polic|flagged (as|by|for)"
-        r"|inappropriate content|sensitive (content|words?)|moderation",
-        "refused",
-    ),
-    (
-        r"(engine|model|server|service|system) (is )?(currently |temporarily )?(overloaded|busy|at capacity)"
-        r"|overloaded|no (available|healthy) (capacity|workers?|instances?|upstream)",
-        "overloaded",
-    ),
-    (r"rate limit|too many requests|requests per (minute|second|day)|concurrency limit", "limited"),
-    (r"model .{0,80}(does not exist|not found|is not available|not supported|no longer)|unknown model", "missing"),
-)
-
-_WORDS = tuple((re.compile(words, re.IGNORECASE), kind) for words, kind in _WORDING)
-
-_STATUSES: dict[int, FaultKind] = {
-    401: "credentials",
-    402: "credentials",
-    403: "credentials",
-    404: "missing",
-    408: "silent",
-    410: "missing",
-    413: "too_long",
-    423: "overloaded",
-    424: "unavailable",
-    425: "overloaded",
-    429: "limited",
-    498: "limited",
-    499: "unavailable",
-    503: "overloaded",
-    504: "silent",
-    522: "unavailable",
-    524: "silent",
-    529: "overloaded",
-}
+    return kind_of_status(status, shape)

@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding.calls import says_nothing
-from trunkline.adapters.decoding.faults import nonsense
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.logprobs import as_logprobs
 from trunkline.adapters.responses.wire import (
@@ -31,7 +31,6 @@ from trunkline.adapters.responses.wire import (
     Piece,
     WireResponse,
     decode_annotation,
-    decode_fault,
     decode_service_tier,
     decode_usage,
     read_error,
@@ -408,7 +407,7 @@ class ResponsesDecoder(Decoder):
         return "calls" if any(kind == "call" for kind, _, _ in self._heard) else "stop"
 
     def _upstream_fault(self, error: Json) -> list[Delta]:
-        fault = decode_fault(error, self._endpoint.quirks)
+        fault = fault_of_error(error, self._endpoint.quirks)
         if not self._is_whole and fault.kind == "unavailable":
             # At Azure the reason comes in an event of its own after the failure.
             self._failure = self._failure or fault

@@ -6,19 +6,15 @@ the order of events, which is `answer.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct, field
 
-from trunkline.adapters.decoding.faults import fault_of_error
 from trunkline.adapters.decoding.logprobs import WireLogprob
 from trunkline.adapters.decoding.usage import clean_usage, count, rest
-from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, UrlCitation
 from trunkline.stream.deltas import Usage
-from trunkline.wire import Fault, FaultKind
 
 ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
 
@@ -187,38 +183,3 @@ def decode_service_tier(tier: str | None) -> ServiceTier | None:
             return tier
         case _:
             return None
-
-
-_KINDS: Mapping[str, FaultKind] = {
-    "server_error": "unavailable",
-    "invalid_prompt": "rejected",
-    "bio_policy": "refused",
-    "cyber_policy": "refused",
-    "misalignment_policy_violation": "refused",
-    "image_content_policy_violation": "refused",
-    "invalid_image": "rejected",
-    "invalid_image_format": "rejected",
-    "invalid_base64_image": "rejected",
-    "invalid_image_url": "rejected",
-    "invalid_image_mode": "rejected",
-    "image_too_large": "rejected",
-    "image_too_small": "rejected",
-    "image_parse_error": "rejected",
-    "image_file_too_large": "rejected",
-    "image_file_not_found": "rejected",
-    "unsupported_image_media_type": "rejected",
-    "empty_image_file": "rejected",
-    "failed_to_download_image": "rejected",
-}
-"""The error codes that only this dialect has."""
-
-
-def decode_fault(error: Json, quirks: Quirks) -> Fault:
-    """Classify the error that a response or an event carries."""
-    fault = fault_of_error(error, quirks)
-    code = error.get("code") if isinstance(error, dict) else None
-    kind = _KINDS.get(code) if isinstance(code, str) else None
-    # "invalid_prompt" is also said of a prompt that is too long, and of one that breaks a policy.
-    if kind is None or fault.kind in ("too_long", "refused"):
-        return fault
-    return msgspec.structs.replace(fault, kind=kind)
