@@ -111,10 +111,10 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
     request = parse(body)
 
     def frame() -> list[object]:
-        framing = framing_for(side.wire.content_type)
+        framing = framing_for(side.wire.content_type, reads[0])
         return [framing.feed(read) for read in reads]
 
-    framing = framing_for(side.wire.content_type)
+    framing = framing_for(side.wire.content_type, reads[0])
     messages = [framing.feed(read) for read in reads]
 
     def decode() -> list[list[Delta]]:

@@ -121,7 +121,8 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
     if cassette.status >= 300:
         fault = _adapter(cassette).fault(cassette.status, cassette.headers, b"".join(reads), cassette.endpoint)
         return Heard([], fault)
-    framing = framing_for(MEDIA_TYPES[suffix])
+    reads = list(reads)
+    framing = framing_for(MEDIA_TYPES[suffix], b"".join(reads))
     deltas: list[Delta] = []
     try:
         for delta in _decoded(cassette, framing, reads):

@@ -178,7 +178,7 @@ def _varied(dialect: Dialect) -> list[Cassette]:
 
 
 def _messages(cassette: Cassette, suffix: str) -> list[WireMessage]:
-    framing = framing_for(MEDIA_TYPES[suffix])
+    framing = framing_for(MEDIA_TYPES[suffix], cassette.answers[suffix])
     return [*framing.feed(cassette.answers[suffix]), *framing.flush()]
 
 
@@ -220,7 +220,7 @@ def _with(told: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 def _play(cassette: Cassette, suffix: str, datas: list[bytes]) -> None:
     adapter = ADAPTERS[cassette.endpoint.dialect]
-    is_whole = framing_for(MEDIA_TYPES[suffix]).is_whole
+    is_whole = framing_for(MEDIA_TYPES[suffix], cassette.answers[suffix]).is_whole
     decoder = adapter.decoder(cassette.request, cassette.endpoint)
     for message, data in zip(_messages(cassette, suffix), datas, strict=True):
         list(decoder.whole(data) if is_whole else decoder.message(WireMessage(message.name, data)))

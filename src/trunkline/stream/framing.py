@@ -1,11 +1,18 @@
-"""How upstream bytes are cut into messages: the contract, the choice, and the framing of a body that is no stream."""
+"""How upstream bytes are cut into messages: the contract, the choice, and the framing of a body that is no stream.
+
+Theory of operation. The bytes say what they are, for labels lie: servers send events as `application/json`, as
+`text/plain` or without a type (openclaw/openclaw#96497, Wei-Shaw/sub2api#2826, seen 2026-11-27), and a JSON error where
+a stream was asked for. What begins with `{` or `[` is a whole body, whatever its label. What is labelled as events is
+events else, and so is what begins with the name of a field of theirs; all other bytes, as those of a picture or a page,
+are a whole body. Only AWS's binary events are known by their label.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
 from trunkline.stream.aws_events import AwsEventFraming
-from trunkline.stream.sse import SseFraming
+from trunkline.stream.sse import BYTE_ORDER_MARK, SseFraming
 from trunkline.wire import Malformed, WireMessage
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
@@ -13,6 +20,9 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 MAX_BODY_BYTES = 128 * 1024 * 1024
 """The largest whole answer."""
+
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
+_LONGEST_FIELD = max(map(len, _FIELDS))
 
 AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 
@@ -31,15 +41,25 @@ class Framing(Protocol):
     def flush(self) -> list[WireMessage]: ...
 
 
-def framing_for(media_type: str) -> Framing:
-    """Choose how an answer's bytes are cut, by its media type in any case and with any parameters."""
+def is_telling(start: bytes) -> bool:
+    """Whether the start of an answer is long enough to choose by."""
+    told = _told(start)
+    return bool(told) and (told.startswith(_FIELDS) or not any(field.startswith(told) for field in _FIELDS))
+
+
+def framing_for(media_type: str, start: bytes) -> Framing:
+    """Choose how an answer's bytes are cut, by how they start and by their media type in any case."""
     kind = media_type.partition(";")[0].strip().lower()
-    # Some servers say `application/event-stream`.
-    if kind.endswith("event-stream"):
-        return SseFraming(MAX_MESSAGE_BYTES)
     if kind == AWS_EVENT_STREAM:
         return AwsEventFraming(MAX_MESSAGE_BYTES)
-    return WholeBody(MAX_BODY_BYTES)
+    told = _told(start)
+    # Some servers say `application/event-stream`.
+    is_labelled = kind.endswith("event-stream") and not told.startswith((b"{", b"["))
+    return SseFraming(MAX_MESSAGE_BYTES) if is_labelled or told.startswith(_FIELDS) else WholeBody(MAX_BODY_BYTES)
+
+
+def _told(start: bytes) -> bytes:
+    return start.removeprefix(BYTE_ORDER_MARK).lstrip()[:_LONGEST_FIELD]
 
 
 class WholeBody:

@@ -14,8 +14,9 @@ each byte:
 3. The complete part is cut into messages: at one stroke when all of them have the shape nearly every host sends (one
    `data: ` line each, or an `event: ` line and a `data: ` line each), else line by line.
 
-The one departure: what is unfinished when the body ends is a message all the same, since many hosts leave out the last
-blank line. A decoder that cannot read it will say so.
+Two departures. What is unfinished when the body ends is a message all the same, since many hosts leave out the last
+blank line; a decoder that cannot read it will say so. A field `error` is the data of a message with that name:
+llama.cpp tells so that a prompt does not fit (ggml-org/llama.cpp#16486, seen 2026-11-27).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment that says only that the connection lives."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseFraming:
@@ -82,11 +83,11 @@ class SseFraming:
         return self._cut(rest)
 
     def _without_mark(self, start: bytes) -> bytes:
-        if len(start) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(start):
+        if len(start) < len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(start):
             self._start = start
             return b""
         self._start = None
-        return start.removeprefix(_BYTE_ORDER_MARK)
+        return start.removeprefix(BYTE_ORDER_MARK)
 
     def _with_lf(self, data: bytes) -> bytes:
         if not data:
@@ -180,6 +181,9 @@ def _read_block(block: bytes) -> WireMessage | None:
             values.append(value.removeprefix(b" "))
         elif field == b"event":
             name = value.removeprefix(b" ")
+        elif field == b"error":
+            name = b"error"
+            values.append(value.removeprefix(b" "))
     return WireMessage(_name(name), b"\n".join(values)) if values else None
 
 

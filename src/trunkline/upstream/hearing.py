@@ -39,7 +39,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.framing import framing_for
+from trunkline.stream.framing import Framing, framing_for, is_telling
 from trunkline.wire import Fault, Malformed, UpstreamRequest
 
 _SILENT_KINDS = frozenset({Began, Spent})
@@ -96,6 +96,8 @@ class Hearing:
         "_framing",
         "_has_begun",
         "_has_stopped",
+        "_media_type",
+        "_start",
         "exchange",
         "has_end_mark",
         "has_progressed",
@@ -116,7 +118,9 @@ class Hearing:
         self._decoder = decoder
         self._cap = None if max_output_tokens is None else Cap(max_output_tokens)
         self._endpoint = endpoint
-        self._framing = framing_for(media_type)
+        self._media_type = media_type
+        self._framing: Framing | None = None
+        self._start = b""
         self._broken: Fault | None = None
         self._fault: Fault | None = None
         self._has_begun = False
@@ -138,11 +142,18 @@ class Hearing:
 
     def feed(self, piece: bytes) -> list[Delta]:
         """Hear bytes of the body, of which there are some."""
+        framing = self._framing
+        if framing is None:
+            piece = self._start = self._start + piece
+            if not is_telling(piece):
+                self.has_progressed = False
+                return []
+            framing = self._framing = framing_for(self._media_type, piece)
         # Of a whole body nothing is known until its end; blanks only keep it alive.
-        self.has_progressed = self._framing.is_whole and not piece.isspace()
+        self.has_progressed = framing.is_whole and not piece.isspace()
         batch: list[Delta] = []
         try:
-            for message in self._framing.feed(piece):
+            for message in framing.feed(piece):
                 batch += self._decoder.message(message)
         except Malformed as error:
             batch.append(Failed(Fault("nonsense", str(error))))
@@ -154,16 +165,20 @@ class Hearing:
         self.has_progressed = False
         self._broken = broken
         batch: list[Delta] = []
+        framing = self._framing
+        if framing is None:
+            framing = framing_for(self._media_type, self._start)
+            framing.feed(self._start)
         try:
             if broken is None:
-                batch += self._rest()
+                batch += self._rest(framing)
         except Malformed as error:
             batch.append(Failed(Fault("nonsense", str(error))))
         self.exchange = self._decoder.next_exchange(self.sent, broken)
         if self.exchange is None:
             self.is_over = True
             self.has_end_mark = self._decoder.is_done
-            if broken is None or not self._framing.is_whole:
+            if broken is None or not framing.is_whole:
                 batch += self._decoder.end()
         return self._heard(batch) if batch else batch
 
@@ -171,7 +186,7 @@ class Hearing:
         """Hear the answer to `exchange`, whose head has come."""
         assert self.exchange is not None
         self.sent, self.exchange, self._broken = self.exchange.request, None, None
-        self._framing = framing_for(media_type)
+        self._media_type, self._framing, self._start = media_type, None, b""
 
     def refused(self, fault: Fault) -> bool:
         """Hear that `exchange` got no answer; False when the attempt fails with that."""
@@ -179,11 +194,11 @@ class Hearing:
         self.exchange = self._decoder.next_exchange(self.exchange.request, fault)
         return self.exchange is not None
 
-    def _rest(self) -> list[Delta]:
+    def _rest(self, framing: Framing) -> list[Delta]:
         """What is left to decode when the body has ended; all of it, where the body is no stream."""
         batch: list[Delta] = []
-        for message in self._framing.flush():
-            batch += self._decoder.whole(message.data) if self._framing.is_whole else self._decoder.message(message)
+        for message in framing.flush():
+            batch += self._decoder.whole(message.data) if framing.is_whole else self._decoder.message(message)
         return batch
 
     def _heard(self, batch: list[Delta]) -> list[Delta]:

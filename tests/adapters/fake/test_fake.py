@@ -73,7 +73,7 @@ def hear(asked: Request, model: str = "echo") -> list[Delta]:
     body = b"".join(step.data for step in played.steps)
     if played.status != 200:
         return [Failed(ADAPTER.fault(played.status, played.headers, body, endpoint(model)))]
-    framing = framing_for(played.headers["content-type"])
+    framing = framing_for(played.headers["content-type"], body)
     decoder = ADAPTER.decoder(asked, endpoint(model))
     deltas: list[Delta] = []
     for message in [*framing.feed(body), *framing.flush()]:
@@ -459,7 +459,7 @@ def test_pictures_have_the_ratio_asked_for(ratio: str, size: tuple[int, int]) ->
 def test_no_bytes_make_the_decoder_raise(data: bytes) -> None:
     asked = request()
     list(ADAPTER.decoder(asked, endpoint("echo")).whole(data))
-    framing = framing_for("text/event-stream")
+    framing = framing_for("text/event-stream", data)
     try:
         messages = [*framing.feed(data), *framing.flush()]
     except Malformed:
