@@ -207,13 +207,10 @@ class ChatDecoder(Decoder):
         except UNREADABLE:
             loose = read_leniently(body)
             if loose is None:
-                return self._failed(faults.nonsense("the answer is not a chat completion", body))
+                return self._failed(faults.unread("the answer is not a chat completion", body, self._quirks))
             chunk = loose
         if chunk.choices is None and chunk.error is None and is_success(chunk.base_resp):
-            found = read_loosely(body)
-            if faults.read_error(found).message:
-                return self._failed(faults.fault_of_error(found, self._quirks))
-            return self._failed(faults.nonsense("the answer has no choices", body))
+            return self._failed(faults.unread("the answer has no choices", body, self._quirks))
         out = [*self._chunk(chunk, body)]
         return out if self._is_over else [*out, *self._conclude(is_done=True)]
 
@@ -234,7 +231,7 @@ class ChatDecoder(Decoder):
         if chunk is None and self._finish is not None:
             return ()  # what cannot be read after the finish takes nothing away from the answer
         if chunk is None:
-            return self._failed(faults.nonsense("a chunk of the answer is not readable", data))
+            return self._failed(faults.unread("a chunk of the answer is not readable", data, self._quirks))
         return self._chunk(chunk, data)
 
     def _chunk(self, chunk: WireChunk, data: bytes) -> Sequence[Delta]:

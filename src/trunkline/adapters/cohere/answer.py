@@ -40,7 +40,6 @@ from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart
-from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.protocol.request import Request
@@ -115,12 +114,9 @@ class CohereDecoder(Decoder):
         try:
             answer = read_body(body)
         except UNREADABLE:
-            return self._failed(faults.nonsense("the answer is not a chat response", body))
+            return self._failed(faults.unread("the answer is not a chat response", body, self._endpoint.quirks))
         if not isinstance(answer.message, WireMessagePiece):
-            found = read_loosely(body)
-            if faults.read_error(found).message:
-                return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
-            return self._failed(faults.nonsense("the answer has no message", body))
+            return self._failed(faults.unread("the answer has no message", body, self._endpoint.quirks))
         out: list[Delta] = []
         self._hear_message(answer.message, answer.logprobs, out)
         if not self._is_over:
@@ -143,10 +139,7 @@ class CohereDecoder(Decoder):
         try:
             is_known = read_type(data).type in KNOWN_EVENTS
         except UNREADABLE:
-            found = read_loosely(data)
-            if isinstance(found, dict) and faults.read_error(found).message:
-                return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
-            is_known = True
+            return self._failed(faults.unread("an event cannot be read", data, self._endpoint.quirks))
         return self._failed(faults.nonsense("an event cannot be read", data)) if is_known else ()
 
     def _event(self, event: WireEvent) -> list[Delta]:

@@ -42,7 +42,7 @@ from trunkline.adapters.converse.wire import (
     read_stop,
 )
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
-from trunkline.adapters.decoding.faults import fault_of_error, nonsense
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import as_object, read_loosely
 from trunkline.adapters.thinking import format_named
@@ -184,10 +184,7 @@ class ConverseDecoder(Decoder):
         return fault_of_error({"__type": kind, "message": fields.get("message", "")}, self._endpoint.quirks)
 
     def _unread(self, body: bytes) -> Fault:
-        told = read_loosely(body)
-        if isinstance(told, dict) and "output" not in told and ("message" in told or "__type" in told):
-            return fault_of_error(told, self._endpoint.quirks)
-        return nonsense("the answer cannot be read", body)
+        return unread("the answer cannot be read", body, self._endpoint.quirks)
 
     # Content blocks
 

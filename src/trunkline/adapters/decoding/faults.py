@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from trunkline.adapters.decoding.faults_table import kind_of_code, kind_of_status, kind_of_words
+from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import Json
 from trunkline.protocol.response import ErrorCode
@@ -105,6 +106,23 @@ def nonsense(message: str, raw: bytes = b"") -> Fault:
     """A fault for bytes that break their own dialect."""
     text = scrubbed(raw[:MAX_RAW].decode("utf-8", "replace"))
     return Fault("nonsense", message, raw=text or None)
+
+
+def unread(message: str, raw: bytes, quirks: Quirks = _PLAIN) -> Fault:
+    """A fault for bytes that are no message of their dialect: the error that they tell, in whatever shape, or nonsense.
+
+    A server tells errors in shapes that are not its dialect's own: without a `type`, in a list, as a proxy's.
+    """
+    found = read_loosely(raw)
+    if isinstance(found, list):
+        found = found[0] if found else None
+    if isinstance(found, dict) and (_names_error(found) and read_error(found) != ErrorFacts("")):
+        return fault_of_error(found, quirks)
+    return nonsense(message, raw)
+
+
+def _names_error(told: Mapping[str, Json]) -> bool:
+    return any(told.get(key) for key in ("error", "errors", "detail", "message", "__type", "base_resp"))
 
 
 def read_error(body: Json) -> ErrorFacts:

@@ -28,7 +28,6 @@ from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
-from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.adapters.encoding.turns import hashed_id
 from trunkline.adapters.gemini.sources import Grounding, cited, read_grounding
 from trunkline.adapters.gemini.wire import (
@@ -137,10 +136,10 @@ class GeminiDecoder(Decoder):
         try:
             answer = read_body(body)
         except UNREADABLE:
-            return self._failed(faults.nonsense("the answer is not a Gemini response", body))
+            return self._failed(faults.unread("the answer is not a Gemini response", body, self._endpoint.quirks))
         responses = answer if isinstance(answer, list) else [answer]
         if not any(part.candidates or part.prompt_feedback or part.error for part in responses):
-            return self._failed(faults.nonsense("the answer has no candidates", body))
+            return self._failed(faults.unread("the answer has no candidates", body, self._endpoint.quirks))
         out = [delta for response in responses for delta in self._hear(response)]
         # Without a finish the end of a whole body is its end.
         self._finish = self._finish or ("STOP" if self._slots else None)
@@ -172,10 +171,7 @@ class GeminiDecoder(Decoder):
         tidy = data.strip()
         if not tidy or tidy == b"[DONE]":
             return ()
-        found = read_loosely(data)
-        if isinstance(found, list) and found and isinstance(found[0], dict) and "error" in found[0]:
-            return self._failed(faults.fault_of_error(found, self._endpoint.quirks))
-        return self._failed(faults.nonsense("a message of the answer cannot be read", data))
+        return self._failed(faults.unread("a message of the answer cannot be read", data, self._endpoint.quirks))
 
     def _hear(self, response: WireResponse) -> list[Delta]:
         if response.error is not None:

@@ -25,7 +25,7 @@ from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder, Exchange
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
-from trunkline.adapters.decoding.faults import fault_of_error, nonsense
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
 from trunkline.adapters.messages.wire import (
@@ -141,8 +141,7 @@ class MessagesDecoder(Decoder):
             if mended is not None:
                 return self.message(mended)
             # What cannot be read after the stop reason takes nothing away from the answer.
-            is_harmless = self._stop.stop_reason is not None or not is_known(message.data)
-            return () if is_harmless else self._fail(nonsense("an event cannot be read", message.data))
+            return () if self._stop.stop_reason is not None else self._unread(message.data)
         if type(event) is BlockDelta:
             # Nearly every message is a piece of plain text.
             block = self._text
@@ -160,14 +159,14 @@ class MessagesDecoder(Decoder):
             if answer.error is not None:
                 return self._fail(fault_of_error(answer.error, self._endpoint.quirks))
             if answer.content is None:
-                return self._fail(nonsense("the answer has no content", body))
+                return self._fail(unread("the answer has no content", body, self._endpoint.quirks))
             deltas = [
                 delta
                 for index, block in enumerate(answer.content)
                 for delta in (*self._open(index, block), *self._close(index))
             ]
         except UNREADABLE:
-            return self._fail(nonsense("the answer cannot be read", body))
+            return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         self._stop = Stop(answer.stop_reason, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
         return self._count_input(deltas + self._end_all())
@@ -208,6 +207,11 @@ class MessagesDecoder(Decoder):
         self._is_paused = self._is_over = False
 
     # Events
+
+    def _unread(self, data: bytes) -> Iterable[Delta]:
+        """What is no event: an error without a type, something new, or nonsense."""
+        fault = unread("an event cannot be read", data, self._endpoint.quirks)
+        return self._fail(fault) if fault.kind != "nonsense" or is_known(data) else ()
 
     def _event(self, event: Event) -> list[Delta]:
         match event:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder, Exchange
-from trunkline.adapters.decoding.faults import fault_of_error, nonsense
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.usage import clean_usage, count
 from trunkline.adapters.encoding.draft import Draft, user_names
 from trunkline.adapters.encoding.links import Wanted
@@ -194,7 +194,7 @@ class ImagesDecoder(Decoder):
         try:
             event = _read_event(message.data)
         except UNREADABLE:
-            return self._fail(nonsense("an event cannot be read", message.data))
+            return self._fail(unread("an event cannot be read", message.data, self._endpoint.quirks))
         if event.error is not None or event.type == "error":
             return self._fail(fault_of_error(event.error or "the picture could not be drawn", self._endpoint.quirks))
         self._usage = event.usage or self._usage
@@ -212,7 +212,7 @@ class ImagesDecoder(Decoder):
         try:
             answer = _read_body(body)
         except UNREADABLE:
-            return self._fail(nonsense("the answer cannot be read", body))
+            return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         if answer.error is not None:
             return self._fail(fault_of_error(answer.error, self._endpoint.quirks))
         pictures = (answer.data or ())[:MAX_PICTURES]
@@ -220,7 +220,7 @@ class ImagesDecoder(Decoder):
         self._urls = [each.url for each in pictures if each.url and not each.b64_json]
         self._expected = sum(1 for each in pictures if each.url or each.b64_json)
         if not self._expected:
-            return self._fail(nonsense("the answer holds no picture", body))
+            return self._fail(unread("the answer holds no picture", body, self._endpoint.quirks))
         return self._finished([self._picture(each.b64_json) for each in pictures if each.b64_json])
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:

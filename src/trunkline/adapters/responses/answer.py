@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding.calls import says_nothing
-from trunkline.adapters.decoding.faults import fault_of_error, nonsense
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.logprobs import as_logprobs
 from trunkline.adapters.responses.wire import (
@@ -106,7 +106,7 @@ class ResponsesDecoder(Decoder):
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
-            return self._nonsense(f"an event could not be read: {error}", message.data)
+            return self._unread(f"an event could not be read: {error}", message.data)
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         self._is_whole = True
@@ -116,7 +116,7 @@ class ResponsesDecoder(Decoder):
                 return self._error(body)
             return self._final(response, "completed")
         except UNREADABLE as error:
-            return self._nonsense(f"the answer could not be read: {error}", body)
+            return self._unread(f"the answer could not be read: {error}", body)
 
     def end(self) -> Iterable[Delta]:
         """Tell a failure that nothing explained."""
@@ -430,6 +430,10 @@ class ResponsesDecoder(Decoder):
     def _broken_off(self, fault: Fault) -> list[Delta]:
         self.is_done = True
         return [Failed(fault)]
+
+    def _unread(self, message: str, raw: bytes) -> list[Delta]:
+        self.is_done = True
+        return [Failed(unread(message, raw, self._endpoint.quirks))]
 
     def _nonsense(self, message: str, raw: bytes = b"") -> list[Delta]:
         self.is_done = True
