@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.checks import ask, error_of
+from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
-from tests.gateway.upstream import Script, Upstream, completion, head, sse, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, usage_chunk, whole
 
 CONFIG = """
 [server]
@@ -132,3 +132,110 @@ def test_the_same_words_are_the_same_fault(
     attempts = error["metadata"]["attempts"]
     assert [(each["kind"], each["message"]) for each in attempts] == [(words.kind, words.message)]
     assert reply.headers.get("retry-after") == ("8" if words.kind == "limited" else None)
+
+
+LLAMA_LONG = "the request exceeds the available context size. try increasing it"
+XAI_REFUSAL = {
+    "code": "The caller does not have permission to execute the specified operation",
+    "error": "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO",
+}
+
+
+def labelled(label: str, body: bytes) -> Script:
+    return Script([head(200, label), body])
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "kind"),
+    [
+        (whole(XAI_REFUSAL, 403), 403, "refused"),
+        (whole({"error": {"message": "Model Not Exist", "code": "invalid_request_error"}}, 400), 502, "missing"),
+        (whole({"object": "error", "message": "No.", "type": "invalid_model", "code": "1500"}, 400), 502, "missing"),
+        (whole({"error": {"code": "1261", "message": "Prompt exceeds max length"}}, 400), 400, "too_long"),
+        (
+            labelled(
+                "text/event-stream",
+                f'error: {{"code":400,"message":"{LLAMA_LONG}","type":"invalid_request_error"}}\n\n'.encode()
+                + b"data: [DONE]\n\n",
+            ),
+            400,
+            "too_long",
+        ),
+        (
+            whole({"error": {"code": 500, "message": LLAMA_LONG, "type": "exceed_context_size_error"}}, 500),
+            400,
+            "too_long",
+        ),
+        (labelled("text/event-stream", sse([[{"error": {"code": 429, "message": "Slow."}}]])), 429, "limited"),
+        (labelled("text/event-stream", b'{"error":{"code":429,"message":"Slow."}}'), 429, "limited"),
+        (whole({"error": {"message": "No."}}, 422), 422, "unprocessable"),
+        (whole({"error": {"message": "No."}}, 413), 413, "too_large"),
+        (whole({"error": {"message": "prompt is too long: 9 > 8"}}, 413), 400, "too_long"),
+        (whole({"error": {"message": "No."}}, 403), 502, "denied"),
+        (whole({"error": {"message": "This API key may not."}}, 403), 502, "credentials"),
+    ],
+    ids=[
+        "A1 xAI refuses",
+        "A2 DeepSeek knows no such model",
+        "A2 Mistral knows no such model",
+        "B6 Z.AI has no room",
+        "B5 llama.cpp has no room, in a field of events",
+        "B5 llama.cpp has no room, as a 500",
+        "B5 a list as a datum",
+        "B4 an error as JSON under the label of events",
+        "422",
+        "413 of bytes",
+        "413 of tokens",
+        "403 without a word",
+        "403 of our key",
+    ],
+)
+def test_what_a_chat_server_says(
+    script: Script, status: int, kind: str, spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, script)
+    reply = spoken.call(ask(fresh("chat"), nonce, stream=True))
+    assert [each["kind"] for each in error_of(reply, status)["metadata"]["attempts"]] == [kind]
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/plain", "", "text/event-stream"])
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+def test_B4_the_bytes_say_what_an_answer_is(
+    label: str, streams: bool, spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    events = sse([chunk("Hel"), chunk("lo."), chunk(finish="stop"), usage_chunk(), "[DONE]"])
+    for body in (events, b"\n" + events, json.dumps(completion()).encode(), b" \n" + json.dumps(completion()).encode()):
+        upstream.play(nonce, labelled(label, body))
+        reply = spoken.call(ask("mock/chat-0", nonce, stream=streams))
+        said = text_of(events_of(reply)) if streams else response_of(reply)["output_text"]
+        assert said == "Hello."
+
+
+@pytest.mark.parametrize("refusal", [XAI_REFUSAL, {"error": {"message": "No."}}], ids=["with words", "without a word"])
+def test_A1_one_refused_prompt_takes_the_endpoint_from_nobody(
+    refusal: Any, gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    upstream.play(nonce, whole(refusal, 403), host="a")
+    gateway.call(ask(both, nonce, **IN_ORDER))
+    reply = gateway.call(ask(both, "A harmless prompt.", **IN_ORDER))
+    assert response_of(reply)
+    assert reply.headers["x-trunkline-provider"] == "mock-a"
+
+
+@pytest.mark.parametrize(("beside", "status"), [(500, 502), (403, 502), (401, 502), (422, 422)])
+def test_the_status_does_not_depend_on_earlier_requests(
+    beside: int, status: int, gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    upstream.play(nonce, whole({"error": {"message": "No."}}, beside))
+    alone = {"provider": {"order": ["mock-a"], "allow_fallbacks": False}}
+    for course in (alone, IN_ORDER):
+        assert {gateway.call(ask(both, nonce, **course)).status for _ in range(7)} == {status}
+
+
+@pytest.mark.parametrize("beside", [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 529])
+def test_retry_after_comes_only_with_what_passes(
+    beside: int, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    upstream.play(nonce, whole({"error": {"message": "No."}}, beside, retry_after="7"))
+    reply = gateway.call(ask(model, nonce))
+    assert reply.headers.get("retry-after") == ("7" if reply.status in (429, 503, 529) else None)
