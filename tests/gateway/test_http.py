@@ -348,3 +348,21 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> Non
     assert events[-1]["type"] == "response.failed"
     assert "req_id" in events[-1]["response"]["error"]["message"]
     assert b"secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/responses", b"{"),
+        ("/api/v1/responses", {"model": "mock/chat", "input": "x", "temperature": 9}),
+        ("/api/v1/responses", {"model": "no/such-model", "input": "x"}),
+        ("/api/v1/responses", {"model": "fake/status-500", "input": "x"}),
+        ("/api/v1/responses/explain", b"{"),
+    ],
+    ids=["bad JSON", "a bad field", "an unknown model", "another unknown model", "another route"],
+)
+def test_an_error_names_the_owner_of_the_key(gateway: Gateway, path: str, body: Any) -> None:
+    known, unknown = gateway.call(body, path=path), gateway.call(body, path=path, key=None)
+    assert known.status in (400, 404)
+    assert known.json["user_id"] == "default"
+    assert (unknown.status, unknown.json["user_id"]) == (401, None)

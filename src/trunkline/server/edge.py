@@ -22,6 +22,9 @@ HAS_STARTED = "trunkline.has_started"
 BREAK_OFF = "trunkline.break_off"
 """Scope key of what ends a begun stream with an error: a function of the error, to be awaited."""
 
+OWNER = "trunkline.owner"
+"""Scope key of the account whose key came with the request, set once that is known; errors tell it as `user_id`."""
+
 REQUEST_ID = "trunkline.request_id"
 
 _EXPOSED = b"x-request-id, x-generation-id, x-trunkline-provider, x-trunkline-dropped, retry-after"
@@ -82,17 +85,17 @@ class Edge:
         try:
             await self._app(scope, receive, send)
         except GatewayError as error:
-            await send_error(send, error, request_id, closes=self._stopping.has_begun)
+            await send_error(send, error, request_id, user_id=scope.get(OWNER), closes=self._stopping.has_begun)
         except asyncio.CancelledError as cancelled:
             ended = self._stopping.translate(cancelled)
             if scope.get(HAS_STARTED) or not isinstance(ended, GatewayError):
                 raise
-            await send_error(send, ended, request_id, closes=True)
+            await send_error(send, ended, request_id, user_id=scope.get(OWNER), closes=True)
         except Exception as error:
             logs.defect(request_id, error)
             told = InternalError(f"The gateway made an error. Its log says more under {request_id}.")
             if not scope.get(HAS_STARTED):
-                await send_error(send, told, request_id)
+                await send_error(send, told, request_id, user_id=scope.get(OWNER))
             elif BREAK_OFF in scope:
                 await scope.pop(BREAK_OFF)(told)
             else:

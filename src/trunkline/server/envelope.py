@@ -16,14 +16,17 @@ async def send_error(
     error: GatewayError,
     request_id: str,
     *,
+    user_id: str | None = None,
     closes: bool = False,
     more_headers: Iterable[tuple[bytes, bytes]] = (),
 ) -> None:
-    """Send an error as a whole answer; `closes` says that no other follows on the connection.
+    """Send an error as a whole answer, to the owner of the key, `user_id`, where it is known who calls.
+
+    `closes` says that no other answer follows on the connection.
 
     The listener ends the connection by itself when the request's body was not read.
     """
-    body = render_error(error)
+    body = render_error(error, user_id)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -17,7 +17,7 @@ from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
 from trunkline.server.body import Bounds, head_of, read_body
-from trunkline.server.edge import REQUEST_ID
+from trunkline.server.edge import OWNER, REQUEST_ID
 
 _RETRY_AFTER_S = 1.0
 
@@ -112,6 +112,7 @@ class Intake:
         received_at, started = services.wall_clock(), services.loop_clock()
         head = head_of(scope)
         key = await services.keys.authenticate(head.authorization)
+        scope[OWNER] = key.account_id
         await read_body(head, receive, body, bounds, services.aside)
         return Call(
             id="resp_" + scope[REQUEST_ID].removeprefix("req_"),
@@ -126,4 +127,6 @@ class Intake:
 
 async def caller(scope: Scope, services: Services) -> Key:
     """Find out who sends a request without a body. Raises Unauthorized, ServiceUnavailable."""
-    return await services.keys.authenticate(head_of(scope).authorization)
+    key = await services.keys.authenticate(head_of(scope).authorization)
+    scope[OWNER] = key.account_id
+    return key

@@ -15,7 +15,7 @@ from trunkline.call import Admitted, Call, Services
 from trunkline.errors import GatewayError
 from trunkline.pipeline import Answer, admit, new_telling, respond, told
 from trunkline.server.body import Bounds, ClientLeft
-from trunkline.server.edge import BREAK_OFF, HAS_STARTED, REQUEST_ID
+from trunkline.server.edge import BREAK_OFF, HAS_STARTED, OWNER, REQUEST_ID
 from trunkline.server.envelope import send_error
 from trunkline.server.intake import Intake
 from trunkline.server.streams import EventStream, Header
@@ -55,7 +55,7 @@ class ResponsesRoute:
             else:
                 await self._serve_whole(admitted, scope, send)
         except GatewayError as error:
-            await send_error(send, error, scope[REQUEST_ID])
+            await send_error(send, error, scope[REQUEST_ID], user_id=scope[OWNER])
 
     async def _serve_stream(self, admitted: Admitted, scope: Scope, send: Send) -> None:
         stream = EventStream(
