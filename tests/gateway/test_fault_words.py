@@ -27,9 +27,16 @@ deadline = "6 s"
 retry_budget = 1.0
 """
 
+ALIBABA = """
+[providers.alibaba]
+base_url = "{url}/alibaba/v1"
+api_key = {{ env = "MOCK_KEY" }}
+"""
+"""The shipped row at another address."""
+
 DIALECTS = ("chat", "responses", "messages", "gemini", "converse", "cohere", "mistral")
 FORMS = ("status", "stream", "whole")
-MODELS = 40
+MODELS = 50
 """How many models each dialect has, so that no case finds an endpoint that another one brought into trouble."""
 
 
@@ -65,6 +72,7 @@ def spoken(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
         config += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
         for number in range(MODELS):
             config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"mock/{dialect}-{number}")
+    config += ALIBABA.format(url=upstream.url) + ENDPOINT.format(provider="alibaba", model="mock/alibaba")
     with running(tmp_path_factory.mktemp("spoken"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -239,3 +247,28 @@ def test_retry_after_comes_only_with_what_passes(
     upstream.play(nonce, whole({"error": {"message": "No."}}, beside, retry_after="7"))
     reply = gateway.call(ask(model, nonce))
     assert reply.headers.get("retry-after") == ("7" if reply.status in (429, 503, 529) else None)
+
+
+@pytest.mark.parametrize("beside", [{}, {"retry_after": "3"}], ids=["no other hint", "another hint"])
+def test_the_reset_of_a_used_up_limit_is_a_hint_where_there_is_no_other(
+    beside: dict[str, str], gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    reset = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "6s"}
+    upstream.play(nonce, whole({"error": {"message": "Slow."}}, 429, **reset, **beside))
+    reply = gateway.call(ask(model, nonce))
+    assert (reply.status, reply.headers["retry-after"]) == (429, beside.get("retry_after", "6"))
+
+
+def test_gemini_that_draws_nothing_is_incomplete_and_to_nobodys_blame(
+    spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    answer = {"candidates": [{"finishReason": "NO_IMAGE"}], "usageMetadata": {"promptTokenCount": 7}}
+    upstream.play(nonce, whole(answer))
+    response = response_of(spoken.call(ask(fresh("gemini"), nonce)), "incomplete")
+    assert response["incomplete_details"] == {"reason": "content_filter"}
+
+
+def test_A5_alibaba_is_always_asked_for_a_stream(spoken: Gateway, upstream: Upstream, nonce: str) -> None:
+    response = response_of(spoken.call(ask("mock/alibaba", nonce, reasoning={"effort": "high"})))
+    assert response["output_text"] == "Hello."
+    assert upstream.seen(nonce)[0].json["stream"] is True

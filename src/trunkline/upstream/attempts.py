@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
 from trunkline.adapters.encoding.tools import offered
@@ -322,7 +324,7 @@ class Run:
         attempt.dropped = tuple(dict.fromkeys((*lost, *sent.dropped)))
         reply = await self._send(sent, attempt.endpoint)
         try:
-            await _raise_for_status(reply, adapter, attempt.endpoint)
+            await self._raise_for_status(reply, adapter, attempt.endpoint)
             decoder = adapter.decoder(request, attempt.endpoint)
             cap = self._request.max_output_tokens
             hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
@@ -408,11 +410,26 @@ class Run:
                 links = LinkTransport(self._upstream.fetcher, self._account)
                 reply = await links.send(request, self._deadline)
         try:
-            await _raise_for_status(reply, adapter, endpoint)
+            await self._raise_for_status(reply, adapter, endpoint)
         except BaseException:
             reply.close()
             raise
         return reply
+
+    async def _raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
+        if 200 <= reply.status < 300:
+            return
+        if 300 <= reply.status < 400:
+            raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
+        try:
+            body = await reply.body(_MAX_ERROR_BYTES)
+        except UpstreamFailure:
+            body = b""
+        fault = adapter.fault(reply.status, reply.headers, body, endpoint)
+        if fault.kind == "limited" and fault.retry_after is None and reply.tells_limits:
+            # Groq and others tell the time only in the headers of the limit itself.
+            fault = replace(fault, retry_after=limits.rest_s(reply.headers, self._upstream.wall_clock()))
+        raise UpstreamFailure(fault)
 
     async def _wait(self, seconds: float) -> None:
         if self._upstream.clock() + seconds >= self._deadline:
@@ -426,18 +443,6 @@ class Run:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
-
-
-async def _raise_for_status(reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
-    if 200 <= reply.status < 300:
-        return
-    if 300 <= reply.status < 400:
-        raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
-    try:
-        body = await reply.body(_MAX_ERROR_BYTES)
-    except UpstreamFailure:
-        body = b""
-    raise UpstreamFailure(adapter.fault(reply.status, reply.headers, body, endpoint))
 
 
 def _thinks(request: Request, endpoint: Endpoint) -> bool:

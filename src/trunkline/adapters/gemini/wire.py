@@ -80,6 +80,8 @@ FINISHES: dict[str, StopReason] = {
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
+    # The model drew nothing, which is no fault of the provider's.
+    "NO_IMAGE": "content_filter",
 }
 BROKEN_FINISHES = frozenset(
     {
@@ -90,7 +92,6 @@ BROKEN_FINISHES = frozenset(
         "MISSING_THOUGHT_SIGNATURE",
         "OTHER",
         "IMAGE_OTHER",
-        "NO_IMAGE",
     }
 )
 
