@@ -72,6 +72,8 @@ def spoken(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
         config += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
         for number in range(MODELS):
             config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"mock/{dialect}-{number}")
+    config += ENDPOINT.format(provider="mock-messages", model="mock/messages-full").replace("128000", "20000")
+    config += "max_output_tokens = 8000\n"
     config += ALIBABA.format(url=upstream.url) + ENDPOINT.format(provider="alibaba", model="mock/alibaba")
     with running(tmp_path_factory.mktemp("spoken"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
@@ -272,3 +274,17 @@ def test_A5_alibaba_is_always_asked_for_a_stream(spoken: Gateway, upstream: Upst
     response = response_of(spoken.call(ask("mock/alibaba", nonce, reasoning={"effort": "high"})))
     assert response["output_text"] == "Hello."
     assert upstream.seen(nonce)[0].json["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("characters", "asked", "sent"),
+    [(30, None, 8000), (45_000, None, 5000), (59_000, None, 4096), (45_000, 8000, 8000)],
+    ids=["room", "some room", "hardly any", "the client's own"],
+)
+def test_B7_a_limit_that_nobody_asked_for_leaves_room_for_the_input(
+    characters: int, asked: int | None, sent: int, spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, whole({"message": "Stop here."}, 400))
+    more = {} if asked is None else {"max_output_tokens": asked}
+    spoken.call(ask("mock/messages-full", nonce.ljust(characters), **more))
+    assert upstream.seen(nonce)[0].json["max_tokens"] == sent

@@ -529,10 +529,10 @@ ROWS = (
     Row("overload_statuses", [500], kind, "unavailable", "overloaded", answer=whole({"message": "No."}, 500)),
     Row(
         "reasoning_format",
-        "anthropic-claude-v1",
-        got("output", 0, "format"),
         "unknown",
+        got("output", 0, "format"),
         "anthropic-claude-v1",
+        "unknown",
         dialect="messages",
     ),
     Row("supports_include", False, body("include"), ["reasoning.encrypted_content"], None, THINK, dialect="responses"),

@@ -520,6 +520,7 @@ def test_offsets_of_another_part_give_way_to_the_words() -> None:
         ("RECITATION", "content_filter"),
         ("SPII", "content_filter"),
         ("IMAGE_SAFETY", "content_filter"),
+        ("NO_IMAGE", "content_filter"),
         ("CONTINUATION", "length"),
         ("SOMETHING_NEW", "stop"),
     ],
@@ -529,7 +530,7 @@ def test_finish(finish: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "finish", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE", "OTHER", "NO_IMAGE"]
+    "finish", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE", "OTHER"]
 )
 def test_a_broken_finish_is_a_fault_that_may_go_better_elsewhere(finish: str) -> None:
     (failed,) = heard(chunk(finish=finish))

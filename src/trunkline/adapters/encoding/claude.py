@@ -8,7 +8,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -25,11 +25,26 @@ from trunkline.adapters.thinking import (
 )
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
-from trunkline.protocol.items import Json, ReasoningItem
+from trunkline.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    InputText,
+    Json,
+    Message,
+    MessagePart,
+    OutputText,
+    ReasoningItem,
+)
 from trunkline.protocol.request import Effort, Request
 
 DEFAULT_MAX_TOKENS = 4096
 """Asked for where neither the client nor the catalog names a limit and one must be sent."""
+
+LEAST_ROOM = 4096
+"""Asked for at the least, however long the input seems to be."""
+
+_CHARACTERS_PER_TOKEN = 3
+"""Of Claude's tokenizer, rather too few than too many."""
 
 MIN_BUDGET = 1024
 MAX_BUDGET = 128_000
@@ -61,7 +76,7 @@ class Thought(Struct, frozen=True):
 
 def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round]) -> Thinking:
     """Plan the thinking; `spoken` are the rounds that will be sent."""
-    limit = request.max_output_tokens or endpoint.max_output_tokens
+    limit = request.max_output_tokens or _fitting_limit(request, endpoint)
     max_tokens = limit or DEFAULT_MAX_TOKENS
     level = wanted_effort(request, endpoint)
     if level is None:
@@ -93,6 +108,40 @@ def _changed(request: Request, level: Effort, tokens: int) -> tuple[str, ...]:
     if level == "none":
         return ("reasoning.effort",)
     return ("reasoning.max_tokens",) if wanted and wanted != tokens else ()
+
+
+def _fitting_limit(request: Request, endpoint: Endpoint) -> int | None:
+    """The limit to send where the client names none: the endpoint's, as far as the input leaves room for it.
+
+    Claude before Sonnet 4.5 refuses an input and a limit that together pass the context (docker/docker-agent#569, seen
+    2026-11-27).
+    """
+    most, context = endpoint.max_output_tokens, endpoint.context_tokens
+    if most is None or context is None:
+        return most
+    return min(most, max(context - _characters(request) // _CHARACTERS_PER_TOKEN, LEAST_ROOM))
+
+
+def _characters(request: Request) -> int:
+    """How much text the input holds; media have a price of their own and are not counted."""
+    count = len(request.instructions or "")
+    for item in request.input:
+        match item:
+            case Message(content=parts):
+                count += _text_length(parts)
+            case FunctionCallItem(arguments=arguments):
+                count += len(arguments)
+            case FunctionCallOutput(output=str() as output):
+                count += len(output)
+            case FunctionCallOutput(output=parts) if not isinstance(parts, str):
+                count += _text_length(parts)
+            case _:
+                pass
+    return count
+
+
+def _text_length(parts: Iterable[MessagePart]) -> int:
+    return sum(len(part.text) for part in parts if isinstance(part, InputText | OutputText))
 
 
 def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:
