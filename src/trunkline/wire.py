@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import UNSET, MsgspecError, Struct, UnsetType
+from msgspec.structs import replace
 
 Headers = Mapping[str, str]
 """Header fields by lower-case name."""
@@ -69,6 +70,10 @@ class Fault(Struct, frozen=True):
     raw: str | None = None
     detail: str | None = None
     code: str | UnsetType = UNSET
+
+    def hinted(self, retry_after: float | None) -> Fault:
+        """The same fault with another `retry_after`."""
+        return replace(self, retry_after=retry_after)
 
 
 UNREADABLE = (MsgspecError, ValueError, RecursionError)

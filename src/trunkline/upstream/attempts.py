@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
 from trunkline.adapters.encoding.tools import offered
@@ -428,7 +426,7 @@ class Run:
         fault = adapter.fault(reply.status, reply.headers, body, endpoint)
         if fault.kind == "limited" and fault.retry_after is None and reply.tells_limits:
             # Groq and others tell the time only in the headers of the limit itself.
-            fault = replace(fault, retry_after=limits.rest_s(reply.headers, self._upstream.wall_clock()))
+            fault = fault.hinted(limits.rest_s(reply.headers, self._upstream.wall_clock()))
         raise UpstreamFailure(fault)
 
     async def _wait(self, seconds: float) -> None:
