@@ -126,6 +126,7 @@ async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, as
                 body,
                 bounds.max_body_bytes,
                 lambda: patience.reschedule(min(_now() + bounds.body_s, last)),
+                lambda: patience.reschedule(None),
                 aside,
                 _Unpacker(bounds.max_body_bytes) if is_packed else None,
             )
@@ -174,13 +175,15 @@ async def _gather(
     body: Body,
     max_bytes: int,
     renew: Callable[[], None],
+    suspend: Callable[[], None],
     aside: Aside,
     unpacker: _Unpacker | None,
 ) -> None:
-    """Read to the end; `renew` is called for each megabyte that has come, and for time that was not the client's."""
+    """Read to the end; `renew` is called for each megabyte that has come, `suspend` while time is not the client's."""
     goal = _MEGABYTE
     while True:
         if body.size > _SMALL_BYTES and aside.is_busy:
+            suspend()
             await aside.rest()
             renew()
         message = await receive()

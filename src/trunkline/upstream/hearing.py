@@ -144,7 +144,8 @@ class Hearing:
         """Hear bytes of the body, of which there are some."""
         framing = self._framing
         if framing is None:
-            piece = self._start = self._start + piece
+            # Blanks before an answer say nothing, and are not kept: some servers send them without end.
+            piece = self._start = (self._start + piece).lstrip()
             if not is_telling(piece):
                 self.has_progressed = False
                 return []
@@ -168,8 +169,9 @@ class Hearing:
         framing = self._framing
         if framing is None:
             framing = framing_for(self._media_type, self._start)
-            framing.feed(self._start)
         try:
+            if self._framing is None:
+                framing.feed(self._start)
             if broken is None:
                 batch += self._rest(framing)
         except Malformed as error:
