@@ -195,10 +195,9 @@ class Catalog(Struct, frozen=True, kw_only=True):
 
     `standings` is by provider slug, those that are off included. `endpoints` is by model slug and holds only what
     providers that are on serve; `offers` names for every known model the slugs of all its providers.
-    `by_name` is `endpoints` of those that only answer by name. `bare_names` leads from the part after the author to the
-    slugs that have it. `provider_slugs` leads from a folded name to the slug; `pairs` holds the letter pairs of each
-    slug in `endpoints`, `offered_pairs` those of each in `offers` and of each bare name; `spellings` knows by which
-    other names the models of `offers` go.
+    `by_name` is `endpoints` of those that only answer by name. `provider_slugs` leads from a folded name to the slug;
+    `pairs` holds the letter pairs of each slug in `endpoints`, `offered_pairs` those of each in `offers`, with its
+    author and without; `spellings` knows by which other names the models of `offers` go.
     """
 
     standings: Mapping[str, Standing]
@@ -208,7 +207,6 @@ class Catalog(Struct, frozen=True, kw_only=True):
     provider_slugs: Mapping[str, str]
     pairs: Mapping[str, frozenset[str]]
     by_name: Mapping[str, tuple[Endpoint, ...]] = {}
-    bare_names: Mapping[str, tuple[str, ...]] = {}
     offered_pairs: Mapping[str, frozenset[str]] = {}
     spellings: Spellings = Spellings()
     default_model: str | None = None
@@ -224,11 +222,9 @@ class Catalog(Struct, frozen=True, kw_only=True):
         found = self.endpoints.get(model)
         if found is None:
             slug = model.strip().lower()
-            bare = self.bare_names.get(slug, ())
-            whole = bare[0] if len(bare) == 1 else slug
-            found = self.endpoints.get(whole) or self.by_name.get(slug)
+            found = self.endpoints.get(slug) or self.by_name.get(slug)
             if found is None:
-                meant = self._meant(whole)
+                meant = self._meant(slug)
                 found = self.endpoints.get(meant)
                 if found is None:
                     raise self._missing(meant)
@@ -236,11 +232,11 @@ class Catalog(Struct, frozen=True, kw_only=True):
 
     def _meant(self, name: str) -> str:
         """The slug that a name stands for; the name itself when that is none, or more than one."""
-        if name in self.offers or len(name) > MAX_SUGGESTED_LENGTH:
+        if name in self.offers:
             return name
+        # Models whose providers are off count too: a name must not change its meaning when a key is added.
         known = self.spellings.of(name)
-        served = [slug for slug in known if slug in self.endpoints]
-        return served[0] if len(served) == 1 else known[0] if len(known) == 1 else name
+        return known[0] if len(known) == 1 else name
 
     def provider_slug(self, name: str) -> str:
         """Turn a name in any spelling ("Amazon Bedrock", "AMAZON_BEDROCK") into the slug.
@@ -257,7 +253,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
             offers = list(self.offers[slug])
             message = f"No provider that serves {slug} is on: {self._switches(slug)}."
             return NotFound(message, metadata={"available_providers": [], "requested_providers": offers})
-        near = list(self.bare_names.get(slug, ())) or nearest(self.pairs, slug) or self._nearest_offered(slug)
+        near = self.spellings.of(slug) or nearest(self.pairs, slug) or self._nearest_offered(slug)
         hint = f"Did you mean {' or '.join(near)}?" if near else "A model is named author/name."
         if near and near[0] not in self.endpoints and near[0] not in self.by_name:
             hint += f" Its provider is off: {self._switches(near[0])}."
@@ -278,4 +274,4 @@ class Catalog(Struct, frozen=True, kw_only=True):
     def _nearest_offered(self, slug: str) -> list[str]:
         """Name the known models nearest to a name, whether it has an author or not."""
         found = nearest(self.offered_pairs, slug)
-        return list(dict.fromkeys(self.bare_names[name][0] if name in self.bare_names else name for name in found))
+        return list(dict.fromkeys(name if name in self.offers else self.spellings.of(name)[0] for name in found))

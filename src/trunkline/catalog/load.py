@@ -5,7 +5,7 @@ No provider is called: a key that is present counts as good until the provider s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -40,7 +40,6 @@ def catalog_of(known: Known) -> Catalog:
         if standing.is_callable and not _obstacle(entry.row, standing, known.dialects):
             (endpoints if standing.is_on else by_name).setdefault(slug, []).append(maker.make(entry))
     slugs = {slug: tuple(providers) for slug, providers in offers.items()}
-    bare_names = _bare_names(slugs)
     every = [end for found in endpoints.values() for end in found]
     return Catalog(
         standings=known.standings,
@@ -50,22 +49,11 @@ def catalog_of(known: Known) -> Catalog:
         provider_slugs=known.slugs,
         pairs=LetterPairs(endpoints),
         by_name={slug: tuple(found) for slug, found in by_name.items() if len(slugs[slug]) == 1},
-        bare_names=bare_names,
-        offered_pairs=LetterPairs([*slugs, *bare_names]),
+        offered_pairs=LetterPairs([*slugs, *dict.fromkeys(slug.partition("/")[2] for slug in slugs)]),
         spellings=Spellings((entry.model.slug, entry.row.upstream_model) for entry in known.entries),
         default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
         warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
     )
-
-
-def _bare_names(slugs: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Map what follows the author to every slug that has it: a name without its author is the commonest first call."""
-    found: dict[str, list[str]] = {}
-    for slug in slugs:
-        _, slash, bare = slug.partition("/")
-        if slash and bare:
-            found.setdefault(bare, []).append(slug)
-    return {bare: tuple(sorted(known)) for bare, known in found.items()}
 
 
 def offers_of(known: Known) -> Iterator[Offer]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 
+MAX_SUGGESTED = 3
+
 MAX_SUGGESTED_LENGTH = 200
 """Longer names get no suggestion: their length is the client's to choose, the time to compare them is ours."""
 
@@ -33,13 +35,16 @@ class Spellings:
         self._tiers: tuple[dict[str, list[str]], ...] = ()
 
     def of(self, name: str) -> list[str]:
-        """List the slugs that `name` may stand for, those it spells in other signs before those it is a name of.
+        """List the slugs that `name` may stand for, at most three; one alone where it is clear.
 
-        A slug in another spelling wins over a provider's own name, with the author or without, and that over a slug
-        without its author.
+        A slug in another spelling wins over one without its author, and that over a provider's own name, with the
+        author or without; of several the first that leaves no doubt.
         """
+        if len(name) > MAX_SUGGESTED_LENGTH:
+            return []
         folded = fold_name(name)
-        return next((tier[folded] for tier in self._all() if folded in tier), [])
+        found = [tier[folded] for tier in self._all() if folded in tier]
+        return next((slugs for slugs in found if len(slugs) == 1), found[0][:MAX_SUGGESTED] if found else [])
 
     def _all(self) -> tuple[dict[str, list[str]], ...]:
         if not self._tiers:
@@ -52,12 +57,12 @@ class Spellings:
                 bare.setdefault(fold_name(name), {})[slug] = None
                 for spelled in (upstream_model, f"{author}/{upstream_model}"):
                     own.setdefault(fold_name(spelled), {})[slug] = None
-            tiers = (slugs, own, bare)
+            tiers = (slugs, bare, own)
             self._tiers = tuple({name: list(found) for name, found in tier.items()} for tier in tiers)
         return self._tiers
 
 
-def nearest(pairs: Mapping[str, frozenset[str]], slug: str, limit: int = 3) -> list[str]:
+def nearest(pairs: Mapping[str, frozenset[str]], slug: str, limit: int = MAX_SUGGESTED) -> list[str]:
     """Name the slugs most like a mistyped one, best first; the same input, the same list.
 
     They share at least half their letter pairs with it; the longer the beginning that they share, the better, since
