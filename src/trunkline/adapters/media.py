@@ -82,7 +82,11 @@ def inline(url: str, name: str = "") -> Inline | None:
 def tidied(url: str) -> str:
     """A data URL with its true type and strict base64, for dialects that take data URLs; a link as it is."""
     found = inline(url)
-    return url if found is None else found.url
+    if found is None:
+        return url
+    # Megabytes that are right already are not copied once more.
+    is_right = url.startswith(f"data:{found.media_type};base64,") and url.endswith(found.data)
+    return url if is_right else found.url
 
 
 def inline_file(part: InputFile) -> Inline | None:

@@ -60,7 +60,9 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
         if _is_thinker_named(members):
             members["reasoning"] = _thinking(members.get("reasoning"))
-        request = Request(**members, ignored=tuple(name for name in _IGNORED if raw.get(name) is not None))
+        if not _IGNORED.isdisjoint(raw):
+            members["ignored"] = tuple(sorted(name for name in _IGNORED if raw.get(name) is not None))
+        request = Request(**members)
         _check_choice(request)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
@@ -177,16 +179,18 @@ _INCLUDED_ALREADY = ("message.output_text.logprobs", "web_search_call.action.sou
 """What OpenAI's clients ask for besides: `top_logprobs` alone says the first, the others are told where they come."""
 _include_names = array(one_of((*get_args(Includable), *_INCLUDED_ALREADY)))
 
-_IGNORED = (
-    "context_management",
-    "max_completion_tokens",
-    "max_tokens",
-    "n",
-    "response_format",
-    "seed",
-    "stop",
-    "transforms",
-    "verbosity",
+_IGNORED = frozenset(
+    {
+        "context_management",
+        "max_completion_tokens",
+        "max_tokens",
+        "n",
+        "response_format",
+        "seed",
+        "stop",
+        "transforms",
+        "verbosity",
+    }
 )
 """Members of other APIs that bound or shape an answer there; whoever sends one must hear that it did nothing."""
 

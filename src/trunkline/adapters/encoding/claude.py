@@ -8,7 +8,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -25,16 +25,8 @@ from trunkline.adapters.thinking import (
 )
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
-from trunkline.protocol.items import (
-    FunctionCallItem,
-    FunctionCallOutput,
-    InputText,
-    Json,
-    Message,
-    MessagePart,
-    OutputText,
-    ReasoningItem,
-)
+from trunkline.protocol.extent import extent_of
+from trunkline.protocol.items import Json, ReasoningItem
 from trunkline.protocol.request import Effort, Request
 
 DEFAULT_MAX_TOKENS = 4096
@@ -119,29 +111,7 @@ def _fitting_limit(request: Request, endpoint: Endpoint) -> int | None:
     most, context = endpoint.max_output_tokens, endpoint.context_tokens
     if most is None or context is None:
         return most
-    return min(most, max(context - _characters(request) // _CHARACTERS_PER_TOKEN, LEAST_ROOM))
-
-
-def _characters(request: Request) -> int:
-    """How much text the input holds; media have a price of their own and are not counted."""
-    count = len(request.instructions or "")
-    for item in request.input:
-        match item:
-            case Message(content=parts):
-                count += _text_length(parts)
-            case FunctionCallItem(arguments=arguments):
-                count += len(arguments)
-            case FunctionCallOutput(output=str() as output):
-                count += len(output)
-            case FunctionCallOutput(output=parts) if not isinstance(parts, str):
-                count += _text_length(parts)
-            case _:
-                pass
-    return count
-
-
-def _text_length(parts: Iterable[MessagePart]) -> int:
-    return sum(len(part.text) for part in parts if isinstance(part, InputText | OutputText))
+    return min(most, max(context - extent_of(request).characters // _CHARACTERS_PER_TOKEN, LEAST_ROOM))
 
 
 def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:

@@ -15,14 +15,13 @@ class Subset(Struct, frozen=True, kw_only=True):
     """What a grammar takes of JSON schema.
 
     `keywords` may stand in a schema. `formats` are those of strings, all where it is None. `has_maps`: objects may have
-    properties that are not named. `has_cycles`: a schema may hold itself. `has_references`: `$ref` is known.
-    `closes`: objects must be closed, strict or not. `requires_all`: in a strict schema every property is required.
+    properties that are not named. `has_cycles`: a schema may hold itself. `has_references`: `$ref` is known. `closes`:
+    objects must be closed, strict or not. `requires_all`: in a strict schema every property is required.
     `requires_some`: every object requires a property. `demands_type`: a schema that says nothing is refused,
-    `demands_items`: a list of anything.
-    `flags_null`: null is a flag and enums hold only strings. `max_min_items`: the largest `minItems`. `max_depth`: how
-    many objects may stand in each other. `demands_object`: the root
-    must be an object and no union. `only_strict`: a schema that is not strict may say anything. `holds_tools`: the
-    parameters of every tool are in this language, not only those of strict ones.
+    `demands_items`: a list of anything. `flags_null`: null is a flag and enums hold only strings. `max_min_items`: the
+    largest `minItems`. `max_depth`: how many objects may stand in each other. `demands_object`: the root must be an
+    object and no union. `only_strict`: a schema that is not strict may say anything. `holds_tools`: the parameters of
+    every tool are in this language, not only those of strict ones.
     """
 
     keywords: frozenset[str]

@@ -1,0 +1,90 @@
+"""How much a request says and in what kinds of content, read in one pass.
+
+What follows from it – tokens, prices, who may serve – is for routing and for adapters to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from msgspec import UNSET, Struct
+
+from trunkline.protocol.file_types import is_text, kind_of
+from trunkline.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputText,
+    InputVideo,
+    Message,
+    MessagePart,
+    OutputText,
+    ReasoningItem,
+    RefusalPart,
+)
+from trunkline.protocol.request import Request
+
+Media = Literal["image", "file", "audio", "video"]
+
+_TEXT_ALONE: Final[frozenset[Media]] = frozenset()
+_MODALITIES: Final[dict[type, Media]] = {InputImage: "image", InputAudio: "audio", InputVideo: "video"}
+
+
+class Extent(Struct, frozen=True, gc=False):
+    """`characters` of text, text files included; `modalities` beside it; `sealed` is the last encrypted thought."""
+
+    characters: int
+    modalities: frozenset[Media]
+    sealed: str | None
+
+
+def extent_of(request: Request) -> Extent:
+    """Read a request's extent."""
+    characters = len(request.instructions or "")
+    modalities: set[Media] = set()
+    sealed: str | None = None
+    for item in request.input:
+        if type(item) is Message:
+            characters += _parts(item.content, modalities)
+        elif type(item) is ReasoningItem:
+            if item.encrypted_content is not UNSET and item.encrypted_content:
+                sealed = item.encrypted_content
+        else:
+            characters += _call(item, modalities)
+    return Extent(characters, frozenset(modalities) if modalities else _TEXT_ALONE, sealed)
+
+
+def _parts(parts: Iterable[MessagePart], modalities: set[Media]) -> int:
+    characters = 0
+    for part in parts:
+        kind = type(part)
+        if kind is InputText or kind is OutputText:
+            characters += len(part.text)  # type: ignore[union-attr]  # narrowed by identity, for speed
+        elif kind is RefusalPart:
+            characters += len(part.refusal)  # type: ignore[union-attr]
+        elif kind is InputFile:
+            characters += _file(part, modalities)  # type: ignore[arg-type]
+        else:
+            modalities.add(_MODALITIES[kind])
+    return characters
+
+
+def _file(part: InputFile, modalities: set[Media]) -> int:
+    """Note what reads a file, as adapters send it: text as text, a picture as a picture. Its characters if text."""
+    kind = kind_of(part)
+    if is_text(kind):
+        return len(part.file_data or part.file_url or "") * 3 // 4
+    modalities.add("image" if kind.startswith("image/") else "file")
+    return 0
+
+
+def _call(item: InputItem, modalities: set[Media]) -> int:
+    if isinstance(item, FunctionCallItem):
+        return len(item.arguments)
+    if isinstance(item, FunctionCallOutput):
+        return len(item.output) if isinstance(item.output, str) else _parts(item.output, modalities)
+    return 0
