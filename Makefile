@@ -8,7 +8,7 @@ CONFIG ?= $(wildcard trunkline.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test format bench bench-peers micro cassettes catalog docs lock clean
+.PHONY: help setup run test types suite format bench bench-peers micro cassettes catalog docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,12 +35,16 @@ run: $(VENV)/.run ## serve on port 8080; without trunkline.toml and keys FakePro
 test: $(VENV)/.dev ## format, lint, types, all tests and their coverage: what CI runs (ARGS="-k word": those tests only)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory -j 2 types suite
+
+types: $(VENV)/.dev
 	@$(BIN)/mypy
+
+suite: $(VENV)/.dev
 	@$(BIN)/python -m tests.providers.aimock
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadscope -m 'not law'
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m law
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadscope
 	@$(BIN)/coverage combine --quiet
 	@printf 'Lines and branches covered, in percent (%s/coverage report says where not): ' $(BIN)
 	@$(BIN)/coverage report --format=total
