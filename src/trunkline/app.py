@@ -43,6 +43,8 @@ from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.stage import Stage
 from trunkline.upstream.tokens import Tokens, hidden_texts, sources
 
+_TOKEN_DIGITS = 24
+
 
 def load_catalog(settings: Settings) -> Catalog:
     """Lay the operator's entries over the shipped ones, with the credentials of this machine.
@@ -205,6 +207,8 @@ def _noting(*observers: Callable[[Generation], None]) -> Callable[[Generation], 
 
 
 def _tokens() -> Iterator[str]:
-    """Random names without end, 24 hex digits each."""
+    """Random names without end, in hex digits; drawn many at a time, for each draw is a system call."""
     while True:
-        yield secrets.token_hex(12)
+        drawn = secrets.token_hex(_TOKEN_DIGITS // 2 * 64)
+        for start in range(0, len(drawn), _TOKEN_DIGITS):
+            yield drawn[start : start + _TOKEN_DIGITS]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -40,11 +40,11 @@ class Credential(Struct, frozen=True):
     aws: AwsCredential | None = None
 
 
-Scheme: TypeAlias = Callable[[UpstreamRequest, Credential, datetime], UpstreamRequest]
+Scheme: TypeAlias = Callable[[UpstreamRequest, Credential, float], UpstreamRequest]
 
 
-def sign(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
-    """Return the request with its credential; the body is shared, not copied.
+def sign(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
+    """Return the request with its credential, at a Unix time; the body is shared, not copied.
 
     Raises KeyError for a scheme that is not in the table; the catalog turns such providers off.
     """
@@ -66,29 +66,29 @@ def credentials(catalog: Catalog) -> dict[str, Credential]:
     }
 
 
-def _sign_none(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+def _sign_none(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     return request
 
 
-def _sign_bearer(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+def _sign_bearer(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     return _with_header(request, "authorization", f"Bearer {credential.secret.reveal()}")
 
 
-def _sign_header(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+def _sign_header(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     return _with_header(request, credential.name, credential.secret.reveal())
 
 
-def _sign_query(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+def _sign_query(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     joint = "&" if "?" in request.url else "?"
     url = f"{request.url}{joint}{quote(credential.name, safe='')}={quote(credential.secret.reveal(), safe='')}"
     return UpstreamRequest(request.method, url, request.headers, request.body, request.dropped)
 
 
-def _sign_azure(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+def _sign_azure(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     return _with_header(request, AZURE_KEY_HEADER, credential.secret.reveal())
 
 
-def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: datetime) -> UpstreamRequest:
+def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     """Sign for the region and the service that the address names; the operator's usual region may be another."""
     keys = credential.aws
     if keys is None:
@@ -97,7 +97,7 @@ def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: datetime)
     found = _AWS_REGION.search(host)
     region = keys.region if found is None else found[0]
     service = _MANTLE if host.startswith(f"{_MANTLE}.") else keys.service
-    return sigv4.sign(request, replace(keys, region=region, service=service), now)
+    return sigv4.sign(request, replace(keys, region=region, service=service), datetime.fromtimestamp(now, UTC))
 
 
 def _with_header(request: UpstreamRequest, name: str, value: str) -> UpstreamRequest:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from trunkline.errors import BadRequest, PayloadTooLarge, RequestTimeout, Unauthorized
+from trunkline.server.edge import IS_WHOLE
 from trunkline.upstream.aside import Aside
 
 _SMALL_BYTES = 256_000
@@ -48,13 +49,14 @@ class Body(Protocol):
 
 @dataclass(slots=True)
 class Head:
-    """The header fields that the gateway reads."""
+    """The header fields that the gateway reads. `is_whole`: the body came along, nothing of it is waited for."""
 
     authorization: str | None = None
     session_id: str | None = None
     content_type: str = ""
     content_encoding: str = ""
     content_length: int = 0
+    is_whole: bool = False
 
 
 def head_of(scope: Scope) -> Head:
@@ -63,7 +65,7 @@ def head_of(scope: Scope) -> Head:
     Raises Unauthorized for two credentials that differ, and for two `authorization` fields: which of them counts must
     not depend on who reads them.
     """
-    head = Head()
+    head = Head(is_whole=IS_WHOLE in scope)
     api_key: str | None = None
     for name, value in scope["headers"]:
         match name:
@@ -118,6 +120,10 @@ async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, as
         raise _too_large(bounds.max_body_bytes)
     body.expect(head.content_length)
     is_packed = head.content_encoding in ("gzip", "x-gzip")
+    if head.is_whole and not is_packed:
+        # A limit of time for what is here already would cost more than reading it.
+        _add(body, _chunk_of(await receive()), bounds.max_body_bytes)
+        return
     last = _now() + bounds.whole_body_s
     try:
         async with asyncio.timeout(min(bounds.body_s, bounds.whole_body_s)) as patience:
@@ -187,9 +193,7 @@ async def _gather(
             await aside.rest()
             renew()
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        chunk: bytes = message.get("body", b"")
+        chunk = _chunk_of(message)
         if unpacker is None:
             _add(body, chunk, max_bytes)
         else:
@@ -204,6 +208,13 @@ async def _gather(
         if body.size >= goal:
             goal = body.size + _MEGABYTE
             renew()
+
+
+def _chunk_of(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    chunk: bytes = message.get("body", b"")
+    return chunk
 
 
 def _add(body: Body, chunk: bytes, max_bytes: int) -> None:

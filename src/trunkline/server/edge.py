@@ -7,7 +7,7 @@ Around it stands, where an operator names origins, what tells browsers that thei
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +26,22 @@ OWNER = "trunkline.owner"
 """Scope key of the account whose key came with the request, set once that is known; errors tell it as `user_id`."""
 
 REQUEST_ID = "trunkline.request_id"
+
+IS_WHOLE = "trunkline.is_whole"
+"""Scope key that our listener sets once it holds all that is left of the body: nothing of it is waited for."""
+
+LEAVING = "trunkline.leaving"
+"""Scope key of the connection's `Leaving`; only our listener sets it."""
+
+
+class Leaving:
+    """What happens when the client of a connection leaves: `then` is called. One request at a time is answered."""
+
+    __slots__ = ("then",)
+
+    def __init__(self) -> None:
+        self.then: Callable[[], object] | None = None
+
 
 _EXPOSED = b"x-request-id, x-generation-id, x-trunkline-provider, x-trunkline-dropped, retry-after"
 _PREFLIGHT_S = b"600"

@@ -45,6 +45,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
 from trunkline.server.allocator import give_large_pieces_back
+from trunkline.server.edge import IS_WHOLE, LEAVING, Leaving
 from trunkline.server.joined import JoinedTransport
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import ServerSettings
@@ -99,10 +100,12 @@ class BoundedProtocol(HttpToolsProtocol):
     _stall: asyncio.TimerHandle | None = None
     _unsent_bytes = 0
     _joined: JoinedTransport
+    _leaving: Leaving
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._joined = JoinedTransport(transport)
+        self._leaving = Leaving()
         self.transport = self._joined  # type: ignore[assignment]  # it has all that is used
         if len(self.connections) > self.max_connections and not self._displace():
             self._refuse(ServiceUnavailable("The gateway has no room for more connections.", retry_after=1))
@@ -117,6 +120,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._hearing_out is not None:
             self._hearing_out.cancel()
         super().connection_lost(exc)
+        if self._leaving.then is not None:
+            self._leaving.then()
         # Nothing may hold this object in a ring: what it holds of bodies would wait for a search for garbage.
         self._joined.hear_out = None
         for cycle, _ in self.pipeline:
@@ -168,6 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._check_host()
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
+        self.scope[LEAVING] = self._leaving  # type: ignore[literal-required]  # a server's own key
         super().on_headers_complete()
         self._is_in_body = True
         self._joined.hear_out = self._hear_out
@@ -178,6 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._upgrades:
             return
         self._is_in_body = False
+        self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
         self._joined.hear_out = None
         if not self.cycle.response_started:
             self.cycle.keep_alive = self._keeps_alive
@@ -336,6 +343,9 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
+        # The loop would note each generator's beginning, to close at its end those that nobody closes; ours are closed
+        # where they are made, and a request takes four.
+        sys.set_asyncgen_hooks(firstiter=None)
         if self.started:
             self._on_ready()
 

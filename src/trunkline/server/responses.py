@@ -1,13 +1,15 @@
 """POST /responses: the body in, JSON or server-sent events out.
 
-A raw ASGI application, because it stands on the path of every token. One task serves a request; beside it a watcher
-waits for the client to leave, and cancels that task at whatever phase it is.
+A raw ASGI application, because it stands on the path of every token. One task serves a request; when the client leaves,
+it is cancelled at whatever phase it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import aclosing
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -15,7 +17,7 @@ from trunkline.call import Admitted, Call, Services
 from trunkline.errors import GatewayError
 from trunkline.pipeline import Answer, admit, new_telling, respond, told
 from trunkline.server.body import Bounds, ClientLeft
-from trunkline.server.edge import BREAK_OFF, HAS_STARTED, OWNER, REQUEST_ID
+from trunkline.server.edge import BREAK_OFF, HAS_STARTED, LEAVING, OWNER, REQUEST_ID, Leaving
 from trunkline.server.envelope import send_error
 from trunkline.server.intake import Intake
 from trunkline.server.streams import EventStream, Header
@@ -35,17 +37,7 @@ class ResponsesRoute:
                 call = await self._intake.read(scope, receive, body)
             except ClientLeft:
                 return
-            task = asyncio.current_task()
-            assert task is not None
-            watcher = asyncio.create_task(_cancel_when_left(receive, task))
-            try:
-                await self._serve(call, scope, send)
-            except asyncio.CancelledError:
-                # The watcher's own cancellation ends here; anybody else's goes on.
-                if not watcher.done() or task.uncancel() > 0:
-                    raise
-            finally:
-                watcher.cancel()
+            await _while_heard(self._serve(call, scope, send), scope, receive)
 
     async def _serve(self, call: Call, scope: Scope, send: Send) -> None:
         try:
@@ -111,10 +103,37 @@ class ResponsesRoute:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _cancel_when_left(receive: Receive, task: asyncio.Task[None]) -> None:
+async def _while_heard(serving: Coroutine[Any, Any, None], scope: Scope, receive: Receive) -> None:
+    """Serve until the client leaves; whoever else cancels is obeyed."""
+    task = asyncio.current_task()
+    assert task is not None
+    leaving: Leaving = scope.get(LEAVING) or Leaving()
+    # Only our own listener calls; at another server a task has to ask, which costs a short answer a twentieth.
+    watcher = None if LEAVING in scope else asyncio.create_task(_watch(receive, leaving))
+    has_left = False
+
+    def leave() -> None:
+        nonlocal has_left
+        has_left = task.cancel()
+
+    leaving.then = leave
+    try:
+        await serving
+    except asyncio.CancelledError:
+        if not has_left or task.uncancel() > 0:
+            raise
+    finally:
+        if leaving.then is leave:
+            leaving.then = None
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def _watch(receive: Receive, leaving: Leaving) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    task.cancel()
+    if leaving.then is not None:
+        leaving.then()
 
 
 def _headers(scope: Scope, admitted: Admitted) -> list[Header]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypeVar, get_args
+from typing import get_args
 
 from msgspec import UNSET
 
@@ -26,8 +26,6 @@ from trunkline.protocol.response import (
 from trunkline.protocol.tools import TextConfig
 from trunkline.stream.deltas import Cost, Spent, Usage
 
-T = TypeVar("T")
-
 _ERROR_CODES: Mapping[str, ErrorCode] = {
     **{code: code for code in get_args(ErrorCode)},
     "invalid_request": "invalid_prompt",
@@ -35,6 +33,7 @@ _ERROR_CODES: Mapping[str, ErrorCode] = {
 }
 """From the kind of an error to the code of a failed response; any other kind is `server_error`."""
 
+_PLAIN = TextConfig()
 _NO_COST = Cost(total=Decimal(0), input=Decimal(0), output=Decimal(0))
 
 
@@ -48,18 +47,18 @@ def echo(request: Request, response_id: str, created_at: float, model: str) -> R
         instructions=request.instructions,
         metadata=request.metadata,
         tools=request.tools,
-        tool_choice=_else(request.tool_choice, "auto"),
-        parallel_tool_calls=_else(request.parallel_tool_calls, True),
-        text=_else(request.text, TextConfig()),
+        tool_choice="auto" if request.tool_choice is None else request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        text=_PLAIN if request.text is None else request.text,
         reasoning=_echo_reasoning(request.reasoning),
-        temperature=_else(request.temperature, 1.0),
-        top_p=_else(request.top_p, 1.0),
-        presence_penalty=_else(request.presence_penalty, 0.0),
-        frequency_penalty=_else(request.frequency_penalty, 0.0),
-        top_logprobs=_else(request.top_logprobs, 0),
+        temperature=1.0 if request.temperature is None else request.temperature,
+        top_p=1.0 if request.top_p is None else request.top_p,
+        presence_penalty=request.presence_penalty or 0.0,
+        frequency_penalty=request.frequency_penalty or 0.0,
+        top_logprobs=request.top_logprobs or 0,
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
-        truncation=_else(request.truncation, "disabled"),
+        truncation=request.truncation or "disabled",
         prompt_cache_key=request.prompt_cache_key,
         safety_identifier=request.safety_identifier,
         user=request.user,
@@ -93,7 +92,3 @@ def _echo_reasoning(asked: ReasoningConfig | None) -> ReasoningEcho | None:
     if asked is None or (asked.effort is None and asked.summary is None):
         return None
     return ReasoningEcho(asked.effort, asked.summary or UNSET)
-
-
-def _else(value: T | None, default: T) -> T:
-    return default if value is None else value

@@ -21,7 +21,6 @@ llama.cpp tells so that a prompt does not fit (ggml-org/llama.cpp#16486, seen 20
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import ClassVar, get_args
 
@@ -120,7 +119,7 @@ class SseFraming:
         return Malformed(f"a message of the stream is larger than {self._max_bytes} bytes")
 
 
-def write_events(events: Iterable[Event], enough_bytes: int = sys.maxsize) -> bytes:
+def write_events(events: Iterable[Event], enough_bytes: int | None = None) -> bytes:
     """Write events as one piece of a stream; no more of them once it is longer than `enough_bytes`.
 
     No text can break out of its line: JSON escapes every line end, and the event name comes from a table.
@@ -130,7 +129,7 @@ def write_events(events: Iterable[Event], enough_bytes: int = sys.maxsize) -> by
         buffer += _PREFIXES[type(event)]
         render_event_into(event, buffer)
         buffer += b"\n\n"
-        if len(buffer) > enough_bytes:
+        if enough_bytes is not None and len(buffer) > enough_bytes:
             break
     return bytes(buffer)
 

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
@@ -369,7 +368,7 @@ class Run:
         upstream = self._upstream
         credential = await upstream.tokens.credential(endpoint.provider.slug, self._deadline)
         if credential is not None:
-            request = sign(request, credential, datetime.fromtimestamp(upstream.wall_clock(), UTC))
+            request = sign(request, credential, upstream.wall_clock())
         reply = await upstream.transports[request.url.partition(":")[0]].send(
             request, self._deadline, thinks=_thinks(self._request, endpoint)
         )

@@ -262,6 +262,8 @@ class Reply:
 
         Raises UpstreamFailure when it breaks off, stays silent, or the deadline passes.
         """
+        if self._unpack is None and self._payload.at_eof() and self._payload.exception() is None:
+            return b""  # nothing is waited for
         self._patience.wait(self._now())
         try:
             if self._unpack is None:
@@ -456,7 +458,7 @@ def _head(opening: str, request: UpstreamRequest) -> bytes:
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")
     # The networks before some providers answer 403 to a request that does not say who asks.
-    agent = "" if "user-agent" in [name.lower() for name in request.headers] else _AGENT
+    agent = "" if "user-agent: " in fields.lower() else _AGENT
     return f"{opening}{fields}{agent}content-length: {len(request.body)}\r\n\r\n".encode()
 
 
