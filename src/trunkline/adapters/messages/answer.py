@@ -28,6 +28,7 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
+from trunkline.adapters.messages.blocks import Block
 from trunkline.adapters.messages.wire import (
     STOPS,
     BlockDelta,
@@ -35,7 +36,6 @@ from trunkline.adapters.messages.wire import (
     BlockStop,
     ErrorEvent,
     Event,
-    Head,
     MessageDelta,
     MessageStart,
     MessageStop,
@@ -66,7 +66,6 @@ from trunkline.stream.deltas import (
     ReasoningSeal,
     Refusal,
     Search,
-    Slot,
     Spent,
     Stopped,
     Text,
@@ -76,38 +75,6 @@ from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_PAUSES = 8
 """So often is a paused answer gone on with; each time the provider counts the whole input again."""
-
-
-class _Block:
-    """One content block being read; `start` and `end` are its place in the running text, in code points.
-
-    `pieces` holds what was heard where it is needed again: queries of searches, and all of an answer that may pause.
-    What the start of the block said is `held` where its pieces may go on from it, `given` where they replace it.
-    """
-
-    __slots__ = (
-        "citations",
-        "end",
-        "given",
-        "head",
-        "held",
-        "is_text",
-        "pieces",
-        "signature",
-        "slot",
-        "start",
-    )
-
-    def __init__(self, head: Head, slot: Slot) -> None:
-        self.head = head
-        self.slot = slot
-        self.start = self.end = 0
-        self.is_text = False
-        self.held: HeldStart | None = None
-        self.given = ""
-        self.citations: list[Json] = []
-        self.pieces: list[str] = []
-        self.signature = ""
 
 
 class MessagesDecoder(Decoder):
@@ -120,8 +87,8 @@ class MessagesDecoder(Decoder):
         self._endpoint = endpoint
         self._format = format_named(endpoint.quirks.reasoning_format)
         self._kept: list[Raw] | None = [] if may_pause else None
-        self._blocks: dict[int, _Block] = {}
-        self._text: _Block | None = None
+        self._blocks: dict[int, Block] = {}
+        self._text: Block | None = None
         self._next_slot = self._first_slot = 0
         self._has_told = self._has_calls = self._is_over = self._is_paused = False
         self._stop = Stop()
@@ -290,7 +257,7 @@ class MessagesDecoder(Decoder):
         deltas = self._close(index)
         if head.type != "text":
             deltas += self._end_text()
-        block = self._blocks[index] = _Block(head, self._first_slot + index)
+        block = self._blocks[index] = Block(head, self._first_slot + index)
         self._next_slot = max(self._next_slot, self._first_slot + index + 1)
         if self._kept is not None and head.type not in _CLOSERS:
             self._kept.append(Raw(bytes(raw)))
@@ -322,13 +289,13 @@ class MessagesDecoder(Decoder):
             return []
         deltas = closer(self, block)
         is_stub = block.head.type == "tool_use" and not block.head.name
-        if self._kept is not None and not is_stub and (again := _block_again(block)) is not None:
+        if self._kept is not None and not is_stub and (again := block.again()) is not None:
             self._kept.append(again)
         return deltas
 
     # Text
 
-    def _open_text(self, block: _Block) -> list[Delta]:
+    def _open_text(self, block: Block) -> list[Delta]:
         if self._text is not None:
             block.slot, block.start = self._text.slot, self._text.end
         block.end = block.start
@@ -340,7 +307,7 @@ class MessagesDecoder(Decoder):
             self._text = block
         return []
 
-    def _say(self, block: _Block, text: str) -> list[Delta]:
+    def _say(self, block: Block, text: str) -> list[Delta]:
         if not text:
             return []
         self._text = block
@@ -348,10 +315,10 @@ class MessagesDecoder(Decoder):
         self._keep(block, text)
         return [Text(block.slot, text)]
 
-    def _fill_text(self, block: _Block, piece: Piece) -> list[Delta]:
+    def _fill_text(self, block: Block, piece: Piece) -> list[Delta]:
         return self._go_on(block, piece.text or "") if block.is_text else []
 
-    def _go_on(self, block: _Block, text: str) -> list[Delta]:
+    def _go_on(self, block: Block, text: str) -> list[Delta]:
         """Tell the next piece of a text or thought, and before it what the start of its block held."""
         if block.held is not None:
             told = block.held.feed(text)
@@ -360,16 +327,16 @@ class MessagesDecoder(Decoder):
             block.held, text = None, told
         return self._say(block, text) if block.is_text else self._think(block, text)
 
-    def _release(self, block: _Block) -> list[Delta]:
+    def _release(self, block: Block) -> list[Delta]:
         """Tell what is still held when a block ends."""
         held, block.held = block.held, None
         return self._go_on(block, held.end()) if held is not None else []
 
-    def _fill_citations(self, block: _Block, piece: Piece) -> list[Delta]:
+    def _fill_citations(self, block: Block, piece: Piece) -> list[Delta]:
         block.citations.append(piece.citation)
         return []
 
-    def _close_text(self, block: _Block) -> list[Delta]:
+    def _close_text(self, block: Block) -> list[Delta]:
         deltas = self._release(block)
         found = (decode_citation(citation, block.start, block.end) for citation in block.citations)
         return deltas + [Citation(block.slot, annotation) for annotation in found if annotation is not None]
@@ -383,35 +350,35 @@ class MessagesDecoder(Decoder):
 
     # Thought
 
-    def _open_thinking(self, block: _Block) -> list[Delta]:
+    def _open_thinking(self, block: Block) -> list[Delta]:
         block.signature = block.head.signature or ""
         if block.head.thinking:
             block.held = HeldStart(block.head.thinking)
         return []
 
-    def _think(self, block: _Block, text: str) -> list[Delta]:
+    def _think(self, block: Block, text: str) -> list[Delta]:
         self._keep(block, text)
         return [Reasoning(block.slot, text)] if text else []
 
-    def _fill_thinking(self, block: _Block, piece: Piece) -> list[Delta]:
+    def _fill_thinking(self, block: Block, piece: Piece) -> list[Delta]:
         return self._go_on(block, piece.thinking or "")
 
-    def _fill_signature(self, block: _Block, piece: Piece) -> list[Delta]:
+    def _fill_signature(self, block: Block, piece: Piece) -> list[Delta]:
         block.signature = grown(block.signature, piece.signature or "")
         return []
 
-    def _close_thinking(self, block: _Block) -> list[Delta]:
+    def _close_thinking(self, block: Block) -> list[Delta]:
         seal = ReasoningSeal(block.slot, signature=block.signature or None, format=self._format)
         return [*self._release(block), seal, Closed(block.slot)]
 
-    def _open_redacted(self, block: _Block) -> list[Delta]:
+    def _open_redacted(self, block: Block) -> list[Delta]:
         if not block.head.data:
             return []
         return [ReasoningSeal(block.slot, encrypted=block.head.data, format=self._format), Closed(block.slot)]
 
     # Calls
 
-    def _open_call(self, block: _Block) -> list[Delta]:
+    def _open_call(self, block: Block) -> list[Delta]:
         head = block.head
         block.given = given_input(head)
         if not head.name:
@@ -419,7 +386,7 @@ class MessagesDecoder(Decoder):
         self._has_calls = True
         return [FunctionCall(block.slot, head.id or "", head.name)]
 
-    def _argue(self, block: _Block, text: str) -> list[Delta]:
+    def _argue(self, block: Block, text: str) -> list[Delta]:
         if not text:
             return []
         if not block.head.name:
@@ -427,7 +394,7 @@ class MessagesDecoder(Decoder):
         self._keep(block, text)
         return [Arguments(block.slot, text)]
 
-    def _fill_input(self, block: _Block, piece: Piece) -> list[Delta]:
+    def _fill_input(self, block: Block, piece: Piece) -> list[Delta]:
         text = piece.partial_json or ""
         if text:
             # As in the vendor's own clients, pieces go before what the start of the block gave.
@@ -437,37 +404,37 @@ class MessagesDecoder(Decoder):
         block.pieces.append(text)
         return []
 
-    def _close_call(self, block: _Block) -> list[Delta]:
+    def _close_call(self, block: Block) -> list[Delta]:
         deltas = self._argue(block, block.given)
         return [*deltas, Closed(block.slot)] if block.head.name else deltas
 
     # Searches
 
-    def _open_search(self, block: _Block) -> list[Delta]:
+    def _open_search(self, block: Block) -> list[Delta]:
         block.given = given_input(block.head)
         if block.head.name != "web_search" or not block.head.id:
             return []
         return [Search(block.head.id, "web", "in_progress")]
 
-    def _close_search(self, block: _Block) -> list[Delta]:
+    def _close_search(self, block: Block) -> list[Delta]:
         block.pieces.append(block.given)
         if block.head.name != "web_search" or not block.head.id:
             return []
         return [Search(block.head.id, "web", "searching", queries("".join(block.pieces)))]
 
-    def _open_found(self, block: _Block) -> list[Delta]:
+    def _open_found(self, block: Block) -> list[Delta]:
         if not block.head.tool_use_id:
             return []
         return [
             Search(block.head.tool_use_id, "web", "failed" if isinstance(block.head.content, dict) else "completed")
         ]
 
-    def _keep(self, block: _Block, text: str) -> None:
+    def _keep(self, block: Block, text: str) -> None:
         if self._kept is not None:
             block.pieces.append(text)
 
 
-_OPENERS: dict[str, Callable[[MessagesDecoder, _Block], list[Delta]]] = {
+_OPENERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {
     "text": MessagesDecoder._open_text,
     "thinking": MessagesDecoder._open_thinking,
     "redacted_thinking": MessagesDecoder._open_redacted,
@@ -475,14 +442,14 @@ _OPENERS: dict[str, Callable[[MessagesDecoder, _Block], list[Delta]]] = {
     "server_tool_use": MessagesDecoder._open_search,
     "web_search_tool_result": MessagesDecoder._open_found,
 }
-_FILLERS: dict[str, Callable[[MessagesDecoder, _Block, Piece], list[Delta]]] = {
+_FILLERS: dict[str, Callable[[MessagesDecoder, Block, Piece], list[Delta]]] = {
     "text_delta": MessagesDecoder._fill_text,
     "citations_delta": MessagesDecoder._fill_citations,
     "thinking_delta": MessagesDecoder._fill_thinking,
     "signature_delta": MessagesDecoder._fill_signature,
     "input_json_delta": MessagesDecoder._fill_input,
 }
-_CLOSERS: dict[str, Callable[[MessagesDecoder, _Block], list[Delta]]] = {
+_CLOSERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {
     "text": MessagesDecoder._close_text,
     "thinking": MessagesDecoder._close_thinking,
     "tool_use": MessagesDecoder._close_call,
@@ -490,17 +457,3 @@ _CLOSERS: dict[str, Callable[[MessagesDecoder, _Block], list[Delta]]] = {
 }
 _SILENT_STARTS = {"text_delta": "text", "thinking_delta": "thinking"}
 """Pieces that may come without their block having been opened, and the block they mean."""
-
-
-def _block_again(block: _Block) -> Raw | None:
-    """The block as it is sent back when the provider paused; None for an empty text, which would be refused."""
-    head, heard = block.head, "".join(block.pieces)
-    match head.type:
-        case "text":
-            again = {"type": "text", "text": heard} | ({"citations": block.citations} if block.citations else {})
-            return Raw(msgspec.json.encode(again)) if heard else None
-        case "thinking":
-            return Raw(msgspec.json.encode({"type": "thinking", "thinking": heard, "signature": block.signature}))
-        case _:
-            arguments = Raw(heard.encode() or b"{}")
-            return Raw(msgspec.json.encode({"type": head.type, "id": head.id, "name": head.name, "input": arguments}))
