@@ -7,11 +7,11 @@ client plays back stands on the part it came on.
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import msgspec
 import pytest
-from google.genai import types
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
@@ -53,13 +53,22 @@ WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object
 PLAIN = Quirks()
 SCHEMA = {"type": "json_schema", "name": "kite", "schema": {"type": "object"}}
 
-VENDOR_TYPES: dict[str, type[Any]] = {
-    "contents": types.Content,
-    "systemInstruction": types.Content,
-    "tools": types.Tool,
-    "toolConfig": types.ToolConfig,
-    "safetySettings": types.SafetySetting,
-    "generationConfig": types.GenerateContentConfig,
+
+@cache
+def vendor_types() -> Any:
+    """The vendor's types; imported here since that takes seconds, in each process that collects tests."""
+    from google.genai import types
+
+    return types
+
+
+VENDOR_TYPES = {
+    "contents": "Content",
+    "systemInstruction": "Content",
+    "tools": "Tool",
+    "toolConfig": "ToolConfig",
+    "safetySettings": "SafetySetting",
+    "generationConfig": "GenerateContentConfig",
 }
 
 
@@ -102,7 +111,7 @@ def validated(body: Json) -> None:
     """Hold every field of a body to the vendor's type for it, which knows no others."""
     for name, value in body.items():
         for piece in value if isinstance(value, list) else [value]:
-            VENDOR_TYPES[name].model_validate_json(json.dumps(piece))
+            getattr(vendor_types(), VENDOR_TYPES[name]).model_validate_json(json.dumps(piece))
 
 
 # The request
@@ -117,7 +126,7 @@ def test_recorded_bodies_fit_the_vendor_types(cassette: Cassette) -> None:
 def test_recorded_answers_fit_the_vendor_types(cassette: Cassette) -> None:
     answer = cassette.answers.get(".json", b"")
     if cassette.status == 200 and answer.startswith(b"{") and b'"error"' not in answer:
-        types.GenerateContentResponse.model_validate_json(answer)
+        vendor_types().GenerateContentResponse.model_validate_json(answer)
 
 
 def test_vendor_types_refuse_a_field_nobody_knows() -> None:
@@ -419,7 +428,7 @@ def test_json_schema(given: Json, narrowed: Json) -> None:
 def test_openapi_schema(given: Json, narrowed: Json) -> None:
     made = written(given, GEMINI_OPENAPI)
     assert made == narrowed
-    types.Schema.model_validate_json(json.dumps(made))
+    vendor_types().Schema.model_validate_json(json.dumps(made))
 
 
 # The answer

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
 import pytest
-from anthropic.types import Message as AnthropicMessage
-from anthropic.types.message_create_params import MessageCreateParams
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
@@ -613,7 +612,14 @@ def accepted(value: Any) -> Any:
     return list(value) if type(value).__name__ == "ValidatorIterator" else value
 
 
-PARAMS: TypeAdapter[Any] = TypeAdapter(MessageCreateParams)
+@cache
+def params() -> TypeAdapter[Any]:
+    """What the vendor's library takes; imported here since that takes seconds, in each process that collects tests."""
+    from anthropic.types.message_create_params import MessageCreateParams
+
+    return TypeAdapter(MessageCreateParams)
+
+
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 
 
@@ -625,7 +631,7 @@ def test_encodes(case: Case) -> None:
     # The library's types leave out what they do not know, so equality says that they know all of it. Sampling is no
     # longer among them, as the newest models refuse it, but the API still takes it for the others.
     known = {name: value for name, value in body.items() if name not in SAMPLING}
-    assert accepted(PARAMS.validate_python(known)) == known
+    assert accepted(params().validate_python(known)) == known
 
 
 def test_sends_where_and_how_anthropic_wants_it() -> None:
@@ -1014,6 +1020,8 @@ def test_decodes_a_stream_and_a_body_alike(answer: Answer) -> None:
 
 @pytest.mark.parametrize("answer", ANSWERS[:6], ids=lambda answer: answer.id)
 def test_the_bodies_here_are_what_the_library_reads(answer: Answer) -> None:
+    from anthropic.types import Message as AnthropicMessage
+
     AnthropicMessage.model_validate_json(msgspec.json.encode(answer.body))
 
 
@@ -1197,7 +1205,7 @@ def test_a_paused_answer_goes_on_in_the_same_decoder(is_whole: bool) -> None:
     assert resent.pop("messages") == [*first.pop("messages"), {"role": "assistant", "content": PAUSED_CONTENT}]
     assert resent == first
     assert (again.url, again.headers) == (sent.url, sent.headers)
-    assert accepted(PARAMS.validate_json(again.body))
+    assert accepted(params().validate_json(again.body))
 
     rest = [STARTED, opened(0, type="text", text=""), piece(0, "text_delta", text="So."), closed(0), *ended("end_turn")]
     later = [delta for part in rest for delta in reader.message(part)]
