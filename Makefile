@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CONFIG ?= $(wildcard trunkline.toml)
 ARGS ?=
 
+# Machines that forbid compiled files would have every process that a test starts compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test types suite format bench bench-peers micro cassettes catalog docs lock clean
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from coverage import Coverage
@@ -27,16 +28,31 @@ settings.register_profile(
 settings.load_profile("trunkline")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    coverage = Coverage.current() if item.get_closest_marker("law") else None
+@contextmanager
+def _unmeasured() -> Iterator[None]:
+    """Measure no coverage meanwhile, here and in what is started."""
+    coverage = Coverage.current()
     if coverage is None:
-        return (yield)
+        yield
+        return
     told = os.environ.pop(_FOR_CHILDREN, None)
     coverage.stop()
     try:
-        return (yield)
+        yield
     finally:
         coverage.start()
         if told is not None:
             os.environ[_FOR_CHILDREN] = told
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    # What is run when a module is read is measured in the gateways that tests start.
+    with _unmeasured():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with _unmeasured() if item.get_closest_marker("law") else nullcontext():
+        return (yield)
