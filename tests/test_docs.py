@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,15 @@ def test_every_provider_is_in_the_reference() -> None:
     rows = re.findall(r"^\[([^\].]+)\]$", (SOURCE / "catalog" / "providers.toml").read_text("utf-8"), re.MULTILINE)
     assert len(rows) > 60
     assert [slug for slug in rows if f"| `{slug}` |" not in text] == []
+
+
+def test_the_readme_counts_what_is_shipped() -> None:
+    counts = Counter(entry.row.provider for entry in known(Settings(), listed=shipped_models()).entries)
+    rows = tomllib.loads((SOURCE / "catalog" / "providers.toml").read_text("utf-8"))
+    models = len(shipped_models().models) // 100 * 100
+    told = f"over {models} models of {len(counts)} providers are listed, {len(rows) - len(counts)} more need your own"
+    assert told in " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert f"{len(counts)} providers with models, {len(rows) - len(counts)} need" in page("reference/providers.md")
 
 
 def test_every_model_and_directive_of_the_fake_provider_is_documented() -> None:

@@ -1,8 +1,8 @@
 """`make catalog`: fetch the public lists of models and prices, and write the shipped file of models.
 
-models.dev's list lies in `data/`. litellm's and genai-prices' are files inside their wheels: the wheels are downloaded,
-never installed, nothing in them is run, and each file must have the digest noted here. How the lists are merged is
-`tools.models.merge`'s business.
+models.dev's list lies in `data/`, beside what the documents of providers say that no list has. litellm's and
+genai-prices' are files inside their wheels: the wheels are downloaded, never installed, nothing in them is run, and
+each file must have the digest noted here. How the lists are merged is `tools.models.merge`'s business.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.models.documented import documents_named
 from tools.models.merge import Lists, merge
 from trunkline.catalog.rows import SourceRow
 
 ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "src/trunkline/catalog"
 TARGET = CATALOG / "models.json"
+DOCUMENTED = ROOT / "data/documented.toml"
 
 DAY = "2026-11-22"
 """The day whose dated prices are taken; raised with the versions below."""
@@ -76,12 +78,14 @@ def build() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         litellm = _file_of("litellm", Path(folder))
         genai_prices = _file_of("genai-prices", Path(folder))
+    documented = DOCUMENTED.read_text("utf-8")
     lists = Lists(
         models_dev=(ROOT / "data/models_dev.json").read_bytes(),
         litellm=litellm,
         genai_prices=plain_values(genai_prices.decode()),
-        sources=SOURCES,
+        sources=(*SOURCES, *documents_named(documented)),
         day=DAY,
+        documented=documented,
     )
     return merge(lists, (CATALOG / "providers.toml").read_text("utf-8"))
 

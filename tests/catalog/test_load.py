@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tests.catalog.loading import MODELS, known
-from trunkline.catalog.entries import Catalog, DataPolicy
+from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import PLAIN
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.standings import DIALECTS, SCHEMES
@@ -316,7 +316,10 @@ class TestProviderEntry:
         """
         provider = catalog(text).standings["anthropic"].provider
         assert provider.base_urls == {"messages": "https://api.anthropic.com/v1"}
-        assert provider.data_policy == DataPolicy(trains=False, zdr=True, retains_days=30)
+        policy = provider.data_policy
+        assert (policy.trains, policy.zdr, policy.retains_days) == (False, True, 30)
+        assert policy.told == {"zdr"}
+        assert policy.sources
         assert provider.region == "EU"
         assert provider.quirks.extra_headers == {"x-team": "a"}
         assert provider.quirks.max_temperature == 1.0
@@ -510,6 +513,12 @@ def test_only_providers_that_are_on_serve() -> None:
             "",
             {"GROQ_API_KEY": "k"},
             "groq is on, but no model is known for it; add [[endpoints]] with provider = 'groq'",
+        ),
+        (
+            "",
+            {"PARASAIL_API_KEY": "k"},
+            "parasail is on, but no model is known for it (its prices stand in its console only); add [[endpoints]] "
+            "with provider = 'parasail'",
         ),
         (
             "[[endpoints]]\nprovider = 'groq'\nmodel = 'a/b'",

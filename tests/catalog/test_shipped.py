@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import date
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -71,6 +73,51 @@ class TestProviders:
         assert row.get("urls") or "base_url" in row["note"], "a row without an address says how to configure it"
         assert row.get("status", "active") == "active" or row["note"]
 
+    @pytest.mark.parametrize("slug", ROWS)
+    def test_nothing_favourable_is_said_of_prompts_without_a_document_and_a_day(self, slug: str) -> None:
+        row = ROWS[slug]
+        sources, seen = row.get("policy_sources", []), row.get("policy_seen", "")
+        is_favourable = row.get("trains") is False or row.get("zdr") is True or "retains_days" in row
+        assert bool(sources) == bool(seen)
+        assert sources or not is_favourable or row.get("status") == "internal"
+        assert all(urlsplit(source).scheme == "https" and urlsplit(source).hostname for source in sources)
+        assert not seen or date.fromisoformat(seen) >= date(2026, 11, 27)
+        assert not row.get("zdr") or row.get("trains") is False, "who keeps nothing cannot train"
+        assert not row.get("zdr") or row.get("retains_days", 0) == 0
+
+    @pytest.mark.parametrize("slug", [slug for slug, row in ROWS.items() if "policy_models" in row])
+    def test_a_policy_of_some_models_is_the_policy_of_some_that_are_served(self, slug: str) -> None:
+        ends = [end for found in EVERYTHING.endpoints.values() for end in found if end.provider.slug == slug]
+        assert any(end.data_policy.trains is False for end in ends)
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "is_zdr"),
+        [
+            ("amazon-bedrock", "anthropic/claude-opus-4.8", True),
+            ("amazon-bedrock", "anthropic/claude-fable-5", None),
+            ("amazon-bedrock", "anthropic/claude-opus-5.5", None),
+            ("amazon-bedrock", "openai/gpt-oss-120b", True),
+            ("amazon-bedrock", "openai/gpt-5.5", None),
+            ("amazon-bedrock", "amazon/nova-pro-v1", True),
+            ("deepinfra", "google/gemma-3-27b-it", True),
+            ("deepinfra", "google/gemini-2.5-pro", None),
+            ("perplexity", "perplexity/sonar-pro", True),
+            ("perplexity", "openai/gpt-5", None),
+            ("fireworks", "openai/gpt-5", None),
+            ("fireworks", "openai/gpt-oss-20b", True),
+            ("groq", "openai/gpt-oss-120b", False),
+        ],
+    )
+    def test_a_policy_holds_for_the_models_that_its_document_speaks_of(
+        self, provider: str, model: str, is_zdr: bool | None
+    ) -> None:
+        assert EVERYTHING.standings[provider].provider.data_policy.of(model).zdr is is_zdr
+
+    @pytest.mark.parametrize("slug", ROWS)
+    def test_each_has_models_or_says_why_not(self, slug: str) -> None:
+        served = {entry.row.provider for entry in known(build_settings(read_sources()), listed=FILE).entries}
+        assert (slug in served) != bool(ROWS[slug].get("unlisted")), "models or the mark, never both, never neither"
+
     def test_each_is_on_with_its_key_and_what_its_address_needs(self) -> None:
         off = {slug: standing.reason for slug, standing in EVERYTHING.standings.items() if not standing.is_on}
         assert off == {
@@ -117,9 +164,13 @@ class TestModels:
     def test_each_list_is_named_with_day_and_licence(self) -> None:
         notice = (ROOT / "NOTICE").read_text("utf-8")
         for source in FILE.sources:
-            assert re.fullmatch(r"\d{4}-\d\d-\d\d", source.date)
-            assert source.licence == "MIT"
-            assert source.url in notice
+            assert date.fromisoformat(source.date) <= date(2026, 11, 27)
+            assert urlsplit(source.url).scheme == "https"
+            if source.name.startswith("the list of "):
+                assert source.name.removeprefix("the list of ") in ROWS
+            else:
+                assert source.licence == "MIT"
+                assert source.url in notice
 
     @pytest.mark.parametrize(
         ("slug", "providers"),

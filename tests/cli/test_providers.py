@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ class TestList:
     def test_there_are_seventy_rows(self, run: Run) -> None:
         ran = run("providers")
         assert ran.code == 0
-        assert len(ran.out.splitlines()) == 1 + 70
+        *lines, last = ran.out.splitlines()
+        assert len(lines) == 1 + 70
+        assert last == "53 providers with models, 17 need your own [[endpoints]]"
         assert "groq" in ran.out
         assert "no key; set GROQ_API_KEY" in ran.out
 
@@ -40,8 +43,38 @@ class TestList:
         assert "gsk-canary" not in ran.out
 
     def test_those_that_are_on(self, run: Run) -> None:
-        lines = run("providers", "--on", GROQ_API_KEY="k", MISTRAL_API_KEY="k").out.splitlines()[1:]
+        lines = run("providers", "--on", GROQ_API_KEY="k", MISTRAL_API_KEY="k").out.splitlines()[1:-1]
         assert [line.split()[0] for line in lines] == ["groq", "mistral"]
+
+
+class TestShow:
+    def test_what_becomes_of_prompts_is_told_with_document_and_day(self, run: Run) -> None:
+        lines = run("providers", "show", "DeepInfra").out.splitlines()
+        told = dict(re.split(r"  +", line, maxsplit=1) for line in lines)
+        assert told["prompts"] == "no training, zero retention"
+        assert re.fullmatch(r"https://docs\.deepinfra\.com/\S+, read \d{4}-\d\d-\d\d", told["says"])
+        assert "!google/gemini*" in told["of models"].split()
+
+    def test_a_policy_without_a_document_is_unknown(self, run: Run) -> None:
+        out = run("providers", "show", "novita").out
+        assert re.search(r"^prompts +unknown$", out, re.MULTILINE)
+        assert "no document of the provider was found" in out
+
+    def test_a_provider_without_models_says_why_and_what_to_do(self, run: Run) -> None:
+        assert "none: its models are listed under byteplus; add [[endpoints]]" in run("providers", "show", "seed").out
+
+    def test_the_operators_word_is_told_apart_from_the_documents(self, run: Run, tmp_path: Path) -> None:
+        config = tmp_path / "trunkline.toml"
+        config.write_text("[providers.groq]\ndata_policy = { zdr = true }\n", "utf-8")
+        ran = run("providers", "show", "groq", "--json", "--config", str(config))
+        policy = json.loads(ran.out)["data_policy"]
+        assert (policy["zdr"], policy["told_by_operator"]) == (True, ["zdr"])
+        assert policy["sources"], "how long prompts are kept is still the document's word"
+
+    def test_a_mistyped_name_gets_a_suggestion(self, run: Run) -> None:
+        ran = run("providers", "show", "grok")
+        assert ran.code == 2
+        assert "there is no provider 'grok'" in ran.err
 
 
 MINE = """

@@ -442,7 +442,8 @@ def test_the_listings_carry_what_routing_knows(known: Asking, client: OpenRouter
     assert (dear.status, dear.quantization) == (0, "bf16")
     providers = {each["slug"]: each for each in router.request("GET", "/api/v1/providers").json["data"]}
     assert providers["dear"]["region"] == "DE"
-    assert providers["dear"]["data_policy"] == {"training": False, "zdr": True, "retention_days": 0}
+    policy = {"training": False, "zdr": True, "retention_days": 0, "sources": [], "seen": None}
+    assert providers["dear"]["data_policy"] == policy
     assert providers["cheap"]["latency_last_30m"]["p99"] >= cheap.latency_last_30m.p50
     assert providers["cheap"]["uptime_last_30m"] < 100
 

@@ -1,8 +1,9 @@
 """Facts of several public lists → the shipped file of models, the same bytes for the same lists.
 
-An endpoint is a provider and the provider's own name of a model. For what it is and can do models.dev is believed
-first, then litellm, then genai-prices; for prices genai-prices first (it keeps dates), then the other two, and of these
-two the dearer where they differ by more than a tenth. A price on which lists differ so much is marked. What no list
+An endpoint is a provider and the provider's own name of a model. A document of the provider's own (`documented.py`) is
+believed before any list. For what it is and can do models.dev is believed first, then litellm, then genai-prices; for
+prices genai-prices first (it keeps dates), then the other two, and of these two the dearer where they differ by more
+than a tenth. A price on which lists differ so much is marked. What no list
 says stays unknown. Nothing is fetched here; the operator's own entries are laid over the outcome by `catalog/load.py`.
 """
 
@@ -19,6 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tools.models.documented import DOCUMENTED, list_of, read_documented
 from tools.models.naming import MAKERS, ZONES, Named, name_model, zone_of
 from tools.models.quirks import REASONERS, model_quirks
 from tools.models.sources import (
@@ -39,8 +41,8 @@ from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
 from trunkline.settings.sections import Json
 
-_ROUTING: Final = (MODELS_DEV, LITELLM, GENAI_PRICES)
-_PRICING: Final = (GENAI_PRICES, MODELS_DEV, LITELLM)
+_ROUTING: Final = (DOCUMENTED, MODELS_DEV, LITELLM, GENAI_PRICES)
+_PRICING: Final = (DOCUMENTED, GENAI_PRICES, MODELS_DEV, LITELLM)
 _TOLERANCE = Decimal("1.1")
 
 
@@ -52,12 +54,17 @@ class Lists(Struct, frozen=True, kw_only=True):
     genai_prices: Sequence[Json]
     sources: tuple[SourceRow, ...]
     day: str
+    documented: str = ""
 
 
 def merge(lists: Lists, providers_text: str) -> bytes:
     """Write the file of models: one line for each."""
     providers = msgspec.convert(tomllib.loads(providers_text), dict[str, ProviderRow])
-    facts = [*read_models_dev(lists.models_dev), *read_litellm(lists.litellm)]
+    facts = [
+        *read_documented(lists.documented),
+        *read_models_dev(lists.models_dev),
+        *read_litellm(lists.litellm),
+    ]
     return written(merged(facts, read_genai_prices(lists.genai_prices, lists.day), providers, lists))
 
 
@@ -160,7 +167,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
     facts = [group[source] for source in _ROUTING if source in group]
     best = facts[0]
     provider = best.provider
-    named = name_model(provider, best.upstream_model)
+    named = name_model(provider, best.slug or best.upstream_model)
     can = {name: said for fact in reversed(facts) for name, said in fact.can.items()}
     dialect = _dialect(providers[provider], named.slug, facts)
     retired = next((fact.deprecated_on for fact in facts if fact.deprecated_on), "")
@@ -188,7 +195,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         is_deprecated=any(fact.is_deprecated for fact in facts),
         deprecated_on=retired,
         reached_from=ZONES.get(zone, ()),
-        source=best.source,
+        source=list_of(provider) if best.source == DOCUMENTED else best.source,
         price_source="" if price_source == best.source else price_source,
         is_disputed=is_disputed,
     )

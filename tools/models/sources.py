@@ -34,12 +34,14 @@ class Fact(Struct, kw_only=True):
 
     `can` holds the features said to be there or not: tools, tool_choice, parallel, schema, native_schema, reasoning,
     sampling, search, forced_tools, adaptive_thinking, unstoppable_thinking. `schema` alone may mean that a client can
-    have a schema kept by other means; `native_schema` is the endpoint's own.
+    have a schema kept by other means; `native_schema` is the endpoint's own. `slug` is our name for the model where
+    its upstream name does not lead there.
     """
 
     source: str
     provider: str
     upstream_model: str
+    slug: str = ""
     mode: Mode = "chat"
     name: str = ""
     description: str = ""

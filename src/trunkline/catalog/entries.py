@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct
@@ -43,11 +44,35 @@ class Secret:
 
 
 class DataPolicy(Struct, frozen=True):
-    """What a provider does with prompts. None is unknown, and unknown counts as the strict side."""
+    """What a provider does with prompts. None is unknown, and unknown counts as the strict side.
+
+    `sources` are the provider's own documents that say so, read on the day `seen`; `told` names the fields that the
+    operator answers for instead. `models` are globs of slugs: the documents speak only of models whose last match does
+    not begin with `!`, of all when there are none.
+    """
 
     trains: bool | None = None
     zdr: bool | None = None
     retains_days: int | None = None
+    sources: tuple[str, ...] = ()
+    seen: str = ""
+    models: tuple[str, ...] = ()
+    told: frozenset[str] = frozenset()
+
+    def of(self, model: str) -> DataPolicy:
+        """The policy for one model: of what the documents do not speak only the operator's word is left."""
+        if not self.models or self._speaks_of(model):
+            return self
+        return DataPolicy(
+            trains=self.trains if "trains" in self.told else None,
+            zdr=self.zdr if "zdr" in self.told else None,
+            retains_days=self.retains_days if "retains_days" in self.told else None,
+            told=self.told,
+        )
+
+    def _speaks_of(self, model: str) -> bool:
+        last = next((glob for glob in reversed(self.models) if fnmatchcase(model, glob.removeprefix("!"))), "!")
+        return not last.startswith("!")
 
 
 class CredentialSpec(Struct, frozen=True):
@@ -67,6 +92,7 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     `base_urls` has one address for each dialect spoken, the preferred dialect first; an address may hold `{names}`
     that `variables` or the operator fills. `dialect_quirks` stand in place of `quirks` where their dialect is spoken.
+    `unlisted` says why the shipped list has no model of it; empty when it has some.
     """
 
     slug: str
@@ -80,6 +106,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     region: str | None = None
     headquarters: str | None = None
     status: str = "active"
+    unlisted: str = ""
     note: str = ""
 
     def quirks_in(self, dialect: Dialect) -> Quirks:

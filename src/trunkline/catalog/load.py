@@ -117,7 +117,7 @@ class _EndpointMaker:
             output_modalities=row.output_modalities,
             reasoning_efforts=row.reasoning_efforts,
             quirks=quirks,
-            data_policy=provider.data_policy,
+            data_policy=provider.data_policy.of(entry.model.slug),
             region=provider.region,
             is_deprecated=row.is_deprecated,
             deprecated_on=row.deprecated_on,
@@ -216,7 +216,8 @@ def _warnings(
     serving = {endpoint.provider.slug for endpoint in endpoints}
     for slug, standing in standings.items():
         if standing.is_on and slug not in serving:
-            yield f"{slug} is on, but no model is known for it; add [[endpoints]] with provider = {slug!r}"
+            why = f" ({standing.provider.unlisted})" if standing.provider.unlisted else ""
+            yield f"{slug} is on, but no model is known for it{why}; add [[endpoints]] with provider = {slug!r}"
     served = {endpoint.model.slug for endpoint in endpoints}
     for index, wish in enumerate(settings.endpoints):
         slug = wish.model.strip().lower()

@@ -33,9 +33,13 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     trains: bool | None = None
     zdr: bool | None = None
     retains_days: int | None = None
+    policy_sources: tuple[str, ...] = ()
+    policy_seen: str = ""
+    policy_models: tuple[str, ...] = ()
     region: str | None = None
     headquarters: str | None = None
     status: str = "active"
+    unlisted: str = ""
     note: str = ""
 
     def dialect_quirks(self) -> dict[Dialect, Quirks]:

@@ -157,10 +157,11 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         credential=CredentialSpec(row.scheme, row.header, row.variables),
         quirks=_at_home(row.quirks, urls, entry),
         dialect_quirks={dialect: _at_home(quirks, urls, entry) for dialect, quirks in row.dialect_quirks().items()},
-        data_policy=DataPolicy(row.trains, row.zdr, row.retains_days),
+        data_policy=_policy(row, entry),
         region=row.region,
         headquarters=row.headquarters,
         status=row.status,
+        unlisted=row.unlisted,
         note=row.note,
     )
     secret, found = _credential(row, entry, around)
@@ -175,6 +176,22 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         reason=obstacle or found,
         secret=secret,
         hidden=tuple(map(Secret, (*entry.headers.values(), *header_values(entry.quirks)))),
+    )
+
+
+def _policy(row: ProviderRow, entry: ProviderSettings) -> DataPolicy:
+    """What becomes of prompts, by the provider's documents and the operator's entry, which is in the row already."""
+    told = frozenset(entry.data_policy.model_dump(exclude_none=True))
+    claims = {"trains": row.trains, "zdr": row.zdr, "retains_days": row.retains_days}
+    is_documented = any(claim is not None and name not in told for name, claim in claims.items())
+    return DataPolicy(
+        trains=row.trains,
+        zdr=row.zdr,
+        retains_days=row.retains_days,
+        sources=row.policy_sources if is_documented else (),
+        seen=row.policy_seen if is_documented else "",
+        models=row.policy_models,
+        told=told,
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from trunkline.app import asking, gather_known, load_catalog, shipped_models
-from trunkline.catalog.entries import Catalog, DataPolicy, Endpoint, Standing
+from trunkline.catalog.entries import Catalog, DataPolicy, Endpoint, Provider, Standing
+from trunkline.catalog.lookup import fold_name
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.probing import probe
 from trunkline.cli.table import table
@@ -43,6 +45,28 @@ def list_providers(
     header = ("PROVIDER", "NAME", "ON", "DIALECT", "KEY", "POLICY", "MODELS", "REASON")
     for line in table(header, [_row(standing, counts[standing.provider.slug]) for standing in standings], "<<<<<<>"):
         typer.echo(line)
+    typer.echo(counted([counts[standing.provider.slug] for standing in standings]))
+
+
+@PROVIDERS.command("show")
+def show_provider(
+    name: Annotated[str, typer.Argument(help="The provider's slug or name.")],
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Say everything of one provider: its addresses and key, what it does with prompts and who says so, its models."""
+    settings, _ = read_settings(config)
+    known = gather_known(settings)
+    slug = known.slugs.get(fold_name(name))
+    if slug is None:
+        raise SettingsError([f"there is no provider {name!r}{suggestion(name, list(known.standings))}"])
+    standing = known.standings[slug]
+    count = sum(entry.row.provider == slug for entry in known.entries)
+    if as_json:
+        typer.echo(json.dumps(provider_entry(standing, count), indent=1, ensure_ascii=False))
+        return
+    for what, told in _told(standing, count):
+        typer.echo(f"{what:12}  {told}")
 
 
 @PROVIDERS.command("probe")
@@ -84,12 +108,17 @@ def provider_entry(standing: Standing, endpoints: int) -> dict[str, Any]:
             "trains": provider.data_policy.trains,
             "zdr": provider.data_policy.zdr,
             "retains_days": provider.data_policy.retains_days,
+            "sources": list(provider.data_policy.sources),
+            "seen": provider.data_policy.seen or None,
+            "models": list(provider.data_policy.models),
+            "told_by_operator": sorted(provider.data_policy.told),
         },
         "region": provider.region,
         "headquarters": provider.headquarters,
         "status": provider.status,
         "note": provider.note,
         "endpoints": endpoints,
+        "unlisted": None if endpoints else provider.unlisted or None,
     }
 
 
@@ -98,17 +127,49 @@ def policy_words(policy: DataPolicy) -> str:
     if policy.trains:
         return "trains on prompts"
     kept = {None: "", 0: "keeps nothing"}.get(policy.retains_days, f"keeps {policy.retains_days} d")
-    kept = "zero retention" if policy.zdr else kept
+    kept = "zero retention" if policy.zdr else kept or ("keeps prompts" if policy.zdr is False else "")
     trains = "no training" if policy.trains is False else ""
     return ", ".join(words for words in (trains, kept) if words) or "unknown"
+
+
+def counted(endpoints: Sequence[int]) -> str:
+    """Say how many providers have models, and how many want endpoints of the operator's own first."""
+    bare = sum(not each for each in endpoints)
+    return f"{len(endpoints) - bare} providers with models, {bare} need your own [[endpoints]]"
+
+
+def _told(standing: Standing, endpoints: int) -> Iterator[tuple[str, str]]:
+    provider, policy = standing.provider, standing.provider.data_policy
+    yield "provider", f"{provider.slug} ({provider.name})"
+    yield "on" if standing.is_on else "off", standing.reason
+    for dialect, url in provider.base_urls.items():
+        yield dialect, shown_address(url)
+    yield "key", " or ".join(provider.credential.variables) or "–"
+    yield "prompts", policy_words(policy)
+    for source in policy.sources:
+        yield "says", f"{source}, read {policy.seen}"
+    if policy.told:
+        yield "says", f"your data_policy of it ({', '.join(sorted(policy.told))})"
+    if not policy.sources and not policy.told and provider.status != "internal":
+        yield "says", "no document of the provider was found; what is not known counts as the worst"
+    if policy.models:
+        yield "of models", " ".join(policy.models)
+    yield "models", str(endpoints) if endpoints else _missing(provider)
+    if provider.note:
+        yield "note", provider.note
+
+
+def _missing(provider: Provider) -> str:
+    return f"none: {provider.unlisted or 'no list names any'}; add [[endpoints]]"
 
 
 def providers_page() -> str:
     """Write the reference of the shipped providers, as Markdown; the machine's keys have no part in it."""
     known = gather_known(build_settings(read_sources()))
     counts = Counter(row.provider for model in shipped_models().models for row in model.endpoints)
+    counts.update(entry.row.provider for entry in known.entries if entry.row.source == "trunkline")
     rows = "\n".join(_page_row(standing, counts) for standing in known.standings.values())
-    return _INTRODUCTION + rows + "\n"
+    return _INTRODUCTION.format(counted=counted([counts[slug] for slug in known.standings])) + rows + "\n"
 
 
 _INTRODUCTION = """\
@@ -118,12 +179,16 @@ This page is made from `catalog/providers.toml` by `trunkline docs providers`; d
 
 A provider is on when its key is in the environment, or in `[providers.<slug>]` of the settings. In requests slug and
 name are interchangeable, whatever their case. The first dialect is the one spoken unless a model needs another.
-*Policy* is what the provider publishes, taken as a default: an operator with a contract of their own sets
-`[providers.<slug>.data_policy]`. `trunkline providers` shows the state on a machine, and `trunkline providers probe`
-tries one out. How to add one: [add a provider](../how-to/add-a-provider.md).
+*Policy* is what the provider itself publishes for anyone, with its document and the day it was read. Without a document
+nothing favourable is said, and requests with `data_collection: "deny"` or `zdr: true` pass the provider by: an operator
+with a contract of their own sets `[providers.<slug>.data_policy]`. `trunkline providers` shows the state on a machine,
+`trunkline providers show` everything of one, and `trunkline providers probe` tries one out. How to add one:
+[add a provider](../how-to/add-a-provider.md).
 
-| name | slug | dialects | key | address needs | policy | region | models | note |
-|---|---|---|---|---|---|---|---|---|
+Shipped: {counted}.
+
+| name | slug | dialects | key | address needs | policy | policy's source | region | models | note |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -136,12 +201,23 @@ def _page_row(standing: Standing, counts: Counter[str]) -> str:
         ", ".join(provider.base_urls) or "–",
         " or ".join(f"`{name}`" for name in provider.credential.variables) or "none",
         ", ".join(provider.url_variables) or "–",
-        policy_words(provider.data_policy),
+        _page_policy(provider.data_policy),
+        "–" if provider.status == "internal" else _page_sources(provider.data_policy),
         provider.region or "–",
-        str(counts[provider.slug]),
+        str(counts[provider.slug] or _missing(provider)),
         f"{status}{provider.note}",
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _page_policy(policy: DataPolicy) -> str:
+    models = f", of {' '.join(f'`{glob}`' for glob in policy.models)}" if policy.models else ""
+    return policy_words(policy) + models
+
+
+def _page_sources(policy: DataPolicy) -> str:
+    links = ", ".join(f"[{urlsplit(source).hostname}]({source})" for source in policy.sources)
+    return f"{links}, {policy.seen}" if links else "none found"
 
 
 def _row(standing: Standing, endpoints: int) -> tuple[str, ...]:
@@ -153,7 +229,7 @@ def _row(standing: Standing, endpoints: int) -> tuple[str, ...]:
         next(iter(provider.base_urls), "–"),
         next(iter(provider.credential.variables), "–"),
         policy_words(provider.data_policy),
-        str(endpoints),
+        str(endpoints or "–"),
         standing.reason,
     )
 
@@ -178,7 +254,7 @@ def _endpoint(catalog: Catalog, name: str, model: str | None) -> Endpoint:
 def likeliest(endpoints: Sequence[Endpoint]) -> Endpoint:
     """Choose the endpoint for a first try: it writes, takes tools, is surely served, and costs little.
 
-    models.dev follows what providers serve; the other lists also keep what was once served.
+    models.dev and the providers' own lists follow what is served; the other lists also keep what was once served.
     """
     return min(endpoints, key=_preference)
 
@@ -188,7 +264,7 @@ def _preference(end: Endpoint) -> tuple[bool, bool, bool, bool, Decimal, str]:
     return (
         "text" not in end.output_modalities,
         end.is_deprecated,
-        not end.source.startswith(("operator", "models.dev", "trunkline")),
+        not end.source.startswith(("operator", "models.dev", "trunkline", "the list of ")),
         end.supports is not None and "tools" not in end.supports,
         price,
         end.id,

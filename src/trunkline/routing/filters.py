@@ -169,8 +169,6 @@ def data_collection(endpoint: Endpoint) -> str | None:
     """Keep who does not train on prompts; unknown counts as training."""
     trains = endpoint.data_policy.trains
     if trains is None:
-        trains = endpoint.provider.data_policy.trains
-    if trains is None:
         return "does not say whether it trains on prompts"
     return "trains on prompts" if trains else None
 
@@ -178,8 +176,6 @@ def data_collection(endpoint: Endpoint) -> str | None:
 def zdr(endpoint: Endpoint) -> str | None:
     """Keep who retains nothing; unknown counts as retaining."""
     is_zdr = endpoint.data_policy.zdr
-    if is_zdr is None:
-        is_zdr = endpoint.provider.data_policy.zdr
     if is_zdr is None:
         return "does not say whether it retains prompts"
     return None if is_zdr else "retains prompts"

@@ -119,6 +119,8 @@ def list_providers(catalog: Catalog, look: Look) -> dict[str, Json]:
                     "training": standing.provider.data_policy.trains,
                     "zdr": standing.provider.data_policy.zdr,
                     "retention_days": standing.provider.data_policy.retains_days,
+                    "sources": list(standing.provider.data_policy.sources),
+                    "seen": standing.provider.data_policy.seen or None,
                 },
                 **list_figures(look(served.get(slug, ()))),
             }
