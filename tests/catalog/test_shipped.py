@@ -42,9 +42,10 @@ def catalog(text: str = "", **environ: str) -> Catalog:
     return catalog_of(known(build_settings(read_sources(file_text=text)), environ, listed=FILE))
 
 
+KEYS = [name for row in ROWS.values() for name in row.get("variables", ())]
 EVERYTHING = catalog(
     "[providers.fake-provider]\nenabled = true",
-    **{name: "k" for row in ROWS.values() for name in row.get("variables", ())},
+    **dict.fromkeys(KEYS, "k"),
     **{name[0]: "us-east1" for row in ROWS.values() for name in row.get("url_variables", {}).values()},
     **{name: "k" for row in ROWS.values() for names in row.get("companions", {}).values() for name in names},
 )
@@ -156,6 +157,20 @@ class TestModels:
                 if row.price is not None and row.price.cache_read is not None:
                     assert row.price.cache_read <= row.price.input, (model.slug, row)
 
+    def test_a_dispute_names_what_each_list_says_and_when(self) -> None:
+        days = {source.name: source.date for source in FILE.sources}
+        disputed = [end for found in EVERYTHING.endpoints.values() for end in found if end.claims]
+        assert len(disputed) > 20
+        for end in disputed:
+            in_force, *others = end.claims
+            sums = [claim.input + claim.output for claim in end.claims]
+            assert end.is_disputed
+            assert others
+            assert end.price is not None
+            assert (in_force.input, in_force.output) == (end.price.input, end.price.output), end.id
+            assert max(sums) > min(sums) * Decimal("1.1"), end.id
+            assert all(claim.source_date == days[claim.source] for claim in end.claims)
+
     def test_each_set_of_quirks_exists(self) -> None:
         for quirks in FILE.quirks:
             assert set(quirks) <= set(Quirks.__struct_fields__)
@@ -241,6 +256,13 @@ class TestOperator:
         assert not after.quirks.has_verbosity
         assert (after.context_tokens, after.supports) == (before.context_tokens, before.supports)
 
+    def test_an_entry_with_a_price_ends_a_dispute(self) -> None:
+        before = next(end for found in EVERYTHING.endpoints.values() for end in found if end.claims and not end.tag)
+        text = f"[[endpoints]]\nprovider = '{before.provider.slug}'\nmodel = '{before.model.slug}'\n"
+        loaded = catalog(text + "price = { input = '1', output = '2' }", **dict.fromkeys(KEYS, "k"))
+        (after,) = [end for end in loaded.endpoints[before.model.slug] if end.id == before.id]
+        assert (after.is_disputed, after.claims) == (False, ())
+
     def test_an_endpoint_that_a_region_does_not_reach_can_be_insisted_on(self) -> None:
         text = """
         [[endpoints]]
@@ -269,6 +291,20 @@ class TestListing:
         assert (mini.pricing.prompt, mini.pricing.completion) == ("0.00000025", "0.000002")
         assert mini.context_length == 400_000
         assert "tools" in mini.supported_parameters
+
+    def test_a_disputed_price_is_told_with_what_each_list_says(self) -> None:
+        slug, disputed = next(
+            (end.model.slug, end) for found in EVERYTHING.endpoints.values() for end in found if end.claims
+        )
+        told = json.loads(self.LISTING.endpoints(slug))["data"]["endpoints"]
+        (entry,) = [each for each in told if each["tag"] == (disputed.tag or disputed.provider.slug)]
+        in_force, other, *_ = entry["disputed_prices"]
+        assert (in_force["prompt"], in_force["completion"]) == (
+            entry["pricing"]["prompt"],
+            entry["pricing"]["completion"],
+        )
+        assert other["source"] != in_force["source"]
+        assert other["source_date"]
 
     def test_a_price_that_nobody_told_is_not_taken_for_nothing(self) -> None:
         listing = Listing(catalog("[[endpoints]]\nprovider = 'openai'\nmodel = 'openai/gpt-99'", OPENAI_API_KEY="k"))

@@ -170,7 +170,9 @@ class TestKept:
         ran = run("check")
         assert ran.code == 0
         assert f"warning: {note}" in ran.err
-        assert "the list that came with this version" in run("catalog", "show").out
+        out = run("catalog", "show").out
+        assert "the list that came with this version" in out
+        assert "prices on which they differ" in out
 
     def test_the_operators_entry_wins_over_a_fetched_one(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "trunkline-models.json").write_bytes(written(repriced(3)))

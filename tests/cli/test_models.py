@@ -42,6 +42,7 @@ class TestModels:
             (("--min-context", "1000000"), lambda entry: entry["context_tokens"] >= 1_000_000),
             (("--max-price", "0.05"), lambda entry: Decimal(entry["price"]["input"]) <= Decimal("0.05")),
             (("--no-price",), lambda entry: entry["price"] is None),
+            (("--disputed",), lambda entry: entry["is_disputed"]),
             (("--on",), lambda entry: entry["provider"] == "fake-provider"),
             (("GPT-5-mini",), lambda entry: "gpt-5-mini" in entry["upstream_model"]),
         ],
@@ -50,6 +51,17 @@ class TestModels:
         entries = json.loads(run("models", "--json", *arguments).out)
         assert entries
         assert all(claim(entry) for entry in entries)
+
+    def test_a_disputed_price_is_told_with_each_lists_figure_source_and_day(self, run: Run) -> None:
+        entries = [entry for entry in json.loads(run("models", "--json", "--disputed").out) if entry["disputed_prices"]]
+        lines = run("models", "--disputed").out
+        assert len(entries) > 20
+        for entry in entries:
+            in_force, *others = entry["disputed_prices"]
+            assert (in_force["input"], in_force["output"]) == (entry["price"]["input"], entry["price"]["output"])
+            for claim in (in_force, *others):
+                assert claim["source_date"]
+                assert f"{claim['source']} {claim['input']}/{claim['output']}" in lines
 
     def test_it_is_sorted_as_wished(self, run: Run) -> None:
         entries = json.loads(run("models", "--json", "--sort", "price", "--provider", "openai").out)

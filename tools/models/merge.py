@@ -38,7 +38,15 @@ from tools.models.sources import (
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, joined
-from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
+from trunkline.catalog.rows import (
+    EndpointRow,
+    ModelRow,
+    ModelsFile,
+    OtherPriceRow,
+    PriceRow,
+    ProviderRow,
+    SourceRow,
+)
 from trunkline.settings.sections import Json
 
 _ROUTING: Final = (DOCUMENTED, MODELS_DEV, LITELLM, GENAI_PRICES)
@@ -198,6 +206,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         source=list_of(provider) if best.source == DOCUMENTED else best.source,
         price_source="" if price_source == best.source else price_source,
         is_disputed=is_disputed,
+        other_prices=_other_prices(group, price_source) if is_disputed else (),
     )
     return _End(
         named=named,
@@ -232,6 +241,16 @@ def _price(group: Mapping[str, Fact]) -> tuple[PriceRow | None, str, bool]:
     if source != GENAI_PRICES and is_disputed:
         source, price = max(told, key=lambda each: _sum(each[1]))
     return _completed(price, [other for _, other in told]), source, is_disputed
+
+
+def _other_prices(group: Mapping[str, Fact], chosen: str) -> tuple[OtherPriceRow, ...]:
+    """List what the lists that were not chosen say; a zero is nothing beside a price."""
+    told = ((source, group[source].price) for source in _PRICING if source in group and source != chosen)
+    return tuple(
+        OtherPriceRow(source=source, input=price.input, output=price.output)
+        for source, price in told
+        if price is not None and _sum(price)
+    )
 
 
 def _sum(price: PriceRow) -> Decimal:

@@ -144,6 +144,15 @@ class Price(Struct, frozen=True, kw_only=True):
     tiers: tuple[PriceTier, ...] = ()
 
 
+class Claim(Struct, frozen=True, kw_only=True):
+    """What one list says of a price, and of which day it tells the state. USD per token."""
+
+    source: str
+    source_date: str
+    input: Decimal
+    output: Decimal
+
+
 class Model(Struct, frozen=True, kw_only=True):
     """What is asked for; `slug` is `author/name[:variant]`, lower-case."""
 
@@ -160,8 +169,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `base_url` is filled in and has no trailing slash. `supports` holds parameter names as in section C5 of the
     semantics (`tools`, `structured_outputs`, `reasoning`, …); None means that nothing is known and all is tried.
     `price` is None when nobody told it: the endpoint is then served without a cost, and says so. `is_disputed`: public
-    lists differ by more than a tenth about it. `deprecated_on` is the day the provider stops serving it, where known;
-    `source_date` the day that `source` tells the state of.
+    lists differ by more than a tenth about it; `claims` then are what each says, that in force first. `deprecated_on`
+    is the day the provider stops serving it, where known; `source_date` the day that `source` tells the state of.
     """
 
     model: Model
@@ -183,6 +192,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     is_deprecated: bool = False
     deprecated_on: str = ""
     is_disputed: bool = False
+    claims: tuple[Claim, ...] = ()
     source: str = "operator"
     source_date: str = ""
     tag: str = ""

@@ -227,4 +227,5 @@ def _wishes(wish: EndpointSettings, known: Entry) -> dict[str, Json]:
     if wish.quirks:
         wishes["quirks"] = {**row.quirks, **wish.quirks}
     # What an operator names is meant to be called, wherever the lists think it can be.
-    return {**wishes, "source": "operator", "price_source": "", "is_disputed": False, "reached_from": ()}
+    undisputed = {"price_source": "", "is_disputed": False, "other_prices": ()}
+    return {**wishes, **undisputed, "source": "operator", "reached_from": ()}

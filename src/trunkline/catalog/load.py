@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Price, PriceTier, Provider, Standing
+from trunkline.catalog.entries import Catalog, Claim, Dialect, Endpoint, Price, PriceTier, Provider, Standing
 from trunkline.catalog.gather import Entry, Known, supports_of
 from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name
 from trunkline.catalog.quirks import Quirks, joined
-from trunkline.catalog.rows import EndpointRow, PriceRow
+from trunkline.catalog.rows import EndpointRow, OtherPriceRow, PriceRow
 from trunkline.catalog.standings import laid_over
 from trunkline.settings.sections import Settings
 
@@ -122,9 +122,24 @@ class _EndpointMaker:
             is_deprecated=row.is_deprecated,
             deprecated_on=row.deprecated_on,
             is_disputed=row.is_disputed,
+            claims=self._claims(row),
             source=f"{row.source}, price {row.price_source}" if row.price_source else row.source,
             source_date=self._dates.get(row.price_source or row.source, ""),
             tag=row.tag,
+        )
+
+    def _claims(self, row: EndpointRow) -> tuple[Claim, ...]:
+        if row.price is None or not row.other_prices:
+            return ()
+        in_force = OtherPriceRow(source=row.price_source or row.source, input=row.price.input, output=row.price.output)
+        return tuple(
+            Claim(
+                source=claim.source,
+                source_date=self._dates.get(claim.source, ""),
+                input=_each(claim.input),
+                output=_each(claim.output),
+            )
+            for claim in (in_force, *row.other_prices)
         )
 
     def _quirks_of(self, entry: Entry, provider: Provider, dialect: Dialect) -> Quirks:

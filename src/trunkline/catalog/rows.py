@@ -73,13 +73,21 @@ class PriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     tiers: tuple[TierRow, ...] = ()
 
 
+class OtherPriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a list says that was not believed, USD per million tokens."""
+
+    source: str
+    input: Decimal
+    output: Decimal
+
+
 class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One entry of `[[models.endpoints]]`; None is unknown.
 
     `rejects` are parameters that are left out whatever else is said. `supports_set` and `quirks_set` are places in the
     lists of the file, in which endpoints share what they have alike. `reached_from`: the endpoint exists only where the
     provider's address holds one of these texts. `price_source` is named where the price is from another list than the
-    rest; `is_disputed` means that the lists differ by more than a tenth about it.
+    rest; `is_disputed` means that the lists differ by more than a tenth about it, and `other_prices` are then theirs.
     """
 
     provider: str
@@ -104,6 +112,7 @@ class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     source: str = "operator"
     price_source: str = ""
     is_disputed: bool = False
+    other_prices: tuple[OtherPriceRow, ...] = ()
 
 
 class ModelRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

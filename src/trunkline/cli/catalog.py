@@ -90,8 +90,12 @@ def show(config: Config = None) -> None:
     is_shipped = file == shipped_models()
     typer.echo("the list that came with this version" if is_shipped else f"the list in {settings.catalog.file}")
     for source in file.sources:
-        typer.echo(f"  {source.name} {source.version}".rstrip() + f"  of {source.date}  {source.licence}  {source.url}")
-    typer.echo(f"  {len(file.models)} models, {sum(len(model.endpoints) for model in file.models)} endpoints")
+        name = f"{source.name} {source.version}".rstrip()
+        typer.echo("  " + "  ".join(filter(None, (name, f"of {source.date}", source.licence, source.url))))
+    rows = [row for model in file.models for row in model.endpoints]
+    typer.echo(f"  {len(file.models)} models, {len(rows)} endpoints")
+    if disputed := sum(row.is_disputed for row in rows):
+        typer.echo(f"  {disputed} prices on which they differ by a tenth and more; see `trunkline models --disputed`")
     for note in notes:
         typer.echo(f"warning: {note}", err=True)
 

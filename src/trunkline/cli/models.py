@@ -48,6 +48,7 @@ def list_models(
     max_price: Annotated[str | None, typer.Option(help="Only up to so many USD per million input tokens.")] = None,
     on: Annotated[bool, typer.Option("--on", metavar="", help="Only what can be called now.")] = False,
     no_price: Annotated[bool, typer.Option("--no-price", metavar="", help="Only what has no known price.")] = False,
+    disputed: Annotated[bool, typer.Option("--disputed", metavar="", help="Only where lists differ on it.")] = False,
     sort: Annotated[str, typer.Option(help=f"One of {', '.join(SORTINGS)}.")] = "model",
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="One JSON object for each endpoint.")] = False,
     config: Config = None,
@@ -70,6 +71,7 @@ def list_models(
         and (most is None or (offer.endpoint.price is not None and offer.endpoint.price.input * MILLION <= most))
         and not (on and offer.obstacle)
         and not (no_price and offer.endpoint.price is not None)
+        and not (disputed and not offer.endpoint.is_disputed)
     ]
     offers.sort(key=SORTINGS[sort].key)
     if as_json:
@@ -96,6 +98,15 @@ def endpoint_entry(offer: Offer) -> dict[str, Any]:
         "obstacle": offer.obstacle or None,
         "price": _price_entry(end),
         "is_disputed": end.is_disputed,
+        "disputed_prices": [
+            {
+                "source": claim.source,
+                "source_date": claim.source_date or None,
+                "input": _usd(claim.input * MILLION),
+                "output": _usd(claim.output * MILLION),
+            }
+            for claim in end.claims
+        ],
         "context_tokens": end.context_tokens,
         "max_output_tokens": end.max_output_tokens,
         "input_modalities": sorted(end.input_modalities) if end.input_modalities is not None else None,
@@ -148,6 +159,7 @@ def _row(offer: Offer) -> tuple[str, ...]:
     features: list[str] = [word for word in ("tools", "structured_outputs", "reasoning") if word in supports]
     features += sorted((end.input_modalities or frozenset({"text"})) - {"text"})
     features += [f"→{kind}" for kind in sorted(end.output_modalities - {"text"})]
+    features += [_dispute(end)] if end.is_disputed else []
     features += [f"until {end.deprecated_on}"] if end.deprecated_on else ["deprecated"] if end.is_deprecated else []
     return (
         end.model.slug,
@@ -159,6 +171,12 @@ def _row(offer: Offer) -> tuple[str, ...]:
         "–" if end.max_output_tokens is None else str(end.max_output_tokens),
         " ".join(features),
     )
+
+
+def _dispute(end: Endpoint) -> str:
+    """Say which lists differ about a price, the one in force first, as `disputed: litellm 0.3/2.5, …`."""
+    figures = (f"{claim.source} {_usd(claim.input * MILLION)}/{_usd(claim.output * MILLION)}" for claim in end.claims)
+    return f"disputed: {', '.join(figures)}" if end.claims else "disputed"
 
 
 def _is_wanted(

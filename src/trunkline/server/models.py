@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import chain
 
-from trunkline.catalog.entries import Catalog, Endpoint, Price
+from trunkline.catalog.entries import Catalog, Claim, Endpoint, Price
 from trunkline.protocol.items import Json
 from trunkline.routing.health import Figures
 from trunkline.server.capabilities import capabilities_of
@@ -195,6 +195,16 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Json]:
         "source": endpoint.source,
         "source_date": endpoint.source_date or None,
         "is_disputed": endpoint.is_disputed,
+        "disputed_prices": [_claim(claim) for claim in endpoint.claims],
+    }
+
+
+def _claim(claim: Claim) -> dict[str, Json]:
+    return {
+        "source": claim.source,
+        "source_date": claim.source_date or None,
+        "prompt": f"{claim.input.normalize():f}",
+        "completion": f"{claim.output.normalize():f}",
     }
 
 

@@ -125,6 +125,10 @@ def test_a_price_is_chosen_when(case: Told) -> None:
     row = made(*(known or [fact(MODELS_DEV, "openai", "gpt-5")]), priced=priced)["openai/gpt-5 at openai"]
     assert row.price == case.expected
     assert row.is_disputed is case.is_disputed
+    others = {source: told for source, told in case.prices.items() if source != (row.price_source or row.source)}
+    said = {other.source: price(str(other.input), str(other.output)) for other in row.other_prices}
+    plain = {source: price(str(told.input), str(told.output)) for source, told in others.items()}
+    assert said == (plain if case.is_disputed else {})
     if case.by:
         assert (row.price_source or row.source) == case.by
 
