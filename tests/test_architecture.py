@@ -55,7 +55,7 @@ IMPURE = frozenset(
 )
 
 DOORS: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("upstream/http.py", "upstream/links/client.py"),
+    "aiohttp": ("upstream/http.py", "upstream/causes.py", "upstream/links/client.py"),
     "aiohappyeyeballs": ("upstream/http.py", "upstream/links/client.py"),
     "yarl": ("upstream/http.py", "upstream/links/client.py"),
     "starlette": ("server/",),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from tests.gateway.checks import ask, error_of, response_of
+from tests.gateway.conftest import closed_port, full_port
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.tls import certificate, listening
 from tests.gateway.waiting import eventually
 
 CONFIG = """
@@ -102,21 +105,38 @@ class TestRefusedKeys:
         assert reply.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(
-    ("address", "detail"),
-    [
-        ("http://127.0.0.1:9/v1", "cannot connect to 127.0.0.1:9: "),
-        ("http://nowhere.invalid/v1", "cannot resolve nowhere.invalid: "),
-    ],
-)
-def test_the_log_says_why_there_was_no_connection_and_the_client_is_not_told_where(
-    tmp_path: Path, address: str, detail: str
-) -> None:
-    with running(tmp_path, CONFIG.replace("http://127.0.0.1:9/v1", address), OPENAI_API_KEY=PROVIDER_KEY) as gateway:
-        reply = gateway.call(ask("openai/gpt-4o", "Hi"))
-        assert reply.status in (502, 503)
-        assert detail.split()[-1].rstrip(":") not in reply.body.decode()
-        eventually(lambda: detail in gateway.log.read_text(), "the log does not say why")
+UNREACHABLE = """
+[providers.{name}]
+dialect = "chat"
+base_url = "{url}"
+[[endpoints]]
+provider = "{name}"
+model = "mock/{name}"
+price = {{ input = "1", output = "2" }}
+"""
+
+
+def says(gateway: Gateway, words: str) -> bool:
+    """Whether the log does."""
+    return words in gateway.log.read_text()
+
+
+def test_the_log_says_why_there_was_no_connection_and_the_client_is_not_told_where(tmp_path: Path) -> None:
+    """The name, the machine, or the trust in it, each with the host."""
+    with closed_port() as closed, full_port() as full, listening([], certificate(tmp_path)) as stranger:
+        places = {
+            "nameless": ("http://nowhere.invalid/v1", "cannot resolve nowhere.invalid: "),
+            "closed": (f"http://127.0.0.1:{closed}/v1", f"cannot connect to 127.0.0.1:{closed}: Connection refused"),
+            "silent": (f"http://127.0.0.1:{full}/v1", f"no connection to 127.0.0.1:{full} within 1 s"),
+            "stranger": (f"https://127.0.0.1:{stranger}/v1", f"TLS with 127.0.0.1:{stranger} failed: its certificate"),
+        }
+        config = CONFIG + "".join(UNREACHABLE.format(name=name, url=url) for name, (url, _) in places.items())
+        with running(tmp_path, config) as gateway:
+            for name, (url, detail) in places.items():
+                reply = gateway.call(ask(f"mock/{name}", "Hi"))
+                assert reply.status in (502, 503, 524), name
+                assert url.split("/")[2] not in reply.body.decode(), name
+                eventually(partial(says, gateway, detail), f"the log does not say: {detail}")
 
 
 class TestPaths:

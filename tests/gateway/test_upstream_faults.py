@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import shlex
-import shutil
-import socket
-import ssl
-import subprocess
-import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +17,7 @@ import pytest
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.conftest import CONFIG, ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.tls import certificate, listening
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, trickle, usage_chunk, whole
 from tests.gateway.waiting import eventually
 
@@ -214,50 +207,6 @@ def test_UP_03_without_good_tls_nothing_is_sent(name: str, streams: bool, tls: t
     error_of(gateway.call(ask(f"mock/{name}", stream=streams)), 502)
     assert heard
     assert not any(PROVIDER_KEY.encode() in data or b"POST" in data for data in heard)
-
-
-def certificate(folder: Path) -> ssl.SSLContext:
-    """A server whose certificate nobody signed and that is for another host."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=elsewhere.example"
-    subprocess.run(
-        ["openssl", *shlex.split(words), "-keyout", "key.pem", "-out", "certificate.pem"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context
-
-
-@contextmanager
-def listening(heard: list[bytes], context: ssl.SSLContext | None) -> Iterator[int]:
-    """Serve TLS, or, without a context, close as soon as the handshake begins; keeps all that could be read."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            with connection, suppress(OSError):
-                connection.settimeout(5)
-                if context is None:
-                    heard.append(connection.recv(65536))
-                else:
-                    heard.append(b"")
-                    with context.wrap_socket(connection, server_side=True) as secured:
-                        heard.append(secured.recv(65536))
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield server.getsockname()[1]
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    thread.join(5)
 
 
 class TestRetryAfter:

@@ -212,7 +212,7 @@ def test_failures_are_tried_again_ever_more_slowly_and_reported() -> None:
         assert time.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
     with_tokens(source, script, told)
-    assert told[0] == ("cloud", "detail with ***")
+    assert told[0] == ("cloud", "no: detail with ***")
     assert told[1] == ("cloud", "no")
 
 
@@ -587,10 +587,14 @@ def test_SE_01_a_problem_is_reported_without_the_secret_a_token_is_asked_for_wit
         )
         tokens.open()
         await turns()
+        with pytest.raises(UpstreamFailure) as failed:
+            await tokens.credential("cloud", time.clock())
         await tokens.close()
+        fault = tokens.mask("cloud").fault(failed.value.fault)
+        assert (fault.message, fault.detail) == ("no token", "no token: the client secret *** is wrong")
 
     asyncio.run(play())
-    assert told[0] == ("cloud", "the client secret *** is wrong")
+    assert told[0] == ("cloud", "no token: the client secret *** is wrong")
 
 
 def test_SE_01_secrets_are_found_in_the_settings_and_the_environment() -> None:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from trunkline.adapters.decoding import faults
+from trunkline.adapters.encoding.draft import fetched
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
@@ -96,6 +97,12 @@ class Adapter(Protocol):
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
         """Make the state for one answer."""
         ...
+
+    def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest | None:
+        """Ask, at an endpoint's provider, what costs nothing and needs its key: which models there are, as OpenAI lists
+        them. None where a dialect knows no such question.
+        """
+        return fetched(endpoint, "/models")
 
     def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
         """Classify an answer whose status is not a success."""

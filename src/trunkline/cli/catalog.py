@@ -18,6 +18,7 @@ from trunkline.app import models_in_force, shipped_models
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.renewal import Difference, age_of, compare, described, objections
 from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.probing import told
 from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
 from trunkline.store.lists import Fetched, Kept
@@ -118,7 +119,7 @@ async def _fetch(settings: Settings, etag: str) -> Fetched | None:
         data = await reply.body(MAX_BYTES + 1)
         reply.close()
     except UpstreamFailure as failure:
-        raise SettingsError([f"cannot fetch {shown_address(url)}: {failure.fault.message}"]) from None
+        raise SettingsError([f"cannot fetch {shown_address(url)}: {told(failure.fault)}"]) from None
     finally:
         await client.close()
     if reply.status != 200:

@@ -4,6 +4,8 @@ Each error is one line that says what to do next, and exit code 2 (`start.py`)."
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Sequence
 from importlib.metadata import version as package_version
@@ -21,6 +23,7 @@ from trunkline.cli.greeting import greet, hand_over
 from trunkline.cli.keys import KEYS, state_of, with_keys
 from trunkline.cli.models import list_models
 from trunkline.cli.providers import PROVIDERS, providers_page
+from trunkline.cli.reaching import DEADLINE_S, proxy_note, reach
 from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
@@ -98,11 +101,18 @@ def check(
     all_providers: Annotated[
         bool, typer.Option("--all", metavar="", help="Also list each provider that only lacks a key.")
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", metavar="", help="Also ask each provider that is on for its models, which costs nothing."
+        ),
+    ] = False,
 ) -> None:
     """Check the settings and print every value in force, where it came from, and which providers are on.
 
-    Secrets are hidden. Nothing is started and no provider is called. What `serve` would refuse is refused, with 2; a
-    provider that the settings name and that is off makes it end with 1.
+    Secrets are hidden. Nothing is started, and without --probe no provider is called. What `serve` would refuse is
+    refused, with 2. It ends with 1 when a provider that the settings name is off, or one that was asked cannot be
+    reached or refuses its key.
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)
@@ -119,7 +129,8 @@ def check(
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    if not all(catalog.standings[slug].is_on for slug in named):
+    is_well = not probe or asyncio.run(_echo_reached(settings, catalog))
+    if not is_well or not all(catalog.standings[slug].is_on for slug in named):
         raise typer.Exit(1)
 
 
@@ -176,3 +187,17 @@ def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool)
             unused.append(slug)
     if unused:
         typer.echo(f"  no key for {len(unused)} others; `trunkline check --all` names the variables")
+
+
+async def _echo_reached(settings: Settings, catalog: Catalog) -> bool:
+    """Tell of each provider what came of asking it; says whether none failed."""
+    slugs = [slug for slug, standing in catalog.standings.items() if standing.is_on]
+    typer.echo(f"Providers asked (at most {DEADLINE_S:.0f} s)")
+    all_found = []
+    async for found in reach(settings, catalog):
+        all_found.append(found)
+        typer.echo(f"  {found.slug:<{max(map(len, slugs))}}  {found.words}")
+    note = proxy_note(os.environ)
+    if note is not None and not all(found.is_connected for found in all_found):
+        typer.echo(f"note: {note}", err=True)
+    return all(found.works != "no" for found in all_found)

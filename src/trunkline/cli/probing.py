@@ -21,6 +21,7 @@ from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat, TextConfig
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, FunctionCall, Image, Reasoning, ReasoningSummary, Spent, Text
 from trunkline.upstream.attempts import Upstream
+from trunkline.wire import Fault
 
 Works = Literal["yes", "no", "unclear"]
 
@@ -42,11 +43,11 @@ class Finding(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What came back for one request: deltas with the seconds after which they came, or the error instead."""
+    """What came back for one request: deltas with the seconds after which they came, and why they broke off."""
 
     batches: Sequence[tuple[float, Sequence[Delta]]]
     dropped: tuple[str, ...]
-    error: GatewayError | None = None
+    error: str | None = None
 
     @property
     def deltas(self) -> Iterator[Delta]:
@@ -55,6 +56,14 @@ class Heard(NamedTuple):
     @property
     def text(self) -> str:
         return "".join(delta.text for delta in self.deltas if isinstance(delta, Text))
+
+
+def told(fault: Fault) -> str:
+    """Say for the operator how an exchange failed: the machine and the cause, or the status and what was said."""
+    if fault.status is None:
+        return fault.detail or fault.message
+    said = f"the key is refused: {fault.message}" if fault.kind == "credentials" else fault.message
+    return f"{fault.status}: {said}"
 
 
 async def probe(endpoint: Endpoint, upstream: Upstream, clock: Callable[[], float] = time.monotonic) -> list[Finding]:
@@ -106,19 +115,19 @@ async def _ask(endpoint: Endpoint, upstream: Upstream, clock: Callable[[], float
             async for batch in heard:
                 batches.append((clock() - begun, tuple(batch)))
     except GatewayError as error:
-        return Heard(batches, run.dropped, error)
+        return Heard(batches, run.dropped, told(run.attempted[-1].fault) if run.attempted else error.message)
     return Heard(batches, run.dropped)
 
 
 def _key(plain: Heard) -> Finding:
     if plain.error is not None:
-        return Finding("key", "no", _reason(plain.error))
+        return Finding("key", "no", plain.error)
     return Finding("key", "yes", f"answered in {plain.batches[-1][0] * 1000:.0f} ms" if plain.batches else "answered")
 
 
 def _streaming(streamed: Heard) -> Finding:
     if streamed.error is not None:
-        return Finding("streaming", "no", _reason(streamed.error))
+        return Finding("streaming", "no", streamed.error)
     visible = (Text, Reasoning, ReasoningSummary, Image, FunctionCall)
     pieces = sum(isinstance(delta, visible) for delta in streamed.deltas)
     first = streamed.batches[0][0] * 1000 if streamed.batches else 0
@@ -127,7 +136,7 @@ def _streaming(streamed: Heard) -> Finding:
 
 def _tools(called: Heard) -> Finding:
     if called.error is not None:
-        return Finding("tools", "no", _reason(called.error))
+        return Finding("tools", "no", called.error)
     names = [delta.name for delta in called.deltas if isinstance(delta, FunctionCall)]
     if "note" in names:
         return Finding("tools", "yes", "called its tool" + _left_out(called))
@@ -136,7 +145,7 @@ def _tools(called: Heard) -> Finding:
 
 def _schema(shaped: Heard) -> Finding:
     if shaped.error is not None:
-        return Finding("schema", "no", _reason(shaped.error))
+        return Finding("schema", "no", shaped.error)
     try:
         answer = json.loads(shaped.text)
     except ValueError:
@@ -170,11 +179,3 @@ def _tags(*answers: Heard) -> list[Finding]:
 
 def _left_out(heard: Heard) -> str:
     return f"; left out: {', '.join(heard.dropped)}" if heard.dropped else ""
-
-
-def _reason(error: GatewayError) -> str:
-    """The upstream's own words and status where there are any."""
-    attempts = error.metadata.get("attempts")
-    last = attempts[-1] if isinstance(attempts, list) and attempts else error.metadata
-    status = last.get("status") or last.get("upstream_status") if isinstance(last, dict) else None
-    return f"{status}: {error.message}" if status else error.message

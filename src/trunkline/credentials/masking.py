@@ -37,7 +37,8 @@ class Mask:
 
     def fault(self, fault: Fault) -> Fault:
         """Take the secrets out of a fault."""
-        return replace(fault, message=self.text(fault.message), raw=self.text(fault.raw or "") or None)
+        texts = {name: self.text(getattr(fault, name) or "") or None for name in ("raw", "detail")}
+        return replace(fault, message=self.text(fault.message), **texts)
 
     def text(self, text: str) -> str:
         """Put `***` in the place of whatever the text shares with a secret, or with an encoded form of one."""

@@ -107,6 +107,29 @@ class Upstream:
         """
         return Run(self, plan, request, deadline, account, is_dear)
 
+    async def send(self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False) -> Reply:
+        """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
+        credential = await self.tokens.credential(provider, deadline)
+        if credential is not None:
+            request = sign(request, credential, self.wall_clock())
+        return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
+
+    async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
+        """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
+        if 200 <= reply.status < 300:
+            return
+        if 300 <= reply.status < 400:
+            raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
+        try:
+            body = await reply.body(_MAX_ERROR_BYTES)
+        except UpstreamFailure:
+            body = b""
+        fault = adapter.fault(reply.status, reply.headers, body, endpoint)
+        if fault.kind == "limited" and fault.retry_after is None and reply.tells_limits:
+            # Groq and others tell the time only in the headers of the limit itself.
+            fault = fault.hinted(limits.rest_s(reply.headers, self.wall_clock()))
+        raise UpstreamFailure(fault)
+
 
 @dataclass(slots=True)
 class _Attempt:
@@ -321,7 +344,7 @@ class Run:
         attempt.dropped = tuple(dict.fromkeys((*lost, *sent.dropped)))
         reply = await self._send(sent, attempt.endpoint)
         try:
-            await self._raise_for_status(reply, adapter, attempt.endpoint)
+            await self._upstream.raise_for_status(reply, adapter, attempt.endpoint)
             decoder = adapter.decoder(request, attempt.endpoint)
             cap = self._request.max_output_tokens
             hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
@@ -366,12 +389,8 @@ class Run:
     async def _send(self, request: UpstreamRequest, endpoint: Endpoint) -> Reply:
         """Send to the provider, signed."""
         upstream = self._upstream
-        credential = await upstream.tokens.credential(endpoint.provider.slug, self._deadline)
-        if credential is not None:
-            request = sign(request, credential, upstream.wall_clock())
-        reply = await upstream.transports[request.url.partition(":")[0]].send(
-            request, self._deadline, thinks=_thinks(self._request, endpoint)
-        )
+        thinks = _thinks(self._request, endpoint)
+        reply = await upstream.send(request, endpoint.provider.slug, self._deadline, thinks=thinks)
         if reply.tells_limits:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
@@ -407,26 +426,11 @@ class Run:
                 links = LinkTransport(self._upstream.fetcher, self._account)
                 reply = await links.send(request, self._deadline)
         try:
-            await self._raise_for_status(reply, adapter, endpoint)
+            await self._upstream.raise_for_status(reply, adapter, endpoint)
         except BaseException:
             reply.close()
             raise
         return reply
-
-    async def _raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
-        if 200 <= reply.status < 300:
-            return
-        if 300 <= reply.status < 400:
-            raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
-        try:
-            body = await reply.body(_MAX_ERROR_BYTES)
-        except UpstreamFailure:
-            body = b""
-        fault = adapter.fault(reply.status, reply.headers, body, endpoint)
-        if fault.kind == "limited" and fault.retry_after is None and reply.tells_limits:
-            # Groq and others tell the time only in the headers of the limit itself.
-            fault = fault.hinted(limits.rest_s(reply.headers, self._upstream.wall_clock()))
-        raise UpstreamFailure(fault)
 
     async def _wait(self, seconds: float) -> None:
         if self._upstream.clock() + seconds >= self._deadline:

@@ -1,9 +1,8 @@
 """The one HTTP client for providers: UpstreamRequest → status, headers, chunks.
 
-aiohttp is imported here and in `links/client.py`, which asks servers that links name, and nowhere else.
-
 It follows no redirect, unpacks nothing that was not asked for beyond a bound, keeps no cookie and reads no proxy
-variable. What a status or a body means is the adapters' business, what to do about it that of `attempts.py`.
+variable. What a status or a body means is the adapters' business, what to do about it that of `attempts.py`; what the
+library's errors mean stands in `causes.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 import zlib
 from contextvars import ContextVar
 from email.utils import formatdate, parsedate_to_datetime
@@ -29,9 +27,10 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from trunkline.upstream.causes import FOREIGN_ERRORS, translate_error
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
-from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
+from trunkline.wire import Fault, Headers, UpstreamRequest
 
 MAX_LINE_BYTES = 16 * 1024
 MAX_HEADERS = 128
@@ -105,12 +104,13 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(use_dns_cache=False, **options)
         self._connect_s = connect_s
 
-    async def _create_connection(self, *args: Any) -> Any:
+    async def _create_connection(self, request: aiohttp.ClientRequest, *args: Any) -> Any:
         try:
             async with asyncio.timeout(self._connect_s):
-                return await super()._create_connection(*args)
+                return await super()._create_connection(request, *args)
         except TimeoutError:
-            raise aiohttp.ConnectionTimeoutError from None
+            where = f"{request.url.host}:{request.url.port}"
+            raise aiohttp.ConnectionTimeoutError(f"no connection to {where} within {self._connect_s:g} s") from None
 
     async def _wrap_create_connection(
         self, *args: Any, addr_infos: list[AddrInfoType], req: aiohttp.ClientRequest, **options: Any
@@ -272,7 +272,7 @@ class Reply:
                 if unpacked := self._unpack.feed(piece):
                     return unpacked
             self._unpack.finish()
-        except (*_FOREIGN_ERRORS, zlib.error) as error:
+        except (*FOREIGN_ERRORS, zlib.error) as error:
             raise UpstreamFailure(self._watch.fault or translate_error(error)) from None
         finally:
             self._patience.pause(self._now())
@@ -385,7 +385,7 @@ class HttpClient:
                 return await self._send_once(request, deadline, thinks)
             finally:
                 _wants_fresh.reset(token)
-        except _FOREIGN_ERRORS as error:
+        except FOREIGN_ERRORS as error:
             raise UpstreamFailure(translate_error(error)) from None
 
     async def close(self) -> None:
@@ -489,40 +489,3 @@ def _unpacker(encoding: str) -> _Unpacker | None:
             return _Unpacker()
         case other:
             raise UpstreamFailure(Fault("nonsense", f"the answer is packed as {other[:40]!r}, which nobody asked for"))
-
-
-def translate_error(error: BaseException) -> Fault:
-    """What went wrong, in our words: the client's text may hold addresses and is not passed on."""
-    kind, message = next((kind, message) for types, kind, message in _TRANSLATIONS if isinstance(error, types))
-    return Fault(kind, message, detail=_detail(error))
-
-
-def _detail(error: BaseException) -> str | None:
-    """Say for the operator why there was no connection, and to whom: only one who knows it can mend it."""
-    if not isinstance(error, aiohttp.ClientConnectorError):
-        return None
-    reason = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return f"cannot resolve {error.host}: {reason}"
-        case _:
-            return f"cannot connect to {error.host}:{error.port}: {reason}"
-
-
-_TRANSLATIONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], FaultKind, str], ...] = (
-    (aiohttp.ConnectionTimeoutError, "silent", "no connection in time"),
-    (asyncio.TimeoutError, "silent", "no byte in time"),
-    ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), "unavailable", "TLS failed"),
-    (aiohttp.ClientConnectorError, "unavailable", "no connection"),
-    (aiohttp.ServerDisconnectedError, "unavailable", "the connection was closed before an answer came"),
-    (aiohttp.ClientPayloadError, "nonsense", "the answer was cut off"),
-    (aiohttp.InvalidURL, "nonsense", "the provider's address is not a URL"),
-    (HttpProcessingError, "nonsense", "the answer is not HTTP"),
-    (aiohttp.ClientError, "unavailable", "the connection broke"),
-    (zlib.error, "nonsense", "the compressed answer cannot be unpacked"),
-    (ValueError, "nonsense", "the provider's address or a header is not valid"),
-    (OSError, "unavailable", "the connection broke"),
-)
-
-
-_FOREIGN_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.TimeoutError, ValueError)

@@ -60,6 +60,11 @@ class NoToken(Exception):
         self.message = message
         self.detail = scrubbed(detail)[:500]
 
+    @property
+    def told(self) -> str:
+        """What the operator is told, which is nothing more where there is no detail."""
+        return f"{self.message}: {self.detail}" if self.detail else ""
+
 
 Source: TypeAlias = Callable[[], Awaitable[Lease]]
 """One fetch; raises NoToken."""
@@ -155,7 +160,7 @@ class _Keeper:
         self._credential: Credential | None = None
         self.latest: tuple[Credential | None, ...] = ()
         self._good_until = float("-inf")
-        self._problem = "its token has not been fetched yet"
+        self._problem = NoToken("its token has not been fetched yet")
         self._is_settled = asyncio.Event()
 
     def held(self) -> Credential | None:
@@ -164,14 +169,14 @@ class _Keeper:
     async def awaited(self, deadline: float) -> Credential:
         """Wait for the fetch that is under way, if one is."""
         latest = min(deadline, asyncio.get_running_loop().time() + _MAX_WAIT_S)
-        problem = "its token did not come in time"
+        problem = NoToken("its token did not come in time")
         with suppress(TimeoutError):
             async with asyncio.timeout_at(latest):
                 await self._is_settled.wait()
             problem = self._problem
         credential = self.held()
         if credential is None:
-            raise UpstreamFailure(Fault("credentials", problem))
+            raise UpstreamFailure(Fault("credentials", problem.message, detail=problem.told or None))
         return credential
 
     async def keep(self) -> None:
@@ -182,8 +187,8 @@ class _Keeper:
             try:
                 lease = await self._source()
             except NoToken as problem:
-                self._problem = problem.message
-                self._report(self._provider, problem.detail or problem.message)
+                self._problem = problem
+                self._report(self._provider, problem.told or problem.message)
                 wait_s, backoff_s = backoff_s, min(backoff_s * 2, _MAX_BACKOFF_S)
             else:
                 wait_s, backoff_s = self._take(lease), 1.0
@@ -197,7 +202,7 @@ class _Keeper:
         """Keep a credential; gives the seconds until it should be renewed."""
         self.latest = (self._credential, lease.credential)
         self._credential = lease.credential
-        self._problem = "its token has run out"
+        self._problem = NoToken("its token has run out")
         lasts_s = float("inf") if lease.lasts_s is None else max(lease.lasts_s, 0.0)
         self._good_until = self._clock() + lasts_s - min(_MARGIN_S, lasts_s * _MARGIN_SHARE)
         return max(lasts_s - min(_RENEW_AHEAD_S, lasts_s * _RENEW_AHEAD_SHARE), 1.0)
@@ -393,7 +398,10 @@ def entra_source(application: Application, http: HttpClient) -> Source:
             finally:
                 reply.close()
         except UpstreamFailure as failure:
-            raise NoToken(f"Entra gave no token: {failure.fault.message}") from None
+            problem = "Entra gave no token: {}".format
+            raise NoToken(
+                problem(failure.fault.message), problem(failure.fault.detail or failure.fault.message)
+            ) from None
         if reply.status != 200:
             named = decode_refusal(body)
             raise NoToken(f"Entra gave no token: status {reply.status}{f', {named}' if named else ''}")

@@ -17,7 +17,7 @@ from trunkline.adapters.cohere.answer import CohereDecoder
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding import faults
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
+from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -70,6 +70,11 @@ class CohereAdapter(Adapter):
         _drop_unknown(draft)
         body["messages"] = _encode_messages(draft)
         return draft.posted(endpoint.quirks.path or "/chat")
+
+    def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
+        """Source: https://docs.cohere.com/reference/list-models, seen 2026-11-27: version 1 of the API alone has it."""
+        version_1 = replace(endpoint, base_url=endpoint.base_url.removesuffix("/v2") + "/v1")
+        return fetched(version_1, "/models?page_size=1000")
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "file"

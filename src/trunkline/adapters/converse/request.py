@@ -22,7 +22,7 @@ from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.converse.answer import ConverseDecoder
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.claude import Thinking, least_effort, plan_thinking, replayed, wanted_effort
-from trunkline.adapters.encoding.draft import Draft, user_names
+from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
@@ -69,6 +69,14 @@ class ConverseAdapter(Adapter):
         verb = "converse-stream" if draft.streams else "converse"
         path = f"/model/{quote(endpoint.upstream_model, safe='')}/{verb}"
         return draft.posted(path, {"accept": AWS_EVENT_STREAM} if draft.streams else {})
+
+    def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
+        """The host that tells of models is not the one that runs them.
+
+        Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_ListFoundationModels.html, seen 2026-11-27.
+        """
+        told_at = endpoint.base_url.replace("//bedrock-runtime", "//bedrock", 1)
+        return fetched(msgspec.structs.replace(endpoint, base_url=told_at), "/foundation-models")
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return True

@@ -97,6 +97,12 @@ class Draft:
         )
 
 
+def fetched(endpoint: Endpoint, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
+    """A request that only asks: without a body, with the provider's fixed headers."""
+    headers = {"accept": "application/json", **headers, **endpoint.quirks.extra_headers}
+    return UpstreamRequest("GET", endpoint.base_url + path, headers, b"")
+
+
 def user_names(request: Request) -> list[str]:
     """The parameters in which the client names its user; all are lost where an endpoint is not told of one."""
     if not (request.safety_identifier or request.user):

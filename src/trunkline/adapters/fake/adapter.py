@@ -69,6 +69,9 @@ class FakeAdapter(Adapter):
             dropped=("truncation",) if request.truncation == "auto" else (),
         )
 
+    def encode_listing(self, endpoint: Endpoint) -> None:
+        """It has no key, and its models are the catalog's."""
+
     def decoder(self, request: Request, endpoint: Endpoint) -> FakeDecoder:
         return FakeDecoder(endpoint)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.draft import Draft, beside_tools, user_names
+from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.schema_writer import is_map
 from trunkline.adapters.encoding.tools import (
@@ -64,6 +64,15 @@ class GeminiAdapter(Adapter):
         if settings:
             draft.body["generationConfig"] = settings
         return draft.posted(_path(draft))
+
+    def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
+        """On Vertex the place that models are asked at, since its lists are of no project.
+
+        Sources, seen 2026-11-27: https://ai.google.dev/api/rest/v1/models/list (a page has up to 1000);
+        https://googleapis.github.io/google-api-python-client/docs/dyn/aiplatform_v1.projects.locations.html (`get`).
+        """
+        place, is_vertex, _ = endpoint.base_url.partition("/publishers/")
+        return fetched(replace(endpoint, base_url=place), "" if is_vertex else "/models?pageSize=1000")
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Google's servers follow links to their own files and films; to others only some of them do."""

@@ -19,7 +19,7 @@ from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
-from trunkline.adapters.encoding.draft import Draft, user_names
+from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
@@ -53,7 +53,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
-from trunkline.wire import UpstreamRequest
+from trunkline.wire import Headers, UpstreamRequest
 
 
 class MessagesAdapter(Adapter):
@@ -68,9 +68,11 @@ class MessagesAdapter(Adapter):
             draft.body["stream"] = True
         path = (draft.streams and draft.quirks.stream_path) or draft.quirks.path or "/messages"
         path = path.replace("{model}", quote(endpoint.upstream_model, safe="@"))
-        # Hosts other than Anthropic take the version in the body.
-        is_told = "anthropic_version" in draft.quirks.extra_body
-        return draft.posted(path, {} if is_told else {"anthropic-version": "2023-06-01"})
+        return draft.posted(path, _version(endpoint))
+
+    def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
+        """Source: https://platform.claude.com/docs/en/api/models-list, seen 2026-11-27: a page has up to 1000."""
+        return fetched(endpoint, "/models?limit=1000", _version(endpoint))
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Links to pictures and to PDF documents are followed, and every document is taken for a PDF."""
@@ -82,6 +84,12 @@ class MessagesAdapter(Adapter):
 
 
 ADAPTER = MessagesAdapter()
+
+
+def _version(endpoint: Endpoint) -> Headers:
+    """Hosts other than Anthropic take the version in the body."""
+    return {} if "anthropic_version" in endpoint.quirks.extra_body else {"anthropic-version": "2023-06-01"}
+
 
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32

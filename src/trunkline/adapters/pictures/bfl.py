@@ -16,7 +16,7 @@ from msgspec import Struct
 from trunkline.adapters.contract import Adapter
 from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.faults import nonsense
-from trunkline.adapters.encoding.draft import Draft, user_names
+from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.pictures.follow import is_own
 from trunkline.adapters.pictures.jobs import Accepted, JobDecoder, Pending, Ready
@@ -51,6 +51,13 @@ class BflAdapter(Adapter):
         for number, reference in enumerate(order.references, 1):
             draft.body["input_image" if number == 1 else f"input_image_{number}"] = reference.data
         return ordered(draft, endpoint.quirks.path or f"/{quote(endpoint.upstream_model, safe='/')}")
+
+    def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
+        """It lists no models, but says what is left of the credit.
+
+        Source: https://docs.bfl.ai/api-reference/get-the-users-credits, seen 2026-11-27.
+        """
+        return fetched(endpoint, "/credits")
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "image"

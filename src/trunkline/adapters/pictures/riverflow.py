@@ -60,6 +60,9 @@ class RiverflowAdapter(Adapter):
         path = endpoint.quirks.path or f"/generations/{'i2i' if order.references else 't2i'}"
         return msgspec.structs.replace(ordered(draft, path), has_nonce=True)
 
+    def encode_listing(self, endpoint: Endpoint) -> None:
+        """Its reference names nothing that costs nothing."""
+
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "image"
 

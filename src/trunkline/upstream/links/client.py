@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from trunkline.upstream.causes import translate_error
 from trunkline.upstream.http import (
     MAX_HEADERS,
     MAX_LINE_BYTES,
@@ -21,7 +22,6 @@ from trunkline.upstream.http import (
     Connector,
     UpstreamFailure,
     resolve_to,
-    translate_error,
 )
 from trunkline.wire import Headers
 
