@@ -16,10 +16,14 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A .venv whose Python is gone or too old, as after an upgrade of the machine, is made anew.
+IS_GOOD = $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+$(if $(wildcard $(VENV)/.run),$(shell $(IS_GOOD) || rm -f $(VENV)/.run $(VENV)/.dev))
+
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; $(PYTHON) is {}.{}. Name another: make PYTHON=python3.12".format(*sys.version_info) if sys.version_info < (3, 11) else 0)'
 	@echo "Setting up $(VENV) (once; about half a minute) …"
-	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(IS_GOOD) || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes --no-deps -r requirements/run.txt -r requirements/build.txt
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@$(BIN)/python -m compileall -q src/trunkline

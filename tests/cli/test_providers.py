@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.gateway.upstream import Upstream, chunk, completion, stream, usage_chunk, whole
+from trunkline.cli.keys import with_keys
 from trunkline.cli.providers import providers_page
+from trunkline.settings.sections import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "providers.md"
 Run = Callable[..., Any]
@@ -98,6 +100,59 @@ price = {{ input = "10", output = "20" }}
 def upstream() -> Iterator[Upstream]:
     with Upstream() as provider:
         yield provider
+
+
+class TestWarnings:
+    """What is wrong with one provider is told where the whole is checked, and not to who asks for something else."""
+
+    TEXT = (
+        MINE
+        + """
+    [providers.openai]
+    api_key = {{ env = "NOT_SET" }}
+    [providers.idle]
+    dialect = "chat"
+    base_url = "http://10.0.0.5/v1"
+    [[endpoints]]
+    provider = "mine"
+    model = "acme/unpriced"
+    """
+    )
+
+    WARNINGS = (
+        "openai is named in the settings and is off",
+        "idle is on, but no model is known for it",
+        "mine:acme/unpriced has no price",
+    )
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("providers",),
+            ("providers", "--json"),
+            ("providers", "probe", "mine"),
+            ("models",),
+            ("models", "--json"),
+            ("route", "explain", "request.json"),
+            ("catalog", "show"),
+            ("keys", "list"),
+        ],
+        ids=" ".join,
+    )
+    def test_who_asks_for_something_else_hears_none(
+        self, arguments: tuple[str, ...], run: Run, upstream: Upstream, tmp_path: Path
+    ) -> None:
+        with_keys(Settings(), lambda keys: keys.all(), makes=True)
+        (tmp_path / "request.json").write_text('{"model": "acme/rocket-1", "input": "Hi"}')
+        ran = run(*arguments, text=self.TEXT.format(url=upstream.url, nonce="rocket"))
+        assert ran.err == ""
+        assert not [words for words in self.WARNINGS if words in ran.out]
+
+    @pytest.mark.parametrize("arguments", [("check",), ("check", "--all")], ids=" ".join)
+    def test_a_check_tells_each(self, arguments: tuple[str, ...], run: Run, upstream: Upstream) -> None:
+        ran = run(*arguments, text=self.TEXT.format(url=upstream.url, nonce="rocket"))
+        assert [line.startswith("warning: ") for line in ran.err.splitlines()] == [True] * len(self.WARNINGS)
+        assert [words for words in self.WARNINGS if words not in ran.err] == []
 
 
 class TestProbe:
