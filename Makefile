@@ -48,7 +48,7 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 suite: $(VENV)/.dev
-	@$(BIN)/python -m tests.providers.aimock
+	@$(BIN)/python -m tests.npm
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -n 2 --dist loadscope

@@ -210,19 +210,6 @@ class TestOrigins:
             assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
-class TestReferencePage:
-    def test_it_can_be_read_with_a_keyboard_a_screen_reader_and_a_narrow_screen(self, gateway: Gateway) -> None:
-        reply = gateway.request("GET", "/docs")
-        page = reply.body.decode()
-        assert page.count("<main>") == page.count("</main>") == 1
-        assert page.index("<main>") < page.index("<h1>")
-        assert page.rindex("</table>") < page.index("</main>")
-        assert page.count("<pre") == page.count("<pre tabindex=0>")
-        assert "overflow-wrap:anywhere" in page
-        assert "initial-scale=1" in page
-        assert reply.headers["content-security-policy"].startswith("default-src 'none'")
-
-
 class TestNames:
     def test_a_name_without_its_author_is_resolved_when_one_author_has_it(self, gateway: Gateway) -> None:
         explained = gateway.call(ask("gpt-4o", "Hi"), path="/api/v1/responses/explain").json

@@ -1,7 +1,7 @@
-"""The npm package `@copilotkit/aimock`, an upstream that this project did not write: installed, started, asked.
+"""The npm package `@copilotkit/aimock`, an upstream that this project did not write: started, asked.
 
-`python -m tests.providers.aimock` installs it beside this file where Node is present. It runs on a free loopback port
-in a process of its own, which ends when this one does.
+`python -m tests.npm` installs it beside this file where Node is present. It runs on a free loopback port in a process
+of its own, which ends when this one does.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ import json
 import select
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-FOLDER = Path(__file__).parent
-NAME = "@copilotkit/aimock"
-VERSION: str = json.loads((FOLDER / "package.json").read_text())["dependencies"][NAME]
+from tests.npm import AIMOCK
 
-_START_S, _INSTALL_S = 40, 180
+FOLDER = Path(__file__).parent
+
+_START_S = 40
 
 
 @dataclass(frozen=True)
@@ -55,25 +54,7 @@ def absence() -> str:
     """Say why the mock cannot be started; empty if it can."""
     if shutil.which("node") is None:
         return "Node is not installed; the mock of the providers' wires needs Node 20.15 or later"
-    if _installed_version() != VERSION:
-        return f"{NAME} {VERSION} is not installed; run `python -m tests.providers.aimock`, as `make test` does"
-    return ""
-
-
-def install() -> str:
-    """Install the mock where Node is present and it is missing; say what came of it."""
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
-        return "Node is not installed: the tests against the mock of the providers' wires will be skipped."
-    if _installed_version() == VERSION:
-        return ""
-    # No lock file: it would record from where each package came. The package has no dependencies to pin.
-    options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--silent"]
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run([npm, "install", *options, "--prefix", str(FOLDER)], check=False, timeout=_INSTALL_S)
-    if _installed_version() != VERSION:
-        return f"npm could not install {NAME}: the tests against it will be skipped."
-    return f"Installed {NAME} {VERSION}."
+    return AIMOCK.absence()
 
 
 @contextlib.contextmanager
@@ -100,16 +81,3 @@ def running(fixtures: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[Aim
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
             process.kill()
-
-
-def _installed_version() -> str | None:
-    try:
-        version: str = json.loads((FOLDER / "node_modules" / NAME / "package.json").read_text())["version"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return version
-
-
-if __name__ == "__main__":
-    if told := install():
-        print(told, file=sys.stderr)

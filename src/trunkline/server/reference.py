@@ -14,11 +14,12 @@ from starlette.responses import HTMLResponse, Response
 from trunkline.server.contract import contract
 
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff;
+overflow-wrap:anywhere}
 h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid #d0d7de}h3{font:600 1rem ui-monospace,monospace}
 code,pre{font:13px/1.45 ui-monospace,monospace;background:#f3f5f7;border-radius:4px}code{padding:.1em .3em}
-pre{padding:.8rem;overflow:auto}table{border-collapse:collapse;width:100%;overflow-wrap:anywhere}
-td code{white-space:normal}td,th{text-align:left;vertical-align:top;
+pre{padding:.8rem;overflow:auto;overflow-wrap:normal}table{border-collapse:collapse;width:100%}
+td code.short{white-space:nowrap}td,th{text-align:left;vertical-align:top;
 padding:.3rem .6rem;border-bottom:1px solid #e4e8ec;font-size:.9rem}a{color:#0757b0}.note{color:#57606a}
 @media(prefers-color-scheme:dark){body{background:#14171a;color:#dde2e7}code,pre{background:#22272c}
 td,th,h2{border-color:#333a41}a{color:#7db7ff}.note{color:#9aa4ae}}
@@ -68,7 +69,7 @@ def reference_page() -> str:
     schemas: dict[str, Any] = document["components"]["schemas"]
     operation = document["paths"]["/responses"]["post"]
     statuses = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{escape(answer['description'])}</td></tr>"
+        f"<tr><td><code class=short>{escape(status)}</code></td><td>{escape(answer['description'])}</td></tr>"
         for status, answer in operation["responses"].items()
     )
     paths = "".join(
@@ -81,8 +82,9 @@ def reference_page() -> str:
         f"<title>Trunkline API</title><style>{_STYLE}</style><main><h1>Trunkline API</h1>"
         "<p>One Responses API in front of every model provider. Send your key as "
         "<code>Authorization: Bearer tl-…</code>.</p>"
-        f"<h2>Paths</h2><table>{paths}</table><h2>Try it</h2><pre tabindex=0>{escape(_EXAMPLE)}</pre>"
-        f"<h2>Statuses of POST /api/v1/responses</h2><table>{statuses}</table>"
+        f"<h2>Paths</h2><table>{_header('Path', 'Answer')}{paths}</table>"
+        f"<h2>Try it</h2><pre tabindex=0>{escape(_EXAMPLE)}</pre>"
+        f"<h2>Statuses of POST /api/v1/responses</h2><table>{_header('Status', 'Meaning')}{statuses}</table>"
         '<p class=note>Every error body is <code>{"error": {"code", "message", "metadata"}, "user_id"}</code>.'
         "</p><h2>Request</h2>"
         f"{_fields(schemas['OpenResponsesRequest'])}<h2>Types</h2>{types}</main></html>"
@@ -101,7 +103,11 @@ def _fields(schema: dict[str, Any]) -> str:
         f"<td>{escape(str(field.get('description', '')))}</td></tr>"
         for name, field in schema.get("properties", {}).items()
     )
-    return f"<table><tr><th>Field</th><th>Type</th><th>Meaning</th></tr>{rows}</table>"
+    return f"<table>{_header('Field', 'Type', 'Meaning')}{rows}</table>"
+
+
+def _header(*names: str) -> str:
+    return "<tr>" + "".join(f"<th scope=col>{name}</th>" for name in names) + "</tr>"
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -1,0 +1,74 @@
+"""Packages of the npm registry that tests use, each in the folder whose `package.json` pins its version.
+
+`python -m tests.npm` installs them where Node is present; tests that want one that is missing are skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_INSTALL_S = 180
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package, in the folder of the tests that use it."""
+
+    folder: Path
+    name: str
+
+    @property
+    def version(self) -> str:
+        """The version that is pinned."""
+        pinned: str = json.loads((self.folder / "package.json").read_text())["dependencies"][self.name]
+        return pinned
+
+    @property
+    def place(self) -> Path:
+        """Where its files are, if it is installed."""
+        return self.folder / "node_modules" / self.name
+
+    def is_installed(self) -> bool:
+        try:
+            found: str = json.loads((self.place / "package.json").read_text())["version"]
+        except (OSError, ValueError, KeyError):
+            return False
+        return found == self.version
+
+    def absence(self) -> str:
+        """Say why it cannot be used; empty if it can."""
+        if self.is_installed():
+            return ""
+        return f"{self.name} {self.version} is not installed; run `python -m tests.npm`, as `make test` does"
+
+    def install(self) -> str:
+        """Install it where Node is present and it is missing; say what came of it."""
+        npm = shutil.which("npm")
+        if self.is_installed():
+            return ""
+        if npm is None:
+            return f"npm is not installed: the tests that use {self.name} will be skipped."
+        # No lock file: it would record from where each package came. None of them has a dependency to pin.
+        options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--silent"]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run([npm, "install", *options, "--prefix", str(self.folder)], check=False, timeout=_INSTALL_S)
+        if not self.is_installed():
+            return f"npm could not install {self.name}: the tests that use it will be skipped."
+        return f"Installed {self.name} {self.version}."
+
+
+_TESTS = Path(__file__).parent
+
+AIMOCK = Package(_TESTS / "providers", "@copilotkit/aimock")
+AXE = Package(_TESTS / "browser", "axe-core")
+
+if __name__ == "__main__":
+    for package in (AIMOCK, AXE):
+        if told := package.install():
+            print(told, file=sys.stderr)
