@@ -72,6 +72,14 @@ class TestHelp:
         commands = out[out.index("Commands") :]
         assert commands.index(" serve ") < commands.index(" check ") < commands.index(" models ")
 
+    @pytest.mark.parametrize("group", ["", "keys", "providers", "catalog", "route", "docs"])
+    def test_help_on_a_narrow_terminal_is_whole_and_says_nothing_of_types(self, group: str, run: Run) -> None:
+        out = run(*group.split(), "--help", COLUMNS="80")[1]
+        assert max(map(len, out.splitlines())) <= 80
+        assert "..." not in out.partition("\nCommands:")[2]
+        assert "<bool>" not in out
+        assert "╭" not in out
+
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_a_shell_can_complete_commands(self, shell: str, tmp_path: Path) -> None:
         environ = {

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -33,7 +33,7 @@ DEADLINE_S = 60.0
 SHOWN = 20
 """How many changes of a kind are listed one by one."""
 
-CATALOG = typer.Typer(help="Fetch a newer list of models and prices, compare it, take it back.", no_args_is_help=True)
+CATALOG = typer.Typer(help="Fetch a newer list of models, compare it, take it back.", no_args_is_help=True)
 
 
 @CATALOG.command()
@@ -41,13 +41,14 @@ def update(
     force: Annotated[bool, typer.Option("--force", help="Take it although it is implausible.")] = False,
     config: Config = None,
 ) -> None:
-    """Fetch the list that catalog.url names, check it, and use it from the next start on.
+    """Fetch the list that catalog.url names, and use it.
 
-    The list before it is kept; `trunkline catalog rollback` brings it back.
+    It is checked first, and used from the next start on. The list before it is kept: `trunkline catalog rollback`
+    brings it back.
     """
     settings, _ = read_settings(config)
     place = Kept(Path(settings.catalog.file))
-    fetched = asyncio.run(_fetch(settings, place.etag(settings.catalog.url or "")))
+    fetched = _fetch(settings, place.etag(settings.catalog.url or ""))
     if fetched is None:
         typer.echo("nothing new: the server says that the list has not changed")
         return
@@ -64,7 +65,7 @@ def update(
 def diff(config: Config = None) -> None:
     """Say what `update` would change, and change nothing."""
     settings, _ = read_settings(config)
-    fetched = asyncio.run(_fetch(settings, ""))
+    fetched = _fetch(settings, "")
     present, _ = models_in_force(settings)
     if fetched is not None:
         _echo_difference(compare(present, fetched.file))
@@ -74,7 +75,10 @@ def diff(config: Config = None) -> None:
 
 @CATALOG.command()
 def rollback(config: Config = None) -> None:
-    """Go back to the list before the last update, or to the shipped one if there was none."""
+    """Go back to the list before the last update.
+
+    To the shipped one if there was none.
+    """
     settings, _ = read_settings(config)
     place = Kept(Path(settings.catalog.file))
     before, _ = models_in_force(settings)
@@ -85,7 +89,10 @@ def rollback(config: Config = None) -> None:
 
 @CATALOG.command()
 def show(config: Config = None) -> None:
-    """Say which list is in force, what it was made from, and how old it is."""
+    """Say which list is in force, and how old it is.
+
+    And what it was made from.
+    """
     settings, _ = read_settings(config)
     file, notes = models_in_force(settings)
     is_shipped = file == shipped_models()
@@ -101,35 +108,49 @@ def show(config: Config = None) -> None:
         typer.echo(f"warning: {note}", err=True)
 
 
-async def _fetch(settings: Settings, etag: str) -> Fetched | None:
+def _fetch(settings: Settings, etag: str) -> Fetched | None:
     """Fetch the list; None when the server knows no newer one than `etag`. Raises SettingsError."""
     url = settings.catalog.url
     if url is None:
-        raise SettingsError(
-            ["set catalog.url to the address of a newer models.json; until then the shipped one is used"]
-        )
+        problem = "set catalog.url to the address of a newer models.json; until then the shipped one is used"
+        raise SettingsError([problem])
+    shown = shown_address(url)
+    try:
+        answer = asyncio.run(_ask(url, etag))
+    except UpstreamFailure as failure:
+        raise SettingsError([f"cannot fetch {shown}: {told(failure.fault)}"]) from None
+    if answer.status == 304:
+        return None
+    if answer.status != 200:
+        raise SettingsError([f"cannot fetch {shown}: the server answers {answer.status}"])
+    if len(answer.data) > MAX_BYTES:
+        raise SettingsError([f"refused: {shown} is larger than {MAX_BYTES // 2**20} MiB"])
+    try:
+        return Fetched(answer.data, read_models(answer.data), answer.etag)
+    except ValueError as error:
+        raise SettingsError([f"refused: what {shown} gives cannot be used: {error}"]) from None
+
+
+class _Answer(NamedTuple):
+    status: int
+    etag: str
+    data: bytes
+
+
+async def _ask(url: str, etag: str) -> _Answer:
+    """Ask once; one byte more than is taken is read, so that it shows. Raises UpstreamFailure."""
     headers = {"accept": "application/json"} | ({"if-none-match": etag} if etag else {})
     client = HttpClient(Timeouts(10.0, DEADLINE_S, DEADLINE_S))
     client.open()
     try:
         reply = await client.send(UpstreamRequest("GET", url, headers, b""), time.monotonic() + DEADLINE_S)
-        if reply.status == 304:
+        try:
+            data = b"" if reply.status == 304 else await reply.body(MAX_BYTES + 1)
+        finally:
             reply.close()
-            return None
-        data = await reply.body(MAX_BYTES + 1)
-        reply.close()
-    except UpstreamFailure as failure:
-        raise SettingsError([f"cannot fetch {shown_address(url)}: {told(failure.fault)}"]) from None
     finally:
         await client.close()
-    if reply.status != 200:
-        raise SettingsError([f"cannot fetch {shown_address(url)}: the server answers {reply.status}"])
-    if len(data) > MAX_BYTES:
-        raise SettingsError([f"refused: {shown_address(url)} is larger than {MAX_BYTES // 2**20} MiB"])
-    try:
-        return Fetched(data, read_models(data), reply.headers.get("etag", ""))
-    except ValueError as error:
-        raise SettingsError([f"refused: what {shown_address(url)} gives cannot be used: {error}"]) from None
+    return _Answer(reply.status, reply.headers.get("etag", ""), data)
 
 
 def _echo_difference(difference: Difference) -> None:

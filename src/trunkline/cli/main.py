@@ -27,6 +27,7 @@ from trunkline.cli.reaching import DEADLINE_S, proxy_note, reach
 from trunkline.cli.reference import settings_page
 from trunkline.cli.route import ROUTE
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
+from trunkline.cli.tree import new_tree
 from trunkline.server import listener
 from trunkline.settings.reading import effective
 from trunkline.settings.sections import Settings
@@ -34,12 +35,7 @@ from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
 from trunkline.telemetry.outlet import outlets
 
-TREE = typer.Typer(
-    help="A gateway of your own in front of every model provider. Start with: trunkline serve",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # they print local variables, and with them secrets
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+TREE = new_tree("A gateway of your own in front of every model provider. Start with: trunkline serve")
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
 TREE.add_typer(KEYS, name="keys")
 TREE.add_typer(PROVIDERS, name="providers")
@@ -108,11 +104,11 @@ def check(
         ),
     ] = False,
 ) -> None:
-    """Check the settings and print every value in force, where it came from, and which providers are on.
+    """Check the settings, and say what is in force and who is on.
 
-    Secrets are hidden. Nothing is started, and without --probe no provider is called. What `serve` would refuse is
-    refused, with 2. It ends with 1 when a provider that the settings name is off, or one that was asked cannot be
-    reached or refuses its key.
+    Each value is printed with where it came from; secrets are hidden. Nothing is started, and without --probe no
+    provider is called. What `serve` would refuse is refused, with 2. It ends with 1 when a provider that the settings
+    name is off, or one that was asked cannot be reached or refuses its key.
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from trunkline.app import gather_known
-from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.entries import Endpoint, Price
 from trunkline.catalog.load import Offer, offers_of
 from trunkline.catalog.lookup import fold_name
 from trunkline.cli.configuration import Config, read_settings
@@ -38,7 +39,43 @@ SORTINGS = {
 }
 
 
-def list_models(
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which endpoints are asked for. An empty set asks for nothing in particular; `max_price` is USD per million."""
+
+    text: str
+    providers: frozenset[str]
+    supports: frozenset[str]
+    reads: frozenset[str]
+    writes: frozenset[str]
+    min_context: int
+    max_price: Decimal | None
+    only_on: bool
+    only_unpriced: bool
+    only_disputed: bool
+
+    def takes(self, offer: Offer) -> bool:
+        """Whether an endpoint is among them."""
+        end = offer.endpoint
+        return (
+            any(self.text in name.lower() for name in (end.model.slug, end.model.name, end.upstream_model))
+            and (not self.providers or end.provider.slug in self.providers)
+            and (end.supports or frozenset()) >= self.supports
+            and (end.input_modalities or frozenset()) >= self.reads
+            and end.output_modalities >= self.writes
+            and (end.context_tokens or 0) >= self.min_context
+            and self._takes_price(end.price)
+            and not (self.only_on and offer.obstacle)
+            and (end.is_disputed or not self.only_disputed)
+        )
+
+    def _takes_price(self, price: Price | None) -> bool:
+        if price is None:
+            return self.max_price is None
+        return not self.only_unpriced and (self.max_price is None or price.input * MILLION <= self.max_price)
+
+
+def list_models(  # an option of the command is a parameter
     search: Annotated[str, typer.Argument(help="Text that must be in the model's slug, name or upstream name.")] = "",
     provider: Annotated[list[str] | None, typer.Option(help="Only this provider; may be repeated.")] = None,
     supports: Annotated[list[str] | None, typer.Option(help="Only with this parameter, as tools or reasoning.")] = None,
@@ -53,7 +90,7 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="One JSON object for each endpoint.")] = False,
     config: Config = None,
 ) -> None:
-    """List every known endpoint – a model at a provider – with its price and context.
+    """List every known endpoint: a model at a provider.
 
     Prices are in USD per million tokens; `on` marks what can be called now.
     """
@@ -61,19 +98,19 @@ def list_models(
     known = gather_known(settings)
     if sort not in SORTINGS:
         raise SettingsError([f"--sort is one of {', '.join(SORTINGS)}"])
-    slugs = {known.slugs.get(fold_name(name), name) for name in provider or ()}
-    most = _price_limit(max_price)
-    offers = [
-        offer
-        for offer in offers_of(known)
-        if _is_wanted(offer.endpoint, search.lower(), slugs, supports or (), reads or (), writes or ())
-        and (offer.endpoint.context_tokens or 0) >= min_context
-        and (most is None or (offer.endpoint.price is not None and offer.endpoint.price.input * MILLION <= most))
-        and not (on and offer.obstacle)
-        and not (no_price and offer.endpoint.price is not None)
-        and not (disputed and not offer.endpoint.is_disputed)
-    ]
-    offers.sort(key=SORTINGS[sort].key)
+    wanted = Wanted(
+        text=search.lower(),
+        providers=frozenset(known.slugs.get(fold_name(name), name) for name in provider or ()),
+        supports=frozenset(supports or ()),
+        reads=frozenset(reads or ()),
+        writes=frozenset(writes or ()),
+        min_context=min_context,
+        max_price=_price_limit(max_price),
+        only_on=on,
+        only_unpriced=no_price,
+        only_disputed=disputed,
+    )
+    offers = sorted(filter(wanted.takes, offers_of(known)), key=SORTINGS[sort].key)
     if as_json:
         lines = [json.dumps(endpoint_entry(offer), ensure_ascii=False) for offer in offers]
         typer.echo("[" + ",\n ".join(lines) + "]")
@@ -177,24 +214,6 @@ def _dispute(end: Endpoint) -> str:
     """Say which lists differ about a price, the one in force first, as `disputed: litellm 0.3/2.5, …`."""
     figures = (f"{claim.source} {_usd(claim.input * MILLION)}/{_usd(claim.output * MILLION)}" for claim in end.claims)
     return f"disputed: {', '.join(figures)}" if end.claims else "disputed"
-
-
-def _is_wanted(
-    end: Endpoint,
-    search: str,
-    providers: set[str],
-    supports: Sequence[str],
-    reads: Sequence[str],
-    writes: Sequence[str],
-) -> bool:
-    if search and not any(search in text.lower() for text in (end.model.slug, end.model.name, end.upstream_model)):
-        return False
-    return (
-        (not providers or end.provider.slug in providers)
-        and (end.supports or frozenset()).issuperset(supports)
-        and (end.input_modalities or frozenset()).issuperset(reads)
-        and end.output_modalities.issuperset(writes)
-    )
 
 
 def _expense(end: Endpoint) -> Decimal:

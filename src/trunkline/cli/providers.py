@@ -75,9 +75,9 @@ def probe_provider(
     model: Annotated[str | None, typer.Option(help="The model to ask; a cheap one when absent.")] = None,
     config: Config = None,
 ) -> None:
-    """Ask a provider for a few tokens to tell whether key, streaming, tools, schema and usage work there.
+    """Ask a provider for a few tokens, and say what works there.
 
-    Ends with 1 when something does not.
+    Its key, streaming, tools, schema and usage are tried. Ends with 1 when something does not.
     """
     settings, _ = read_settings(config)
     catalog = load_catalog(settings)

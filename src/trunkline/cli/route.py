@@ -43,9 +43,9 @@ def explain(
     print_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
     config: Config = None,
 ) -> None:
-    """Print who would be asked for a request, in which order, and why; and who would not.
+    """Print who would be asked for a request, in which order and why.
 
-    Ends with 1 when nobody may serve it.
+    And who would not. Ends with 1 when nobody may serve it.
     """
     settings, _ = read_settings(config)
     catalog = load_catalog(settings)

@@ -16,13 +16,13 @@ from trunkline.settings.reading import SettingsError
 
 _WHOLE = "trunkline.cli.main"
 _PARTS = {"keys": "trunkline.cli.keys"}
-"""Commands that have a tree of their own, in which nothing else is."""
+"""First words that lead to a tree of their own, in which nothing else is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ends the process with 0, or with 2 for an error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    tree = importlib.import_module(_PARTS.get(given[0], _WHOLE) if given else _WHOLE).TREE
+    tree = _load_tree(given[0] if given else "")
     try:
         tree(args=given)
     except SettingsError as error:
@@ -35,3 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError:
         sys.stderr = None  # what is left in its buffer would change the exit code
     sys.exit(2)
+
+
+def _load_tree(word: str) -> typer.Typer:
+    """Load the commands that a first word leads to, by name: an import would load the others as well."""
+    tree = importlib.import_module(_PARTS.get(word, _WHOLE)).TREE
+    assert isinstance(tree, typer.Typer)
+    return tree
