@@ -198,3 +198,4 @@ def test_F5_it_says_what_it_waits_for(stoppable: Gateway, upstream: Upstream, no
         check_failed(client)
     (told,) = (line for line in stoppable.log.read_text().splitlines() if "gateway.stopping" in line)
     assert json.loads(told).items() >= {"signal": "SIGHUP", "requests": 1, "waits_s": DRAIN_S}.items()
+    assert json.loads(told)["settings"] == "are read at the start; start anew to change one"

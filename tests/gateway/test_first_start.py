@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +37,12 @@ SHOWN = re.compile(r"Your API key, shown only now: (tl-[\w-]{43})\n")
 
 
 @contextlib.contextmanager
-def on_a_terminal(folder: Path) -> Iterator[tuple[Gateway, str]]:
+def on_a_terminal(folder: Path, *start: str) -> Iterator[tuple[Gateway, str]]:
     """A gateway that is started by hand, and what it says there until it is ready."""
     ours, theirs = os.openpty()
     port = free_port()
     environ = {"PATH": os.environ["PATH"], **MEASURED}
-    command = [*COMMAND, "serve", "--port", str(port)]
+    command = [*(start or COMMAND), "serve", "--port", str(port)]
     process = subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, env=environ)
     os.close(theirs)
     try:
@@ -69,8 +70,15 @@ def test_the_first_start_shows_a_key_once_and_its_example_works_as_pasted(tmp_pa
             assert "Hello!" in answer.stdout
     with on_a_terminal(tmp_path) as (gateway, text):
         assert not SHOWN.search(text)
-        assert "Keys: 1 key is good; make another: trunkline keys create\n" in text
+        assert f"Keys: 1 key is good; make another: {sys.executable} -m trunkline keys create\n" in text
         response_of(gateway.call(ask("fake/echo", "Hi"), key=key))
+    installed = str(Path(sys.executable).with_name("trunkline"))
+    with on_a_terminal(tmp_path, installed) as (gateway, text):
+        # As it was typed, word by word: `trunkline` alone is found by few shells in a checkout.
+        (told,) = re.findall(r"make another: (.*)\n", text)
+        assert told == f"{installed} keys create"
+        made = subprocess.run(shlex.split(told), cwd=tmp_path, capture_output=True, check=True, text=True)
+        response_of(gateway.call(ask("fake/echo", "Hi"), key=made.stdout.strip()))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(key.encode() in path.read_bytes() for path in files)

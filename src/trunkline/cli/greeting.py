@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from trunkline.cli.providers import likeliest
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import sqlite_path
+
+_NAME = "trunkline"
 
 
 def greet(settings: Settings, catalog: Catalog, address: str, new_key: NewKey | None, good_keys: int) -> None:
@@ -60,11 +63,12 @@ def _on(catalog: Catalog) -> list[str]:
 
 def _lines(settings: Settings, catalog: Catalog, address: str, new_key: NewKey | None, good_keys: int) -> Iterator[str]:
     yield f"Trunkline listens on {address}"
-    yield f"Providers on: {', '.join(_on(catalog)) or 'none'}; models: {len(catalog.endpoints)} (see `trunkline check`)"
+    providers = ", ".join(_on(catalog)) or "none"
+    yield f"Providers on: {providers}; models: {len(catalog.endpoints)} (see `{_command()} check`)"
     yield f"Database: {database_name(settings)}"
     if new_key is None:
         keys = f"{good_keys} {'key is' if good_keys == 1 else 'keys are'} good"
-        yield f"Keys: {keys}; make another: trunkline keys create"
+        yield f"Keys: {keys}; make another: {_command()} keys create"
         return
     every = [endpoint for found in catalog.endpoints.values() for endpoint in found]
     model = catalog.default_model or (likeliest(every).model.slug if every else "fake/echo")
@@ -76,6 +80,15 @@ def _lines(settings: Settings, catalog: Catalog, address: str, new_key: NewKey |
     yield f"    -H 'Authorization: Bearer {new_key.text}' -H 'Content-Type: application/json' \\"
     yield f'    -d \'{{"model": "{model}", "input": "Hello!"}}\''
     yield ""
+
+
+def _command() -> str:
+    """Name the command as it can be typed where this was started: not every shell finds it by its name."""
+    started = sys.argv[0]
+    if Path(started).name != _NAME:
+        return f"{sys.executable} -m {_NAME}"
+    found = shutil.which(_NAME)
+    return _NAME if found is not None and Path(found).resolve() == Path(started).resolve() else started
 
 
 def _key_file(settings: Settings) -> Path:

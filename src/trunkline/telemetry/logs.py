@@ -52,7 +52,9 @@ def started(address: str, catalog: Catalog) -> None:
 
 def stopping(number: str, requests: int, drain_s: float) -> None:
     """The gateway is told to end, and waits for requests under way."""
-    _log.info("gateway.stopping", signal=number, requests=requests, waits_s=drain_s, again="ends at once")
+    # Elsewhere SIGHUP has settings read anew.
+    hint = {"settings": "are read at the start; start anew to change one"} if number == "SIGHUP" else {}
+    _log.info("gateway.stopping", signal=number, requests=requests, waits_s=drain_s, again="ends at once", **hint)
 
 
 def stopped() -> None:
