@@ -41,7 +41,7 @@ from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.stage import Stage
-from trunkline.upstream.tokens import Tokens, hidden_texts, sources
+from trunkline.upstream.tokens import Report, Tokens, hidden_texts, sources
 
 _TOKEN_DIGITS = 24
 
@@ -105,7 +105,7 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
     database, keys = open_keys(settings)
     health = Health(retry_budget=settings.routing.retry_budget)
     affinity = Affinity()
-    upstream, connections = _upstream(settings, catalog, health, affinity, pepper_of(settings))
+    upstream, connections = _upstream(settings, catalog, health, affinity, pepper_of(settings), logs.token_failed)
     recent = Recent(settings.routing.explanations)
     services = Services(
         keys=keys,
@@ -148,13 +148,14 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
 @asynccontextmanager
 async def asking(settings: Settings, catalog: Catalog) -> AsyncIterator[Upstream]:
     """What is needed to ask providers and nothing else: no store, no key, no listener."""
-    upstream, connections = _upstream(settings, catalog, Health(), Affinity(), secrets.token_bytes(32))
+    pepper, untold = secrets.token_bytes(32), lambda provider, problem: None  # who asks hears of it in the answer
+    upstream, connections = _upstream(settings, catalog, Health(), Affinity(), pepper, untold)
     async with connections:
         yield upstream
 
 
 def _upstream(
-    settings: Settings, catalog: Catalog, health: Health, affinity: Affinity, pepper: bytes
+    settings: Settings, catalog: Catalog, health: Health, affinity: Affinity, pepper: bytes, report: Report
 ) -> tuple[Upstream, AbstractAsyncContextManager[None]]:
     """What providers are asked with, and the span in which its connections are open."""
     timeouts = settings.routing.timeouts
@@ -165,7 +166,7 @@ def _upstream(
         credentials(catalog),
         sources(catalog, os.environ, http),
         clock=time.monotonic,
-        report=logs.token_failed,
+        report=report,
         hidden=hidden_texts(catalog, os.environ),
     )
     upstream = Upstream(

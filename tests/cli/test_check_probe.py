@@ -279,6 +279,18 @@ class TestTogether:
             assert (ran.code, "Providers asked" in ran.out) == (0, False)
         assert upstream.seen("nonce-unasked") == []
 
+    def test_a_token_that_cannot_be_fetched_is_told_in_the_line_of_its_provider(self, run: Run) -> None:
+        environ = {
+            "AZURE_TENANT_ID": "t",
+            "AZURE_CLIENT_ID": "c",
+            "AZURE_CLIENT_SECRET": KEY,
+            "AZURE_RESOURCE_NAME": "r",
+        }
+        ran = run("check", "--probe", **environ, AZURE_AUTHORITY_HOST="http://nowhere.invalid")
+        assert (ran.code, len(ran.out.partition("Providers asked")[2].splitlines())) == (1, 2)
+        words = "Entra gave no token: no connection: cannot resolve nowhere.invalid: "
+        assert told_of(ran, "azure").startswith(words)
+
     def test_fake_provider_alone_is_well(self, run: Run) -> None:
         ran = run("check", "--probe")
         assert (ran.code, told_of(ran, "fake-provider")) == (0, "ok")

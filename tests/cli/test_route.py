@@ -78,3 +78,12 @@ def test_a_request_that_is_wrong_is_one_line(body: str, words: str, run: Run, tm
 @pytest.mark.parametrize("dice", ["1", "nan", "six"])
 def test_dice_that_cannot_fall(dice: str, run: Run, tmp_path: Path) -> None:
     assert run("route", "explain", written(tmp_path), "--dice", dice, text=SETTINGS).code == 2
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "openai/gpt-4ooo", "nobody/nothing", "m/three"])
+def test_the_operator_is_not_sent_to_the_operator(model: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ask.json").write_text(json.dumps({**ASK, "model": model}))
+    ran = run("route", "explain", "ask.json", text=SETTINGS)
+    assert ran.code == 2
+    assert "operator" not in ran.err
+    assert ran.err.count("\n") == 1

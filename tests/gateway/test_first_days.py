@@ -166,7 +166,9 @@ class TestPaths:
     def test_a_mistyped_path_is_told_which_one_was_meant(
         self, gateway: Gateway, method: str, path: str, hint: str
     ) -> None:
-        assert hint in error_of(gateway.request(method, path), 404)["message"]
+        message = error_of(gateway.request(method, path), 404)["message"]
+        assert hint in message
+        assert message.startswith(f"There is no {method} {path[:200].rstrip('/') or '/'}")
 
     @pytest.mark.parametrize("name", ["openai/gpt-4o", "openai%2Fgpt-4o", "gpt-4o", "fake/echo"])
     def test_one_model_is_told_as_the_list_tells_it(self, gateway: Gateway, name: str) -> None:

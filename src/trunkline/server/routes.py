@@ -131,5 +131,7 @@ class _NotFound:
 
 
 async def _refuse(scope: Scope, send: Send, hint: str, more_headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    error = NotFound(f"There is no {scope['method']} {scope['path'][:200]}. {hint}")
+    # The path as it was sent: /v1 is served as /api/v1.
+    path = scope["path"].removeprefix("/api") if scope["raw_path"].startswith(b"/v1/") else scope["path"]
+    error = NotFound(f"There is no {scope['method']} {path[:200]}. {hint}")
     await send_error(send, error, scope[REQUEST_ID], more_headers=more_headers)

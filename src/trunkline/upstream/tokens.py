@@ -398,10 +398,7 @@ def entra_source(application: Application, http: HttpClient) -> Source:
             finally:
                 reply.close()
         except UpstreamFailure as failure:
-            problem = "Entra gave no token: {}".format
-            raise NoToken(
-                problem(failure.fault.message), problem(failure.fault.detail or failure.fault.message)
-            ) from None
+            raise NoToken(f"Entra gave no token: {failure.fault.message}", failure.fault.detail or "") from None
         if reply.status != 200:
             named = decode_refusal(body)
             raise NoToken(f"Entra gave no token: status {reply.status}{f', {named}' if named else ''}")
