@@ -125,6 +125,12 @@ class TestCheck:
         )
         assert "openai  (MY_KEY is not set or empty; set it to the key)" in out
 
+    def test_a_provider_whose_file_is_not_there_says_so_and_nobody_steps_in(self, run: Run) -> None:
+        code, out, err = run("check", text="[providers.openai]\napi_key = { file = '/nowhere/key' }")
+        assert code == 1
+        assert "openai is named in the settings and is off: cannot read /nowhere/key (FileNotFoundError)" in err
+        assert "fake-provider" not in out.partition("Providers on")[2].partition("Providers off")[0]
+
     def test_a_provider_that_is_turned_off_on_purpose_is_no_mistake(self, run: Run) -> None:
         code, _, err = run("check", text="[providers.openai]\nenabled = false")
         assert (code, err) == (0, "")
@@ -137,6 +143,7 @@ class TestCheck:
             ("store.url = 'sqlite:///no/folder/here.db'", "create "),
             ("store.url = 'sqlite:///trunkline.toml'", "file is not a database"),
             ("bootstrap_key = 'short'", "bootstrap_key: a key has at least 20"),
+            ("store.url = 'postgresql://db.example/trunkline'", "records are kept in SQLite only"),
             ("server.listen = 'nowhere.invalid:80'", "cannot listen on nowhere.invalid"),
         ],
     )
@@ -201,6 +208,10 @@ class TestCheck:
                     "catalog.url: write an https address, as https://example.com/models.json; http is for this machine"
                     " alone"
                 ),
+            ),
+            (
+                "store.counters = 'redis://here'",
+                "trunkline: trunkline.toml:1: unknown setting 'store.counters'; known: pepper, timeout, url\n",
             ),
             ("[servr]", "trunkline: trunkline.toml:1: unknown setting 'servr'; did you mean 'server'?\n"),
             (
