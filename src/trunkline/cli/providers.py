@@ -54,7 +54,7 @@ def show_provider(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
     config: Config = None,
 ) -> None:
-    """Say everything of one provider: its addresses and key, what it does with prompts and who says so, its models."""
+    """Say where a provider is and what becomes of prompts there."""
     settings, _ = read_settings(config)
     known = gather_known(settings)
     slug = known.slugs.get(fold_name(name))
