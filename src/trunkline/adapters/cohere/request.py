@@ -26,6 +26,7 @@ from trunkline.adapters.encoding.tools import (
     has_json,
     plan_tools,
     tool_schema,
+    tool_schemas,
 )
 from trunkline.adapters.encoding.turns import (
     AssistantTurn,
@@ -175,7 +176,7 @@ def _encode_tools(draft: Draft, *, may_force: bool) -> None:
 def _tool_schemas(draft: Draft, tools: tuple[FunctionTool, ...]) -> list[ToolSchema]:
     """Strictness holds for all tools or for none."""
     may_be_strict = draft.quirks.has_strict_tools and all(tool.strict for tool in tools)
-    schemas = [tool_schema(tool, draft.endpoint, may_be_strict=may_be_strict) for tool in tools]
+    schemas = tool_schemas(tools, draft.request, draft.endpoint, may_be_strict=may_be_strict)
     if may_be_strict and not all(schema.is_strict for schema in schemas):
         return [tool_schema(tool, draft.endpoint, may_be_strict=False) for tool in tools]
     return schemas

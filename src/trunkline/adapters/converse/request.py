@@ -29,11 +29,12 @@ from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     SEARCH_NAME,
     ToolPlan,
+    ToolSchema,
     answer_schema,
     arguments_object,
     has_schemas,
     plan_tools,
-    tool_schema,
+    tool_schemas,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.catalog.abilities import UNSPOKEN
@@ -215,7 +216,9 @@ def _takes(draft: Draft, name: str, thinking: Thinking) -> bool:
 
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
-    written = [_encode_function(draft, tool) for tool in plan.tools]
+    can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
+    schemas = tool_schemas(plan.tools, draft.request, draft.endpoint, may_be_strict=can_be_strict)
+    written = [_encode_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
     if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
     if not written:
@@ -234,9 +237,7 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     return {"tools": written, "toolChoice": {plan.choice.kind: named}}
 
 
-def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
-    can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
-    schema = tool_schema(tool, draft.endpoint, may_be_strict=can_be_strict)
+def _encode_function(draft: Draft, tool: FunctionTool, schema: ToolSchema) -> Json:
     draft.dropped += schema.dropped
     written: dict[str, Json] = {"name": tool.name}
     if tool.description:

@@ -7,10 +7,15 @@ forbid the very answers that were asked for.
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
-from trunkline.adapters.encoding.schema_subsets import Subset
-from trunkline.adapters.encoding.schemas import MAX_DEPTH, MAX_SCHEMAS, Schema, inlined, parts_of, target_of
+from trunkline.adapters.encoding.schema_limits import fits, measured
+from trunkline.adapters.encoding.schema_loops import open_loops
+from trunkline.adapters.encoding.schema_references import all_parts, cyclic_references, only_used, references, renamed
+from trunkline.adapters.encoding.schema_subsets import Refusal, Subset
+from trunkline.adapters.encoding.schemas import MAX_DEPTH, MAX_SCHEMAS, Schema, inlined, rewritten, target_of
 from trunkline.protocol.items import Json
 
 
@@ -72,7 +77,8 @@ BOUNDS = frozenset(
 )
 """The keywords that say something of the value; to leave out another one loses nothing."""
 
-_PLAIN = (str, int, float, bool, type(None))
+_SPOKEN = frozenset({"$defs", "description", "title"})
+"""What stays at the top of a node whose values become alternatives."""
 
 
 class _UnheldError(Exception):
@@ -80,7 +86,7 @@ class _UnheldError(Exception):
 
 
 def write_schema(schema: Schema, subset: Subset, *, is_strict: bool, may_cut: bool = False) -> Written | None:
-    """Write the schema; None where the grammar cannot hold its shape.
+    """Write the schema; None where the grammar cannot hold its shape, or not so much of it.
 
     `may_cut`: maps lose what they hold and references are followed only so far, so that there is nearly always one.
     """
@@ -89,6 +95,21 @@ def write_schema(schema: Schema, subset: Subset, *, is_strict: bool, may_cut: bo
     except (_UnheldError, AttributeError, KeyError, TypeError, ValueError):
         # Nobody has checked that it is a schema: any value may stand under any keyword.
         return None
+
+
+def pruned(schema: Schema, refusal: Refusal) -> Written:
+    """The schema as it is, but for what a server refuses in any."""
+    lost: list[str] = []
+
+    def prune(node: Schema) -> Schema:
+        refused = [key for key in node if key in refusal.keywords]
+        pattern = node.get("pattern")
+        if refusal.pattern and isinstance(pattern, str) and re.search(refusal.pattern, pattern):
+            refused.append("pattern")
+        lost.extend(refused)
+        return {key: value for key, value in node.items() if key not in refused} if refused else node
+
+    return Written(rewritten(schema, prune), is_wider=not BOUNDS.isdisjoint(lost))
 
 
 class _Writer:
@@ -101,19 +122,31 @@ class _Writer:
         self._room = MAX_SCHEMAS
         self._is_closed = self._is_wider = False
         self._given = root
-        self._root = _renamed(root)
-        self._cyclic = _cyclic_references(self._root)
+        self._root = renamed(root)
+        self._cyclic = cyclic_references(self._root)
 
     def written(self) -> Written:
         if self._cyclic and not self._subset.has_cycles:
             self._cut()
         root = self._resolved(self._root) if self._subset.has_references else inlined(self._given)
         schema = self._node(root, 0, 0)
-        if "$defs" in schema and not _references(schema):
-            schema = {key: value for key, value in schema.items() if key != "$defs"}
-        if self._subset.demands_object and (schema.get("type") != "object" or "anyOf" in schema):
-            raise _UnheldError
+        if isinstance(schema.get("$defs"), dict):
+            schema = only_used(schema)
+        self._check_whole(schema)
         return Written(schema, self._is_closed, self._is_wider)
+
+    def _check_whole(self, schema: Schema) -> None:
+        """Raise _UnheldError for a schema that cannot be held though each of its parts can."""
+        subset = self._subset
+        if self._cyclic and subset.opens_loops:
+            was_opened = open_loops(schema)
+            if was_opened is None:
+                raise _UnheldError
+            self._is_wider |= was_opened
+        if subset.limits is not None and not fits(measured(schema), subset.limits):
+            raise _UnheldError
+        if subset.demands_object and (schema.get("type") != "object" or "anyOf" in schema):
+            raise _UnheldError
 
     def _node(self, node: Schema, depth: int, objects: int) -> Schema:
         self._room -= 1
@@ -146,7 +179,10 @@ class _Writer:
             case "anyOf" | "oneOf" | "prefixItems" if isinstance(value, list):
                 return [self._any(part, depth, objects) for part in value]
             case "items" | "additionalProperties" if isinstance(value, dict):
-                return self._node(value, depth + 1, objects)
+                written = self._node(value, depth + 1, objects)
+                if key == "additionalProperties" and self._subset.loose_maps:
+                    self._is_wider |= any(part.keys() & {"anyOf", "required"} for part in all_parts(written))
+                return written
             case _:
                 return value
 
@@ -169,7 +205,7 @@ class _Writer:
     def _plain(self, node: Schema) -> Schema:
         """Say in the keywords that are known what others say too."""
         subset = self._subset
-        node = self._folded(_renamed(node))
+        node = self._folded(renamed(node))
         if isinstance(node.get("$ref"), str):
             node = self._alone(node)
             if "$ref" in node:
@@ -181,10 +217,10 @@ class _Writer:
         if "oneOf" in node and "oneOf" not in subset.keywords and "anyOf" not in node:
             # One of is any of: the branches of what clients send exclude each other by themselves.
             node = {("anyOf" if key == "oneOf" else key): value for key, value in node.items()}
-        node = _older(node) if subset.flags_null else _with_null(node)
-        if subset.demands_type:
+        if subset.demands_type or subset.flags_null:
             node = _typed(node)
-        return self._bounded(node)
+        node = _older(node) if subset.flags_null else _with_null(node)
+        return self._enumerated(self._bounded(node))
 
     def _folded(self, node: Schema) -> Schema:
         """Fold the parts of `allOf` into the node, which says what they say in common."""
@@ -198,7 +234,7 @@ class _Writer:
                 return {**rest, **parts[0]}
             for part in parts:
                 if isinstance(part, dict):
-                    rest = self._joined(rest, self._resolved(_renamed(part)))
+                    rest = self._joined(rest, self._resolved(renamed(part)))
             node = rest
         raise _UnheldError
 
@@ -248,7 +284,7 @@ class _Writer:
                 raise _UnheldError
             seen.add(reference)
             own = {key: value for key, value in node.items() if key != "$ref"}
-            node = self._joined(own, _renamed({key: value for key, value in target.items() if key != "definitions"}))
+            node = self._joined(own, renamed({key: value for key, value in target.items() if key != "definitions"}))
         return node
 
     def _bounded(self, node: Schema) -> Schema:
@@ -259,16 +295,37 @@ class _Writer:
         is_number = subset.flags_null and node.get("type") in ("integer", "number")
         if subset.formats is not None and "format" in node and node["format"] not in subset.formats and not is_number:
             lost.add("format")
+        pattern = node.get("pattern")
+        if subset.refuses_pattern and isinstance(pattern, str) and re.search(subset.refuses_pattern, pattern):
+            lost.add("pattern")
         least = node.get("minItems")
         if subset.max_min_items is not None and isinstance(least, int) and least > subset.max_min_items:
             lost.add("minItems")
-        if subset.demands_type:
-            if not all(isinstance(value, _PLAIN) for value in node.get("enum") or ()):
-                lost.add("enum")
-            if not isinstance(node.get("const"), _PLAIN):
-                lost.add("const")
-        if subset.flags_null and not all(isinstance(value, str) for value in node.get("enum") or ("",)):
-            lost.add("enum")
+        if "const" in node and type(node["const"]) not in subset.enum_types:
+            lost.add("const")
+        return self._without(node, lost)
+
+    def _enumerated(self, node: Schema) -> Schema:
+        """Leave only such values in an enum as the grammar takes, and say null beside them; or leave the enum out."""
+        values, types = node.get("enum"), self._subset.enum_types
+        if not isinstance(values, list) or all(type(value) in types for value in values):
+            return node
+        kept = [value for value in values if type(value) in types]
+        kinds = node["type"] if isinstance(node.get("type"), list) else [node["type"]] if "type" in node else None
+        if len(kept) + values.count(None) < len(values) or "anyOf" in node or "oneOf" in node:
+            return self._without(node, {"enum"})
+        if kinds is not None and "null" not in kinds:
+            return {**node, "enum": kept}
+        rest = {key: value for key, value in node.items() if key not in _SPOKEN and key not in ("enum", "type")}
+        others = [kind for kind in kinds or () if kind != "null"]
+        if others:
+            rest["type"] = others[0] if len(others) == 1 else others
+        spoken = {key: value for key, value in node.items() if key in _SPOKEN}
+        if not kept:
+            return {**spoken, "type": "null"}
+        return {**spoken, "anyOf": [{**rest, "enum": kept}, {"type": "null"}]}
+
+    def _without(self, node: Schema, lost: set[str]) -> Schema:
         if not lost:
             return node
         self._is_wider = True
@@ -290,13 +347,18 @@ class _Writer:
         """Close an object as the grammar wants it, unless it is a map."""
         subset = self._subset
         properties = node.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise _UnheldError
         changed = dict(node)
         if is_map(node):
             if not properties or not subset.requires_some or node.get("required"):
                 return changed
         elif self._is_strict and subset.requires_all:
-            changed["required"] = list(properties)
-            self._is_closed |= set(node.get("required") or ()) != set(properties)
+            given = node.get("required") or ()
+            changed["required"] = [
+                name for name in properties if name in given or not self._goes_round(properties[name])
+            ]
+            self._is_closed |= set(given) != set(changed["required"])
         if (self._is_strict or subset.closes) and not is_map(node):
             known = [name for name in changed.get("required") or () if name in properties]
             if len(known) < len(changed.get("required") or ()):
@@ -311,6 +373,12 @@ class _Writer:
             changed["required"] = list(properties)
             self._is_closed |= self._is_strict
         return changed
+
+    def _goes_round(self, part: Json) -> bool:
+        """Whether what a property holds may lead back to where it stands, and must be able not to."""
+        if not self._cyclic or not self._subset.opens_loops or not isinstance(part, dict):
+            return False
+        return not self._cyclic.isdisjoint(references(part))
 
 
 def is_map(node: Schema) -> bool:
@@ -331,18 +399,6 @@ def _is_object(node: Schema) -> bool:
 def _lacks_items(node: Schema) -> bool:
     kind = node.get("type")
     return (kind == "array" or (isinstance(kind, list) and "array" in kind)) and not isinstance(node.get("items"), dict)
-
-
-def _renamed(node: Schema) -> Schema:
-    """`$defs` for `definitions`, its older name, in the node and in its reference."""
-    reference = node.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#/definitions/"):
-        node = {**node, "$ref": "#/$defs/" + reference.removeprefix("#/definitions/")}
-    if "definitions" in node:
-        older = node["definitions"]
-        node = {key: value for key, value in node.items() if key != "definitions"}
-        node["$defs"] = {**older, **node.get("$defs", {})} if isinstance(older, dict) else node.get("$defs", {})
-    return node
 
 
 def _with_null(node: Schema) -> Schema:
@@ -384,7 +440,9 @@ def _older(node: Schema) -> Schema:
     _flag_null(changed)
     if isinstance(changed.get("enum"), list):
         changed["enum"] = [value for value in changed["enum"] if value is not None]
-        if changed["enum"] and all(isinstance(value, str) for value in changed["enum"]):
+        if not changed["enum"]:
+            del changed["enum"]
+        elif all(isinstance(value, str) for value in changed["enum"]):
             changed["type"] = "string"
     return changed
 
@@ -405,41 +463,3 @@ def _flag_null(node: dict[str, Json]) -> None:
     if isinstance(choices, list) and {"type": "null"} in choices:
         node["nullable"] = True
         node["anyOf"] = [choice for choice in choices if choice != {"type": "null"}]
-
-
-def _cyclic_references(root: Schema) -> frozenset[str]:
-    """The references that lead back to where they stand, by any way."""
-    uses: dict[str, set[str]] = {}
-    waiting = _references(root)
-    while waiting:
-        reference = waiting.pop()
-        if reference not in uses:
-            target = target_of(root, reference)
-            uses[reference] = set() if target is None else _references(target)
-            waiting |= uses[reference] - uses.keys()
-    return frozenset(reference for reference in uses if _leads_to(reference, reference, uses))
-
-
-def _leads_to(start: str, end: str, uses: dict[str, set[str]]) -> bool:
-    seen: set[str] = set()
-    waiting = set(uses[start])
-    while waiting:
-        here = waiting.pop()
-        if here == end:
-            return True
-        if here not in seen:
-            seen.add(here)
-            waiting |= uses.get(here, set())
-    return False
-
-
-def _references(schema: Schema) -> set[str]:
-    """The references in a schema, but for those in its definitions."""
-    found: set[str] = set()
-    waiting = [schema]
-    while waiting:
-        node = _renamed(waiting.pop())
-        if isinstance(reference := node.get("$ref"), str):
-            found.add(reference)
-        waiting += parts_of({key: value for key, value in node.items() if key != "$defs"})
-    return found

@@ -5,6 +5,8 @@ It validates neither schemas nor documents, and knows no dialect.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trunkline.protocol.items import Json
 
 Schema = dict[str, Json]
@@ -54,6 +56,25 @@ def parts_of(node: Schema) -> list[Schema]:
         elif isinstance(value, list) and key in _LIST_KEYS:
             found += value
     return [part for part in found if isinstance(part, dict)]
+
+
+def rewritten(schema: Schema, change: Callable[[Schema], Schema], depth: int = 0) -> Schema:
+    """Change every schema in a schema, the outer ones first; what is deeper than `MAX_DEPTH` stays."""
+    if depth > MAX_DEPTH:
+        return schema
+    return {key: _rewritten_below(key, value, change, depth + 1) for key, value in change(schema).items()}
+
+
+def _rewritten_below(key: str, value: Json, change: Callable[[Schema], Schema], depth: int) -> Json:
+    if isinstance(value, dict) and key in _MAP_KEYS:
+        return {
+            name: rewritten(part, change, depth) if isinstance(part, dict) else part for name, part in value.items()
+        }
+    if isinstance(value, dict) and key in _SCHEMA_KEYS:
+        return rewritten(value, change, depth)
+    if isinstance(value, list) and key in _LIST_KEYS:
+        return [rewritten(part, change, depth) if isinstance(part, dict) else part for part in value]
+    return value
 
 
 class _Inliner:

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trunkline.adapters.encoding.schema_limits import Extent, fits, measured
 from trunkline.adapters.encoding.schema_roots import Rooted, rooted
-from trunkline.adapters.encoding.schema_subsets import subset_of
-from trunkline.adapters.encoding.schema_writer import Written, write_schema
+from trunkline.adapters.encoding.schema_subsets import refusal_of, subset_of
+from trunkline.adapters.encoding.schema_writer import Written, pruned, write_schema
 from trunkline.adapters.encoding.schemas import NO_ARGUMENTS, Schema
 from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Endpoint
@@ -206,11 +207,24 @@ def answer_schema(form: JsonSchemaFormat, endpoint: Endpoint) -> AnswerSchema | 
         return None
     subset, is_strict = subset_of(endpoint), bool(form.strict)
     if subset is None or (subset.only_strict and not is_strict):
-        return AnswerSchema(form.schema, is_strict)
+        given = _as_given(form.schema, endpoint)
+        return AnswerSchema(given.schema, is_strict, _lost(given, "", "text.format.schema"))
     written = write_schema(form.schema, subset, is_strict=is_strict)
     if written is not None:
         return AnswerSchema(written.schema, is_strict, _lost(written, "text.format.strict", "text.format.schema"))
-    return AnswerSchema(form.schema, False, ("text.format.strict",)) if subset.only_strict else None
+    if not subset.only_strict:
+        return None
+    given = _as_given(form.schema, endpoint)
+    return AnswerSchema(given.schema, False, ("text.format.strict", *_lost(given, "", "text.format.schema")))
+
+
+def _as_given(schema: Schema, endpoint: Endpoint) -> Written:
+    """The schema as the client wrote it, but for what the endpoint refuses in any."""
+    refusal = refusal_of(endpoint)
+    if refusal is None:
+        return Written(schema)
+    said = _encode(schema)
+    return pruned(schema, refusal) if any(mark in said for mark in refusal.marks) else Written(schema)
 
 
 class ToolSchema(Struct, frozen=True):
@@ -228,20 +242,47 @@ def tool_schema(tool: FunctionTool, endpoint: Endpoint, *, may_be_strict: bool) 
     root = (rooted(tool.parameters) or Rooted(tool.parameters)) if tool.parameters else Rooted(NO_ARGUMENTS)
     dropped += ("tools.parameters",) if root.is_wider else ()
     subset = subset_of(endpoint)
-    if subset is None or not (is_strict or subset.holds_tools):
-        return ToolSchema(root.schema, is_strict, dropped)
-    written = write_schema(root.schema, subset, is_strict=is_strict)
-    if written is not None:
-        return ToolSchema(written.schema, is_strict, dropped + _lost(written, "tools.strict", "tools.parameters"))
-    dropped += ("tools.strict",) if is_strict else ()
-    if not subset.holds_tools:
-        return ToolSchema(root.schema, False, dropped)
+    if subset is not None and (is_strict or subset.holds_tools):
+        written = write_schema(root.schema, subset, is_strict=is_strict)
+        if written is not None:
+            return ToolSchema(written.schema, is_strict, dropped + _lost(written, "tools.strict", "tools.parameters"))
+        dropped += ("tools.strict",) if is_strict else ()
+        is_strict = False
+    if subset is None or not subset.holds_tools:
+        given = _as_given(root.schema, endpoint)
+        return ToolSchema(given.schema, is_strict, dropped + _lost(given, "", "tools.parameters"))
     cut = write_schema(root.schema, subset, is_strict=False, may_cut=True) or Written(NO_ARGUMENTS)
     return ToolSchema(cut.schema, False, (*dropped, "tools.parameters"))
 
 
+def tool_schemas(
+    tools: tuple[FunctionTool, ...], request: Request, endpoint: Endpoint, *, may_be_strict: bool
+) -> list[ToolSchema]:
+    """Write the parameters of all tools of a request; those that are too much for one grammar together are not strict.
+
+    The answer's schema, where a grammar holds it, is in the same one and goes first.
+    """
+    schemas = [tool_schema(tool, endpoint, may_be_strict=may_be_strict) for tool in tools]
+    subset = subset_of(endpoint)
+    if subset is None or subset.shared is None or not any(schema.is_strict for schema in schemas):
+        return schemas
+    form = request.text.format if request.text is not None else None
+    held = answer_schema(form, endpoint) if isinstance(form, JsonSchemaFormat) else None
+    extent, count = Extent() if held is None else measured(held.schema), 0
+    for index, schema in enumerate(schemas):
+        if not schema.is_strict:
+            continue
+        more = extent + measured(schema.parameters)
+        has_room = subset.max_strict_tools is None or count < subset.max_strict_tools
+        if has_room and fits(more, subset.shared):
+            extent, count = more, count + 1
+        else:
+            schemas[index] = tool_schema(tools[index], endpoint, may_be_strict=False)
+    return schemas
+
+
 def _lost(written: Written, strict: str, schema: str) -> tuple[str, ...]:
-    return ((strict,) if written.is_closed else ()) + ((schema,) if written.is_wider else ())
+    return ((strict,) if written.is_closed and strict else ()) + ((schema,) if written.is_wider else ())
 
 
 def has_schemas(endpoint: Endpoint) -> bool:

@@ -27,11 +27,12 @@ from trunkline.adapters.encoding.tools import (
     SEARCH_NAME,
     SEARCHES_BY_SIZE,
     ToolPlan,
+    ToolSchema,
     answer_schema,
     arguments_object,
     has_schemas,
     plan_tools,
-    tool_schema,
+    tool_schemas,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.adapters.messages.answer import MessagesDecoder
@@ -162,7 +163,9 @@ def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
-    written = [_encode_function(draft, tool) for tool in plan.tools]
+    can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
+    schemas = tool_schemas(plan.tools, draft.request, draft.endpoint, may_be_strict=can_be_strict)
+    written = [_encode_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
     if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
     if not written:
@@ -186,9 +189,7 @@ def _choose(draft: Draft, plan: ToolPlan) -> Json:
     return {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
 
 
-def _encode_function(draft: Draft, tool: FunctionTool) -> dict[str, Json]:
-    can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
-    schema = tool_schema(tool, draft.endpoint, may_be_strict=can_be_strict)
+def _encode_function(draft: Draft, tool: FunctionTool, schema: ToolSchema) -> dict[str, Json]:
     draft.dropped += schema.dropped
     written: dict[str, Json] = {"name": tool.name}
     if tool.description:

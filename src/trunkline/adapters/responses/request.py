@@ -21,10 +21,10 @@ from trunkline.adapters.encoding.answers import in_words
 from trunkline.adapters.encoding.draft import Draft, beside_tools
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
+    answer_schema,
     choice_forms,
     demand_tools,
     has_json,
-    has_schemas,
     names_json,
     schema_note,
     tool_schema,
@@ -256,8 +256,10 @@ def _encode_format(draft: Draft, form: TextFormat | JsonObjectFormat | JsonSchem
     if isinstance(form, TextFormat):
         return None
     if isinstance(form, JsonSchemaFormat):
-        if has_schemas(draft.endpoint):
-            return form
+        held = answer_schema(form, draft.endpoint)
+        if held is not None:
+            draft.dropped += held.dropped
+            return form if held.schema is form.schema else replace(form, schema=held.schema)
         draft.hints.append(schema_note(form.schema))
         draft.dropped.append("text.format")
         return JsonObjectFormat() if has_json(draft.endpoint) else None
