@@ -251,6 +251,7 @@ ROWS = (
     Row("drops", ["top_p"], both(body("top_p"), dropped), (0.5, None), (None, "top_p"), {"top_p": 0.5}),
     Row("streams", "never", body("stream"), True, None, {"stream": True}),
     Row("streams", "always", body("stream"), None, True),
+    Row("streams_json", False, body("stream"), True, None, {"stream": True, **AS_SCHEMA}),
     Row("usage_in_stream", "always", body("stream_options", "include_usage"), True, None, {"stream": True}),
     Row(
         "max_tokens_field",

@@ -33,6 +33,12 @@ class Quirks(Struct, frozen=True, kw_only=True):
     streams: Literal["both", "never", "always"] = "both"
     """Whether the endpoint can do only one of streaming and whole answers."""
 
+    streams_json: bool = True
+    """Whether an answer that must be JSON may be streamed; where not it is asked for whole (Groq).
+
+    https://console.groq.com/docs/structured-outputs (2026-11-27); langchain-ai/langchain#23629 has the 400.
+    """
+
     usage_in_stream: Literal["on_request", "always"] = "on_request"
     """`on_request`: usage comes only if `stream_options.include_usage` is sent; `always`: it comes unasked, or never,
     and that field is a 400."""

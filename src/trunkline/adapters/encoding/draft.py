@@ -13,7 +13,7 @@ import msgspec
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import SearchTool, Tool
+from trunkline.protocol.tools import SearchTool, TextFormat, Tool
 from trunkline.wire import Headers, UpstreamRequest
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -35,7 +35,14 @@ class Draft:
     @property
     def streams(self) -> bool:
         """Whether the provider is asked for a stream: as the client asks, unless the endpoint can do only one."""
-        return self.quirks.streams == "always" or (self.request.stream and self.quirks.streams == "both")
+        quirks = self.quirks
+        if quirks.streams == "always":
+            return True
+        return self.request.stream and quirks.streams == "both" and (quirks.streams_json or not self._asks_for_json())
+
+    def _asks_for_json(self) -> bool:
+        text = self.request.text
+        return text is not None and not isinstance(text.format, TextFormat)
 
     def takes(self, name: str, feature: str) -> bool:
         """Whether the endpoint knows a parameter (`feature` in the words of its `supports`); notes it if not."""
