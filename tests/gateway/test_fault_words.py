@@ -36,7 +36,7 @@ api_key = {{ env = "MOCK_KEY" }}
 
 DIALECTS = ("chat", "responses", "messages", "gemini", "converse", "cohere", "mistral")
 FORMS = ("status", "stream", "whole")
-MODELS = 50
+MODELS = 80
 """How many models each dialect has, so that no case finds an endpoint that another one brought into trouble."""
 
 
@@ -61,6 +61,12 @@ WORDINGS = (
     Words("The provided model identifier is invalid.", 400, 502, "missing"),
     Words("Model Not Exist", 400, 502, "missing"),
     Words("Invalid model: mistral-x", 400, 502, "missing"),
+    Words("Invocation of model ID a.b-v1:0 with on-demand throughput isn\u2019t supported.", 400, 502, "missing"),
+    Words("Unable to access non-serverless model acme/one.", 400, 502, "missing"),
+    Words("Your team 1 has either used all available credits or reached its limit.", 403, 502, "credentials"),
+    Words("Account acme is suspended, possibly due to failure to pay past invoices.", 412, 502, "credentials"),
+    Words("The decoder prompt (length 9) is longer than the maximum model length of 8.", 400, 400, "too_long"),
+    Words("length of prompt_tokens (57535) must be less than max_seq_len (32768)", 400, 400, "too_long"),
 )
 
 
@@ -176,6 +182,13 @@ def labelled(label: str, body: bytes) -> Script:
             400,
             "too_long",
         ),
+        (
+            whole({"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}}, 500),
+            400,
+            "too_long",
+        ),
+        (whole({"error": {"message": "You asked: Context size has been exceeded?"}}, 500), 502, "unavailable"),
+        (whole({"error": {"message": "No.", "code": "model_not_available"}}, 400), 502, "missing"),
         (labelled("text/event-stream", sse([[{"error": {"code": 429, "message": "Slow."}}]])), 429, "limited"),
         (labelled("text/event-stream", b'{"error":{"code":429,"message":"Slow."}}'), 429, "limited"),
         (whole({"error": {"message": "No."}}, 422), 422, "unprocessable"),
@@ -191,6 +204,9 @@ def labelled(label: str, body: bytes) -> Script:
         "B6 Z.AI has no room",
         "B5 llama.cpp has no room, in a field of events",
         "B5 llama.cpp has no room, as a 500",
+        "llama.cpp has no room, in words of a 500",
+        "words that a 500 quotes",
+        "Together knows no such model",
         "B5 a list as a datum",
         "B4 an error as JSON under the label of events",
         "422",

@@ -3,9 +3,11 @@
 Theory of operation. A row knows a fault by one of its `codes`, by its `words`, or by its `statuses`; words with
 statuses count under these only. What an error says is looked for in this order: codes, words, codes that yield to
 words, statuses, codes that yield to statuses. Within one step the upper row wins, and of codes the first that is told.
-A server's fault (from 500 on) may quote the request, whose words say nothing about the fault: its words are not read.
+A server's fault (from 500 on) may quote the request, whose words say nothing about the fault: its words are read for
+rows alone that name the status.
 
-A source is a public thread or a vendor's error reference, with the date of what was said or seen.
+A source is a public thread or a vendor's error reference, with the date of what was said or seen. A thread is the
+report of one party; where there are two, two said so.
 """
 
 from __future__ import annotations
@@ -58,18 +60,25 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     ),
     Saying(
         "too_long",
-        "ggml-org/llama.cpp#16486, 2025-10-10: with status 500 too",
+        "ggml-org/llama.cpp#15780, 2025-09-03: with status 500; ggml-org/llama.cpp#17284, 2025-11-15: with 400",
         codes=("exceed_context_size_error",),
+    ),
+    Saying(
+        "too_long",
+        "ggml-org/llama.cpp#19774, 2026-02-21: as a `server_error`, which quotes nothing",
+        words=r"^context size has been exceeded\.?$",
+        statuses=(500,),
     ),
     Saying("too_long", "error reference of MiniMax, 2026-11-22", codes=("1039",), shape="base_resp"),
     Saying(
         "too_long",
-        "earendil-works/pi#9805, openclaw/openclaw#111744, seen 2026-11-27: Z.AI",
+        "NousResearch/hermes-agent#1877, 2026-03-18; mangowhoiscloud/geode#668, 2026-04-05: Z.AI",
+        codes=("1261",),
         words=r"(prompt|input|messages?|request) (is )?too long|(prompt|input|messages?|request) exceeds? max",
     ),
     Saying(
         "too_long",
-        "docker/docker-agent#569, seen 2026-11-27: Anthropic before Claude Sonnet 4.5",
+        "continuedev/continue#6080, 2025-06-11; docker/docker-agent#569, 2025-10-21: Anthropic",
         words=r"exceeds? (the )?context (limit|length|window)|input length and `?max_tokens`? exceed",
     ),
     Saying(
@@ -80,7 +89,7 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     Saying("too_long", "QwenLM/qwen-code#98, 2025-07-24: Alibaba", words=r"range of input length should be"),
     Saying(
         "too_long",
-        "huggingface/llm-vscode#94, 2023-10-18; huggingface/tgi-gaudi#146: TGI, with 422",
+        "huggingface/llm-vscode#94, 2023-10-18; barun-saha/slide-deck-ai#44, 2024-09-28: TGI, with 422",
         words=r"inputs`? tokens \+ `?max_new_tokens`? must be|`?inputs`? must have less than \d+ tokens",
     ),
     Saying(
@@ -88,6 +97,12 @@ SAYINGS: Final[tuple[Saying, ...]] = (
         "cline/cline#5474, 2025-08-09: OpenAI",
         words=r"tokens exceeds? the configured limit",
     ),
+    Saying(
+        "too_long",
+        "thu-coai/Glyph#9, 2025-11-03: vLLM; vllm-project/vllm-ascend#7535, 2026-03-20",
+        words=r"is longer than the (specified )?maximum (model|sequence) length",
+    ),
+    Saying("too_long", "langgenius/dify#19394, 2025-05-08: SiliconFlow", words=r"must be less than max_seq_len"),
     # Our money, our key
     Saying(
         "credentials",
@@ -127,6 +142,17 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     Saying("credentials", "error reference of Z.AI, 2026-11-22", codes=("1113",)),
     Saying(
         "credentials",
+        "continuedev/continue#10373, 2026-02-09: xAI, with 429; continuedev/continue#12670, 2026-06-16, and "
+        "Wei-Shaw/sub2api#4069, 2026-07-11: with 403",
+        words=r"(used all available|doesn't have any|does not have any|run out of) credits|monthly spending limit",
+    ),
+    Saying(
+        "credentials",
+        "pollinations/pollinations#12136, 2026-07-01; amd/gaia#3766, 2026-09-14: Fireworks, with 412",
+        words=r"account .{0,80} is suspended|failure to pay past invoices",
+    ),
+    Saying(
+        "credentials",
         "error reference of MiniMax, 2026-11-22",
         codes=("1004", "1008", "2049"),
         shape="base_resp",
@@ -152,7 +178,7 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     ),
     Saying(
         "refused",
-        "theopenco/llmgateway#1785, UKGovernmentBEIS/inspect_ai#2267, seen 2026-11-27: xAI, with 403",
+        "UKGovernmentBEIS/inspect_ai#2267, 2025-08-12; theopenco/llmgateway#1785, 2026-03-03: xAI, with 403",
         words=r"usage guidelines|SAFETY_CHECK_TYPE",
     ),
     Saying(
@@ -224,19 +250,31 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     ),
     Saying(
         "missing",
-        "anomalyco/opencode#5284, langbot-app/LangBot#1643, seen 2026-11-27: DeepSeek, with 400",
+        "ConardLi/easy-dataset#9, 2025-03-13; langbot-app/LangBot#1643, 2025-09-02: DeepSeek, with 400",
         words=r"model not exist",
     ),
     Saying(
         "missing",
-        "mistralai/mistral-vibe#617, tmc/langchaingo#1233, seen 2026-11-27: Mistral, with 400",
+        "tmc/langchaingo#1233, 2025-04-23; mistralai/mistral-vibe#617, 2026-04-21: Mistral, with 400",
         codes=("invalid_model",),
         words=r"invalid model(:| id\b| name\b)",
     ),
     Saying(
         "missing",
-        "langchain-ai/open_deep_research#224, iOfficeAI/AionCore#377, 2026-06-01: Bedrock, with 400",
+        "RooCodeInc/Roo-Code#9182, 2025-11-12; iOfficeAI/AionCore#377, 2026-06-01: Bedrock, with 400",
         words=r"model identifier is invalid",
+    ),
+    Saying(
+        "missing",
+        "FlowiseAI/Flowise#4253, 2025-04-04; langchain-ai/langchain-aws#1019, 2026-04-28: Bedrock, with 400, of what "
+        "is served by profiles alone",
+        words=r"with on-demand throughput isn.{1,3}t supported",
+    ),
+    Saying(
+        "missing",
+        "HeyPuter/puter#3168, seen 2026-11-27: Together, with 400",
+        codes=("model_not_available",),
+        words=r"unable to access non-serverless model",
     ),
     Saying(
         "missing",
@@ -284,7 +322,8 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     ),
     Saying(
         "rejected",
-        "openai/codex#12114, seen 2026-11-27: also of a prompt that is too long, or breaks a policy",
+        "openai/codex#38849, 2026-08-16; MDX-Tom/gpt-instruct#56, 2026-08-20: of a prompt that breaks a policy; that "
+        "it is said of one that is too long is unverified",
         codes=("invalid_prompt",),
         yields_to="words",
     ),
@@ -297,7 +336,8 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     ),
     Saying(
         "rejected",
-        "MiniMax-AI/MiniMax-M2#119, seen 2026-11-27: any parameter, and an input that is too long",
+        "agentscope-ai/QwenPaw#1873, 2026-03-19; MiniMax-AI/MiniMax-M2#119, 2026-05-04: any parameter, and an input "
+        "that is too long",
         codes=("2013",),
         shape="base_resp",
         yields_to="words",
@@ -318,13 +358,13 @@ SAYINGS: Final[tuple[Saying, ...]] = (
     # Statuses
     Saying(
         "credentials",
-        "theopenco/llmgateway#1785, seen 2026-11-27: a 403 is our key's only if it says so",
+        "theopenco/llmgateway#1785, 2026-03-03: a 403 is our key's only if it says so",
         words=r"\bapi[ _-]?key\b|credential|authenticat|unauthori[sz]ed|\bpermissions?\b",
         statuses=(403,),
     ),
     Saying("credentials", "RFC 9110 15.5.2; error reference of DeepSeek, 2026-11-22", statuses=(401, 402)),
     Saying("credentials", "error reference of Cohere, 2026-11-22", statuses=(498,), shape="cohere"),
-    Saying("denied", "theopenco/llmgateway#1785, seen 2026-11-27", statuses=(403,)),
+    Saying("denied", "theopenco/llmgateway#1785, 2026-03-03", statuses=(403,)),
     Saying("missing", "RFC 9110 15.5.5 and 15.5.11", statuses=(404, 410)),
     Saying("silent", "RFC 9110 15.5.9 and 15.6.5; Cloudflare's 524", statuses=(408, 504, 524)),
     Saying("too_large", "RFC 9110 15.5.14: of bytes, where it says nothing of tokens", statuses=(413,)),
@@ -352,10 +392,9 @@ def kind_of_code(codes: tuple[str, ...], shape: ErrorShape, yields_to: str) -> F
 
 def kind_of_words(message: str, status: int | None) -> FaultKind | None:
     """The kind that the words of a message tell."""
-    if status is not None and status >= 500:
-        return None
+    is_server = status is not None and status >= 500
     for pattern, statuses, kind in _WORDS:
-        if (not statuses or status in statuses) and pattern.search(message):
+        if (status in statuses if statuses else not is_server) and pattern.search(message):
             return kind
     return None
 
