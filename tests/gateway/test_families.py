@@ -106,7 +106,7 @@ EFFORTS: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any], str | None]]
             ({"enabled": False}, OFF, None, None),
             ({"effort": "low"}, ON, "low", None),
             ({"effort": "medium"}, ON, "high", LOST),
-            ({"effort": "xhigh"}, ON, "max", LOST),
+            ({"effort": "xhigh"}, ON, "high", LOST),
         )
     ),
     # Claude: an effort that nobody named is Anthropic's to choose.

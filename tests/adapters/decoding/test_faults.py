@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from trunkline.adapters.decoding.faults import (
     retry_after,
     scrubbed,
 )
+from trunkline.adapters.decoding.faults_table import SAYINGS, Saying
 from trunkline.catalog.quirks import Quirks
 from trunkline.wire import FaultKind
 
@@ -284,3 +286,9 @@ def test_secrets_are_masked_wherever_they_stand(secret: str) -> None:
 def test_masking_leaves_ordinary_words_alone() -> None:
     text = "The model `meta-llama/llama-3.3-70b-instruct` at max_tokens: 4096 said req_011CSHoEeqs5C35K2UUqR7Fy"
     assert scrubbed(text) == text
+
+
+@pytest.mark.parametrize("row", SAYINGS, ids=lambda row: f"{row.kind} {row.codes or row.words or row.statuses}")
+def test_a_row_says_of_which_day_it_is(row: Saying) -> None:
+    is_standard = row.source.startswith(("RFC", "Cloudflare"))
+    assert is_standard or "unverified" in row.source or re.search(r"\b20\d\d-\d\d-\d\d\b", row.source)

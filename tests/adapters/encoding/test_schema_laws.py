@@ -16,6 +16,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from trunkline.adapters.encoding import schema_subsets
+from trunkline.adapters.encoding.schema_subsets import Refusal, Subset
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
@@ -615,3 +617,12 @@ def test_a_tree_at_gemini_is_held_and_can_end(children: Schema, strict: bool) ->
     is_list = "items" in children
     assert ("children" in found[0]["$defs"]["Node"]["required"]) == is_list
     assert "text.format.schema" in dropped
+
+
+ROWS = {name: row for name, row in vars(schema_subsets).items() if isinstance(row, Subset | Refusal)}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_subset_says_where_it_is_from_and_of_which_day(name: str) -> None:
+    assert re.search(r"https://|[\w-]+/[\w.-]+#\d", ROWS[name].source)
+    assert re.search(r"\b20\d\d-\d\d-\d\d\b", ROWS[name].source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.catalog.loading import PROVIDERS, known
-from tools.models.quirks import RULES
+from tools.models.quirks import RULES, Rule
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.catalog.gather import read_models
@@ -26,6 +27,9 @@ SHIPPED = files("trunkline.catalog")
 TABLES: dict[str, dict[str, Any]] = tomllib.loads(PROVIDERS)
 ROWS = msgspec.convert(TABLES, dict[str, ProviderRow])
 QUIRKS = frozenset(Quirks.__struct_fields__)
+DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+"""Of a fact: when it was seen, or when somebody reported it."""
+THINKING = ("reasoning_", "thinking_", "min_thinking_", "can_stop_thinking", "has_thinking_")
 
 
 def endpoints(text: str = "") -> list[Endpoint]:
@@ -65,6 +69,24 @@ class TestRows:
 
     def test_an_overlay_leaves_the_headers_to_the_provider(self) -> None:
         assert not any("extra_headers" in own for row in ROWS.values() for own in row.quirks_in.values())
+
+
+class TestSources:
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.model} {dict(rule.quirks)}")
+    def test_a_rule_says_of_which_day_it_is_or_that_nobody_looked(self, rule: Rule) -> None:
+        assert rule.source.startswith("unverified") or DAY.search(rule.source)
+
+    @pytest.mark.parametrize("slug", TABLES)
+    def test_a_row_says_where_its_thinking_is_from(self, slug: str) -> None:
+        quirks = [TABLES[slug].get("quirks", {}), *TABLES[slug].get("quirks_in", {}).values()]
+        # The format is our own name for what the issuer seals, and no fact of the provider.
+        names = {name for named in quirks for name in named} - {"reasoning_format"}
+        asks = any(name.startswith(THINKING) for name in names)
+        own = re.split(r"^\[", PROVIDERS, flags=re.MULTILINE)
+        (text,) = [part for part in own if part.startswith(f"{slug}]")]
+        said = re.findall(r"^# Thinking: (.*)$", text, re.MULTILINE)
+        assert len(said) == asks
+        assert all("unverified" in line or DAY.search(line) for line in said)
 
 
 @dataclass(frozen=True)
@@ -160,6 +182,12 @@ FACTS = [
         "amazon-bedrock",
         "messages",
         {"image_urls": "inline", **NO_SEARCH},
+    ),
+    Fact(
+        "Bedrock's Messages take no schema",
+        "amazon-bedrock",
+        "messages",
+        {"structured_output": "none", "has_strict_tools": False},
     ),
     Fact("Bedrock's forms of choice are Converse's", "amazon-bedrock", "chat", {"tool_choices": Quirks().tool_choices}),
     Fact(
