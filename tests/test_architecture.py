@@ -83,6 +83,8 @@ OPTIONAL = frozenset({"botocore", "google"})
 """Libraries that may be imported inside a function, at their door."""
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if "migrations/versions" not in path.as_posix())
+MILL = sorted((ROOT.parent.parent / "tools" / "models").glob("*.py"))
+"""What makes the shipped list of models out of lists that `tools/catalog.py` fetched."""
 
 
 def part_of(module: str) -> str:
@@ -111,6 +113,18 @@ def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
                     yield f"{node.module}.{alias.name}", node
 
 
+def check_purity(path: Path) -> None:
+    for module, node in imports(path):
+        found = {module, module.split(".")[0]} & IMPURE
+        assert not found, f"{path.name}:{node.lineno} imports {module} below the I/O line"
+    text = path.read_text()
+    for clock in ("datetime.now(", "datetime.utcnow(", "date.today("):
+        assert clock not in text, f"{path.name} reads a clock"
+    for call in ast.walk(ast.parse(text)):
+        is_open = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "open"
+        assert not is_open, f"{path.name} opens a file"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 class TestFile:
     def test_imports_only_from_lower_lines(self, path: Path) -> None:
@@ -127,14 +141,8 @@ class TestFile:
             assert allowed, f"{path.name}:{node.lineno} imports {module}, which is not below {mine}"
 
     def test_is_pure_below_the_line(self, path: Path) -> None:
-        if LEVELS.get(part_of(module_of(path)), 9) >= 4:
-            return
-        for module, node in imports(path):
-            found = {module, module.split(".")[0]} & IMPURE
-            assert not found, f"{path.name}:{node.lineno} imports {module} below the I/O line"
-        text = path.read_text()
-        for clock in ("datetime.now(", "datetime.utcnow(", "date.today("):
-            assert clock not in text, f"{path.name} reads a clock"
+        if LEVELS.get(part_of(module_of(path)), 9) < 4:
+            check_purity(path)
 
     def test_goes_through_the_one_door_of_a_library(self, path: Path) -> None:
         name = path.relative_to(ROOT).as_posix()
@@ -220,6 +228,17 @@ def test_the_fake_provider_knows_nothing_of_adapters_but_its_wire() -> None:
         assert used <= {"trunkline.adapters.fake", "trunkline.adapters.fake.wire"}, path.name
 
 
+@pytest.mark.parametrize("path", MILL, ids=lambda path: path.name)
+def test_the_mill_is_pure_and_knows_of_the_catalogue_alone(path: Path) -> None:
+    check_purity(path)
+    for module, node in imports(path):
+        root = module.split(".")[0]
+        is_below = root == "trunkline" and LEVELS[part_of(module)] <= LEVELS["catalog"]
+        is_own = module.startswith("tools.models")
+        is_free = is_below or is_own or root in sys.stdlib_module_names or root == "msgspec"
+        assert is_free, f"tools/models/{path.name}:{node.lineno} imports {module}"
+
+
 MACHINES = ("upstream/hearing.py", "upstream/patience.py", "stream/telling.py", "settlement.py", "billing.py")
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 
@@ -234,10 +253,11 @@ def test_a_machine_waits_for_nobody(name: str) -> None:
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for path in FILES:
+    for path in (*FILES, *MILL):
+        name = path.relative_to(ROOT if path.is_relative_to(ROOT) else ROOT.parent.parent).as_posix()
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}", node
+                yield f"{name}:{node.lineno} {node.name}", node
 
 
 def test_a_function_fits_on_a_screen() -> None:

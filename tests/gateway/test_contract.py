@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,8 @@ from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.test_quirks import ANSWERS
 from tests.gateway.upstream import Upstream, whole
+from trunkline.catalog.abilities import UNSPOKEN
+from trunkline.catalog.entries import Dialect
 
 CONFIG = """
 [server]
@@ -278,6 +280,44 @@ def test_a_summary_that_nobody_writes_is_named(kind: Kind, asker: Asker) -> None
     reply = asker.ask(kind, reasoning={"summary": "auto"})
     response_of(reply)
     assert dropped(reply) == ([] if kind.dialect == "responses" else ["reasoning.summary"])
+
+
+PLACES: dict[str, dict[str, Any]] = {
+    "top_k": {"top_k": 5},
+    "presence_penalty": {"presence_penalty": 0.5},
+    "frequency_penalty": {"frequency_penalty": 0.5},
+    "top_logprobs": {"top_logprobs": 2},
+    "parallel_tool_calls": {"parallel_tool_calls": False, "tools": [FUNCTION]},
+    "prompt_cache_key": {"prompt_cache_key": "k"},
+    "truncation": {"truncation": "auto"},
+    "image_config": {"image_config": {"aspect_ratio": "1:1"}},
+    "reasoning.summary": {"reasoning": {"summary": "auto"}},
+    "text.verbosity": {"text": {"verbosity": "low"}},
+}
+"""What some dialects have no place for."""
+NOTHING: dict[str, Any] = {
+    "top_k": 0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "top_logprobs": 0,
+    "truncation": "disabled",
+}
+
+
+@every_mock
+@pytest.mark.parametrize("name", PLACES)
+def test_what_a_dialect_has_no_place_for_is_named_once(name: str, kind: Kind, asker: Asker) -> None:
+    reply = asker.ask(kind, **PLACES[name])
+    response_of(reply)
+    is_unspoken = name.removeprefix("text.") in UNSPOKEN[cast("Dialect", kind.dialect)]
+    assert dropped(reply).count(name) == 1 or not is_unspoken
+
+
+@every_mock
+def test_what_says_nothing_is_not_named(kind: Kind, asker: Asker) -> None:
+    reply = asker.ask(kind, parallel_tool_calls=False, **NOTHING)
+    response_of(reply)
+    assert not dropped(reply)
 
 
 @every_mock

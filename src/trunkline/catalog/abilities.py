@@ -9,44 +9,54 @@ from collections.abc import Mapping
 from typing import Final
 
 from trunkline.catalog.entries import Dialect, Endpoint
-from trunkline.protocol.request import Search
+from trunkline.protocol.request import Request, Search
+from trunkline.protocol.tools import SearchTool
 
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")
+_RESPONSES_ONLY: Final = ("truncation", "reasoning.summary")
+_CHAT: Final = (*_RESPONSES_ONLY, "max_tool_calls")
+_GEMINI: Final = (*_CHAT, "prompt_cache_key", "parallel_tool_calls", "verbosity")
 _DRAWING: Final = (
     "temperature",
     "top_p",
     "top_k",
     "top_logprobs",
-    "presence_penalty",
-    "frequency_penalty",
+    *_PENALTIES,
     "max_tokens",
-    "reasoning",
-    "verbosity",
+    "max_tool_calls",
     "parallel_tool_calls",
+    "prompt_cache_key",
+    "reasoning",
+    "truncation",
+    "verbosity",
 )
 
 UNSPOKEN: Final[Mapping[Dialect, tuple[str, ...]]] = {
-    "responses": ("top_k", "presence_penalty", "frequency_penalty"),
-    "messages": ("presence_penalty", "frequency_penalty", "top_logprobs", "verbosity"),
-    "converse": ("presence_penalty", "frequency_penalty", "top_logprobs", "verbosity", "parallel_tool_calls"),
-    "gemini": ("verbosity", "parallel_tool_calls"),
-    "cohere": ("verbosity", "parallel_tool_calls"),
+    "responses": ("top_k", *_PENALTIES),
+    "chat": _CHAT,
+    "mistral": _CHAT,
+    "messages": (*_PENALTIES, *_RESPONSES_ONLY, "top_logprobs", "verbosity", "image_config"),
+    "converse": (*_PENALTIES, *_CHAT, "top_logprobs", "verbosity", "parallel_tool_calls", "image_config"),
+    "gemini": _GEMINI,
+    "cohere": (*_GEMINI, "image_config"),
     "images": _DRAWING,
     "bfl": _DRAWING,
     "riverflow": _DRAWING,
+    "fake": ("truncation",),
 }
-"""The parameters, by their names in `supports`, for which a dialect has no place."""
+"""The parameters for which a dialect has no place, by their names in `supports` or else the contract's."""
 
 
 def has_place(endpoint: Endpoint, parameter: str) -> bool:
     """Whether a parameter, by its name in `supports`, can be said in the endpoint's dialect, with its quirks."""
-    if parameter in UNSPOKEN.get(endpoint.dialect, ()):
+    if parameter in UNSPOKEN[endpoint.dialect]:
         return False
     quirks = endpoint.quirks
     match parameter:
         case "top_k":
             return quirks.has_top_k or endpoint.dialect not in ("chat", "mistral", "messages", "converse")
         case "top_logprobs" | "logprobs":
-            return quirks.logprobs != "never" and "top_logprobs" not in UNSPOKEN.get(endpoint.dialect, ())
+            return quirks.logprobs != "never" and "top_logprobs" not in UNSPOKEN[endpoint.dialect]
         case "parallel_tool_calls":
             return quirks.has_parallel_switch
         case "verbosity":
@@ -64,9 +74,39 @@ def has_place(endpoint: Endpoint, parameter: str) -> bool:
             return True
 
 
+def unspoken(request: Request, endpoint: Endpoint) -> list[str]:
+    """Name, in the contract's words, what a request asks for and the endpoint's dialect has no place for."""
+    return [_WRITTEN.get(name, name) for name in UNSPOKEN[endpoint.dialect] if _asks(request, name)]
+
+
+_WRITTEN: Final = {"max_tokens": "max_output_tokens", "verbosity": "text.verbosity"}
+
+
+def _asks(request: Request, name: str) -> bool:
+    match name:
+        case "max_tokens":
+            return request.max_output_tokens is not None
+        case "verbosity":
+            return request.text is not None and bool(request.text.verbosity)
+        case "reasoning.summary":
+            return request.reasoning is not None and request.reasoning.summary is not None
+        case "truncation":
+            return request.truncation == "auto"
+        case "parallel_tool_calls":
+            return request.parallel_tool_calls is False and bool(request.tools) and request.tool_choice != "none"
+        case "max_tool_calls":
+            # It counts searches alone; functions are called by the client.
+            return bool(request.max_tool_calls) and any(isinstance(tool, SearchTool) for tool in request.tools)
+        case "top_k" | "top_logprobs" | "presence_penalty" | "frequency_penalty" | "image_config":
+            # With 0, or with nothing in it, it is as if it had not been said.
+            return bool(getattr(request, name))
+        case _:
+            return getattr(request, name) is not None
+
+
 def truncates(endpoint: Endpoint) -> bool:
     """Whether the provider itself shortens an input that is too long, when asked to."""
-    return endpoint.dialect == "responses" and "truncation" not in endpoint.quirks.drops
+    return has_place(endpoint, "truncation") and "truncation" not in endpoint.quirks.drops
 
 
 def search_shortfall(endpoint: Endpoint, search: Search) -> str | None:

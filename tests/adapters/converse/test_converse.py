@@ -388,7 +388,7 @@ CASES = [
             "text": {"format": {"type": "json_object"}, "verbosity": "low"},
         },
         {"inferenceConfig": {"temperature": 1}, "system": [{"text": "Answer with one JSON object and nothing else."}]},
-        dropped=("presence_penalty", "text.verbosity", "text.format", "temperature"),
+        dropped=("text.format", "temperature", "presence_penalty", "text.verbosity"),
     ),
 ]
 

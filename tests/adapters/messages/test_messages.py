@@ -528,7 +528,7 @@ CASES = [
             "text": {"verbosity": "low"},
         },
         {"temperature": 1},
-        dropped=("presence_penalty", "frequency_penalty", "top_logprobs", "text.verbosity", "temperature"),
+        dropped=("temperature", "presence_penalty", "frequency_penalty", "top_logprobs", "text.verbosity"),
     ),
     Case(
         "temperature and top_p together where the model takes one",

@@ -68,7 +68,8 @@ class CohereAdapter(Adapter):
         thinks = _encode_thinking(draft)
         _encode_tools(draft, may_force=not (thinks and draft.quirks.thinking_forbids_forced_tools))
         _encode_text(draft)
-        _drop_unknown(draft)
+        draft.dropped += user_names(request)
+        draft.dropped += ["modalities"] if "image" in request.modalities else []
         body["messages"] = _encode_messages(draft)
         return draft.posted(endpoint.quirks.path or "/chat")
 
@@ -136,18 +137,6 @@ def _encode_thinking(draft: Draft) -> bool:
     if reasoning.effort is not None or reasoning.max_tokens is not None:
         draft.body["thinking"]["token_budget"] = budget(reasoning, limit, least=1)
     return True
-
-
-def _drop_unknown(draft: Draft) -> None:
-    request = draft.request
-    lost = {
-        "prompt_cache_key": request.prompt_cache_key,
-        "modalities": "image" in request.modalities,
-        "image_config": request.image_config,
-        "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
-        "text.verbosity": request.text is not None and request.text.verbosity,
-    }
-    draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
 
 
 # Tools and the form of the text

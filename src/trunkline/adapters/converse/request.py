@@ -37,7 +37,6 @@ from trunkline.adapters.encoding.tools import (
     tool_schemas,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
-from trunkline.catalog.abilities import UNSPOKEN
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -65,7 +64,7 @@ class ConverseAdapter(Adapter):
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         """Say the request; there is no place for `end_user`."""
         draft = Draft(request, endpoint)
-        draft.dropped += [*(name for name in _NO_PLACE if getattr(request, name)), *user_names(request)]
+        draft.dropped += user_names(request)
         _encode_body(draft)
         verb = "converse-stream" if draft.streams else "converse"
         path = f"/model/{quote(endpoint.upstream_model, safe='')}/{verb}"
@@ -94,10 +93,6 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32
 _CACHE_POINT = {"cachePoint": {"type": "default"}}
 _EFFORTS = ("low", "medium", "high")
-_NO_PLACE = (
-    *(name for name in UNSPOKEN["converse"] if name not in ("verbosity", "parallel_tool_calls")),
-    "image_config",
-)
 
 _IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _VIDEO_FORMATS = {
@@ -225,8 +220,6 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
         return {}
     if _marks_cache(draft):
         written.append(_CACHE_POINT)
-    if draft.request.parallel_tool_calls is False:
-        draft.dropped.append("parallel_tool_calls")
     if plan.choice is None:
         return {"tools": written}
     if plan.choice.name == SEARCH_NAME and plan.search is not None:
@@ -262,8 +255,6 @@ def _encode_output(draft: Draft) -> dict[str, Json]:
     text = draft.request.text
     if text is None:
         return {}
-    if text.verbosity:
-        draft.dropped.append("text.verbosity")
     form = text.format
     if isinstance(form, JsonObjectFormat):
         draft.hints.append(MUST_BE_JSON)

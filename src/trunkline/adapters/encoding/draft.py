@@ -10,10 +10,11 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.catalog.abilities import unspoken
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import SearchTool, TextFormat, Tool
+from trunkline.protocol.tools import TextFormat, Tool
 from trunkline.wire import Headers, UpstreamRequest
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -77,21 +78,8 @@ class Draft:
         else:
             self.dropped += names
 
-    def _name_unsaid(self) -> None:
-        """Note what only some dialects have a word for, where no word was said of it."""
-        request, dialect = self.request, self.endpoint.dialect
-        if request.truncation == "auto" and "truncation" not in self.body:
-            self.dropped.append("truncation")
-        if request.reasoning is not None and request.reasoning.summary is not None and dialect != "responses":
-            self.dropped.append("reasoning.summary")
-        # It counts searches alone; functions are called by the client.
-        is_counting = bool(request.max_tool_calls) and any(isinstance(tool, SearchTool) for tool in request.tools)
-        if is_counting and dialect not in ("responses", "messages"):
-            self.dropped.append("max_tool_calls")
-
     def posted(self, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
         """The finished request; fixed fields of the provider go beneath what the client asked, as do `headers`."""
-        self._name_unsaid()
         for name, value in self.quirks.extra_body.items():
             add_beneath(self.body, name, value)
         accept = "text/event-stream" if self.streams else "application/json"
@@ -100,7 +88,7 @@ class Draft:
             url=self.endpoint.base_url + path,
             headers={"content-type": "application/json", "accept": accept, **headers, **self.quirks.extra_headers},
             body=_encode(self.body),
-            dropped=tuple(dict.fromkeys(self.dropped)),
+            dropped=tuple(dict.fromkeys([*self.dropped, *unspoken(self.request, self.endpoint)])),
         )
 
 

@@ -17,6 +17,7 @@ from trunkline.adapters.encoding.turns import assistant_text, call_names, result
 from trunkline.adapters.fake import wire
 from trunkline.adapters.fake.wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
 from trunkline.adapters.thinking import effort, thought_text
+from trunkline.catalog.abilities import unspoken
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -66,7 +67,7 @@ class FakeAdapter(Adapter):
             url=f"{endpoint.base_url}/answers",
             headers={"content-type": "application/json"},
             body=wire.write(_encode(request, endpoint)),
-            dropped=("truncation",) if request.truncation == "auto" else (),
+            dropped=tuple(unspoken(request, endpoint)),
         )
 
     def encode_listing(self, endpoint: Endpoint) -> None:

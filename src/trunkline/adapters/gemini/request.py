@@ -58,7 +58,7 @@ class GeminiAdapter(Adapter):
         plan = _plan(draft)
         settings = _encode_sampling(draft) | _encode_thinking(draft) | _encode_text(draft, plan) | _encode_images(draft)
         tools = _encode_tools(draft, plan)
-        _drop_unknown(draft)
+        draft.dropped += user_names(draft.request)
         encode_turns(draft)
         draft.body |= tools
         if settings:
@@ -148,16 +148,6 @@ def _encode_images(draft: Draft) -> dict[str, Json]:
     if request.image_config and len(known) < len(request.image_config):
         draft.dropped.append("image_config")
     return settings
-
-
-def _drop_unknown(draft: Draft) -> None:
-    request = draft.request
-    lost = {
-        "prompt_cache_key": request.prompt_cache_key,
-        "parallel_tool_calls": request.tools and request.parallel_tool_calls is False,
-        "text.verbosity": request.text is not None and request.text.verbosity,
-    }
-    draft.dropped += [*user_names(request), *(name for name, value in lost.items() if value)]
 
 
 # Thinking

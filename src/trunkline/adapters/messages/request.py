@@ -36,7 +36,6 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.adapters.messages.answer import MessagesDecoder
-from trunkline.catalog.abilities import UNSPOKEN
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -62,7 +61,6 @@ class MessagesAdapter(Adapter):
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
-        draft.dropped += [name for name in _NO_PLACE if getattr(request, name)]
         _encode_body(draft)
         _encode_identity(draft, end_user)
         if draft.streams:
@@ -96,7 +94,6 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _CACHE = {"type": "ephemeral"}
-_NO_PLACE = (*(name for name in UNSPOKEN["messages"] if name != "verbosity"), "image_config")
 
 
 def _encode_body(draft: Draft) -> None:
@@ -221,8 +218,6 @@ def _encode_output(draft: Draft, thinking: Thinking) -> dict[str, Json]:
     text = draft.request.text
     if text is None:
         return output
-    if text.verbosity:
-        draft.dropped.append("text.verbosity")
     if isinstance(text.format, JsonObjectFormat):
         draft.hints.append(MUST_BE_JSON)
         draft.dropped.append("text.format")

@@ -6,7 +6,6 @@ For services that draw and do nothing else. It writes no wire: each dialect take
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,19 +17,6 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.items import ImageGenerationCall, InputImage, InputText, Json
 from trunkline.protocol.tools import FunctionTool, TextFormat
 from trunkline.wire import UpstreamRequest
-
-_NO_PLACE: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "top_logprobs",
-    "presence_penalty",
-    "frequency_penalty",
-    "max_output_tokens",
-    "max_tool_calls",
-    "prompt_cache_key",
-    "reasoning",
-)
 
 
 class Order(Struct, frozen=True):
@@ -53,9 +39,6 @@ def read_order(draft: Draft, *, max_references: int) -> Order:
         raise Unprocessable(f"{draft.endpoint.model.slug} draws pictures and calls no tools")
     if request.text is not None and not isinstance(request.text.format, TextFormat):
         raise Unprocessable(f"{draft.endpoint.model.slug} draws pictures and writes no JSON")
-    draft.dropped += [name for name in _NO_PLACE if getattr(request, name) is not None]
-    if request.text is not None and request.text.verbosity:
-        draft.dropped.append("text.verbosity")
     if request.tools:
         draft.dropped.append("tools")
     found = turns(request)

@@ -32,7 +32,6 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort
-from trunkline.catalog.abilities import UNSPOKEN
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -102,7 +101,6 @@ def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
 _IMAGE_OPTIONS = frozenset(
     {"size", "quality", "background", "output_format", "output_compression", "moderation", "partial_images"}
 )
-_NO_PLACE = UNSPOKEN["responses"]
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 
@@ -119,8 +117,6 @@ def _encode_settings(draft: Draft, end_user: str | None) -> None:
     draft.tell_user(end_user)
     if quirks.forwards_metadata:
         _put(draft, "metadata", request.metadata or None)
-    for name in _NO_PLACE:
-        _put(draft, name, getattr(request, name), is_taken=False)
 
 
 def _encode_reasoning_and_sampling(draft: Draft) -> str | None:
