@@ -285,6 +285,18 @@ ROWS = (
         {"reasoning": {"effort": "medium"}},
         beside={"reasoning_efforts": ["low", "high"]},
     ),
+    *(
+        Row(
+            "thinking_budgets",
+            [128, 32768],
+            both(body("thinking_budget"), dropped),
+            (asked, None),
+            (sent, lost),
+            {"reasoning": {"max_tokens": asked}, "max_output_tokens": 100_000},
+            beside={"reasoning_request": "enable_thinking"},
+        )
+        for asked, sent, lost in ((40_000, 32_768, "reasoning.max_tokens"), (9, 128, "reasoning.max_tokens"))
+    ),
     Row(
         "min_thinking_budget",
         128,

@@ -61,6 +61,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     ] = "effort"
     """How thinking is asked for: `reasoning_effort`, or the provider's own field (`prompt_mode`: Magistral)."""
 
+    thinking_budgets: tuple[int, int] | None = None
+    """The least and the most `thinking_budget` that a chat server takes; anything else is a 400 there (SiliconFlow)."""
+
     reasoning_efforts: tuple[str, ...] = ()
     """The efforts the endpoint takes, weakest first; empty means all. The nearest lower one is sent."""
 

@@ -189,6 +189,7 @@ FACTS = [
         "messages",
         {"structured_output": "none", "has_strict_tools": False},
     ),
+    Fact("SiliconFlow bounds a thought", "siliconflow", "chat", {"thinking_budgets": (128, 32_768)}),
     Fact("Bedrock's forms of choice are Converse's", "amazon-bedrock", "chat", {"tool_choices": Quirks().tool_choices}),
     Fact(
         "Gemini 3",

@@ -243,7 +243,11 @@ def _ask_by_budget(draft: Draft, level: Effort) -> None:
     draft.body["enable_thinking"] = level != "none"
     if level == "none" or reasoning is None or (reasoning.effort is None and reasoning.max_tokens is None):
         return
-    draft.body["thinking_budget"] = budget(reasoning, draft.request.max_output_tokens or endpoint.max_output_tokens)
+    limit = draft.request.max_output_tokens or endpoint.max_output_tokens
+    least, most = draft.quirks.thinking_budgets or (0, None)
+    draft.body["thinking_budget"] = sent = budget(reasoning, limit, least=least, most=most)
+    if most is not None and reasoning.max_tokens and sent != reasoning.max_tokens:
+        draft.dropped.append("reasoning.max_tokens")
 
 
 def _ask_by_template(draft: Draft, level: Effort) -> None:
