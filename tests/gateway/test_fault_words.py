@@ -277,15 +277,6 @@ def test_the_reset_of_a_used_up_limit_is_a_hint_where_there_is_no_other(
     assert (reply.status, reply.headers["retry-after"]) == (429, beside.get("retry_after", "6"))
 
 
-def test_gemini_that_draws_nothing_is_incomplete_and_to_nobodys_blame(
-    spoken: Gateway, upstream: Upstream, nonce: str
-) -> None:
-    answer = {"candidates": [{"finishReason": "NO_IMAGE"}], "usageMetadata": {"promptTokenCount": 7}}
-    upstream.play(nonce, whole(answer))
-    response = response_of(spoken.call(ask(fresh("gemini"), nonce)), "incomplete")
-    assert response["incomplete_details"] == {"reason": "content_filter"}
-
-
 def test_A5_alibaba_is_always_asked_for_a_stream(spoken: Gateway, upstream: Upstream, nonce: str) -> None:
     response = response_of(spoken.call(ask("mock/alibaba", nonce, reasoning={"effort": "high"})))
     assert response["output_text"] == "Hello."

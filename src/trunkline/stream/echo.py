@@ -30,6 +30,8 @@ _ERROR_CODES: Mapping[str, ErrorCode] = {
     **{code: code for code in get_args(ErrorCode)},
     "invalid_request": "invalid_prompt",
     "context_length_exceeded": "invalid_prompt",
+    # The contract has no word for the policy on texts.
+    "content_policy_violation": "image_content_policy_violation",
 }
 """From the kind of an error to the code of a failed response; any other kind is `server_error`."""
 

@@ -82,6 +82,7 @@ FINISHES: dict[str, StopReason] = {
     "IMAGE_RECITATION": "content_filter",
     # The model drew nothing, which is no fault of the provider's.
     "NO_IMAGE": "content_filter",
+    "IMAGE_OTHER": "content_filter",
 }
 BROKEN_FINISHES = frozenset(
     {
@@ -91,7 +92,6 @@ BROKEN_FINISHES = frozenset(
         "TOO_MANY_TOOL_CALLS",
         "MISSING_THOUGHT_SIGNATURE",
         "OTHER",
-        "IMAGE_OTHER",
     }
 )
 

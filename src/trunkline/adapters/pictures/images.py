@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder, Exchange
@@ -123,7 +124,7 @@ def _edited(request: UpstreamRequest, draft: Draft, order: Order) -> UpstreamReq
     mark = f"--{boundary}\r\n".encode()
     body = b"".join(mark + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
     headers = {**request.headers, "content-type": f"multipart/form-data; boundary={boundary}"}
-    return msgspec.structs.replace(request, headers=headers, body=body)
+    return replace(request, headers=headers, body=body)
 
 
 def _field(name: str, value: Json) -> bytes:
@@ -157,6 +158,7 @@ class _Usage(Struct, frozen=True):
 class _Picture(Struct, frozen=True):
     b64_json: str | None = None
     url: str | None = None
+    respect_moderation: Json = None
 
 
 class _Body(Struct, frozen=True):
@@ -215,13 +217,21 @@ class ImagesDecoder(Decoder):
             return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         if answer.error is not None:
             return self._fail(fault_of_error(answer.error, self._endpoint.quirks))
-        pictures = (answer.data or ())[:MAX_PICTURES]
         self._usage = answer.usage
+        made = [each for each in answer.data or () if each.url or each.b64_json]
+        pictures = [each for each in made if each.respect_moderation is not False][:MAX_PICTURES]
+        if not pictures:
+            return self._fail(self._withheld(answer, body))
         self._urls = [each.url for each in pictures if each.url and not each.b64_json]
-        self._expected = sum(1 for each in pictures if each.url or each.b64_json)
-        if not self._expected:
-            return self._fail(unread("the answer holds no picture", body, self._endpoint.quirks))
+        self._expected = len(pictures)
         return self._finished([self._picture(each.b64_json) for each in pictures if each.b64_json])
+
+    def _withheld(self, answer: _Body, body: bytes) -> Fault:
+        """The fault of an answer without pictures: of a list that holds none, the model's or its moderation's doing."""
+        found = unread("the answer holds no picture", body, self._endpoint.quirks)
+        # xAI leaves out what it moderates, with a 200: https://github.com/vercel/ai/issues/19168 (2026-11-27).
+        is_told = found.kind == "nonsense" and answer.data is not None
+        return replace(found, kind="refused") if is_told else found
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
         """Ask for the next picture that was given as a link."""
