@@ -4,6 +4,7 @@
     ├── ClientError               the client can fix it
     │   ├── Refused               nobody may serve it, and why; these four are in `routing/refusal.py`
     │   │   ├── NoContext         also a BadRequest
+    │   │   ├── NoMedium          also a BadRequest
     │   │   ├── NoSearch          also a BadRequest
     │   │   └── NoEndpoint        also a NotFound
     │   ├── BadRequest 400

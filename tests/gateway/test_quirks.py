@@ -462,6 +462,23 @@ ROWS = (
         said({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
     ),
     Row(
+        "audio_formats",
+        ["flac", "wav"],
+        lambda course: course.sent and body("messages", 0, "content", 1, "input_audio", "format")(course),
+        [],
+        "flac",
+        said({"type": "input_audio", "input_audio": {"data": "ZkxhQwAA", "format": "flac"}}),
+    ),
+    Row(
+        "has_stored_links",
+        True,
+        lambda course: course.sent and body("contents", 0, "parts", 1, "fileData")(course),
+        [],
+        {"mimeType": "image/png", "fileUri": "gs://bucket/cat.png"},
+        picture("gs://bucket/cat.png"),
+        dialect="gemini",
+    ),
+    Row(
         "file_links",
         "file_url",
         lambda course: course.sent and body("messages", 0, "content", 1, "file_url", "url")(course),

@@ -643,15 +643,15 @@ REFUSED = [
     ),
     Refused(
         "audio in an unknown format",
-        part(type="input_audio", input_audio={"data": "AA==", "format": "flac"}),
+        part(type="input_audio", input_audio={"data": "AA==", "format": "amr"}),
         "input[0].content[1].input_audio.format",
-        'must be one of "mp3", "wav", not "flac"',
+        'must be one of "aac", "aiff", "flac", "m4a", "mp3", "ogg", "wav", not "amr"',
     ),
     Refused(
         "audio by link",
         part(type="input_audio", input_audio={"data": "https://example.org", "format": "wav"}),
         "input[0].content[1].input_audio.data",
-        'must be bare base64 without a URL or data URL prefix, not "https://example.org"',
+        'must be base64 or a data URL (links to sounds are not followed), not "https://example.org"',
     ),
     Refused(
         "an unknown annotation",

@@ -15,7 +15,7 @@ from trunkline.protocol.data_urls import is_data_url, split_data_url, strict_bas
 from trunkline.protocol.file_types import extensions, is_text, type_of
 from trunkline.protocol.file_types import media_type_of as media_type_of
 from trunkline.protocol.file_types import sniffed as sniffed
-from trunkline.protocol.items import InputFile
+from trunkline.protocol.items import InputAudio, InputFile
 
 _EXTENSIONS = {
     "image/jpeg": "jpeg",
@@ -101,6 +101,11 @@ def inline_file(part: InputFile) -> Inline | None:
         return found
     data = checked_base64(part.file_data)
     return Inline(type_of("", data, name), data)
+
+
+def sound(part: InputAudio) -> Inline:
+    """The bytes of a sound, under the type that its format goes by. Raises BadRequest."""
+    return Inline(f"audio/{part.format}", checked_base64(part.data))
 
 
 def titled_text(part: InputFile, found: Inline) -> str:

@@ -6,9 +6,12 @@ Routing refuses by it and adapters leave out by it, so that both say the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
 from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.protocol.addresses import is_stored_link
+from trunkline.protocol.items import AudioFormat, InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.places import Media
 from trunkline.protocol.request import Request, Search
 from trunkline.protocol.tools import SearchTool
 
@@ -45,6 +48,17 @@ UNSPOKEN: Final[Mapping[Dialect, tuple[str, ...]]] = {
     "fake": ("truncation",),
 }
 """The parameters for which a dialect has no place, by their names in `supports` or else the contract's."""
+
+
+_AUDIO_OF_ALL: Final[frozenset[AudioFormat]] = frozenset({"mp3", "wav"})
+_AUDIO: Final[Mapping[Dialect, frozenset[AudioFormat]]] = {
+    # https://ai.google.dev/gemini-api/docs/audio (2026-11-27).
+    "gemini": _AUDIO_OF_ALL | {"aac", "aiff", "flac", "ogg"},
+    # https://docs.aws.amazon.com/sdk-for-python/v1/reference/clients/bedrock-runtime/enums/AudioFormat (2026-11-27).
+    "converse": _AUDIO_OF_ALL | {"aac", "flac", "m4a", "ogg"},
+    "fake": frozenset(get_args(AudioFormat)),
+}
+"""The formats of sound that each dialect has, the contract's two where nothing is said."""
 
 
 def has_place(endpoint: Endpoint, parameter: str) -> bool:
@@ -107,6 +121,19 @@ def _asks(request: Request, name: str) -> bool:
 def truncates(endpoint: Endpoint) -> bool:
     """Whether the provider itself shortens an input that is too long, when asked to."""
     return has_place(endpoint, "truncation") and "truncation" not in endpoint.quirks.drops
+
+
+def media_shortfall(endpoint: Endpoint, part: Media) -> str | None:
+    """Why an endpoint that reads such a medium does not take this one, to be read after its name; None where it may."""
+    match part:
+        case InputAudio(format=form):
+            taken = endpoint.quirks.audio_formats or _AUDIO.get(endpoint.dialect, _AUDIO_OF_ALL)
+            return None if form in taken else f"takes no audio as {form}, but as {' or '.join(sorted(taken))}"
+        case InputImage(image_url=url) | InputVideo(video_url=url) | InputFile(file_url=url) if url is not None:
+            is_followed = endpoint.dialect == "gemini" and endpoint.quirks.has_stored_links
+            return None if is_followed or not is_stored_link(url) else "follows no gs:// link"
+        case _:
+            return None
 
 
 def search_shortfall(endpoint: Endpoint, search: Search) -> str | None:

@@ -158,6 +158,12 @@ class Quirks(Struct, frozen=True, kw_only=True):
     audio_data: Literal["base64", "data_url"] = "base64"
     """`data_url`: audio needs a `data:` prefix (Alibaba)."""
 
+    audio_formats: frozenset[str] = frozenset()
+    """The formats of sound that are taken, as `flac`; empty means those of the dialect."""
+
+    has_stored_links: bool = False
+    """Whether a Gemini server follows `gs://` links to Google's storage, with the rights of our credential (Vertex)."""
+
     file_links: Literal["none", "file_url"] = "none"
     """`file_url`: documents are taken by link as a part of that type (Z.ai, Perplexity)."""
 

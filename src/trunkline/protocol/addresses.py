@@ -23,6 +23,7 @@ _PLACE: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]@%]+))(?::([0-9]{1,5})
 _NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_][a-z0-9_-]{0,62}")
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _URL_SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
+_STORED: Final = re.compile(r"gs://[a-z0-9._-]{3,222}/[^\x00-\x1f\x7f]{1,1024}")
 _PORTS: Final = {"http": 80, "https": 443}
 _HOME_NAMES: Final = frozenset({"localhost", "local", "internal"})
 """Last labels that no public name has: RFC 6761, RFC 6762, and what ICANN reserved in 2024."""
@@ -102,6 +103,20 @@ def read_link(text: str) -> Link:
         # What listens below 1024 speaks other protocols, and can be made to hear commands in an HTTP request.
         raise ValueError("names a port that is not for the web")
     return Link(scheme, host, port, quote(rest if rest.startswith("/") else f"/{rest}", safe=_URL_SAFE))
+
+
+def is_stored_link(url: str) -> bool:
+    """Whether a link leads into Google's storage, `gs://bucket/object`; only Google's own servers can follow it."""
+    return url.startswith("gs://")
+
+
+def check_stored_link(url: str) -> None:
+    """Check that a `gs://` link names a bucket and an object. Raises ValueError, in words for the client.
+
+    https://cloud.google.com/storage/docs/naming-objects (2026-11-27).
+    """
+    if not _STORED.fullmatch(url):
+        raise ValueError("is not of the form gs://bucket/object")
 
 
 def is_public(address: str) -> bool:

@@ -9,7 +9,7 @@ import binascii
 import codecs
 
 from trunkline.protocol.data_urls import is_data_url, split_data_url
-from trunkline.protocol.items import InputFile
+from trunkline.protocol.items import AudioFormat, InputFile
 
 _BY_EXTENSION = {
     "pdf": "application/pdf",
@@ -21,6 +21,13 @@ _BY_EXTENSION = {
     "heic": "image/heic",
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
+    "aac": "audio/aac",
+    "aif": "audio/aiff",
+    "aiff": "audio/aiff",
+    "flac": "audio/flac",
+    "m4a": "audio/mp4",
+    "oga": "audio/ogg",
+    "ogg": "audio/ogg",
     "mp4": "video/mp4",
     "mov": "video/quicktime",
     "webm": "video/webm",
@@ -57,6 +64,14 @@ _MAGIC = (
     (0, b"ID3", "audio/mpeg"),
     (0, b"\xff\xfb", "audio/mpeg"),
     (0, b"\xff\xf3", "audio/mpeg"),
+    (0, b"\xff\xf2", "audio/mpeg"),
+    (0, b"\xff\xfa", "audio/mpeg"),
+    (0, b"\xff\xf1", "audio/aac"),
+    (0, b"\xff\xf9", "audio/aac"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+    (8, b"AIFF", "audio/aiff"),
+    (8, b"AIFC", "audio/aiff"),
 )
 
 _BRANDS = {
@@ -69,8 +84,21 @@ _BRANDS = {
 """What an ISO box file is by its major brand; any other is a film. https://mp4ra.org/registered-types/brands
 (2026-11-27)."""
 
+_AUDIO_FORMATS: dict[str, AudioFormat] = {
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/aac": "aac",
+    "audio/aiff": "aiff",
+    "audio/flac": "flac",
+    "audio/mp4": "m4a",
+    "audio/ogg": "ogg",
+    # Most writers of sound give the box file the brand of a film.
+    "video/mp4": "m4a",
+}
+
 TEXT_LIKE = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 _BINARY = frozenset(_BY_EXTENSION.values()) - TEXT_LIKE
+_OTHER_ENDINGS = frozenset({"jpg", "htm", "yml", "aif", "oga"})
 _WINDOW = 65_536
 """So many letters of base64 are looked at to see whether a file is text; a multiple of 4."""
 
@@ -83,7 +111,7 @@ def media_type_of(name: str) -> str | None:
 
 def extensions() -> dict[str, str]:
     """The usual extension of each media type, without its dot."""
-    return {kind: extension for extension, kind in _BY_EXTENSION.items() if extension not in ("jpg", "htm", "yml")}
+    return {kind: extension for extension, kind in _BY_EXTENSION.items() if extension not in _OTHER_ENDINGS}
 
 
 def sniffed(data: str) -> str | None:
@@ -117,6 +145,11 @@ def type_of(label: str, data: str, name: str = "") -> str:
     if not is_silent and (family in ("text", "image", "audio", "video") or label in _BINARY or label in TEXT_LIKE):
         return "image/jpeg" if label == "image/jpg" else label
     return "text/plain" if _is_text(data) else label or "application/octet-stream"
+
+
+def audio_format(label: AudioFormat, data: str) -> AudioFormat:
+    """The format of a sound in base64 `data`: what its first bytes show, else `label`."""
+    return _AUDIO_FORMATS.get(sniffed(data) or "", label)
 
 
 def is_text(media_type: str) -> bool:

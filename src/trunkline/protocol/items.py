@@ -17,6 +17,8 @@ Role = Literal["user", "system", "developer", "assistant"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 SearchStatus = Literal["in_progress", "searching", "completed", "failed"]
 ImageStatus = Literal["in_progress", "generating", "completed", "failed"]
+AudioFormat = Literal["mp3", "wav", "aac", "aiff", "flac", "m4a", "ogg"]
+"""The first two are the contract's; the others are for endpoints that take them."""
 ReasoningFormat = Literal[
     "unknown",
     "openai-responses-v1",
@@ -35,14 +37,14 @@ class InputText(Struct, frozen=True, tag_field="type", tag="input_text"):
 
 
 class InputImage(Struct, frozen=True, tag_field="type", tag="input_image"):
-    """An image by https link or data URL."""
+    """An image by https link or data URL, or by a `gs://` link to Google's storage."""
 
     image_url: str
     detail: Literal["auto", "high", "low"] = "auto"
 
 
 class InputFile(Struct, frozen=True, tag_field="type", tag="input_file"):
-    """A file; exactly one of `file_data` (data URL or bare base64) and `file_url` is set."""
+    """A file; exactly one of `file_data` (data URL or bare base64) and `file_url` (a link, also `gs://`) is set."""
 
     filename: str | None = None
     file_data: str | None = None
@@ -50,14 +52,14 @@ class InputFile(Struct, frozen=True, tag_field="type", tag="input_file"):
 
 
 class InputAudio(Struct, frozen=True, tag_field="type", tag="input_audio"):
-    """Audio as base64 without a data URL prefix."""
+    """Audio as base64 without a data URL prefix; `format` is what its bytes say, else what the client says."""
 
     data: str
-    format: Literal["mp3", "wav"]
+    format: AudioFormat
 
 
 class InputVideo(Struct, frozen=True, tag_field="type", tag="input_video"):
-    """A video by link or data URL."""
+    """A video by link, also `gs://`, or data URL."""
 
     video_url: str
 

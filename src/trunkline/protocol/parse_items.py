@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import get_args
+from typing import Literal, get_args
 
-from trunkline.protocol.addresses import is_public_host, read_link
-from trunkline.protocol.data_urls import check_base64, check_data_url, is_data_url
+from trunkline.protocol.addresses import check_stored_link, is_public_host, is_stored_link, read_link
+from trunkline.protocol.data_urls import check_base64, check_data_url, is_data_url, split_data_url
+from trunkline.protocol.file_types import audio_format, media_type_of
 from trunkline.protocol.items import (
     Annotation,
+    AudioFormat,
     FileCitation,
     FilePath,
     FileSearchCall,
@@ -92,8 +94,9 @@ def _says_something(item: InputItem) -> bool:
 # Content parts
 
 
-def _source(noun: str, *, may_be_bare: bool = False) -> Reader[str]:
-    """Read where bytes come from: a link that anybody may follow, a data URL or, where it may be, bare base64.
+def _source(noun: str, *, may_be_bare: bool = False, may_be_stored: bool = False) -> Reader[str]:
+    """Read where bytes come from: a link that anybody may follow, a data URL or, where it may be, bare base64 or a link
+    into Google's storage.
 
     Every dialect and every provider is kept from other schemes and from private addresses here, whoever follows links.
     """
@@ -105,6 +108,8 @@ def _source(noun: str, *, may_be_bare: bool = False) -> Reader[str]:
                 check_data_url(source, may_be_text=noun == "file")
             elif may_be_bare and not source[:8].lower().startswith(("http://", "https://")):
                 check_base64(source)
+            elif may_be_stored and is_stored_link(source):
+                check_stored_link(source)
             elif not is_public_host(read_link(source).host):
                 raise ValueError("leads to no public address")
         except ValueError as error:
@@ -114,11 +119,15 @@ def _source(noun: str, *, may_be_bare: bool = False) -> Reader[str]:
     return read
 
 
-def _bare_base64(value: Json) -> str:
+def _sound(value: Json) -> str:
+    """Read base64, which may stand in a data URL: clients that make one for pictures make one for sounds too."""
     data = _some_text(value)
-    if ":" in data[:16]:
-        raise mismatch(value, "bare base64 without a URL or data URL prefix")
     try:
+        if is_data_url(data):
+            check_data_url(data, may_be_text=False)
+            return data[split_data_url(data).start :]
+        if ":" in data[:16]:
+            raise mismatch(value, "base64 or a data URL (links to sounds are not followed)")
         check_base64(data)
     except ValueError as error:
         raise Wrong(str(error)) from None
@@ -135,11 +144,44 @@ _made = _source("image", may_be_bare=True)
 def _file(*, filename: str | None = None, file_data: str | None = None, file_url: str | None = None) -> InputFile:
     if (file_data is None) == (file_url is None):
         raise Wrong("must have exactly one of file_data and file_url")
+    if file_url is not None and is_stored_link(file_url):
+        _check_type(filename or file_url, "file_url", "file")
     return InputFile(filename=filename, file_data=file_data, file_url=file_url)
+
+
+def _image(*, image_url: str, detail: Literal["auto", "high", "low"] = "auto") -> InputImage:
+    if is_stored_link(image_url):
+        _check_type(image_url, "image_url", "image")
+    return InputImage(image_url, detail)
+
+
+def _video(*, video_url: str) -> InputVideo:
+    if is_stored_link(video_url):
+        _check_type(video_url, "video_url", "video")
+    return InputVideo(video_url)
+
+
+def _check_type(name: str, member: str, noun: str) -> None:
+    """Check that the name of what nobody here can look into says its type: Google takes no such link without one."""
+    kind = media_type_of(name)
+    if kind is None or (noun != "file" and not kind.startswith(f"{noun}/")):
+        example = {"image": ".png", "video": ".mp4", "file": ".pdf; filename may do so too"}[noun]
+        raise Wrong(f"must end in the type of its {noun}, as in {example}", member, kind=f"invalid_{noun}_url")
+
+
+def _heard(*, data: str, format: AudioFormat) -> InputAudio:
+    return InputAudio(data, audio_format(format, data))
 
 
 def _audio(*, input_audio: InputAudio) -> InputAudio:
     return input_audio
+
+
+def _audio_label(value: Json) -> str:
+    return _audio_formats(value.lower() if isinstance(value, str) else value)
+
+
+_audio_formats = one_of(get_args(AudioFormat))
 
 
 def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reader[tuple[T, ...]]:
@@ -158,9 +200,9 @@ def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reade
 _INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
     "input_text": record(InputText, {"text": _any_text}, required=("text",)),
     "input_image": record(
-        InputImage,
+        _image,
         {
-            "image_url": _source("image"),
+            "image_url": _source("image", may_be_stored=True),
             "detail": one_of(("auto", "high", "low")),
             "file_id": refuse("cannot be used: no files are stored; send image_url"),
         },
@@ -171,20 +213,18 @@ _INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
         {
             "filename": _any_text,
             "file_data": _source("file", may_be_bare=True),
-            "file_url": _source("file"),
+            "file_url": _source("file", may_be_stored=True),
             "file_id": refuse("cannot be used: no files are stored; send file_data or file_url"),
         },
     ),
     "input_audio": record(
         _audio,
         {
-            "input_audio": record(
-                InputAudio, {"data": _bare_base64, "format": one_of(("mp3", "wav"))}, required=("data", "format")
-            )
+            "input_audio": record(_heard, {"data": _sound, "format": _audio_label}, required=("data", "format")),
         },
         required=("input_audio",),
     ),
-    "input_video": record(InputVideo, {"video_url": _source("video")}, required=("video_url",)),
+    "input_video": record(_video, {"video_url": _source("video", may_be_stored=True)}, required=("video_url",)),
 }
 
 _ANNOTATIONS: Mapping[str, Reader[Annotation]] = {

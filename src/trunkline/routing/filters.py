@@ -13,8 +13,11 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, Struct
 
-from trunkline.catalog.abilities import has_place, search_shortfall, truncates
+from trunkline.catalog.abilities import has_place, media_shortfall, search_shortfall, truncates
 from trunkline.catalog.entries import Endpoint, Modality, Price, PriceTier
+from trunkline.protocol.addresses import is_stored_link
+from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.places import Media, Placed, placed_media
 from trunkline.protocol.preferences import MaxPrice, Quantization
 from trunkline.protocol.request import Request, Search, search_of
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
@@ -103,6 +106,9 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
         add(Filter("max_price", max_price(wish.max_price, size.input_tokens)))
     if size.modalities:
         add(Filter("input_modalities", input_modalities(size.modalities)))
+        exacting = [placed.part for placed in exacting_media(request)]
+        if exacting:
+            add(Filter("input_media", input_media(exacting)))
     if request.modalities:
         add(Filter("modalities", output_modalities(request.modalities)))
     if request.tools and any(type(tool) is FunctionTool for tool in request.tools):
@@ -227,6 +233,36 @@ def input_modalities(needed: Collection[Modality]) -> Check:
             return None
         missing = [kind for kind in sorted(needed) if kind not in known]
         return f"does not read {' or '.join(missing)}" if missing else None
+
+    return check
+
+
+def exacting_media(request: Request) -> list[Placed]:
+    """The media of the input that not everybody takes who reads such media, each under the member that says so."""
+    found: list[Placed] = []
+    for part, path in placed_media(request):
+        match part:
+            case InputAudio():
+                found.append(Placed(part, f"{path}.input_audio.format"))
+            case InputImage(image_url=url) if is_stored_link(url):
+                found.append(Placed(part, f"{path}.image_url"))
+            case InputVideo(video_url=url) if is_stored_link(url):
+                found.append(Placed(part, f"{path}.video_url"))
+            case InputFile(file_url=str() as url) if is_stored_link(url):
+                found.append(Placed(part, f"{path}.file_url"))
+            case _:
+                pass
+    return found
+
+
+def input_media(parts: Sequence[Media]) -> Check:
+    """Keep who takes every medium in the form that it has."""
+
+    def check(endpoint: Endpoint) -> str | None:
+        for part in parts:
+            if (reason := media_shortfall(endpoint, part)) is not None:
+                return reason
+        return None
 
     return check
 

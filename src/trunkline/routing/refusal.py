@@ -11,11 +11,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.request import Request
 from trunkline.routing.explanation import Explanation
-from trunkline.routing.filters import Filter
+from trunkline.routing.filters import Filter, exacting_media
 
 _MOST_NAMED: Final = 8
 
@@ -24,6 +25,7 @@ _HEADLINES: Final = {
     **dict.fromkeys(_LISTS, "No allowed providers are available for the selected model."),
     "tools": "No endpoints found that support tool use.",
     "input_modalities": "No endpoints found that support this input.",
+    "input_media": "Nobody who may serve takes this part of the input in its form.",
     "modalities": "No endpoints found that support the requested output modalities.",
     "data_collection": "No endpoints found matching your data policy (data_collection).",
     "zdr": "No endpoints found matching your data policy (zdr).",
@@ -60,6 +62,22 @@ class NoContext(Refused, BadRequest):
         self.explanation = explanation
 
 
+class NoMedium(Refused, BadRequest):
+    """The input holds a medium in a form that nobody takes who may serve, as a `gs://` link."""
+
+    def __init__(
+        self,
+        message: str,
+        explanation: Explanation,
+        *,
+        param: str,
+        kind: str | None,
+        metadata: Mapping[str, object],
+    ) -> None:
+        super().__init__(message, param=param, kind=kind, metadata=metadata)
+        self.explanation = explanation
+
+
 class NoSearch(Refused, BadRequest):
     """A web search is demanded, and nobody who may serve can make it."""
 
@@ -80,8 +98,8 @@ def refuse(
 ) -> Refused:
     """Make the error for a request that nobody may serve; `asked` has the endpoints of each model and its filters.
 
-    404, or 400 when the context of every endpoint that may serve otherwise is too small, or none of them can make the
-    web search that is demanded.
+    404, or 400 when the context of every endpoint that may serve otherwise is too small, none of them can make the web
+    search that is demanded, or a medium of the input has a form that none takes.
     """
     verdicts = [
         Verdict(endpoint, _reasons(endpoint, filters)) for endpoints, filters in asked for endpoint in endpoints
@@ -101,20 +119,30 @@ def refuse(
             message = f'truncation "auto" is not configured in this gateway; shorten the input. {message}'
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
         return NoContext(message, explanation, metadata={"max_context_tokens": most})
-    return NoEndpoint(
-        message,
-        explanation,
-        metadata={
-            "available_providers": _slugs(verdicts),
-            "requested_providers": sorted({*request.provider.only, *request.provider.order}),
-            "excluded_by": {
-                name: _slugs(verdict for verdict in verdicts if name in verdict.reasons)
-                for name in explanation.filters
-                if any(name in verdict.reasons for verdict in verdicts)
-            },
-            "would_serve_without": {name: _slugs(found) for name, found in fixes.items()},
+    metadata = {
+        "available_providers": _slugs(verdicts),
+        "requested_providers": sorted({*request.provider.only, *request.provider.order}),
+        "excluded_by": {
+            name: _slugs(verdict for verdict in verdicts if name in verdict.reasons)
+            for name in explanation.filters
+            if any(name in verdict.reasons for verdict in verdicts)
         },
-    )
+        "would_serve_without": {name: _slugs(found) for name, found in fixes.items()},
+    }
+    unheard = [verdict.endpoint for verdict in fixes.get("input_media") or verdicts if "input_media" in verdict.reasons]
+    if "input_media" in fixes or (unheard and len(unheard) == len(verdicts)):
+        param = _untaken(request, unheard)
+        member = param.rpartition(".")[2]
+        kind = f"invalid_{member}" if member.endswith("_url") else None
+        return NoMedium(message, explanation, param=param, kind=kind, metadata=metadata)
+    return NoEndpoint(message, explanation, metadata=metadata)
+
+
+def _untaken(request: Request, endpoints: Sequence[Endpoint]) -> str:
+    """The path of the first medium that none of these endpoints takes, else of the first that the first does not."""
+    placed = exacting_media(request)
+    nobodys = [each for each in placed if all(media_shortfall(endpoint, each.part) for endpoint in endpoints)]
+    return next(each.path for each in (*nobodys, *placed) if media_shortfall(endpoints[0], each.part))
 
 
 def _reasons(endpoint: Endpoint, filters: Sequence[Filter]) -> dict[str, str]:

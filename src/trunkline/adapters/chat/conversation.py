@@ -21,7 +21,7 @@ from trunkline.adapters.encoding.turns import (
     system_joined,
     turns,
 )
-from trunkline.adapters.media import file_link, inline_file, tidied, titled_text
+from trunkline.adapters.media import file_link, inline_file, sound, tidied, titled_text
 from trunkline.adapters.thinking import GEMINI_FORMAT, UNSIGNED, is_replayable, thought_text
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -106,10 +106,11 @@ def _encode_part(draft: Draft, part: InputPart) -> dict[str, Any]:
             if detail != "auto" and draft.quirks.has_image_detail:
                 image["detail"] = detail
             return {"type": "image_url", "image_url": image}
-        case InputAudio(data, format):
+        case InputAudio(format=form):
+            data = sound(part).data
             if draft.quirks.audio_data == "data_url":
                 data = f"data:;base64,{data}"
-            return {"type": "input_audio", "input_audio": {"data": data, "format": format}}
+            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
         case InputVideo(video_url):
             return {"type": "video_url", "video_url": {"url": tidied(video_url)}}
         case InputFile():

@@ -343,7 +343,7 @@ def _encode_part(draft: Draft, part: InputPart) -> Json:
             return _encode_file(draft, part)
         case InputAudio():
             _demand(draft, "audio")
-            return {"audio": {"format": part.format, "source": {"bytes": part.data}}}
+            return {"audio": {"format": part.format, "source": {"bytes": media.sound(part).data}}}
         case InputVideo(video_url=url):
             _demand(draft, "video")
             found = _inline(draft, url, "video")

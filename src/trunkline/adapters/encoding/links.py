@@ -24,6 +24,7 @@ from trunkline.protocol.items import (
     Message,
     MessagePart,
 )
+from trunkline.protocol.places import placed_media
 from trunkline.protocol.request import Request
 
 Noun = Literal["image", "file", "video"]
@@ -78,27 +79,16 @@ _LINKING = frozenset({InputImage, InputFile, InputVideo})
 
 
 def _links(request: Request) -> Iterator[Wanted]:
-    for place, item in enumerate(request.input):
-        match item:
-            case Message(content=content):
-                yield from _links_of_parts(content, f"input[{place}].content")
-            case FunctionCallOutput(output=tuple() as output):
-                yield from _links_of_parts(output, f"input[{place}].output")
-            case ImageGenerationCall(result=str() as url) if _is_link(url):
-                yield Wanted(url, "image", f"input[{place}].result")
-            case _:
-                pass
-
-
-def _links_of_parts(parts: tuple[MessagePart, ...], path: str) -> Iterator[Wanted]:
-    for place, part in enumerate(parts):
+    for part, path in placed_media(request):
         match part:
             case InputImage(image_url=url) if _is_link(url):
-                yield Wanted(url, "image", f"{path}[{place}].image_url")
+                yield Wanted(url, "image", f"{path}.image_url")
             case InputVideo(video_url=url) if _is_link(url):
-                yield Wanted(url, "video", f"{path}[{place}].video_url")
+                yield Wanted(url, "video", f"{path}.video_url")
             case InputFile() if link := file_link(part):
-                yield Wanted(link, "file", f"{path}[{place}].{'file_url' if part.file_url else 'file_data'}")
+                yield Wanted(link, "file", f"{path}.{'file_url' if part.file_url else 'file_data'}")
+            case ImageGenerationCall(result=str() as url) if _is_link(url):
+                yield Wanted(url, "image", f"{path}.result")
             case _:
                 pass
 

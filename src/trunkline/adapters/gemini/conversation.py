@@ -168,8 +168,8 @@ def _encode_part(draft: Draft, part: InputPart) -> Part:
             return _linked_or_inline(image_url, "image/jpeg")
         case InputVideo(video_url):
             return _linked_or_inline(video_url, "video/mp4")
-        case InputAudio(data, format):
-            return {"inlineData": {"mimeType": f"audio/{format}", "data": data}}
+        case InputAudio():
+            return _inline(media.sound(part))
         case InputFile():
             return _encode_file(draft, part)
         case _:

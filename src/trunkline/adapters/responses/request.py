@@ -367,7 +367,7 @@ def _encode_part(draft: Draft, part: MessagePart, role: Role) -> Json:
             return _file(part)
         case InputAudio():
             _demand(draft, "audio", is_known=True)
-            return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
+            return {"type": "input_audio", "input_audio": {"data": media.sound(part).data, "format": part.format}}
         case InputVideo():
             _demand(draft, "video", is_known=False)
             return part
