@@ -19,7 +19,7 @@ item or part begins and never changes.
 - Text, Refusal: the open part of that kind and slot; else a new part of the open message, unless that message had the
   slot before; else a new message.
 - Citation: where Text of its slot would go, opening an empty part if it must. One that comes early waits there for its
-  text, one that comes late has a message of its own; none is lost.
+  text, one that comes late has a message of its own; none is lost, and the same of one part is told once.
 - Reasoning, ReasoningSummary: the open reasoning item of that slot, else a new one. A change between the two, or of a
   summary's `part`, begins a new part.
 - ReasoningSeal: the open reasoning item of that slot, closed or not; else a new one without text. One that is awaited
@@ -220,8 +220,8 @@ class Assembler:
         if not isinstance(part, TextPart) or part.slot != delta.slot:
             part = self._begin_text(delta.slot)
         place = (part.item_id, part.output_index, part.index, len(part.annotations))
-        part.annotations.append(delta.annotation)
-        self._events.append(AnnotationAdded(self._number(), *place, delta.annotation))
+        if part.cites(delta.annotation):
+            self._events.append(AnnotationAdded(self._number(), *place, delta.annotation))
 
     def _hear_refusal(self, delta: Refusal) -> None:
         if not delta.text:

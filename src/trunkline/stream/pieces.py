@@ -44,6 +44,7 @@ from trunkline.protocol.items import (
     RefusalPart,
     SearchStatus,
     SummaryText,
+    UrlCitation,
     WebSearchCall,
 )
 from trunkline.stream.deltas import FunctionCall, ReasoningSeal, Search, Slot
@@ -84,7 +85,7 @@ class Place(NamedTuple):
 class TextPart:
     """An open `output_text` part of a message."""
 
-    __slots__ = ("annotations", "index", "item_id", "logprobs", "message", "output_index", "pieces", "slot")
+    __slots__ = ("annotations", "cited", "index", "item_id", "logprobs", "message", "output_index", "pieces", "slot")
 
     def __init__(self, message: MessageItem, slot: Slot) -> None:
         self.message = message
@@ -94,9 +95,21 @@ class TextPart:
         self.pieces: list[str] = []
         self.logprobs: list[Logprob] = []
         self.annotations: list[Annotation] = []
+        self.cited: set[tuple[str, int, int] | Annotation] = set()
 
     def begun(self, number: Number) -> Event:
         return ContentPartAdded(number(), self.item_id, self.output_index, self.index, OutputText(""))
+
+    def cites(self, annotation: Annotation) -> bool:
+        """Take an annotation; False where the same was taken before, as of one passage and two places of one page."""
+        key: tuple[str, int, int] | Annotation = annotation
+        if isinstance(annotation, UrlCitation):
+            key = (annotation.url, annotation.start_index, annotation.end_index)
+        is_new = key not in self.cited
+        if is_new:
+            self.cited.add(key)
+            self.annotations.append(annotation)
+        return is_new
 
     def finished(self, number: Number) -> list[Event]:
         text = "".join(self.pieces)
