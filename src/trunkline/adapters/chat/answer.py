@@ -178,7 +178,7 @@ class ChatDecoder(Decoder):
         if chunk.error or not is_success(chunk.base_resp):
             return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
         if chunk.citations is not None or chunk.search_results is not None or chunk.web_search is not None:
-            self._texts.hear_sources(chunk.search_results or chunk.web_search or chunk.citations or [], out)
+            self._texts.hear_sources(chunk.search_results or chunk.web_search or chunk.citations or [])
         if chunk.usage is not None:
             self._usage = chunk.usage
         elif chunk.x_groq is not None and isinstance(chunk.x_groq, dict) and chunk.x_groq.get("usage"):

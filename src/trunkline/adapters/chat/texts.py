@@ -61,7 +61,7 @@ class Texts:
             self._splitter = TagSplitter(quirks.think_tag, is_opened=is_opened)
         self.slot: int | None = None
         self._thought: int | None = None
-        self.has_said = self.has_thought = self.has_drawn = self.has_searched = self.has_citations = False
+        self.has_said = self.has_thought = self.has_drawn = self.has_citations = False
         self._said: list[str] = []
         self._aside: list[str] = []
         self._uncited: list[UrlCitation] = []
@@ -201,17 +201,12 @@ class Texts:
             else:
                 out.append(Citation(self.slot, citation))
 
-    def hear_sources(self, sources: list[Json], out: list[Delta]) -> None:
-        if not sources:
-            return
-        self._sources = sources
-        if not self.has_searched and self.slot is None:
-            self._report_search(out)
+    def hear_sources(self, sources: list[Json]) -> None:
+        self._sources = sources or self._sources
 
-    def _report_search(self, out: list[Delta]) -> None:
-        self.has_searched = True
-        self._thought = None
-        out.append(Search(next(self._slots), "web", "completed"))
+    @property
+    def has_searched(self) -> bool:
+        return bool(self._sources)
 
     def _cite_marks(self, out: list[Delta]) -> None:
         """Join the `[n]` marks of the text with the provider's numbered list of sources."""
@@ -252,9 +247,7 @@ class Texts:
             self.say("".join(self._aside), out)
 
     def end(self, out: list[Delta]) -> None:
-        """End the text with its citations; a search that was only heard of in sources comes after it."""
-        if self._sources and not self.has_searched:
-            self._end_text(out)
-            self._report_search(out)
-        else:
-            self._cite_marks(out)
+        """End the text with its citations; a search comes after it, since many servers name sources at the end only."""
+        self._end_text(out)
+        if self._sources:
+            out.append(Search(next(self._slots), "web", "completed"))

@@ -11,7 +11,9 @@ and some versions name a finish in every message.
 
 A signature belongs to the part it came on. On a call, a picture or the first piece of a text it is told before that
 part, as the seal of the thought; on a later piece, or on the empty text at the end of a stream, after the text: a
-thought told before that text is kept open for it. Sources are offsets in bytes into the text, told when that text ends.
+thought told before that text is kept open for it. Where no thought was told, one on a text that is the whole rest of
+the answer is told after it too, as that of the same text in a stream. Sources are offsets in bytes into the text, told
+when that text ends. Searches come last: in a stream they mostly do, and an answer has one order.
 
 Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/gemini-api/docs/thought-signatures
 (2026-11-22).
@@ -85,7 +87,6 @@ class GeminiDecoder(Decoder):
         self._said: list[str] = []
         self._signature = ""
         self._grounding = Grounding()
-        self._has_searched = False
         self._calls = 0
         self._images = 0
         self._usage = Raw()
@@ -94,6 +95,7 @@ class GeminiDecoder(Decoder):
         self._is_blocked = False
         self._has_told = False
         self._is_over = False
+        self._is_whole = False
         self._halves = Halves()
 
     def message(self, message: WireMessage) -> Sequence[Delta]:
@@ -133,6 +135,7 @@ class GeminiDecoder(Decoder):
         """Decode a whole answer; a list of them is a stream that was asked for without `alt=sse`."""
         if self._is_over:
             return ()
+        self._is_whole = True
         try:
             answer = read_body(body)
         except UNREADABLE:
@@ -189,13 +192,13 @@ class GeminiDecoder(Decoder):
     def _hear_candidate(self, candidate: WireCandidate, out: list[Delta]) -> None:
         if candidate.grounding_metadata:
             self._grounding = self._grounding.updated(read_grounding(candidate.grounding_metadata))
-            if self._text is None:
-                self._report_searches(out)
         logprobs = decode_logprobs(candidate.logprobs_result) if self._wants_logprobs else ()
-        for part in (candidate.content.parts if candidate.content is not None else None) or ():
+        parts = (candidate.content.parts if candidate.content is not None else None) or ()
+        last = len(parts) - 1 if self._is_whole or candidate.finish_reason else None
+        for place, part in enumerate(parts):
             if self._is_over:
                 return
-            self._hear_part(part, logprobs, out)
+            self._hear_part(part, logprobs, out, is_last=place == last)
             if part.text and not part.thought:
                 logprobs = ()
         if candidate.finish_reason:
@@ -213,7 +216,7 @@ class GeminiDecoder(Decoder):
 
     # Parts
 
-    def _hear_part(self, part: WirePart, logprobs: tuple[Logprob, ...], out: list[Delta]) -> None:
+    def _hear_part(self, part: WirePart, logprobs: tuple[Logprob, ...], out: list[Delta], *, is_last: bool) -> None:
         if part.function_call is not None:
             self._hear_call(part.function_call, part.thought_signature, out)
         elif part.inline_data is not None and not part.thought:
@@ -222,19 +225,21 @@ class GeminiDecoder(Decoder):
             # A sketch of a picture may stand here too, and is passed over.
             self._think(part.text or "", part.thought_signature, out)
         elif part.text or part.thought_signature:
-            self._hear_text(part.text or "", part.thought_signature, logprobs, out)
+            if part.thought_signature:
+                self._hear_signature(part.thought_signature, out, is_on_rest=is_last and bool(part.text))
+            if part.text:
+                self._say(part.text, out, logprobs)
 
     def _slot(self) -> int:
         self._slots += 1
         return self._slots - 1
 
-    def _hear_text(self, text: str, signature: str | None, logprobs: tuple[Logprob, ...], out: list[Delta]) -> None:
-        if self._text is None and signature:
-            self._seal(signature, out)
-        elif signature:
+    def _hear_signature(self, signature: str, out: list[Delta], *, is_on_rest: bool) -> None:
+        """Hear the signature of a text; `is_on_rest`: of one that is the whole rest of the answer."""
+        if self._text is not None or (is_on_rest and self._unsealed is None):
             self._signature = signature
-        if text:
-            self._say(text, out, logprobs)
+        else:
+            self._seal(signature, out)
 
     def _say(self, text: str, out: list[Delta], logprobs: tuple[Logprob, ...] = ()) -> None:
         if self._text is None:
@@ -312,12 +317,7 @@ class GeminiDecoder(Decoder):
         return f"call_{hashed_id(f'{self._response_id}/{self._turn}/{self._calls}/{name}', 20)}"
 
     def _report_searches(self, out: list[Delta]) -> None:
-        """One search for each query; they are heard of before the text only where the provider says so."""
-        if self._has_searched or not self._grounding.queries:
-            return
-        self._has_searched = True
-        self._end_text(out)
-        self._thought = None
+        """One search for each query."""
         out.extend(Search(self._slot(), "web", "completed", (query,)) for query in self._grounding.queries)
 
     # The end
