@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.checks import error_of
+from tests.gateway.conftest import ENDPOINT
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.test_quirks import ANSWERS, at
 from tests.gateway.upstream import Seen, Upstream, whole
@@ -30,6 +32,7 @@ PROVIDERS = {
     "google-ai-studio": "gemini",
     "anthropic": "messages",
     "openai": "responses",
+    "azure": "responses",
 }
 """Shipped providers and the dialect that each is spoken to in."""
 
@@ -40,6 +43,8 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         f'[providers.{name}]\nbase_url = "{upstream.url}/{name}/v1"\napi_key = {{ env = "MOCK_KEY" }}\n'
         for name in PROVIDERS
     )
+    config += ENDPOINT.format(provider="openai", model="mine/gpt-5.2").replace("gpt-x", "gpt-5.2")
+    config += 'output_modalities = ["text", "image"]\n'
     with running(tmp_path_factory.mktemp("families"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -227,3 +232,25 @@ def test_R2_a_thinking_variant_thinks_unless_told_otherwise(
     more = {"models": [name]} if place == "models" else {}
     seen, _ = asked(gateway, upstream, nonce, "anthropic", name, {**more, **reasoning})
     assert seen.json["thinking"]["type"] == sent
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+@pytest.mark.parametrize("modalities", [["image"], ["text", "image"]])
+def test_who_draws_by_a_tool_is_one_rule_at_both_houses(
+    modalities: list[str], provider: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    models = gateway.request("GET", "/api/v1/models").json["data"]
+    told = {model["id"]: model["architecture"]["output_modalities"] for model in models}
+    talkers = [slug for slug in told if slug.startswith("openai/gpt-5")]
+    assert len(talkers) > 10
+    assert {tuple(told[slug]) for slug in talkers} == {("text",)}
+    for slug in ("openai/gpt-5.1", "openai/gpt-5.2", "openai/gpt-5.4"):
+        body = {"model": slug, "input": nonce, "modalities": modalities, "provider": {"only": [provider]}}
+        error = error_of(gateway.call(body), 404)
+        assert provider in error["metadata"]["excluded_by"]["modalities"]
+    assert not upstream.seen(nonce)
+
+
+def test_an_operators_row_may_draw_by_a_tool(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    seen, _ = asked(gateway, upstream, nonce, "openai", "mine/gpt-5.2", {"modalities": ["text", "image"]})
+    assert seen.json["tools"] == [{"type": "image_generation"}]

@@ -196,7 +196,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         quantization=named.quantization,
         dialect=None if dialect == next(iter(providers[provider].urls), None) else dialect,
         input_modalities=next((fact.input_modalities for fact in facts if fact.input_modalities), None),
-        output_modalities=_output_modalities(facts),
+        output_modalities=_output_modalities(named.slug, facts),
         # What a rule or the provider's row says was looked up at the maker; the lists lag behind it.
         reasoning_efforts=quirks.reasoning_efforts or next((fact.efforts for fact in facts if fact.efforts), ()),
         quirks={name: list(value) if isinstance(value, tuple) else value for name, value in special.items()},
@@ -218,9 +218,19 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
     )
 
 
-def _output_modalities(facts: Iterable[Fact]) -> frozenset[Json]:
+_DRAWS_BY_TOOL: Final = re.compile(r"openai/(gpt-\d|o\d)")
+"""Models that draw by another model, through a tool: some lists call that their own output, for some of their rows.
+
+It costs what the other model costs, which is neither in `usage` nor in any list; and at Azure a header must name a
+deployment of the operator's. So these draw where the operator's own row says so, with its price of a picture.
+https://community.openai.com/t/1380097, https://github.com/vercel/ai/pull/8987 (2026-11-27).
+"""
+
+
+def _output_modalities(slug: str, facts: Iterable[Fact]) -> frozenset[Json]:
     said = next((fact.output_modalities for fact in facts if fact.output_modalities), None)
-    return (said or frozenset({"text"})) & {"text", "image"}
+    made: frozenset[Json] = (said or frozenset({"text"})) & {"text", "image"}
+    return made - {"image"} if _DRAWS_BY_TOOL.match(slug) else made
 
 
 # Prices

@@ -143,6 +143,16 @@ def test_routing_facts_are_taken_field_by_field() -> None:
     assert {"tools", "parallel_tool_calls"} <= row.supports
 
 
+@pytest.mark.parametrize(
+    ("upstream", "made_of"), [("gpt-5.1", {"text"}), ("gpt-6-sol", {"text"}), ("gpt-image-2", {"text", "image"})]
+)
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+def test_what_draws_by_a_tool_does_not_draw_of_itself(provider: str, upstream: str, made_of: set[str]) -> None:
+    both = frozenset({"text", "image"})
+    (row,) = made(fact(LITELLM, provider, upstream, output_modalities=both)).values()
+    assert row.output_modalities == made_of
+
+
 def test_what_nobody_says_stays_unknown() -> None:
     (row,) = made(fact(LITELLM, "novita", "acme/one")).values()
     assert (row.price, row.context_tokens, row.max_output_tokens, row.supports, row.input_modalities) == (None,) * 5
