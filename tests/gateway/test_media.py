@@ -29,6 +29,8 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
     config = CONFIG
     config += PROVIDER.format(name="far-gemini", dialect="gemini", url=f"{upstream.url}/far/v1")
     config += 'quirks = { image_urls = "forward" }\n' + ENDPOINT.format(provider="far-gemini", model="far/gemini")
+    config += ENDPOINT.format(provider="wire-responses", model="drawn/responses")
+    config += 'output_modalities = ["image", "text"]\n'
     for dialect in (*DIALECTS, "images"):
         config += PROVIDER.format(name=f"wire-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
         for name in ("wire", "text"):
@@ -153,4 +155,33 @@ def test_M7_a_wish_about_size_is_met_as_nearly_as_can_be(
     assert reply.status == 200, reply.body
     (seen,) = upstream.seen(nonce)
     assert (seen.json.get("size"), "image_size" in seen.json) == (size, False)
+    assert reply.headers.get("x-trunkline-dropped") == dropped
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "dropped"),
+    [
+        ({"aspect_ratio": "16:9"}, "1536x1024", "image_config.aspect_ratio"),
+        ({"aspect_ratio": "9:21"}, "1024x1536", "image_config.aspect_ratio"),
+        ({"aspect_ratio": "1:1", "image_size": "2K"}, "1024x1024", "image_config.image_size"),
+        ({"aspect_ratio": "2:3", "quality": "low"}, "1024x1536", None),
+        ({"aspect_ratio": "2:3", "size": "auto"}, "auto", "image_config.aspect_ratio"),
+        ({"aspect_ratio": "wide"}, None, "image_config.aspect_ratio"),
+    ],
+)
+def test_M7_the_tool_that_draws_gets_the_nearest_size_too(
+    config: dict[str, str],
+    size: str | None,
+    dropped: str | None,
+    gateway: Gateway,
+    upstream: Upstream,
+    nonce: str,
+) -> None:
+    upstream.play(nonce, whole(TOLD["responses"]))
+    body = {"model": "drawn/responses", "input": nonce, "modalities": ["image", "text"], "image_config": config}
+    reply = gateway.call(json.dumps(body).encode())
+    assert reply.status == 200, reply.body
+    (seen,) = upstream.seen(nonce)
+    (tool,) = seen.json["tools"]
+    assert (tool["type"], tool.get("size"), tool.get("quality")) == ("image_generation", size, config.get("quality"))
     assert reply.headers.get("x-trunkline-dropped") == dropped

@@ -10,8 +10,9 @@ from email.message import Message
 import pytest
 
 from tests.adapters.pictures.jobs_played import Played, play
+from trunkline.adapters.encoding.sizes import ratio
 from trunkline.adapters.pictures.images import ADAPTER, MAX_PICTURES, MAX_REFERENCES
-from trunkline.adapters.pictures.order import pixels, ratio
+from trunkline.adapters.pictures.order import pixels
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.errors import Unprocessable
 from trunkline.protocol.parse import parse

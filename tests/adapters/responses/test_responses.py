@@ -195,8 +195,11 @@ SENT = [
     Sent(
         "pictures are made by a tool",
         {"modalities": ["image", "text"], "image_config": {"quality": "low", "aspect_ratio": "1:1"}},
-        {"tools": [{"type": "image_generation", "quality": "low"}], "modalities": None, "image_config": None},
-        ("image_config",),
+        {
+            "tools": [{"type": "image_generation", "quality": "low", "size": "1024x1024"}],
+            "modalities": None,
+            "image_config": None,
+        },
     ),
     Sent(
         "a schema is sent as it is",

@@ -18,9 +18,10 @@ from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.faults import nonsense
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.sizes import ratio
 from trunkline.adapters.pictures.follow import is_own
 from trunkline.adapters.pictures.jobs import Accepted, JobDecoder, Pending, Ready
-from trunkline.adapters.pictures.order import ordered, pixels, ratio, read_order
+from trunkline.adapters.pictures.order import ordered, pixels, read_order
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request

@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from hashlib import sha256
-from math import log
 from typing import Final
 
 import msgspec
@@ -27,8 +26,9 @@ from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.usage import clean_usage, count
 from trunkline.adapters.encoding.draft import Draft, user_names
 from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.sizes import nearest_size
 from trunkline.adapters.pictures.follow import downloading
-from trunkline.adapters.pictures.order import Order, ordered, ratio, read_order
+from trunkline.adapters.pictures.order import Order, ordered, read_order
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
@@ -39,9 +39,6 @@ from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_REFERENCES: Final = 16
 MAX_PICTURES: Final = 10
-
-_SIZES: Final = {(1, 1): "1024x1024", (3, 2): "1536x1024", (2, 3): "1024x1536"}
-"""The sizes that are known nearly everywhere, by their ratio."""
 
 
 class ImagesAdapter(Adapter):
@@ -92,11 +89,11 @@ def _encode_wishes(draft: Draft, wishes: dict[str, Json]) -> None:
     if sides is not None and "size" in draft.quirks.drops:
         draft.body["aspect_ratio"] = sides
     elif sides is not None and "size" not in wishes:
-        wished = ratio(sides)
-        if wished not in _SIZES:
+        size, is_exact = nearest_size(sides)
+        if not is_exact:
             draft.dropped.append("image_config.aspect_ratio")
-        if wished is not None:
-            wishes["size"] = _SIZES[min(_SIZES, key=lambda known: _distance(known, wished))]
+        if size is not None:
+            wishes["size"] = size
     for name, value in wishes.items():
         if name in draft.quirks.drops:
             draft.dropped.append(f"image_config.{name}")
@@ -105,10 +102,6 @@ def _encode_wishes(draft: Draft, wishes: dict[str, Json]) -> None:
             draft.dropped.append("image_config.image_size")
         elif name not in ("model", "prompt", "stream", "response_format", "user"):
             draft.body[name] = value
-
-
-def _distance(one: tuple[int, int], other: tuple[int, int]) -> float:
-    return abs(log(one[0] * other[1] / (one[1] * other[0])))
 
 
 def _pictures(wished: Json) -> int:

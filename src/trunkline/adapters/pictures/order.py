@@ -63,15 +63,6 @@ def ordered(draft: Draft, path: str, *, is_streamed: bool = False) -> UpstreamRe
     return replace(request, headers={**request.headers, "accept": accept})
 
 
-def ratio(text: Json) -> tuple[int, int] | None:
-    """Read `16:9`; None for what is no ratio."""
-    width, colon, height = text.partition(":") if isinstance(text, str) else ("", "", "")
-    if not colon or not (width.isdecimal() and height.isdecimal()):
-        return None
-    found = int(width), int(height)
-    return found if all(0 < side <= 100 for side in found) else None
-
-
 def pixels(area: int, sides: tuple[int, int], step: int) -> tuple[int, int]:
     """Width and height of at most `area` pixels in about the ratio of `sides`, in multiples of `step`."""
     width = max(int((area * sides[0] / sides[1]) ** 0.5 / step), 1) * step

@@ -19,6 +19,7 @@ from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import in_words
 from trunkline.adapters.encoding.draft import Draft, beside_tools
+from trunkline.adapters.encoding.sizes import nearest_size
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     answer_schema,
@@ -223,10 +224,16 @@ def _encode_tool(draft: Draft, tool: FunctionTool | SearchTool) -> Json:
 
 
 def _encode_image_tool(draft: Draft) -> Json:
-    config = draft.request.image_config or {}
-    if not config.keys() <= _IMAGE_OPTIONS:
-        draft.dropped.append("image_config")
-    return {"type": "image_generation", **{key: value for key, value in config.items() if key in _IMAGE_OPTIONS}}
+    wishes: dict[str, Json] = dict(draft.request.image_config or {})
+    sides = wishes.pop("aspect_ratio", None)
+    if sides is not None:
+        size, is_exact = nearest_size(sides)
+        if size is not None:
+            wishes.setdefault("size", size)
+        if not is_exact or wishes.get("size") != size:
+            draft.dropped.append("image_config.aspect_ratio")
+    draft.dropped += [f"image_config.{name}" for name in wishes if name not in _IMAGE_OPTIONS]
+    return {"type": "image_generation", **{key: value for key, value in wishes.items() if key in _IMAGE_OPTIONS}}
 
 
 # The form of the text
