@@ -69,7 +69,6 @@ _MAGIC = (
     (0, b"\xff\xf1", "audio/aac"),
     (0, b"\xff\xf9", "audio/aac"),
     (0, b"fLaC", "audio/flac"),
-    (0, b"OggS", "audio/ogg"),
     (8, b"AIFF", "audio/aiff"),
     (8, b"AIFC", "audio/aiff"),
 )
@@ -98,6 +97,8 @@ _AUDIO_FORMATS: dict[str, AudioFormat] = {
 
 TEXT_LIKE = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 _BINARY = frozenset(_BY_EXTENSION.values()) - TEXT_LIKE
+_OGG = "T2dnU"
+"""`OggS` in base64; it begins films as well, so that alone it says no type."""
 _OTHER_ENDINGS = frozenset({"jpg", "htm", "yml", "aif", "oga"})
 _WINDOW = 65_536
 """So many letters of base64 are looked at to see whether a file is text; a multiple of 4."""
@@ -149,6 +150,8 @@ def type_of(label: str, data: str, name: str = "") -> str:
 
 def audio_format(label: AudioFormat, data: str) -> AudioFormat:
     """The format of a sound in base64 `data`: what its first bytes show, else `label`."""
+    if data.startswith(_OGG):
+        return "ogg"
     return _AUDIO_FORMATS.get(sniffed(data) or "", label)
 
 

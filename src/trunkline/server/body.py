@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.types import Message, Receive, Scope
 
-from trunkline.errors import BadRequest, PayloadTooLarge, RequestTimeout, Unauthorized
+from trunkline.errors import BadRequest, ClientError, PayloadTooLarge, RequestTimeout, Unauthorized
 from trunkline.server.edge import IS_WHOLE
+from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.aside import Aside
 
 _SMALL_BYTES = 256_000
 _MEGABYTE = 1_000_000
-_PIECE_BYTES = 256 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 class ClientLeft(Exception):
@@ -134,8 +132,10 @@ async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, as
                 lambda: patience.reschedule(min(_now() + bounds.body_s, last)),
                 lambda: patience.reschedule(None),
                 aside,
-                _Unpacker(bounds.max_body_bytes) if is_packed else None,
+                Unpacker(bounds.max_body_bytes) if is_packed else None,
             )
+    except NotUnpacked as error:
+        raise _not_unpacked(error, bounds.max_body_bytes) from None
     except TimeoutError:
         raise RequestTimeout(
             f"The request body came too slowly: a megabyte of it may take {bounds.body_s:g} s, all of it"
@@ -147,35 +147,6 @@ def _is_json(content_type: str) -> bool:
     return content_type in ("", "application/json") or content_type.endswith("+json")
 
 
-class _Unpacker:
-    """Takes gzip apart piece by piece, so that neither memory nor the loop is held by a small body that grows large."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._packed_bytes = 0
-        self._stream = zlib.decompressobj(_GZIP)
-
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Unpack what has come. Raises BadRequest, and PayloadTooLarge for more packed bytes than a body may have."""
-        self._packed_bytes += len(chunk)
-        if self._packed_bytes > self._max_bytes:
-            raise _too_large(self._max_bytes)
-        while chunk:
-            if self._stream.eof:  # a file of several members, as `cat a.gz b.gz` makes
-                self._stream = zlib.decompressobj(_GZIP)
-            try:
-                piece = self._stream.decompress(chunk, _PIECE_BYTES)
-            except zlib.error:
-                raise BadRequest("The body is not gzip, as Content-Encoding says it is.") from None
-            chunk = self._stream.unconsumed_tail or self._stream.unused_data
-            yield piece
-
-    def check_end(self) -> None:
-        """Raise BadRequest when the end is missing."""
-        if not self._stream.eof:
-            raise BadRequest("The gzip body is cut off. Send all of it.")
-
-
 async def _gather(
     receive: Receive,
     body: Body,
@@ -183,10 +154,11 @@ async def _gather(
     renew: Callable[[], None],
     suspend: Callable[[], None],
     aside: Aside,
-    unpacker: _Unpacker | None,
+    unpacker: Unpacker | None,
 ) -> None:
     """Read to the end; `renew` is called for each megabyte that has come, `suspend` while time is not the client's."""
     goal = _MEGABYTE
+    packed_bytes = 0
     while True:
         if body.size > _SMALL_BYTES and aside.is_busy:
             suspend()
@@ -197,13 +169,17 @@ async def _gather(
         if unpacker is None:
             _add(body, chunk, max_bytes)
         else:
-            for piece in unpacker.pieces(chunk):
+            packed_bytes += len(chunk)
+            if packed_bytes > max_bytes:
+                raise _too_large(max_bytes)
+            unpacker.feed(chunk)
+            while piece := unpacker.take():
                 _add(body, piece, max_bytes)
-                if len(piece) == _PIECE_BYTES:
+                if len(piece) == PIECE_BYTES:
                     await asyncio.sleep(0)
         if not message.get("more_body", False):
             if unpacker is not None:
-                unpacker.check_end()
+                unpacker.end()
             return
         if body.size >= goal:
             goal = body.size + _MEGABYTE
@@ -221,6 +197,16 @@ def _add(body: Body, chunk: bytes, max_bytes: int) -> None:
     if body.size + len(chunk) > max_bytes:
         raise _too_large(max_bytes)
     body.add(chunk)
+
+
+def _not_unpacked(error: NotUnpacked, max_bytes: int) -> ClientError:
+    match error.reason:
+        case "corrupt":
+            return BadRequest("The body is not gzip, as Content-Encoding says it is.")
+        case "cut_off":
+            return BadRequest("The gzip body is cut off. Send all of it.")
+        case "too_large":
+            return _too_large(max_bytes)
 
 
 def _now() -> float:

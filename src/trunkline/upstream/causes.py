@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from trunkline.stream.unpacking import NotUnpacked
 from trunkline.wire import Fault, FaultKind
 
 
@@ -32,14 +32,14 @@ _TRANSLATIONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...]
     (aiohttp.InvalidURL, "nonsense", "the provider's address is not a URL"),
     (HttpProcessingError, "nonsense", "the answer is not HTTP"),
     (aiohttp.ClientError, "unavailable", "the connection broke"),
-    (zlib.error, "nonsense", "the compressed answer cannot be unpacked"),
+    (NotUnpacked, "nonsense", "the compressed answer cannot be unpacked"),
     (ValueError, "nonsense", "the provider's address or a header is not valid"),
     (OSError, "unavailable", "the connection broke"),
 )
 
 
 FOREIGN_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.TimeoutError, ValueError)
-"""All that may come out of an exchange and has its row above; `zlib.error` comes from unpacking alone."""
+"""All that may come out of an exchange and has its row above; `NotUnpacked` comes from unpacking alone."""
 
 
 def _detail(error: BaseException) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import zlib
 from contextvars import ContextVar
 from email.utils import formatdate, parsedate_to_datetime
 from functools import partial
@@ -27,6 +26,7 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.causes import FOREIGN_ERRORS, translate_error
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
@@ -235,7 +235,7 @@ class Reply:
         self._watch = watch
         self._patience = watch.patience
         self._now = asyncio.get_running_loop().time
-        self._unpack: _Unpacker | None = None
+        self._unpack: Unpacker | None = None
         self.status: int = message.code
         self.content_type: str = message.headers.get("content-type", "")
         if "content-encoding" in message.headers:
@@ -268,15 +268,19 @@ class Reply:
         try:
             if self._unpack is None:
                 return await self._payload.readany()
-            while piece := await self._payload.readany():
-                if unpacked := self._unpack.feed(piece):
-                    return unpacked
-            self._unpack.finish()
-        except (*FOREIGN_ERRORS, zlib.error) as error:
+            while not (unpacked := self._unpack.take()):
+                piece = await self._payload.readany()
+                if not piece:
+                    self._unpack.end()
+                    break
+                self._unpack.feed(piece)
+            if len(unpacked) == PIECE_BYTES:
+                await asyncio.sleep(0)
+            return unpacked
+        except (*FOREIGN_ERRORS, NotUnpacked) as error:
             raise UpstreamFailure(self._watch.fault or translate_error(error)) from None
         finally:
             self._patience.pause(self._now())
-        return b""
 
     def note_output(self) -> None:
         """What was read last said something; until that is noted, what is read are pings."""
@@ -462,30 +466,11 @@ def _head(opening: str, request: UpstreamRequest) -> bytes:
     return f"{opening}{fields}{agent}content-length: {len(request.body)}\r\n\r\n".encode()
 
 
-class _Unpacker:
-    """Inflates gzip or deflate with a bound, so that a small body cannot fill the memory."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=47)
-        self._room = _MAX_UNPACKED_BYTES
-
-    def feed(self, data: bytes) -> bytes:
-        unpacked = self._inflate.decompress(data, self._room)
-        self._room -= len(unpacked)
-        if self._inflate.unconsumed_tail:
-            raise zlib.error("unpacks to more than the gateway takes")
-        return unpacked
-
-    def finish(self) -> None:
-        if not self._inflate.eof:
-            raise zlib.error("the compressed body is cut off")
-
-
-def _unpacker(encoding: str) -> _Unpacker | None:
+def _unpacker(encoding: str) -> Unpacker | None:
     match encoding.strip().lower():
         case "" | "identity":
             return None
         case "gzip" | "x-gzip" | "deflate":
-            return _Unpacker()
+            return Unpacker(_MAX_UNPACKED_BYTES)
         case other:
             raise UpstreamFailure(Fault("nonsense", f"the answer is packed as {other[:40]!r}, which nobody asked for"))

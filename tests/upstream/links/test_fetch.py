@@ -584,8 +584,11 @@ def test_FE_15_what_is_packed_in_a_way_nobody_asked_for_is_not_unpacked(encoding
     assert found.kind == "failed_to_download_image"
 
 
-def test_a_picture_that_comes_packed_is_unpacked() -> None:
-    found, _ = fetched(saying(answer(gzip.compress(PIXEL), "image/png", content_encoding="gzip")))
+@pytest.mark.parametrize(
+    "body", [gzip.compress(PIXEL), gzip.compress(PIXEL[:9]) + gzip.compress(PIXEL[9:])], ids=["one", "members"]
+)
+def test_a_picture_that_comes_packed_is_unpacked(body: bytes) -> None:
+    found, _ = fetched(saying(answer(body, "image/png", content_encoding="gzip")))
     assert found == Fetched("image/png", PIXEL)
 
 

@@ -206,6 +206,7 @@ class Texts:
 
     @property
     def has_searched(self) -> bool:
+        """Whether sources were named, which nobody has without a search."""
         return bool(self._sources)
 
     def _cite_marks(self, out: list[Delta]) -> None:

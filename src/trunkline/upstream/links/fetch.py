@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import zlib
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.media import media_type_of, sniffed
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import Link, is_public, read_link
+from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.client import LinkClient, LinkReply
 from trunkline.upstream.links.pictures import examined, is_examinable
@@ -146,20 +146,19 @@ class Fetcher:
         declared = reply.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise self._too_large(wanted)
-        unpack = _unpacker(wanted, reply.headers.get("content-encoding", ""))
+        unpack = _unpacker(wanted, reply.headers.get("content-encoding", ""), limit)
         body = bytearray()
-        while chunk := await reply.read():
-            if unpack is not None:
-                try:
-                    chunk = unpack.decompress(chunk, limit + 1 - len(body))
-                except zlib.error:
-                    raise _undelivered(wanted, "it cannot be unpacked") from None
-            body += chunk
-            room.left -= len(chunk)
-            if len(body) > limit or room.left < 0:
-                raise self._too_large(wanted)
-        if unpack is not None and not unpack.eof:
-            raise _undelivered(wanted, "it is cut off")
+        try:
+            while piece := await _next_piece(reply, unpack):
+                body += piece
+                room.left -= len(piece)
+                if len(body) > limit or room.left < 0:
+                    raise self._too_large(wanted)
+        except NotUnpacked as error:
+            if error.reason == "too_large":
+                raise self._too_large(wanted) from None
+            why = "it is cut off" if error.reason == "cut_off" else "it cannot be unpacked"
+            raise _undelivered(wanted, why) from None
         return bytes(body)
 
     def _too_large(self, wanted: Wanted) -> ClientError:
@@ -188,13 +187,28 @@ class _Room:
     claim: Claim
 
 
-def _unpacker(wanted: Wanted, encoding: str) -> zlib._Decompress | None:
+async def _next_piece(reply: LinkReply, unpack: Unpacker | None) -> bytes:
+    """What comes next, unpacked; empty at the end. Raises NotUnpacked."""
+    if unpack is None:
+        return await reply.read()
+    while not (piece := unpack.take()):
+        chunk = await reply.read()
+        if not chunk:
+            unpack.end()
+            break
+        unpack.feed(chunk)
+    if len(piece) == PIECE_BYTES:
+        await asyncio.sleep(0)
+    return piece
+
+
+def _unpacker(wanted: Wanted, encoding: str, max_bytes: int) -> Unpacker | None:
     """Some servers pack what was asked for unpacked; one layer that can be unpacked piece by piece is borne."""
     match encoding.strip().lower():
         case "" | "identity":
             return None
         case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(wbits=47)
+            return Unpacker(max_bytes)
         case _:
             raise _undelivered(wanted, "it is packed in a way that nobody asked for")
 
