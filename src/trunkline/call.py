@@ -68,7 +68,8 @@ class Admitted(NamedTuple):
 class Course(Protocol):
     """How one answer comes about: a run of attempts, or whatever goes through several of them.
 
-    `answering` is only asked once the first list has come. `endpoint` is the same, or until then who was asked last.
+    `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
+    what it said and nobody was told.
     """
 
     @property
@@ -88,6 +89,9 @@ class Course(Protocol):
 
     @property
     def has_spoken(self) -> bool: ...
+
+    @property
+    def held(self) -> Sequence[Delta]: ...
 
     def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Lists of deltas, of which the first holds something that a client can see. Raises a GatewayError."""

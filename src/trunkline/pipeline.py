@@ -75,7 +75,8 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
 async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None]:
     """Tell an answer to its end, whatever happens upstream, and settle.
 
-    An error that is thrown in is told after what was on its way out. Of a whole answer an error is raised.
+    An error that is thrown in is told after what was on its way out. A whole answer that the end of the process cuts
+    short is told nothing of; the error is raised.
     """
     settlement, telling = answer.settlement, answer.telling
     ending: Ending = "left"
@@ -103,7 +104,7 @@ async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None
                 raise error from None
             if not telling.is_ending:
                 ending = "failed"
-            if not telling.is_stream:
+            if not telling.is_stream and error is not raised:
                 raise error from None
             yield piece + telling.fail(error, settlement.rest())
         finally:

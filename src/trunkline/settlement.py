@@ -38,6 +38,7 @@ class Settlement:
         """Note the end. What was heard until then the provider bills, however it ended."""
         course, call = self._course, self._admitted.call
         if course.has_spoken:
+            self._meter.price([*course.held], course.answering)
             self.rest()
         self._note(
             Generation(

@@ -7,7 +7,7 @@ import pytest
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.conftest import FRESH
 from tests.gateway.server import Gateway
-from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, usage_chunk, whole
 
 pytestmark = pytest.mark.usefixtures("no_socket_left")
 
@@ -120,6 +120,54 @@ def test_RT_15_filters_that_leave_nobody_are_404(
     error = error_of(gateway.call(ask(both, nonce, provider=preferences)), 404)
     assert "mock-a" in error["message"] or "nobody" in error["message"]
     assert not upstream.seen(nonce)
+
+
+PARTIAL = [
+    pytest.param(whole(completion("one two", finish="error")), id="whole"),
+    pytest.param(Script([HEAD, sse([chunk("one "), chunk("two"), usage_chunk()]), 0.1], "reset"), id="cut"),
+]
+
+
+@pytest.mark.parametrize("script", PARTIAL)
+def test_a_client_that_wants_no_stream_gets_the_next_answer_when_one_breaks_off(
+    script: Script, gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    upstream.play(nonce, script, host="a")
+    reply = gateway.call(ask(both, nonce, **IN_ORDER))
+    assert reply.headers["x-trunkline-provider"] == "mock-b"
+    assert response_of(reply)["output_text"] == "Hello."
+    assert [seen.path.split("/")[1] for seen in upstream.seen(nonce)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("next_one", [BROKEN, None], ids=["the next fails", "the next may not be asked"])
+@pytest.mark.parametrize("script", PARTIAL)
+def test_a_client_that_wants_no_stream_gets_what_was_said_when_nobody_answers(
+    script: Script, next_one: Script | None, gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    upstream.play(nonce, script, host="a")
+    preferences: dict[str, object] = {"order": ["mock-a"], "allow_fallbacks": False}
+    if next_one is not None:
+        preferences = IN_ORDER["provider"]
+        upstream.play(nonce, next_one, host="b")
+    reply = gateway.call(ask(both, nonce, provider=preferences))
+    response = response_of(reply, "failed")
+    assert response["output_text"] == "one two"
+    assert response["output"][0]["status"] == "incomplete"
+    assert response["error"]["code"] == "server_error"
+    assert ("mock-b" in response["error"]["message"]) is (next_one is not None)
+    assert reply.headers["x-trunkline-provider"] == "mock-a"
+    usage = response["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (7, 3)
+    assert usage["cost"] == pytest.approx((7 * 1 + 3 * 2) / 1e6)
+    assert len(upstream.seen(nonce)) == (1 if next_one is None else 2)
+
+
+def test_a_fault_before_any_output_is_told_by_its_status(
+    gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    upstream.play(nonce, whole(completion(None, finish="error")), host="a")
+    upstream.play(nonce, BROKEN, host="b")
+    error_of(gateway.call(ask(both, nonce, **IN_ORDER)), 502)
 
 
 def test_the_answer_after_a_fallback_tells_nothing_of_the_first_try(

@@ -309,7 +309,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> Non
     """The answer breaks inside the gateway after its first word."""
 
     class BrokenRun:
-        attempted, outrun, dropped, has_spoken = (), (), (), True
+        attempted, outrun, dropped, held, has_spoken = (), (), (), (), True
 
         def __init__(self, plan: Plan, *_: object, **__: object) -> None:
             self.endpoint = self.answering = plan.attempts[0]

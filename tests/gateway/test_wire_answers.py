@@ -9,10 +9,11 @@ A case is one file whose name says what it is; to add one needs no code here. TO
     answer   status and headers, and the bytes: `body` as it is, or `frames` of AWS's binary events, each a name and
              its JSON. A `status` of 200 and the media type of the dialect's stream are the default
     expect   how it ends (`status`, default completed) and what the client gets: `output`, an item a line; `usage`,
-             those counts of it that matter; `error`, the HTTP status where there is no answer; `asks_next` where the
-             answer must be the next provider's
+             those counts of it that matter; `code`, of the error in a failed response; `error`, the HTTP status where
+             there is no answer, and `error_type`; `asks_next` where the answer must be the next provider's
 
-The answer is asked for streamed and whole, and both must come to the same; one that breaks off only streamed.
+The answer is asked for streamed and whole, and both must come to the same. One that breaks off is asked for whole once
+more, with a next provider: a client that was told nothing yet gets that one's answer.
 """
 
 from __future__ import annotations
@@ -36,16 +37,12 @@ from tests.gateway.upstream import Script, Upstream, head
 FOLDER = Path(__file__).parent.parent / "wire_answers"
 CASES = {path.stem: tomllib.loads(path.read_text()) for path in sorted(FOLDER.glob("*.toml"))}
 
-ASKED = [
-    (name, streams)
-    for name, case in CASES.items()
-    for streams in (True, False)
-    if streams or case["expect"].get("status") != "failed"
-]
+ASKED = [(name, streams) for name in CASES for streams in (True, False)]
+BROKEN = [name for name, case in CASES.items() if case["expect"].get("status") == "failed"]
 
 KEYS = {"source", "dialect", "quirks", "request", "answer", "expect"}
 ANSWER_KEYS = {"status", "headers", "body", "frames"}
-EXPECT_KEYS = {"status", "output", "usage", "error", "asks_next"}
+EXPECT_KEYS = {"status", "output", "usage", "code", "error", "error_type", "asks_next"}
 
 CONFIG = """
 [server]
@@ -90,13 +87,27 @@ def test_a_client_gets_what_the_case_expects(name: str, streams: bool, gateway: 
     reply = gateway.call({"model": f"wire/{number}", **asked, "stream": streams, "provider": order})
     assert upstream.seen(f"nonce-wire-{number}"), "the provider was not asked"
     if "error" in expect:
-        error_of(reply, expect["error"])
+        error = error_of(reply, expect["error"])
+        assert error["metadata"]["error_type"] == expect.get("error_type", error["metadata"]["error_type"])
         return
     status = expect.get("status", "completed")
     response = events_of(reply, status)[-1]["response"] if streams else response_of(reply, status)
     assert [line(item) for item in response["output"]] == ([NEXT[6:]] if asks_next else expect["output"])
     told = {count: response["usage"][count] for count in expect.get("usage", {})}
     assert told == expect.get("usage", {})
+    assert (response["error"] or {}).get("code") == expect.get("code", "server_error" if status == "failed" else None)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_client_that_was_told_nothing_yet_gets_the_answer_of_the_next_provider(
+    name: str, gateway: Gateway, upstream: Upstream
+) -> None:
+    case, number = CASES[name], [*CASES].index(name)
+    upstream.play(f"nonce-wire-{number}", script(case["dialect"], case["answer"]))
+    asked = {"input": "Say hello.", **json.loads(case.get("request", "{}"))}
+    reply = gateway.call({"model": f"wire/{number}", **asked, "provider": {"order": [f"wire-{number}", "next"]}})
+    assert [line(item) for item in response_of(reply)["output"]] == [NEXT[6:]]
+    assert upstream.seen(f"nonce-wire-{number}")
 
 
 def script(dialect: str, answer: Mapping[str, Any]) -> Script:

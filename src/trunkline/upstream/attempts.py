@@ -1,7 +1,9 @@
 """Carries out a plan: encode, sign, send, frame, decode, and fall back until one endpoint has begun to answer.
 
 It decides nothing about order (the plan's) and little about faults (`routing/fallback.py`'s): it is the loop between
-them. Nothing is retried once a delta that the client can see has been given on.
+them. Nothing is retried once a delta that the client can see has been given on. To a client that wants no stream
+nothing is given on before an answer has ended well, so there what was said before an answer broke off is only kept,
+and told if nobody else answers.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
@@ -22,7 +24,7 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.credentials.schemes import sign
-from trunkline.errors import EdgeTimeout, Unprocessable
+from trunkline.errors import ClientError, EdgeTimeout, Unprocessable
 from trunkline.protocol.request import Request
 from trunkline.routing import limits
 from trunkline.routing.affinity import Affinity
@@ -133,7 +135,10 @@ class Upstream:
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is noted of one attempt; `spoke` is when the first delta came that a client sees."""
+    """What is noted of one attempt.
+
+    `spoke` is when the first delta came that a client sees, `held` what was heard and not given on yet.
+    """
 
     place: int
     endpoint: Endpoint
@@ -143,11 +148,22 @@ class _Attempt:
     hearing: Hearing | None = None
     exchanges: int = 1
     dropped: tuple[str, ...] = ()
+    held: list[Delta] = field(default_factory=list)
 
     @property
     def usage(self) -> Usage | None:
         """What the provider says was spent so far."""
         return None if self.hearing is None else self.hearing.usage
+
+    @property
+    def is_tellable(self) -> bool:
+        """Whether there is something to see for a client, and no reason known yet to ask elsewhere instead."""
+        return self.spoke is not None and not (self.hearing is not None and self.hearing.has_failed_whole)
+
+    def release(self) -> list[Delta]:
+        """Give what was held, once."""
+        held, self.held = self.held, []
+        return held
 
 
 class Run:
@@ -173,8 +189,13 @@ class Run:
 
     @property
     def has_spoken(self) -> bool:
-        """Whether the first list was given on."""
+        """Whether somebody answers: the first list was given on, or is held back until the answer is whole."""
         return self._answering is not None
+
+    @property
+    def held(self) -> Sequence[Delta]:
+        """What who answers has said and nobody was told."""
+        return () if self._answering is None else self._answering.held
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -196,37 +217,50 @@ class Run:
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
 
-        Raises the GatewayError that sums up all attempts when none answers, and that of the fault when the one that
-        answered breaks off.
+        Raises the GatewayError that sums up all attempts when none answers, also after what the last of them said that
+        said anything; and that of the fault when the one that answered breaks off.
         """
         unspeakable: Unprocessable | None = None
+        broken: _Attempt | None = None
         passed: set[int] = set()
         while (place := self._next_place(passed)) is not None:
             attempt = self._begin(place, is_first=not self.attempted)
             heard = self._hear(attempt)
             if self._upstream.is_hedging and self._request.stream:
                 attempt, heard = await self._hedged(attempt, heard, passed)
-            held: list[Delta] = []
+            is_told = False
             try:
                 async with aclosing(heard) as batches:
                     async for batch in batches:
-                        if attempt.spoke is None:
-                            held += batch
+                        if is_told:
+                            yield batch
                             continue
-                        if held:
-                            batch, held = held + batch, []
-                        # The commit point, stated here alone: of two that are raced both may have spoken.
-                        self._answering = attempt
-                        yield batch
+                        attempt.held += batch
+                        if attempt.is_tellable:
+                            # The commit point, stated here alone: of two that are raced both may have spoken.
+                            self._answering = attempt
+                            if is_told := bool(self._request.stream):
+                                yield attempt.release()
                 self._succeed(attempt)
+                if not is_told:
+                    yield attempt.release()
                 return
             except Unprocessable as error:
                 unspeakable = error
                 passed.add(attempt.place)
             except UpstreamFailure as failure:
-                attempted = self._fail(attempt, failure.fault)
-                if attempt.spoke is not None:
+                attempted = self._fail(attempt, failure.fault, output_began=is_told)
+                if is_told:
                     raise last_word([attempted]) from None
+                self._answering = None
+                broken = attempt if attempt.spoke is not None else broken
+            except ClientError:
+                if broken is None:
+                    raise
+                break
+        if broken is not None:
+            self._answering = broken
+            yield broken.release()
         if self.attempted:
             raise last_word(self.attempted) from None
         raise unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
@@ -316,7 +350,7 @@ class Run:
         )
         self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
 
-    def _fail(self, attempt: _Attempt, fault: Fault) -> Attempted:
+    def _fail(self, attempt: _Attempt, fault: Fault, *, output_began: bool = False) -> Attempted:
         """Note how an attempt ended; further than this no fault carries a secret of the provider's."""
         fault = self._upstream.tokens.mask(attempt.endpoint.provider.slug).fault(fault)
         now = self._upstream.clock()
@@ -328,7 +362,7 @@ class Run:
             started=attempt.started,
             ended=now,
             is_byok=attempt.is_byok,
-            output_began=attempt.spoke is not None,
+            output_began=output_began,
         )
         self.attempted.append(attempted)
         return attempted

@@ -140,6 +140,15 @@ class Hearing:
             return self._broken or self._fault
         return None if self._has_stopped else self._broken or _CUT_OFF
 
+    @property
+    def has_failed_whole(self) -> bool:
+        """Whether the answer came whole and says of itself that it broke off, so that all of it may still be given up.
+
+        Of a stream this is never so: where the network cuts it must not decide what becomes of it.
+        """
+        framing = self._framing
+        return framing is not None and framing.is_whole and self.is_over and self.fault is not None
+
     def feed(self, piece: bytes) -> list[Delta]:
         """Hear bytes of the body, of which there are some."""
         framing = self._framing

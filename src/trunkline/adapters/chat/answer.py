@@ -93,7 +93,7 @@ class ChatDecoder(Decoder):
         self._calls = Calls(is_cumulative=self._is_cumulative)
         self._texts = Texts(request, endpoint, self._slots, self._calls, answers_in_tool=answers_in_tool)
         self._is_plain = self._texts.is_plain
-        self._has_told = False
+        self._has_told = self._is_whole = False
         self.is_done = False
         self._is_over = False
         self._finish: str | None = None
@@ -141,6 +141,7 @@ class ChatDecoder(Decoder):
     def whole(self, body: bytes) -> Sequence[Delta]:
         if self._is_over:
             return ()
+        self._is_whole = True
         try:
             chunk = read_chunk(body)
         except UNREADABLE:
@@ -175,8 +176,11 @@ class ChatDecoder(Decoder):
 
     def _chunk(self, chunk: WireChunk, data: bytes) -> Sequence[Delta]:
         out: list[Delta] = []
+        fault: Fault | None = None
         if chunk.error or not is_success(chunk.base_resp):
-            return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
+            fault = faults.fault_of_error(read_loosely(data), self._quirks)
+            if not self._keeps_output:
+                return self._failed(fault)
         if chunk.citations is not None or chunk.search_results is not None or chunk.web_search is not None:
             self._texts.hear_sources(chunk.search_results or chunk.web_search or chunk.citations or [])
         if chunk.usage is not None:
@@ -189,7 +193,9 @@ class ChatDecoder(Decoder):
         if choices:
             choice = choices[0]
             if choice.error is not None:
-                return self._failed(faults.fault_of_error(choice.error, self._quirks))
+                fault = fault or faults.fault_of_error(choice.error, self._quirks)
+                if not self._keeps_output:
+                    return self._failed(fault)
             if choice.usage is not None and chunk.usage is None:
                 self._usage = choice.usage
             piece = choice.delta
@@ -199,16 +205,24 @@ class ChatDecoder(Decoder):
                 self._piece(piece, choice.logprobs, out)
             if choice.finish_reason:
                 if choice.finish_reason.lower() in _BROKEN_FINISHES:
-                    message = f"the provider broke off: {choice.finish_reason}"
-                    return [*(out if self._has_told else ()), *self._failed(Fault("unavailable", message))]
+                    fault = fault or Fault("unavailable", f"the provider broke off: {choice.finish_reason}")
+                    if not self._keeps_output:
+                        return self._failed(fault)
                 self._finish = choice.finish_reason.lower()
-        elif choices is None and chunk.usage is None and (fault := self._stray_error(data)):
-            return self._failed(fault)
+        elif choices is None and chunk.usage is None and fault is None and (stray := self._stray_error(data)):
+            return self._failed(stray)
         if out:
             self._has_told = True
+        if fault is not None:
+            return [*out, *self._failed(fault)]
         if chunk.usage is not None and self._has_told:
             self._spend(out)
         return out
+
+    @property
+    def _keeps_output(self) -> bool:
+        """Whether what a failure comes with counts: not in a first chunk, so that another provider is asked."""
+        return self._has_told or self._is_whole
 
     def _stray_error(self, data: bytes) -> Fault | None:
         """An error that is spread over the chunk itself instead of standing under `error`."""

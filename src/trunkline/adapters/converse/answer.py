@@ -132,8 +132,6 @@ class ConverseDecoder(Decoder):
             ]
         except UNREADABLE:
             return self._fail(self._unread(body))
-        if answer.stop_reason in BROKEN:
-            return self._fail(nonsense(f"the model broke off: {answer.stop_reason}"))
         if self.is_done:
             return deltas
         self._reason = answer.stop_reason or ""

@@ -104,8 +104,7 @@ class AnswerDecoder(_Around):
                 stopped = Stopped("stop") if reason == "calls" and not self._has_calls else delta
                 return [*self._rest(), stopped]
             case Failed():
-                self._held.clear()
-                return (delta,)
+                return [*self._rest(), delta]
             case _:
                 return (delta,)
 
@@ -153,7 +152,7 @@ class FenceDecoder(_Around):
                 return [*before, *self._said(delta, text)]
             case Closed(slot=slot) if slot == self._slot:
                 return [*self._rest(), delta]
-            case Stopped() | FunctionCall():
+            case Stopped() | Failed() | FunctionCall():
                 return [*self._rest(), delta]
             case _:
                 return (delta,)

@@ -143,10 +143,13 @@ class GeminiDecoder(Decoder):
         responses = answer if isinstance(answer, list) else [answer]
         if not any(part.candidates or part.prompt_feedback or part.error for part in responses):
             return self._failed(faults.unread("the answer has no candidates", body, self._endpoint.quirks))
-        out = [delta for response in responses for delta in self._hear(response)]
+        out: list[Delta] = []
+        for response in responses:
+            out += self._hear(response)
+            self._has_told = bool(out)
         # Without a finish the end of a whole body is its end.
         self._finish = self._finish or ("STOP" if self._slots else None)
-        return self._count_input([*out, *self.end()])
+        return [*out, *self.end()]
 
     def end(self) -> Sequence[Delta]:
         """Say what was held back; an answer without a finish was cut off."""

@@ -123,7 +123,7 @@ class MessagesDecoder(Decoder):
     def whole(self, body: bytes) -> Iterable[Delta]:
         try:
             answer = read_body(body)
-            if answer.error is not None:
+            if answer.content is None and answer.error is not None:
                 return self._fail(fault_of_error(answer.error, self._endpoint.quirks))
             if answer.content is None:
                 return self._fail(unread("the answer has no content", body, self._endpoint.quirks))
@@ -136,6 +136,9 @@ class MessagesDecoder(Decoder):
             return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         self._stop = Stop(answer.stop_reason, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
+        if answer.error is not None:
+            spent = [self._spent()] if self._usage else []
+            return [*deltas, *spent, *self._fail(fault_of_error(answer.error, self._endpoint.quirks))]
         return self._count_input(deltas + self._end_all())
 
     def end(self) -> Iterable[Delta]:

@@ -369,7 +369,8 @@ class ResponsesDecoder(Decoder):
     def _final(self, response: WireResponse, default_status: str) -> Sequence[Delta]:
         status = response.status or default_status
         if response.error or status in ("failed", "cancelled"):
-            return self._upstream_fault(response.error or f"the provider ended the response as {status}")
+            said = self._said_until_then(response) if self._is_whole or self._heard else []
+            return [*said, *self._upstream_fault(response.error or f"the provider ended the response as {status}")]
         if status not in ("completed", "incomplete"):
             return self._nonsense(f"the response ended while {status}")
         if response.status is None and not response.output and not self._heard:
@@ -385,6 +386,13 @@ class ResponsesDecoder(Decoder):
             deltas.append(Spent(usage, service_tier=decode_service_tier(response.service_tier)))
         deltas.append(Stopped(self._reason(status, response)))
         return deltas
+
+    def _said_until_then(self, response: WireResponse) -> list[Delta]:
+        """What a failed response holds. None of it is closed: a call may be cut, and is not to be made."""
+        heard = self._unheard(response.output or ())
+        deltas: list[Delta] = [delta for delta in heard if not isinstance(delta, Closed | Failed)]
+        usage = decode_usage(response.usage, images=self._images, searches=self._searches)
+        return [*deltas, Spent(usage)] if usage else deltas
 
     def _unheard(self, output: Iterable[Raw]) -> list[Delta]:
         deltas: list[Delta] = []
