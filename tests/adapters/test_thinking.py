@@ -10,7 +10,6 @@ from trunkline.adapters.thinking import (
     budget,
     effort,
     format_named,
-    is_replayable,
     nearest_effort,
     thought_text,
 )
@@ -78,15 +77,6 @@ def test_what_the_vendor_means_by_an_effort_goes_before_the_nearest() -> None:
     assert nearest_effort("medium", ("low", "high"), meant) == "high"
     assert nearest_effort("low", ("low", "high"), meant) == "low"
     assert nearest_effort("minimal", ("low", "high"), meant) == "low"
-
-
-def test_a_signed_thought_goes_back_only_to_its_issuer() -> None:
-    signed = ReasoningItem(signature="c2ln", format="anthropic-claude-v1")
-    assert is_replayable(signed, "anthropic-claude-v1")
-    assert not is_replayable(signed, "")
-    assert not is_replayable(signed, "google-gemini-v1")
-    assert is_replayable(ReasoningItem(), "")
-    assert is_replayable(ReasoningItem(format="unknown"), "unknown")
 
 
 def test_thought_is_raw_text_else_summary() -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from msgspec import UNSET, Struct
+
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import ReasoningFormat, ReasoningItem
-from trunkline.protocol.request import Effort, ReasoningConfig
+from trunkline.protocol.request import Effort, ReasoningConfig, Request
+from trunkline.stream.seals import Seal, is_from, seal, unseal
 
 SHARES: dict[Effort, float] = {"none": 0.0, "minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95}
 """The share of the output that may be thought, by effort."""
@@ -109,12 +112,77 @@ UNSIGNED = "skip_thought_signature_validator"
 """Stands for the signature of a call that Gemini did not make itself; documented for histories of other models."""
 
 
-def is_replayable(item: ReasoningItem, issuer: str) -> bool:
-    """Whether an earlier thought may go to an upstream whose reasoning items have the format `issuer`.
+_PORTABLE = frozenset({"anthropic-claude-v1", GEMINI_FORMAT})
+"""Formats whose proofs hold wherever the maker's models are served; others only at the provider that gave them."""
 
-    What one issuer signed is never shown to another, not even as text. `issuer` empty is `unknown`.
+
+class Proof(Struct, frozen=True):
+    """What belongs to an earlier thought beside its text, as its issuer gave it; all empty where it had none."""
+
+    signature: str = ""
+    blob: str = ""
+    item_id: str = ""
+
+
+def issuer_of(endpoint: Endpoint) -> str:
+    """The format that an endpoint's own reasoning items have; empty where nobody knows."""
+    quirks = endpoint.quirks
+    match endpoint.dialect:
+        case "gemini":
+            return GEMINI_FORMAT
+        case "chat" if quirks.reasoning_replay == "thought_signature":
+            return GEMINI_FORMAT
+        case "responses" if not quirks.reasoning_format.endswith("-responses-v1"):
+            # A provider may speak several dialects, and its row names the issuer for another one.
+            return ""
+        case _:
+            return "" if quirks.reasoning_format == "unknown" else quirks.reasoning_format
+
+
+def told_signature(signature: str, endpoint: Endpoint, form: str) -> str:
+    """A signature as a client gets it: as it came where the format says whose it is, else with our tag."""
+    return signature if form in _PORTABLE or not signature else seal(signature, endpoint.id, "", form)
+
+
+def replayable(item: ReasoningItem, endpoint: Endpoint) -> Proof | None:
+    """What goes back to an endpoint with an earlier thought; None where the thought may not go there at all.
+
+    What one issuer proved is never shown to another, not even as text.
     """
-    return (item.format or "unknown") == (issuer or "unknown")
+    named = "" if item.format in (UNSET, "unknown") else str(item.format)
+    blob, signature = item.encrypted_content or "", item.signature or ""
+    if not (blob or signature):
+        return Proof() if named == issuer_of(endpoint) else None
+    hidden = _own(blob, named, endpoint) if blob else _NOTHING
+    if blob and hidden is not None and unseal(signature) is None:
+        # Both proofs of an item are of one issuer, and the tag of the first names it.
+        return Proof(signature, hidden.blob, hidden.item_id)
+    signed = _own(signature, named, endpoint) if signature else _NOTHING
+    return None if hidden is None or signed is None else Proof(signed.blob, hidden.blob, hidden.item_id)
+
+
+def lost_proofs(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
+    """Name the proofs of earlier thoughts that stay behind at this endpoint, since somebody else gave them."""
+    thoughts = [item for item in request.input if isinstance(item, ReasoningItem)]
+    lost = any((item.encrypted_content or item.signature) and replayable(item, endpoint) is None for item in thoughts)
+    return ("input.reasoning",) if lost else ()
+
+
+_NOTHING = Seal("", "", "")
+
+
+def _own(proof: str, named: str, endpoint: Endpoint) -> Seal | None:
+    """A proof that an endpoint can use, without our tag.
+
+    The tag names the issuer. Without one only a format does; with neither it is a stranger's, for clients leave the
+    format out.
+    """
+    issuer, origin = issuer_of(endpoint), unseal(proof)
+    if origin is None:
+        return Seal(proof, "", "") if named == issuer and issuer in _PORTABLE else None
+    form = origin.form or (named if issuer else "")
+    is_known = form in _PORTABLE or is_from(origin, endpoint.id)
+    return origin if is_known and form in ("", issuer) else None
 
 
 def thought_text(items: Sequence[ReasoningItem]) -> str:

@@ -1,7 +1,8 @@
 """Says on an encrypted thought who issued it, so that it goes back there and to nobody else.
 
 A provider can only open its own encrypted reasoning, and only under the item id it gave. Both are forgotten when a
-client replays the item with an id of ours, so they are appended to the blob as a tag. The tag is no secret and proves
+client replays the item with an id of ours, and many clients forget its format too, so they are appended to the blob as
+a tag. The tag is no secret and proves
 nothing: a forged one leads to a blob that the provider itself will not open.
 """
 
@@ -18,16 +19,21 @@ _MARK = ".tl1."
 
 
 class Seal(Struct, frozen=True):
-    """An issuer's blob, byte for byte, and where it came from; an empty `item_id` means that there was none."""
+    """An issuer's blob, byte for byte, and where it came from.
+
+    An empty `item_id` means that there was none, an empty `form` that the format of its item is not known.
+    """
 
     blob: str
     endpoint_id: str
     item_id: str
+    form: str = ""
 
 
-def seal(blob: str, endpoint_id: str, item_id: str) -> str:
+def seal(blob: str, endpoint_id: str, item_id: str, form: str = "") -> str:
     """Append the issuer's tag to its blob."""
-    tag = urlsafe_b64encode(msgspec.json.encode((endpoint_id, item_id))).decode()
+    told = (endpoint_id, item_id) if form in ("", "unknown") else (endpoint_id, item_id, form)
+    tag = urlsafe_b64encode(msgspec.json.encode(told)).decode()
     return f"{blob}{_MARK}{tag}"
 
 
@@ -37,10 +43,10 @@ def unseal(text: str) -> Seal | None:
     if not (mark and blob):
         return None
     try:
-        endpoint_id, item_id = _read_tag(urlsafe_b64decode(tag))
+        told = _read_tag(urlsafe_b64decode(tag))
     except UNREADABLE:
         return None
-    return Seal(blob, endpoint_id, item_id)
+    return Seal(blob, *told) if len(told) in (2, 3) else None
 
 
 def is_from(origin: Seal, endpoint_id: str) -> bool:
@@ -53,4 +59,4 @@ def provider_of(endpoint_id: str) -> str:
     return endpoint_id.partition(":")[0].partition("/")[0]
 
 
-_read_tag = msgspec.json.Decoder(tuple[str, str]).decode
+_read_tag = msgspec.json.Decoder(tuple[str, ...]).decode

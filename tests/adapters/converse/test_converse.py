@@ -40,6 +40,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.seals import seal
 from trunkline.wire import UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
@@ -69,6 +70,9 @@ def endpoint(quirks: Quirks = CLAUDE, **fields: Any) -> Endpoint:
     given = {"upstream_model": "eu.anthropic.claude-x-v1:0", "base_url": "https://bedrock.example", **fields}
     model, provider = Model(slug="anthropic/claude-x"), Provider(slug="amazon-bedrock", name="Amazon Bedrock")
     return Endpoint(model=model, provider=provider, dialect="converse", quirks=quirks, **given)
+
+
+HIDDEN = seal("b64=", endpoint().id, "", "anthropic-claude-v1")
 
 
 def request(**body: Any) -> Request:
@@ -530,7 +534,7 @@ ANSWERS = [
             Reasoning(0, "Hm m."),
             ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1"),
             Closed(0),
-            ReasoningSeal(1, encrypted="b64=", format="anthropic-claude-v1"),
+            ReasoningSeal(1, encrypted=HIDDEN, format="anthropic-claude-v1"),
             Closed(1),
             Text(2, "Rain."),
             SPENT,

@@ -39,6 +39,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.seals import seal
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
@@ -70,6 +71,9 @@ def endpoint(quirks: Quirks = CLAUDE, **fields: Any) -> Endpoint:
     given = {"upstream_model": "claude-x", "base_url": "https://claude.example/v1", **fields}
     model, provider = Model(slug="anthropic/claude-x"), Provider(slug="anthropic", name="Anthropic")
     return Endpoint(model=model, provider=provider, dialect="messages", quirks=quirks, **given)
+
+
+HIDDEN = seal("b64==", endpoint().id, "", "anthropic-claude-v1")
 
 
 def request(**body: Any) -> Request:
@@ -243,6 +247,7 @@ CASES = [
             ]
         },
         {"messages": [QUESTION, {"role": "assistant", "content": [{"type": "text", "text": "Rain."}]}, QUESTION]},
+        dropped=("input.reasoning",),
     ),
     Case(
         "an unsigned thought goes back to a compatible host that wants it",
@@ -811,7 +816,7 @@ ANSWERS = [
             Reasoning(0, "Hm m."),
             ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1"),
             Closed(0),
-            ReasoningSeal(1, encrypted="b64==", format="anthropic-claude-v1"),
+            ReasoningSeal(1, encrypted=HIDDEN, format="anthropic-claude-v1"),
             Closed(1),
             Text(2, "Rain."),
             SPENT,

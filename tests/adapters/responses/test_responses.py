@@ -675,7 +675,7 @@ def test_the_issuer_is_named_on_its_thoughts() -> None:
     azure = endpoint(provider="azure", quirks={"reasoning_format": "azure-openai-responses-v1"})
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
     assert decode(done(item), to=azure)[0] == ReasoningSeal(
-        0, seal("gAAA", azure.id, "rs_1"), format="azure-openai-responses-v1"
+        0, seal("gAAA", azure.id, "rs_1", "azure-openai-responses-v1"), format="azure-openai-responses-v1"
     )
 
 

@@ -22,7 +22,7 @@ from trunkline.adapters.encoding.turns import (
     turns,
 )
 from trunkline.adapters.media import file_link, inline_file, sound, tidied, titled_text
-from trunkline.adapters.thinking import GEMINI_FORMAT, UNSIGNED, is_replayable, thought_text
+from trunkline.adapters.thinking import UNSIGNED, Proof, replayable, thought_text
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -36,7 +36,6 @@ from trunkline.protocol.items import (
     ReasoningItem,
 )
 from trunkline.protocol.request import Request
-from trunkline.stream.seals import is_from, unseal
 
 
 def encode_messages(draft: Draft) -> list[Json]:
@@ -162,8 +161,9 @@ def _sign_calls(draft: Draft, turn: AssistantTurn, message: dict[str, Any]) -> N
     written = iter(message.get("tool_calls", ()))
     signature = UNSIGNED if draft.quirks.reasoning_replay_is_required else ""
     for piece in turn.pieces:
-        if isinstance(piece, ReasoningItem) and piece.signature and is_replayable(piece, GEMINI_FORMAT):
-            signature = piece.signature
+        if isinstance(piece, ReasoningItem):
+            proof = replayable(piece, draft.endpoint)
+            signature = proof.signature if proof is not None and proof.signature else signature
         elif isinstance(piece, FunctionCallItem):
             call = next(written)
             if signature:
@@ -173,33 +173,33 @@ def _sign_calls(draft: Draft, turn: AssistantTurn, message: dict[str, Any]) -> N
 
 def _encode_thoughts(draft: Draft, items: list[ReasoningItem], message: dict[str, Json]) -> None:
     quirks = draft.quirks
-    fitting = [item for item in items if is_replayable(item, quirks.reasoning_format)]
+    proofs = [replayable(item, draft.endpoint) for item in items]
+    fitting = [(item, proof) for item, proof in zip(items, proofs, strict=True) if proof is not None]
     is_missed = quirks.reasoning_replay_is_required and _has_tools(draft.request)
     if quirks.reasoning_replay == "reasoning_details":
-        details = [entry for item in fitting for entry in _encode_details(draft, item)]
+        details = [entry for item, proof in fitting for entry in _encode_details(item, proof)]
         if not details and is_missed:
             details = [{"type": "reasoning.text", "text": " "}]
         if details:
             message["reasoning_details"] = details
         return
-    text = thought_text(fitting) or (" " if is_missed else "")
+    text = thought_text([item for item, _ in fitting]) or (" " if is_missed else "")
     if text:
         message[quirks.reasoning_replay] = text
 
 
-def _encode_details(draft: Draft, item: ReasoningItem) -> list[dict[str, Json]]:
+def _encode_details(item: ReasoningItem, proof: Proof) -> list[dict[str, Json]]:
     entries: list[dict[str, Json]] = []
     if item.content:
         entry = {"type": "reasoning.text", "text": "".join(part.text for part in item.content)}
-        if item.signature:
-            entry["signature"] = item.signature
+        if proof.signature:
+            entry["signature"] = proof.signature
         entries.append(entry)
     entries += [{"type": "reasoning.summary", "summary": part.text} for part in item.summary]
-    origin = unseal(item.encrypted_content) if item.encrypted_content else None
-    if origin is not None and is_from(origin, draft.endpoint.id):
-        sealed = {"type": "reasoning.encrypted", "data": origin.blob}
-        if origin.item_id:
-            sealed["id"] = origin.item_id
+    if proof.blob:
+        sealed = {"type": "reasoning.encrypted", "data": proof.blob}
+        if proof.item_id:
+            sealed["id"] = proof.item_id
         entries.append(sealed)
     if item.format and item.format != "unknown":
         for entry in entries:

@@ -14,7 +14,7 @@ from trunkline.adapters.chat.wire import decode_citation, decode_logprobs, decod
 from trunkline.adapters.decoding.repeats import Cumulative
 from trunkline.adapters.decoding.tags import TagSplitter
 from trunkline.adapters.media import inline
-from trunkline.adapters.thinking import effort, format_named
+from trunkline.adapters.thinking import effort, format_named, told_signature
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
@@ -168,10 +168,11 @@ class Texts:
         form = format_named(entry.get("format"))
         if isinstance(blob, str) and blob:
             origin = entry.get("id")
-            sealed = seal(blob, self._endpoint.id, origin if isinstance(origin, str) else "")
+            sealed = seal(blob, self._endpoint.id, origin if isinstance(origin, str) else "", form)
             out.append(ReasoningSeal(self.open_thought(out), encrypted=sealed, format=form))
         if isinstance(signature, str) and signature:
-            out.append(ReasoningSeal(self.open_thought(out), signature=signature, format=form))
+            told = told_signature(signature, self._endpoint, form)
+            out.append(ReasoningSeal(self.open_thought(out), signature=told, format=form))
 
     def _hear_parts(self, content: Json, out: list[Delta]) -> None:
         """Content as a list of parts, as some servers send it."""

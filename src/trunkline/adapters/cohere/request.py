@@ -42,7 +42,7 @@ from trunkline.adapters.encoding.turns import (
     turns,
 )
 from trunkline.adapters.media import inline_file, tidied, titled_text
-from trunkline.adapters.thinking import budget, effort, is_replayable, thought_text
+from trunkline.adapters.thinking import budget, effort, replayable, thought_text
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
@@ -222,7 +222,7 @@ def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
     message: dict[str, Json] = {"role": "assistant"}
     text, thought = turn.text, ""
     if draft.quirks.reasoning_replay != "never":
-        thought = thought_text([item for item in turn.thoughts if is_replayable(item, draft.quirks.reasoning_format)])
+        thought = thought_text([item for item in turn.thoughts if replayable(item, draft.endpoint) is not None])
     if turn.calls:
         # What was thought before a call is its plan; both forms come back as one kind of item.
         message["tool_calls"] = [

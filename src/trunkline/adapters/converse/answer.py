@@ -45,7 +45,7 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.thinking import format_named
+from trunkline.adapters.thinking import format_named, told_signature
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.stream.aws_events import EXCEPTION
@@ -65,6 +65,7 @@ from trunkline.stream.deltas import (
     Stopped,
     Text,
 )
+from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
@@ -264,13 +265,14 @@ class ConverseDecoder(Decoder):
                 found = (decode_citation(citation, block.start, block.end) for citation in block.citations)
                 return [Citation(block.slot, annotation) for annotation in found if annotation is not None]
             case "thought" if block is not None:
-                seal = ReasoningSeal(
+                hidden = joined_base64(block.pieces)
+                proof = ReasoningSeal(
                     block.slot,
-                    encrypted=joined_base64(block.pieces) or None,
-                    signature=block.signature or None,
+                    encrypted=seal(hidden, self._endpoint.id, "", self._format) if hidden else None,
+                    signature=told_signature(block.signature, self._endpoint, self._format) or None,
                     format=self._format,
                 )
-                return [seal, Closed(block.slot)]
+                return [proof, Closed(block.slot)]
             case "call" | "answer" if block is not None:
                 return [Closed(block.slot)]
             case "image" if block is not None:

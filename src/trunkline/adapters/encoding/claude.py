@@ -19,12 +19,11 @@ from trunkline.adapters.thinking import (
     budget,
     effort,
     fitted_effort,
-    is_replayable,
     leaves_effort,
+    replayable,
     thought_text,
 )
 from trunkline.catalog.entries import Endpoint
-from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.extent import extent_of
 from trunkline.protocol.items import Json, ReasoningItem
 from trunkline.protocol.request import Effort, Request
@@ -82,7 +81,7 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
         config: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
         return Thinking(max_tokens, config, sent, is_on=True, dropped=dropped)
     most = min(int(MOST_SHARE * limit), MAX_BUDGET) if limit else MAX_BUDGET
-    if most < MIN_BUDGET or not _may_go_on(spoken, endpoint.quirks):
+    if most < MIN_BUDGET or not _may_go_on(spoken, endpoint):
         off: dict[str, Json] | None = {"type": "disabled"} if endpoint.quirks.can_stop_thinking else None
         return Thinking(max_tokens, off, dropped=("reasoning",))
     tokens = budget(request.reasoning, limit, least=MIN_BUDGET, most=most) or MIN_BUDGET
@@ -127,14 +126,15 @@ def least_effort(level: Effort, endpoint: Endpoint, otherwise: Sequence[str]) ->
     return fitted_effort(level, endpoint, otherwise) or fitted_effort("minimal", endpoint, otherwise)
 
 
-def replayed(item: ReasoningItem, quirks: Quirks) -> Thought | None:
+def replayed(item: ReasoningItem, endpoint: Endpoint) -> Thought | None:
     """An earlier thought, byte for byte as it came; None for one that is not this issuer's."""
-    if not is_replayable(item, quirks.reasoning_format):
+    proof, quirks = replayable(item, endpoint), endpoint.quirks
+    if proof is None:
         return None
-    if item.signature:
-        return Thought(thought_text([item]), item.signature)
-    if item.encrypted_content:
-        return Thought(redacted=item.encrypted_content)
+    if proof.signature:
+        return Thought(thought_text([item]), proof.signature)
+    if proof.blob:
+        return Thought(redacted=proof.blob)
     if not quirks.reasoning_format and quirks.reasoning_replay != "never":
         return Thought(thought_text([item]))
     return None
@@ -145,7 +145,7 @@ def _lost(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
     return () if level in (None, "none") else ("reasoning",)
 
 
-def _may_go_on(spoken: Sequence[Round], quirks: Quirks) -> bool:
+def _may_go_on(spoken: Sequence[Round], endpoint: Endpoint) -> bool:
     """Whether the turn that waits for its tool results begins with a thought; thinking is a 400 where it does not.
 
     It has none when another model began the turn, whose thought could not be brought along.
@@ -155,4 +155,4 @@ def _may_go_on(spoken: Sequence[Round], quirks: Quirks) -> bool:
         return True
     callers = [turn for turn in spoken if isinstance(turn, AssistantTurn)]
     first = callers[-1].pieces[0] if callers else None
-    return isinstance(first, ReasoningItem) and replayed(first, quirks) is not None
+    return isinstance(first, ReasoningItem) and replayed(first, endpoint) is not None

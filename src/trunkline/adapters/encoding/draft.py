@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.adapters.thinking import lost_proofs
 from trunkline.catalog.abilities import unspoken
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
@@ -83,12 +84,13 @@ class Draft:
         for name, value in self.quirks.extra_body.items():
             add_beneath(self.body, name, value)
         accept = "text/event-stream" if self.streams else "application/json"
+        lost = (*lost_proofs(self.request, self.endpoint), *unspoken(self.request, self.endpoint))
         return UpstreamRequest(
             method="POST",
             url=self.endpoint.base_url + path,
             headers={"content-type": "application/json", "accept": accept, **headers, **self.quirks.extra_headers},
             body=_encode(self.body),
-            dropped=tuple(dict.fromkeys([*self.dropped, *unspoken(self.request, self.endpoint)])),
+            dropped=tuple(dict.fromkeys([*self.dropped, *lost])),
         )
 
 

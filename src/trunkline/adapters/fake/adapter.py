@@ -16,7 +16,7 @@ from trunkline.adapters.encoding.tools import tool_schema
 from trunkline.adapters.encoding.turns import assistant_text, call_names, result_text
 from trunkline.adapters.fake import wire
 from trunkline.adapters.fake.wire import Attachment, FakeMessage, FakeRequest, OfferedTool, ToolResult, tokens_of
-from trunkline.adapters.thinking import effort, thought_text
+from trunkline.adapters.thinking import effort, lost_proofs, replayable, thought_text
 from trunkline.catalog.abilities import unspoken
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import (
@@ -51,7 +51,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.seals import is_from, seal, unseal
+from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 ATTACHMENT_TOKENS = 85
@@ -67,7 +67,7 @@ class FakeAdapter(Adapter):
             url=f"{endpoint.base_url}/answers",
             headers={"content-type": "application/json"},
             body=wire.write(_encode(request, endpoint)),
-            dropped=tuple(unspoken(request, endpoint)),
+            dropped=(*lost_proofs(request, endpoint), *unspoken(request, endpoint)),
         )
 
     def encode_listing(self, endpoint: Endpoint) -> None:
@@ -141,9 +141,9 @@ def _results(request: Request, last: int) -> Iterator[ToolResult]:
 def _replayed(request: Request, endpoint: Endpoint) -> Iterator[wire.Replayed]:
     for item in request.input:
         if isinstance(item, ReasoningItem) and item.encrypted_content:
-            origin = unseal(item.encrypted_content)
-            if origin and is_from(origin, endpoint.id):
-                yield wire.Replayed(origin.item_id, origin.blob)
+            proof = replayable(item, endpoint)
+            if proof is not None and proof.blob:
+                yield wire.Replayed(proof.item_id, proof.blob)
 
 
 def _attachments(parts: Sequence[MessagePart]) -> Iterator[Attachment]:

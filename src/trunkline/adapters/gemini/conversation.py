@@ -29,8 +29,7 @@ from trunkline.adapters.encoding.turns import (
     result_text,
     turns,
 )
-from trunkline.adapters.gemini.wire import FORMAT
-from trunkline.adapters.thinking import UNSIGNED, is_replayable
+from trunkline.adapters.thinking import UNSIGNED, replayable
 from trunkline.errors import BadRequest, Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -96,9 +95,10 @@ def _encode_pieces(draft: Draft, pieces: tuple[AssistantPiece, ...]) -> list[Par
     signature = ""
     for piece in pieces:
         if isinstance(piece, ReasoningItem):
-            if piece.signature and is_replayable(piece, FORMAT):
+            proof = replayable(piece, draft.endpoint)
+            if proof is not None and proof.signature:
                 parts += _alone(signature)
-                signature = piece.signature
+                signature = proof.signature
             continue
         part = _encode_piece(draft, piece)
         if part is None:

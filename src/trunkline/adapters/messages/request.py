@@ -269,7 +269,7 @@ def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem |
 
 
 def _encode_thought(draft: Draft, item: ReasoningItem) -> Json:
-    thought = replayed(item, draft.quirks)
+    thought = replayed(item, draft.endpoint)
     if thought is None:
         return None
     if thought.redacted:

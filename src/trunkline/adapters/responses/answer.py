@@ -307,7 +307,7 @@ class ResponsesDecoder(Decoder):
         for index, part in enumerate(item.content or ()):
             deltas += self._thought(slot, index, part.text)
         if item.encrypted_content:
-            blob = seal(item.encrypted_content, self._endpoint.id, item.id or "")
+            blob = seal(item.encrypted_content, self._endpoint.id, item.id or "", self._format)
             deltas.append(ReasoningSeal(slot, blob, format=self._format))
         elif self._format != "unknown" and any(kind in _THOUGHT and at == slot for kind, at, _ in self._heard):
             deltas.append(ReasoningSeal(slot, format=self._format))

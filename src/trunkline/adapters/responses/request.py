@@ -32,7 +32,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
-from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort
+from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, replayable
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -67,7 +67,6 @@ from trunkline.protocol.tools import (
     Tool,
     ToolChoice,
 )
-from trunkline.stream.seals import is_from, unseal
 from trunkline.wire import UpstreamRequest
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
@@ -338,16 +337,12 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
 def _encode_thought(draft: Draft, item: ReasoningItem) -> list[Json]:
     """An earlier thought as its issuer wants it back; nothing for anybody else."""
     summary = list(item.summary)
-    if item.encrypted_content:
-        origin = unseal(item.encrypted_content)
-        if origin is None or not is_from(origin, draft.endpoint.id):
-            return []
-        sealed: dict[str, Json] = {
-            "type": "reasoning",
-            "summary": summary,
-            "encrypted_content": origin.blob,
-        }
-        return [{"id": origin.item_id, **sealed} if origin.item_id else sealed]
+    proof = replayable(item, draft.endpoint)
+    if proof is None:
+        return []
+    if proof.blob:
+        sealed: dict[str, Json] = {"type": "reasoning", "summary": summary, "encrypted_content": proof.blob}
+        return [{"id": proof.item_id, **sealed} if proof.item_id else sealed]
     if draft.quirks.reasoning_replay == "never" or not item.content or item.format not in (UNSET, "unknown"):
         return []
     return [{"type": "reasoning", "summary": summary, "content": list(item.content)}]
