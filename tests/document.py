@@ -24,7 +24,7 @@ SCHEMAS: dict[str, Json] = DOCUMENT["components"]["schemas"]
 TERMINAL_TYPES = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 _REF = "#/components/schemas/"
-_FORBIDDEN = 403  # the one status the gateway uses that the document does not list; it has the envelope of the others
+_UNLISTED = (403, 405)  # what the gateway uses and the document does not list; they have the envelope of the others
 
 
 class DocumentError(AssertionError):
@@ -130,7 +130,7 @@ def validate_event(event: Json) -> None:
 
 def validate_error(status: int, body: Json) -> None:
     """Check the body of an HTTP error."""
-    _validate(_ERRORS[400 if status == _FORBIDDEN else status], body, f"error {status}")
+    _validate(_ERRORS[400 if status in _UNLISTED else status], body, f"error {status}")
     _demand(body["error"]["code"] == status, f"error.code is {body['error']['code']}, the status {status}")
 
 

@@ -10,8 +10,9 @@
     │   ├── BadRequest 400
     │   ├── Unauthorized 401
     │   ├── PaymentRequired 402   in the contract and not raised yet
-    │   ├── Forbidden 403         moderation and guardrails only; the one status the contract does not list
+    │   ├── Forbidden 403         moderation and guardrails only; the contract does not list it
     │   ├── NotFound 404
+    │   ├── MethodNotAllowed 405  the contract does not list it
     │   ├── RequestTimeout 408
     │   ├── PayloadTooLarge 413
     │   ├── Unprocessable 422
@@ -106,6 +107,13 @@ class NotFound(ClientError):
 
     status = 404
     default_kind = "not_found"
+
+
+class MethodNotAllowed(ClientError):
+    """The path is known, and takes other methods; `Allow` names them."""
+
+    status = 405
+    default_kind = "method_not_allowed"
 
 
 class RequestTimeout(ClientError):

@@ -44,6 +44,26 @@ BROKEN = whole({"error": {"message": "Broken."}}, 500)
 SLOWLY_BROKEN = Script([0.7, *BROKEN.steps])
 
 
+READ = "GET, HEAD"
+METHODS = {
+    "/api/v1/responses": "POST",
+    "/v1/responses": "POST",
+    "/api/v1/responses/explain": "POST",
+    "/api/v1/responses/req_1/explanation": READ,
+    "/api/v1/models": READ,
+    "/api/v1/models/count": READ,
+    "/api/v1/models/fake/echo": READ,
+    "/api/v1/models/fake/echo/endpoints": READ,
+    "/api/v1/providers": READ,
+    "/api/v1/capabilities": READ,
+    "/health": READ,
+    "/health/live": READ,
+    "/health/ready": READ,
+    "/openapi.json": READ,
+    "/docs": READ,
+}
+
+
 class TestPaths:
     @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
     def test_health_needs_no_key(self, path: str, gateway: Gateway) -> None:
@@ -65,20 +85,27 @@ class TestPaths:
     def test_a_wrong_path_says_where_the_paths_are_listed(self, gateway: Gateway) -> None:
         assert "/docs" in error_of(gateway.request("POST", "/v1/audio/speech"), 404)["message"]
 
-    @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "GET", "DELETE"])
-    def test_CL_16_another_method_on_the_route_is_a_404(self, method: str, gateway: Gateway) -> None:
-        reply = gateway.request(method, "/api/v1/responses")
-        assert reply.status == 404
-        assert reply.headers["allow"] == "POST"
+    @pytest.mark.parametrize(("path", "allow"), METHODS.items(), ids=METHODS.keys())
+    @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "GET", "DELETE", "POST", "PATCH"])
+    def test_CL_16_another_method_on_any_path_is_a_405(
+        self, method: str, path: str, allow: str, gateway: Gateway
+    ) -> None:
+        reply = gateway.request(method, path)
+        assert reply.headers["x-request-id"].startswith("req_")
+        if method in allow.split(", "):
+            assert reply.status != 405
+            return
+        assert (reply.status, reply.headers["allow"]) == (405, allow)
         assert reply.headers["content-type"] == "application/json"
         if method != "HEAD":
-            assert method in error_of(reply, 404)["message"]
+            error = error_of(reply, 405)
+            assert method in error["message"]
+            assert error["metadata"]["error_type"] == "method_not_allowed"
 
-    @pytest.mark.parametrize("path", ["/health/live", "/api/v1/models", "/docs", "/openapi.json"])
-    def test_CL_16_another_method_on_any_path_is_a_404(self, path: str, gateway: Gateway) -> None:
-        reply = gateway.request("POST", path)
-        error_of(reply, 404)
-        assert reply.headers["allow"] == "GET, HEAD"
+    def test_every_answer_names_its_request_and_no_two_alike(self, gateway: Gateway) -> None:
+        paths = [*METHODS, "/api/v1/nothing", "/v1/models"] * 2
+        ids = [gateway.request("GET", path).headers["x-request-id"] for path in paths]
+        assert len(set(ids)) == len(paths)
 
 
 class TestContract:

@@ -8,11 +8,11 @@ from functools import partial
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp as ASGIApp
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from trunkline.call import Services
 from trunkline.catalog.lookup import LetterPairs, nearest
-from trunkline.errors import NotFound
+from trunkline.errors import MethodNotAllowed, NotFound
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
 from trunkline.server.edge import REQUEST_ID, Edge, Origins
@@ -72,7 +72,8 @@ def application(
         if scope["type"] == "http" and scope["path"] == "/api/v1/responses" and scope["method"] == "POST":
             await responses(scope, receive, send)
         else:
-            await router(scope, receive, send)
+            is_http = scope["type"] == "http"
+            await router(scope, receive, _named(send, scope[REQUEST_ID]) if is_http else send)
 
     edge = Edge(dispatch, request_ids, stopping)
     return Origins(edge, frozenset(origins)) if origins else edge
@@ -97,7 +98,7 @@ def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list
 
 
 class _Route(Route):
-    """A route that knows no method but its own: the contract has no 405."""
+    """A route that refuses every method but its own in our words."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         methods = sorted(self.methods or ())
@@ -105,7 +106,8 @@ class _Route(Route):
             await self.app(scope, receive, send)
         else:
             allow = ", ".join(methods)
-            await _refuse(scope, send, f"This path takes {allow}.", [(b"allow", allow.encode())])
+            error = MethodNotAllowed(f"{_path_sent(scope)} takes {allow}, not {scope['method']}.")
+            await send_error(send, error, scope[REQUEST_ID], more_headers=[(b"allow", allow.encode())])
 
 
 class _NotFound:
@@ -130,8 +132,23 @@ class _NotFound:
         return f"Did you mean {near[0]}?" if near else "The paths are listed at /docs."
 
 
-async def _refuse(scope: Scope, send: Send, hint: str, more_headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    # The path as it was sent: /v1 is served as /api/v1.
-    path = scope["path"].removeprefix("/api") if scope["raw_path"].startswith(b"/v1/") else scope["path"]
-    error = NotFound(f"There is no {scope['method']} {path[:200]}. {hint}")
-    await send_error(send, error, scope[REQUEST_ID], more_headers=more_headers)
+async def _refuse(scope: Scope, send: Send, hint: str) -> None:
+    error = NotFound(f"There is no {scope['method']} {_path_sent(scope)}. {hint}")
+    await send_error(send, error, scope[REQUEST_ID])
+
+
+def _path_sent(scope: Scope) -> str:
+    """The path as it was sent: /v1 is served as /api/v1."""
+    path: str = scope["path"].removeprefix("/api") if scope["raw_path"].startswith(b"/v1/") else scope["path"]
+    return path[:200]
+
+
+def _named(send: Send, request_id: str) -> Send:
+    """Send, with the id of the request on an answer that does not tell it yet."""
+
+    async def send_named(message: Message) -> None:
+        if message["type"] == "http.response.start" and all(name != b"x-request-id" for name, _ in message["headers"]):
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
+        await send(message)
+
+    return send_named
