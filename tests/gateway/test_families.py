@@ -254,3 +254,34 @@ def test_who_draws_by_a_tool_is_one_rule_at_both_houses(
 def test_an_operators_row_may_draw_by_a_tool(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
     seen, _ = asked(gateway, upstream, nonce, "openai", "mine/gpt-5.2", {"modalities": ["text", "image"]})
     assert seen.json["tools"] == [{"type": "image_generation"}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gpt-4o-2024-08-06",
+        "gpt-4o-2024-11-20",
+        "gpt-5",
+        "gpt-5-2025-08-07",
+        "gpt-5-mini",
+        "gpt-5-nano",
+        "gpt-5-pro",
+        "gpt-5.1",
+        "gpt-5.1-2025-11-13",
+        "gpt-5.2",
+        "gpt-5.2-pro",
+        "gpt-5.4-mini",
+        "gpt-5.4-nano",
+        "gpt-5.4-pro",
+        "o3-pro",
+    ],
+)
+def test_a_model_of_openai_reads_a_pdf_under_its_plain_and_its_dated_name(
+    name: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    """One public list leaves files out of the plain names, the other does not."""
+    part = {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}
+    said = [{"role": "user", "content": [{"type": "input_text", "text": nonce}, part]}]
+    seen, _ = asked(gateway, upstream, nonce, "openai", f"openai/{name}", {"input": said})
+    (sent,) = [found for found in seen.json["input"][0]["content"] if found["type"] == "input_file"]
+    assert sent["file_data"].endswith("JVBERi0xLjQK")

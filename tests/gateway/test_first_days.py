@@ -157,7 +157,6 @@ class TestPaths:
             ("POST", "/v1/chat/completions", "use POST /api/v1/responses, with messages as input"),
             ("POST", "/chat/completions", "use POST /api/v1/responses, with messages as input"),
             ("POST", "/v1/completions", "use POST /api/v1/responses, with prompt as input"),
-            ("GET", "/v1/responses", "This path takes POST."),
             ("GET", "/zzz/qqq", "The paths are listed at /docs."),
             ("GET", "/", "The paths are listed at /docs."),
             ("GET", "/" + "x" * 5000, "The paths are listed at /docs."),
@@ -207,7 +206,7 @@ class TestOrigins:
     @pytest.mark.parametrize("origin", ["https://evil.example", "https://app.example.com.evil.example", "null"])
     def test_nobody_else_may(self, browsed: Gateway, gateway: Gateway, origin: str) -> None:
         for one in (browsed, gateway):
-            error_of(one.request("OPTIONS", "/v1/responses", headers={"origin": origin, **self.PREFLIGHT}), 404)
+            error_of(one.request("OPTIONS", "/v1/responses", headers={"origin": origin, **self.PREFLIGHT}), 405)
             reply = one.call(ask("fake/echo", "Hi"), origin=origin)
             assert not [name for name in reply.headers if name.startswith("access-control")]
 

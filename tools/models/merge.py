@@ -195,7 +195,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         supports=_supports(named.slug, dialect, can, quirks),
         quantization=named.quantization,
         dialect=None if dialect == next(iter(providers[provider].urls), None) else dialect,
-        input_modalities=next((fact.input_modalities for fact in facts if fact.input_modalities), None),
+        input_modalities=_input_modalities(facts),
         output_modalities=_output_modalities(named.slug, facts),
         # What a rule or the provider's row says was looked up at the maker; the lists lag behind it.
         reasoning_efforts=quirks.reasoning_efforts or next((fact.efforts for fact in facts if fact.efforts), ()),
@@ -216,6 +216,17 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         created_at=next((fact.created_at for fact in facts if fact.created_at), 0),
         is_maker=named.slug.partition("/")[0] == MAKERS.get(provider, provider),
     )
+
+
+def _input_modalities(facts: Sequence[Fact]) -> frozenset[Json] | None:
+    """What the first list says that says anything, and files where any list does.
+
+    models.dev leaves `pdf` out of half of OpenAI's models. Pictures are not believed so: litellm has them for
+    deepseek-v4-flash, whose maker refuses them.
+    """
+    told = next((fact.input_modalities for fact in facts if fact.input_modalities), None)
+    reads_files = any("file" in (fact.input_modalities or ()) for fact in facts)
+    return told | {"file"} if told and reads_files else told
 
 
 _DRAWS_BY_TOOL: Final = re.compile(r"openai/(gpt-\d|o\d)")

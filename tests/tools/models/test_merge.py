@@ -13,6 +13,7 @@ import pytest
 from tools.models.merge import Lists, merge, merged, written
 from tools.models.quirks import RULES
 from tools.models.sources import GENAI_PRICES, LITELLM, MODELS_DEV, Fact, Priced
+from trunkline.catalog.entries import Modality
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import EndpointRow, ModelsFile, PriceRow, ProviderRow, SourceRow
@@ -151,6 +152,28 @@ def test_what_draws_by_a_tool_does_not_draw_of_itself(provider: str, upstream: s
     both = frozenset({"text", "image"})
     (row,) = made(fact(LITELLM, provider, upstream, output_modalities=both)).values()
     assert row.output_modalities == made_of
+
+
+TEXT: frozenset[Modality] = frozenset({"text"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "read"),
+    [
+        pytest.param(TEXT | {"image"}, TEXT | {"file"}, {"text", "image", "file"}, id="a file, by one list alone"),
+        pytest.param(TEXT, TEXT | {"image", "video"}, TEXT, id="pictures, by the second list alone"),
+        pytest.param(None, TEXT | {"image"}, {"text", "image"}, id="what only the second list tells of"),
+        pytest.param(None, None, None, id="what no list tells of"),
+    ],
+)
+def test_files_are_read_where_any_list_says_so(
+    first: frozenset[Modality] | None, second: frozenset[Modality] | None, read: set[str] | None
+) -> None:
+    (row,) = made(
+        fact(LITELLM, "openai", "gpt-5", input_modalities=second),
+        fact(MODELS_DEV, "openai", "gpt-5", input_modalities=first),
+    ).values()
+    assert row.input_modalities == read
 
 
 def test_what_nobody_says_stays_unknown() -> None:
