@@ -11,14 +11,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
-from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, usage_chunk, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, usage_chunk, whole
+from trunkline.protocol.response import ErrorCode
 
 CONFIG = """
 [server]
@@ -36,7 +37,7 @@ api_key = {{ env = "MOCK_KEY" }}
 
 DIALECTS = ("chat", "responses", "messages", "gemini", "converse", "cohere", "mistral")
 FORMS = ("status", "stream", "whole")
-MODELS = 80
+MODELS = 120
 """How many models each dialect has, so that no case finds an endpoint that another one brought into trouble."""
 
 
@@ -148,6 +149,84 @@ def test_the_same_words_are_the_same_fault(
     attempts = error["metadata"]["attempts"]
     assert [(each["kind"], each["message"]) for each in attempts] == [(words.kind, words.message)]
     assert reply.headers.get("retry-after") == ("8" if words.kind == "limited" else None)
+
+
+SLOW = "Rate limit reached"
+UNTYPED: dict[str, Any] = {
+    "no type, no code": {"error": {"message": SLOW}},
+    "a number beside": {"error": {"message": SLOW, "code": 429}},
+    "a text and a status": {"error": SLOW, "status": 429},
+    "a type of the event alone": {"type": "error", "error": {"message": SLOW}},
+    "a message alone": {"type": "error", "message": SLOW},
+    "nulls": {"error": {"type": None, "code": None, "param": None, "message": SLOW}},
+    "a list of errors": {"errors": [{"message": SLOW}]},
+    "a list": [{"error": {"message": SLOW}}],
+    "a detail": {"detail": SLOW},
+}
+"""Errors without the type or code of their dialect, as proxies tell them. "A text and a status" is that of
+https://github.com/Wei-Shaw/claude-relay-service/pull/1144 (seen 2026-11-27), the others are its likes."""
+
+
+@pytest.mark.parametrize("named", [None, "error"], ids=["a datum", "an event named error"])
+@pytest.mark.parametrize("streams", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("body", UNTYPED.values(), ids=UNTYPED.keys())
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_error_without_a_type_is_read_by_its_words(
+    dialect: str, body: Any, streams: bool, named: str | None, spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    script = whole(body)
+    if streams and dialect != "converse":
+        event = b"" if named is None else f"event: {named}\n".encode()
+        script = Script([head(200, "text/event-stream"), event + sse([body])])
+    upstream.play(nonce, script)
+    attempts = error_of(spoken.call(ask(fresh(dialect), nonce, stream=streams)), 429)["metadata"]["attempts"]
+    assert [(each["kind"], each["message"]) for each in attempts] == [("limited", SLOW)]
+
+
+TOLD = {
+    **{code: code for code in get_args(ErrorCode)},
+    "vector_store_timeout": "server_error",
+    "context_length_exceeded": "invalid_prompt",
+    "something_new": "server_error",
+}
+"""What a provider's failure is called, and what a client hears it called: the same, where the contract has the word."""
+
+
+def failure(form: str, code: str) -> Script:
+    """A provider of Responses, or of chat, that fails after it has said something."""
+    error, said = {"code": code, "message": "No."}, {"type": "output_text", "text": "Hel", "annotations": []}
+    delta = {
+        "type": "response.output_text.delta",
+        "item_id": "m",
+        "output_index": 0,
+        "content_index": 0,
+        "delta": "Hel",
+    }
+    match form:
+        case "failed":
+            return stream([delta, {"type": "response.failed", "response": {"status": "failed", "error": error}}])
+        case "error":
+            return stream([delta, {"type": "error", "sequence_number": 1, **error}])
+        case "chat":
+            return stream([chunk("Hel"), {"error": error}])
+    message = {"type": "message", "id": "m", "role": "assistant", "content": [said]}
+    return whole({"id": "r", "status": "failed", "error": error, "output": [message]})
+
+
+@pytest.mark.parametrize("code", TOLD)
+@pytest.mark.parametrize("form", ["failed", "error", "chat", "whole"])
+def test_a_failure_after_output_is_told_by_the_code_of_the_contract(
+    form: str, code: str, spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    model = fresh("chat" if form == "chat" else "responses")
+    upstream.play(nonce, failure(form, code))
+    reply = spoken.call(ask(model, nonce, stream=form != "whole"))
+    if code == "context_length_exceeded" and form != "chat":
+        # What was said until the context was full stands.
+        return
+    response = response_of(reply, "failed") if form == "whole" else events_of(reply, "failed")[-1]["response"]
+    assert response["error"]["code"] == TOLD[code]
+    assert response["output_text"] == "Hel"
 
 
 LLAMA_LONG = "the request exceeds the available context size. try increasing it"

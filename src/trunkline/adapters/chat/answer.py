@@ -209,7 +209,7 @@ class ChatDecoder(Decoder):
                     if not self._keeps_output:
                         return self._failed(fault)
                 self._finish = choice.finish_reason.lower()
-        elif choices is None and chunk.usage is None and fault is None and (stray := self._stray_error(data)):
+        elif choices is None and chunk.usage is None and fault is None and (stray := faults.stray(data, self._quirks)):
             return self._failed(stray)
         if out:
             self._has_told = True
@@ -223,16 +223,6 @@ class ChatDecoder(Decoder):
     def _keeps_output(self) -> bool:
         """Whether what a failure comes with counts: not in a first chunk, so that another provider is asked."""
         return self._has_told or self._is_whole
-
-    def _stray_error(self, data: bytes) -> Fault | None:
-        """An error that is spread over the chunk itself instead of standing under `error`."""
-        found = read_loosely(data)
-        if not isinstance(found, dict) or not isinstance(found.get("message") or found.get("detail"), str | list):
-            return None
-        is_named = found.get("object") == "error" or found.get("type") == "error" or "detail" in found
-        if is_named or found.get("code") or found.get("status_code"):
-            return faults.fault_of_error(found, self._quirks)
-        return None
 
     def _untold(self, message: WirePiece) -> WirePiece:
         """What no delta told of a whole message at the end of a stream, where MiniMax says everything again."""

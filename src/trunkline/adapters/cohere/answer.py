@@ -106,6 +106,9 @@ class CohereDecoder(Decoder):
                 if content.__class__ is WireContent and content.text and not content.thinking:
                     block.length += len(content.text)
                     return (Text(block.slot, content.text),)
+        if event.type not in KNOWN_EVENTS:
+            told = faults.stray(message.data, self._endpoint.quirks)
+            return () if told is None else self._failed(told)
         return self._event(event)
 
     def whole(self, body: bytes) -> Sequence[Delta]:

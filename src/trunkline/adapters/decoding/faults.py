@@ -121,6 +121,24 @@ def unread(message: str, raw: bytes, quirks: Quirks = _PLAIN) -> Fault:
     return nonsense(message, raw)
 
 
+def stray(raw: bytes, quirks: Quirks = _PLAIN) -> Fault | None:
+    """The error that a readable message tells which is none of its dialect's, in whatever shape; None where it is none.
+
+    Words alone are no error: servers send notes too.
+    """
+    found = read_loosely(raw)
+    if isinstance(found, list):
+        found = found[0] if found else None
+    if not isinstance(found, dict):
+        return None
+    is_told = any(found.get(key) for key in ("error", "errors", "detail")) or "error" in (
+        found.get("type"),
+        found.get("object"),
+    )
+    has_code = bool(found.get("message")) and any(found.get(key) for key in ("code", "status_code", "status"))
+    return fault_of_error(found, quirks) if is_told or has_code else None
+
+
 def _names_error(told: Mapping[str, Json]) -> bool:
     return any(told.get(key) for key in ("error", "errors", "detail", "message", "__type", "base_resp"))
 

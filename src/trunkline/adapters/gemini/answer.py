@@ -129,6 +129,10 @@ class GeminiDecoder(Decoder):
                         self._usage = response.usage_metadata
                     self._said.append(text)
                     return (Text(slot, text),)
+        if candidates is None and not (response.error or response.prompt_feedback or response.usage_metadata):
+            told = faults.stray(data, self._endpoint.quirks)
+            if told is not None:
+                return self._failed(told)
         return self._count_input(self._hear(response))
 
     def whole(self, body: bytes) -> Sequence[Delta]:

@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding.calls import says_nothing
-from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
+from trunkline.adapters.decoding.faults import fault_of_error, nonsense, stray, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.logprobs import as_logprobs
 from trunkline.adapters.responses.wire import (
@@ -114,6 +114,8 @@ class ResponsesDecoder(Decoder):
             response = read_response(body)
             if isinstance(response.error, str):
                 return self._error(body)
+            if not (response.status or response.output or response.error):
+                return self._unread("the answer is empty and has no status", body)
             return self._final(response, "completed")
         except UNREADABLE as error:
             return self._unread(f"the answer could not be read: {error}", body)
@@ -145,8 +147,11 @@ class ResponsesDecoder(Decoder):
         if read is None:
             look = read_look(data)
             read = _EVENTS.get(look.type or "")
-            if read is None:
+            if read is None and look.type:
                 return self._error(data) if look.error else ()
+            if read is None:
+                told = stray(data, self._endpoint.quirks)
+                return () if told is None else self._upstream_fault(told)
         return read(self, data)
 
     def _piece(self, data: bytes) -> tuple[Piece, Slot]:
@@ -252,6 +257,8 @@ class ResponsesDecoder(Decoder):
     def _error(self, data: bytes) -> Sequence[Delta]:
         event = read_error(data)
         told = event.error if isinstance(event.error, dict) else {}
+        if not (event.error or event.code or event.message):
+            return self._upstream_fault(stray(data, self._endpoint.quirks) or "the provider reported an error")
         return self._upstream_fault(told or {"code": event.code, "message": event.error or event.message})
 
     # Items and their parts
@@ -414,8 +421,8 @@ class ResponsesDecoder(Decoder):
             return "content_filter" if reason == "content_filter" else "length"
         return "calls" if any(kind == "call" for kind, _, _ in self._heard) else "stop"
 
-    def _upstream_fault(self, error: Json) -> list[Delta]:
-        fault = fault_of_error(error, self._endpoint.quirks)
+    def _upstream_fault(self, told: Json | Fault) -> list[Delta]:
+        fault = told if isinstance(told, Fault) else fault_of_error(told, self._endpoint.quirks)
         if not self._is_whole and fault.kind == "unavailable":
             # At Azure the reason comes in an event of its own after the failure.
             self._failure = self._failure or fault
