@@ -73,6 +73,12 @@ KINDS = (
 MOCKED = [kind for kind in KINDS if kind.dialect != "fake"]
 
 FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 SEARCH = {"type": "web_search"}
 WITHIN = {"type": "web_search", "filters": {"allowed_domains": ["a.example"]}}
 
@@ -265,8 +271,10 @@ class TestSearch:
         {"top_logprobs": 2},
         {"parallel_tool_calls": False, "tools": [FUNCTION]},
         {"text": {"verbosity": "low"}},
+        {"text": {"format": {"type": "json_object"}}},
+        {"text": {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}}},
     ],
-    ids=lambda more: next(iter(more)),
+    ids=lambda more: next(iter(more)) if "format" not in str(more) else more["text"]["format"]["type"],
 )
 def test_require_parameters_refuses_what_would_be_named(more: dict[str, Any], kind: Kind, asker: Asker) -> None:
     reply = asker.ask(kind, **more)

@@ -82,6 +82,9 @@ def has_place(endpoint: Endpoint, parameter: str) -> bool:
             return (quirks.reasoning_request if is_chat else quirks.thinking_style) != "none"
         case "response_format":
             return quirks.structured_output != "none"
+        case "json_object":
+            # Messages and Converse hold an answer to a schema, and have only words for JSON without one.
+            return quirks.structured_output != "none" and endpoint.dialect not in ("messages", "converse")
         case "structured_outputs":
             return quirks.structured_output == "json_schema"
         case _:

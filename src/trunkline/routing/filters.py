@@ -332,6 +332,8 @@ def supports(endpoint: Endpoint, parameter: str) -> bool:
         return False
     if not has_place(endpoint, parameter):
         return False
+    if parameter == "json_object":  # no list names it; `response_format` stands for both of its forms
+        return True
     return endpoint.supports is None or parameter in endpoint.supports
 
 
@@ -406,6 +408,8 @@ def _used(request: Request) -> Iterator[str]:
     if request.text is not None:
         if isinstance(request.text.format, JsonObjectFormat | JsonSchemaFormat):
             yield "response_format"
+        if isinstance(request.text.format, JsonObjectFormat):
+            yield "json_object"
         if isinstance(request.text.format, JsonSchemaFormat):
             yield "structured_outputs"
         if request.text.verbosity is not UNSET:
