@@ -45,6 +45,7 @@ def generation_as_json(generation: Generation) -> dict[str, object]:
     return {
         **as_json(generation.explanation),
         "answered_by": None if answered is None else answered.id,
+        "dropped_parameters": list(generation.dropped),
         "attempts": [attempt_as_json(each) for each in generation.attempted],
         "outrun": [_outrun_as_json(each, spent) for each, spent in generation.outrun],
     }

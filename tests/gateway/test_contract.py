@@ -344,3 +344,23 @@ def test_a_model_that_draws_does_not_where_text_is_asked_for(asker: Asker) -> No
     found = response_of(asker.gateway.call(ask("fake/image", modalities=["text"])))
     assert [item["type"] for item in found["output"]] == ["message"]
     assert found["usage"]["cost"] < 0.01
+
+
+PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@every_mock
+@pytest.mark.parametrize("detail", ["low", "high", "original"])
+def test_a_detail_of_a_picture_is_told_in_the_words_of_its_dialect(detail: str, kind: Kind, asker: Asker) -> None:
+    """`original` is OpenAI's newest; it stays in the history of a session, so that a refusal would end the session."""
+    if kind.dialect not in ("chat", "responses", "cohere"):
+        pytest.skip("it has no word for it, or fetches the picture")
+    part = {"type": "input_image", "image_url": PICTURE, "detail": detail}
+    said = [{"role": "user", "content": [{"type": "input_text", "text": asker.nonce}, part]}]
+    asker.upstream.play(asker.nonce, whole(ANSWER[kind.dialect]))
+    response_of(asker.gateway.call({"model": kind.model, "input": said}))
+    told = str(asker.sent)
+    if "'detail'" in told:
+        assert f"'detail': '{detail if kind.dialect == 'responses' or detail != 'original' else 'high'}'" in told
+    else:
+        assert PICTURE in told

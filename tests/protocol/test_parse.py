@@ -615,7 +615,7 @@ REFUSED = [
         "an unknown detail",
         part(type="input_image", image_url=PNG, detail="max"),
         "input[0].content[1].detail",
-        'must be one of "auto", "high", "low", not "max"',
+        'must be one of "auto", "high", "low", "original", not "max"',
     ),
     Refused(
         "a stored file",
@@ -652,19 +652,6 @@ REFUSED = [
         part(type="input_audio", input_audio={"data": "https://example.org", "format": "wav"}),
         "input[0].content[1].input_audio.data",
         'must be base64 or a data URL (links to sounds are not followed), not "https://example.org"',
-    ),
-    Refused(
-        "an unknown annotation",
-        item(role="assistant", content=[{"type": "output_text", "text": "a", "annotations": [{"type": "x"}]}]),
-        "input[0].content[0].annotations[0].type",
-        'must be one of "file_citation", "file_path", "url_citation", not "x"',
-    ),
-    Refused(
-        "an unknown reasoning format",
-        item(type="reasoning", format="v2"),
-        "input[0].format",
-        'must be one of "anthropic-claude-v1", "azure-openai-responses-v1", "google-gemini-v1", '
-        '"openai-responses-v1", "unknown", "xai-responses-v1", not "v2"',
     ),
     # Calls and outputs
     Refused(

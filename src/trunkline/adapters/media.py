@@ -139,3 +139,8 @@ def checked_base64(text: str) -> str:
         return strict_base64(text)
     except ValueError as error:
         raise BadRequest(f"a part {error}", kind="invalid_base64_image") from None
+
+
+def fitted_detail(detail: str) -> str:
+    """How closely a picture is to be looked at, in the words that were there before `original` was."""
+    return "high" if detail == "original" else detail

@@ -40,7 +40,7 @@ class InputImage(Struct, frozen=True, tag_field="type", tag="input_image"):
     """An image by https link or data URL, or by a `gs://` link to Google's storage."""
 
     image_url: str
-    detail: Literal["auto", "high", "low"] = "auto"
+    detail: Literal["auto", "high", "low", "original"] = "auto"
 
 
 class InputFile(Struct, frozen=True, tag_field="type", tag="input_file"):

@@ -55,6 +55,8 @@ from trunkline.protocol.reading import (
     mismatch,
     number,
     one_of,
+    one_of_or,
+    readable,
     record,
     refuse,
     shown,
@@ -203,7 +205,7 @@ _INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
         _image,
         {
             "image_url": _source("image", may_be_stored=True),
-            "detail": one_of(("auto", "high", "low")),
+            "detail": one_of(("auto", "high", "low", "original")),
             "file_id": refuse("cannot be used: no files are stored; send image_url"),
         },
         required=("image_url",),
@@ -253,8 +255,9 @@ _OUTPUT_PARTS: Mapping[str, Reader[MessagePart]] = {
         OutputText,
         {
             "text": _any_text,
-            "annotations": array(tagged(_ANNOTATIONS)),
-            "logprobs": array(
+            # In history they carry nothing that a model reads; other gateways' have other shapes.
+            "annotations": readable(tagged(_ANNOTATIONS)),
+            "logprobs": readable(
                 record(
                     Logprob,
                     {**_TOKEN, "top_logprobs": array(record(TopLogprob, _TOKEN, required=_TOKEN_REQUIRED))},
@@ -302,6 +305,9 @@ def _message(role: Role, content: Reader[tuple[MessagePart, ...]]) -> Reader[Mes
     )
 
 
+_thought = record(ReasoningText, {"text": _any_text}, required=("text",))
+
+
 def _call(*, arguments: str = "", **members: Json) -> FunctionCallItem:
     return FunctionCallItem(arguments=arguments or "{}", **members)
 
@@ -325,12 +331,11 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
         {
             "id": _any_text,
             "summary": array(tagged({"summary_text": record(SummaryText, {"text": _any_text}, required=("text",))})),
-            "content": array(
-                tagged({"reasoning_text": record(ReasoningText, {"text": _any_text}, required=("text",))})
-            ),
+            "content": array(tagged(dict.fromkeys(("reasoning_text", "text"), _thought))),
             "encrypted_content": _any_text,
             "signature": _any_text,
-            "format": one_of(get_args(ReasoningFormat)),
+            # Sessions move between gateways, which have other names for what only its issuer reads.
+            "format": one_of_or(get_args(ReasoningFormat), "unknown"),
             "status": _item_status,
         },
     ),

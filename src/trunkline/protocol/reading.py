@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -142,6 +143,33 @@ def refuse(complaint: str) -> Reader[None]:
 
     def read(value: Json) -> None:
         raise Wrong(complaint)
+
+    return read
+
+
+def one_of_or(names: Iterable[str], otherwise: str) -> Reader[str]:
+    """Read one of a few strings; any other string is taken for `otherwise`."""
+    allowed = frozenset(names)
+
+    def read(value: Json) -> str:
+        if not isinstance(value, str):
+            raise mismatch(value, "a string")
+        return value if value in allowed else otherwise
+
+    return read
+
+
+def readable(reader: Reader[T]) -> Reader[tuple[T, ...]]:
+    """Read an array and leave out the entries that its reader does not take."""
+
+    def read(value: Json) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise mismatch(value, "an array")
+        entries: list[T] = []
+        for entry in value:
+            with suppress(Wrong):
+                entries.append(reader(entry))
+        return tuple(entries)
 
     return read
 

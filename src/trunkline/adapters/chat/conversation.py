@@ -21,7 +21,7 @@ from trunkline.adapters.encoding.turns import (
     system_joined,
     turns,
 )
-from trunkline.adapters.media import file_link, inline_file, sound, tidied, titled_text
+from trunkline.adapters.media import file_link, fitted_detail, inline_file, sound, tidied, titled_text
 from trunkline.adapters.thinking import UNSIGNED, Proof, replayable, thought_text
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -103,7 +103,7 @@ def _encode_part(draft: Draft, part: InputPart) -> dict[str, Any]:
         case InputImage(image_url, detail):
             image = {"url": tidied(image_url)}
             if detail != "auto" and draft.quirks.has_image_detail:
-                image["detail"] = detail
+                image["detail"] = fitted_detail(detail)
             return {"type": "image_url", "image_url": image}
         case InputAudio(format=form):
             data = sound(part).data

@@ -41,7 +41,7 @@ from trunkline.adapters.encoding.turns import (
     split_system,
     turns,
 )
-from trunkline.adapters.media import inline_file, tidied, titled_text
+from trunkline.adapters.media import fitted_detail, inline_file, tidied, titled_text
 from trunkline.adapters.thinking import budget, effort, replayable, thought_text
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
@@ -258,7 +258,7 @@ def _encode_part(draft: Draft, part: InputPart) -> dict[str, Json]:
         case InputImage(image_url, detail):
             image = {"url": tidied(image_url)}
             if detail != "auto" and draft.quirks.has_image_detail:
-                image["detail"] = detail
+                image["detail"] = fitted_detail(detail)
             return {"type": "image_url", "image_url": image}
         case InputFile():
             found = inline_file(part)
