@@ -362,15 +362,18 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
     ),
 }
 
-_items: Reader[tuple[InputItem, ...]] = array(
-    tagged(
-        _ITEMS,
-        default="message",
-        refused={
-            "item_reference": '"item_reference" cannot be used: nothing is stored; send the item itself',
-        },
-    )
-)
+_NO_REFERENCE = '"item_reference" cannot be used: nothing is stored; send the item itself'
+_typed_item = tagged(_ITEMS, default="message", refused={"item_reference": _NO_REFERENCE})
+
+
+def _item(value: Json) -> InputItem:
+    # OpenAI's schema lets a reference go without its type.
+    if isinstance(value, dict) and "id" in value and all(name in ("id", "type") or not value[name] for name in value):
+        return _typed_item({**value, "type": value.get("type") or "item_reference"})
+    return _typed_item(value)
+
+
+_items: Reader[tuple[InputItem, ...]] = array(_item)
 
 
 def _check_pairs(items: tuple[InputItem, ...]) -> None:
