@@ -37,7 +37,7 @@ api_key = {{ env = "MOCK_KEY" }}
 
 DIALECTS = ("chat", "responses", "messages", "gemini", "converse", "cohere", "mistral")
 FORMS = ("status", "stream", "whole")
-MODELS = 120
+MODELS = 160
 """How many models each dialect has, so that no case finds an endpoint that another one brought into trouble."""
 
 
