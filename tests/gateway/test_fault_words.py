@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
@@ -344,6 +347,57 @@ def test_retry_after_comes_only_with_what_passes(
     upstream.play(nonce, whole({"error": {"message": "No."}}, beside, retry_after="7"))
     reply = gateway.call(ask(model, nonce))
     assert reply.headers.get("retry-after") == ("7" if reply.status in (429, 503, 529) else None)
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Rate limit reached for gpt-x. Limit 3, Used 3. Please try again in 7.66s.", "8"),
+        ("Rate limit reached. Please try again in 20ms.", "1"),
+        ("Rate limit reached for model x. Please try again in 1m30.5s. Need more tokens?", "91"),
+        ("Requests have exceeded the token rate limit of your tier. Please retry after 45 seconds.", "45"),
+        ("Slow down.", None),
+    ],
+    ids=["OpenAI", "OpenAI, at once", "Groq", "Azure", "no time"],
+)
+def test_C_a_delay_in_words_is_told(
+    message: str, seconds: str | None, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    upstream.play(nonce, whole({"error": {"message": message}}, 429))
+    reply = gateway.call(ask(model, nonce))
+    assert (reply.status, reply.headers.get("retry-after")) == (429, seconds)
+
+
+def moment(seconds: float) -> str:
+    return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "headers"),
+    [
+        ("chat", {"x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "1m30s"}),
+        ("chat", {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "90"}),
+        ("chat", {"ratelimit_remaining": "0", "ratelimit_reset": str(int(time.time()) + 600)}),
+        ("messages", {"anthropic_ratelimit_requests_remaining": "0", "anthropic_ratelimit_requests_reset": "RFC"}),
+    ],
+    ids=["OpenAI's duration", "seconds", "Unix time", "Anthropic's moment"],
+)
+def test_9_a_reset_is_a_hint_in_every_form(
+    dialect: str, headers: dict[str, str], spoken: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    told = {name: moment(90) if value == "RFC" else value for name, value in headers.items()}
+    upstream.play(nonce, whole(error_in(dialect, "Slow."), 429, **told))
+    reply = spoken.call(ask(fresh(dialect), nonce))
+    assert reply.status == 429
+    assert 80 <= int(reply.headers["retry-after"]) <= 600
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_C_every_provider_hears_who_asks(dialect: str, spoken: Gateway, upstream: Upstream, nonce: str) -> None:
+    upstream.play(nonce, whole(error_in(dialect, "No."), 400))
+    spoken.call(ask(fresh(dialect), nonce))
+    (seen,) = upstream.seen(nonce)
+    assert re.fullmatch(r"trunkline/\d+\.\d+\.\d+", seen.headers["user-agent"])
 
 
 @pytest.mark.parametrize("beside", [{}, {"retry_after": "3"}], ids=["no other hint", "another hint"])

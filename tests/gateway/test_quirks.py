@@ -275,6 +275,15 @@ ROWS = (
             ("prompt_mode", {"prompt_mode": "reasoning"}),
         )
     ),
+    Row(
+        "thinking_needs_budget",
+        True,
+        body("thinking_budget"),
+        None,
+        16_000,
+        {"reasoning": {"enabled": True}},
+        beside={"reasoning_request": "enable_thinking"},
+    ),
     Row("reasoning_efforts", ["low"], body("reasoning_effort"), "high", "low", THINK),
     Row(
         "reasoning_effort_map",
@@ -399,6 +408,14 @@ ROWS = (
     ),
     Row("tool_choices", ["auto", "none"], body("tool_choice"), "required", "auto", MUST_CALL),
     Row("thinking_forbids_forced_tools", True, body("tool_choice"), "required", "auto", {**MUST_CALL, **THINK}),
+    Row(
+        "thinking_forbids_json",
+        True,
+        both(body("response_format", "type"), holds("JSON", "messages", 0)),
+        ("json_object", False),
+        (None, True),
+        {**AS_JSON, **THINK},
+    ),
     Row(
         "has_parallel_switch",
         False,
@@ -588,6 +605,15 @@ ROWS = (
     Row(
         "can_stop_thinking",
         False,
+        both(body("enable_thinking"), dropped),
+        (False, None),
+        (None, "reasoning.effort"),
+        NO_THOUGHT,
+        beside={"reasoning_request": "enable_thinking"},
+    ),
+    Row(
+        "can_stop_thinking",
+        False,
         body("thinking", "type"),
         "disabled",
         "enabled",
@@ -621,6 +647,16 @@ ROWS = (
         True,
         {"prompt_cache_key": "talk"},
         dialect="converse",
+    ),
+    Row(
+        "has_tool_cache_points",
+        False,
+        both(holds("cachePoint", "toolConfig"), holds("cachePoint", "messages")),
+        (True, True),
+        (False, False),
+        CALL_BEFORE,
+        dialect="converse",
+        beside={"has_cache_points": True},
     ),
     Row(
         "schema_beside_tools",

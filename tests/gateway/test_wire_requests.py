@@ -4,8 +4,9 @@ A case is one file whose name says what it is; to add one needs no code here. TO
 
     source   the public report or document, and when it was seen
     request  what the client sends beside the model, as JSON
-    sent     a list: the `dialect`, the `quirks` of the endpoint where it has some, and `body`, those fields of the
-             provider's request that matter, as JSON, each of which must be exactly so; null where it must be missing
+    sent     a list: the `dialect`, the `quirks` of the endpoint where it has some, its `prompt_caching` (off, where a
+             case is not about that), and `body`, those fields of the provider's request that matter, as JSON, each of
+             which must be exactly so; null where it must be missing
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         sent = CASES[name]["sent"][place]
         config += ENDPOINT.format(provider=f"wire-{sent['dialect']}", model=f"wire/{number}")
         config += f"quirks = {as_toml(sent.get('quirks', {}))}\n"
+        config += f'prompt_caching = "{sent.get("prompt_caching", "off")}"\n'
     with running(tmp_path_factory.mktemp("wires"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -54,7 +56,7 @@ def test_a_provider_gets_what_the_case_expects(number: int, gateway: Gateway, up
     name, place = SENT[number]
     case, sent = CASES[name], CASES[name]["sent"][place]
     assert case.keys() == {"source", "request", "sent"}
-    assert sent.keys() <= {"dialect", "quirks", "body"}
+    assert sent.keys() <= {"dialect", "quirks", "prompt_caching", "body"}
     assert "https://" in case["source"]
     upstream.play(nonce, whole(WHOLE[sent["dialect"]]))
     assert "NONCE" in case["request"], "by it the provider knows which request it is"

@@ -73,6 +73,17 @@ RULES: Final = (
         _rule(_ADAPTS, "messages", "converse", thinking_style="adaptive"),
     ),
     *_from(
+        # Older ones answer a mark with a 400, 3.5 Sonnet to most.
+        "https://github.com/pensarai/apex/pull/943 and "
+        "https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html, seen 2026-11-27",
+        _rule(rf"{_CLAUDE}(?!v\d|instant|2|3(-|\.5-sonnet))", "converse", has_cache_points=True),
+    ),
+    *_from(
+        "https://github.com/danny-avila/LibreChat/issues/13838 and "
+        "https://github.com/aws-samples/bedrock-engineer/pull/71, seen 2026-11-27",
+        _rule(r"amazon/nova", "converse", has_cache_points=True, has_tool_cache_points=False),
+    ),
+    *_from(
         "litellm's flags, 2026-11-22",
         _rule(_CLAUDE, "messages", "converse", can={"adaptive_thinking": True}, thinking_style="adaptive"),
         _rule(_CLAUDE, "messages", "converse", can={"unstoppable_thinking": True}, can_stop_thinking=False),
@@ -80,13 +91,12 @@ RULES: Final = (
     ),
     *_from(
         "unverified",
-        _rule(_CLAUDE, "converse", has_cache_points=True),
         _rule(_ONE_OF_BOTH, "messages", "converse", temperature_excludes_top_p=True),
         _rule(_SAMPLES_ITSELF, "messages", "converse", drops=("temperature", "top_p", "top_k")),
         # The other models on Bedrock.
         _rule(r"(?!anthropic/)", "converse", thinking_style="none", reasoning_format="", has_top_k=False),
         _rule(r"openai/gpt-oss", "converse", thinking_style="effort", reasoning_efforts=("low", "medium", "high")),
-        _rule(r"amazon/nova", "converse", has_top_k=True, has_cache_points=True),
+        _rule(r"amazon/nova", "converse", has_top_k=True),
         _rule(r"amazon/nova-2", "converse", thinking_style="nova", reasoning_efforts=("low", "medium", "high")),
         _rule(r"google/", "gemini", thinking_style="none"),
     ),
@@ -135,8 +145,15 @@ RULES: Final = (
             has_safety_identifier=False,
             reasoning_format="",
         ),
-        _rule(r"qwen/(qwq|qvq|.*omni)", "chat", at=("alibaba",), streams="always"),
         _rule(r"x-ai/grok-(4|code)", "chat", "responses", at=("xai",), drops=("frequency_penalty", "presence_penalty")),
+    ),
+    *_from(
+        # They think always, which cannot be refused and takes no JSON form.
+        "https://www.alibabacloud.com/help/model-studio/error-code and "
+        "https://github.com/presenton/presenton/issues/184, seen 2026-11-27",
+        _rule(
+            r"qwen/(qwq|qvq|.*-thinking)", "chat", at=("alibaba",), can_stop_thinking=False, structured_output="none"
+        ),
     ),
     *_from(
         # Most Grok models answer an effort with a 400, also those that think; a new one gets none until it is known.

@@ -42,6 +42,11 @@ class Decoder(Protocol):
 
     is_done: bool
 
+    @property
+    def held_back(self) -> int:
+        """How many pieces of output were heard and not told, or not yet: who sends them is not silent."""
+        return 0
+
     def message(self, message: WireMessage) -> Iterable[Delta]:
         """Decode one streamed message."""
         ...
@@ -89,6 +94,13 @@ class Adapter(Protocol):
         Raises Unprocessable when the language has no words for a part of the request that may not be dropped.
         """
         ...
+
+    def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+        """The endpoint as its refusal tells it to be, where the request may be encoded anew so; None: it may not.
+
+        For a dialect that must name limits which the client left open.
+        """
+        return None
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Whether an endpoint needs what a link leads to in the place of the link; False where links are followed."""

@@ -72,6 +72,12 @@ def budget(
     return max(wanted if most is None else min(wanted, most), least, 1)
 
 
+def lost_budget(reasoning: ReasoningConfig | None, sent: int | None = None) -> tuple[str, ...]:
+    """What to name as lost where the client asked for so many tokens of thought, and `sent`, or no number, goes out."""
+    wanted = reasoning.max_tokens if reasoning is not None else None
+    return ("reasoning.max_tokens",) if wanted and wanted != sent else ()
+
+
 def fitted_effort(wanted: Effort, endpoint: Endpoint, otherwise: Sequence[str] = ()) -> str | None:
     """The effort to send; None: thinking should be off and no effort turns it off.
 

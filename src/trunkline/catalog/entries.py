@@ -19,6 +19,7 @@ Dialect = Literal[
 ]
 CredentialScheme = Literal["none", "bearer", "header", "query", "sigv4", "google", "azure"]
 Modality = Literal["text", "image", "file", "audio", "video"]
+PromptCaching = Literal["auto", "on_key", "off"]
 
 
 class Secret:
@@ -103,6 +104,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     quirks: Quirks = Quirks()
     dialect_quirks: dict[Dialect, Quirks] = {}
     data_policy: DataPolicy = DataPolicy()
+    prompt_caching: PromptCaching = "auto"
     region: str | None = None
     headquarters: str | None = None
     status: str = "active"
@@ -171,6 +173,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `price` is None when nobody told it: the endpoint is then served without a cost, and says so. `is_disputed`: public
     lists differ by more than a tenth about it; `claims` then are what each says, that in force first. `deprecated_on`
     is the day the provider stops serving it, where known; `source_date` the day that `source` tells the state of.
+    `prompt_caching`: when a dialect that marks what is to be cached does so (`adapters/encoding/caching.py`).
     """
 
     model: Model
@@ -188,6 +191,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     reasoning_efforts: tuple[str, ...] = ()
     quirks: Quirks = Quirks()
     data_policy: DataPolicy = DataPolicy()
+    prompt_caching: PromptCaching = "auto"
     region: str | None = None
     is_deprecated: bool = False
     deprecated_on: str = ""

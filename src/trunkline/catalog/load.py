@@ -118,6 +118,7 @@ class _EndpointMaker:
             reasoning_efforts=row.reasoning_efforts,
             quirks=quirks,
             data_policy=provider.data_policy.of(entry.model.slug),
+            prompt_caching=row.prompt_caching or provider.prompt_caching,
             region=provider.region,
             is_deprecated=row.is_deprecated,
             deprecated_on=row.deprecated_on,

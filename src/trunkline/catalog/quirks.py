@@ -64,6 +64,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     thinking_budgets: tuple[int, int] | None = None
     """The least and the most `thinking_budget` that a chat server takes; anything else is a 400 there (SiliconFlow)."""
 
+    thinking_needs_budget: bool = False
+    """With `enable_thinking` a `thinking_budget` is sent always; without one it is a 400 (Alibaba)."""
+
     reasoning_efforts: tuple[str, ...] = ()
     """The efforts the endpoint takes, weakest first; empty means all. The nearest lower one is sent."""
 
@@ -98,6 +101,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
 
     thinking_forbids_forced_tools: bool = False
     """While thinking is on `required` and a named function are a 400 (DeepSeek, Alibaba)."""
+
+    thinking_forbids_json: bool = False
+    """Where thinking was asked for, a JSON form is a 400 (Alibaba); JSON is then asked for in words."""
 
     has_call_ids: bool = False
     """Whether Gemini's calls and their results carry an `id` in the conversation; before Gemini 3 that is a 400."""
@@ -209,8 +215,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """
 
     can_stop_thinking: bool = True
-    """Whether `thinking.type: disabled` is taken; some Claude models and GLM-5.3 answer it with a 400 and get the least
-    effort."""
+    """Whether thinking can be off, by `thinking.type: disabled` or `enable_thinking: false`. Some Claude models and
+    GLM-5.3 answer that with a 400 and get the least effort; Qwen models that only think are told nothing."""
 
     min_thinking_budget: int = 512
     """The least `thinkingBudget` of a Gemini model; less is a 400. 512 is that of Flash-Lite, the highest."""
@@ -228,7 +234,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """The path of a streamed request where it differs from `path` (Vertex: `…:streamRawPredict`)."""
 
     has_cache_points: bool = False
-    """Whether a Converse model takes `cachePoint` blocks (Claude and Nova); others answer 400."""
+    """Whether a Converse model takes `cachePoint` blocks (Claude from 3.5 Haiku on, and Nova); others answer 400."""
+
+    has_tool_cache_points: bool = True
+    """Whether it takes them behind tools and behind their results too; Nova answers 400."""
 
     schema_beside_tools: bool | None = None
     """Whether a model takes a JSON form for its answer and tools at once; before Gemini 3, and at Groq, that is a 400.

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from trunkline.catalog.entries import CredentialScheme, Dialect, Modality
+from trunkline.catalog.entries import CredentialScheme, Dialect, Modality, PromptCaching
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.protocol.preferences import Quantization
 from trunkline.settings.sections import Json
@@ -85,9 +85,10 @@ class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """One entry of `[[models.endpoints]]`; None is unknown.
 
     `rejects` are parameters that are left out whatever else is said. `supports_set` and `quirks_set` are places in the
-    lists of the file, in which endpoints share what they have alike. `reached_from`: the endpoint exists only where the
-    provider's address holds one of these texts. `price_source` is named where the price is from another list than the
-    rest; `is_disputed` means that the lists differ by more than a tenth about it, and `other_prices` are then theirs.
+    lists of the file, in which endpoints share what they have alike. `prompt_caching` is the provider's where it is
+    None. `reached_from`: the endpoint exists only where the provider's address holds one of these texts. `price_source`
+    is named where the price is from another list than the rest; `is_disputed` means that the lists differ by more than
+    a tenth about it, and `other_prices` are then theirs.
     """
 
     provider: str
@@ -106,6 +107,7 @@ class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     reasoning_efforts: tuple[str, ...] = ()
     quirks: dict[str, Json] = {}
     quirks_set: int | None = None
+    prompt_caching: PromptCaching | None = None
     is_deprecated: bool = False
     deprecated_on: str = ""
     reached_from: tuple[str, ...] = ()

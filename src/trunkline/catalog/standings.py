@@ -158,6 +158,7 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         quirks=_at_home(row.quirks, urls, entry),
         dialect_quirks={dialect: _at_home(quirks, urls, entry) for dialect, quirks in row.dialect_quirks().items()},
         data_policy=_policy(row, entry),
+        prompt_caching=entry.prompt_caching or "auto",
         region=row.region,
         headquarters=row.headquarters,
         status=row.status,

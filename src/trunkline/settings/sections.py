@@ -234,6 +234,12 @@ class ProviderSettings(Section):
     its models answer by their exact names all the same. So does one with AWS's or Google's
     credentials that this machine has without any variable being set, as in a role."""
 
+    prompt_caching: Literal["auto", "on_key", "off"] | None = None
+    """When providers that cache prompts only on request, and ask more for what is written than for plain input, are
+    asked to: those of the dialects `messages` and `converse` (Claude and Nova). `auto`, the default: when the input
+    holds an answer of the model or a tool's result, for then the conversation goes on, or when the request has a
+    `prompt_cache_key`. `on_key`: with a `prompt_cache_key` alone. `off`: never, and the key is named as dropped."""
+
     data_policy: DataPolicySettings = DataPolicySettings()
     """What the operator's own contract says, in place of the provider's public policy."""
 
@@ -327,6 +333,9 @@ class EndpointSettings(Section):
 
     reasoning_efforts: list[str] | None = None
     """The reasoning efforts the endpoint takes, weakest first."""
+
+    prompt_caching: Literal["auto", "on_key", "off"] | None = None
+    """When this endpoint is asked to cache a prompt; as the provider's when absent."""
 
     quirks: dict[str, Json] = {}
     """Deviations from the dialect that hold for this endpoint alone."""

@@ -374,11 +374,9 @@ class Run:
         """
         adapter = ADAPTERS[attempt.endpoint.dialect]
         request, lost = offered(self._request, attempt.endpoint)
-        sent = await self._encode(adapter, attempt, request)
+        sent, reply = await self._ask(adapter, attempt, request)
         attempt.dropped = tuple(dict.fromkeys((*lost, *sent.dropped)))
-        reply = await self._send(sent, attempt.endpoint)
         try:
-            await self._upstream.raise_for_status(reply, adapter, attempt.endpoint)
             decoder = adapter.decoder(request, attempt.endpoint)
             cap = self._request.max_output_tokens
             hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
@@ -405,9 +403,23 @@ class Run:
         finally:
             reply.close()
 
-    async def _encode(self, adapter: Adapter, attempt: _Attempt, request: Request) -> UpstreamRequest:
+    async def _ask(self, adapter: Adapter, attempt: _Attempt, request: Request) -> tuple[UpstreamRequest, Reply]:
+        """Ask an endpoint; once more, where it refuses what the client did not ask for and tells what it would take."""
+        sent = await self._encode(adapter, attempt.endpoint, request)
+        try:
+            return sent, await self._exchanged(Exchange(sent), adapter, attempt.endpoint)
+        except UpstreamFailure as failure:
+            narrowed = adapter.narrowed(request, attempt.endpoint, failure.fault)
+            if narrowed is None:
+                raise
+            again = await self._encode(adapter, narrowed, request)
+            if again.body == sent.body:
+                raise
+        attempt.exchanges += 1
+        return again, await self._exchanged(Exchange(again), adapter, attempt.endpoint)
+
+    async def _encode(self, adapter: Adapter, endpoint: Endpoint, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
-        endpoint = attempt.endpoint
         if wanted := links_to_inline(request, endpoint, adapter.needs_file):
             request = await self._links.inlined(request, wanted, self._deadline)
         end_user = self._end_user(endpoint)

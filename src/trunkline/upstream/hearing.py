@@ -16,7 +16,8 @@ they count them, so the cap counts what no tokenizer makes fewer of (`Cap`). The
 whole, `Stopped` behind it, and the connection is dropped. An answer that comes whole is not cut: it is there and paid.
 
 Two things are told of output, since providers keep connections open with pieces that say nothing: `has_progressed`,
-whether the last bytes brought some, and `has_spoken`, whether a client has seen something ever.
+whether the last bytes brought some, and `has_spoken`, whether a client has seen something ever. Text that a decoder
+holds back is progress that no client sees.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ class Hearing:
         "_framing",
         "_has_begun",
         "_has_stopped",
+        "_held_back",
         "_media_type",
         "_start",
         "exchange",
@@ -125,6 +127,7 @@ class Hearing:
         self._fault: Fault | None = None
         self._has_begun = False
         self._has_stopped = False
+        self._held_back = 0
         self.sent = sent
         self.exchange: Exchange | None = None
         self.usage: Usage | None = None
@@ -168,7 +171,12 @@ class Hearing:
         except Malformed as error:
             batch.append(Failed(Fault("nonsense", str(error))))
         self.is_over = self.has_end_mark = self._decoder.is_done
-        return self._heard(batch) if batch else batch
+        if batch:
+            batch = self._heard(batch)
+        if not self.has_progressed and self._decoder.held_back > self._held_back:
+            # A client sees nothing yet, but the model goes on.
+            self._held_back, self.has_progressed = self._decoder.held_back, True
+        return batch
 
     def ended(self, broken: Fault | None = None) -> list[Delta]:
         """Hear that the body is over, or how it broke off."""

@@ -67,9 +67,10 @@ QUESTION = {"role": "user", "content": [{"text": "Weather in Oslo?"}]}
 
 
 def endpoint(quirks: Quirks = CLAUDE, **fields: Any) -> Endpoint:
+    """An endpoint of Claude's; it is asked to cache only with a key, for what else is marked is not shown here."""
     given = {"upstream_model": "eu.anthropic.claude-x-v1:0", "base_url": "https://bedrock.example", **fields}
     model, provider = Model(slug="anthropic/claude-x"), Provider(slug="amazon-bedrock", name="Amazon Bedrock")
-    return Endpoint(model=model, provider=provider, dialect="converse", quirks=quirks, **given)
+    return Endpoint(model=model, provider=provider, dialect="converse", quirks=quirks, prompt_caching="on_key", **given)
 
 
 HIDDEN = seal("b64=", endpoint().id, "", "anthropic-claude-v1")

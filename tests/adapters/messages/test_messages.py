@@ -68,9 +68,10 @@ SCHEMA = {
 
 
 def endpoint(quirks: Quirks = CLAUDE, **fields: Any) -> Endpoint:
+    """An endpoint of Claude's; it is asked to cache only with a key, for what else is marked is not shown here."""
     given = {"upstream_model": "claude-x", "base_url": "https://claude.example/v1", **fields}
     model, provider = Model(slug="anthropic/claude-x"), Provider(slug="anthropic", name="Anthropic")
-    return Endpoint(model=model, provider=provider, dialect="messages", quirks=quirks, **given)
+    return Endpoint(model=model, provider=provider, dialect="messages", quirks=quirks, prompt_caching="on_key", **given)
 
 
 HIDDEN = seal("b64==", endpoint().id, "", "anthropic-claude-v1")

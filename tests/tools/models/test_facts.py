@@ -100,6 +100,7 @@ class Fact:
 
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 NO_SEARCH = {"search_tool": ""}
+CACHES = {"has_cache_points": True, "has_tool_cache_points": True}
 
 FACTS = [
     Fact("a seal of Claude's is Claude's", "anthropic", "messages", {"reasoning_format": "anthropic-claude-v1"}),
@@ -155,6 +156,35 @@ FACTS = [
             "tool_choices": frozenset({"auto", "required", "function"}),
         },
         "anthropic/claude-opus-4.8",
+    ),
+    Fact("Claude 3.5 Haiku at Bedrock caches", "amazon-bedrock", "converse", CACHES, "anthropic/claude-3.5-haiku"),
+    *(
+        Fact(f"{model} at Bedrock does not", "amazon-bedrock", "converse", {"has_cache_points": False}, model)
+        for model in ("anthropic/claude-3-opus", "anthropic/claude-3.5-sonnet", "anthropic/claude-instant-v1")
+    ),
+    *(
+        Fact(
+            f"{model} thinks always, and holds no form",
+            "alibaba",
+            "chat",
+            {"can_stop_thinking": False, "structured_output": "none", "streams": "always"},
+            model,
+        )
+        for model in ("qwen/qwq-plus", "qwen/qvq-max", "qwen/qwen3-next-80b-a3b-thinking")
+    ),
+    Fact(
+        "Qwen Omni streams only, as all do at Alibaba",
+        "alibaba",
+        "chat",
+        {"can_stop_thinking": True, "structured_output": "json_object", "streams": "always"},
+        "qwen/qwen3-omni-flash",
+    ),
+    Fact(
+        "Nova takes no marks behind tools",
+        "amazon-bedrock",
+        "converse",
+        {"has_cache_points": True, "has_tool_cache_points": False},
+        "amazon/nova-pro-v1",
     ),
     Fact(
         "Nova 2 at Bedrock",

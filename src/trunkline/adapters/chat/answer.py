@@ -101,6 +101,10 @@ class ChatDecoder(Decoder):
         self._tier: ServiceTier | None = None
         self._halves = Halves()
 
+    @property
+    def held_back(self) -> int:
+        return self._texts.held_back
+
     def message(self, message: WireMessage) -> Sequence[Delta]:
         if self._is_over:
             return ()
@@ -311,7 +315,7 @@ class ChatDecoder(Decoder):
     def _conclude(self, *, is_done: bool) -> Sequence[Delta]:
         self._is_over = True
         out: list[Delta] = []
-        self._texts.release(out)
+        self._texts.release(out, is_whole=is_done or self._finish is not None)
         nameless = [call for call in self._calls.all if not call.is_announced and not self._answers_in_tool]
         if any(not says_nothing("".join(call.arguments)) for call in nameless):
             return self._failed(faults.nonsense(NAMELESS))

@@ -16,9 +16,11 @@ from msgspec import UNSET
 from trunkline.adapters.chat.answer import ChatDecoder
 from trunkline.adapters.chat.conversation import encode_messages
 from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.decoding.room import told_budget
 from trunkline.adapters.encoding.answers import in_words
-from trunkline.adapters.encoding.draft import Draft, beside_tools
+from trunkline.adapters.encoding.draft import Draft, beside_tools, without_schemas
 from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.narrowing import with_budget
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
     SEARCHES_BY_SIZE,
@@ -33,7 +35,7 @@ from trunkline.adapters.encoding.tools import (
     schema_note,
     tool_schema,
 )
-from trunkline.adapters.thinking import budget, effort, efforts_of, fitted_effort, leaves_effort
+from trunkline.adapters.thinking import budget, effort, efforts_of, fitted_effort, leaves_effort, lost_budget
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, Request
@@ -47,7 +49,7 @@ from trunkline.protocol.tools import (
     TextFormat,
     ToolChoice,
 )
-from trunkline.wire import UpstreamRequest
+from trunkline.wire import Fault, UpstreamRequest
 
 PATH = "/chat/completions"
 
@@ -64,6 +66,9 @@ class ChatAdapter(Adapter):
         path = endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or PATH
         return draft(request, endpoint, end_user).posted(path)
 
+    def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+        return with_budget(request, endpoint, told_budget(fault.message))
+
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return link.noun == "file" and endpoint.quirks.file_links == "none"
 
@@ -78,6 +83,8 @@ ADAPTER = ChatAdapter()
 
 
 def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
+    if endpoint.quirks.thinking_forbids_json and _effort(request, endpoint) not in (None, "none"):
+        return without_schemas(endpoint)
     return beside_tools(request, endpoint, FunctionTool, by_default=True)
 
 
@@ -239,15 +246,13 @@ def _ask_by_switch_and_effort(draft: Draft, level: Effort) -> None:
 
 
 def _ask_by_budget(draft: Draft, level: Effort) -> None:
-    reasoning, endpoint = draft.request.reasoning, draft.endpoint
-    draft.body["enable_thinking"] = level != "none"
-    if level == "none" or reasoning is None or (reasoning.effort is None and reasoning.max_tokens is None):
+    if level == "none" and not draft.quirks.can_stop_thinking:
+        draft.dropped.append("reasoning.effort")
         return
-    limit = draft.request.max_output_tokens or endpoint.max_output_tokens
-    least, most = draft.quirks.thinking_budgets or (0, None)
-    draft.body["thinking_budget"] = sent = budget(reasoning, limit, least=least, most=most)
-    if most is not None and reasoning.max_tokens and sent != reasoning.max_tokens:
-        draft.dropped.append("reasoning.max_tokens")
+    draft.body["enable_thinking"] = level != "none"
+    if level == "none" or (leaves_effort(draft.request.reasoning) and not draft.quirks.thinking_needs_budget):
+        return
+    draft.body["thinking_budget"] = _fit_budget(draft)
 
 
 def _ask_by_template(draft: Draft, level: Effort) -> None:
@@ -262,9 +267,10 @@ def _ask_by_object(draft: Draft, level: Effort) -> None:
     asked: dict[str, Json] = {"enabled": level != "none"}
     if level != "none" and reasoning is not None:
         if reasoning.max_tokens is not None:
-            asked["max_tokens"] = reasoning.max_tokens
+            asked["max_tokens"] = _fit_budget(draft)
         elif reasoning.effort is not None:
-            asked["effort"] = fitted_effort(level, draft.endpoint)
+            asked["effort"] = sent = fitted_effort(level, draft.endpoint)
+            draft.dropped += [] if sent == level else ["reasoning.effort"]
     draft.body["reasoning"] = asked
 
 
@@ -286,8 +292,17 @@ def _note_effort(draft: Draft) -> None:
 
 
 def _note_budget(draft: Draft) -> None:
-    if draft.request.reasoning is not None and draft.request.reasoning.max_tokens:
-        draft.dropped.append("reasoning.max_tokens")
+    draft.dropped += lost_budget(draft.request.reasoning)
+
+
+def _fit_budget(draft: Draft) -> int | None:
+    """The tokens that may be thought, so that room is left for the answer; noted where they had to be less."""
+    reasoning = draft.request.reasoning
+    limit = draft.request.max_output_tokens or draft.endpoint.max_output_tokens
+    least, most = draft.quirks.thinking_budgets or (0, None)
+    tokens = budget(reasoning, limit, least=least, most=most)
+    draft.dropped += lost_budget(reasoning, tokens)
+    return tokens
 
 
 _REASONING: Mapping[str, Callable[[Draft, Effort], None]] = {

@@ -67,6 +67,11 @@ class Texts:
         self._uncited: list[UrlCitation] = []
         self._sources: list[Json] = []
 
+    @property
+    def held_back(self) -> int:
+        """How many pieces of text stand beside the call we forced."""
+        return len(self._aside)
+
     # Text and thought
 
     def hear(self, content: Json, logprobs: Json, out: list[Delta]) -> None:
@@ -240,12 +245,15 @@ class Texts:
 
     # The end
 
-    def release(self, out: list[Delta]) -> None:
-        """Tell what was held back: the rest of what may have been a tag, and text beside a call that never came."""
+    def release(self, out: list[Delta], *, is_whole: bool) -> None:
+        """Tell what was held back: the rest of what may have been a tag, and text beside a call that never came.
+
+        Not the latter of an answer that is not whole: as long as nothing was told, the next endpoint may be asked.
+        """
         if self._splitter is not None:
             for side, piece in self._splitter.end():
                 self._hear_side(side, piece, out)
-        if self._aside and self.slot is None:
+        if self._aside and self.slot is None and is_whole:
             self.say("".join(self._aside), out)
 
     def end(self, out: list[Delta]) -> None:

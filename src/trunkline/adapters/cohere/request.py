@@ -42,7 +42,7 @@ from trunkline.adapters.encoding.turns import (
     turns,
 )
 from trunkline.adapters.media import fitted_detail, inline_file, tidied, titled_text
-from trunkline.adapters.thinking import budget, effort, replayable, thought_text
+from trunkline.adapters.thinking import budget, effort, lost_budget, replayable, thought_text
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
@@ -135,7 +135,8 @@ def _encode_thinking(draft: Draft) -> bool:
         return False
     draft.body["thinking"] = {"type": "enabled"}
     if reasoning.effort is not None or reasoning.max_tokens is not None:
-        draft.body["thinking"]["token_budget"] = budget(reasoning, limit, least=1)
+        draft.body["thinking"]["token_budget"] = sent = budget(reasoning, limit, least=1)
+        draft.dropped += lost_budget(reasoning, sent)
     return True
 
 

@@ -20,10 +20,19 @@ import msgspec
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.converse.answer import ConverseDecoder
+from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.claude import Thinking, least_effort, plan_thinking, replayed, wanted_effort
+from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.claude import (
+    Thinking,
+    least_effort,
+    plan_thinking,
+    replayed,
+    wanted_effort,
+)
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.narrowing import with_room
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -37,6 +46,7 @@ from trunkline.adapters.encoding.tools import (
     tool_schemas,
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.adapters.thinking import lost_budget
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -55,7 +65,7 @@ from trunkline.protocol.items import (
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
 from trunkline.stream.framing import AWS_EVENT_STREAM
-from trunkline.wire import UpstreamRequest
+from trunkline.wire import Fault, UpstreamRequest
 
 
 class ConverseAdapter(Adapter):
@@ -78,6 +88,9 @@ class ConverseAdapter(Adapter):
         told_at = endpoint.base_url.replace("//bedrock-runtime", "//bedrock", 1)
         return fetched(msgspec.structs.replace(endpoint, base_url=told_at), "/foundation-models")
 
+    def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+        return with_room(request, endpoint, told_room(fault.message))
+
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         return True
 
@@ -91,6 +104,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32
+_CLAUDE = "anthropic-claude-v1"
+_MOST_UNASKED = 32_000
+"""What Claude's answer may have where the client names no limit: AWS takes it all from the account's quota at once."""
+
 _CACHE_POINT = {"cachePoint": {"type": "default"}}
 _EFFORTS = ("low", "medium", "high")
 
@@ -127,7 +144,7 @@ def _encode_body(draft: Draft) -> None:
     tools, output = _encode_tools(draft, plan), _encode_output(draft)
     inference = _encode_sampling(draft, thinking, fields)
     if text := "\n\n".join(part for part in (system, *draft.hints) if part):
-        body["system"] = [{"text": text}, *([_CACHE_POINT] if _marks_cache(draft) else [])]
+        body["system"] = [{"text": text}]
     body["messages"] = _encode_messages(draft, spoken)
     body |= {"inferenceConfig": inference} if inference else {}
     body |= {"toolConfig": tools} if tools else {}
@@ -135,12 +152,27 @@ def _encode_body(draft: Draft) -> None:
     body |= {"outputConfig": output} if output else {}
     if draft.quirks.forwards_metadata and request.metadata:
         body["requestMetadata"] = request.metadata
-    if request.prompt_cache_key is not None and not _marks_cache(draft):
-        draft.dropped.append("prompt_cache_key")
+    if marks_cache(draft, spoken, is_able=draft.quirks.has_cache_points):
+        _mark_cache(draft, body)
 
 
-def _marks_cache(draft: Draft) -> bool:
-    return draft.request.prompt_cache_key is not None and draft.quirks.has_cache_points
+def _mark_cache(draft: Draft, body: dict[str, Json]) -> None:
+    """Set marks behind what the next request of a conversation will repeat."""
+    may_follow_tools = draft.quirks.has_tool_cache_points
+    if "toolConfig" in body and may_follow_tools:
+        body["toolConfig"]["tools"].append(_CACHE_POINT)
+    if "system" in body:
+        body["system"].append(_CACHE_POINT)
+    content = last_user_content(body["messages"])
+    # It is a 400 behind a document that is no PDF, https://github.com/strands-agents/harness-sdk/issues/1966, and where
+    # nothing of the message stands before it, https://github.com/strands-agents/harness-sdk/pull/3677 (2026-11-27).
+    place = next((place for place, block in enumerate(content) if _is_other_document(block)), len(content))
+    if place > 0 and (may_follow_tools or "toolResult" not in content[place - 1]):
+        content.insert(place, _CACHE_POINT)
+
+
+def _is_other_document(block: Json) -> bool:
+    return "document" in block and block["document"]["format"] != "pdf"
 
 
 # Thinking and sampling
@@ -167,7 +199,7 @@ def _encode_effort(draft: Draft, level: Effort, *, is_nova: bool) -> tuple[Think
     if level == "none" and is_nova:
         return Thinking(limit), {"reasoningConfig": {"type": "disabled"}}
     sent = least_effort(level, draft.endpoint, _EFFORTS)
-    dropped = () if sent == level else ("reasoning.effort",)
+    dropped = (*(() if sent == level else ("reasoning.effort",)), *lost_budget(draft.request.reasoning))
     if is_nova:
         config = {"type": "enabled", "maxReasoningEffort": sent}
         return Thinking(limit, is_on=True, dropped=dropped), {"reasoningConfig": config}
@@ -177,11 +209,14 @@ def _encode_effort(draft: Draft, level: Effort, *, is_nova: bool) -> tuple[Think
 def _encode_sampling(draft: Draft, thinking: Thinking, fields: dict[str, Json]) -> dict[str, Json]:
     request, quirks = draft.request, draft.quirks
     taken: dict[str, Json] = {}
-    is_limited = request.max_output_tokens is not None and draft.endpoint.takes("max_tokens")
-    if is_limited or (thinking.config or {}).get("budget_tokens"):
+    may_limit = draft.endpoint.takes("max_tokens")
+    if (request.max_output_tokens is not None and may_limit) or (thinking.config or {}).get("budget_tokens"):
         taken["maxTokens"] = thinking.max_tokens
     elif request.max_output_tokens is not None:
         draft.dropped.append("max_output_tokens")
+    elif may_limit and quirks.reasoning_format == _CLAUDE and draft.endpoint.max_output_tokens is not None:
+        # Left out it is 4,096 for Claude, https://github.com/BerriAI/litellm/issues/41529 (2026-11-27).
+        taken["maxTokens"] = min(thinking.max_tokens, _MOST_UNASKED)
     if _takes(draft, "temperature", thinking):
         most = min(quirks.max_temperature, 1.0)
         taken["temperature"] = min(request.temperature or 0.0, most)
@@ -218,8 +253,6 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
         written.append(_encode_search(draft, plan.search))
     if not written:
         return {}
-    if _marks_cache(draft):
-        written.append(_CACHE_POINT)
     if plan.choice is None:
         return {"tools": written}
     if plan.choice.name == SEARCH_NAME and plan.search is not None:
@@ -274,8 +307,6 @@ def _encode_output(draft: Draft) -> dict[str, Json]:
 def _encode_messages(draft: Draft, spoken: list[Round]) -> list[Json]:
     written = [_encode_round(draft, part) for part in spoken]
     _tell_documents_apart((block for part in written for block in part["content"]), set())
-    if _marks_cache(draft) and written and written[-1]["role"] == "user":
-        written[-1]["content"].append(_CACHE_POINT)
     return written
 
 

@@ -6,7 +6,7 @@ They are there only where a request needs them, so that other answers cost nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +19,9 @@ class Heard(Protocol):
     """A decoder as `contract.py` has it, which this level does not know."""
 
     is_done: bool
+
+    @property
+    def held_back(self) -> int: ...
 
     def message(self, message: WireMessage) -> Iterable[Delta]: ...
 
@@ -34,11 +37,14 @@ class _Around:
 
     def __init__(self, inner: Heard) -> None:
         self._inner = inner
+        self._held_here = 0
         self.is_done = inner.is_done
+        self.held_back = 0
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         told = self._heard(self._inner.message(message))
         self.is_done = self._inner.is_done
+        self.held_back = self._inner.held_back + self._held_here
         return told
 
     def whole(self, body: bytes) -> Iterable[Delta]:
@@ -53,9 +59,15 @@ class _Around:
         return self._inner.next_exchange(sent, fault)
 
     def _heard(self, deltas: Iterable[Delta]) -> list[Delta]:
-        return [told for delta in deltas for told in self._turned(delta)]
+        told: list[Delta] = []
+        for delta in deltas:
+            turned = self._turned(delta)
+            told += turned
+            if not turned and isinstance(delta, Text | Arguments) and delta.text:
+                self._held_here += 1
+        return told
 
-    def _turned(self, delta: Delta) -> Iterable[Delta]:
+    def _turned(self, delta: Delta) -> Sequence[Delta]:
         raise NotImplementedError
 
     def _rest(self) -> list[Delta]:
@@ -67,7 +79,8 @@ class AnswerDecoder(_Around):
     """Takes the first call of the tool that stands for a structured answer as the whole text.
 
     What the model says beside it is held back until the end, and told only if the tool was not called: clients parse
-    the text as JSON. A call of another tool lets it go, as the answer is then still to come.
+    the text as JSON. A call of another tool lets it go, as the answer is then still to come. Where the answer
+    breaks off it is not told at all: as long as nothing was, the next endpoint may be asked.
     """
 
     def __init__(self, inner: Heard, tool: str) -> None:
@@ -79,7 +92,10 @@ class AnswerDecoder(_Around):
         self._is_empty = True
         self._has_calls = self._is_released = False
 
-    def _turned(self, delta: Delta) -> Iterable[Delta]:
+    def end(self) -> Iterable[Delta]:
+        return self._heard(self._inner.end())
+
+    def _turned(self, delta: Delta) -> Sequence[Delta]:
         match delta:
             case Text() | Citation() if not self._is_released:
                 self._held.append(delta)
@@ -108,7 +124,7 @@ class AnswerDecoder(_Around):
             case _:
                 return (delta,)
 
-    def _closed(self, slot: Slot, delta: Closed) -> Iterable[Delta]:
+    def _closed(self, slot: Slot, delta: Closed) -> Sequence[Delta]:
         if slot in self._passed_over:
             return ()
         if self._answer == slot:
@@ -144,7 +160,7 @@ class FenceDecoder(_Around):
         self._opening = ""
         self._tail = ""
 
-    def _turned(self, delta: Delta) -> Iterable[Delta]:
+    def _turned(self, delta: Delta) -> Sequence[Delta]:
         match delta:
             case Text(slot=slot, text=text):
                 before = self._rest() if self._slot is not None and slot != self._slot else []

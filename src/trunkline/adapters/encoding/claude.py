@@ -20,6 +20,7 @@ from trunkline.adapters.thinking import (
     effort,
     fitted_effort,
     leaves_effort,
+    lost_budget,
     replayable,
     thought_text,
 )
@@ -77,7 +78,8 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
     if endpoint.quirks.thinking_style == "adaptive":
         is_left = level != "none" and leaves_effort(request.reasoning)
         sent = None if is_left else least_effort(level, endpoint, _DEFAULT_EFFORTS)
-        dropped = () if is_left or sent == level else ("reasoning.effort",)
+        lost = () if is_left or sent == level else ("reasoning.effort",)
+        dropped = (*lost, *lost_budget(request.reasoning))
         config: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
         return Thinking(max_tokens, config, sent, is_on=True, dropped=dropped)
     most = min(int(MOST_SHARE * limit), MAX_BUDGET) if limit else MAX_BUDGET
@@ -95,10 +97,7 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
 
 def _changed(request: Request, level: Effort, tokens: int) -> tuple[str, ...]:
     """Name what became another thing: thinking that cannot be off, and a budget that had to be clamped."""
-    wanted = request.reasoning.max_tokens if request.reasoning is not None else None
-    if level == "none":
-        return ("reasoning.effort",)
-    return ("reasoning.max_tokens",) if wanted and wanted != tokens else ()
+    return ("reasoning.effort",) if level == "none" else lost_budget(request.reasoning, tokens)
 
 
 def _fitting_limit(request: Request, endpoint: Endpoint) -> int | None:

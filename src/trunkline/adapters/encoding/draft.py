@@ -128,5 +128,10 @@ def beside_tools(
     told = endpoint.quirks.schema_beside_tools
     if (by_default if told is None else told) or not any(isinstance(tool, kinds) for tool in request.tools):
         return endpoint
+    return without_schemas(endpoint)
+
+
+def without_schemas(endpoint: Endpoint) -> Endpoint:
+    """The endpoint as it is where it holds no answer to a form."""
     quirks = msgspec.structs.replace(endpoint.quirks, structured_output="none")
     return msgspec.structs.replace(endpoint, quirks=quirks)

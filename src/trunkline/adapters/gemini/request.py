@@ -31,7 +31,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.gemini.answer import GeminiDecoder
 from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.media import is_film_page
-from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, nearest_effort
+from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, lost_budget, nearest_effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
@@ -180,8 +180,7 @@ def _ask_by_level(draft: Draft, reasoning: ReasoningConfig, level: Effort, confi
         config["thinkingLevel"] = sent.upper()
     if sent != level:
         draft.dropped.append("reasoning.effort")
-    if reasoning.max_tokens:
-        draft.dropped.append("reasoning.max_tokens")
+    draft.dropped += lost_budget(reasoning)
 
 
 def _ask_by_budget(draft: Draft, reasoning: ReasoningConfig, level: Effort, config: dict[str, Json]) -> None:
@@ -201,8 +200,7 @@ def _ask_by_budget(draft: Draft, reasoning: ReasoningConfig, level: Effort, conf
         draft.dropped.append("reasoning")
         return
     config["thinkingBudget"] = sent = budget(reasoning, limit, least=least, most=MAX_BUDGET)
-    if reasoning.max_tokens and sent != reasoning.max_tokens:
-        draft.dropped.append("reasoning.max_tokens")
+    draft.dropped += lost_budget(reasoning, sent)
 
 
 # Tools and the form of the text

@@ -17,10 +17,13 @@ import msgspec
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
+from trunkline.adapters.encoding.caching import last_user_content, marks_cache
 from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
+from trunkline.adapters.encoding.narrowing import with_room
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -53,7 +56,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
-from trunkline.wire import Headers, UpstreamRequest
+from trunkline.wire import Fault, Headers, UpstreamRequest
 
 
 class MessagesAdapter(Adapter):
@@ -72,6 +75,9 @@ class MessagesAdapter(Adapter):
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
         """Source: https://platform.claude.com/docs/en/api/models-list, seen 2026-11-27: a page has up to 1000."""
         return fetched(endpoint, "/models?limit=1000", _version(endpoint))
+
+    def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+        return with_room(request, endpoint, told_room(fault.message))
 
     def needs_file(self, link: Wanted, endpoint: Endpoint) -> bool:
         """Links to pictures and to PDF documents are followed, and every document is taken for a PDF."""
@@ -109,18 +115,30 @@ def _encode_body(draft: Draft) -> None:
         body["model"] = draft.endpoint.upstream_model
     body["max_tokens"] = thinking.max_tokens
     if text := "\n\n".join(part for part in (system, *draft.hints) if part):
-        body["system"] = [{**_text(text), "cache_control": _CACHE}] if _marks_cache(draft) else text
-    body["messages"] = _encode_messages(draft, spoken)
+        body["system"] = text
+    body["messages"] = [_encode_round(draft, part) for part in spoken]
     body |= tools
     if thinking.config is not None:
         body["thinking"] = thinking.config
     if output:
         body["output_config"] = output
     body |= sampling
+    if marks_cache(draft, spoken):
+        _mark_cache(body)
 
 
-def _marks_cache(draft: Draft) -> bool:
-    return draft.request.prompt_cache_key is not None and "prompt_cache_key" not in draft.quirks.drops
+def _mark_cache(body: dict[str, Json]) -> None:
+    """Mark what the next request of a conversation will repeat; of the four marks that are allowed three are set."""
+    if tools := body.get("tools"):
+        tools[-1] = {**tools[-1], "cache_control": _CACHE}
+    if (text := body.get("system")) and text.strip():
+        body["system"] = [{**_text(text), "cache_control": _CACHE}]
+    content = last_user_content(body["messages"])
+    for place in reversed(range(len(content))):
+        # A mark on an empty text is a 400 (https://github.com/anthropics/claude-code/issues/50082, seen 2026-11-27).
+        if content[place]["type"] != "text" or content[place]["text"].strip():
+            content[place] = {**content[place], "cache_control": _CACHE}
+            return
 
 
 # Settings
@@ -131,8 +149,6 @@ def _encode_identity(draft: Draft, end_user: str | None) -> None:
         draft.dropped += user_names(draft.request)
     elif end_user is not None:
         draft.body["metadata"] = {"user_id": end_user}
-    if draft.request.prompt_cache_key is not None and not _marks_cache(draft):
-        draft.dropped.append("prompt_cache_key")
 
 
 def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
@@ -167,8 +183,6 @@ def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
         written.append(_encode_search(draft, plan.search))
     if not written:
         return {}
-    if _marks_cache(draft):
-        written[-1] = {**written[-1], "cache_control": _CACHE}
     choice = _choose(draft, plan)
     return {"tools": written} | ({"tool_choice": choice} if choice is not None else {})
 
@@ -228,13 +242,6 @@ def _encode_output(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 
 # Rounds
-
-
-def _encode_messages(draft: Draft, spoken: list[Round]) -> list[Json]:
-    written = [_encode_round(draft, part) for part in spoken]
-    if _marks_cache(draft) and written and written[-1]["role"] == "user":
-        written[-1]["content"][-1] = {**written[-1]["content"][-1], "cache_control": _CACHE}
-    return written
 
 
 def _encode_round(draft: Draft, part: Round) -> Json:

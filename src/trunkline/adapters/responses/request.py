@@ -32,7 +32,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
-from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, replayable
+from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -157,8 +157,7 @@ def _encode_effort(draft: Draft, wanted: Effort | None) -> str | None:
         sent = fitted_effort(wanted, draft.endpoint) or fitted_effort("minimal", draft.endpoint)
     if sent != wanted and not is_left:
         draft.dropped.append("reasoning.effort")
-    elif config.max_tokens is not None:
-        draft.dropped.append("reasoning.max_tokens")
+    draft.dropped += lost_budget(config)
     said = {"effort": sent, "summary": None if sent == "none" else config.summary}
     _put(draft, "reasoning", {name: value for name, value in said.items() if value is not None} or None)
     return sent
