@@ -13,14 +13,17 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tools.models.documented import documents_named
 from tools.models.merge import Lists, merge
-from trunkline.catalog.rows import SourceRow
+from trunkline.catalog.rows import NamesFile, SourceRow
 
 ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "src/trunkline/catalog"
@@ -86,6 +89,7 @@ def build() -> bytes:
         sources=(*SOURCES, *documents_named(documented)),
         day=DAY,
         documented=documented,
+        names=msgspec.convert(tomllib.loads((CATALOG / "names.toml").read_text("utf-8")), NamesFile),
     )
     return merge(lists, (CATALOG / "providers.toml").read_text("utf-8"))
 

@@ -73,6 +73,7 @@ def gather_known(settings: Settings) -> Known:
         ),
         listed,
         notes,
+        shipped.joinpath("names.toml").read_text("utf-8"),
     )
 
 

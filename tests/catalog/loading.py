@@ -12,6 +12,7 @@ from trunkline.settings.sections import Settings
 
 PROVIDERS = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
 MODELS = files("trunkline.catalog").joinpath("models.toml").read_text("utf-8")
+NAMES = files("trunkline.catalog").joinpath("names.toml").read_text("utf-8")
 
 
 def known(
@@ -25,4 +26,5 @@ def known(
     schemes: Collection[str] = SCHEMES,
 ) -> Known:
     """Gather what is known; `models` is written by hand and laid over `listed`, the merged public lists."""
-    return gather(PROVIDERS, models, settings, Surroundings(environ or {}, read_file, dialects, schemes), listed)
+    around = Surroundings(environ or {}, read_file, dialects, schemes)
+    return gather(PROVIDERS, models, settings, around, listed, names_text=NAMES)

@@ -29,7 +29,7 @@ class TestList:
         assert ran.code == 0
         *lines, last = ran.out.splitlines()
         assert len(lines) == 1 + 70
-        assert last == "53 providers with models, 17 need your own [[endpoints]]"
+        assert last == "52 providers with models, 18 need your own [[endpoints]]"
         assert "groq" in ran.out
         assert "no key; set GROQ_API_KEY" in ran.out
 

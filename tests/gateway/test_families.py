@@ -6,13 +6,14 @@ asked of it, and what must stand in the body that it gets.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from tests.gateway.checks import error_of
+from tests.gateway.checks import ask, error_of
 from tests.gateway.conftest import ENDPOINT
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.test_quirks import ANSWERS, at
@@ -33,8 +34,10 @@ PROVIDERS = {
     "anthropic": "messages",
     "openai": "responses",
     "azure": "responses",
+    "mistral": "chat",
+    "alibaba": "chat",
 }
-"""Shipped providers and the dialect that each is spoken to in."""
+"""Shipped providers and the dialect that each is spoken to in; Mistral answers in the words of chat."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,12 @@ EFFORTS: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any], str | None]]
     # xAI: most models refuse an effort, unknown ones get none.
     *(
         ("xai", model, {"effort": "high"}, {"reasoning": None}, "reasoning")
-        for model in ("x-ai/grok-code-fast-1", "x-ai/grok-4.20-0309-reasoning", "x-ai/grok-build-0.1", "x-ai/grok-4.7")
+        for model in (
+            "x-ai/grok-4.20-reasoning",
+            "x-ai/grok-4.20-non-reasoning",
+            "x-ai/grok-build-0.1",
+            "x-ai/grok-4.7",
+        )
     ),
     *(
         ("xai", model, {"effort": wanted}, {"reasoning": {"effort": sent}}, None if wanted == sent else LOST)
@@ -81,7 +89,6 @@ EFFORTS: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any], str | None]]
             ("x-ai/grok-4.5", "medium", "medium"),
             ("x-ai/grok-4.5", "xhigh", "high"),
             ("x-ai/grok-4.6", "xhigh", "xhigh"),
-            ("x-ai/grok-3-mini", "high", "high"),
             ("x-ai/grok-4.20-multi-agent", "xhigh", "xhigh"),
         )
     ),
@@ -128,21 +135,25 @@ EFFORTS: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any], str | None]]
     *(
         (
             "google-ai-studio",
-            f"google/gemini-{model}",
+            f"google/{model}",
             {"effort": wanted},
             {"generationConfig.thinkingConfig.thinkingLevel": sent},
             None if wanted == sent.lower() else LOST,
         )
         for model, wanted, sent in (
-            ("3-pro-preview", "medium", "HIGH"),
-            ("3-flash-preview", "minimal", "MINIMAL"),
-            ("3.1-pro-preview", "medium", "MEDIUM"),
-            ("3.6-flash", "medium", "MEDIUM"),
-            ("3.6-flash", "minimal", "LOW"),
-            ("3.7-flash", "medium", "MEDIUM"),
-            ("3.7-flash", "none", "LOW"),
-            ("3.5-flash-lite", "minimal", "MINIMAL"),
-            ("4-argon", "medium", "MEDIUM"),
+            ("gemini-3-pro-image", "medium", "HIGH"),
+            ("gemini-3-flash-preview", "minimal", "MINIMAL"),
+            ("gemini-3.1-pro-preview", "medium", "MEDIUM"),
+            ("gemini-3.6-flash", "medium", "MEDIUM"),
+            ("gemini-3.6-flash", "minimal", "LOW"),
+            ("gemini-3.7-flash", "medium", "MEDIUM"),
+            ("gemini-3.7-flash", "none", "LOW"),
+            ("gemini-3.5-flash-lite", "minimal", "MINIMAL"),
+            ("gemini-4-argon", "medium", "MEDIUM"),
+            ("gemma-4-31b-it", "none", "MINIMAL"),
+            ("gemma-4-31b-it", "low", "MINIMAL"),
+            ("gemma-4-26b-a4b-it", "medium", "HIGH"),
+            ("gemma-4-26b-a4b-it", "high", "HIGH"),
         )
     ),
 ]
@@ -176,8 +187,8 @@ BUDGETS: list[tuple[str, str, int, Mapping[str, Any], int, str | None]] = [
     ("google-ai-studio", "google/gemini-2.5-flash-lite", 300, {"effort": "low"}, 0, "reasoning"),
     ("google-ai-studio", "google/gemini-2.5-flash-lite", 2000, {"effort": "low"}, 512, None),
     ("google-ai-studio", "google/gemini-2.5-flash", 1000, {"effort": "none"}, 0, None),
-    ("anthropic", "anthropic/claude-3.7-sonnet", 4000, {"max_tokens": 4000}, 3800, "reasoning.max_tokens"),
-    ("anthropic", "anthropic/claude-3.7-sonnet", 4000, {"max_tokens": 2000}, 2000, None),
+    ("anthropic", "anthropic/claude-sonnet-4.5", 4000, {"max_tokens": 4000}, 3800, "reasoning.max_tokens"),
+    ("anthropic", "anthropic/claude-sonnet-4.5", 4000, {"max_tokens": 2000}, 2000, None),
 ]
 
 
@@ -207,8 +218,8 @@ def test_a_budget_leaves_room_for_the_answer(
     ("provider", "asked_as", "slug"),
     [
         ("anthropic", "anthropic/claude-sonnet-4-5", "anthropic/claude-sonnet-4.5"),
-        ("anthropic", "anthropic/claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4.5-20250929"),
-        ("anthropic", "anthropic/claude-3-7-sonnet-20250219", "anthropic/claude-3.7-sonnet"),
+        ("anthropic", "anthropic/claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4.5"),
+        ("anthropic", "anthropic/claude-haiku-4-5-20251001", "anthropic/claude-haiku-4.5"),
         ("anthropic", "Anthropic/Claude-Sonnet-4-5:nitro", "anthropic/claude-sonnet-4.5"),
         ("anthropic", "claude-sonnet-4.5", "anthropic/claude-sonnet-4.5"),
     ],
@@ -221,6 +232,62 @@ def test_R1_a_vendors_spelling_is_the_model(
 
 
 @pytest.mark.parametrize(
+    ("provider", "asked_as", "slug", "sent"),
+    [
+        ("mistral", "mistralai/mistral-medium-latest", "mistralai/mistral-medium-3.5", "mistral-medium-2604"),
+        ("mistral", "mistral-large-latest", "mistralai/mistral-large-2512", "mistral-large-2512"),
+        ("xai", "x-ai/grok-4.20", "x-ai/grok-4.20-reasoning", "grok-4.20-0309-reasoning"),
+        ("anthropic", "anthropic/claude-sonnet-4.5", "anthropic/claude-sonnet-4.5", "claude-sonnet-4-5-20250929"),
+        ("deepseek", "deepseek/deepseek-flash", "deepseek/deepseek-v4.1-flash", "deepseek-flash"),
+    ],
+)
+def test_a_makers_alias_is_sent_as_the_model_that_it_means(
+    provider: str, asked_as: str, slug: str, sent: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    seen, reply = asked(gateway, upstream, nonce, provider, asked_as, {})
+    assert seen.json["model"] == sent
+    assert reply.json["model"] == slug
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "metadata"),
+    [
+        (
+            "openai/o3-mini",
+            "openai/o3-mini was retired by its maker on 2026-10-23; try openai/gpt-5.6-sol.",
+            {"suggestions": ["openai/gpt-5.6-sol"], "retired_on": "2026-10-23"},
+        ),
+        ("gpt-image-1", "try openai/gpt-image-2.5-sunburst.", {"retired_on": "2026-10-23"}),
+        ("o4-mini-2025-04-16:nitro", "openai/o4-mini was retired", {"suggestions": ["openai/gpt-5.6-terra"]}),
+        ("anthropic/claude-3-haiku", "try anthropic/claude-haiku-4.5.", {"retired_on": "2026-04-20"}),
+        ("xiaomi/mimo-v2-omni", "Its provider is off: xiaomi (set ", {"retired_on": "2026-06-30"}),
+        ("anthropic/claude-3.7-sonnet", "Its maker retired it on 2026-02-19", {"available_providers": []}),
+    ],
+)
+def test_a_model_that_is_gone_says_since_when_and_what_to_ask(
+    name: str, words: str, metadata: Mapping[str, Any], gateway: Gateway
+) -> None:
+    error = error_of(gateway.call(ask(name)), 404)
+    assert words in error["message"]
+    assert {key: error["metadata"][key] for key in metadata} == metadata
+
+
+def test_a_model_that_is_gone_is_passed_over_for_the_next(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    more = {"models": ["openai/gpt-5.6-sol"]}
+    _, reply = asked(gateway, upstream, nonce, "openai", "openai/o3-mini", more)
+    assert reply.json["model"] == "openai/gpt-5.6-sol"
+
+
+def test_qwen_vl_reads_films(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    url = "data:video/mp4;base64," + base64.b64encode(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom").decode()
+    film = {"type": "input_video", "video_url": url}
+    words = {"type": "input_text", "text": nonce}
+    more = {"input": [{"role": "user", "content": [words, film]}]}
+    seen, _ = asked(gateway, upstream, nonce, "alibaba", "qwen/qwen3-vl-plus", more)
+    assert url in json.dumps(seen.json)
+
+
+@pytest.mark.parametrize(
     ("reasoning", "sent"),
     [({}, "enabled"), ({"reasoning": {"summary": "auto"}}, "enabled"), ({"reasoning": {"enabled": False}}, "disabled")],
 )
@@ -228,7 +295,7 @@ def test_R1_a_vendors_spelling_is_the_model(
 def test_R2_a_thinking_variant_thinks_unless_told_otherwise(
     place: str, reasoning: Mapping[str, Any], sent: str, gateway: Gateway, upstream: Upstream, nonce: str
 ) -> None:
-    name = "anthropic/claude-3.7-sonnet:thinking"
+    name = "anthropic/claude-sonnet-4.5:thinking"
     more = {"models": [name]} if place == "models" else {}
     seen, _ = asked(gateway, upstream, nonce, "anthropic", name, {**more, **reasoning})
     assert seen.json["thinking"]["type"] == sent

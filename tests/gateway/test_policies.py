@@ -47,7 +47,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         pytest.param("deepinfra", "google/gemini-2.5-pro", 404, 404, id="the document leaves these models out"),
         pytest.param("novita", "deepseek/deepseek-v3.2", 404, 404, id="no document was found"),
         pytest.param("perplexity", "perplexity/sonar", 200, 200, id="a document and the operator say so"),
-        pytest.param("perplexity", "perplexity/r1-1776", 200, 404, id="only the operator speaks of these models"),
+        pytest.param("perplexity", "nvidia/nemotron-3.5-super-120b-a12b", 200, 404, id="only the operator says so"),
     ],
 )
 def test_only_what_is_said_of_a_model_counts(

@@ -20,7 +20,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tools.models.corrections import corrected, is_open, others_told
 from tools.models.documented import DOCUMENTED, list_of, read_documented
+from tools.models.makers import Makers
 from tools.models.naming import MAKERS, ZONES, Named, name_model, zone_of
 from tools.models.quirks import REASONERS, model_quirks
 from tools.models.sources import (
@@ -42,6 +44,7 @@ from trunkline.catalog.rows import (
     EndpointRow,
     ModelRow,
     ModelsFile,
+    NamesFile,
     OtherPriceRow,
     PriceRow,
     ProviderRow,
@@ -63,6 +66,7 @@ class Lists(Struct, frozen=True, kw_only=True):
     sources: tuple[SourceRow, ...]
     day: str
     documented: str = ""
+    names: NamesFile = NamesFile()
 
 
 def merge(lists: Lists, providers_text: str) -> bytes:
@@ -81,9 +85,10 @@ def merged(
 ) -> ModelsFile:
     """Join the facts about each endpoint and put the endpoints under their models."""
     ends: list[_End] = []
+    makers = Makers(lists.names)
     for group in _joined(facts, priced):
-        end = _end(group, providers, lists.day)
-        if end is not None:
+        end = _end(corrected(group), providers, lists.day)
+        if end is not None and makers.serves(end.row.provider, end.row.upstream_model, end.named):
             ends.append(end)
     supports: dict[tuple[str, ...], int] = {}
     quirks: dict[bytes, int] = {}
@@ -182,6 +187,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
     if dialect is None or (retired and retired <= day):
         return None
     price, price_source, is_disputed = _price(group)
+    context_tokens = next((fact.context_tokens for fact in facts if fact.context_tokens), None)
     zone = zone_of(best.upstream_model) if provider == "amazon-bedrock" else ""
     spoken, special = providers[provider], model_quirks(named.slug, provider, dialect, can)
     quirks = joined(spoken.dialect_quirks().get(dialect, spoken.quirks), special)
@@ -189,9 +195,11 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         provider=provider,
         upstream_model=best.upstream_model,
         tag=f"{provider}/{named.variant}" if named.variant else "",
-        price=price,
-        context_tokens=next((fact.context_tokens for fact in facts if fact.context_tokens), None),
-        max_output_tokens=next((fact.max_output_tokens for fact in facts if fact.max_output_tokens), None),
+        price=_reachable(price, context_tokens),
+        context_tokens=context_tokens,
+        max_output_tokens=_within(
+            context_tokens, next((fact.max_output_tokens for fact in facts if fact.max_output_tokens), None)
+        ),
         supports=_supports(named.slug, dialect, can, quirks),
         quantization=named.quantization,
         dialect=None if dialect == next(iter(providers[provider].urls), None) else dialect,
@@ -205,8 +213,8 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         reached_from=ZONES.get(zone, ()),
         source=list_of(provider) if best.source == DOCUMENTED else best.source,
         price_source="" if price_source == best.source else price_source,
-        is_disputed=is_disputed,
-        other_prices=_other_prices(group, price_source) if is_disputed else (),
+        is_disputed=is_disputed or is_open(provider, best.upstream_model),
+        other_prices=_other_prices(group, price_source) if is_disputed else others_told(provider, best.upstream_model),
     )
     return _End(
         named=named,
@@ -294,6 +302,18 @@ def _completed(price: PriceRow, others: Sequence[PriceRow]) -> PriceRow:
     )
 
 
+def _reachable(price: PriceRow | None, context_tokens: int | None) -> PriceRow | None:
+    """Leave out tiers that begin where the context ends: nobody gets there."""
+    if price is None or context_tokens is None:
+        return price
+    return replace(price, tiers=tuple(tier for tier in price.tiers if tier.above_input_tokens < context_tokens))
+
+
+def _within(context_tokens: int | None, limit: int | None) -> int | None:
+    """An answer cannot be longer than the context that holds it, whatever a list says."""
+    return limit if limit is None or context_tokens is None else min(limit, context_tokens)
+
+
 def _first_told(own: Decimal | None, others: Iterable[Decimal | None]) -> Decimal | None:
     return own if own is not None else next((fee for fee in others if fee is not None), None)
 
@@ -303,11 +323,8 @@ def _first_told(own: Decimal | None, others: Iterable[Decimal | None]) -> Decima
 _UNSPEAKABLE: Final = {
     "google-vertex": re.compile(r"(mistralai|ai21)/"),
     "azure": re.compile(r"(black-forest-labs)/|microsoft/mai-(image|voice)"),
-    "openai": re.compile(r"openai/gpt-oss"),
-    # Since 24 July 2026 its own API knows V4 alone: https://github.com/FlowiseAI/Flowise/issues/6667 (2026-11-27).
-    "deepseek": re.compile(r"deepseek/deepseek-(v[1-3]|r1|chat|coder|reasoner)"),
 }
-"""Models that a provider serves only over wires of their own, or lists without serving them."""
+"""Models that a provider serves only over wires of their own."""
 
 
 _DRAWS: Final = re.compile(r"openai/(gpt|chatgpt)-image")

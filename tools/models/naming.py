@@ -300,6 +300,8 @@ _SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str | Callable[[re.Match[str]
         (r"^deepseek-v3-0324$", "deepseek-chat-v3-0324"),
         (r"^deepseek-v3\.1$|^deepseek-v3-1-\d+$|^deepseek-v3p1$", "deepseek-chat-v3.1"),
         (r"^deepseek-v3(\.0)?$", "deepseek-chat"),
+        # Its maker's only name for it: https://api-docs.deepseek.com/quick_start/pricing (2026-11-27).
+        (r"^deepseek-flash$", "deepseek-v4.1-flash"),
         (r"@.*$", ""),
     ),
     "moonshotai": (
@@ -328,11 +330,27 @@ _SPELLINGS: Final[Mapping[str, Sequence[tuple[str, str | Callable[[re.Match[str]
         (r"^mistral-small-3-2-24b-instruct$|^mistral-small-3\.2-24b-instruct-2506$", "mistral-small-3.2-24b-instruct"),
         (r"^mistral-small-3\.1-24b-instruct-2503$", "mistral-small-3.1-24b-instruct"),
         (r"@.*$", ""),
+        # One model by its number, its date and its weights: https://docs.mistral.ai/getting-started/models/models_overview/
+        # (2026-11-27).
+        (r"^mistral-(?:medium-2604|medium-3-5)$", "mistral-medium-3.5"),
+        (r"^mistral-medium-2508$", "mistral-medium-3.1"),
+        (r"^mistral-medium-(?:2505|3-instruct)$", "mistral-medium-3"),
+        (r"^mistral-large-3(?:-675b-instruct(?:-2512)?)?$", "mistral-large-2512"),
+        (r"^mistral-small-4-119b-2603$", "mistral-small-2603"),
+        (r"^mistral-small-2506$", "mistral-small-3.2-24b-instruct"),
+        (r"^mistral-small-2503$", "mistral-small-3.1-24b-instruct"),
+        (r"^ministral-3-(\d+b)-(?:instruct(?:-2512)?|2512)$", r"ministral-\1-2512"),
+        (r"^devstral-2-123b$", "devstral-2512"),
+        (r"^voxtral-small-2507$", "voxtral-small-24b-2507"),
     ),
+    "ai21": ((r"^jamba-1-5-", "jamba-1.5-"),),
     "minimax": ((r"^minimax-m(\d)_?(\d)$", r"minimax-m\1.\2"),),
     "x-ai": (
         (r"^grok-(\d)-(\d{1,2})(?=-|$)", r"grok-\1.\2"),
         (r"^grok-build-0-1$", "grok-build-0.1"),
+        # The plain name is the one that thinks: https://docs.x.ai/developers/models/grok-4.20-0309 (2026-11-27).
+        (r"^grok-4\.20(?:-0309)?$", "grok-4.20-reasoning"),
+        (r"^(grok-4\.20(?:-multi-agent)?)-0309(?=-|$)", r"\1"),
     ),
     "z-ai": (
         (r"^(?:zai-|z-ai-|zai-org-)?glm-", "glm-"),

@@ -129,6 +129,18 @@ RULES: Final = (
         _rule(r"google/gemini-3\.1-flash(-lite)?-image", "gemini", reasoning_efforts=("minimal", "high")),
     ),
     *_from(
+        # Levels, of which LOW and MEDIUM are a 400.
+        "https://github.com/earendil-works/pi/issues/2812, seen 2026-11-27",
+        _rule(
+            r"google/gemma-4",
+            "gemini",
+            at=("google-ai-studio",),
+            thinking_style="level",
+            reasoning_efforts=("minimal", "high"),
+            reasoning_effort_map={"medium": "high"},
+        ),
+    ),
+    *_from(
         # OpenAI and the hosts of its models, and some models at their makers.
         "unverified",
         _rule(r"openai/(gpt|chatgpt)-image", "images", drops=("response_format",)),

@@ -231,6 +231,13 @@ class Standing(Struct, frozen=True, kw_only=True):
         return self.is_on or self.answers_by_name
 
 
+class Retired(Struct, frozen=True):
+    """What is known of a model that its maker shut down: the day and the slug to ask for now, each empty if untold."""
+
+    on: str
+    instead: str
+
+
 class Catalog(Struct, frozen=True, kw_only=True):
     """All that can be called; never changed, only replaced whole.
 
@@ -238,7 +245,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     providers that are on serve; `offers` names for every known model the slugs of all its providers.
     `by_name` is `endpoints` of those that only answer by name. `provider_slugs` leads from a folded name to the slug;
     `pairs` holds the letter pairs of each slug in `endpoints`, `offered_pairs` those of each in `offers`, with its
-    author and without; `spellings` knows by which other names the models of `offers` go.
+    author and without; `spellings` knows by which other names the models of `offers` go. `retired` is by the slug of
+    a model that its maker shut down, whether others serve it or not.
     """
 
     standings: Mapping[str, Standing]
@@ -250,6 +258,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     by_name: Mapping[str, tuple[Endpoint, ...]] = {}
     offered_pairs: Mapping[str, frozenset[str]] = {}
     spellings: Spellings = Spellings()
+    retired: Mapping[str, Retired] = {}
     default_model: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -257,8 +266,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
         """List the endpoints of a model, in the catalog's order; a name without its author will do if only one has it.
 
         A name that is no slug stands for the one model that is spelled like it, or that one provider calls so.
-        Raises NotFound: for an unknown model with the nearest slugs, for a known one with the providers that would
-        serve it if they were on.
+        Raises NotFound: for an unknown model with the nearest slugs, for one that is gone with its successor, for a
+        known one with the providers that would serve it if they were on.
         """
         found = self.endpoints.get(model)
         if found is None:
@@ -290,16 +299,29 @@ class Catalog(Struct, frozen=True, kw_only=True):
         return f"{slug}{slash}{variant.lower()}"
 
     def _missing(self, slug: str) -> NotFound:
+        gone = self.retired.get(slug)
+        day = f" on {gone.on}" if gone is not None and gone.on else ""
+        advice = f"; try {gone.instead}." if gone is not None and gone.instead else "."
         if slug in self.offers:
             offers = list(self.offers[slug])
             message = f"No provider that serves {slug} is on: {self._switches(slug)}."
+            if gone is not None:
+                message += f" Its maker retired it{day}{advice}"
             return NotFound(message, metadata={"available_providers": [], "requested_providers": offers})
+        if gone is not None:
+            message = f"{slug} was retired by its maker{day}{advice}{self._off(gone.instead)}"
+            near = [gone.instead] if gone.instead else []
+            return NotFound(message, metadata={"suggestions": near, "retired_on": gone.on or None})
         near = self.spellings.of(slug) or nearest(self.pairs, slug) or self._nearest_offered(slug)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "A model is named author/name."
-        if near and near[0] not in self.endpoints and near[0] not in self.by_name:
-            hint += f" Its provider is off: {self._switches(near[0])}."
+        hint = f"Did you mean {' or '.join(near)}?{self._off(near[0])}" if near else "A model is named author/name."
         message = f"{slug[:MAX_SUGGESTED_LENGTH]!r} is not a known model. {hint}"
         return NotFound(message, metadata={"suggestions": near})
+
+    def _off(self, slug: str) -> str:
+        """Say, where nobody serves a suggested model now, what would change that."""
+        if slug in self.endpoints or slug in self.by_name or slug not in self.offers:
+            return ""
+        return f" Its provider is off: {self._switches(slug)}."
 
     def _switches(self, slug: str) -> str:
         """Say what would turn a model's providers on; only the public names of variables, for clients read it."""

@@ -19,7 +19,16 @@ from msgspec.structs import replace
 from trunkline.catalog.entries import Model, Secret, Standing
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks
-from trunkline.catalog.rows import FORMAT, EndpointRow, ModelRow, ModelsFile, PriceRow, ProviderRow, SourceRow
+from trunkline.catalog.rows import (
+    FORMAT,
+    EndpointRow,
+    ModelRow,
+    ModelsFile,
+    NamesFile,
+    PriceRow,
+    ProviderRow,
+    SourceRow,
+)
 from trunkline.catalog.standings import (
     DIALECTS,
     Surroundings,
@@ -63,6 +72,7 @@ class Known(Struct, frozen=True, kw_only=True):
     slugs: Mapping[str, str]
     dialects: Collection[str]
     settings: Settings
+    names: NamesFile = NamesFile()
     sources: tuple[SourceRow, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -82,6 +92,7 @@ def gather(
     around: Surroundings,
     listed: ModelsFile | None = None,
     notes: Sequence[str] = (),
+    names_text: str = "",
 ) -> Known:
     """Lay the operator's entries over the shipped ones and find out which providers are on.
 
@@ -108,6 +119,7 @@ def gather(
         slugs=slugs,
         dialects=around.dialects,
         settings=settings,
+        names=msgspec.convert(tomllib.loads(names_text), NamesFile),
         sources=listed.sources,
         notes=tuple(notes),
     )

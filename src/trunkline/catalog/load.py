@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, Claim, Dialect, Endpoint, Price, PriceTier, Provider, Standing
+from trunkline.catalog.entries import Catalog, Claim, Dialect, Endpoint, Price, PriceTier, Provider, Retired, Standing
 from trunkline.catalog.gather import Entry, Known, supports_of
 from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name
 from trunkline.catalog.quirks import Quirks, joined
@@ -50,7 +50,12 @@ def catalog_of(known: Known) -> Catalog:
         pairs=LetterPairs(endpoints),
         by_name={slug: tuple(found) for slug, found in by_name.items() if len(slugs[slug]) == 1},
         offered_pairs=LetterPairs([*slugs, *dict.fromkeys(slug.partition("/")[2] for slug in slugs)]),
-        spellings=Spellings((entry.model.slug, entry.row.upstream_model) for entry in known.entries),
+        spellings=Spellings(
+            ((entry.model.slug, entry.row.upstream_model) for entry in known.entries),
+            ((name, row.model) for row in known.names.aliases for name in row.names),
+            (slug for row in known.names.retired for slug in row.models),
+        ),
+        retired={slug: Retired(row.on, row.instead) for row in known.names.retired for slug in row.models},
         default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
         warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
     )

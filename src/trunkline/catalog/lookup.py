@@ -25,20 +25,28 @@ def fold_name(name: str) -> str:
 class Spellings:
     """The slugs that a model is meant by, in whatever spelling; made when it is first asked.
 
-    `names` are slugs, each with a provider's own name of the model.
+    `names` are slugs, each with a provider's own name of the model; `aliases` are other names with the slug that they
+    stand for; `retired` are slugs that nobody serves any more.
     """
 
-    __slots__ = ("_names", "_tiers")
+    __slots__ = ("_aliases", "_names", "_tiers")
 
-    def __init__(self, names: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        names: Iterable[tuple[str, str]] = (),
+        aliases: Iterable[tuple[str, str]] = (),
+        retired: Iterable[str] = (),
+    ) -> None:
         self._names = tuple(names)
+        self._aliases = (*aliases, *((slug, slug) for slug in retired))
         self._tiers: tuple[dict[str, list[str]], ...] = ()
 
     def of(self, name: str) -> list[str]:
         """List the slugs that `name` may stand for, at most three; one alone where it is clear.
 
-        A slug in another spelling wins over one without its author, and that over a provider's own name, with the
-        author or without; of several the first that leaves no doubt.
+        A slug in another spelling wins over one without its author, that over a provider's own name, with the author
+        or without, and that over an alias and the name of a model that is gone; of several the first that leaves no
+        doubt.
         """
         if len(name) > MAX_SUGGESTED_LENGTH:
             return []
@@ -57,7 +65,11 @@ class Spellings:
                 bare.setdefault(fold_name(name), {})[slug] = None
                 for spelled in (upstream_model, f"{author}/{upstream_model}"):
                     own.setdefault(fold_name(spelled), {})[slug] = None
-            tiers = (slugs, bare, own)
+            other: dict[str, dict[str, None]] = {}
+            for alias, slug in self._aliases:
+                for spelled in (alias, alias.partition("/")[2]):
+                    other.setdefault(fold_name(spelled), {})[slug] = None
+            tiers = (slugs, bare, own, other)
             self._tiers = tuple({name: list(found) for name, found in tier.items()} for tier in tiers)
         return self._tiers
 

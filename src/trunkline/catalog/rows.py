@@ -1,7 +1,8 @@
-"""The shapes of `providers.toml`, `models.toml` and `models.json`: what may stand in a row, as it is written there.
+"""The shapes of `providers.toml`, `models.toml`, `models.json` and `names.toml`: what may stand in a row.
 
 Rows hold prices per million tokens and addresses with braces; `standings.py` and `load.py` make entries of them.
 `models.toml` is written by hand, `models.json` by `tools/models/merge.py`; both have the shape of `ModelsFile`.
+`names.toml` is written by hand, and the mill leaves out of `models.json` what it says is none of a maker's models.
 """
 
 from __future__ import annotations
@@ -153,3 +154,32 @@ class ModelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     supports: tuple[frozenset[str], ...] = ()
     quirks: tuple[dict[str, Json], ...] = ()
     models: tuple[ModelRow, ...] = ()
+
+
+class AliasRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of `[[aliases]]`: names, with their author, by which a maker means a model under another slug."""
+
+    names: tuple[str, ...]
+    model: str
+    source: str
+    seen: str
+
+
+class RetiredRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of `[[retired]]`: slugs that a maker shut down; other hosts may serve them on.
+
+    `on` is the day, empty where nobody told it; `instead` is the slug that the maker names in their place, if any.
+    """
+
+    models: tuple[str, ...]
+    source: str
+    seen: str
+    on: str = ""
+    instead: str = ""
+
+
+class NamesFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of `names.toml`."""
+
+    aliases: tuple[AliasRow, ...] = ()
+    retired: tuple[RetiredRow, ...] = ()

@@ -219,8 +219,8 @@ def _asked(request: Request, policy: Policy, catalog: Catalog) -> list[_Asked]:
             else:
                 endpoints, wishes = catalog.endpoints_of(name), ()
         except NotFound as error:
-            # A mistyped fallback is told; one whose providers are merely off is passed over.
-            if "suggestions" in error.metadata:
+            # A mistyped fallback is told; one whose providers are merely off, or that is gone, is passed over.
+            if "suggestions" in error.metadata and "retired_on" not in error.metadata:
                 raise
             off = off or error
             continue
