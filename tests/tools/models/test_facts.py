@@ -170,7 +170,7 @@ FACTS = [
             {"can_stop_thinking": False, "structured_output": "none", "streams": "always"},
             model,
         )
-        for model in ("qwen/qwq-plus", "qwen/qvq-max", "qwen/qwen3-next-80b-a3b-thinking")
+        for model in ("qwen/qwq-plus", "qwen/qvq-max")
     ),
     Fact(
         "Qwen Omni streams only, as all do at Alibaba",
