@@ -46,13 +46,6 @@ def _unmeasured() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
-    # What is run when a module is read is measured in the gateways that tests start.
-    with _unmeasured():
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     with _unmeasured() if item.get_closest_marker("law") else nullcontext():
         return (yield)

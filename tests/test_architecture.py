@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,19 @@ def part_of(module: str) -> str:
     return pieces[1] if len(pieces) > 1 else "trunkline"
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of a file's syntax tree, read once."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def module_of(path: Path) -> str:
     return ".".join(("trunkline", *path.relative_to(ROOT).with_suffix("").parts))
 
 
 def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
     """Every imported module of a file with its statement, names of packages resolved to modules where they are."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node
@@ -158,7 +165,7 @@ class TestFile:
                 assert is_free, f"{name}:{node.lineno} imports {root}, which has no door"
 
     def test_hides_no_import_in_a_function(self, path: Path) -> None:
-        for function in ast.walk(ast.parse(path.read_text())):
+        for function in nodes_of(path):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for node in ast.walk(function):
@@ -246,16 +253,15 @@ MACHINES = ("upstream/hearing.py", "upstream/patience.py", "stream/telling.py", 
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_machine_waits_for_nobody(name: str) -> None:
     path = ROOT / name
-    tree = ast.parse(path.read_text())
     waiting = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
-    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, waiting)]
+    assert not [node.lineno for node in nodes_of(path) if isinstance(node, waiting)]
     assert not {module.split(".")[0] for module, _ in imports(path)} & IMPURE
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for path in (*FILES, *MILL):
         name = path.relative_to(ROOT if path.is_relative_to(ROOT) else ROOT.parent.parent).as_posix()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{name}:{node.lineno} {node.name}", node
 

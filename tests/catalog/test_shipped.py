@@ -7,6 +7,7 @@ import re
 import tomllib
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,11 @@ EVERYTHING = catalog(
     **{name[0]: "us-east1" for row in ROWS.values() for name in row.get("url_variables", {}).values()},
     **{name: "k" for row in ROWS.values() for names in row.get("companions", {}).values() for name in names},
 )
+
+
+@cache
+def _served() -> set[str]:
+    return {entry.row.provider for entry in known(build_settings(read_sources()), listed=FILE).entries}
 
 
 class TestProviders:
@@ -116,8 +122,7 @@ class TestProviders:
 
     @pytest.mark.parametrize("slug", ROWS)
     def test_each_has_models_or_says_why_not(self, slug: str) -> None:
-        served = {entry.row.provider for entry in known(build_settings(read_sources()), listed=FILE).entries}
-        assert (slug in served) != bool(ROWS[slug].get("unlisted")), "models or the mark, never both, never neither"
+        assert (slug in _served()) != bool(ROWS[slug].get("unlisted")), "models or the mark, never both, never neither"
 
     def test_each_is_on_with_its_key_and_what_its_address_needs(self) -> None:
         off = {slug: standing.reason for slug, standing in EVERYTHING.standings.items() if not standing.is_on}

@@ -66,7 +66,7 @@ def upstream() -> Iterator[Upstream]:
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with closed_port() as nobody, full_port() as crowd:
         config = CONFIG + settings(upstream.url, nobody, crowd)
-        with running(tmp_path_factory.mktemp("gateway"), config, MOCK_KEY=PROVIDER_KEY) as server:
+        with running(tmp_path_factory.mktemp("gateway"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
             before = server.sockets
             yield server
             eventually(lambda: server.sockets - upstream.open_connections <= before, "sockets are left over")

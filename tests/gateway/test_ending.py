@@ -37,7 +37,7 @@ def stoppable(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
         + PROVIDER.format(name="mock-chat", dialect="chat", url=f"{upstream.url}/chat/v1")
         + ENDPOINT.format(provider="mock-chat", model="mock/chat")
     )
-    with running(tmp_path, config, MOCK_KEY=PROVIDER_KEY) as gateway:
+    with running(tmp_path, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
         yield gateway
 
 
