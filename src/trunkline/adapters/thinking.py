@@ -170,6 +170,8 @@ def replayable(item: ReasoningItem, endpoint: Endpoint) -> Proof | None:
 def lost_proofs(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
     """Name the proofs of earlier thoughts that stay behind at this endpoint, since somebody else gave them."""
     thoughts = [item for item in request.input if isinstance(item, ReasoningItem)]
+    if not thoughts:
+        return ()
     lost = any((item.encrypted_content or item.signature) and replayable(item, endpoint) is None for item in thoughts)
     return ("input.reasoning",) if lost else ()
 
