@@ -16,6 +16,9 @@ from hypothesis import HealthCheck, settings
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """Where coverage.py tells the processes that a test starts to measure, too."""
 
+_OUTSIDE = ("tests/gateway/", "tests/providers/", "tests/browser/", "tests/test_walk.py", "tests/test_architecture.py")
+"""Tests that run nothing of ours in their own process, or only read it."""
+
 settings.register_profile(
     "trunkline",
     deadline=None,
@@ -29,13 +32,13 @@ settings.load_profile("trunkline")
 
 
 @contextmanager
-def _unmeasured() -> Iterator[None]:
-    """Measure no coverage meanwhile, here and in what is started."""
+def _unmeasured(*, with_children: bool) -> Iterator[None]:
+    """Measure no coverage meanwhile, here and in what is started if `with_children`."""
     coverage = Coverage.current()
     if coverage is None:
         yield
         return
-    told = os.environ.pop(_FOR_CHILDREN, None)
+    told = os.environ.pop(_FOR_CHILDREN, None) if with_children else None
     coverage.stop()
     try:
         yield
@@ -47,5 +50,6 @@ def _unmeasured() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    with _unmeasured() if item.get_closest_marker("law") else nullcontext():
+    is_law = item.get_closest_marker("law") is not None
+    with _unmeasured(with_children=is_law) if is_law or item.nodeid.startswith(_OUTSIDE) else nullcontext():
         return (yield)

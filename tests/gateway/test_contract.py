@@ -95,7 +95,7 @@ def house(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         config += kind.quirks + "\n"
         config += ENDPOINT.format(provider=f"mock-{kind.name}", model=kind.model)
         config += ENDPOINT.format(provider=f"mock-{kind.name}", model=f"small/{kind.name}").replace("128000", "1000")
-    with running(tmp_path_factory.mktemp("house"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("house"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 

@@ -69,7 +69,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
     config += ENDPOINT.format(provider="wire-converse", model="anthropic/claude-large") + "max_output_tokens = 64000\n"
     config += ENDPOINT.format(provider="wire-chat", model="qwen/chat") + "max_output_tokens = 65536\n"
     config += 'quirks = { reasoning_request = "enable_thinking" }\n'
-    with running(tmp_path_factory.mktemp("limits"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("limits"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 
