@@ -247,6 +247,16 @@ ROWS = (
         "trunkline",
         "mine",
     ),
+    Row(
+        "extra_headers",
+        {"x-user-agent": "user-agent: mine"},
+        lambda course: (
+            course.sent[0].headers["user-agent"].partition("/")[0],
+            course.sent[0].headers.get("x-user-agent"),
+        ),
+        ("trunkline", None),
+        ("trunkline", "user-agent: mine"),
+    ),
     Row("extra_body", {"safe": True}, body("safe"), None, True),
     Row("drops", ["top_p"], both(body("top_p"), dropped), (0.5, None), (None, "top_p"), {"top_p": 0.5}),
     Row("streams", "never", body("stream"), True, None, {"stream": True}),

@@ -28,24 +28,24 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.request import Request
 
-Media = Literal["image", "file", "audio", "video"]
+InputModality = Literal["image", "file", "audio", "video"]
 
-_TEXT_ALONE: Final[frozenset[Media]] = frozenset()
-_MODALITIES: Final[dict[type, Media]] = {InputImage: "image", InputAudio: "audio", InputVideo: "video"}
+_TEXT_ALONE: Final[frozenset[InputModality]] = frozenset()
+_MODALITIES: Final[dict[type, InputModality]] = {InputImage: "image", InputAudio: "audio", InputVideo: "video"}
 
 
 class Extent(Struct, frozen=True, gc=False):
     """`characters` of text, text files included; `modalities` beside it; `sealed` is the last encrypted thought."""
 
     characters: int
-    modalities: frozenset[Media]
+    modalities: frozenset[InputModality]
     sealed: str | None
 
 
 def extent_of(request: Request) -> Extent:
     """Read a request's extent."""
     characters = len(request.instructions or "")
-    modalities: set[Media] = set()
+    modalities: set[InputModality] = set()
     sealed: str | None = None
     for item in request.input:
         if type(item) is Message:
@@ -58,7 +58,7 @@ def extent_of(request: Request) -> Extent:
     return Extent(characters, frozenset(modalities) if modalities else _TEXT_ALONE, sealed)
 
 
-def _parts(parts: Iterable[MessagePart], modalities: set[Media]) -> int:
+def _parts(parts: Iterable[MessagePart], modalities: set[InputModality]) -> int:
     characters = 0
     for part in parts:
         kind = type(part)
@@ -73,7 +73,7 @@ def _parts(parts: Iterable[MessagePart], modalities: set[Media]) -> int:
     return characters
 
 
-def _file(part: InputFile, modalities: set[Media]) -> int:
+def _file(part: InputFile, modalities: set[InputModality]) -> int:
     """Note what reads a file, as adapters send it: text as text, a picture as a picture. Its characters if text."""
     kind = kind_of(part)
     if is_text(kind):
@@ -82,7 +82,7 @@ def _file(part: InputFile, modalities: set[Media]) -> int:
     return 0
 
 
-def _call(item: InputItem, modalities: set[Media]) -> int:
+def _call(item: InputItem, modalities: set[InputModality]) -> int:
     if isinstance(item, FunctionCallItem):
         return len(item.arguments)
     if isinstance(item, FunctionCallOutput):

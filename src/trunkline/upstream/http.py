@@ -462,7 +462,7 @@ def _head(opening: str, request: UpstreamRequest) -> bytes:
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")
     # The networks before some providers answer 403 to a request that does not say who asks.
-    agent = "" if "user-agent: " in fields.lower() else _AGENT
+    agent = "" if "\nuser-agent: " in f"\n{fields.lower()}" else _AGENT
     return f"{opening}{fields}{agent}content-length: {len(request.body)}\r\n\r\n".encode()
 
 
