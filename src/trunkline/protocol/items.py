@@ -150,12 +150,16 @@ class ReasoningItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="re
 
 
 class FunctionCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
-    """A call of the client's tool; `arguments` is JSON text, `call_id` joins call and output."""
+    """A call of the client's tool; `arguments` is JSON text, `call_id` joins call and output.
+
+    `namespace` is that of the tool, where it was offered in one.
+    """
 
     id: str | UnsetType = UNSET
     call_id: str
     name: str
     arguments: str
+    namespace: str | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
 
 
@@ -165,6 +169,45 @@ class FunctionCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", ta
     id: str | UnsetType = UNSET
     call_id: str
     output: str | tuple[InputPart, ...]
+    status: ItemStatus | UnsetType = UNSET
+
+
+class CustomCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom_tool_call"):
+    """A call of a client's tool that takes raw text."""
+
+    id: str | UnsetType = UNSET
+    call_id: str
+    name: str
+    input: str
+    namespace: str | UnsetType = UNSET
+    status: ItemStatus | UnsetType = UNSET
+
+
+class CustomCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom_tool_call_output"):
+    """What a client's tool that takes raw text gave back."""
+
+    id: str | UnsetType = UNSET
+    call_id: str
+    output: str | tuple[InputPart, ...]
+    status: ItemStatus | UnsetType = UNSET
+
+
+class ToolSearchCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="tool_search_call"):
+    """A call of the client's search for more tools; `arguments` is an object, not text."""
+
+    id: str | UnsetType = UNSET
+    call_id: str
+    execution: Literal["client", "server"] = "client"
+    arguments: Json
+    status: ItemStatus | UnsetType = UNSET
+
+
+class LocalShellCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="local_shell_call"):
+    """A command for the client's shell; `action` is `{type: "exec", command: [...], ...}`."""
+
+    id: str | UnsetType = UNSET
+    call_id: str
+    action: Json
     status: ItemStatus | UnsetType = UNSET
 
 

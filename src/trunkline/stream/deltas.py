@@ -17,6 +17,8 @@ from trunkline.wire import Fault
 
 Slot = Hashable
 StopReason = Literal["stop", "length", "content_filter", "calls"]
+CallKind = Literal["function", "custom", "tool_search", "local_shell"]
+"""Which of the client's tools is called: one that takes JSON, raw text, a search for more tools, or its shell."""
 
 
 class Usage(Struct, frozen=True):
@@ -95,11 +97,13 @@ class ReasoningSeal(Struct, frozen=True):
 
 
 class FunctionCall(Struct, frozen=True):
-    """A call begins; its arguments follow as `Arguments` with the same slot."""
+    """A call begins; its arguments follow as `Arguments` with the same slot, raw text where it is a `custom` one."""
 
     slot: Slot
     call_id: str
     name: str
+    kind: CallKind = "function"
+    namespace: str = ""
 
 
 class Arguments(Struct, frozen=True):
