@@ -6,12 +6,13 @@ fields that are `UNSET`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-Json = Any
-"""Opaque JSON: schemas, and whatever else passes through unread."""
+from trunkline.protocol.opaque import Json as Json
+from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.tools import Tool
 
 Role = Literal["user", "system", "developer", "assistant"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -193,12 +194,22 @@ class CustomCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag=
 
 
 class ToolSearchCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="tool_search_call"):
-    """A call of the client's search for more tools; `arguments` is an object, not text."""
+    """A search for more tools; `arguments` is an object, not text. The client's has a `call_id`, a server's none."""
 
     id: str | UnsetType = UNSET
-    call_id: str
+    call_id: str | None = None
     execution: Literal["client", "server"] = "client"
     arguments: Json
+    status: ItemStatus | UnsetType = UNSET
+
+
+class ToolSearchOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="tool_search_output"):
+    """The tools that a search found; from here on they may be called."""
+
+    id: str | UnsetType = UNSET
+    call_id: str | None = None
+    execution: Literal["client", "server"] = "client"
+    tools: tuple[Tool, ...]
     status: ItemStatus | UnsetType = UNSET
 
 
@@ -209,6 +220,32 @@ class LocalShellCallItem(Struct, frozen=True, kw_only=True, tag_field="type", ta
     call_id: str
     action: Json
     status: ItemStatus | UnsetType = UNSET
+
+
+class LocalShellCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="local_shell_call_output"):
+    """What a command gave back; some clients name the call by `call_id`, OpenAI's schema by `id`."""
+
+    id: str | UnsetType = UNSET
+    call_id: str | UnsetType = UNSET
+    output: str
+    status: ItemStatus | UnsetType = UNSET
+
+
+class AdditionalTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="additional_tools"):
+    """Tools that are offered from here on, beside those of the request."""
+
+    id: str | UnsetType = UNSET
+    role: Literal["developer"] = "developer"
+    tools: tuple[Tool, ...]
+
+
+class AgentMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="agent_message"):
+    """What one of several agents says to another, as Codex tells it; the model hears it as words of the user."""
+
+    id: str | UnsetType = UNSET
+    author: str | UnsetType = UNSET
+    recipient: str | UnsetType = UNSET
+    content: tuple[InputPart, ...]
 
 
 class WebSearchCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="web_search_call"):
@@ -230,5 +267,35 @@ class ImageGenerationCall(Struct, frozen=True, kw_only=True, tag_field="type", t
     status: ImageStatus
 
 
-OutputItem = Message | ReasoningItem | FunctionCallItem | WebSearchCall | FileSearchCall | ImageGenerationCall
-InputItem = OutputItem | FunctionCallOutput
+PlainItem = (
+    Message
+    | ReasoningItem
+    | FunctionCallItem
+    | FunctionCallOutput
+    | WebSearchCall
+    | FileSearchCall
+    | ImageGenerationCall
+)
+"""The items that every dialect knows; `adapters/encoding/offers.py` tells the others in their words."""
+
+OutputItem = (
+    Message
+    | ReasoningItem
+    | FunctionCallItem
+    | CustomCallItem
+    | ToolSearchCallItem
+    | LocalShellCallItem
+    | WebSearchCall
+    | FileSearchCall
+    | ImageGenerationCall
+)
+InputItem = (
+    OutputItem
+    | FunctionCallOutput
+    | CustomCallOutput
+    | ToolSearchOutput
+    | LocalShellCallOutput
+    | AdditionalTools
+    | AgentMessage
+    | ServerItem
+)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.protocol.body import decode_object, decode_prices
+from trunkline.protocol.extensions import has_extensions
 from trunkline.protocol.items import Json
 from trunkline.protocol.parse_items import read_input
 from trunkline.protocol.parse_preferences import read_plugins, read_preferences
@@ -32,7 +33,7 @@ from trunkline.protocol.reading import (
     text,
     whole,
 )
-from trunkline.protocol.request import Effort, Includable, ReasoningConfig, Request
+from trunkline.protocol.request import Effort, Includable, ReasoningConfig, Request, offered_tools
 from trunkline.protocol.tools import SearchChoice, SearchTool
 
 MAX_MODELS = 32
@@ -63,6 +64,8 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
         if not _IGNORED.isdisjoint(raw):
             members["ignored"] = tuple(sorted(name for name in _IGNORED if raw.get(name) is not None))
         request = Request(**members)
+        if has_extensions(request):
+            request = replace(request, has_extensions=True)
         _check_choice(request)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
@@ -100,13 +103,14 @@ def _no_input(raw: dict[str, Json]) -> Wrong:
 
 
 def _check_choice(request: Request) -> None:
+    tools = offered_tools(request)
     try:
-        check_tool_choice(request.tool_choice, request.tools)
+        check_tool_choice(request.tool_choice, tools)
     except Wrong as wrong:
         wrong.steps.append("tool_choice")
         raise
     is_demanded = request.tool_choice == "required" or isinstance(request.tool_choice, SearchChoice)
-    if request.max_tool_calls == 0 and is_demanded and all(isinstance(tool, SearchTool) for tool in request.tools):
+    if request.max_tool_calls == 0 and is_demanded and all(isinstance(tool, SearchTool) for tool in tools):
         raise Wrong("is 0, but tool_choice asks for a web search", "max_tool_calls")
 
 

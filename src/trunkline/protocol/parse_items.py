@@ -14,6 +14,7 @@ from trunkline.protocol.addresses import check_stored_link, is_public_host, is_s
 from trunkline.protocol.data_urls import check_base64, check_data_url, is_data_url, split_data_url
 from trunkline.protocol.file_types import audio_format, media_type_of
 from trunkline.protocol.items import (
+    AdditionalTools,
     Annotation,
     AudioFormat,
     FileCitation,
@@ -47,6 +48,7 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
+from trunkline.protocol.parse_calls import CALL_NAMES, OUTPUTS, Call, Output, answered_call, own_items
 from trunkline.protocol.reading import (
     Reader,
     T,
@@ -89,7 +91,7 @@ def read_input(value: Json) -> tuple[InputItem, ...]:
 def _says_something(item: InputItem) -> bool:
     """Whether anything is left of an item once empty texts are left out, as they are for every provider."""
     if type(item) is not Message:
-        return True
+        return type(item) is not AdditionalTools
     return any(not isinstance(part, InputText | OutputText) or part.text for part in item.content)
 
 
@@ -341,7 +343,14 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
     ),
     "function_call": record(
         _call,
-        {"id": _any_text, "call_id": _some_text, "name": _some_text, "arguments": _any_text, "status": _item_status},
+        {
+            "id": _any_text,
+            "call_id": _some_text,
+            "name": _some_text,
+            "namespace": _any_text,
+            "arguments": _any_text,
+            "status": _item_status,
+        },
         required=("call_id", "name"),
     ),
     "function_call_output": record(
@@ -360,6 +369,7 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
         partial(ImageGenerationCall, status="completed"),
         {"id": _any_text, "result": _picture_made, "status": one_of(get_args(ImageStatus))},
     ),
+    **own_items(_output, _input_content),
 }
 
 _NO_REFERENCE = '"item_reference" cannot be used: nothing is stored; send the item itself'
@@ -385,17 +395,20 @@ def _check_pairs(items: tuple[InputItem, ...]) -> None:
     for index, item in enumerate(items):
         if isinstance(item, Message):
             if open_calls and item.role == "user":
-                _refuse_open(open_calls, "before the next user message")
-        elif isinstance(item, FunctionCallItem):
+                _refuse_open(items, open_calls, "before the next user message")
+        elif isinstance(item, Call) and item.call_id is not None:
             if item.call_id in open_calls:
                 raise mismatch(item.call_id, "unlike the call_id of a call still open", "call_id", index)
             open_calls[item.call_id] = index
-        elif isinstance(item, FunctionCallOutput) and open_calls.pop(item.call_id, None) is None:
-            raise mismatch(item.call_id, "the call_id of an open function_call before it", "call_id", index)
+        elif isinstance(item, Output) and (call_id := answered_call(item, items, open_calls)) is not None:
+            place = open_calls.pop(call_id, None)
+            if place is None or type(item) not in OUTPUTS[type(items[place])]:
+                raise mismatch(call_id, f"the call_id of an open {CALL_NAMES[type(item)]} before it", "call_id", index)
     if open_calls:
-        _refuse_open(open_calls, "in the input")
+        _refuse_open(items, open_calls, "in the input")
 
 
-def _refuse_open(open_calls: dict[str, int], where: str) -> None:
+def _refuse_open(items: tuple[InputItem, ...], open_calls: dict[str, int], where: str) -> None:
     call_id, index = next(iter(open_calls.items()))
-    raise Wrong(f"is a call without its function_call_output {where}: call_id {shown(call_id)}", index)
+    output = OUTPUTS[type(items[index])][0].__struct_config__.tag
+    raise Wrong(f"is a call without its {output} {where}: call_id {shown(call_id)}", index)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import get_args
 
-from trunkline.protocol.items import Json
+from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
 from trunkline.protocol.reading import (
     Reader,
     Wrong,
@@ -19,15 +18,25 @@ from trunkline.protocol.reading import (
     opaque_object,
     record,
     refuse,
+    shown,
     tagged,
     text,
 )
 from trunkline.protocol.tools import (
+    AllowedTools,
+    CustomChoice,
+    CustomTool,
     Format,
     FunctionChoice,
     FunctionTool,
+    Grammar,
     JsonObjectFormat,
     JsonSchemaFormat,
+    LocalShellTool,
+    NamespaceTool,
+    OwnChoice,
+    RawText,
+    Reference,
     SearchChoice,
     SearchFilters,
     SearchTool,
@@ -36,21 +45,60 @@ from trunkline.protocol.tools import (
     TextFormat,
     Tool,
     ToolChoice,
+    ToolSearchTool,
     UserLocation,
     Verbosity,
+    narrowed,
 )
 
-_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_NAME = 256
+"""Characters of a tool's name; whatever a provider refuses in it has another name there (`encoding/naming.py`)."""
+
+_SERVER_TOOLS = (
+    "apply_patch",
+    "code_interpreter",
+    "computer",
+    "computer_use_preview",
+    "file_search",
+    "image_generation",
+    "mcp",
+    "programmatic_tool_calling",
+    "shell",
+)
+"""The tools of OpenAI's SDK 3.57 (`types/responses/tool.py`) that only OpenAI's servers run or tell the calls of."""
+
 _MODES: Mapping[str, ToolChoice] = {"auto": "auto", "none": "none", "required": "required"}
 _NESTED = 'belongs to the Chat Completions API; put its members beside "type"'
 
 _any_text = text()
 
 
-def _function_name(value: Json) -> str:
-    if not isinstance(value, str) or not _FUNCTION_NAME.fullmatch(value):
-        raise mismatch(value, "1 to 64 of the characters A-Z a-z 0-9 _ -")
-    return value
+_name = text(at_least=1, at_most=MAX_NAME)
+
+
+def _function(
+    *,
+    name: str,
+    description: str | None = None,
+    parameters: dict[str, Json] | None = None,
+    strict: bool | None = None,
+    **newer: Json,
+) -> FunctionTool:
+    return FunctionTool(name, description, parameters, strict, **_as_fields(newer))
+
+
+def _custom(**members: Json) -> CustomTool:
+    return CustomTool(**_as_fields(members))
+
+
+def _as_fields(members: dict[str, Json]) -> dict[str, Json]:
+    if "async" in members:
+        members["is_async"] = members.pop("async")
+    return members
+
+
+def _server_tool(value: Json) -> ServerTool:
+    return ServerTool(value)
 
 
 _SEARCH: Mapping[str, Reader[object]] = {
@@ -65,6 +113,9 @@ _SEARCH: Mapping[str, Reader[object]] = {
             "timezone": _any_text,
         },
     ),
+    "external_web_access": flag,
+    "indexed_web_access": flag,
+    "search_content_types": array(_any_text),
 }
 _FILTERED_SEARCH: Mapping[str, Reader[object]] = {
     **_SEARCH,
@@ -77,25 +128,82 @@ _SEARCH_MEMBERS: Mapping[SearchToolType, Mapping[str, Reader[object]]] = {
     "web_search_preview_2025_03_11": _SEARCH,
 }
 
-_TOOLS: Mapping[str, Reader[Tool]] = {
+_NEWER: Mapping[str, Reader[object]] = {
+    "defer_loading": flag,
+    "allowed_callers": array(_any_text),
+    "async": flag,
+}
+_INPUT_FORMATS: Mapping[str, Reader[RawText | Grammar]] = {
+    "text": record(RawText, {}),
+    "grammar": record(
+        Grammar,
+        {"syntax": one_of(("lark", "regex")), "definition": _any_text, "grammar": refuse(_NESTED)},
+        required=("syntax", "definition"),
+    ),
+}
+_CALLED: Mapping[str, Reader[FunctionTool | CustomTool]] = {
     "function": record(
-        FunctionTool,
+        _function,
         {
-            "name": _function_name,
+            "name": _name,
             "description": _any_text,
             "parameters": opaque_object,
             "strict": flag,
+            "output_schema": opaque_object,
             "function": refuse(_NESTED),
+            **_NEWER,
         },
         required=("name",),
     ),
+    "custom": record(
+        _custom,
+        {
+            "name": _name,
+            "description": _any_text,
+            "format": tagged(_INPUT_FORMATS),
+            "custom": refuse(_NESTED),
+            **_NEWER,
+        },
+        required=("name",),
+    ),
+}
+_inner_tools = array(tagged(_CALLED, refused={"namespace": "must not stand in a namespace; put its tools beside it"}))
+
+_TOOLS: Mapping[str, Reader[Tool]] = {
+    **_CALLED,
     **{kind: record(partial(SearchTool, type=kind), members) for kind, members in _SEARCH_MEMBERS.items()},
+    "namespace": record(
+        NamespaceTool,
+        {"name": _name, "description": _any_text, "tools": _inner_tools},
+        required=("name", "tools"),
+    ),
+    "tool_search": record(
+        ToolSearchTool,
+        {"execution": one_of(("client", "server")), "description": _any_text, "parameters": opaque_object},
+    ),
+    "local_shell": record(LocalShellTool, {}),
+    **dict.fromkeys(_SERVER_TOOLS, _server_tool),
 }
 _tools = array(tagged(_TOOLS))
 
+_NAMED: Mapping[str, Reader[object]] = {"name": _any_text, "namespace": _any_text, "function": refuse(_NESTED)}
+_reference = record(
+    Reference,
+    {"type": _any_text, **_NAMED, "server_label": _any_text},
+    required=("type",),
+)
 _CHOICES: Mapping[str, Reader[ToolChoice]] = {
-    "function": record(FunctionChoice, {"name": _any_text, "function": refuse(_NESTED)}, required=("name",)),
+    "function": record(FunctionChoice, _NAMED, required=("name",)),
+    "custom": record(CustomChoice, {**_NAMED, "custom": refuse(_NESTED)}, required=("name",)),
     **{kind: record(partial(SearchChoice, type=kind), {}) for kind in _SEARCH_MEMBERS},
+    "tool_search": record(partial(OwnChoice, type="tool_search"), {}),
+    "local_shell": record(partial(OwnChoice, type="local_shell"), {}),
+    "allowed_tools": record(
+        AllowedTools,
+        {"mode": one_of(("auto", "required")), "tools": array(_reference), "allowed_tools": refuse(_NESTED)},
+        required=("mode", "tools"),
+    ),
+    **dict.fromkeys((*_SERVER_TOOLS, "computer_use"), ServerToolChoice),
 }
 _choice_object = tagged(_CHOICES)
 
@@ -121,14 +229,23 @@ read_text_config: Reader[TextConfig] = record(
 
 
 def read_tools(value: Json) -> tuple[Tool, ...]:
-    """Read `tools`; the names of functions are distinct."""
+    """Read `tools`; the names of functions and custom tools are distinct within each namespace."""
     tools = _tools(value)
     seen: set[str] = set()
+    spaces: dict[str, set[str]] = {}
     for index, tool in enumerate(tools):
-        if isinstance(tool, FunctionTool):
+        if isinstance(tool, FunctionTool | CustomTool):
             if tool.name in seen:
                 raise mismatch(tool.name, "a name no other tool has", "name", index)
             seen.add(tool.name)
+        elif isinstance(tool, NamespaceTool):
+            inside = spaces.setdefault(tool.name, set())
+            for place, inner in enumerate(tool.tools):
+                if inner.name in inside:
+                    raise mismatch(
+                        inner.name, "a name no other tool of its namespace has", "name", place, "tools", index
+                    )
+                inside.add(inner.name)
     return tools
 
 
@@ -142,16 +259,58 @@ def read_tool_choice(value: Json) -> ToolChoice:
 
 
 def check_tool_choice(choice: ToolChoice | None, tools: tuple[Tool, ...]) -> None:
-    """Check that the tools hold what the choice asks for; the four search types are one feature."""
+    """Check that the tools hold what the choice asks for; the four search types are one feature.
+
+    `tools` are all that may be called, also those that stand in the input.
+    """
     match choice:
         case "required" if not tools:
             raise Wrong('is "required", but there are no tools')
-        case FunctionChoice(name):
-            names = [tool.name for tool in tools if isinstance(tool, FunctionTool)]
-            if name not in names:
-                raise mismatch(name, f"the name of a function in tools ({', '.join(names) or 'there is none'})", "name")
+        case FunctionChoice(name, namespace):
+            _check_named(name, namespace or "", _names(tools, FunctionTool), "function")
+        case CustomChoice(name, namespace):
+            _check_named(name, namespace or "", _names(tools, CustomTool), "custom tool")
         case SearchChoice(kind):
             if not any(isinstance(tool, SearchTool) for tool in tools):
                 raise Wrong(f'is "{kind}", but tools has no web search', "type")
+        case OwnChoice(kind):
+            wanted = ToolSearchTool if kind == "tool_search" else LocalShellTool
+            if not any(isinstance(tool, wanted) for tool in tools):
+                raise Wrong(f'is "{kind}", but tools has none', "type")
+        case ServerToolChoice():
+            if not any(isinstance(tool, ServerTool) and _family(tool) == _family(choice) for tool in tools):
+                raise Wrong(f"is {shown(choice.type)}, but tools has none", "type")
+        case AllowedTools(mode, references):
+            for index, reference in enumerate(references):
+                if all(narrowed(tool, (reference,)) is None for tool in tools):
+                    raise Wrong("names no tool in tools", index, "tools")
+            if mode == "required" and not references:
+                raise Wrong('is "required", but no tools are allowed', "mode")
         case _:
             pass
+
+
+def _check_named(name: str, namespace: str, known: Mapping[tuple[str, str], str], noun: str) -> None:
+    if (namespace, name) not in known:
+        names = ", ".join(known.values()) or "there is none"
+        raise mismatch(name, f"the name of a {noun} in tools ({names})", "name")
+
+
+def _names(tools: tuple[Tool, ...], kind: type[FunctionTool | CustomTool]) -> Mapping[tuple[str, str], str]:
+    """How each tool of a kind is spelled in a message, by its namespace and name."""
+    return {(space, tool.name): f"{space}.{tool.name}" if space else tool.name for space, tool in _each(tools, kind)}
+
+
+def _each(
+    tools: tuple[Tool, ...], kind: type[FunctionTool | CustomTool]
+) -> Iterator[tuple[str, FunctionTool | CustomTool]]:
+    for tool in tools:
+        if isinstance(tool, NamespaceTool):
+            yield from ((tool.name, inner) for inner in tool.tools if isinstance(inner, kind))
+        elif isinstance(tool, kind):
+            yield "", tool
+
+
+def _family(tool: ServerTool | ServerToolChoice) -> str:
+    """The type of a tool; `computer` has several names."""
+    return "computer" if tool.type.startswith("computer") else tool.type

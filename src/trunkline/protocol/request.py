@@ -6,9 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from trunkline.protocol.items import InputItem, Json
+from trunkline.protocol.items import AdditionalTools, InputItem, Json, ToolSearchOutput
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
-from trunkline.protocol.tools import SearchChoice, SearchTool, TextConfig, Tool, ToolChoice
+from trunkline.protocol.tools import AllowedTools, SearchChoice, SearchTool, TextConfig, Tool, ToolChoice, narrowed
 
 Effort = Literal["xhigh", "high", "medium", "low", "minimal", "none"]
 Includable = Literal[
@@ -33,6 +33,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """One call of `POST /responses`. None means that the client did not say.
 
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
+    `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     """
 
     input: tuple[InputItem, ...]
@@ -67,6 +68,7 @@ class Request(Struct, frozen=True, kw_only=True):
     user: str | None = None
     session_id: str | None = None
     ignored: tuple[str, ...] = ()
+    has_extensions: bool = False
 
 
 class Search(Struct, frozen=True):
@@ -86,9 +88,28 @@ class Search(Struct, frozen=True):
         return (self.tool.filters and self.tool.filters.allowed_domains) or ()
 
 
+def offered_tools(request: Request) -> tuple[Tool, ...]:
+    """The tools of the request and those that stand in its input, in order."""
+    if not request.has_extensions:
+        return request.tools
+    tools = list(request.tools)
+    for item in request.input:
+        if isinstance(item, AdditionalTools | ToolSearchOutput):
+            tools += item.tools
+    return tuple(tools)
+
+
+def callable_tools(request: Request) -> tuple[Tool, ...]:
+    """The offered tools that may be called, where not all of them may."""
+    tools, choice = offered_tools(request), request.tool_choice
+    if not isinstance(choice, AllowedTools):
+        return tools
+    return tuple(left for tool in tools if (left := narrowed(tool, choice.tools)) is not None)
+
+
 def search_of(request: Request) -> Search | None:
     """The search that may be made, of several the one with the stricter filter; None where there is none to make."""
-    tools = request.tools
+    tools = callable_tools(request)
     if not tools:
         return None
     searches = [tool for tool in tools if isinstance(tool, SearchTool)]

@@ -2,23 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 
-from trunkline.protocol.items import Json
+from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
 
 SearchToolType = Literal["web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"]
 Verbosity = Literal["low", "medium", "high"]
 
 
 class FunctionTool(Struct, frozen=True, tag_field="type", tag="function"):
-    """A tool the client runs; `parameters` is a JSON schema, or None for no arguments."""
+    """A tool the client runs; `parameters` is a JSON schema, or None for no arguments.
+
+    What stands behind `strict` only OpenAI's servers know (`newer_members`).
+    """
 
     name: str
     description: str | None = None
     parameters: dict[str, Json] | None = None
     strict: bool | None = None
+    defer_loading: bool | UnsetType = UNSET
+    allowed_callers: tuple[str, ...] | UnsetType = UNSET
+    output_schema: dict[str, Json] | UnsetType = UNSET
+    is_async: bool | UnsetType = field(default=UNSET, name="async")
+
+
+class RawText(Struct, frozen=True, tag_field="type", tag="text"):
+    """Any text at all."""
+
+
+class Grammar(Struct, frozen=True, tag_field="type", tag="grammar"):
+    """Text that a grammar holds."""
+
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class CustomTool(Struct, frozen=True, tag_field="type", tag="custom"):
+    """A tool the client runs that takes raw text instead of arguments."""
+
+    name: str
+    description: str | UnsetType = UNSET
+    format: RawText | Grammar | UnsetType = UNSET
+    defer_loading: bool | UnsetType = UNSET
+    allowed_callers: tuple[str, ...] | UnsetType = UNSET
+    is_async: bool | UnsetType = field(default=UNSET, name="async")
+
+
+class NamespaceTool(Struct, frozen=True, tag_field="type", tag="namespace"):
+    """Tools under a name of their own; only within it their names are distinct."""
+
+    name: str
+    description: str | UnsetType = UNSET
+    tools: tuple[FunctionTool | CustomTool, ...] = ()
+
+
+class ToolSearchTool(Struct, frozen=True, tag_field="type", tag="tool_search"):
+    """A search for more tools; where not said otherwise a server makes it, over tools whose loading is deferred."""
+
+    execution: Literal["client", "server"] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    parameters: dict[str, Json] | UnsetType = UNSET
+
+
+class LocalShellTool(Struct, frozen=True, tag_field="type", tag="local_shell"):
+    """The client's shell."""
 
 
 class UserLocation(Struct, frozen=True):
@@ -34,26 +84,121 @@ class SearchFilters(Struct, frozen=True):
 
 
 class SearchTool(Struct, frozen=True):
-    """A web search the provider or the gateway runs; the four types are one feature, only two take `filters`."""
+    """A web search the provider or the gateway runs; the four types are one feature, only two take `filters`.
+
+    What stands behind `user_location` only OpenAI's servers know (`newer_members`).
+    """
 
     type: SearchToolType
     filters: SearchFilters | UnsetType | None = UNSET
     search_context_size: Literal["low", "medium", "high"] | UnsetType = UNSET
     user_location: UserLocation | UnsetType | None = UNSET
+    external_web_access: bool | UnsetType = UNSET
+    indexed_web_access: bool | UnsetType = UNSET
+    search_content_types: tuple[str, ...] | UnsetType = UNSET
 
 
-Tool = FunctionTool | SearchTool
+_NEWER_FIELDS = (
+    "defer_loading",
+    "allowed_callers",
+    "output_schema",
+    "is_async",
+    "external_web_access",
+    "indexed_web_access",
+    "search_content_types",
+)
+
+PlainTool = FunctionTool | SearchTool
+"""The tools that every dialect knows; `adapters/encoding/offers.py` tells the others as functions."""
+
+Tool = FunctionTool | SearchTool | CustomTool | NamespaceTool | ToolSearchTool | LocalShellTool | ServerTool
 
 
 class FunctionChoice(Struct, frozen=True, tag_field="type", tag="function"):
     name: str
+    namespace: str | UnsetType = UNSET
+
+
+class CustomChoice(Struct, frozen=True, tag_field="type", tag="custom"):
+    name: str
+    namespace: str | UnsetType = UNSET
 
 
 class SearchChoice(Struct, frozen=True):
     type: SearchToolType
 
 
-ToolChoice = Literal["auto", "none", "required"] | FunctionChoice | SearchChoice
+class OwnChoice(Struct, frozen=True):
+    """The choice of one of the client's tools that there is but one of."""
+
+    type: Literal["tool_search", "local_shell"]
+
+
+class Reference(Struct, frozen=True):
+    """One of the tools, or all of a namespace, among those that are allowed."""
+
+    type: str
+    name: str | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+    server_label: str | UnsetType = UNSET
+
+
+class AllowedTools(Struct, frozen=True, tag_field="type", tag="allowed_tools"):
+    """A choice among some of the tools; the others are as if they were not there."""
+
+    mode: Literal["auto", "required"]
+    tools: tuple[Reference, ...]
+
+
+PlainChoice = Literal["auto", "none", "required"] | FunctionChoice | SearchChoice
+"""The choices among plain tools."""
+
+ToolChoice = (
+    Literal["auto", "none", "required"]
+    | FunctionChoice
+    | CustomChoice
+    | SearchChoice
+    | OwnChoice
+    | AllowedTools
+    | ServerToolChoice
+)
+
+
+def newer_members(tool: Tool) -> dict[str, Json]:
+    """The members of a tool that only OpenAI's servers know, as they are written."""
+    values = ((name, getattr(tool, name, UNSET)) for name in _NEWER_FIELDS)
+    return {"async" if name == "is_async" else name: value for name, value in values if value is not UNSET}
+
+
+def narrowed(tool: Tool, allowed: tuple[Reference, ...]) -> Tool | None:
+    """What of a tool is among those that are allowed: all of it, some of a namespace's tools, or None."""
+    match tool:
+        case NamespaceTool():
+            if any(each.type == "namespace" and each.name == tool.name for each in allowed):
+                return tool
+            inner = tuple(each for each in tool.tools if any(_is_meant(each, one, tool.name) for one in allowed))
+            return replace(tool, tools=inner) if inner else None
+        case FunctionTool() | CustomTool():
+            is_allowed = any(_is_meant(tool, one, "") for one in allowed)
+        case SearchTool():
+            is_allowed = any(one.type in _SEARCH_TYPES for one in allowed)
+        case ToolSearchTool():
+            is_allowed = any(one.type == "tool_search" for one in allowed)
+        case LocalShellTool():
+            is_allowed = any(one.type == "local_shell" for one in allowed)
+        case ServerTool():
+            is_allowed = any(
+                one.type == tool.type and one.server_label in (UNSET, tool.get("server_label")) for one in allowed
+            )
+    return tool if is_allowed else None
+
+
+def _is_meant(tool: FunctionTool | CustomTool, reference: Reference, namespace: str) -> bool:
+    kind = "function" if isinstance(tool, FunctionTool) else "custom"
+    return (reference.type, reference.name) == (kind, tool.name) and (reference.namespace or namespace) == namespace
+
+
+_SEARCH_TYPES = frozenset(get_args(SearchToolType))
 
 
 class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):

@@ -8,7 +8,7 @@ Sources: section 3 of the dialects notes; https://platform.openai.com/docs/api-r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast
 
 import msgspec
 from msgspec import UNSET
@@ -44,10 +44,11 @@ from trunkline.protocol.tools import (
     FunctionTool,
     JsonObjectFormat,
     JsonSchemaFormat,
+    PlainChoice,
+    PlainTool,
     SearchChoice,
     SearchTool,
     TextFormat,
-    ToolChoice,
 )
 from trunkline.wire import Fault, UpstreamRequest
 
@@ -181,10 +182,8 @@ def _encode_images_out(draft: Draft) -> None:
         if request.image_config:
             draft.body["image_config"] = request.image_config
         return
-    if "image" in request.modalities:
-        draft.dropped.append("modalities")
-    if request.image_config:
-        draft.dropped.append("image_config")
+    draft.dropped += ["modalities"] if "image" in request.modalities else []
+    draft.dropped += ["image_config"] if request.image_config else []
 
 
 # Reasoning
@@ -331,22 +330,23 @@ def _tool_choices(request: Request, endpoint: Endpoint) -> frozenset[str]:
 def _encode_tools(draft: Draft) -> None:
     request, body = draft.request, draft.body
     functions: list[FunctionTool] = []
-    for tool in request.tools:
+    for tool in cast(tuple[PlainTool, ...], request.tools):
         if isinstance(tool, FunctionTool):
             functions.append(tool)
         else:
             _encode_search(draft, tool)
+    choice = cast(PlainChoice | None, request.tool_choice)
     if not functions:
-        if request.tools and (request.tool_choice == "required" or isinstance(request.tool_choice, SearchChoice)):
+        if request.tools and (choice == "required" or isinstance(choice, SearchChoice)):
             _force_search(draft)
         return
     demand_tools(draft.endpoint)
-    functions, choice = _choose(draft, functions, request.tool_choice)
+    functions, told = _choose(draft, functions, choice)
     if not functions:
         return
     body["tools"] = [*(_encode_function(draft, tool) for tool in functions), *body.get("tools", ())]
-    if choice is not None:
-        body["tool_choice"] = choice
+    if told is not None:
+        body["tool_choice"] = told
     if request.parallel_tool_calls is not None:
         if draft.quirks.has_parallel_switch and draft.endpoint.takes("parallel_tool_calls"):
             body["parallel_tool_calls"] = request.parallel_tool_calls
@@ -367,7 +367,7 @@ def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
 
 
 def _choose(
-    draft: Draft, functions: list[FunctionTool], choice: ToolChoice | None
+    draft: Draft, functions: list[FunctionTool], choice: PlainChoice | None
 ) -> tuple[list[FunctionTool], Json | None]:
     """The tools to send and the choice among them; what the endpoint cannot be told is approximated.
 
@@ -480,7 +480,7 @@ def _encode_schema(draft: Draft, form: JsonSchemaFormat) -> None:
     chosen = schema_form(draft.request, draft.endpoint, form)
     held = answer_schema(form, draft.endpoint)
     if held is not None:
-        described: dict[str, Json] = {"name": form.name, "schema": held.schema}
+        described: dict[str, Json] = {"name": answer_name(form), "schema": held.schema}
         draft.dropped += held.dropped
         if form.strict is not None and form.strict is not UNSET:
             described["strict"] = held.is_strict

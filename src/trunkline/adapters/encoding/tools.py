@@ -6,7 +6,7 @@ It knows no wire: an adapter writes the plan in its own words.
 from __future__ import annotations
 
 import re
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,7 @@ from trunkline.protocol.tools import (
     FunctionTool,
     JsonObjectFormat,
     JsonSchemaFormat,
+    PlainChoice,
     SearchChoice,
     SearchTool,
 )
@@ -307,7 +308,8 @@ def arguments_object(arguments: str) -> Json:
 
 
 def _wanted(request: Request, answer: FunctionTool | None) -> Choice | None:
-    choice = request.tool_choice
+    # `offers.py` has told all others in the words of these.
+    choice = cast(PlainChoice | None, request.tool_choice)
     match choice:
         case FunctionChoice(name=name):
             return Choice("tool", name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import assert_never, cast
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ from trunkline.protocol.items import (
     Message,
     MessagePart,
     OutputText,
+    PlainItem,
     ReasoningItem,
     RefusalPart,
     WebSearchCall,
@@ -102,7 +103,8 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
         found.append(SystemTurn(request.instructions))
     pieces: list[AssistantPiece] = []
     results: list[FunctionCallOutput] = []
-    for item in request.input:
+    # `offers.py` has told all others in the words of these.
+    for item in cast(tuple[PlainItem, ...], request.input):
         match item:
             case FunctionCallOutput():
                 _close_assistant(pieces, found, keeps_last_thought)

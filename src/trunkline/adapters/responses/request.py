@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
-from msgspec import UNSET
+from msgspec import UNSET, to_builtins
 from msgspec.structs import replace
 
 from trunkline.adapters import media
@@ -22,6 +22,7 @@ from trunkline.adapters.encoding.draft import Draft, beside_tools
 from trunkline.adapters.encoding.sizes import nearest_size
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
+    answer_name,
     answer_schema,
     choice_forms,
     demand_tools,
@@ -37,6 +38,10 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import (
+    AdditionalTools,
+    AgentMessage,
+    CustomCallItem,
+    CustomCallOutput,
     FileSearchCall,
     FunctionCallItem,
     FunctionCallOutput,
@@ -48,24 +53,30 @@ from trunkline.protocol.items import (
     InputText,
     InputVideo,
     Json,
+    LocalShellCallItem,
+    LocalShellCallOutput,
     Message,
     MessagePart,
     OutputText,
     ReasoningItem,
     RefusalPart,
     Role,
+    ToolSearchCallItem,
+    ToolSearchOutput,
     WebSearchCall,
 )
+from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
     JsonObjectFormat,
     JsonSchemaFormat,
-    SearchTool,
+    NamespaceTool,
     TextFormat,
     Tool,
     ToolChoice,
+    newer_members,
 )
 from trunkline.wire import UpstreamRequest
 
@@ -101,6 +112,8 @@ def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
 _IMAGE_OPTIONS = frozenset(
     {"size", "quality", "background", "output_format", "output_compression", "moderation", "partial_images"}
 )
+_DONE = (FunctionCallItem, CustomCallItem, ToolSearchCallItem, LocalShellCallItem, ServerItem)
+"""What a thought may stand before, besides what the model said."""
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 
@@ -207,9 +220,15 @@ def _choose(draft: Draft, sent_effort: str | None) -> tuple[tuple[Tool, ...], To
     return tools, None if choice == "auto" and "auto" not in forms else choice
 
 
-def _encode_tool(draft: Draft, tool: FunctionTool | SearchTool) -> Json:
-    if isinstance(tool, SearchTool):
-        return tool
+def _encode_tool(draft: Draft, tool: Tool) -> Json:
+    if isinstance(tool, NamespaceTool):
+        described = {} if tool.description is UNSET else {"description": tool.description}
+        inner = [_encode_tool(draft, each) for each in tool.tools]
+        return {"type": "namespace", "name": tool.name, **described, "tools": inner}
+    return _encode_function(draft, tool) if isinstance(tool, FunctionTool) else tool
+
+
+def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
     schema = tool_schema(tool, draft.endpoint, may_be_strict=draft.quirks.has_strict_tools)
     draft.dropped += schema.dropped
     written: dict[str, Json] = {"type": "function", "name": tool.name, "parameters": schema.parameters}
@@ -218,6 +237,8 @@ def _encode_tool(draft: Draft, tool: FunctionTool | SearchTool) -> Json:
     if draft.quirks.has_strict_tools:
         # Left out it would mean true here and false everywhere else.
         written["strict"] = bool(tool.strict)
+    if draft.request.has_extensions:
+        written |= newer_members(tool)
     return written
 
 
@@ -260,7 +281,9 @@ def _encode_format(draft: Draft, form: TextFormat | JsonObjectFormat | JsonSchem
         held = answer_schema(form, draft.endpoint)
         if held is not None:
             draft.dropped += held.dropped
-            return form if held.schema is form.schema else replace(form, schema=held.schema)
+            name = answer_name(form)
+            is_same = held.schema is form.schema and name == form.name
+            return form if is_same else replace(form, name=name, schema=held.schema)
         draft.hints.append(schema_note(form.schema))
         draft.dropped.append("text.format")
         return JsonObjectFormat() if has_json(draft.endpoint) else None
@@ -291,7 +314,7 @@ def _encode_input(draft: Draft) -> None:
         if encoded is None:
             continue
         # A thought whose own item does not follow it is a 400.
-        if isinstance(item, FunctionCallItem) or (isinstance(item, Message) and item.role == "assistant"):
+        if isinstance(item, _DONE) or (isinstance(item, Message) and item.role == "assistant"):
             written += thoughts
         thoughts = []
         written.append(encoded)
@@ -312,18 +335,24 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
     match item:
         case Message():
             return _message(_role(draft, item.role), [_encode_part(draft, part, item.role) for part in item.content])
-        case FunctionCallItem():
-            return {
-                "type": "function_call",
-                "call_id": item.call_id,
-                "name": item.name,
-                "arguments": item.arguments,
-            }
-        case FunctionCallOutput(output=str()):
-            return {"type": "function_call_output", "call_id": item.call_id, "output": item.output}
-        case FunctionCallOutput():
-            parts = [_encode_part(draft, part, "user") for part in item.output if not isinstance(part, str)]
-            return {"type": "function_call_output", "call_id": item.call_id, "output": parts}
+        case FunctionCallItem() | CustomCallItem():
+            return replace(item, id=UNSET, status=UNSET)
+        case FunctionCallOutput() | CustomCallOutput():
+            output: Json = item.output
+            if not isinstance(output, str):
+                output = [_encode_part(draft, part, "user") for part in output]
+            kind = "function_call_output" if isinstance(item, FunctionCallOutput) else "custom_tool_call_output"
+            return {"type": kind, "call_id": item.call_id, "output": output}
+        case ToolSearchOutput() | AdditionalTools():
+            kept = replace(item, id=UNSET, tools=())
+            return {**to_builtins(kept), "tools": [_encode_tool(draft, tool) for tool in item.tools]}
+        case ToolSearchCallItem():
+            return replace(item, id=UNSET)
+        case AgentMessage():
+            return replace(item, content=tuple(_encode_part(draft, part, "user") for part in item.content))
+        case LocalShellCallItem() | LocalShellCallOutput() | ServerItem():
+            # Their ids belong to them.
+            return item
         case ImageGenerationCall():
             return _encode_picture(draft, item)
         case WebSearchCall() | FileSearchCall() | ReasoningItem():

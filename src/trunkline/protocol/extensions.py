@@ -1,0 +1,49 @@
+"""Whether a request keeps to what every dialect knows, decided once; what goes beyond is told in other words.
+
+A name that is good everywhere begins with a letter or an underscore and has at most 64 of the characters that all
+vendors take; the vendors' own rules are in `adapters/encoding/naming.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+from msgspec import UNSET
+
+from trunkline.protocol.items import FunctionCallItem, PlainItem
+from trunkline.protocol.request import Request
+from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchChoice, SearchTool, Tool
+
+is_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}").fullmatch
+
+_PLAIN_ITEMS = frozenset(get_args(PlainItem))
+
+
+def has_extensions(request: Request) -> bool:
+    """Whether a tool, an item, a choice or a name of a request is not plain."""
+    for tool in request.tools:
+        if not _is_plain_tool(tool):
+            return True
+    for item in request.input:
+        if type(item) is FunctionCallItem:
+            if item.namespace is not UNSET or is_plain_name(item.name) is None:
+                return True
+        elif type(item) not in _PLAIN_ITEMS:
+            return True
+    choice = request.tool_choice
+    return not (choice is None or isinstance(choice, str | SearchChoice | FunctionChoice))
+
+
+def _is_plain_tool(tool: Tool) -> bool:
+    if type(tool) is FunctionTool:
+        is_newer = (
+            tool.defer_loading is not UNSET
+            or tool.allowed_callers is not UNSET
+            or tool.output_schema is not UNSET
+            or tool.is_async is not UNSET
+        )
+        return not is_newer and is_plain_name(tool.name) is not None
+    return type(tool) is SearchTool and (
+        tool.external_web_access is UNSET and tool.indexed_web_access is UNSET and tool.search_content_types is UNSET
+    )

@@ -1,0 +1,37 @@
+"""What passes through unread: JSON of any shape, and what one maker alone knows to do something with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = Any
+"""Opaque JSON: schemas, and whatever else passes through unread."""
+
+
+class _Opaque(dict[str, Json]):
+    """An object as the client wrote it; it has a `type`."""
+
+    __slots__ = ()
+
+    @property
+    def type(self) -> str:
+        """Which of its kind it is."""
+        return str(self["type"])
+
+
+class ServerTool(_Opaque):
+    """A tool that OpenAI's servers run, or whose calls they alone can tell."""
+
+    __slots__ = ()
+
+
+class ServerToolChoice(_Opaque):
+    """The choice of a tool that OpenAI's servers run."""
+
+    __slots__ = ()
+
+
+class ServerItem(_Opaque):
+    """An item of the input that OpenAI's servers alone can read, as their own encrypted summary."""
+
+    __slots__ = ()
