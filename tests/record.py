@@ -23,7 +23,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder, begin
-from trunkline.adapters.encoding.tools import offered
+from trunkline.adapters.encoding.offers import offered
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadGateway, Unprocessable
@@ -111,7 +111,7 @@ def _endpoint(dialect: str, fields: Mapping[str, Any]) -> Endpoint:
 def encode(cassette: Cassette) -> UpstreamRequest:
     request = cassette.request
     names_user = bool(request.user or request.safety_identifier)
-    asked, lost = offered(request, cassette.endpoint)
+    asked, _, lost = offered(request, cassette.endpoint)
     sent = _adapter(cassette).encode(asked, cassette.endpoint, END_USER if names_user else None)
     return replace(sent, dropped=tuple(dict.fromkeys((*lost, *sent.dropped))))
 
@@ -136,7 +136,7 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
 
 def _decoded(cassette: Cassette, framing: Framing, reads: Iterable[bytes]) -> Iterator[Delta]:
     try:
-        asked, _ = offered(cassette.request, cassette.endpoint)
+        asked, _, _ = offered(cassette.request, cassette.endpoint)
     except Unprocessable:
         asked = cassette.request
     decoder = _adapter(cassette).decoder(asked, cassette.endpoint)

@@ -139,6 +139,11 @@ def media_shortfall(endpoint: Endpoint, part: Media) -> str | None:
             return None
 
 
+def takes_openai_tools(endpoint: Endpoint) -> bool:
+    """Whether OpenAI's own tools and items may be passed on as they are; else there are functions and one search."""
+    return endpoint.dialect == "responses" and endpoint.quirks.has_openai_tools
+
+
 def search_shortfall(endpoint: Endpoint, search: Search) -> str | None:
     """Why an endpoint cannot make a search as it is asked for, to be read after its name; None where it can."""
     if not _searches(endpoint):

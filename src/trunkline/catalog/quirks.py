@@ -114,6 +114,14 @@ class Quirks(Struct, frozen=True, kw_only=True):
     has_strict_tools: bool = True
     """Whether a function tool may carry `strict`."""
 
+    has_openai_tools: bool = False
+    """Whether a Responses server takes what goes beyond functions: custom tools, namespaces, searches for tools, and
+    the tools that OpenAI runs. Servers that follow OpenAI answer them with a 400 or leave them out without a word.
+
+    https://github.com/ollama/ollama/issues/17618, https://github.com/vllm-project/vllm/issues/49493 and
+    https://github.com/jundot/omlx/issues/3371 (2026-11-27).
+    """
+
     structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
     """The strongest `response_format` the endpoint takes."""
 

@@ -1,19 +1,21 @@
 """Whether a request keeps to what every dialect knows, decided once; what goes beyond is told in other words.
 
 A name that is good everywhere begins with a letter or an underscore and has at most 64 of the characters that all
-vendors take; the vendors' own rules are in `adapters/encoding/naming.py`.
+vendors take; the vendors' own rules are in `adapters/encoding/wire_names.py`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import get_args
 
 from msgspec import UNSET
 
-from trunkline.protocol.items import FunctionCallItem, PlainItem
+from trunkline.protocol.items import AdditionalTools, FunctionCallItem, PlainItem, ToolSearchOutput
+from trunkline.protocol.opaque import ServerItem, ServerTool
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchChoice, SearchTool, Tool
+from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchChoice, SearchTool, Tool, ToolSearchTool
 
 is_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}").fullmatch
 
@@ -47,3 +49,25 @@ def _is_plain_tool(tool: Tool) -> bool:
     return type(tool) is SearchTool and (
         tool.external_web_access is UNSET and tool.indexed_web_access is UNSET and tool.search_content_types is UNSET
     )
+
+
+def bound_to_openai(request: Request) -> list[str]:
+    """Name, with its path and type, every tool and item that only OpenAI's own servers can do something with.
+
+    An update of the configuration is none: its settings can be left out, and named.
+    """
+    found = [f'tools[{place}] "{kind}"' for place, kind in _bound_tools(request.tools)]
+    for index, item in enumerate(request.input):
+        if isinstance(item, ServerItem) and item.type != "configuration_update":
+            found.append(f'input[{index}] "{item.type}"')
+        elif isinstance(item, AdditionalTools | ToolSearchOutput):
+            found += [f'input[{index}].tools[{place}] "{kind}"' for place, kind in _bound_tools(item.tools)]
+    return found
+
+
+def _bound_tools(tools: tuple[Tool, ...]) -> Iterator[tuple[int, str]]:
+    for place, tool in enumerate(tools):
+        if isinstance(tool, ServerTool):
+            yield place, tool.type
+        elif isinstance(tool, ToolSearchTool) and tool.execution != "client":
+            yield place, "tool_search"

@@ -12,6 +12,9 @@ from msgspec import UNSET, Struct
 
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import (
+    AgentMessage,
+    CustomCallItem,
+    CustomCallOutput,
     FunctionCallItem,
     FunctionCallOutput,
     InputAudio,
@@ -20,6 +23,7 @@ from trunkline.protocol.items import (
     InputItem,
     InputText,
     InputVideo,
+    LocalShellCallOutput,
     Message,
     MessagePart,
     OutputText,
@@ -83,8 +87,16 @@ def _file(part: InputFile, modalities: set[InputModality]) -> int:
 
 
 def _call(item: InputItem, modalities: set[InputModality]) -> int:
-    if isinstance(item, FunctionCallItem):
-        return len(item.arguments)
-    if isinstance(item, FunctionCallOutput):
-        return len(item.output) if isinstance(item.output, str) else _parts(item.output, modalities)
-    return 0
+    match item:
+        case FunctionCallItem():
+            return len(item.arguments)
+        case FunctionCallOutput() | CustomCallOutput():
+            return len(item.output) if isinstance(item.output, str) else _parts(item.output, modalities)
+        case CustomCallItem():
+            return len(item.input)
+        case LocalShellCallOutput():
+            return len(item.output)
+        case AgentMessage():
+            return _parts(item.content, modalities)
+        case _:
+            return 0

@@ -52,7 +52,7 @@ from trunkline.protocol.tools import (
 )
 
 MAX_NAME = 256
-"""Characters of a tool's name; whatever a provider refuses in it has another name there (`encoding/naming.py`)."""
+"""Characters of a tool's name; whatever a provider refuses in it has another name there (`encoding/wire_names.py`)."""
 
 _SERVER_TOOLS = (
     "apply_patch",

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from trunkline.protocol.items import (
+    AgentMessage,
+    CustomCallOutput,
     FunctionCallOutput,
     ImageGenerationCall,
     InputAudio,
@@ -34,9 +36,9 @@ def placed_media(request: Request) -> Iterator[Placed]:
     """Every part of the input that is no text, in order, those of what tools gave back among them."""
     for place, item in enumerate(request.input):
         match item:
-            case Message(content=content):
+            case Message(content=content) | AgentMessage(content=content):
                 yield from _among(content, f"input[{place}].content")
-            case FunctionCallOutput(output=tuple() as output):
+            case FunctionCallOutput(output=tuple() as output) | CustomCallOutput(output=tuple() as output):
                 yield from _among(output, f"input[{place}].output")
             case ImageGenerationCall():
                 yield Placed(item, f"input[{place}]")

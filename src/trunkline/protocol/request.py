@@ -7,8 +7,18 @@ from typing import Literal
 from msgspec import Struct
 
 from trunkline.protocol.items import AdditionalTools, InputItem, Json, ToolSearchOutput
+from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
-from trunkline.protocol.tools import AllowedTools, SearchChoice, SearchTool, TextConfig, Tool, ToolChoice, narrowed
+from trunkline.protocol.tools import (
+    AllowedTools,
+    FunctionTool,
+    SearchChoice,
+    SearchTool,
+    TextConfig,
+    Tool,
+    ToolChoice,
+    narrowed,
+)
 
 Effort = Literal["xhigh", "high", "medium", "low", "minimal", "none"]
 Includable = Literal[
@@ -105,6 +115,13 @@ def callable_tools(request: Request) -> tuple[Tool, ...]:
     if not isinstance(choice, AllowedTools):
         return tools
     return tuple(left for tool in tools if (left := narrowed(tool, choice.tools)) is not None)
+
+
+def has_functions(request: Request) -> bool:
+    """Whether the model may call what the client runs."""
+    if not request.has_extensions:
+        return any(type(tool) is FunctionTool for tool in request.tools)
+    return any(not isinstance(tool, SearchTool | ServerTool) for tool in callable_tools(request))
 
 
 def search_of(request: Request) -> Search | None:

@@ -13,14 +13,15 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, Struct
 
-from trunkline.catalog.abilities import has_place, media_shortfall, search_shortfall, truncates
+from trunkline.catalog.abilities import has_place, media_shortfall, search_shortfall, takes_openai_tools, truncates
 from trunkline.catalog.entries import Endpoint, Modality, Price, PriceTier
 from trunkline.protocol.addresses import is_stored_link
+from trunkline.protocol.extensions import bound_to_openai
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
 from trunkline.protocol.places import Media, Placed, placed_media
 from trunkline.protocol.preferences import MaxPrice, Quantization
-from trunkline.protocol.request import Request, Search, search_of
-from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
+from trunkline.protocol.request import Request, Search, has_functions, search_of
+from trunkline.protocol.tools import JsonObjectFormat, JsonSchemaFormat
 from trunkline.routing.measure import Measure
 from trunkline.routing.policy import Policy
 
@@ -111,8 +112,10 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
             add(Filter("input_media", input_media(exacting)))
     if request.modalities:
         add(Filter("modalities", output_modalities(request.modalities)))
-    if request.tools and any(type(tool) is FunctionTool for tool in request.tools):
+    if has_functions(request):
         add(Filter("tools", tools))
+    if request.has_extensions and (bound := bound_to_openai(request)):
+        add(Filter("openai_tools", openai_tools(bound)))
     if request.max_output_tokens is not None:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
     needed = size.least_tokens + (request.max_output_tokens or 0)
@@ -283,6 +286,12 @@ def tools(endpoint: Endpoint) -> str | None:
     return None if supports is None or "tools" in supports else "does not take tools"
 
 
+def openai_tools(bound: Sequence[str]) -> Check:
+    """Keep OpenAI's own servers for what nobody else knows; elsewhere it would be done by nobody."""
+    reason = f"does not take {', '.join(bound)}"
+    return lambda endpoint: None if takes_openai_tools(endpoint) else reason
+
+
 def max_output_tokens(wanted: int) -> Check:
     """Keep who can write that much."""
 
@@ -399,7 +408,7 @@ def _used(request: Request) -> Iterator[str]:
             yield name
     if request.top_logprobs:
         yield from ("logprobs", "top_logprobs")
-    if any(type(tool) is FunctionTool for tool in request.tools):
+    if has_functions(request):
         yield "tools"
         if request.tool_choice is not None:
             yield "tool_choice"

@@ -14,6 +14,7 @@ from msgspec import Struct
 from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
+from trunkline.protocol.extensions import bound_to_openai
 from trunkline.protocol.request import Request
 from trunkline.routing.explanation import Explanation
 from trunkline.routing.filters import Filter, exacting_media
@@ -26,6 +27,9 @@ _HEADLINES: Final = {
     "tools": "No endpoints found that support tool use.",
     "input_modalities": "No endpoints found that support this input.",
     "input_media": "Nobody who may serve takes this part of the input in its form.",
+    "openai_tools": (
+        "only OpenAI's own servers know what to do with it; leave it out, or name a model that they serve."
+    ),
     "modalities": "No endpoints found that support the requested output modalities.",
     "data_collection": "No endpoints found matching your data policy (data_collection).",
     "zdr": "No endpoints found matching your data policy (zdr).",
@@ -86,6 +90,14 @@ class NoSearch(Refused, BadRequest):
         self.explanation = explanation
 
 
+class NoTool(Refused, BadRequest):
+    """Nobody who may serve takes a tool, or an item of the input, that only OpenAI's own servers know."""
+
+    def __init__(self, message: str, explanation: Explanation, *, param: str) -> None:
+        super().__init__(message, param=param)
+        self.explanation = explanation
+
+
 class Verdict(Struct, frozen=True):
     """One endpoint and every filter that would drop it, with its reasons."""
 
@@ -114,6 +126,10 @@ def refuse(
     )
     if set(fixes) == {"web_search"}:
         return NoSearch(message, explanation)
+    if "openai_tools" in fixes or (verdicts and all("openai_tools" in verdict.reasons for verdict in verdicts)):
+        bound = bound_to_openai(request)
+        param = bound[0].partition(" ")[0]
+        return NoTool(f"{', '.join(bound)}: {message}", explanation, param=param)
     if set(fixes) == {"context_length"}:
         if request.truncation == "auto":
             message = f'truncation "auto" is not configured in this gateway; shorten the input. {message}'

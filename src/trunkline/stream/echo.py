@@ -12,6 +12,7 @@ from typing import get_args
 from msgspec import UNSET
 
 from trunkline.errors import GatewayError
+from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.response import (
     CostDetails,
@@ -23,7 +24,7 @@ from trunkline.protocol.response import (
     ResponseError,
     ResponseUsage,
 )
-from trunkline.protocol.tools import TextConfig
+from trunkline.protocol.tools import TextConfig, Tool
 from trunkline.stream.deltas import Cost, Spent, Usage
 
 _ERROR_CODES: Mapping[str, ErrorCode] = {
@@ -48,7 +49,7 @@ def echo(request: Request, response_id: str, created_at: float, model: str) -> R
         model=model,
         instructions=request.instructions,
         metadata=request.metadata,
-        tools=request.tools,
+        tools=_told_tools(request),
         tool_choice="auto" if request.tool_choice is None else request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls is not False,
         text=_PLAIN if request.text is None else request.text,
@@ -65,6 +66,21 @@ def echo(request: Request, response_id: str, created_at: float, model: str) -> R
         safety_identifier=request.safety_identifier,
         user=request.user,
         prompt=request.prompt,
+    )
+
+
+_SECRETS = ("authorization", "headers")
+
+
+def _told_tools(request: Request) -> tuple[Tool, ...]:
+    """The tools as the client sent them, but for what opens its servers: answers are stored, as secrets are not."""
+    if not request.has_extensions:
+        return request.tools
+    return tuple(
+        ServerTool({name: value for name, value in tool.items() if name not in _SECRETS})
+        if isinstance(tool, ServerTool)
+        else tool
+        for tool in request.tools
     )
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
-from trunkline.adapters.encoding.tools import offered
+from trunkline.adapters.encoding.offers import offered
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
@@ -31,10 +31,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
-from trunkline.stream.deltas import (
-    Delta,
-    Usage,
-)
+from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
@@ -373,9 +370,10 @@ class Run:
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
         adapter = ADAPTERS[attempt.endpoint.dialect]
-        request, lost = offered(self._request, attempt.endpoint)
+        offer = offered(self._request, attempt.endpoint)
+        request = offer.request
         sent, reply = await self._ask(adapter, attempt, request)
-        attempt.dropped = tuple(dict.fromkeys((*lost, *sent.dropped)))
+        attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
         try:
             decoder = adapter.decoder(request, attempt.endpoint)
             cap = self._request.max_output_tokens

@@ -415,7 +415,7 @@ def _force_search(draft: Draft) -> None:
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> None:
-    """Ask for the provider's own search; where there is none the tool was left out before (`tools.offered`)."""
+    """Ask for the provider's own search; where there is none the tool was left out before (`offers.py`)."""
     size = tool.search_context_size or None
     location = tool.user_location or None
     match draft.quirks.web_search:

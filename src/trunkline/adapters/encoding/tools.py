@@ -17,11 +17,10 @@ from trunkline.adapters.encoding.schema_roots import Rooted, rooted
 from trunkline.adapters.encoding.schema_subsets import refusal_of, subset_of
 from trunkline.adapters.encoding.schema_writer import Written, pruned, write_schema
 from trunkline.adapters.encoding.schemas import NO_ARGUMENTS, Schema
-from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import FunctionCallItem, InputText, Json, Message, OutputText
-from trunkline.protocol.request import Request, search_of
+from trunkline.protocol.request import Request
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -34,9 +33,6 @@ from trunkline.protocol.tools import (
 from trunkline.wire import UNREADABLE
 
 SEARCH_NAME = "web_search"
-
-LOST_SEARCH = "tools.web_search"
-"""What a search that is left out is called in `x-trunkline-dropped`; other tools went out all the same."""
 
 SEARCHES_BY_SIZE = {"low": 1, "medium": 3, "high": 5}
 """How many searches, or results of one, a `search_context_size` is worth where a number is asked for."""
@@ -65,26 +61,6 @@ class ToolPlan(Struct, frozen=True):
     choice: Choice | None = None
     notes: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-
-
-def offered(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, ...]]:
-    """The request with those of its tools that this endpoint is offered, and the names of those that are lost.
-
-    A search that may not be made is left out for every endpoint, one that an endpoint cannot make as it is asked for is
-    lost. Raises Unprocessable where that search is demanded; routing asks no such endpoint.
-    """
-    tools = request.tools
-    if not tools or not any(isinstance(tool, SearchTool) for tool in tools):
-        return request, request.ignored
-    search = search_of(request)
-    shortfall = None if search is None else search_shortfall(endpoint, search)
-    kept = search.tool if search is not None and shortfall is None else None
-    if search is not None and shortfall is not None and search.is_demanded:
-        raise Unprocessable(f"{endpoint.model.slug} {shortfall} at {endpoint.provider.name}")
-    left = tuple(tool for tool in tools if not isinstance(tool, SearchTool) or tool is kept)
-    if len(left) < len(tools):
-        request = replace(request, tools=left)
-    return request, request.ignored if shortfall is None else (*request.ignored, LOST_SEARCH)
 
 
 def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_none: bool = True) -> ToolPlan:
