@@ -230,5 +230,24 @@ class ImageGenerationCall(Struct, frozen=True, kw_only=True, tag_field="type", t
     status: ImageStatus
 
 
-OutputItem = Message | ReasoningItem | FunctionCallItem | WebSearchCall | FileSearchCall | ImageGenerationCall
-InputItem = OutputItem | FunctionCallOutput
+OutputItem = (
+    Message
+    | ReasoningItem
+    | FunctionCallItem
+    | CustomCallItem
+    | ToolSearchCallItem
+    | LocalShellCallItem
+    | WebSearchCall
+    | FileSearchCall
+    | ImageGenerationCall
+    | dict[str, Json]
+)
+InputItem = (
+    Message
+    | ReasoningItem
+    | FunctionCallItem
+    | FunctionCallOutput
+    | WebSearchCall
+    | FileSearchCall
+    | ImageGenerationCall
+)

@@ -1,8 +1,8 @@
 """Decodes what a Responses server answers, streamed or whole, into deltas.
 
 It does not trust the stream to be complete: a text, a call or an item that was announced only when it was done, or
-only in the last event, is told then. It forwards no upstream id or number and drops items and events of kinds that
-the client's side does not have.
+only in the last event, is told then. It forwards no upstream id or number. Items of OpenAI's own tools pass as they
+are, those that nobody knows are dropped, as are the events of both.
 
 Theory of operation. Every piece belongs to an item, and an item to a slot, which is the item's `output_index` unless
 the server gives two items the same one. What has been told of a slot is kept in `_heard`; a `done` event, a finished
@@ -29,7 +29,6 @@ from trunkline.adapters.responses.wire import (
     decode_service_tier,
     decode_usage,
     read_error,
-    read_item,
     read_item_event,
     read_look,
     read_piece,
@@ -47,7 +46,6 @@ from trunkline.stream.deltas import (
     Reasoning,
     ReasoningSummary,
     Refusal,
-    Search,
     Slot,
     Spent,
     Stopped,
@@ -65,6 +63,7 @@ class ResponsesDecoder(Decoder):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self.is_done = False
+        self._works = 0
         self._is_whole = False
         self._failure: Fault | None = None
         self._talking: Slot = None
@@ -75,6 +74,10 @@ class ResponsesDecoder(Decoder):
         self._closed: set[Slot] = set()
         self._order: list[Slot] = []
         self._halves = Halves()
+
+    @property
+    def held_back(self) -> int:
+        return self._works
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self.is_done:
@@ -131,6 +134,8 @@ class ResponsesDecoder(Decoder):
             look = read_look(data)
             read = _EVENTS.get(look.type or "")
             if read is None and look.type:
+                # A server's own tool at work, of which the client hears when it is done.
+                self._works += look.type.startswith(_AT_WORK)
                 return self._error(data) if look.error else ()
             if read is None:
                 told = stray(data, self._endpoint.quirks)
@@ -200,6 +205,12 @@ class ResponsesDecoder(Decoder):
             return ()
         return self._items.arguments(slot, json_text(piece.arguments))
 
+    def _input_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        if ("arguments", slot, 0) in self._heard or not piece.input:
+            return ()
+        return self._items.arguments(slot, piece.input)
+
     def _partial_image(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         self._heard.add(("sketch", slot, 0))
@@ -209,17 +220,7 @@ class ResponsesDecoder(Decoder):
         event = read_item_event(data)
         look = read_look(event.item)
         slot = self._open(event.output_index, look.id)
-        match look.type:
-            case "function_call":
-                return self._items.call(slot, read_item(event.item))
-            case "web_search_call" | "file_search_call":
-                self._heard.add(("search", slot, 0))
-                return (Search(slot, "web" if look.type == "web_search_call" else "file", "in_progress"),)
-            case "image_generation_call":
-                self._heard.add(("sketch", slot, 0))
-                return (Image(slot, "", False),)
-            case _:
-                return ()
+        return self._items.begun(slot, event.item)
 
     def _done(self, data: bytes) -> Sequence[Delta]:
         event = read_item_event(data)
@@ -349,6 +350,8 @@ class ResponsesDecoder(Decoder):
 
 _TEXT_DELTA_HEADS = (b'{"type":"response.output_text.delta"', b'{"type": "response.output_text.delta"')
 
+_AT_WORK = ("response.code_interpreter_call", "response.mcp_", "response.shell_call", "response.apply_patch_call")
+
 _Reader = Callable[[ResponsesDecoder, bytes], Sequence[Delta]]
 _EVENTS: Mapping[str, _Reader] = {
     "response.output_text.delta": ResponsesDecoder._text_delta,
@@ -366,6 +369,8 @@ _EVENTS: Mapping[str, _Reader] = {
     "response.reasoning_summary_part.done": ResponsesDecoder._summary_done,
     "response.function_call_arguments.delta": ResponsesDecoder._arguments_delta,
     "response.function_call_arguments.done": ResponsesDecoder._arguments_done,
+    "response.custom_tool_call_input.delta": ResponsesDecoder._arguments_delta,
+    "response.custom_tool_call_input.done": ResponsesDecoder._input_done,
     "response.image_generation_call.partial_image": ResponsesDecoder._partial_image,
     "response.output_item.added": ResponsesDecoder._added,
     "response.output_item.done": ResponsesDecoder._done,

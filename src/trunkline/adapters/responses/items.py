@@ -15,18 +15,20 @@ from msgspec import Raw
 from trunkline.adapters.decoding.calls import says_nothing
 from trunkline.adapters.decoding.faults import nonsense
 from trunkline.adapters.decoding.logprobs import as_logprobs
-from trunkline.adapters.responses.wire import Action, Item, Part, decode_annotation, read_item, read_look
+from trunkline.adapters.responses.wire import Item, Look, Part, decode_action, decode_annotation, read_item, read_look
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json, ReasoningFormat
 from trunkline.stream.deltas import (
     Arguments,
+    CallKind,
     Citation,
     Closed,
     Delta,
     Failed,
     FunctionCall,
     Image,
+    Opaque,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -60,10 +62,38 @@ class Items:
         """Whether something was said for a call that nobody named."""
         return any(not says_nothing("".join(pieces)) for pieces in self._held.values())
 
+    def begun(self, slot: Slot, raw: Raw) -> list[Delta]:
+        """Tell what an item that begins shows already."""
+        look = read_look(raw)
+        kind = kind_of(look)
+        if kind is not None:
+            return self.call(slot, read_item(raw), kind)
+        match look.type:
+            case "web_search_call" | "file_search_call":
+                self.heard.add(("search", slot, 0))
+                return [Search(slot, "web" if look.type == "web_search_call" else "file", "in_progress")]
+            case "image_generation_call":
+                self.heard.add(("sketch", slot, 0))
+                return [Image(slot, "", False)]
+            case "message" | "reasoning":
+                return []
+            case _:
+                return self.opaque(slot, raw, is_done=False)
+
     def finished(self, slot: Slot, raw: Raw) -> list[Delta] | None:
         """Tell what a finished item has that was not told; None for a kind that the client's side does not have."""
-        decode = _ITEMS.get(read_look(raw).type or "")
-        return None if decode is None else decode(self, slot, read_item(raw))
+        look = read_look(raw)
+        kind = kind_of(look)
+        if kind is not None:
+            return self.whole_call(slot, read_item(raw), kind)
+        decode = _ITEMS.get(look.type or "")
+        return self.opaque(slot, raw, is_done=True) or None if decode is None else decode(self, slot, read_item(raw))
+
+    def opaque(self, slot: Slot, raw: Raw, *, is_done: bool) -> list[Delta]:
+        if read_look(raw).type not in _OPENAIS_OWN:
+            return []
+        self.heard.add(("opaque", slot, 0))
+        return [Opaque(slot, msgspec.json.decode(raw), is_done)]
 
     def annotation(self, slot: Slot, told: Json) -> list[Delta]:
         self._cited[slot] = self._cited.get(slot, 0) + 1
@@ -113,22 +143,25 @@ class Items:
     def thought(self, slot: Slot, index: int, text: str | None) -> list[Delta]:
         return [Reasoning(slot, text)] if text and self._is_news("reasoning", slot, index) else []
 
-    def function_call(self, slot: Slot, item: Item) -> list[Delta]:
+    def whole_call(self, slot: Slot, item: Item, kind: CallKind) -> list[Delta]:
         item.call_id = item.call_id or item.id
-        deltas = self.call(slot, item)
+        deltas = self.call(slot, item, kind)
+        said = {"custom": item.input, "local_shell": item.action}.get(kind, item.arguments) or ""
         if ("call", slot, 0) not in self.heard:
-            if not item.name and says_nothing(json_text(item.arguments or "")) and not self._held.get(slot):
+            if not item.name and says_nothing(json_text(said)) and not self._held.get(slot):
                 return []
-            return [Failed(nonsense("a function call has no name or no call_id", b""))]
-        if item.arguments and ("arguments", slot, 0) not in self.heard:
-            deltas += self.arguments(slot, json_text(item.arguments))
+            return [Failed(nonsense("a function call has no name or no call_id"))]
+        if said and ("arguments", slot, 0) not in self.heard:
+            deltas += self.arguments(slot, json_text(said))
         return deltas
 
-    def call(self, slot: Slot, item: Item) -> list[Delta]:
-        if not (item.name and item.call_id) or not self._is_news("call", slot):
+    def call(self, slot: Slot, item: Item, kind: CallKind) -> list[Delta]:
+        name = item.name or _NAMES.get(kind, "")
+        if not (name and item.call_id) or not self._is_news("call", slot):
             return []
         held = self._held.pop(slot, ())
-        return [FunctionCall(slot, item.call_id, item.name), *(Arguments(slot, text) for text in held)]
+        call = FunctionCall(slot, item.call_id, name, kind, item.namespace or "")
+        return [call, *(Arguments(slot, text) for text in held)]
 
     def arguments(self, slot: Slot, text: str) -> list[Delta]:
         self.heard.add(("arguments", slot, 0))
@@ -139,7 +172,7 @@ class Items:
 
     def web_search(self, slot: Slot, item: Item) -> list[Delta]:
         # Opening a page or looking for a word in it comes as a search call as well, but is not billed as one.
-        action = item.action or Action()
+        action = decode_action(item.action)
         if item.status != "failed" and action.type in (None, "search"):
             self.searches += 1
         queries = tuple(action.queries or ()) or ((action.query,) if action.query else ())
@@ -171,11 +204,50 @@ _THOUGHT = frozenset({"reasoning", "summary"})
 _ITEMS: Mapping[str, Callable[[Items, Slot, Item], list[Delta]]] = {
     "message": Items.message,
     "reasoning": Items.reasoning,
-    "function_call": Items.function_call,
     "web_search_call": Items.web_search,
     "file_search_call": Items.file_search,
     "image_generation_call": Items.image,
 }
+
+
+_KINDS: Mapping[str | None, CallKind] = {
+    "function_call": "function",
+    "custom_tool_call": "custom",
+    "tool_search_call": "tool_search",
+    "local_shell_call": "local_shell",
+}
+_NAMES: Mapping[CallKind, str] = {"tool_search": "tool_search", "local_shell": "local_shell"}
+
+_OPENAIS_OWN = frozenset(
+    {
+        "additional_tools",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "code_interpreter_call",
+        "compaction",
+        "computer_call",
+        "computer_call_output",
+        "local_shell_call_output",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_call",
+        "mcp_list_tools",
+        "program",
+        "program_output",
+        "shell_call",
+        "shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+    }
+)
+"""Items that pass as they are: of `ResponseOutputItem` in the SDK `openai` 3.54.0 (seen 2026-11-27) those that are not
+ours. They come only where a request holds a tool of OpenAI's own. What other servers invent is dropped: clients that
+did not ask for it fail at kinds that they do not know."""
+
+
+def kind_of(look: Look) -> CallKind | None:
+    """Which call of the client's an item is; None for what is none, as a search for tools that the server makes."""
+    return None if look.type == "tool_search_call" and look.execution == "server" else _KINDS.get(look.type)
 
 
 def part_slot(slot: Slot, index: int) -> Slot:
