@@ -3,6 +3,7 @@
 Knows nothing of the types in `trunkline`. The document is OpenAPI 3.1 but says `nullable`, a keyword of 3.0 that JSON
 Schema ignores; `_modern` spells it as 3.1 does. Its halves disagree about `reasoning_text` in the two content part
 events: the outer half allows it, the inner does not; the outer half holds here, and nowhere else is anything relaxed.
+It is widened by what `wider.py` has.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from importlib.resources import files
 from typing import Any
 
 import jsonschema_rs
+
+from tests.wider import CALLS, OPAQUE, OPAQUE_ITEMS, TEXT, WIDER_EVENTS, WIDER_ITEMS
 
 Json = Any
 
@@ -69,6 +72,12 @@ def _checked_schemas() -> dict[str, Json]:
     schemas = {name: _modern(schema) for name, schema in SCHEMAS.items()}
     for name in ("OpenResponsesContentPartAddedEvent", "OpenResponsesContentPartDoneEvent"):
         schemas[name]["properties"]["part"]["anyOf"].append({"$ref": f"{_REF}ReasoningTextContent"})
+    wider = [*WIDER_ITEMS.values(), OPAQUE]
+    for name in ("OpenResponsesOutputItemAddedEvent", "OpenResponsesOutputItemDoneEvent"):
+        schemas[name]["properties"]["item"]["oneOf"] += wider
+    schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["output"]["items"]["oneOf"] += wider
+    schemas["ResponsesOutputItem"]["anyOf"] += wider
+    schemas["OutputItemFunctionCall"]["properties"]["namespace"] = TEXT
     return schemas
 
 
@@ -93,7 +102,7 @@ def _event_validators() -> dict[str, jsonschema_rs.Draft202012Validator]:
     for schema in SCHEMAS["OpenResponsesStreamEvent"]["oneOf"]:
         (name,) = _event_types(schema)
         validators[name] = _validator(_modern(schema))
-    return validators
+    return validators | {kind: _validator(schema) for kind, schema in WIDER_EVENTS.items()}
 
 
 _EVENTS = _event_validators()
@@ -280,16 +289,21 @@ def _open_item(items: list[_Item], event: Json) -> None:
     _demand(event["output_index"] == len(items), f"item {new['id']} is added at {event['output_index']}")
     _demand(new["id"] not in {item.first["id"] for item in items}, f"the id {new['id']} is used twice")
     _demand(new.get("status", "in_progress") == "in_progress", f"item {new['id']} is added as {new.get('status')}")
-    told = [new.get(key) for key in ("content", "summary", "arguments", "result")]
-    _demand(not any(told), f"item {new['id']} is not added empty")
+    told = [new.get(key) for key in ("content", "summary", "arguments", "input", "result")]
+    told.append(new.get("action", {}).get("command") if new["type"] == "local_shell_call" else None)
+    _demand(_is_opaque(new) or not any(told), f"item {new['id']} is not added empty")
     still_open = {item.first["type"] for item in items if item.last is None}
     # The seal of a thought may come after the text that it led to.
     awaits_seal = still_open == {"reasoning"} and new["type"] == "message"
     _demand(
-        not still_open or still_open | {new["type"]} == {"function_call"} or awaits_seal,
+        not still_open or still_open | {new["type"]} <= CALLS.keys() or awaits_seal,
         f"item {new['id']} is added while {still_open} is open",
     )
     items.append(_Item(first=new))
+
+
+def _is_opaque(item: Json) -> bool:
+    return item["type"] in OPAQUE_ITEMS or item.get("execution") == "server"
 
 
 def _open_one(items: list[_Item], event: Json) -> _Item:
@@ -312,7 +326,7 @@ def _tell(item: _Item, event: Json) -> None:
             _tell_part(item, "content", event["content_index"], step, event["part"])
         case "response.reasoning_summary_part":
             _tell_part(item, "summary", event["summary_index"], step, event["part"])
-        case "response.function_call_arguments":
+        case "response.function_call_arguments" | "response.custom_tool_call_input":
             _tell_arguments(item, step, event)
         case "response.image_generation_call":
             _tell_image(item, step, event)
@@ -367,12 +381,16 @@ def _tell_text(item: _Item, kind: str, step: str, event: Json) -> None:
 
 
 def _tell_arguments(item: _Item, step: str, event: Json) -> None:
-    _demand(item.first["type"] == "function_call", f"{event['type']} in {item.first['type']}")
+    kind = item.first["type"]
+    _demand(event["type"].startswith(f"response.{CALLS.get(kind) or 'no'}."), f"{event['type']} in {kind}")
     _demand(not item.is_arguments_done, f"{event['type']} after the arguments are done")
     if step == "delta":
         item.arguments += event["delta"]
         return
     item.is_arguments_done = True
+    if kind == "custom_tool_call":
+        _demand(event["input"] == item.arguments, "the input done is not that of the deltas")
+        return
     _demand(event["name"] == item.first["name"], f"the call of {item.first['name']} is done as {event['name']}")
     if not item.arguments and event["arguments"] == "{}":
         item.arguments = "{}"  # a call without arguments, which upstreams tell as no text at all
@@ -400,9 +418,10 @@ def _close_item(item: _Item, told: Json) -> None:
         _demand(part.last is not None, f"item {first['id']} is done before its parts are")
     if first["type"] == "image_generation_call" and status == "completed":
         _demand(item.images[-1:] == ["completed"], f"item {first['id']} is done before its image is")
-    if first["type"] == "function_call":
+    if CALLS.get(first["type"]) is not None:
         _demand(item.is_arguments_done, f"item {first['id']} is done before its arguments are")
-        _demand((told["call_id"], told["name"]) == (first["call_id"], first["name"]), "a call changes its name or id")
+    for key in ("call_id", "name", "namespace") if first["type"] in CALLS else ():
+        _demand(told.get(key) == first.get(key), f"a call changes its {key}")
     item.last = told
 
 
@@ -418,6 +437,8 @@ def _rebuilt(item: _Item) -> Json:
                 new["content"] = [_rebuilt_part(part) for part in item.parts["content"]]
         case "function_call":
             new["arguments"] = item.arguments
+        case "custom_tool_call":
+            new["input"] = item.arguments
     return new
 
 

@@ -23,7 +23,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder, begin
-from trunkline.adapters.encoding.offers import offered
+from trunkline.adapters.encoding.offers import Offer, offered, restoring
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadGateway, Unprocessable
@@ -136,10 +136,10 @@ def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:
 
 def _decoded(cassette: Cassette, framing: Framing, reads: Iterable[bytes]) -> Iterator[Delta]:
     try:
-        asked, _, _ = offered(cassette.request, cassette.endpoint)
+        offer = offered(cassette.request, cassette.endpoint)
     except Unprocessable:
-        asked = cassette.request
-    decoder = _adapter(cassette).decoder(asked, cassette.endpoint)
+        offer = Offer(cassette.request, {}, ())
+    decoder = restoring(_adapter(cassette).decoder(offer.request, cassette.endpoint), offer)
     has_begun = False
     for batch in _batches(decoder, framing, reads):
         if batch and not has_begun:

@@ -211,7 +211,7 @@ def test_every_part_is_on_a_line() -> None:
     assert parts <= LEVELS.keys(), f"not placed: {parts - LEVELS.keys()}"
 
 
-SHARED = frozenset({"contract", "media", "naming", "thinking", "seals", "encoding", "decoding"})
+SHARED = frozenset({"contract", "media", "thinking", "naming", "seals", "encoding", "decoding"})
 """What a dialect may use of `adapters/` besides its own folder."""
 
 

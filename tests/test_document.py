@@ -23,6 +23,7 @@ from tests.document import (
     validate_request,
     validate_response,
 )
+from tests.wider import WIDER_EVENTS
 from trunkline import errors
 from trunkline.protocol import events, items, preferences, request, response, tools
 from trunkline.protocol.render import render_error, render_event, render_response
@@ -63,6 +64,15 @@ OUTPUT_ITEMS: tuple[items.OutputItem, ...] = (
         status="incomplete",
     ),
     items.FunctionCallItem(id="fc_1", call_id="call_1", name="f", arguments="{}", status="completed"),
+    items.FunctionCallItem(id="fc_2", call_id="call_2", name="f", namespace="ns", arguments="{}", status="completed"),
+    items.CustomCallItem(id="ctc_1", call_id="call_3", name="patch", input="a\nb", status="completed"),
+    items.CustomCallItem(id="ctc_2", call_id="call_4", name="exec", input="", namespace="ns", status="in_progress"),
+    items.ToolSearchCallItem(id="tsc_1", call_id="call_5", arguments={"query": "q"}, status="completed"),
+    items.LocalShellCallItem(
+        id="lsh_1", call_id="call_6", action={"type": "exec", "command": ["ls"], "env": {}}, status="completed"
+    ),
+    {"type": "mcp_call", "id": "mcp_1", "name": "f", "server_label": "s", "arguments": "{}", "output": "o"},
+    {"type": "tool_search_call", "id": "tsc_2", "execution": "server", "arguments": {}, "status": "completed"},
     items.WebSearchCall(id="ws_1", status="failed"),
     items.FileSearchCall(id="fs_1", queries=("a",), status="completed"),
     items.ImageGenerationCall(id="ig_1", status="generating"),
@@ -149,6 +159,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.RefusalDone(2, "msg_1", 0, 0, "No."),
     events.ArgumentsDelta(2, "fc_1", 0, "{"),
     events.ArgumentsDone(2, "fc_1", 0, "f", "{}"),
+    events.CustomInputDelta(2, "ctc_1", 0, "a"),
+    events.CustomInputDone(2, "ctc_1", 0, "a\nb"),
     events.ReasoningTextDelta(2, "rs_1", 0, 0, "H"),
     events.ReasoningTextDone(2, "rs_1", 0, 0, "Hm."),
     events.SummaryPartAdded(2, "rs_1", 0, 0, SUMMARY),
@@ -196,7 +208,7 @@ def test_rendered_errors_fit_the_document(error: type[errors.GatewayError]) -> N
 def test_there_is_one_struct_for_each_event_of_the_document() -> None:
     tags = [struct.__struct_config__.tag for struct in get_args(events.Event)]
     assert sorted(tags) == sorted(EVENT_TYPES)
-    assert len(tags) == 27
+    assert len(tags) == 27 + len(WIDER_EVENTS)
     assert {type(event).__struct_config__.tag for event in EVENTS} == EVENT_TYPES
 
 
@@ -304,6 +316,26 @@ def valid_response(**changes: Any) -> dict[str, Any]:
         pytest.param(
             {"output": [{"type": "message", "id": "m", "role": "user", "content": []}]}, id="a user's message"
         ),
+        pytest.param(
+            {"output": [{"type": "custom_tool_call", "id": "c", "call_id": "c", "name": "f", "input": {}}]},
+            id="a raw text that is none",
+        ),
+        pytest.param(
+            {
+                "output": [
+                    {
+                        "type": "tool_search_call",
+                        "id": "t",
+                        "call_id": "c",
+                        "status": "completed",
+                        "execution": "client",
+                        "arguments": "{}",
+                    }
+                ]
+            },
+            id="a search with text",
+        ),
+        pytest.param({"output": [{"type": "new_call", "id": "t"}]}, id="an item that nobody knows"),
         pytest.param({"truncation": "middle"}, id="a nullable enum with another string"),
         pytest.param({"instructions": 5}, id="a number where a bare nullable stands among alternatives"),
         pytest.param({"metadata": {"a": 1}}, id="metadata that is not text"),

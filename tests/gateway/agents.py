@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+NOTHING: Final = {"type": "object", "properties": {}}
 HI: Final = {"role": "user", "content": "Hi NONCE"}
 
 LARK: Final = 'start: "*** Begin Patch" hunk+ "*** End Patch"'
@@ -21,7 +22,7 @@ SPAWN: Final = {
     "strict": False,
     "parameters": {"type": "object", "properties": {"task": {"type": "string"}}, "required": ["task"]},
 }
-CLOSE: Final = {"type": "function", "name": "close_agent", "description": "Ends one.", "parameters": {"type": "object"}}
+CLOSE: Final = {"type": "function", "name": "close_agent", "description": "Ends one.", "parameters": NOTHING}
 AGENTS: Final = {
     "type": "namespace",
     "name": "multi_agent_v1",
@@ -33,9 +34,7 @@ WEATHER: Final = {
     "type": "namespace",
     "name": "mcp__weather",
     "description": "A server.",
-    "tools": [
-        {"type": "function", "name": "get_weather", "description": "Of a city.", "parameters": {"type": "object"}}
-    ],
+    "tools": [{"type": "function", "name": "get_weather", "description": "Of a city.", "parameters": NOTHING}],
 }
 TOOL_SEARCH: Final = {
     "type": "tool_search",
@@ -44,7 +43,7 @@ TOOL_SEARCH: Final = {
     "parameters": {"type": "object", "properties": {"query": {"type": "string"}, "limit": {"type": "number"}}},
 }
 SHELL: Final = {"type": "local_shell"}
-WAIT: Final = {"type": "function", "name": "wait", "description": "Waits.", "parameters": {"type": "object"}}
+WAIT: Final = {"type": "function", "name": "wait", "description": "Waits.", "parameters": NOTHING}
 ADDITIONAL: Final = {
     "type": "additional_tools",
     "id": "at_1",
@@ -55,7 +54,7 @@ ADDITIONAL: Final = {
 
 def function(name: str, **more: Any) -> dict[str, Any]:
     """A function without arguments."""
-    return {"type": "function", "name": name, "parameters": {"type": "object"}, **more}
+    return {"type": "function", "name": name, "parameters": NOTHING, **more}
 
 
 def call(call_id: str, name: str, arguments: str = "{}", **more: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import count
+from typing import get_args
 
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import (
     Arguments,
     Began,
+    CallKind,
     Citation,
     Closed,
     Cost,
@@ -25,6 +27,7 @@ from trunkline.stream.deltas import (
     Failed,
     FunctionCall,
     Image,
+    Opaque,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -78,7 +81,13 @@ REFUSAL = st.builds(Refusal, SLOTS, TEXTS)
 REASONING = st.builds(Reasoning, SLOTS, TEXTS)
 SUMMARY = st.builds(ReasoningSummary, SLOTS, TEXTS, st.integers(0, 2))
 SEAL = st.builds(ReasoningSeal, SLOTS, encrypted=st.none() | TEXTS, signature=st.none() | TEXTS, format=FORMATS)
-CALL = st.builds(FunctionCall, SLOTS, st.sampled_from(["", "call_a", "call_b"]), st.sampled_from(["look", "sum"]))
+KINDS = st.sampled_from(get_args(CallKind))
+CALL = st.builds(
+    FunctionCall, SLOTS, st.sampled_from(["", "call_a", "call_b"]), st.sampled_from(["look", "sum"]), KINDS
+)
+OPAQUE = st.tuples(SLOTS, st.booleans()).map(
+    lambda p: Opaque(p[0], {"type": "mcp_call", "id": f"mcp_{p[0]}", "status": "completed"}, p[1])
+)
 ARGUMENTS = st.builds(Arguments, SLOTS, TEXTS)
 CITATION = st.builds(Citation, SLOTS, ANNOTATIONS)
 SEARCH = st.builds(
@@ -94,7 +103,9 @@ SPENT = st.builds(Spent, USAGES, st.none() | COSTS, st.none() | st.sampled_from(
 STOPPED = st.builds(Stopped, st.sampled_from(["stop", "length", "content_filter", "calls"]))
 FAILED = st.just(Failed(Fault("nonsense", "no JSON")))
 
-CONTENT = st.one_of(TEXT, REFUSAL, REASONING, SUMMARY, SEAL, CALL, ARGUMENTS, CITATION, SEARCH, IMAGE, CLOSED, SPENT)
+CONTENT = st.one_of(
+    TEXT, REFUSAL, REASONING, SUMMARY, SEAL, CALL, ARGUMENTS, CITATION, SEARCH, IMAGE, OPAQUE, CLOSED, SPENT
+)
 """What may come between beginning and end, in any order: arguments without a call, pieces after `Closed`, and so on."""
 
 ANY_DELTAS: st.SearchStrategy[list[Delta]] = st.lists(
@@ -123,7 +134,9 @@ def _piece(slot: int) -> st.SearchStrategy[list[Delta]]:
         texts.map(lambda pieces: [Refusal(slot, piece) for piece in pieces]),
         texts.map(lambda pieces: [*(Reasoning(slot, piece) for piece in pieces), ReasoningSeal(slot, "blob")]),
         texts.map(lambda pieces: [ReasoningSummary(slot, piece, part) for part, piece in enumerate(pieces)]),
-        texts.map(lambda p: [FunctionCall(slot, f"call_{slot}", "look"), *(Arguments(slot, piece) for piece in p)]),
+        st.tuples(KINDS, texts).map(
+            lambda p: [FunctionCall(slot, f"call_{slot}", "look", p[0]), *(Arguments(slot, piece) for piece in p[1])]
+        ),
         st.just([Search(slot, "web", "in_progress"), Search(slot, "web", "completed")]),
         st.just([Image(slot, "", False), Image(slot, "AAAA", False), Image(slot, "AAAB", True)]),
     )

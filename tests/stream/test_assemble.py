@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import pytest
@@ -49,10 +49,12 @@ from trunkline.protocol.events import (
 )
 from trunkline.protocol.items import (
     Annotation,
+    CustomCallItem,
     FileCitation,
     FileSearchCall,
     FunctionCallItem,
     ImageGenerationCall,
+    LocalShellCallItem,
     Logprob,
     Message,
     OutputItem,
@@ -61,6 +63,7 @@ from trunkline.protocol.items import (
     ReasoningText,
     RefusalPart,
     SummaryText,
+    ToolSearchCallItem,
     UrlCitation,
     WebSearchCall,
 )
@@ -76,6 +79,7 @@ from trunkline.stream.deltas import (
     Failed,
     FunctionCall,
     Image,
+    Opaque,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -107,6 +111,11 @@ def message(number: int, *parts: OutputText | RefusalPart, status: str = "comple
     return Message(id=f"msg_{number:06}", role="assistant", status=status, content=parts)  # type: ignore[arg-type]
 
 
+def member(item: OutputItem, name: str) -> Any:
+    """A member of an item of ours, or of one that passes as it is."""
+    return item.get(name) if isinstance(item, dict) else getattr(item, name)
+
+
 def call(number: int, call_id: str, name: str, arguments: str, status: str = "completed") -> FunctionCallItem:
     return FunctionCallItem(
         id=f"fc_{number:06}",
@@ -124,6 +133,10 @@ ONE_SUMMARY = (
     "reasoning_summary_part.added reasoning_summary_text.delta reasoning_summary_text.done reasoning_summary_part.done"
 )
 ARGS, ARGS_DONE = "function_call_arguments.delta", "function_call_arguments.done"
+INPUT, INPUT_DONE = "custom_tool_call_input.delta", "custom_tool_call_input.done"
+MCP_CALL = {"type": "mcp_call", "id": "mcp_1", "status": "in_progress"}
+MCP_DONE = {**MCP_CALL, "status": "completed", "output": "o"}
+SHELL_ACTION = {"type": "exec", "command": ["ls"], "env": {}}
 
 CASES = [
     Case("nothing but an end", [], "", []),
@@ -318,6 +331,69 @@ CASES = [
         [Arguments(0, "a"), FunctionCall(0, "c1", "look"), Arguments(0, "{}"), Closed(0), Arguments(0, "b")],
         f"{OPEN}{ARGS} {ARGS_DONE}{DONE}",
         [call(0, "c1", "look", "{}")],
+    ),
+    Case(
+        "a call of a function in a namespace",
+        [FunctionCall(0, "c1", "look", "function", "ns"), Arguments(0, "{}")],
+        f"{OPEN}{ARGS} {ARGS_DONE}{DONE}",
+        [
+            FunctionCallItem(
+                id="fc_000000", call_id="c1", name="look", arguments="{}", namespace="ns", status="completed"
+            )
+        ],
+    ),
+    Case(
+        "a call with raw text",
+        [FunctionCall(0, "c1", "patch", "custom", "ns"), Arguments(0, "nu"), Arguments(0, "ll")],
+        f"{OPEN}{INPUT} {INPUT} {INPUT_DONE}{DONE}",
+        [CustomCallItem(id="ctc_000000", call_id="c1", name="patch", input="null", namespace="ns", status="completed")],
+    ),
+    Case(
+        "a call with no raw text, and one that says null",
+        [FunctionCall(0, "c1", "patch", "custom"), FunctionCall(1, "c2", "patch", "custom"), Arguments(1, "null")],
+        f"{OPEN}{OPEN}{INPUT} {INPUT_DONE}{DONE} {INPUT_DONE}{DONE}",
+        [
+            CustomCallItem(id="ctc_000000", call_id="c1", name="patch", input="", status="completed"),
+            CustomCallItem(id="ctc_000001", call_id="c2", name="patch", input="null", status="completed"),
+        ],
+    ),
+    Case(
+        "calls of all kinds side by side",
+        [
+            FunctionCall(0, "c1", "tool_search", "tool_search"),
+            FunctionCall(1, "c2", "local_shell", "local_shell"),
+            FunctionCall(2, "c3", "patch", "custom"),
+            FunctionCall(3, "c4", "look"),
+            Arguments(0, '{"query":'),
+            Arguments(1, '{"command":["ls"]}'),
+            Arguments(2, "a"),
+            Arguments(0, '"q"}'),
+        ],
+        f"{OPEN}{OPEN}{OPEN}{OPEN}{INPUT} {DONE} {DONE} {INPUT_DONE}{DONE} {ARGS} {ARGS_DONE}{DONE}",
+        [
+            ToolSearchCallItem(id="tsc_000000", call_id="c1", arguments={"query": "q"}, status="completed"),
+            LocalShellCallItem(id="lsh_000001", call_id="c2", action=SHELL_ACTION, status="completed"),
+            CustomCallItem(id="ctc_000002", call_id="c3", name="patch", input="a", status="completed"),
+            call(3, "c4", "look", "{}"),
+        ],
+    ),
+    Case(
+        "a search for tools that says nothing",
+        [FunctionCall(0, "c1", "tool_search", "tool_search"), Arguments(0, "null")],
+        f"{OPEN}{DONE}",
+        [ToolSearchCallItem(id="tsc_000000", call_id="c1", arguments={}, status="completed")],
+    ),
+    Case(
+        "an item that is not ours passes as it is",
+        [Opaque(0, MCP_CALL, False), Opaque(0, MCP_DONE, True), Opaque(0, MCP_CALL, True)],
+        f"{OPEN}{DONE}",
+        [MCP_DONE],
+    ),
+    Case(
+        "another item ends one that is not ours",
+        [Opaque(0, MCP_CALL, False), Text(0, "a"), Opaque(0, MCP_CALL, True)],
+        f"{OPEN}{DONE} {OPEN}{ONE_TEXT_PART}{DONE}",
+        [{**MCP_CALL, "status": "incomplete"}, message(0, OutputText("a"))],
     ),
     Case(
         "a web search",
@@ -552,6 +628,10 @@ ENDINGS = [
     Ending("no end heard while drawing", [Image(0, "AAAA", False)], "failed", ["failed"]),
     Ending("a search is taken as done when the answer is", [Search(0, "web", "searching"), Stopped("stop")],
            "completed", ["completed"]),
+    Ending("length cuts what is not ours", [Opaque(0, MCP_CALL, False), Stopped("length")], "incomplete",
+           ["incomplete"]),
+    Ending("length leaves what is not ours and has no status", [Opaque(0, {"type": "mcp_list_tools"}, False),
+           Stopped("length")], "incomplete", ["None"]),
     Ending("the first end heard counts", [Text(0, "a"), Stopped("length"), Stopped("stop")], "incomplete",
            ["incomplete"]),
     Ending("a Failed that should not come leaves the answer cut off", [Text(0, "a"), Failed(Fault("silent", "…"))],
@@ -565,7 +645,7 @@ def test_how_an_answer_ends(ending: Ending) -> None:
     response = last_response(events)
     assert kind(events[-1]) == f"response.{ending.status}"
     assert response.status == ending.status
-    assert [str(item.status) for item in response.output] == ending.statuses
+    assert [str(member(item, "status")) for item in response.output] == ending.statuses
     assert response.completed_at == (int(ENDED) if ending.status == "completed" else None)
     assert (response.error is not None) == (ending.status == "failed")
     assert (response.incomplete_details is not None) == (ending.status == "incomplete")
@@ -641,12 +721,12 @@ def check_grammar(events: Sequence[Event]) -> None:
     open_part: str | None = None
     for event in events[2:-1]:
         if isinstance(event, OutputItemAdded):
-            together = [*open_items, str(event.item.id)]
-            assert len(together) == 1 or all(id.startswith("fc_") for id in together)
-            open_items[str(event.item.id)] = event.output_index
+            together = [*open_items, str(member(event.item, "id"))]
+            assert len(together) == 1 or all(id.startswith(("fc_", "ctc_", "tsc_", "lsh_")) for id in together)
+            open_items[str(member(event.item, "id"))] = event.output_index
         elif isinstance(event, OutputItemDone):
             assert open_part is None
-            assert open_items.pop(str(event.item.id)) == event.output_index
+            assert open_items.pop(str(member(event.item, "id"))) == event.output_index
         else:
             item_id: str = event.item_id  # type: ignore[union-attr]  # every other event inside belongs to an item
             assert item_id in open_items
@@ -681,7 +761,7 @@ def test_law_fold_the_finished_items_are_the_output(deltas: list[Delta]) -> None
     response = last_response(events)
     assert tuple(finished[index] for index in sorted(finished)) == response.output
     assert sorted(finished) == list(range(len(finished)))
-    assert len({item.id for item in response.output}) == len(response.output)
+    assert len({member(item, "id") for item in response.output}) == len(response.output)
 
 
 @given(ANY_DELTAS)

@@ -208,7 +208,7 @@ def test_events_written_are_read_back_one_for_one(deltas: list[Delta]) -> None:
 
 def test_every_event_type_has_its_name_line() -> None:
     names = {kind(event_type) for event_type in get_args(Event)}
-    assert len(names) == len(get_args(Event)) == 27
+    assert len(names) == len(get_args(Event)) == 29
 
 
 def test_marks_of_our_own_streams() -> None:

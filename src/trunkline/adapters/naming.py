@@ -25,3 +25,6 @@ WireNames = Mapping[str, Called]
 """By the name on the wire, those tools whose call has to be told otherwise than it is heard; mostly empty."""
 
 AS_THEY_ARE: WireNames = MappingProxyType({})
+
+INPUT = "input"
+"""The one member of the arguments of a function that stands for a tool that takes raw text."""

@@ -1,4 +1,4 @@
-"""The stream events, one type for each `type` of the OpenAPI document; all 27 of them.
+"""The stream events: one type for each of the 27 of the OpenAPI document, and two for calls with raw text.
 
 `sequence_number` counts every event of a stream from 0. Field order is the order on the wire.
 """
@@ -139,6 +139,20 @@ class ArgumentsDone(Struct, frozen=True, tag_field="type", tag="response.functio
     arguments: str
 
 
+class CustomInputDelta(Struct, frozen=True, tag_field="type", tag="response.custom_tool_call_input.delta"):
+    sequence_number: int
+    item_id: str
+    output_index: int
+    delta: str
+
+
+class CustomInputDone(Struct, frozen=True, tag_field="type", tag="response.custom_tool_call_input.done"):
+    sequence_number: int
+    item_id: str
+    output_index: int
+    input: str
+
+
 class ReasoningTextDelta(Struct, frozen=True, tag_field="type", tag="response.reasoning_text.delta"):
     sequence_number: int
     item_id: str
@@ -231,6 +245,8 @@ Event = (
     | RefusalDone
     | ArgumentsDelta
     | ArgumentsDone
+    | CustomInputDelta
+    | CustomInputDone
     | ReasoningTextDelta
     | ReasoningTextDone
     | SummaryPartAdded

@@ -288,12 +288,15 @@ OutputItem = (
     | WebSearchCall
     | FileSearchCall
     | ImageGenerationCall
+    | dict[str, Json]
 )
 InputItem = (
-    OutputItem
-    | FunctionCallOutput
+    PlainItem
+    | CustomCallItem
     | CustomCallOutput
+    | ToolSearchCallItem
     | ToolSearchOutput
+    | LocalShellCallItem
     | LocalShellCallOutput
     | AdditionalTools
     | AgentMessage

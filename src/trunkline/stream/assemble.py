@@ -24,11 +24,12 @@ item or part begins and never changes.
   summary's `part`, begins a new part.
 - ReasoningSeal: the open reasoning item of that slot, closed or not; else a new one without text. One that is awaited
   keeps its item open beside the message that follows; it is finished by its seal, or when the message is.
-- FunctionCall: a new call. Said again word for word while it is open, it is ignored. A `call_id` that is missing, or
-  was used in this answer before, is replaced by one of ours.
+- FunctionCall: a new call, of the kind it says. Said again word for word while it is open, it is ignored. A `call_id`
+  that is missing, or was used in this answer before, is replaced by one of ours.
 - Arguments: the open call of that slot; ignored if there is none, for a call without a name cannot be made.
 - Search: the open search of that kind and slot, else a new one; ignored once that search is finished.
 - Image: the open image of that slot, else a new one.
+- Opaque: the open one of that slot, else a new one; ignored once that is finished.
 
 Deltas without text say nothing and open nothing.
 
@@ -81,6 +82,7 @@ from trunkline.stream.deltas import (
     Failed,
     FunctionCall,
     Image,
+    Opaque,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -94,12 +96,14 @@ from trunkline.stream.deltas import (
 )
 from trunkline.stream.echo import echo, told_error, told_usage
 from trunkline.stream.pieces import (
+    CALLS,
     REFUSAL,
     SUMMARY,
     THOUGHT,
     CallItem,
     ImageItem,
     MessageItem,
+    OpaqueItem,
     OpenItem,
     OpenPart,
     Place,
@@ -132,13 +136,13 @@ class Assembler:
         self._has_begun = False
         self._is_over = False
         self._output: list[OutputItem] = []
-        self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | None = None
+        self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem | None = None
         self._part: OpenPart | None = None
         self._unsealed: ThoughtItem | None = None
         self._calls: dict[Slot, CallItem] = {}
         self._latest_call: CallItem | None = None
         self._call_ids: set[str] = set()
-        self._searched: set[tuple[str, Slot]] = set()
+        self._over: set[tuple[str, Slot]] = set()
         self._spent: Spent | None = None
         self._stop: StopReason | None = None
 
@@ -268,7 +272,8 @@ class Assembler:
         for slot, call in list(self._calls.items()):
             if call.is_ended or slot == delta.slot:
                 self._finish_call(self._calls.pop(slot), is_cut=False)
-        call = CallItem(self._place("fc_"), self._call_id(delta.call_id), delta)
+        make = CALLS[delta.kind]
+        call = make(self._place(make.PREFIX), self._call_id(delta.call_id), delta)
         self._calls[delta.slot] = self._latest_call = call
         self._announce(call)
 
@@ -276,13 +281,13 @@ class Assembler:
         call = self._calls.get(delta.slot)
         if call is None or call.is_ended or not delta.text:
             return
-        if not call.pieces and delta.text.strip() == "null":
+        if not call.pieces and call.NOTHING and delta.text.strip() == "null":
             return  # some models write this for a tool without parameters
         self._latest_call = call
-        self._events.append(call.heard(self._number, delta.text))
+        call.hear(delta.text, self._number, self._events)
 
     def _hear_search(self, delta: Search) -> None:
-        if (delta.kind, delta.slot) in self._searched:
+        if (delta.kind, delta.slot) in self._over:
             return
         item = self._open
         if isinstance(item, SearchItem) and item.slot == delta.slot and item.said.kind == delta.kind:
@@ -309,6 +314,18 @@ class Assembler:
             self._events.append(ImagePartial(self._number(), id, index, item.sketches, delta.base64))
             item.sketches += 1
 
+    def _hear_opaque(self, delta: Opaque) -> None:
+        if ("opaque", delta.slot) in self._over:
+            return
+        item = self._open
+        if not isinstance(item, OpaqueItem) or item.slot != delta.slot:
+            item = OpaqueItem(len(self._output), delta)
+            self._begin_item(item)
+        item.said = delta.item
+        if delta.is_done:
+            item.is_done = True
+            self._finish_open(is_cut=False)
+
     def _hear_closed(self, delta: Closed) -> None:
         call, part = self._calls.get(delta.slot), self._part
         if call is not None:
@@ -319,7 +336,7 @@ class Assembler:
             case ThoughtItem() as item if item.slot == delta.slot:
                 self._finish_part()
                 item.is_ended = True
-            case SearchItem() | ImageItem() as item if item.slot == delta.slot:
+            case SearchItem() | ImageItem() | OpaqueItem() as item if item.slot == delta.slot:
                 self._finish_open(is_cut=False)
             case _:
                 pass  # nothing open has that slot
@@ -375,7 +392,7 @@ class Assembler:
         self._part = part
         self._events.append(part.begun(self._number))
 
-    def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem) -> None:
+    def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem) -> None:
         before = self._open
         if isinstance(before, ThoughtItem) and before.awaits_seal and isinstance(item, MessageItem):
             self._finish_part()
@@ -418,7 +435,9 @@ class Assembler:
         if item is None:
             return
         if isinstance(item, SearchItem):
-            self._searched.add((item.said.kind, item.slot))
+            self._over.add((item.said.kind, item.slot))
+        elif isinstance(item, OpaqueItem):
+            self._over.add(("opaque", item.slot))
         self._finish_item(item, is_cut=is_cut)
 
     def _finish_call(self, call: CallItem, *, is_cut: bool) -> None:
@@ -439,9 +458,9 @@ class Assembler:
         if call.is_ended:
             return
         call.is_ended = True
-        if not (call.pieces or is_cut):
-            self._events.append(call.heard(self._number, "{}"))
-        self._events.append(call.arguments_done(self._number))
+        if not (call.pieces or is_cut) and call.NOTHING:
+            call.hear(call.NOTHING, self._number, self._events)
+        call.end(self._number, self._events)
 
 
 _HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
@@ -455,6 +474,7 @@ _HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
     Citation: Assembler._hear_citation,
     Search: Assembler._hear_search,
     Image: Assembler._hear_image,
+    Opaque: Assembler._hear_opaque,
     Closed: Assembler._hear_closed,
     Spent: Assembler._hear_spent,
     Stopped: Assembler._hear_stopped,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from trunkline.protocol.items import Annotation, Logprob, ReasoningFormat
+from trunkline.protocol.items import Annotation, Json, Logprob, ReasoningFormat
 from trunkline.wire import Fault
 
 Slot = Hashable
@@ -139,6 +139,14 @@ class Image(Struct, frozen=True):
     media_type: str = "image/png"
 
 
+class Opaque(Struct, frozen=True):
+    """An item that only its maker and clients of that maker's know, as it was heard; the last one of a slot counts."""
+
+    slot: Slot
+    item: dict[str, Json]
+    is_done: bool
+
+
 class Closed(Struct, frozen=True):
     """The provider says that nothing more comes for `slot`. Optional: what is open when the answer ends is closed."""
 
@@ -177,6 +185,7 @@ Delta = (
     | Citation
     | Search
     | Image
+    | Opaque
     | Closed
     | Spent
     | Stopped

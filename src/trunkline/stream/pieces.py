@@ -6,9 +6,10 @@ is `assemble.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from trunkline.protocol.events import (
@@ -16,6 +17,8 @@ from trunkline.protocol.events import (
     ArgumentsDone,
     ContentPartAdded,
     ContentPartDone,
+    CustomInputDelta,
+    CustomInputDone,
     Event,
     OutputTextDone,
     ReasoningTextDelta,
@@ -29,10 +32,13 @@ from trunkline.protocol.events import (
 )
 from trunkline.protocol.items import (
     Annotation,
+    CustomCallItem,
     FileSearchCall,
     FunctionCallItem,
     ImageGenerationCall,
     ItemStatus,
+    Json,
+    LocalShellCallItem,
     Logprob,
     Message,
     MessagePart,
@@ -44,10 +50,12 @@ from trunkline.protocol.items import (
     RefusalPart,
     SearchStatus,
     SummaryText,
+    ToolSearchCallItem,
     UrlCitation,
     WebSearchCall,
 )
-from trunkline.stream.deltas import FunctionCall, ReasoningSeal, Search, Slot
+from trunkline.stream.deltas import CallKind, FunctionCall, Opaque, ReasoningSeal, Search, Slot
+from trunkline.wire import UNREADABLE
 
 Number = Callable[[], int]
 """Gives the next sequence number."""
@@ -245,7 +253,13 @@ class ThoughtItem:
 
 
 class CallItem:
-    """A call of the client's tool; `is_ended` says that its arguments are told to the end."""
+    """A call of a client's function; `is_ended` says that its arguments are told to the end.
+
+    `PREFIX` is that of its id, `NOTHING` what it says that was told nothing; subclasses are the other kinds of calls.
+    """
+
+    PREFIX = "fc_"
+    NOTHING = "{}"
 
     __slots__ = ("call_id", "is_ended", "pieces", "place", "said")
 
@@ -256,24 +270,106 @@ class CallItem:
         self.is_ended = False
         self.pieces: list[str] = []
 
-    def heard(self, number: Number, text: str) -> Event:
+    def hear(self, text: str, number: Number, events: list[Event]) -> None:
+        """Take a piece, and tell it where there are words for that."""
         self.pieces.append(text)
-        return ArgumentsDelta(number(), self.place.id, self.place.output_index, text)
+        events.append(ArgumentsDelta(number(), self.place.id, self.place.output_index, text))
 
-    def arguments_done(self, number: Number) -> Event:
-        return ArgumentsDone(number(), self.place.id, self.place.output_index, self.said.name, "".join(self.pieces))
+    def end(self, number: Number, events: list[Event]) -> None:
+        """Tell that no more is to come, where there are words for that."""
+        id, index = self.place
+        events.append(ArgumentsDone(number(), id, index, self.said.name, "".join(self.pieces)))
 
-    def begun(self) -> FunctionCallItem:
+    def begun(self) -> OutputItem:
         return self._told("in_progress")
 
-    def finished(self, is_cut: bool) -> FunctionCallItem:
+    def finished(self, is_cut: bool) -> OutputItem:
         return self._told(_status(is_cut))
 
-    def _told(self, status: ItemStatus) -> FunctionCallItem:
-        arguments = "".join(self.pieces)
+    def _told(self, status: ItemStatus) -> OutputItem:
         return FunctionCallItem(
-            id=self.place.id, call_id=self.call_id, name=self.said.name, arguments=arguments, status=status
+            id=self.place.id,
+            call_id=self.call_id,
+            name=self.said.name,
+            arguments="".join(self.pieces),
+            namespace=self.said.namespace or UNSET,
+            status=status,
         )
+
+
+class CustomCall(CallItem):
+    """A call of a tool that takes raw text."""
+
+    PREFIX = "ctc_"
+    NOTHING = ""
+
+    __slots__ = ()
+
+    def hear(self, text: str, number: Number, events: list[Event]) -> None:
+        self.pieces.append(text)
+        events.append(CustomInputDelta(number(), self.place.id, self.place.output_index, text))
+
+    def end(self, number: Number, events: list[Event]) -> None:
+        events.append(CustomInputDone(number(), self.place.id, self.place.output_index, "".join(self.pieces)))
+
+    def _told(self, status: ItemStatus) -> OutputItem:
+        return CustomCallItem(
+            id=self.place.id,
+            call_id=self.call_id,
+            name=self.said.name,
+            input="".join(self.pieces),
+            namespace=self.said.namespace or UNSET,
+            status=status,
+        )
+
+
+class _ObjectCall(CallItem):
+    """A call with an object, which is told only as a whole."""
+
+    __slots__ = ()
+
+    def hear(self, text: str, number: Number, events: list[Event]) -> None:
+        self.pieces.append(text)
+
+    def end(self, number: Number, events: list[Event]) -> None:
+        """There is no event for it."""
+
+    def _object(self) -> dict[str, Json]:
+        try:
+            return msgspec.json.decode("".join(self.pieces), type=dict[str, Json])
+        except UNREADABLE:
+            return {}
+
+
+class ToolSearchCall(_ObjectCall):
+    """A call of the client's search for more tools."""
+
+    PREFIX = "tsc_"
+
+    __slots__ = ()
+
+    def _told(self, status: ItemStatus) -> OutputItem:
+        return ToolSearchCallItem(id=self.place.id, call_id=self.call_id, arguments=self._object(), status=status)
+
+
+class LocalShellCall(_ObjectCall):
+    """A command for the client's shell."""
+
+    PREFIX = "lsh_"
+
+    __slots__ = ()
+
+    def _told(self, status: ItemStatus) -> OutputItem:
+        action = {"type": "exec", "command": [], "env": {}} | self._object()
+        return LocalShellCallItem(id=self.place.id, call_id=self.call_id, action=action, status=status)
+
+
+CALLS: Mapping[CallKind, type[CallItem]] = {
+    "function": CallItem,
+    "custom": CustomCall,
+    "tool_search": ToolSearchCall,
+    "local_shell": LocalShellCall,
+}
 
 
 class SearchItem:
@@ -321,7 +417,31 @@ class ImageItem:
         )
 
 
-OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem
+class OpaqueItem:
+    """An item of a kind that is not ours; `said` is it as heard last. Clients answer by its id, so it keeps that.
+
+    `is_done` says that it was heard to the end; one of which nobody knows the end is incomplete.
+    """
+
+    __slots__ = ("is_done", "place", "said", "slot")
+
+    def __init__(self, output_index: int, said: Opaque) -> None:
+        self.place = Place(str(said.item.get("id", "")), output_index)
+        self.slot = said.slot
+        self.said = said.item
+        self.is_done = False
+
+    def begun(self) -> OutputItem:
+        return self._told("in_progress")
+
+    def finished(self, is_cut: bool) -> OutputItem:
+        return self.said if self.is_done else self._told("incomplete")
+
+    def _told(self, status: ItemStatus) -> OutputItem:
+        return {**self.said, "status": status} if "status" in self.said else self.said
+
+
+OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | OpaqueItem
 
 
 def _status(is_cut: bool) -> ItemStatus:

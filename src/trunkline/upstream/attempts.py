@@ -19,7 +19,7 @@ from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
-from trunkline.adapters.encoding.offers import offered
+from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
@@ -375,7 +375,7 @@ class Run:
         sent, reply = await self._ask(adapter, attempt, request)
         attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
         try:
-            decoder = adapter.decoder(request, attempt.endpoint)
+            decoder = restoring(adapter.decoder(request, attempt.endpoint), offer)
             cap = self._request.max_output_tokens
             hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
             while not hearing.is_over:

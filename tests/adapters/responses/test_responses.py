@@ -27,6 +27,7 @@ from trunkline.stream.deltas import (
     Failed,
     FunctionCall,
     Image,
+    Opaque,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -414,6 +415,20 @@ def call(arguments: Json = '{"a":1}', item_id: str = "fc_up", call_id: str = "ca
     return {"type": "function_call", "id": item_id, "call_id": call_id, "name": "f", "arguments": arguments}
 
 
+def custom(said: str) -> dict[str, Json]:
+    name = {"name": "patch", "namespace": "ns"}
+    return {"type": "custom_tool_call", "id": "ctc_up", "call_id": "call_1", **name, "input": said}
+
+
+SEARCH = {
+    "type": "tool_search_call", "id": "tsc_up", "call_id": "call_1", "execution": "client", "arguments": {"query": "q"}
+}  # fmt: skip
+SHELL = {
+    "type": "local_shell_call", "id": "lsh_up", "call_id": "call_1",
+    "action": {"type": "exec", "command": ["ls"], "env": {}},
+}  # fmt: skip
+
+
 def completed(*output: Json, **fields: Json) -> dict[str, Json]:
     return event("completed", response={"id": "resp_up", "status": "completed", "output": list(output), **fields})
 
@@ -603,10 +618,65 @@ HEARD = [
         ],
     ),
     Heard(
-        "items and events of kinds we do not have",
+        "items of OpenAI's own tools pass as they are",
         [added({"type": "mcp_call", "id": "m", "arguments": "{}"}), event("mcp_call.completed", output_index=0),
          done({"type": "mcp_call", "id": "m", "content": "text"}), text("Hi", 1), completed()],
+        [Opaque(0, {"type": "mcp_call", "id": "m", "arguments": "{}"}, False),
+         Opaque(0, {"type": "mcp_call", "id": "m", "content": "text"}, True), Closed(0), Text(1, "Hi"), STOP],
+    ),
+    Heard(
+        "so does a search for tools that the server makes",
+        [done({"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}), completed()],
+        [Opaque(0, {"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}, True), Closed(0),
+         STOP],
+    ),
+    Heard(
+        "items and events that nobody knows",
+        [added({"type": "new_call", "id": "m", "arguments": "{}"}), event("new_call.completed", output_index=0),
+         done({"type": "new_call", "id": "m", "content": "text"}), text("Hi", 1), completed()],
         [Text(1, "Hi"), STOP],
+    ),
+    Heard(
+        "raw text for a tool, in pieces",
+        [added(custom("")), event("custom_tool_call_input.delta", output_index=0, item_id="ctc_up", delta="*** "),
+         event("custom_tool_call_input.delta", output_index=0, item_id="ctc_up", delta="Begin"),
+         event("custom_tool_call_input.done", output_index=0, item_id="ctc_up", input="*** Begin"),
+         done(custom("*** Begin")), completed(custom("*** Begin"))],
+        [FunctionCall(0, "call_1", "patch", "custom", "ns"), Arguments(0, "*** "), Arguments(0, "Begin"), Closed(0),
+         Stopped("calls")],
+    ),
+    Heard(
+        "raw text for a tool, only when it is done",
+        [added(custom("")), event("custom_tool_call_input.done", output_index=0, item_id="ctc_up", input="a"),
+         completed(custom("a"))],
+        [FunctionCall(0, "call_1", "patch", "custom", "ns"), Arguments(0, "a"), Closed(0), Stopped("calls")],
+    ),
+    Heard(
+        "raw text for a tool, only in the last event",
+        [completed(custom("a"))],
+        [FunctionCall(0, "call_1", "patch", "custom", "ns"), Arguments(0, "a"), Closed(0), Stopped("calls")],
+    ),
+    Heard(
+        "the namespace of a function",
+        [done({**call(), "namespace": "ns"}), completed()],
+        [FunctionCall(0, "call_1", "f", "function", "ns"), Arguments(0, '{"a":1}'), Closed(0), Stopped("calls")],
+    ),
+    Heard(
+        "a search for tools that the client makes",
+        [added({**SEARCH, "arguments": {}}), done(SEARCH), completed(SEARCH)],
+        [FunctionCall(0, "call_1", "tool_search", "tool_search"), Arguments(0, '{"query":"q"}'), Closed(0),
+         Stopped("calls")],
+    ),
+    Heard(
+        "a command for the client's shell",
+        [done(SHELL), completed(SHELL)],
+        [FunctionCall(0, "call_1", "local_shell", "local_shell"),
+         Arguments(0, '{"type":"exec","command":["ls"],"env":{}}'), Closed(0), Stopped("calls")],
+    ),
+    Heard(
+        "a search whose action is broken is a search",
+        [done({"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": 5}}), completed()],
+        [Search(0, "web", "completed"), Closed(0), STOP],
     ),
     Heard(
         "usage in full, tier and cached parts",

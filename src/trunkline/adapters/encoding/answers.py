@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trunkline.adapters.decoding.answers import AnswerDecoder, FenceDecoder, Heard
+from trunkline.adapters.decoding.answers import AnswerDecoder, FenceDecoder
+from trunkline.adapters.decoding.around import Heard
 from trunkline.adapters.encoding.tools import answer_tool, is_asked_in_words
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request

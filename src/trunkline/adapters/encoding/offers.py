@@ -15,8 +15,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from trunkline.adapters.decoding.around import Heard
+from trunkline.adapters.decoding.restoring import RestoringDecoder
 from trunkline.adapters.encoding.wire_names import NameTable, Own
-from trunkline.adapters.naming import AS_THEY_ARE, Called, WireNames
+from trunkline.adapters.naming import AS_THEY_ARE, INPUT, Called, WireNames
 from trunkline.catalog.abilities import search_shortfall, takes_openai_tools
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
@@ -71,7 +73,7 @@ _RAW_TEXT: dict[str, Json] = {
             "description": "The whole input as raw text, with no quotes and no fence around it.",
         }
     },
-    "required": ["input"],
+    "required": [INPUT],
     "additionalProperties": False,
 }
 _QUERY: dict[str, Json] = {
@@ -127,6 +129,16 @@ def offered(request: Request, endpoint: Endpoint) -> Offer:
     if len(left) < len(tools):
         request = replace(request, tools=left)
     return Offer(request, names, lost if shortfall is None else (*lost, LOST_SEARCH))
+
+
+def restoring(decoder: Heard, offer: Offer) -> Heard:
+    """The decoder of the answer to an offer, which tells calls by the names that the client gave its tools."""
+    if not offer.names:
+        return decoder
+    plain = [
+        tool.name for tool in offer.request.tools if isinstance(tool, FunctionTool) and tool.name not in offer.names
+    ]
+    return RestoringDecoder(decoder, offer.names, plain)
 
 
 class _Retelling:
@@ -225,7 +237,7 @@ class _Retelling:
             case FunctionCallItem(name=name):
                 yield replace(item, name=self.table.name(Own(name, item.namespace or "")), namespace=UNSET)
             case CustomCallItem(name=name):
-                yield self._call(item, self.table.name(Own(name, item.namespace or "")), {"input": item.input})
+                yield self._call(item, self.table.name(Own(name, item.namespace or "")), {INPUT: item.input})
             case CustomCallOutput():
                 yield FunctionCallOutput(call_id=item.call_id, output=item.output)
             case ToolSearchCallItem(arguments=arguments) if item.call_id is not None:

@@ -1,8 +1,8 @@
 """Decodes what a Responses server answers, streamed or whole, into deltas.
 
 It does not trust the stream to be complete: a text, a call or an item that was announced only when it was done, or
-only in the last event, is told then. It forwards no upstream id or number and drops items and events of kinds that
-the client's side does not have.
+only in the last event, is told then. It forwards no upstream id or number. Items of OpenAI's own tools pass as they
+are, those that nobody knows are dropped, as are the events of both.
 
 Theory of operation. Every piece belongs to an item, and an item to a slot, which is the item's `output_index` unless
 the server gives two items the same one. What has been told of a slot is kept in `_heard`; a `done` event, a finished
@@ -14,27 +14,21 @@ elsewhere; after the terminal event nothing is told at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
 
-import msgspec
 from msgspec import Raw
 
 from trunkline.adapters.contract import Decoder
-from trunkline.adapters.decoding.calls import says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, stray, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.logprobs import as_logprobs
+from trunkline.adapters.responses.items import Items, json_text, media_type, part_slot
 from trunkline.adapters.responses.wire import (
-    Action,
-    Item,
     Part,
     Piece,
     WireResponse,
-    decode_annotation,
     decode_service_tier,
     decode_usage,
     read_error,
-    read_item,
     read_item_event,
     read_look,
     read_piece,
@@ -42,29 +36,22 @@ from trunkline.adapters.responses.wire import (
     read_terminal,
     read_text_piece,
 )
-from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import Json, ReasoningFormat
+from trunkline.protocol.items import Json
 from trunkline.stream.deltas import (
-    Arguments,
-    Citation,
     Closed,
     Delta,
     Failed,
-    FunctionCall,
     Image,
     Reasoning,
-    ReasoningSeal,
     ReasoningSummary,
     Refusal,
-    Search,
     Slot,
     Spent,
     Stopped,
     StopReason,
     Text,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 TEXT_DELTA = "response.output_text.delta"
@@ -75,23 +62,22 @@ class ResponsesDecoder(Decoder):
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        # A provider may speak several dialects, and its row names the issuer for another one.
-        issuer = format_named(endpoint.quirks.reasoning_format)
-        self._format: ReasoningFormat = issuer if issuer.endswith("-responses-v1") else "unknown"
         self.is_done = False
+        self._works = 0
         self._is_whole = False
         self._failure: Fault | None = None
         self._talking: Slot = None
         self._slots: dict[int, Slot] = {}
         self._slot_of_id: dict[str, Slot] = {}
-        self._heard: set[tuple[str, Slot, int]] = set()
-        self._cited: dict[Slot, int] = {}
-        self._held: dict[Slot, list[str]] = {}
+        self._items = Items(endpoint)
+        self._heard = self._items.heard
         self._closed: set[Slot] = set()
         self._order: list[Slot] = []
-        self._images = 0
-        self._searches = 0
         self._halves = Halves()
+
+    @property
+    def held_back(self) -> int:
+        return self._works
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self.is_done:
@@ -148,6 +134,8 @@ class ResponsesDecoder(Decoder):
             look = read_look(data)
             read = _EVENTS.get(look.type or "")
             if read is None and look.type:
+                # A server's own tool at work, of which the client hears when it is done.
+                self._works += look.type.startswith(_AT_WORK)
                 return self._error(data) if look.error else ()
             if read is None:
                 told = stray(data, self._endpoint.quirks)
@@ -162,30 +150,27 @@ class ResponsesDecoder(Decoder):
     def _text_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         part = Part("output_text", text=piece.text or "", logprobs=piece.logprobs)
-        return self._part(_part_slot(slot, piece.content_index), part)
+        return self._items.part(part_slot(slot, piece.content_index), part)
 
     def _refusal(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
-        slot = _part_slot(slot, piece.content_index)
+        slot = part_slot(slot, piece.content_index)
         if piece.delta:
             self._heard.add(("refusal", slot, 0))
             return (Refusal(slot, piece.delta),)
-        return self._part(slot, Part("refusal", refusal=piece.refusal or ""))
+        return self._items.part(slot, Part("refusal", refusal=piece.refusal or ""))
 
     def _part_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         if piece.part is None:
             return ()
         if piece.part.type == "reasoning_text":
-            return self._thought(slot, piece.content_index, piece.part.text)
-        return self._part(_part_slot(slot, piece.content_index), piece.part)
+            return self._items.thought(slot, piece.content_index, piece.part.text)
+        return self._items.part(part_slot(slot, piece.content_index), piece.part)
 
     def _annotation(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
-        slot = _part_slot(slot, piece.content_index)
-        self._cited[slot] = self._cited.get(slot, 0) + 1
-        annotation = decode_annotation(piece.annotation)
-        return (Citation(slot, annotation),) if annotation else ()
+        return self._items.annotation(part_slot(slot, piece.content_index), piece.annotation)
 
     def _reasoning_delta(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
@@ -196,7 +181,7 @@ class ResponsesDecoder(Decoder):
 
     def _reasoning_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
-        return self._thought(slot, piece.content_index, piece.text)
+        return self._items.thought(slot, piece.content_index, piece.text)
 
     def _summary_delta(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
@@ -208,38 +193,34 @@ class ResponsesDecoder(Decoder):
     def _summary_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         text = piece.part.text if piece.part else piece.text
-        return self._summary(slot, piece.summary_index, text)
+        return self._items.summary(slot, piece.summary_index, text)
 
     def _arguments_delta(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
-        return self._arguments(slot, piece.delta) if piece.delta else ()
+        return self._items.arguments(slot, piece.delta) if piece.delta else ()
 
     def _arguments_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         if ("arguments", slot, 0) in self._heard or not piece.arguments:
             return ()
-        return self._arguments(slot, _json_text(piece.arguments))
+        return self._items.arguments(slot, json_text(piece.arguments))
+
+    def _input_done(self, data: bytes) -> Sequence[Delta]:
+        piece, slot = self._piece(data)
+        if ("arguments", slot, 0) in self._heard or not piece.input:
+            return ()
+        return self._items.arguments(slot, piece.input)
 
     def _partial_image(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         self._heard.add(("sketch", slot, 0))
-        return (Image(slot, piece.partial_image_b64, False, _media_type(piece.output_format)),)
+        return (Image(slot, piece.partial_image_b64, False, media_type(piece.output_format)),)
 
     def _added(self, data: bytes) -> Sequence[Delta]:
         event = read_item_event(data)
         look = read_look(event.item)
         slot = self._open(event.output_index, look.id)
-        match look.type:
-            case "function_call":
-                return self._call(slot, read_item(event.item))
-            case "web_search_call" | "file_search_call":
-                self._heard.add(("search", slot, 0))
-                return (Search(slot, "web" if look.type == "web_search_call" else "file", "in_progress"),)
-            case "image_generation_call":
-                self._heard.add(("sketch", slot, 0))
-                return (Image(slot, "", False),)
-            case _:
-                return ()
+        return self._items.begun(slot, event.item)
 
     def _done(self, data: bytes) -> Sequence[Delta]:
         event = read_item_event(data)
@@ -276,100 +257,12 @@ class ResponsesDecoder(Decoder):
     def _finish(self, raw: Raw, slot: Slot) -> list[Delta]:
         if slot in self._closed:
             return []
-        decode = _ITEMS.get(read_look(raw).type or "")
-        if decode is None:
+        deltas = self._items.finished(slot, raw)
+        if deltas is None:
             return []
         self._closed.add(slot)
-        deltas = decode(self, slot, read_item(raw))
+        self.is_done = self.is_done or any(isinstance(delta, Failed) for delta in deltas)
         return deltas if self.is_done else [*deltas, Closed(slot)]
-
-    def _message(self, slot: Slot, item: Item) -> list[Delta]:
-        deltas: list[Delta] = []
-        for index, part in enumerate(item.content or ()):
-            deltas += self._part(_part_slot(slot, index), part)
-            if index:
-                deltas.append(Closed(_part_slot(slot, index)))
-        return deltas
-
-    def _part(self, slot: Slot, part: Part) -> list[Delta]:
-        if part.type == "refusal":
-            return [Refusal(slot, part.refusal)] if part.refusal and self._is_news("refusal", slot) else []
-        if part.type not in ("output_text", "text"):  # Azure has the shorter names too
-            return []
-        deltas: list[Delta] = []
-        if part.text and self._is_news("text", slot):
-            deltas.append(Text(slot, part.text, as_logprobs(part.logprobs or ())))
-        annotations = part.annotations or ()
-        for told in annotations[self._cited.get(slot, 0) :]:
-            annotation = decode_annotation(told)
-            if annotation:
-                deltas.append(Citation(slot, annotation))
-        self._cited[slot] = max(self._cited.get(slot, 0), len(annotations))
-        return deltas
-
-    def _reasoning(self, slot: Slot, item: Item) -> list[Delta]:
-        deltas: list[Delta] = []
-        for index, part in enumerate(item.summary or ()):
-            deltas += self._summary(slot, index, part.text)
-        for index, part in enumerate(item.content or ()):
-            deltas += self._thought(slot, index, part.text)
-        if item.encrypted_content:
-            blob = seal(item.encrypted_content, self._endpoint.id, item.id or "", self._format)
-            deltas.append(ReasoningSeal(slot, blob, format=self._format))
-        elif self._format != "unknown" and any(kind in _THOUGHT and at == slot for kind, at, _ in self._heard):
-            deltas.append(ReasoningSeal(slot, format=self._format))
-        return deltas
-
-    def _summary(self, slot: Slot, index: int, text: str | None) -> list[Delta]:
-        return [ReasoningSummary(slot, text, index)] if text and self._is_news("summary", slot, index) else []
-
-    def _thought(self, slot: Slot, index: int, text: str | None) -> list[Delta]:
-        return [Reasoning(slot, text)] if text and self._is_news("reasoning", slot, index) else []
-
-    def _function_call(self, slot: Slot, item: Item) -> list[Delta]:
-        item.call_id = item.call_id or item.id
-        deltas = self._call(slot, item)
-        if ("call", slot, 0) not in self._heard:
-            if not item.name and says_nothing(_json_text(item.arguments or "")) and not self._held.get(slot):
-                return []
-            return self._nonsense("a function call has no name or no call_id")
-        if item.arguments and ("arguments", slot, 0) not in self._heard:
-            deltas += self._arguments(slot, _json_text(item.arguments))
-        return deltas
-
-    def _call(self, slot: Slot, item: Item) -> list[Delta]:
-        if not (item.name and item.call_id) or not self._is_news("call", slot):
-            return []
-        held = self._held.pop(slot, ())
-        return [FunctionCall(slot, item.call_id, item.name), *(Arguments(slot, text) for text in held)]
-
-    def _arguments(self, slot: Slot, text: str) -> list[Delta]:
-        self._heard.add(("arguments", slot, 0))
-        if ("call", slot, 0) in self._heard:
-            return [Arguments(slot, text)]
-        self._held.setdefault(slot, []).append(text)
-        return []
-
-    def _web_search(self, slot: Slot, item: Item) -> list[Delta]:
-        # Opening a page or looking for a word in it comes as a search call as well, but is not billed as one.
-        action = item.action or Action()
-        if item.status != "failed" and action.type in (None, "search"):
-            self._searches += 1
-        queries = tuple(action.queries or ()) or ((action.query,) if action.query else ())
-        return [Search(slot, "web", "failed" if item.status == "failed" else "completed", queries)]
-
-    def _file_search(self, slot: Slot, item: Item) -> list[Delta]:
-        status: Literal["failed", "completed"] = "failed" if item.status == "failed" else "completed"
-        return [Search(slot, "file", status, tuple(item.queries or ()))]
-
-    def _image(self, slot: Slot, item: Item) -> list[Delta]:
-        if not item.result:
-            return []
-        self._images += 1
-        head, comma, _ = item.result[:64].partition(",")
-        if head.startswith("data:") and comma:
-            return [Image(slot, item.result[len(head) + 1 :], True, head[5:].partition(";")[0] or "image/png")]
-        return [Image(slot, item.result, True, _media_type(item.output_format))]
 
     # The end
 
@@ -383,12 +276,12 @@ class ResponsesDecoder(Decoder):
         if response.status is None and not response.output and not self._heard:
             return self._nonsense("the answer is empty and has no status")
         deltas = self._unheard(response.output or ())
-        if not self.is_done and any(not says_nothing("".join(pieces)) for pieces in self._held.values()):
+        if not self.is_done and self._items.has_nameless_arguments:
             return self._nonsense("arguments came for a function call that was never named")
         if self.is_done:
             return deltas
         self.is_done = True
-        usage = decode_usage(response.usage, images=self._images, searches=self._searches)
+        usage = decode_usage(response.usage, images=self._items.images, searches=self._items.searches)
         if usage:
             deltas.append(Spent(usage, service_tier=decode_service_tier(response.service_tier)))
         deltas.append(Stopped(self._reason(status, response)))
@@ -398,7 +291,7 @@ class ResponsesDecoder(Decoder):
         """What a failed response holds. None of it is closed: a call may be cut, and is not to be made."""
         heard = self._unheard(response.output or ())
         deltas: list[Delta] = [delta for delta in heard if not isinstance(delta, Closed | Failed)]
-        usage = decode_usage(response.usage, images=self._images, searches=self._searches)
+        usage = decode_usage(response.usage, images=self._items.images, searches=self._items.searches)
         return [*deltas, Spent(usage)] if usage else deltas
 
     def _unheard(self, output: Iterable[Raw]) -> list[Delta]:
@@ -454,16 +347,10 @@ class ResponsesDecoder(Decoder):
         self.is_done = True
         return [Failed(nonsense(message, raw))]
 
-    def _is_news(self, kind: str, slot: Slot, index: int = 0) -> bool:
-        key = (kind, slot, index)
-        if key in self._heard:
-            return False
-        self._heard.add(key)
-        return True
-
 
 _TEXT_DELTA_HEADS = (b'{"type":"response.output_text.delta"', b'{"type": "response.output_text.delta"')
-_THOUGHT = frozenset({"reasoning", "summary"})
+
+_AT_WORK = ("response.code_interpreter_call", "response.mcp_", "response.shell_call", "response.apply_patch_call")
 
 _Reader = Callable[[ResponsesDecoder, bytes], Sequence[Delta]]
 _EVENTS: Mapping[str, _Reader] = {
@@ -482,6 +369,8 @@ _EVENTS: Mapping[str, _Reader] = {
     "response.reasoning_summary_part.done": ResponsesDecoder._summary_done,
     "response.function_call_arguments.delta": ResponsesDecoder._arguments_delta,
     "response.function_call_arguments.done": ResponsesDecoder._arguments_done,
+    "response.custom_tool_call_input.delta": ResponsesDecoder._arguments_delta,
+    "response.custom_tool_call_input.done": ResponsesDecoder._input_done,
     "response.image_generation_call.partial_image": ResponsesDecoder._partial_image,
     "response.output_item.added": ResponsesDecoder._added,
     "response.output_item.done": ResponsesDecoder._done,
@@ -492,25 +381,3 @@ _EVENTS: Mapping[str, _Reader] = {
     "response.error": ResponsesDecoder._error,
     "error": ResponsesDecoder._error,
 }
-
-_ITEMS: Mapping[str, Callable[[ResponsesDecoder, Slot, Item], list[Delta]]] = {
-    "message": ResponsesDecoder._message,
-    "reasoning": ResponsesDecoder._reasoning,
-    "function_call": ResponsesDecoder._function_call,
-    "web_search_call": ResponsesDecoder._web_search,
-    "file_search_call": ResponsesDecoder._file_search,
-    "image_generation_call": ResponsesDecoder._image,
-}
-
-
-def _part_slot(slot: Slot, index: int) -> Slot:
-    # Offsets of citations count within a part, so a second part must not run on in the first one's slot.
-    return (slot, index) if index else slot
-
-
-def _json_text(arguments: Json) -> str:
-    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-
-
-def _media_type(output_format: str | None) -> str:
-    return f"image/{output_format or 'png'}"

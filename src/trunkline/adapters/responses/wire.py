@@ -54,6 +54,7 @@ class Piece(Struct):
     text: str | None = None
     refusal: str | None = None
     arguments: Json = None
+    input: str | None = None
     part: Part | None = None
     annotation: Json = None
     logprobs: list[WireLogprob] | None = None
@@ -64,6 +65,7 @@ class Piece(Struct):
 class Look(Struct):
     type: str | None = None
     id: str | None = None
+    execution: str | None = None
     error: Json = None
 
 
@@ -86,8 +88,10 @@ class Item(Struct):
     encrypted_content: str | None = None
     call_id: str | None = None
     name: str | None = None
+    namespace: str | None = None
     arguments: Json = None
-    action: Action | None = None
+    input: str | None = None
+    action: Json = None
     queries: list[str] | None = None
     result: str | None = None
     output_format: str | None = None
@@ -157,6 +161,14 @@ def decode_annotation(annotation: Json) -> Annotation | None:
     if told.type == "file_path" and told.file_id:
         return FilePath(told.file_id, told.index or 0)
     return None
+
+
+def decode_action(action: Json) -> Action:
+    """Read what a search did; nothing is known of one that is broken."""
+    try:
+        return msgspec.convert(action, Action) if action is not None else Action()
+    except msgspec.ValidationError:
+        return Action()
 
 
 def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage | None:
