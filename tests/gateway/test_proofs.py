@@ -241,6 +241,6 @@ def replay(
     upstream.play(target.nonce, target.script(streams=False))
     reply = gateway.call({"model": target.slug, "input": asked, "tools": [TOOL], **more})
     response_of(reply)
-    seen = upstream.seen(target.nonce)[-1]
+    seen = upstream.last(target.nonce)
     assert b".tl1." not in seen.body
     return reply.headers.get("x-trunkline-dropped", ""), seen.json
