@@ -64,7 +64,6 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 TEXT_DELTA = "response.output_text.delta"
@@ -314,8 +313,8 @@ class ResponsesDecoder(Decoder):
         for index, part in enumerate(item.content or ()):
             deltas += self._thought(slot, index, part.text)
         if item.encrypted_content:
-            blob = seal(item.encrypted_content, self._endpoint.id, item.id or "", self._format)
-            deltas.append(ReasoningSeal(slot, blob, format=self._format))
+            blob, home, origin = item.encrypted_content, self._endpoint.id, item.id or ""
+            deltas.append(ReasoningSeal(slot, blob, format=self._format, endpoint_id=home, item_id=origin))
         elif self._format != "unknown" and any(kind in _THOUGHT and at == slot for kind, at, _ in self._heard):
             deltas.append(ReasoningSeal(slot, format=self._format))
         return deltas
