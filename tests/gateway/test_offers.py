@@ -256,7 +256,8 @@ def test_a_provider_of_functions_is_told_functions(
         assert MUST_CALL[dialect] in json.dumps(told.choice)
     if case == "dotted name" and dialect != "cohere":
         assert '"files_read_all_v1_now"' in json.dumps(told.choice) or MUST_CALL[dialect] in json.dumps(told.choice)
-    assert ("Message from /root/x:" in told.said) == ("Done." in told.said) == (case == "agent_message")
+    assert ("Sender: /root/x" in told.said) == ("Done." in told.said) == (case == "agent_message")
+    assert "gAAAA" not in told.said
     assert _said(reply.json["tools"]) == _said(BODIES[case].get("tools", []))
     assert reply.json["tool_choice"] == BODIES[case].get("tool_choice", "auto")
 
