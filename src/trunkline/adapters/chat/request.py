@@ -35,6 +35,7 @@ from trunkline.adapters.encoding.tools import (
     schema_note,
     tool_schema,
 )
+from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
@@ -94,6 +95,11 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     body["model"] = endpoint.upstream_model
     body["messages"] = None  # its place on the wire; the settings below may add to the instructions
     _encode_output_limits(draft)
+    body |= draft.sampling()
+    if stops := draft.stops():
+        body["stop"] = stops
+    if (tier := tier_of(request, draft.endpoint)) is not None:
+        body["service_tier"] = tier
     if request.reasoning is not None:
         encode_reasoning(draft)
     if request.tools:

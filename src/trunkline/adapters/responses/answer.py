@@ -27,6 +27,7 @@ from trunkline.adapters.decoding.logprobs import as_logprobs
 from trunkline.adapters.responses.wire import (
     Action,
     Item,
+    Look,
     Part,
     Piece,
     WireResponse,
@@ -53,6 +54,7 @@ from trunkline.stream.deltas import (
     Failed,
     FunctionCall,
     Image,
+    Phase,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -90,6 +92,8 @@ class ResponsesDecoder(Decoder):
         self._order: list[Slot] = []
         self._images = 0
         self._searches = 0
+        self._phases: dict[Slot, str] = {}
+        self._phase: str | None = None
         self._halves = Halves()
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
@@ -129,12 +133,14 @@ class ResponsesDecoder(Decoder):
         piece = read_text_piece(data)
         if not piece.delta and not piece.logprobs:
             return ()
-        slot = self._slots.get(piece.output_index, piece.output_index)
+        item = slot = self._slots.get(piece.output_index, piece.output_index)
         if piece.content_index:
             slot = (slot, piece.content_index)
         if slot != self._talking:
             self._talking = slot
             self._heard.add(("text", slot, 0))
+            if self._phases:
+                return (*self._told_phase(item), Text(slot, piece.delta, as_logprobs(piece.logprobs or ())))
         return (Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta),)
 
     # All other events
@@ -161,15 +167,15 @@ class ResponsesDecoder(Decoder):
     def _text_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         part = Part("output_text", text=piece.text or "", logprobs=piece.logprobs)
-        return self._part(_part_slot(slot, piece.content_index), part)
+        return self._phased(slot, self._part(_part_slot(slot, piece.content_index), part))
 
     def _refusal(self, data: bytes) -> Sequence[Delta]:
-        piece, slot = self._piece(data)
-        slot = _part_slot(slot, piece.content_index)
+        piece, item = self._piece(data)
+        slot = _part_slot(item, piece.content_index)
         if piece.delta:
             self._heard.add(("refusal", slot, 0))
-            return (Refusal(slot, piece.delta),)
-        return self._part(slot, Part("refusal", refusal=piece.refusal or ""))
+            return self._phased(item, [Refusal(slot, piece.delta)])
+        return self._phased(item, self._part(slot, Part("refusal", refusal=piece.refusal or "")))
 
     def _part_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
@@ -177,7 +183,7 @@ class ResponsesDecoder(Decoder):
             return ()
         if piece.part.type == "reasoning_text":
             return self._thought(slot, piece.content_index, piece.part.text)
-        return self._part(_part_slot(slot, piece.content_index), piece.part)
+        return self._phased(slot, self._part(_part_slot(slot, piece.content_index), piece.part))
 
     def _annotation(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
@@ -228,6 +234,7 @@ class ResponsesDecoder(Decoder):
         event = read_item_event(data)
         look = read_look(event.item)
         slot = self._open(event.output_index, look.id)
+        self._note_phase(slot, look)
         match look.type:
             case "function_call":
                 return self._call(slot, read_item(event.item))
@@ -275,10 +282,12 @@ class ResponsesDecoder(Decoder):
     def _finish(self, raw: Raw, slot: Slot) -> list[Delta]:
         if slot in self._closed:
             return []
-        decode = _ITEMS.get(read_look(raw).type or "")
+        look = read_look(raw)
+        decode = _ITEMS.get(look.type or "")
         if decode is None:
             return []
         self._closed.add(slot)
+        self._note_phase(slot, look)
         deltas = decode(self, slot, read_item(raw))
         return deltas if self.is_done else [*deltas, Closed(slot)]
 
@@ -288,7 +297,25 @@ class ResponsesDecoder(Decoder):
             deltas += self._part(_part_slot(slot, index), part)
             if index:
                 deltas.append(Closed(_part_slot(slot, index)))
-        return deltas
+        if ("text", slot, 0) in self._heard:
+            # Where it was said before, the phase is told late, of the message that is still open.
+            return [*self._told_phase(slot), *deltas]
+        return self._phased(slot, deltas)
+
+    def _note_phase(self, slot: Slot, look: Look) -> None:
+        if look.type == "message" and look.phase and isinstance(look.phase, str):
+            self._phases[slot] = look.phase
+
+    def _phased(self, slot: Slot, deltas: list[Delta]) -> list[Delta]:
+        return [*self._told_phase(slot), *deltas] if deltas and self._phases else deltas
+
+    def _told_phase(self, slot: Slot) -> list[Delta]:
+        """What a message is, unless the one before it was the same: it is told with its first words, not before."""
+        phase = self._phases.get(slot)
+        if phase == self._phase:
+            return []
+        self._phase = phase
+        return [Phase(slot, phase)]
 
     def _part(self, slot: Slot, part: Part) -> list[Delta]:
         if part.type == "refusal":

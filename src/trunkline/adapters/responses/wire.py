@@ -64,6 +64,7 @@ class Piece(Struct):
 class Look(Struct):
     type: str | None = None
     id: str | None = None
+    phase: Json = None
     error: Json = None
 
 
