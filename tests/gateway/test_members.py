@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,19 @@ ADAPTIVE = {"thinking_style": "adaptive"}
 LISTED = ["low", "medium", "high", "xhigh", "max"]
 
 
+ROWS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    "openai": ("responses", {"flex": "flex", "priority": "priority", "scale": "scale"}, set()),
+    "xai": ("responses", {"priority": "priority"}, set()),
+    "groq": ("chat", {"flex": "flex", "priority": "performance"}, {"seed"}),
+    "anthropic": ("messages", {"priority": "auto"}, set()),
+    "mistral": ("mistral", {"priority": "auto"}, {"random_seed"}),
+    "google-ai-studio": ("gemini", {"flex": "flex", "priority": "priority"}, set()),
+    "deepseek": ("chat", {}, set()),
+    "deepinfra": ("chat", {}, {"seed", "min_p", "repetition_penalty", "logit_bias"}),
+}
+"""Shipped rows: the dialect, what each tier is called there, and the top members of a body that say a sampling."""
+
+
 @pytest.fixture(scope="module")
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = CONFIG + "[providers.fake-provider]\nenabled = true\n"
@@ -57,7 +71,10 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
             config += f"quirks = {as_toml(quirks)}\nrejects = {json.dumps(rejects)}\n"
         config += ENDPOINT.format(provider=f"as-{dialect}", model=f"listed/{dialect}")
         config += f"reasoning_efforts = {json.dumps(LISTED)}\n"
-    config += ENDPOINT.format(provider="as-chat", model="willful/chat").replace("[[", "\n[[")
+    for name in ROWS:
+        config += f'[providers.{name}]\nbase_url = "{upstream.url}/{name}/v1"\napi_key = {{ env = "MOCK_KEY" }}\n'
+        config += ENDPOINT.format(provider=name, model=f"rows/{name}")
+    config += ENDPOINT.format(provider="as-chat", model="willful/chat")
     config += 'quirks = {has_top_k = false}\nsupports = ["reasoning"]\nrejects = ["temperature"]\n'
     with running(tmp_path_factory.mktemp("members"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
@@ -231,6 +248,32 @@ def test_what_a_model_that_chooses_alone_refuses_is_not_sent(course: Any) -> Non
 
 def test_a_stop_text_of_white_space_is_not_told_to_claude(course: Any) -> None:
     assert course("plain/messages", stop=["\n\n", "END"]).sent["stop_sequences"] == ["END"]
+
+
+ASKED = {"seed": 7, "min_p": 0.1, "top_a": 0.2, "repetition_penalty": 1.1, "logit_bias": {"5": 1}}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_shipped_row_says_what_its_provider_takes(
+    name: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    dialect, tiers, taken = ROWS[name]
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    for tier in ("flex", "priority", "scale"):
+        reply = gateway.call(ask(f"rows/{name}", nonce, service_tier=tier, **ASKED))
+        response_of(reply)
+        body = upstream.seen(nonce)[-1].json
+        assert (body.get("service_tier") or body.get("serviceTier")) == tiers.get(tier)
+        assert {"random_seed", *ASKED} & body.keys() == taken
+        dropped = reply.headers["x-trunkline-dropped"].split(", ")
+        assert ("service_tier" in dropped) == (tier not in tiers)
+        is_folded = name in ("mistral", "google-ai-studio")
+        assert {*dropped} - {"service_tier"} == ASKED.keys() - taken - ({"seed"} if is_folded else set())
+
+
+def test_FakeProvider_takes_all_but_a_tier(gateway: Gateway) -> None:
+    reply = gateway.call(ask("fake/echo", **ASKED, service_tier="flex"))
+    assert reply.headers["x-trunkline-dropped"] == "service_tier"
 
 
 # Efforts
@@ -491,6 +534,27 @@ def test_who_does_not_take_a_required_member_is_not_asked(
 )
 def test_who_takes_a_required_member_is_asked(model: str, members: dict[str, Any], course: Any) -> None:
     assert course(model, provider={"require_parameters": True}, **members).dropped == []
+
+
+# The page
+
+PAGE = (Path(__file__).parent.parent.parent / "docs/reference/api.md").read_text()
+COLUMNS = ("responses", "chat", "mistral", "messages", "gemini", "converse", "cohere")
+
+
+def test_the_page_says_where_each_member_goes() -> None:
+    table = PAGE.partition("## Members beyond the document")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    told = {name.strip("`"): dict(zip(COLUMNS, cells, strict=True)) for name, *cells in rows}
+    found = {name: dict.fromkeys(COLUMNS, "–") for name in told}
+    found["stop"] = {"responses": "the gateway"} | {
+        dialect: f"`{'.'.join(map(str, place))}`" for dialect, place in STOP_PLACES.items()
+    }
+    found["input.phase"]["responses"] = "`input.phase`"
+    for case in CASES:
+        for dialect, (place, _) in case.places.items():
+            found[case.name][dialect] = f"`{'.'.join(map(str, place))}`"
+    assert told == found
 
 
 # The members of OpenAI's own client

@@ -90,7 +90,7 @@ def test_log_probabilities_stay_with_their_text(text: str, stops: tuple[str, ...
 
 def test_of_what_follows_only_the_cost_is_told() -> None:
     machine = StopWords(("END",))
-    batch = [Text(0, "a EN"), WEB, Text(0, "D b"), FunctionCall(1, "c", "f"), SPENT, Stopped("calls")]
+    batch: list[Delta] = [Text(0, "a EN"), WEB, Text(0, "D b"), FunctionCall(1, "c", "f"), SPENT, Stopped("calls")]
     assert machine.hear(batch) == [Text(0, "a "), WEB, SPENT, Stopped("stop")]
     assert machine.is_over
     assert machine.hear([Text(0, "late"), SPENT, Stopped("stop")]) == []
