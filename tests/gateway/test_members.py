@@ -250,7 +250,7 @@ def test_a_stop_text_of_white_space_is_not_told_to_claude(course: Any) -> None:
     assert course("plain/messages", stop=["\n\n", "END"]).sent["stop_sequences"] == ["END"]
 
 
-ASKED = {"seed": 7, "min_p": 0.1, "top_a": 0.2, "repetition_penalty": 1.1, "logit_bias": {"5": 1}}
+ASKED: dict[str, Any] = {"seed": 7, "min_p": 0.1, "top_a": 0.2, "repetition_penalty": 1.1, "logit_bias": {"5": 1}}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -435,6 +435,23 @@ def test_the_phase_of_an_answer_is_told(
         assert [item.get("phase") for item in done] == added
     assert events[-1]["response"]["output"] == done
     assert text_of(events) == "".join(text for text, _ in messages)
+
+
+def test_a_message_after_a_call_has_its_own_phase(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "look", "arguments": "{}"}
+    called = [
+        {"type": "response.output_item.added", "output_index": 1, "item": {**call, "arguments": ""}},
+        {"type": "response.output_item.done", "output_index": 1, "item": call},
+    ]
+    phases = ["commentary", None, "commentary"]
+    streamed, whole_body = answered(spoken(0, "I look.", "commentary"), called, spoken(2, "I go on.", "commentary"))
+    for script in (streamed, whole(whole_body)):
+        upstream.play(nonce, script)
+        tool = {"type": "function", "name": "look"}
+        asked = ask("plain/responses", nonce, stream=script is streamed, tools=[tool])
+        reply = gateway.call(asked)
+        response = events_of(reply)[-1]["response"] if script is streamed else response_of(reply)
+        assert [item.get("phase") for item in response["output"]] == phases
 
 
 # Stop texts that nobody else holds to

@@ -70,7 +70,8 @@ def _is_honoured(endpoint: Endpoint, parameter: str) -> bool | None:
         return False
     if parameter in ("logprobs", "top_logprobs") and quirks.logprobs == "never":
         return False
-    return None if endpoint.supports is None else True
+    # The gateway sees to `stop` where nobody else does.
+    return None if endpoint.supports is None and parameter != "stop" else True
 
 
 def _structured_output(endpoint: Endpoint) -> str:

@@ -93,7 +93,7 @@ class ResponsesDecoder(Decoder):
         self._images = 0
         self._searches = 0
         self._phases: dict[Slot, str] = {}
-        self._phase: str | None = None
+        self._phases_told: dict[Slot, str | None] = {}
         self._halves = Halves()
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
@@ -310,11 +310,11 @@ class ResponsesDecoder(Decoder):
         return [*self._told_phase(slot), *deltas] if deltas and self._phases else deltas
 
     def _told_phase(self, slot: Slot) -> list[Delta]:
-        """What a message is, unless the one before it was the same: it is told with its first words, not before."""
-        phase = self._phases.get(slot)
-        if phase == self._phase:
+        """What a message is, once for each: it is told with its first words, not before."""
+        phase, told = self._phases.get(slot), self._phases_told
+        if phase == told.get(slot) and (slot in told or not told):
             return []
-        self._phase = phase
+        told[slot] = phase
         return [Phase(slot, phase)]
 
     def _part(self, slot: Slot, part: Part) -> list[Delta]:
