@@ -66,6 +66,7 @@ class Look(Struct):
     type: str | None = None
     id: str | None = None
     execution: str | None = None
+    phase: Json = None
     error: Json = None
 
 
