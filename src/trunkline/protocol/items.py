@@ -288,7 +288,7 @@ OutputItem = (
     | WebSearchCall
     | FileSearchCall
     | ImageGenerationCall
-    | dict[str, Json]
+    | ServerItem
 )
 InputItem = (
     PlainItem

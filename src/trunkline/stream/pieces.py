@@ -54,6 +54,7 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
+from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import CallKind, FunctionCall, Opaque, ReasoningSeal, Search, Slot
 from trunkline.wire import UNREADABLE
 
@@ -253,7 +254,7 @@ class ThoughtItem:
 
 
 class CallItem:
-    """A call of a client's function; `is_ended` says that its arguments are told to the end.
+    """A call of a client's function; `is_closed` says that no more arguments belong to it.
 
     `PREFIX` is that of its id, `NOTHING` what it says that was told nothing; subclasses are the other kinds of calls.
     """
@@ -261,14 +262,25 @@ class CallItem:
     PREFIX = "fc_"
     NOTHING = "{}"
 
-    __slots__ = ("call_id", "is_ended", "pieces", "place", "said")
+    __slots__ = ("call_id", "is_closed", "pieces", "place", "said")
 
     def __init__(self, place: Place, call_id: str, said: FunctionCall) -> None:
         self.place = place
         self.call_id = call_id
         self.said = said
-        self.is_ended = False
+        self.is_closed = False
         self.pieces: list[str] = []
+
+    @property
+    def is_plainly_whole(self) -> bool:
+        """Whether its arguments show that nothing is missing: no JSON object is the beginning of another.
+
+        Raw text never shows that: half a script is a script.
+        """
+        try:
+            return self.said.kind != "custom" and isinstance(msgspec.json.decode("".join(self.pieces)), dict)
+        except UNREADABLE:
+            return False
 
     def hear(self, text: str, number: Number, events: list[Event]) -> None:
         """Take a piece, and tell it where there are words for that."""
@@ -438,7 +450,7 @@ class OpaqueItem:
         return self.said if self.is_done else self._told("incomplete")
 
     def _told(self, status: ItemStatus) -> OutputItem:
-        return {**self.said, "status": status} if "status" in self.said else self.said
+        return ServerItem({**self.said, "status": status}) if "status" in self.said else self.said
 
 
 OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | OpaqueItem

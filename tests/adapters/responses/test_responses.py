@@ -17,6 +17,7 @@ from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Logprob, UrlCitation
+from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
@@ -621,14 +622,15 @@ HEARD = [
         "items of OpenAI's own tools pass as they are",
         [added({"type": "mcp_call", "id": "m", "arguments": "{}"}), event("mcp_call.completed", output_index=0),
          done({"type": "mcp_call", "id": "m", "content": "text"}), text("Hi", 1), completed()],
-        [Opaque(0, {"type": "mcp_call", "id": "m", "arguments": "{}"}, False),
-         Opaque(0, {"type": "mcp_call", "id": "m", "content": "text"}, True), Closed(0), Text(1, "Hi"), STOP],
+        [Opaque(0, ServerItem({"type": "mcp_call", "id": "m", "arguments": "{}"}), False),
+         Opaque(0, ServerItem({"type": "mcp_call", "id": "m", "content": "text"}), True), Closed(0), Text(1, "Hi"),
+         STOP],
     ),
     Heard(
         "so does a search for tools that the server makes",
         [done({"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}), completed()],
-        [Opaque(0, {"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}, True), Closed(0),
-         STOP],
+        [Opaque(0, ServerItem({"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}), True),
+         Closed(0), STOP],
     ),
     Heard(
         "items and events that nobody knows",

@@ -262,7 +262,8 @@ class ResponsesDecoder(Decoder):
             return []
         self._closed.add(slot)
         self.is_done = self.is_done or any(isinstance(delta, Failed) for delta in deltas)
-        return deltas if self.is_done else [*deltas, Closed(slot)]
+        # An item that was cut is done here, but not closed: a call of that kind is not to be made.
+        return deltas if self.is_done or read_look(raw).status == "incomplete" else [*deltas, Closed(slot)]
 
     # The end
 
