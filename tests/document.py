@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tests.wider import CALLS, OPAQUE, OPAQUE_ITEMS, TEXT, WIDER_EVENTS, WIDER_ITEMS
+from tests.wider import CALLS, OPAQUE, OPAQUE_ITEMS, TEXT, WIDER_CHOICES, WIDER_EVENTS, WIDER_ITEMS, WIDER_TOOLS
 
 Json = Any
 
@@ -77,6 +77,8 @@ def _checked_schemas() -> dict[str, Json]:
         schemas[name]["properties"]["item"]["oneOf"] += wider
     schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["output"]["items"]["oneOf"] += wider
     schemas["ResponsesOutputItem"]["anyOf"] += wider
+    schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["tools"]["items"]["oneOf"] += WIDER_TOOLS
+    schemas["OpenAIResponsesToolChoice"]["anyOf"] += WIDER_CHOICES
     schemas["OutputItemFunctionCall"]["properties"]["namespace"] = TEXT
     return schemas
 

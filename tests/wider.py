@@ -63,3 +63,33 @@ CALLS = {
     "local_shell_call": None,
 }
 """Calls of the client's, of which several may be open, and the events that tell what they say; None: none do."""
+
+
+def _typed(*kinds: str, **properties: Json) -> Json:
+    fixed = {"type": {"type": "string", "enum": list(kinds)}}
+    return {"type": "object", "properties": {**fixed, **properties}, "required": ["type", *properties]}
+
+
+SERVER_TOOLS = (
+    "apply_patch",
+    "code_interpreter",
+    "computer",
+    "computer_use_preview",
+    "file_search",
+    "image_generation",
+    "mcp",
+    "programmatic_tool_calling",
+    "shell",
+)
+"""The tools that only OpenAI's servers know; a response tells them as the client sent them."""
+
+WIDER_TOOLS = [
+    _typed("custom", name=TEXT),
+    _typed("namespace", name=TEXT, tools={"type": "array", "items": {"type": "object"}}),
+    _typed("tool_search", "local_shell", *SERVER_TOOLS),
+]
+WIDER_CHOICES = [
+    _typed("custom", name=TEXT),
+    _typed("allowed_tools", mode={"enum": ["auto", "required"]}, tools={"type": "array"}),
+    _typed("tool_search", "local_shell", "computer_use", *SERVER_TOOLS),
+]

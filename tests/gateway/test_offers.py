@@ -16,7 +16,7 @@ import pytest
 
 from tests.gateway import agents
 from tests.gateway.agents import BODIES, DOTTED, HI, LARK, LONG, function
-from tests.gateway.checks import error_of
+from tests.gateway.checks import error_of, response_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.test_quirks import CONFIG
@@ -172,7 +172,7 @@ def asked(gateway: Gateway, upstream: Upstream, nonce: str, dialect: str, body: 
     for _ in range(2):
         request = json.loads(json.dumps({"model": f"offer/{dialect}", **body}).replace("NONCE", nonce))
         reply = gateway.call(request)
-        assert reply.status == 200, reply.body
+        response_of(reply)
     first, second = upstream.seen(nonce)
     assert first.json == second.json
     return reply, second.json
@@ -447,8 +447,8 @@ def test_calls_come_back_as_the_client_knows_them(gateway: Gateway, upstream: Up
 
     reply = gateway.call({"model": "offer/chat", "input": nonce, "tools": tools})
 
-    assert reply.status == 200
-    told = [{k: v for k, v in item.items() if k not in ("id", "call_id", "status")} for item in reply.json["output"]]
+    left_out = ("id", "call_id", "status")
+    told = [{k: v for k, v in item.items() if k not in left_out} for item in response_of(reply)["output"]]
     assert told == [
         {"type": "custom_tool_call", "name": "apply_patch", "input": said},
         {"type": "function_call", "name": "close_agent", "namespace": "multi_agent_v1", "arguments": '{"id": 1}'},
@@ -464,5 +464,4 @@ def test_fakeprovider_is_offered_functions_too(gateway: Gateway) -> None:
 
     reply = gateway.call({"model": "fake/echo", "input": [agents.ADDITIONAL, said], "tools": [agents.PATCH]})
 
-    assert reply.status == 200, reply.body
-    assert "custom_tool_call" in {item["type"] for item in reply.json["output"]}, reply.body
+    assert "custom_tool_call" in {item["type"] for item in response_of(reply)["output"]}
