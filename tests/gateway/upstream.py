@@ -182,6 +182,11 @@ class Upstream:
         with self._lock:
             return [s for s in self._seen if nonce.encode() in s.text and s.path.startswith(f"/{host}")]
 
+    def last(self, nonce: str) -> Seen:
+        """The last request that held `nonce`, found without a look at all that came before."""
+        with self._lock:
+            return next(s for s in reversed(self._seen) if nonce.encode() in s.text)
+
     def _script(self, request: Seen) -> Script:
         match = NONCE.search(request.text)
         with self._lock:

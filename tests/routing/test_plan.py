@@ -22,7 +22,7 @@ from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaF
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Policy
-from trunkline.stream.seals import seal
+from trunkline.stream.seals import Seal, seal
 
 ONE = (endpoint("alpha", usd="1"), endpoint("beta", usd="2"), endpoint("gamma", usd="3"))
 TWO = (*ONE, endpoint("alpha", "m/two", usd="1"), endpoint("delta", "m/two", usd="9"))
@@ -699,7 +699,7 @@ def test_a_plan_names_the_conversation_that_its_success_keeps() -> None:
 
 
 SEALED = (
-    ReasoningItem(encrypted_content=seal("blob", "gamma:m/one", "rs_1")),
+    ReasoningItem(encrypted_content=seal(Seal(endpoint_id="gamma:m/one", blob="blob", item_id="rs_1"))),
     Message(role="user", content=(InputText("Go on"),)),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, get_args
@@ -93,10 +94,12 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.seals import Seal, seal
 from trunkline.wire import Fault
 
 BEGIN = "created in_progress "
 COMPLETED, INCOMPLETE, FAILED = " completed", " incomplete", " failed"
+HM = b64encode(b"hm").decode()
 OPEN, DONE = "output_item.added ", " output_item.done"
 PART, PART_DONE = "content_part.added ", " content_part.done"
 PAGE = UrlCitation("https://example.org", "Example", 0, 5)
@@ -236,12 +239,13 @@ CASES = [
     ),
     Case(
         "a seal, even one after the close, is told with its item",
-        [Reasoning(0, "hm"), Closed(0), ReasoningSeal(0, signature="sig", format="anthropic-claude-v1")],
+        [Reasoning(0, "hm"), Closed(0), ReasoningSeal(0, None, "sig", "anthropic-claude-v1", endpoint_id="a:m")],
         f"{OPEN}{ONE_THOUGHT}{DONE}",
         [
             ReasoningItem(
                 id="rs_000000",
                 content=(ReasoningText("hm"),),
+                encrypted_content=seal(Seal(endpoint_id="a:m", signature="sig", form="anthropic-claude-v1", packed=HM)),
                 signature="sig",
                 format="anthropic-claude-v1",
                 status="completed",
@@ -250,12 +254,17 @@ CASES = [
     ),
     Case(
         "a seal alone is an item",
-        [ReasoningSeal(0, "blob"), ReasoningSeal(0, signature="sig", format="google-gemini-v1")],
+        [
+            ReasoningSeal(0, "blob", endpoint_id="a:m", item_id="rs_1"),
+            ReasoningSeal(0, signature="sig", format="google-gemini-v1", endpoint_id="a:m"),
+        ],
         f"{OPEN}{DONE}",
         [
             ReasoningItem(
                 id="rs_000000",
-                encrypted_content="blob",
+                encrypted_content=seal(
+                    Seal(endpoint_id="a:m", blob="blob", signature="sig", item_id="rs_1", form="google-gemini-v1")
+                ),
                 signature="sig",
                 format="google-gemini-v1",
                 status="completed",

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import ReasoningFormat, ReasoningItem
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
-from trunkline.stream.seals import Seal, is_from, seal, unseal
+from trunkline.stream.seals import GEMINI_FORMAT, PORTABLE, Seal, has_mark, is_from, unseal
 
 SHARES: dict[Effort, float] = {"none": 0.0, "minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95}
 """The share of the output that may be thought, by effort."""
@@ -112,22 +112,21 @@ def nearest_effort(
 
 # What goes back
 
-GEMINI_FORMAT: ReasoningFormat = "google-gemini-v1"
-
 UNSIGNED = "skip_thought_signature_validator"
 """Stands for the signature of a call that Gemini did not make itself; documented for histories of other models."""
 
 
-_PORTABLE = frozenset({"anthropic-claude-v1", GEMINI_FORMAT})
-"""Formats whose proofs hold wherever the maker's models are served; others only at the provider that gave them."""
-
-
 class Proof(Struct, frozen=True):
-    """What belongs to an earlier thought beside its text, as its issuer gave it; all empty where it had none."""
+    """An earlier thought as its issuer wants it back, byte for byte; all but `text` empty where it gave no proof.
 
+    `form` is the format by name, empty where nobody knows.
+    """
+
+    text: str = ""
     signature: str = ""
     blob: str = ""
     item_id: str = ""
+    form: str = ""
 
 
 def issuer_of(endpoint: Endpoint) -> str:
@@ -145,26 +144,22 @@ def issuer_of(endpoint: Endpoint) -> str:
             return "" if quirks.reasoning_format == "unknown" else quirks.reasoning_format
 
 
-def told_signature(signature: str, endpoint: Endpoint, form: str) -> str:
-    """A signature as a client gets it: as it came where the format says whose it is, else with our tag."""
-    return signature if form in _PORTABLE or not signature else seal(signature, endpoint.id, "", form)
-
-
 def replayable(item: ReasoningItem, endpoint: Endpoint) -> Proof | None:
-    """What goes back to an endpoint with an earlier thought; None where the thought may not go there at all.
+    """What goes back to an endpoint of an earlier thought; None where the thought may not go there at all.
 
     What one issuer proved is never shown to another, not even as text.
     """
-    named = "" if item.format in (UNSET, "unknown") else str(item.format)
-    blob, signature = item.encrypted_content or "", item.signature or ""
-    if not (blob or signature):
-        return Proof() if named == issuer_of(endpoint) else None
-    hidden = _own(blob, named, endpoint) if blob else _NOTHING
-    if blob and hidden is not None and unseal(signature) is None:
-        # Both proofs of an item are of one issuer, and the tag of the first names it.
-        return Proof(signature, hidden.blob, hidden.item_id)
-    signed = _own(signature, named, endpoint) if signature else _NOTHING
-    return None if hidden is None or signed is None else Proof(signed.blob, hidden.blob, hidden.item_id)
+    if not (item.encrypted_content or item.signature):
+        named = _named(item)
+        return Proof(thought_text([item]), form=named) if named == issuer_of(endpoint) else None
+    origin = _origin(item, endpoint)
+    if origin is None:
+        return None
+    # A client may have joined, moved or lost the text, which then stands in the tag.
+    text = origin.text
+    return Proof(
+        thought_text([item]) if text is None else text, origin.signature, origin.blob, origin.item_id, origin.form
+    )
 
 
 def lost_proofs(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
@@ -172,25 +167,38 @@ def lost_proofs(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
     thoughts = [item for item in request.input if isinstance(item, ReasoningItem)]
     if not thoughts:
         return ()
-    lost = any((item.encrypted_content or item.signature) and replayable(item, endpoint) is None for item in thoughts)
+    lost = any((item.encrypted_content or item.signature) and _origin(item, endpoint) is None for item in thoughts)
     return ("input.reasoning",) if lost else ()
 
 
-_NOTHING = Seal("", "", "")
+def _named(item: ReasoningItem) -> str:
+    return "" if item.format in (UNSET, "unknown") else str(item.format)
 
 
-def _own(proof: str, named: str, endpoint: Endpoint) -> Seal | None:
-    """A proof that an endpoint can use, without our tag.
+def _origin(item: ReasoningItem, endpoint: Endpoint) -> Seal | None:
+    """The proofs of a thought, and who gave them; None where an endpoint cannot use them.
 
-    The tag names the issuer. Without one only a format does; with neither it is a stranger's, for clients leave the
-    format out.
+    Our tag says who the issuer is; only where a proof has none does the item's format.
     """
-    issuer, origin = issuer_of(endpoint), unseal(proof)
-    if origin is None:
-        return Seal(proof, "", "") if named == issuer and issuer in _PORTABLE else None
-    form = origin.form or (named if issuer else "")
-    is_known = form in _PORTABLE or is_from(origin, endpoint.id)
-    return origin if is_known and form in ("", issuer) else None
+    blob, signature = item.encrypted_content or "", item.signature or ""
+    if has_mark(blob or signature):
+        origin = unseal(blob or signature)
+    elif has_mark(signature) or _named(item) not in PORTABLE:
+        return None
+    else:
+        origin = Seal(endpoint_id="", blob=blob, signature=signature, form=_named(item))
+    return origin if origin is not None and _is_own(origin, issuer_of(endpoint), endpoint) else None
+
+
+def _is_own(origin: Seal, issuer: str, endpoint: Endpoint) -> bool:
+    """Whether an endpoint can use a proof: one that it gave itself, or one that any server of its models can read."""
+    if endpoint.dialect == "chat" and endpoint.quirks.reasoning_replay == "reasoning_details":
+        # A relay of many makers, which names the format of each thought itself and can tell them apart.
+        return is_from(origin, endpoint.id)
+    if origin.form in PORTABLE:
+        # Gemini has signatures alone; a relay that tells one as a blob may mean another thing.
+        return origin.form == issuer and (origin.signature != "" or issuer != GEMINI_FORMAT)
+    return is_from(origin, endpoint.id) and origin.form in ("", issuer)
 
 
 def thought_text(items: Sequence[ReasoningItem]) -> str:

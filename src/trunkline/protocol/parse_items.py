@@ -338,7 +338,8 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
             "signature": _any_text,
             # Sessions move between gateways, which have other names for what only its issuer reads.
             "format": one_of_or(get_args(ReasoningFormat), "unknown"),
-            "status": _item_status,
+            # LangChain adds that of one thought to that of the next: "in_progressin_progress".
+            "status": one_of_or(get_args(ItemStatus), "completed"),
         },
     ),
     "function_call": record(

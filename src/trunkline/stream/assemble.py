@@ -51,7 +51,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -72,9 +72,9 @@ from trunkline.protocol.events import (
     ResponseIncomplete,
     ResponseInProgress,
 )
-from trunkline.protocol.items import Message, OutputItem, OutputText
+from trunkline.protocol.items import OutputItem
 from trunkline.protocol.request import Request
-from trunkline.protocol.response import IncompleteDetails, Response, ResponseError
+from trunkline.protocol.response import IncompleteDetails, Response
 from trunkline.stream.deltas import (
     Arguments,
     Began,
@@ -96,7 +96,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.stream.echo import echo, told_error, told_usage
+from trunkline.stream.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
 from trunkline.stream.pieces import (
     CALLS,
     REFUSAL,
@@ -114,13 +114,6 @@ from trunkline.stream.pieces import (
     TextPart,
     ThoughtItem,
 )
-
-_CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] = {
-    "length": "max_output_tokens",
-    "content_filter": "content_filter",
-}
-
-_CUT_OFF = ResponseError("server_error", "The provider's answer was cut off before its end.")
 
 
 class Assembler:
@@ -162,8 +155,8 @@ class Assembler:
     def end(self, now: float) -> list[Event]:
         """Close what is open and tell how the answer ended, by what was heard."""
         if self._stop is None:
-            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=_CUT_OFF)
-        reason = _CUT_SHORT.get(self._stop)
+            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=CUT_OFF)
+        reason = CUT_SHORT.get(self._stop)
         if reason is None:
             return self._conclude(ResponseCompleted, is_cut=False, status="completed", completed_at=int(now))
         details = IncompleteDetails(reason)
@@ -196,7 +189,7 @@ class Assembler:
         response = replace(
             self._response,
             output=output,
-            output_text=_output_text(output),
+            output_text=told_text(output),
             usage=told_usage(self._spent),
             **changes,
         )
@@ -501,8 +494,3 @@ _HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
     Failed: Assembler._ignore,
 }
 """By type of delta, which each method takes; one look-up instead of a ladder, because it is paid per token."""
-
-
-def _output_text(output: Sequence[OutputItem]) -> str:
-    messages = [item for item in output if isinstance(item, Message)]
-    return "".join(part.text for message in messages for part in message.content if isinstance(part, OutputText))

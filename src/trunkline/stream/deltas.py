@@ -85,9 +85,10 @@ class ReasoningSummary(Struct, frozen=True):
 
 
 class ReasoningSeal(Struct, frozen=True):
-    """Opaque proof that belongs to a reasoning item, kept byte-exact; opens the item if nothing did.
+    """Opaque proof that belongs to a reasoning item, byte for byte as it came; opens the item if nothing did.
 
-    `is_awaited` brings none: it says that one may still come, after the text that the thought led to.
+    `is_awaited` brings none: it says that one may still come, after the text that the thought led to. `endpoint_id` is
+    that of who gave it, `item_id` what they call the thought. Tagging it for clients is `seals.py`'s.
     """
 
     slot: Slot
@@ -95,6 +96,8 @@ class ReasoningSeal(Struct, frozen=True):
     signature: str | None = None
     format: ReasoningFormat = "unknown"
     is_awaited: bool = False
+    endpoint_id: str = ""
+    item_id: str = ""
 
 
 class FunctionCall(Struct, frozen=True):

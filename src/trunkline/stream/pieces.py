@@ -56,6 +56,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import CallKind, FunctionCall, Opaque, ReasoningSeal, Search, Slot
+from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
 
 Number = Callable[[], int]
@@ -205,12 +206,12 @@ class MessageItem:
 
 
 class ThoughtItem:
-    """Raw text, summary and seal of one slot; `is_ended` says that no more text belongs to it.
+    """Raw text, summary and proof of one slot; `is_ended` says that no more text belongs to it.
 
     `awaits_seal` says that its seal may come after the text it led to.
     """
 
-    __slots__ = ("awaits_seal", "content", "encrypted", "format", "is_ended", "place", "signature", "slot", "summary")
+    __slots__ = ("awaits_seal", "content", "format", "is_ended", "origin", "place", "slot", "summary")
 
     def __init__(self, place: Place, slot: Slot) -> None:
         self.place = place
@@ -218,8 +219,7 @@ class ThoughtItem:
         self.slot = slot
         self.content: list[ReasoningText] = []
         self.summary: list[SummaryText] = []
-        self.encrypted: str | UnsetType = UNSET
-        self.signature: str | UnsetType = UNSET
+        self.origin = Seal(endpoint_id="")
         self.format: ReasoningFormat | UnsetType = UNSET
 
     def new_text(self) -> PlainPart[ReasoningText]:
@@ -231,10 +231,13 @@ class ThoughtItem:
 
     def seal(self, seal: ReasoningSeal) -> None:
         """Keep a proof; a later one replaces only what it says."""
-        if seal.encrypted is not None:
-            self.encrypted = seal.encrypted
-        if seal.signature is not None:
-            self.signature = seal.signature
+        self.origin = Seal(
+            endpoint_id=seal.endpoint_id,
+            blob=seal.encrypted or self.origin.blob,
+            signature=seal.signature or self.origin.signature,
+            item_id=seal.item_id or self.origin.item_id,
+            form="" if seal.format == "unknown" else seal.format,
+        )
         self.format = seal.format
         self.awaits_seal = seal.is_awaited
 
@@ -242,15 +245,14 @@ class ThoughtItem:
         return ReasoningItem(id=self.place.id, status="in_progress")
 
     def finished(self, is_cut: bool) -> ReasoningItem:
-        return ReasoningItem(
+        item = ReasoningItem(
             id=self.place.id,
             summary=tuple(self.summary),
             content=tuple(self.content) or UNSET,
-            encrypted_content=self.encrypted,
-            signature=self.signature,
             format=self.format,
             status=_status(is_cut),
         )
+        return sealed(item, self.origin) if self.origin.blob or self.origin.signature else item
 
 
 class CallItem:

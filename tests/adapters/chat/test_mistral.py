@@ -24,7 +24,6 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Delta, Reasoning, ReasoningSeal, Stopped, Text
-from trunkline.stream.seals import seal
 from trunkline.wire import WireMessage
 
 Json = dict[str, Any]
@@ -202,7 +201,7 @@ def test_a_signature_that_comes_with_an_empty_thought_is_kept() -> None:
     ]
     assert deltas == [
         Reasoning(0, "Hm"),
-        ReasoningSeal(0, signature=seal("c2ln", endpoint().id, "")),
+        ReasoningSeal(0, signature="c2ln", endpoint_id=endpoint().id),
         Text(1, "4"),
         Stopped("stop"),
     ]

@@ -36,6 +36,7 @@ from trunkline.protocol.tools import (
     UserLocation,
 )
 from trunkline.stream.deltas import ReasoningSeal
+from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import WireMessage
 
 Json = Any
@@ -492,9 +493,9 @@ def test_a_sealed_thought_goes_back_to_its_issuer_alone() -> None:
     entry = {"type": "reasoning.encrypted", "data": "b3BhcXVl", "id": "r-1"}
     decoder = ADAPTER.decoder(Request(input=HI), endpoint())
     told = json.dumps({"choices": [{"delta": {"reasoning_details": [entry]}}]}).encode()
-    (sealed,) = (d.encrypted for d in decoder.message(WireMessage(None, told)) if isinstance(d, ReasoningSeal))
-    assert sealed is not None
-    items: tuple[InputItem, ...] = (*HI, ReasoningItem(encrypted_content=sealed, format="unknown"), *LOOP[2:])
+    (given,) = (d for d in decoder.message(WireMessage(None, told)) if isinstance(d, ReasoningSeal))
+    origin = Seal(endpoint_id=given.endpoint_id, blob=given.encrypted or "", item_id=given.item_id)
+    items: tuple[InputItem, ...] = (*HI, sealed(ReasoningItem(format="unknown"), origin), *LOOP[2:])
     quirks = Quirks(reasoning_replay="reasoning_details")
     assert messages(Request(input=items), quirks)[1]["reasoning_details"] == [entry]
     other = Provider(slug="other", name="Other")

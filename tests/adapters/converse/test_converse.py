@@ -40,7 +40,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
@@ -73,7 +72,8 @@ def endpoint(quirks: Quirks = CLAUDE, **fields: Any) -> Endpoint:
     return Endpoint(model=model, provider=provider, dialect="converse", quirks=quirks, prompt_caching="on_key", **given)
 
 
-HIDDEN = seal("b64=", endpoint().id, "", "anthropic-claude-v1")
+HOME = endpoint().id
+HIDDEN = ReasoningSeal(1, "b64=", format="anthropic-claude-v1", endpoint_id=HOME)
 
 
 def request(**body: Any) -> Request:
@@ -533,9 +533,9 @@ ANSWERS = [
         ),
         [
             Reasoning(0, "Hm m."),
-            ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1"),
+            ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1", endpoint_id=HOME),
             Closed(0),
-            ReasoningSeal(1, encrypted=HIDDEN, format="anthropic-claude-v1"),
+            HIDDEN,
             Closed(1),
             Text(2, "Rain."),
             SPENT,

@@ -149,8 +149,9 @@ LARGE: tuple[Callable[[], Schema], ...] = (
 
 def whole_schema(seed: int) -> Schema:
     rng = random.Random(seed)
-    if seed % 50 == 0:
-        return LARGE[seed // 50 % len(LARGE)]()
+    place, rest = divmod(seed, 50)
+    if rest == 0 and place < len(LARGE):
+        return LARGE[place]()
     names = ("One", "Two") if rng.random() < 0.5 else ()
     root = an_object(rng, lambda: made(rng, 1, names))
     if rng.random() < 0.1:

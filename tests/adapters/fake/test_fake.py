@@ -43,7 +43,7 @@ from trunkline.stream.deltas import (
     Usage,
 )
 from trunkline.stream.framing import framing_for
-from trunkline.stream.seals import seal, unseal
+from trunkline.stream.seals import Seal, seal
 from trunkline.wire import Malformed
 
 Json = Any
@@ -157,9 +157,7 @@ def test_reasoner_thinks_and_seals() -> None:
     assert told(deltas, Reasoning).startswith("The user wrote 2 characters.")
     assert told(deltas) == "Hi"
     assert only(deltas, Spent).usage.reasoning_tokens > 0
-    sealed = unseal(only(deltas, ReasoningSeal).encrypted)
-    assert sealed is not None
-    assert sealed.endpoint_id == "fake-provider:fake/reasoner"
+    assert only(deltas, ReasoningSeal).endpoint_id == "fake-provider:fake/reasoner"
     assert told(both("Hi", "reasoner", reasoning={"summary": "auto"}), ReasoningSummary)
     assert not told(both("Hi", "reasoner", reasoning={"effort": "none"}), Reasoning)
 
@@ -182,13 +180,12 @@ def replay(encrypted: str) -> list[Delta]:
 
 
 def test_reasoner_wants_its_seal_back_byte_for_byte() -> None:
-    encrypted = only(both("Hi", "reasoner"), ReasoningSeal).encrypted
-    origin = unseal(encrypted)
-    assert origin is not None
-    assert told(replay(encrypted)) == "Again"
-    assert told(replay(seal("foreign", "openai:x/y", "rs_9"))) == "Again"
-    assert only(replay(seal(origin.blob.swapcase(), origin.endpoint_id, origin.item_id)), Failed).fault.status == 400
-    assert only(replay(seal(origin.blob, origin.endpoint_id, "rs_other")), Failed).fault.status == 400
+    given = only(both("Hi", "reasoner"), ReasoningSeal)
+    origin = Seal(endpoint_id=given.endpoint_id, blob=given.encrypted, item_id=given.item_id)
+    assert told(replay(seal(origin))) == "Again"
+    assert told(replay(seal(Seal(endpoint_id="openai:x/y", blob="foreign", item_id="rs_9")))) == "Again"
+    assert only(replay(seal(replace(origin, blob=given.encrypted.swapcase()))), Failed).fault.status == 400
+    assert only(replay(seal(replace(origin, item_id="rs_other"))), Failed).fault.status == 400
 
 
 def test_image_draws_a_real_picture_with_sketches() -> None:

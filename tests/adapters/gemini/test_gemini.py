@@ -449,7 +449,7 @@ def test_a_call_is_told_whole_behind_its_seal() -> None:
     call = {"functionCall": {"id": "f1", "name": "weather", "args": {"city": "Oslo"}}, "thoughtSignature": "Cp+/"}
     assert heard(chunk({"text": "Hm", "thought": True}), chunk(call, finish="STOP")) == [
         ReasoningSummary(0, "Hm"),
-        ReasoningSeal(0, signature="Cp+/", format=FORMAT),
+        ReasoningSeal(0, signature="Cp+/", format=FORMAT, endpoint_id=endpoint().id),
         FunctionCall(1, "f1", "weather"),
         Arguments(1, '{"city":"Oslo"}'),
         Closed(1),

@@ -39,7 +39,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 Json = dict[str, Any]
@@ -74,7 +73,8 @@ def endpoint(quirks: Quirks = CLAUDE, **fields: Any) -> Endpoint:
     return Endpoint(model=model, provider=provider, dialect="messages", quirks=quirks, prompt_caching="on_key", **given)
 
 
-HIDDEN = seal("b64==", endpoint().id, "", "anthropic-claude-v1")
+HOME = endpoint().id
+HIDDEN = ReasoningSeal(1, "b64==", format="anthropic-claude-v1", endpoint_id=HOME)
 
 
 def request(**body: Any) -> Request:
@@ -815,9 +815,9 @@ ANSWERS = [
         ),
         [
             Reasoning(0, "Hm m."),
-            ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1"),
+            ReasoningSeal(0, signature="EqQB+/=", format="anthropic-claude-v1", endpoint_id=HOME),
             Closed(0),
-            ReasoningSeal(1, encrypted=HIDDEN, format="anthropic-claude-v1"),
+            HIDDEN,
             Closed(1),
             Text(2, "Rain."),
             SPENT,

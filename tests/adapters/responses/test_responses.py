@@ -39,7 +39,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.seals import seal
+from trunkline.stream.seals import Seal, seal
 from trunkline.wire import WireMessage
 
 Json = Any
@@ -312,7 +312,7 @@ def test_ids_of_ours_never_go_upstream() -> None:
 
 def test_a_sealed_thought_goes_back_under_its_own_id_without_its_text() -> None:
     item = thought(
-        seal("gAAAA==", HOME, "rs_theirs"),
+        seal(Seal(endpoint_id=HOME, blob="gAAAA==", item_id="rs_theirs")),
         content=[{"type": "reasoning_text", "text": "secret"}],
         signature="s",
         format="openai-responses-v1",
@@ -325,7 +325,7 @@ def test_a_sealed_thought_goes_back_under_its_own_id_without_its_text() -> None:
 @pytest.mark.parametrize(
     "item",
     [
-        thought(seal("gAAAA==", "azure:openai/gpt-5", "rs_1")),
+        thought(seal(Seal(endpoint_id="azure:openai/gpt-5", blob="gAAAA==", item_id="rs_1"))),
         thought("gAAAA=="),
         thought(""),
         thought(content=[{"type": "reasoning_text", "text": "secret"}]),
@@ -346,9 +346,9 @@ def test_plain_thought_goes_back_where_the_server_wants_it() -> None:
 
 
 def test_a_thought_that_nothing_follows_is_dropped() -> None:
-    assert replay(thought(seal("gAAAA==", HOME, "rs_1")), {"role": "user", "content": "And?"}) == [
-        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "And?"}]}
-    ]
+    assert replay(
+        thought(seal(Seal(endpoint_id=HOME, blob="gAAAA==", item_id="rs_1"))), {"role": "user", "content": "And?"}
+    ) == [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "And?"}]}]
 
 
 def test_searches_are_not_replayed_and_pictures_become_the_users() -> None:
@@ -535,7 +535,7 @@ HEARD = [
         [
             ReasoningSummary(0, "One", 0),
             ReasoningSummary(0, "Two", 1),
-            ReasoningSeal(0, seal("gAAA", HOME, "rs_up")),
+            ReasoningSeal(0, "gAAA", endpoint_id=HOME, item_id="rs_up"),
             Closed(0),
             STOP,
         ],
@@ -747,14 +747,14 @@ def test_the_issuer_is_named_on_its_thoughts() -> None:
     azure = endpoint(provider="azure", quirks={"reasoning_format": "azure-openai-responses-v1"})
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
     assert decode(done(item), to=azure)[0] == ReasoningSeal(
-        0, seal("gAAA", azure.id, "rs_1", "azure-openai-responses-v1"), format="azure-openai-responses-v1"
+        0, "gAAA", format="azure-openai-responses-v1", endpoint_id=azure.id, item_id="rs_1"
     )
 
 
 def test_an_issuer_of_another_dialect_is_not_named() -> None:
     bedrock = endpoint(quirks={"reasoning_format": "anthropic-claude-v1"})
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
-    assert decode(done(item), to=bedrock)[0] == ReasoningSeal(0, seal("gAAA", bedrock.id, "rs_1"))
+    assert decode(done(item), to=bedrock)[0] == ReasoningSeal(0, "gAAA", endpoint_id=bedrock.id, item_id="rs_1")
 
 
 class Broken(Struct, frozen=True):

@@ -37,7 +37,6 @@ from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import read_loosely
-from trunkline.adapters.thinking import GEMINI_FORMAT
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
@@ -46,12 +45,12 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     FunctionCall,
-    ReasoningSeal,
     Spent,
     Stopped,
     StopReason,
     Text,
 )
+from trunkline.stream.seals import GEMINI_FORMAT
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 _FINISHES: dict[str, StopReason] = {
@@ -293,8 +292,7 @@ class ChatDecoder(Decoder):
         if call.name and not call.is_announced:
             call.is_announced = True
             if signature := signature_of(wire):
-                out.append(ReasoningSeal(self._texts.open_thought(out), signature=signature, format=GEMINI_FORMAT))
-                self._texts.end_thought()
+                self._texts.prove(out, form=GEMINI_FORMAT, signature=signature)
             out.append(FunctionCall(call.slot, call.call_id, call.name))
             if held := "".join(call.arguments):
                 out.append(Arguments(call.slot, held))

@@ -22,7 +22,7 @@ from trunkline.adapters.encoding.turns import (
     turns,
 )
 from trunkline.adapters.media import file_link, fitted_detail, inline_file, sound, tidied, titled_text
-from trunkline.adapters.thinking import UNSIGNED, Proof, replayable, thought_text
+from trunkline.adapters.thinking import UNSIGNED, Proof, replayable
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -142,11 +142,12 @@ def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
 def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
     calls = turn.calls
     message: dict[str, Json] = {"role": "assistant", "content": turn.text or (None if calls else "")}
-    if draft.quirks.reasoning_replay not in ("never", "thought_signature"):
+    signs_calls = draft.quirks.reasoning_replay == "thought_signature"
+    if not signs_calls:
         _encode_thoughts(draft, turn.thoughts, message)
     if calls:
         message["tool_calls"] = [_encode_call(call) for call in calls]
-    if draft.quirks.reasoning_replay == "thought_signature":
+    if signs_calls:
         _sign_calls(draft, turn, message)
     return message
 
@@ -157,18 +158,29 @@ def _encode_call(call: FunctionCallItem) -> dict[str, Json]:
 
 
 def _sign_calls(draft: Draft, turn: AssistantTurn, message: dict[str, Any]) -> None:
-    """Put each signature on the call that its thought led to; of parallel calls only the first carries one."""
+    """Put each signature on the call that its thought led to; of parallel calls only the first carries one.
+
+    Those of texts, which Gemini's own dialect has too, have no place here.
+    """
     written = iter(message.get("tool_calls", ()))
     signature = UNSIGNED if draft.quirks.reasoning_replay_is_required else ""
     for piece in turn.pieces:
         if isinstance(piece, ReasoningItem):
             proof = replayable(piece, draft.endpoint)
-            signature = proof.signature if proof is not None and proof.signature else signature
+            if proof is not None and proof.signature:
+                _lose(draft, signature)
+                signature = proof.signature
         elif isinstance(piece, FunctionCallItem):
             call = next(written)
             if signature:
                 call["extra_content"] = {"google": {"thought_signature": signature}}
             signature = ""
+    _lose(draft, signature)
+
+
+def _lose(draft: Draft, proof: str) -> None:
+    if proof not in ("", UNSIGNED):
+        draft.dropped.append("input.reasoning")
 
 
 def _encode_thoughts(draft: Draft, items: list[ReasoningItem], message: dict[str, Json]) -> None:
@@ -183,27 +195,31 @@ def _encode_thoughts(draft: Draft, items: list[ReasoningItem], message: dict[str
         if details:
             message["reasoning_details"] = details
         return
-    text = thought_text([item for item, _ in fitting]) or (" " if is_missed else "")
+    for _, proof in fitting:
+        _lose(draft, proof.signature or proof.blob)
+    if quirks.reasoning_replay == "never":
+        return
+    text = "\n\n".join(proof.text for _, proof in fitting if proof.text) or (" " if is_missed else "")
     if text:
         message[quirks.reasoning_replay] = text
 
 
 def _encode_details(item: ReasoningItem, proof: Proof) -> list[dict[str, Json]]:
     entries: list[dict[str, Json]] = []
-    if item.content:
-        entry = {"type": "reasoning.text", "text": "".join(part.text for part in item.content)}
-        if proof.signature:
-            entry["signature"] = proof.signature
-        entries.append(entry)
+    text = "".join(part.text for part in item.content or ())
+    if proof.signature:
+        entries.append({"type": "reasoning.text", "text": proof.text, "signature": proof.signature})
+    elif text:
+        entries.append({"type": "reasoning.text", "text": text})
     entries += [{"type": "reasoning.summary", "summary": part.text} for part in item.summary]
     if proof.blob:
         sealed = {"type": "reasoning.encrypted", "data": proof.blob}
         if proof.item_id:
             sealed["id"] = proof.item_id
         entries.append(sealed)
-    if item.format and item.format != "unknown":
+    if proof.form:
         for entry in entries:
-            entry["format"] = item.format
+            entry["format"] = proof.form
     return entries
 
 

@@ -128,10 +128,14 @@ def _fitted(call_id: str) -> str:
 def _rewrite_assistant(message: dict[str, Json]) -> None:
     for call in message.get("tool_calls", ()):
         call["id"] = _fitted(call["id"])
-    chunks = [_thinking(entry) for entry in message.pop("reasoning_details", ()) if _thought(entry)]
+    chunks = [_thinking(entry) for entry in message.pop("reasoning_details", ()) if _says(entry)]
     if chunks:
         text = message["content"]
         message["content"] = [*chunks, {"type": "text", "text": text}] if text else chunks
+
+
+def _says(entry: dict[str, Json]) -> bool:
+    return bool(_thought(entry)) or "signature" in entry
 
 
 def _thought(entry: dict[str, Json]) -> str:

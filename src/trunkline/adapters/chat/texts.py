@@ -14,11 +14,11 @@ from trunkline.adapters.chat.wire import decode_citation, decode_logprobs, decod
 from trunkline.adapters.decoding.repeats import Cumulative
 from trunkline.adapters.decoding.tags import TagSplitter
 from trunkline.adapters.media import inline
-from trunkline.adapters.thinking import effort, format_named, told_signature
+from trunkline.adapters.thinking import effort, format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
-from trunkline.protocol.items import Json, UrlCitation
+from trunkline.protocol.items import Json, ReasoningFormat, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Citation,
@@ -32,7 +32,6 @@ from trunkline.stream.deltas import (
     Search,
     Text,
 )
-from trunkline.stream.seals import seal
 
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
@@ -141,9 +140,6 @@ class Texts:
             self._thought = next(self._slots)
         return self._thought
 
-    def end_thought(self) -> None:
-        self._thought = None
-
     def _end_text(self, out: list[Delta]) -> None:
         if self.slot is not None:
             self._cite_marks(out)
@@ -169,15 +165,30 @@ class Texts:
             self._hear_seal(entry, out)
 
     def _hear_seal(self, entry: dict[str, Json], out: list[Delta]) -> None:
-        blob, signature = entry.get("data"), entry.get("signature")
         form = format_named(entry.get("format"))
+        blob, signature = entry.get("data"), entry.get("signature")
         if isinstance(blob, str) and blob:
             origin = entry.get("id")
-            sealed = seal(blob, self._endpoint.id, origin if isinstance(origin, str) else "", form)
-            out.append(ReasoningSeal(self.open_thought(out), encrypted=sealed, format=form))
+            self.prove(out, encrypted=blob, form=form, item_id=origin if isinstance(origin, str) else "")
         if isinstance(signature, str) and signature:
-            told = told_signature(signature, self._endpoint, form)
-            out.append(ReasoningSeal(self.open_thought(out), signature=told, format=form))
+            self.prove(out, signature=signature, form=form)
+
+    def prove(
+        self,
+        out: list[Delta],
+        *,
+        form: ReasoningFormat,
+        encrypted: str | None = None,
+        signature: str | None = None,
+        item_id: str = "",
+    ) -> None:
+        """End the open thought with its proof, or tell one that has nothing but a proof.
+
+        What follows is another thought: Claude thinks again between calls, and has a proof for each time.
+        """
+        slot = self.open_thought(out)
+        out.append(ReasoningSeal(slot, encrypted, signature, form, endpoint_id=self._endpoint.id, item_id=item_id))
+        self._thought = None
 
     def _hear_parts(self, content: Json, out: list[Delta]) -> None:
         """Content as a list of parts, as some servers send it."""

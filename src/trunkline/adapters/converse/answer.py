@@ -45,7 +45,7 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.thinking import format_named, told_signature
+from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.stream.aws_events import EXCEPTION
@@ -65,7 +65,6 @@ from trunkline.stream.deltas import (
     Stopped,
     Text,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
@@ -268,9 +267,10 @@ class ConverseDecoder(Decoder):
                 hidden = joined_base64(block.pieces)
                 proof = ReasoningSeal(
                     block.slot,
-                    encrypted=seal(hidden, self._endpoint.id, "", self._format) if hidden else None,
-                    signature=told_signature(block.signature, self._endpoint, self._format) or None,
+                    encrypted=hidden or None,
+                    signature=block.signature or None,
                     format=self._format,
+                    endpoint_id=self._endpoint.id,
                 )
                 return [proof, Closed(block.slot)]
             case "call" | "answer" if block is not None:

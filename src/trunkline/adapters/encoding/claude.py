@@ -22,7 +22,6 @@ from trunkline.adapters.thinking import (
     leaves_effort,
     lost_budget,
     replayable,
-    thought_text,
 )
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.extent import extent_of
@@ -131,11 +130,11 @@ def replayed(item: ReasoningItem, endpoint: Endpoint) -> Thought | None:
     if proof is None:
         return None
     if proof.signature:
-        return Thought(thought_text([item]), proof.signature)
+        return Thought(proof.text, proof.signature)
     if proof.blob:
         return Thought(redacted=proof.blob)
     if not quirks.reasoning_format and quirks.reasoning_replay != "never":
-        return Thought(thought_text([item]))
+        return Thought(proof.text)
     return None
 
 

@@ -354,11 +354,11 @@ class _Writer:
             if not properties or not subset.requires_some or node.get("required"):
                 return changed
         elif self._is_strict and subset.requires_all:
-            given = node.get("required") or ()
+            given = frozenset(node.get("required") or ())
             changed["required"] = [
                 name for name in properties if name in given or not self._goes_round(properties[name])
             ]
-            self._is_closed |= set(given) != set(changed["required"])
+            self._is_closed |= given != frozenset(changed["required"])
         if (self._is_strict or subset.closes) and not is_map(node):
             known = [name for name in changed.get("required") or () if name in properties]
             if len(known) < len(changed.get("required") or ()):

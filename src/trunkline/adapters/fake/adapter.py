@@ -51,7 +51,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 ATTACHMENT_TOKENS = 85
@@ -233,7 +232,7 @@ class FakeDecoder(Decoder):
 
 
 def _decode_seal(said: wire.Sealed, endpoint: Endpoint) -> Delta:
-    return ReasoningSeal(said.slot, seal(said.blob, endpoint.id, said.item_id))
+    return ReasoningSeal(said.slot, said.blob, endpoint_id=endpoint.id, item_id=said.item_id)
 
 
 def _decode_citation(said: wire.Cited, endpoint: Endpoint) -> Delta:

@@ -267,7 +267,7 @@ class GeminiDecoder(Decoder):
         signature, self._signature = self._signature, ""
         unsealed, self._unsealed = self._unsealed, None
         if signature and unsealed is not None and slot is not None:
-            out.append(ReasoningSeal(unsealed, signature=signature, format=FORMAT))
+            out.append(self._proof(unsealed, signature))
         elif signature:
             self._seal(signature, out)
             self._thought = None
@@ -284,7 +284,10 @@ class GeminiDecoder(Decoder):
     def _seal(self, signature: str, out: list[Delta]) -> None:
         """Put a signature on the open thought, else on one without text."""
         self._unsealed = None
-        out.append(ReasoningSeal(self._open_thought(), signature=signature, format=FORMAT))
+        out.append(self._proof(self._open_thought(), signature))
+
+    def _proof(self, slot: int, signature: str) -> ReasoningSeal:
+        return ReasoningSeal(slot, signature=signature, format=FORMAT, endpoint_id=self._endpoint.id)
 
     def _open_thought(self) -> int:
         if self._thought is None:

@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 
 from trunkline.adapters.decoding.strange import as_object, read_loosely
 from trunkline.adapters.decoding.usage import clean_usage, count, rest
-from trunkline.adapters.thinking import GEMINI_FORMAT
 from trunkline.protocol.items import Json, Logprob, TopLogprob
 from trunkline.stream.deltas import StopReason, Usage
+from trunkline.stream.seals import GEMINI_FORMAT
 from trunkline.wire import UNREADABLE
 
 FORMAT = GEMINI_FORMAT

@@ -52,7 +52,7 @@ from trunkline.adapters.messages.wire import (
     read_event,
     read_head,
 )
-from trunkline.adapters.thinking import format_named, told_signature
+from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.stream.deltas import (
@@ -71,7 +71,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.seals import seal
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_PAUSES = 8
@@ -372,15 +371,13 @@ class MessagesDecoder(Decoder):
         return []
 
     def _close_thinking(self, block: Block) -> list[Delta]:
-        signature = told_signature(block.signature, self._endpoint, self._format) or None
-        proof = ReasoningSeal(block.slot, signature=signature, format=self._format)
-        return [*self._release(block), proof, Closed(block.slot)]
+        return [*self._release(block), self._proof(block, signature=block.signature or None), Closed(block.slot)]
 
     def _open_redacted(self, block: Block) -> list[Delta]:
-        if not block.head.data:
-            return []
-        sealed = seal(block.head.data, self._endpoint.id, "", self._format)
-        return [ReasoningSeal(block.slot, encrypted=sealed, format=self._format), Closed(block.slot)]
+        return [self._proof(block, encrypted=block.head.data), Closed(block.slot)] if block.head.data else []
+
+    def _proof(self, block: Block, encrypted: str | None = None, signature: str | None = None) -> ReasoningSeal:
+        return ReasoningSeal(block.slot, encrypted, signature, self._format, endpoint_id=self._endpoint.id)
 
     # Calls
 

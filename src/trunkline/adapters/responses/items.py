@@ -38,7 +38,6 @@ from trunkline.stream.deltas import (
     Slot,
     Text,
 )
-from trunkline.stream.seals import seal
 
 
 class Items:
@@ -132,8 +131,8 @@ class Items:
         for index, part in enumerate(item.content or ()):
             deltas += self.thought(slot, index, part.text)
         if item.encrypted_content:
-            blob = seal(item.encrypted_content, self._endpoint.id, item.id or "", self._format)
-            deltas.append(ReasoningSeal(slot, blob, format=self._format))
+            blob, home, origin = item.encrypted_content, self._endpoint.id, item.id or ""
+            deltas.append(ReasoningSeal(slot, blob, format=self._format, endpoint_id=home, item_id=origin))
         elif self._format != "unknown" and any(kind in _THOUGHT and at == slot for kind, at, _ in self.heard):
             deltas.append(ReasoningSeal(slot, format=self._format))
         return deltas
