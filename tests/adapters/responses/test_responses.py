@@ -732,6 +732,13 @@ def test_decoding_does_not_need_event_names(case: Heard) -> None:
     assert decode(*case.events, is_named=False) == list(case.deltas)
 
 
+def test_a_tool_of_the_servers_at_work_is_no_silence() -> None:
+    decoder = ADAPTER.decoder(request(), PLAIN)
+    for told in (event("code_interpreter_call_code.delta", delta="1"), event("keepalive"), event("mcp_call.failed")):
+        assert list(decoder.message(WireMessage(None, json.dumps(told).encode()))) == []
+    assert decoder.held_back == 2
+
+
 def test_a_whole_answer_says_what_its_stream_says() -> None:
     output = [
         {"type": "reasoning", "id": "rs_up", "summary": [], "encrypted_content": "gAAA"},
