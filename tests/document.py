@@ -78,7 +78,8 @@ def _checked_schemas() -> dict[str, Json]:
     schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["output"]["items"]["oneOf"] += wider
     schemas["ResponsesOutputItem"]["anyOf"] += wider
     schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["tools"]["items"]["oneOf"] += WIDER_TOOLS
-    schemas["OpenAIResponsesToolChoice"]["anyOf"] += WIDER_CHOICES
+    choice = {"$ref": f"{_REF}OpenAIResponsesToolChoice"}
+    schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["tool_choice"] = {"anyOf": [choice, *WIDER_CHOICES]}
     schemas["OutputItemFunctionCall"]["properties"]["namespace"] = TEXT
     return schemas
 

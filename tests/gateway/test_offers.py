@@ -343,6 +343,23 @@ def test_what_openais_servers_run_goes_to_them_and_its_secrets_do_not_come_back(
     assert reply.json["tools"][1:] == SERVERS[1:]
 
 
+def test_a_choice_among_tools_that_stand_in_the_input_is_told(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    said = {"tool_choice": "required", "parallel_tool_calls": False}
+
+    _, body = asked(gateway, upstream, nonce, "own", {"input": [agents.ADDITIONAL, HI], **said})
+
+    assert "tools" not in body
+    assert {name: body[name] for name in said} == said
+
+
+def test_a_tool_that_draws_stands_for_a_wish_for_pictures(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    tools = [{"type": "image_generation", "quality": "low"}]
+
+    _, body = asked(gateway, upstream, nonce, "own", {"input": [HI], "tools": tools, "modalities": ["text"]})
+
+    assert body["tools"] == tools
+
+
 @pytest.mark.parametrize("dialect", READERS)
 def test_elsewhere_one_400_names_all_of_it(dialect: str, gateway: Gateway, upstream: Upstream, nonce: str) -> None:
     upstream.play(nonce, whole(WHOLE[dialect]))

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import get_args
 
+from msgspec.structs import replace
+
 from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
 from trunkline.protocol.reading import (
     Reader,
@@ -84,7 +86,8 @@ def _function(
     strict: bool | None = None,
     **newer: Json,
 ) -> FunctionTool:
-    return FunctionTool(name, description, parameters, strict, **_as_fields(newer))
+    plain = FunctionTool(name, description, parameters, strict)
+    return replace(plain, **_as_fields(newer)) if newer else plain
 
 
 def _custom(**members: Json) -> CustomTool:

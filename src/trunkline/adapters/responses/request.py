@@ -65,8 +65,8 @@ from trunkline.protocol.items import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from trunkline.protocol.opaque import ServerItem
-from trunkline.protocol.request import Effort, Request
+from trunkline.protocol.opaque import ServerItem, ServerTool
+from trunkline.protocol.request import Effort, Request, offered_tools
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -183,12 +183,14 @@ def _encode_tools(draft: Draft, sent_effort: str | None) -> None:
     request = draft.request
     tools, choice = _choose(draft, sent_effort)
     written = [_encode_tool(draft, tool) for tool in tools]
-    if "image" in request.modalities:
+    if any(isinstance(tool, ServerTool) and tool.type == "image_generation" for tool in tools):
+        draft.dropped += ["image_config"] if request.image_config else []
+    elif "image" in request.modalities:
         written.append(_encode_image_tool(draft))
     elif request.image_config:
         draft.dropped.append("image_config")
     _put(draft, "tools", written or None)
-    if written:
+    if written or offered_tools(request):
         _put(draft, "tool_choice", choice)
         is_taken = draft.quirks.has_parallel_switch and draft.endpoint.takes("parallel_tool_calls")
         if is_taken or request.parallel_tool_calls is False:
