@@ -231,7 +231,7 @@ ENUMS = (
         items.ReasoningFormat, ("OpenResponsesReasoning", "allOf", "1", "properties", "format"), id="reasoning format"
     ),
     pytest.param(request.Includable, ("OpenAIResponsesIncludable",), id="include"),
-    pytest.param(request.Effort, ("OpenAIResponsesReasoningEffort",), id="effort"),
+    pytest.param(response.ToldEffort, ("OpenAIResponsesReasoningEffort",), id="effort"),
     pytest.param(preferences.Quantization, ("Quantization",), id="quantization"),
     pytest.param(preferences.SortBy, ("ProviderSort",), id="sort"),
     pytest.param(preferences.Partition, ("ProviderSortConfig", "properties", "partition"), id="partition"),
@@ -272,6 +272,10 @@ def test_literal_fields_are_the_enums_of_the_document(struct: Any, field: str, p
     assert literal_strings(struct, field) == enum_at(*place) | beside
 
 
+def test_a_request_may_ask_for_more_effort_than_a_response_tells() -> None:
+    assert set(get_args(request.Effort)) - set(get_args(response.ToldEffort)) == {"max", "ultra"}
+
+
 def literal_strings(struct: Any, field: str) -> set[str]:
     """Collect the strings a field of a struct may hold."""
     hint = get_type_hints(struct)[field]
@@ -288,8 +292,8 @@ def test_the_response_has_every_property_of_the_document_and_no_other() -> None:
 
 
 def test_the_request_has_every_property_of_the_document_that_leaves_a_choice() -> None:
-    fixed = {"store", "background", "previous_response_id", "service_tier"}
-    ours = set(request.Request.__struct_fields__) - {"ignored", "has_extensions"}
+    fixed = {"store", "background", "previous_response_id"}
+    ours = set(request.Request.__struct_fields__) - {"ignored", "sampling", "stop", "has_extensions"}
     assert set(SCHEMAS["OpenResponsesRequest"]["properties"]) - fixed == ours
 
 

@@ -106,7 +106,7 @@ CASES = (
     Case("IN-17 plain text", body(), words=("Content-Type",), headers={"content_type": "text/plain"}),
     Case("IN-19 an unknown preference", body(provider={"olny": ["x"]}), words=("provider.olny", "only")),
     Case("IN-20 store", body(store=True), words=("store", "stored")),
-    Case("IN-20 another tier", body(service_tier="flex"), words=("service_tier",)),
+    Case("IN-20 another tier", body(service_tier="cheap"), words=("service_tier", "flex")),
     Case("IN-20 21 logprobs", body(top_logprobs=21), words=("top_logprobs", "20")),
     Case("IN-20 too warm", body(temperature=2.01), words=("temperature", "2")),
     Case("IN-20 an unknown plugin", body(plugins=[{"id": "x"}]), words=("plugins[0].id",)),

@@ -317,6 +317,15 @@ ROWS = (
         for asked, sent, lost in ((40_000, 32_768, "reasoning.max_tokens"), (9, 128, "reasoning.max_tokens"))
     ),
     Row(
+        "has_reasoning_context",
+        True,
+        body("reasoning"),
+        None,
+        {"context": "all_turns"},
+        {"reasoning": {"context": "all_turns"}},
+        dialect="responses",
+    ),
+    Row(
         "min_thinking_budget",
         128,
         body("generationConfig", "thinkingConfig", "thinkingBudget"),
@@ -446,6 +455,8 @@ ROWS = (
     Row("structured_output", "none", body("response_format", "type"), "json_object", None, AS_JSON),
     Row("json_object_needs_word", True, holds("JSON", "messages"), False, True, AS_JSON),
     Row("has_top_k", False, body("top_k"), 7, None, {"top_k": 7}),
+    Row("sampling", ["top_a"], bodies("seed", "top_a"), {"seed": 7}, {"top_a": 0.5}, {"seed": 7, "top_a": 0.5}),
+    Row("service_tiers", {"flex": "slow"}, body("service_tier"), None, "slow", {"service_tier": "flex"}),
     Row("logprobs", "count", bodies("logprobs"), {"logprobs": True}, {"logprobs": 2}, {"top_logprobs": 2}),
     Row("logprobs", "never", bodies("logprobs"), {"logprobs": True}, {}, {"top_logprobs": 2}),
     Row("has_verbosity", True, body("verbosity"), None, "low", {"text": {"verbosity": "low"}}),

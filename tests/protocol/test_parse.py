@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -46,7 +46,7 @@ from trunkline.protocol.preferences import (
     Sort,
     WebPlugin,
 )
-from trunkline.protocol.request import ReasoningConfig, Request
+from trunkline.protocol.request import Effort, ReasoningConfig, Request, Sampling
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -65,6 +65,7 @@ CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"
 ANSWER = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
 TOOL = {"type": "function", "name": "f", "parameters": None}
 LONG = "x" * 500
+A_SEED = f"must be a whole number from {-(2**63)} to {2**63 - 1}, not "
 
 
 def parsed(**members: Any) -> Request:
@@ -92,8 +93,39 @@ TAKEN = [
     Taken("unknown members are left out", {"stream_options": {}, "conversation": None, "max_tokens": None}, {}),
     Taken(
         "members of other APIs are named",
-        {"max_tokens": 5, "context_management": [], "stop": ["x"]},
-        {"ignored": ("context_management", "max_tokens", "stop")},
+        {"max_tokens": 5, "context_management": [], "reasoning": {"mode": "pro"}},
+        {"ignored": ("context_management", "max_tokens", "reasoning.mode"), "reasoning": ReasoningConfig()},
+    ),
+    Taken("a stop text", {"stop": "END"}, {"stop": ("END",)}),
+    Taken("stop texts, of which some are none", {"stop": ["a", "", "b", "a"]}, {"stop": ("a", "b")}),
+    Taken("no stop texts", {"stop": []}, {"stop": ()}),
+    Taken(
+        "other ways of choosing words",
+        {"seed": -7, "min_p": 0.1, "top_a": 0, "repetition_penalty": 1.1, "logit_bias": {"50256": -100}},
+        {"sampling": Sampling(seed=-7, min_p=0.1, top_a=0.0, repetition_penalty=1.1, logit_bias={"50256": -100.0})},
+    ),
+    Taken("a bias of nothing", {"logit_bias": {}, "seed": None}, {"sampling": None}),
+    *(
+        Taken(f"the tier {tier}", {"service_tier": tier}, {"service_tier": asked})
+        for tier, asked in {
+            "auto": None,
+            "default": None,
+            "fast": "priority",
+            "flex": "flex",
+            "priority": "priority",
+            "scale": "scale",
+            "ultrafast": "ultrafast",
+        }.items()
+    ),
+    *(
+        Taken(f"the effort {effort}", {"reasoning": {"effort": effort}}, {"reasoning": ReasoningConfig(effort=effort)})
+        for effort in get_args(Effort)
+    ),
+    Taken("no summary", {"reasoning": {"summary": "none"}}, {"reasoning": ReasoningConfig()}),
+    Taken(
+        "the older name of the summary, and a context that is left to the model",
+        {"reasoning": {"generate_summary": "auto", "context": "auto"}},
+        {"reasoning": ReasoningConfig(summary="auto")},
     ),
     Taken(
         "what OpenAI's clients include besides",
@@ -566,11 +598,21 @@ REFUSED = [
     Refused("an item that is null", {"input": [None]}, "input[0]", "must be an object, not null"),
     Refused("an item that is a string", item(2) | {"input": ["Hi"]}, "input[0]", 'must be an object, not "Hi"'),
     Refused("an unknown item", item(2, type="mcp"), "input[2].type", f'must be one of {ITEM_KINDS}, not "mcp"'),
-    Refused(
-        "an item reference",
-        item(type="item_reference", id="m"),
-        "input[0].type",
-        '"item_reference" cannot be used: nothing is stored; send the item itself',
+    *(
+        Refused(
+            f"an item reference as {json.dumps(shape)}",
+            {"input": [{"role": "user", "content": "Hi"}, shape]},
+            "input[1].type",
+            '"item_reference" cannot be used: nothing is stored; send the item itself '
+            "(AI SDK: providerOptions.openai.store = false)",
+        )
+        for shape in (
+            {"type": "item_reference", "id": "m"},
+            {"id": "m"},
+            {"id": "m", "type": None},
+            {"id": "m", "role": None, "content": None},
+            {"type": "item_reference", "id": "m", "status": "completed", "role": "assistant"},
+        )
     ),
     Refused("a type that is no string", item(type=5), "input[0].type", f"must be one of {ITEM_KINDS}, not 5"),
     Refused(
@@ -764,7 +806,19 @@ REFUSED = [
         "prompt",
         "must be null, not an object: no store of templates is configured in this gateway; send instructions and input",
     ),
-    Refused("IN-20 service tier", {"service_tier": "flex"}, "service_tier", 'must be "auto", not "flex"'),
+    Refused(
+        "IN-20 service tier",
+        {"service_tier": "cheap"},
+        "service_tier",
+        'must be one of "auto", "default", "fast", "flex", "priority", "scale", "ultrafast", not "cheap"',
+    ),
+    Refused("a stop text that is none", {"stop": 5}, "stop", "must be an array, not 5"),
+    Refused("five stop texts", {"stop": list("abcde")}, "stop", "must have at most 4 entries, not 5"),
+    Refused("a long stop text", {"stop": ["a", "b" * 1001]}, "stop[1]", "must have at most 1000 characters, not 1001"),
+    Refused("half a seed", {"seed": 0.5}, "seed", f"{A_SEED}0.5"),
+    Refused("a seed beyond 64 bits", {"seed": 2**63}, "seed", f"{A_SEED}{2**63}"),
+    Refused("too much of min_p", {"min_p": 1.1}, "min_p", "must be a number from 0 to 1, not 1.1"),
+    Refused("a heavy bias", {"logit_bias": {"5": 101}}, "logit_bias.5", "must be a number from -100 to 100, not 101"),
     # Plain members
     Refused("an empty model", {"model": ""}, "model", "must not be empty"),
     Refused("a model that is a number", {"model": 4}, "model", "must be a string, not 4"),
@@ -818,9 +872,9 @@ REFUSED = [
     ),
     Refused(
         "an unknown effort",
-        {"reasoning": {"effort": "max"}},
+        {"reasoning": {"effort": "utmost"}},
         "reasoning.effort",
-        'must be one of "high", "low", "medium", "minimal", "none", "xhigh", not "max"',
+        'must be one of "high", "low", "max", "medium", "minimal", "none", "ultra", "xhigh", not "utmost"',
     ),
     # Metadata
     Refused(

@@ -29,6 +29,7 @@ from trunkline.stream.deltas import (
     FunctionCall,
     Image,
     Opaque,
+    Phase,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -82,6 +83,7 @@ REFUSAL = st.builds(Refusal, SLOTS, TEXTS)
 REASONING = st.builds(Reasoning, SLOTS, TEXTS)
 SUMMARY = st.builds(ReasoningSummary, SLOTS, TEXTS, st.integers(0, 2))
 SEAL = st.builds(ReasoningSeal, SLOTS, encrypted=st.none() | TEXTS, signature=st.none() | TEXTS, format=FORMATS)
+PHASE = st.builds(Phase, SLOTS, st.none() | st.sampled_from(["commentary", "final_answer"]))
 KINDS = st.sampled_from(get_args(CallKind))
 CALL = st.builds(
     FunctionCall, SLOTS, st.sampled_from(["", "call_a", "call_b"]), st.sampled_from(["look", "sum"]), KINDS
@@ -105,7 +107,7 @@ STOPPED = st.builds(Stopped, st.sampled_from(["stop", "length", "content_filter"
 FAILED = st.just(Failed(Fault("nonsense", "no JSON")))
 
 CONTENT = st.one_of(
-    TEXT, REFUSAL, REASONING, SUMMARY, SEAL, CALL, ARGUMENTS, CITATION, SEARCH, IMAGE, OPAQUE, CLOSED, SPENT
+    TEXT, REFUSAL, REASONING, SUMMARY, SEAL, PHASE, CALL, ARGUMENTS, CITATION, SEARCH, IMAGE, OPAQUE, CLOSED, SPENT
 )
 """What may come between beginning and end, in any order: arguments without a call, pieces after `Closed`, and so on."""
 
@@ -132,6 +134,7 @@ def _piece(slot: int) -> st.SearchStrategy[list[Delta]]:
     texts = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=4)
     return st.one_of(
         texts.map(lambda pieces: [Text(slot, piece) for piece in pieces]),
+        texts.map(lambda pieces: [Phase(slot, "commentary"), *(Text(slot, piece) for piece in pieces)]),
         texts.map(lambda pieces: [Refusal(slot, piece) for piece in pieces]),
         texts.map(lambda pieces: [*(Reasoning(slot, piece) for piece in pieces), ReasoningSeal(slot, "blob")]),
         texts.map(lambda pieces: [ReasoningSummary(slot, piece, part) for part, piece in enumerate(pieces)]),

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 
 from tests.document import check_stream, independent_fold
 from tests.stream.deltas_strategy import (
@@ -84,6 +85,7 @@ from trunkline.stream.deltas import (
     FunctionCall,
     Image,
     Opaque,
+    Phase,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -113,8 +115,11 @@ class Case(NamedTuple):
     output: list[OutputItem]
 
 
-def message(number: int, *parts: OutputText | RefusalPart, status: str = "completed") -> Message:
-    return Message(id=f"msg_{number:06}", role="assistant", status=status, content=parts)  # type: ignore[arg-type]
+def message(
+    number: int, *parts: OutputText | RefusalPart, status: str = "completed", phase: str | UnsetType = UNSET
+) -> Message:
+    id = f"msg_{number:06}"
+    return Message(id=id, role="assistant", status=status, phase=phase, content=parts)  # type: ignore[arg-type]
 
 
 def member(item: OutputItem, name: str) -> Any:
@@ -151,6 +156,18 @@ CASES = [
         [Text(0, "Hel"), Text(0, "lo")],
         f"{OPEN}{TEXT_PART}{DONE}",
         [message(0, OutputText("Hello"))],
+    ),
+    Case(
+        "texts of two phases",
+        [Phase(0, "commentary"), Text(0, "Hello"), Phase(1, "final_answer"), Text(1, "Hello")],
+        " ".join([f"{OPEN}{PART}output_text.delta output_text.done{PART_DONE}{DONE}"] * 2),
+        [message(0, OutputText("Hello"), phase="commentary"), message(1, OutputText("Hello"), phase="final_answer")],
+    ),
+    Case(
+        "a phase that is told late",
+        [Text(0, "Hello"), Phase(0, "commentary")],
+        f"{OPEN}{PART}output_text.delta output_text.done{PART_DONE}{DONE}",
+        [message(0, OutputText("Hello"), phase="commentary")],
     ),
     Case(
         "text with a citation",

@@ -69,16 +69,17 @@ class Decoder(Protocol):
         return None
 
 
-def begin(deltas: list[Delta], endpoint: Endpoint) -> list[Delta]:
+def begin(deltas: list[Delta], endpoint: Endpoint, *, may_be_empty: bool = False) -> list[Delta]:
     """Put the beginning before the first deltas that a decoder tells; whoever calls the decoder asks this once.
 
     A failure before which nothing was told stands alone, without what was spent: the next endpoint may still be asked.
-    So does an answer that ends well without having said anything; one that was cut or filtered may be empty.
+    So does an answer that ends well without having said anything; one that was cut or filtered may be empty, and so may
+    one that the client told where to stop (`may_be_empty`).
     """
     for delta in deltas:
         if type(delta) is Failed:
             return [delta]
-        if type(delta) is Stopped and delta.reason in ("stop", "calls"):
+        if type(delta) is Stopped and delta.reason in ("stop", "calls") and not may_be_empty:
             return [Failed(faults.nonsense("the provider gave an empty answer"))]
         if type(delta) is not Spent:
             break

@@ -15,13 +15,36 @@ from trunkline.protocol.items import ReasoningFormat, ReasoningItem
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
 from trunkline.stream.seals import GEMINI_FORMAT, PORTABLE, Seal, has_mark, is_from, unseal
 
-SHARES: dict[Effort, float] = {"none": 0.0, "minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95}
-"""The share of the output that may be thought, by effort."""
-
 MOST_SHARE = 0.95
 """Of what an answer may have in all, the most that may be thought: with more no room is left to answer in."""
 
-_RANKS = {"none": 0, "minimal": 1, "instant": 1, "low": 2, "medium": 3, "default": 3, "high": 4, "xhigh": 5, "max": 6}
+SHARES: dict[Effort, float] = {
+    "none": 0.0,
+    "minimal": 0.1,
+    "low": 0.2,
+    "medium": 0.5,
+    "high": 0.8,
+    "xhigh": MOST_SHARE,
+    "max": MOST_SHARE,
+    "ultra": MOST_SHARE,
+}
+"""The share of the output that may be thought, by effort."""
+
+_RANKS = {
+    "none": 0,
+    "minimal": 1,
+    "instant": 1,
+    "low": 2,
+    "medium": 3,
+    "default": 3,
+    "high": 4,
+    "xhigh": 5,
+    "max": 6,
+    "ultra": 7,
+}
+
+_BEYOND: frozenset[Effort] = frozenset({"max", "ultra"})
+"""Efforts that few endpoints know, so that they are sent only where they are told of."""
 
 
 # How much
@@ -97,9 +120,12 @@ def nearest_effort(
 ) -> str | None:
     """What the vendor means by `wanted`, else the strongest of `allowed` that is no stronger, else the weakest.
 
-    `allowed` empty means that all are taken. None: `wanted` is `none` and thinking cannot be turned off by an effort.
+    `allowed` empty means that all of the contract are taken. None: `wanted` is `none` and thinking cannot be turned off
+    by an effort.
     """
-    if not allowed or wanted in allowed:
+    if not allowed:
+        return "xhigh" if wanted in _BEYOND else wanted
+    if wanted in allowed:
         return wanted
     if wanted in meant:
         return meant[wanted]

@@ -10,9 +10,9 @@ from typing import Final, get_args
 
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.protocol.addresses import is_stored_link
-from trunkline.protocol.items import AudioFormat, InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.items import AudioFormat, InputAudio, InputFile, InputImage, InputVideo, Message
 from trunkline.protocol.places import Media
-from trunkline.protocol.request import Request, Search
+from trunkline.protocol.request import Request, Sampling, Search
 from trunkline.protocol.tools import SearchTool
 
 _PENALTIES: Final = ("presence_penalty", "frequency_penalty")
@@ -49,6 +49,24 @@ UNSPOKEN: Final[Mapping[Dialect, tuple[str, ...]]] = {
 }
 """The parameters for which a dialect has no place, by their names in `supports` or else the contract's."""
 
+
+_SAMPLING: Final[Mapping[Dialect, frozenset[str]]] = {
+    "chat": frozenset({"seed", "min_p", "repetition_penalty", "logit_bias"}),
+    "mistral": frozenset({"seed"}),
+    "gemini": frozenset({"seed"}),
+    "cohere": frozenset({"seed"}),
+    "fake": frozenset(Sampling.__struct_fields__),
+}
+"""What of `Sampling` each dialect has a place for, and is sent where nothing is told of the endpoint."""
+
+_TOLD_SAMPLING: Final[Mapping[Dialect, frozenset[str]]] = {
+    "chat": frozenset({"top_a"}),
+    "mistral": frozenset({"repetition_penalty"}),
+}
+"""What few of its endpoints know, so that it is sent only where it is told of."""
+
+_TIERED: Final[frozenset[Dialect]] = frozenset({"responses", "chat", "mistral", "messages", "gemini", "converse"})
+"""The dialects that have a place for a service tier."""
 
 _AUDIO_OF_ALL: Final[frozenset[AudioFormat]] = frozenset({"mp3", "wav"})
 _AUDIO: Final[Mapping[Dialect, frozenset[AudioFormat]]] = {
@@ -91,9 +109,79 @@ def has_place(endpoint: Endpoint, parameter: str) -> bool:
             return True
 
 
+def takes_sampling(endpoint: Endpoint, name: str) -> bool:
+    """Whether a member of `Sampling` is sent to an endpoint; no list of models speaks of them, so a quirk may."""
+    quirks, supports, dialect = endpoint.quirks, endpoint.supports, endpoint.dialect
+    tried, told = _SAMPLING.get(dialect, _NOTHING), _TOLD_SAMPLING.get(dialect, _NOTHING)
+    if name in quirks.drops or name not in tried | told:
+        return False
+    if name != "seed" and _is_willful(endpoint):
+        return False
+    if quirks.sampling is None:
+        return name in tried or (supports is not None and name in supports)
+    return name in quirks.sampling or (supports is not None and name in supports)
+
+
+def takes_stop(endpoint: Endpoint) -> bool:
+    """Whether `stop` is sent to an endpoint whose dialect has it."""
+    # OpenAI's models that reason refuse it too: https://github.com/huggingface/smolagents/pull/1662 (2026-11-27).
+    return "stop" not in endpoint.quirks.drops and not (endpoint.dialect == "chat" and _is_willful(endpoint))
+
+
+def _is_willful(endpoint: Endpoint) -> bool:
+    """Whether a model lets nobody choose its words, as OpenAI's that reason; what else there is to that is a 400."""
+    supports = endpoint.supports
+    return supports is not None and "reasoning" in supports and "temperature" not in supports
+
+
+def tier_of(request: Request, endpoint: Endpoint) -> str | None:
+    """The service tier that an endpoint is asked for, in its provider's words; None where none is, or it has none."""
+    if request.service_tier is None or not has_tiers(endpoint):
+        return None
+    return endpoint.quirks.service_tiers.get(request.service_tier)
+
+
+def has_tiers(endpoint: Endpoint) -> bool:
+    """Whether an endpoint can be asked for a service tier."""
+    quirks = endpoint.quirks
+    return endpoint.dialect in _TIERED and bool(quirks.service_tiers) and "service_tier" not in quirks.drops
+
+
 def unspoken(request: Request, endpoint: Endpoint) -> list[str]:
     """Name, in the contract's words, what a request asks for and the endpoint's dialect has no place for."""
-    return [_WRITTEN.get(name, name) for name in UNSPOKEN[endpoint.dialect] if _asks(request, name)]
+    names = [_WRITTEN.get(name, name) for name in UNSPOKEN[endpoint.dialect] if _asks(request, name)]
+    names += untaken(request, endpoint)
+    if not _takes_phases(endpoint) and any(type(item) is Message and item.phase for item in request.input):
+        names.append("input.phase")
+    return names
+
+
+def _takes_phases(endpoint: Endpoint) -> bool:
+    return endpoint.dialect == "responses" and "phase" not in endpoint.quirks.drops
+
+
+def untaken(request: Request, endpoint: Endpoint) -> list[str]:
+    """Name what a request says beyond the contract, of what stands beside its input, and an endpoint does not take.
+
+    `stop` is not among it: where nobody else ends the answer there, the gateway does (`stream/stopping.py`).
+    """
+    names: list[str] = []
+    if request.sampling is not None:
+        names += [name for name in request.sampling.said() if not takes_sampling(endpoint, name)]
+    if request.service_tier is not None and tier_of(request, endpoint) is None:
+        names.append("service_tier")
+    if request.reasoning is not None and request.reasoning.context is not None and not has_context(endpoint):
+        names.append("reasoning.context")
+    return names
+
+
+def has_context(endpoint: Endpoint) -> bool:
+    """Whether an endpoint can be told which of its earlier thoughts a model is shown again."""
+    quirks = endpoint.quirks
+    return endpoint.dialect == "responses" and quirks.has_reasoning_context and quirks.reasoning_request != "none"
+
+
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 _WRITTEN: Final = {"max_tokens": "max_output_tokens", "verbosity": "text.verbosity"}

@@ -38,6 +38,7 @@ from trunkline.catalog.standings import (
     provider_slugs,
     standings_of,
 )
+from trunkline.protocol.request import Sampling
 from trunkline.settings.reading import SettingsError, suggestion
 from trunkline.settings.sections import EndpointSettings, Json, Settings
 
@@ -59,7 +60,10 @@ PLAIN: Final = frozenset(
 )
 """Parameters that are no features: who names what an endpoint can do does not mean that it refuses these."""
 
-REJECTABLE: Final = PLAIN | {"max_output_tokens", "reasoning", "structured_outputs", "tools"}
+_BEYOND: Final = frozenset({*Sampling.__struct_fields__, "phase", "service_tier", "stop"})
+"""What clients say beyond the contract, of which no list speaks."""
+
+REJECTABLE: Final = PLAIN | _BEYOND | {"max_output_tokens", "reasoning", "structured_outputs", "tools"}
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
 

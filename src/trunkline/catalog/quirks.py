@@ -73,6 +73,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     reasoning_effort_map: dict[str, str] = {}
     """What the vendor says that efforts mean which the endpoint does not take (DeepSeek: `medium` is `high`)."""
 
+    has_reasoning_context: bool = False
+    """Whether a Responses server takes `reasoning.context`."""
+
     reasoning_replay: Literal["never", "reasoning_content", "reasoning", "reasoning_details", "thought_signature"] = (
         "never"
     )
@@ -130,6 +133,14 @@ class Quirks(Struct, frozen=True, kw_only=True):
 
     has_top_k: bool = True
     """Whether `top_k` is taken; OpenAI refuses it."""
+
+    sampling: frozenset[str] | None = None
+    """What a server takes of `seed`, `min_p`, `top_a`, `repetition_penalty` and `logit_bias`, where its dialect has a
+    place for it. Where nothing is said, all is tried but `top_a` and Mistral's `repetition_penalty`."""
+
+    service_tiers: dict[str, str] = {}
+    """The service tiers that can be asked for by request (`flex`, `priority`, `scale`, `ultrafast`), each with the
+    provider's own name for it; a tier that is not among them is a 400 there, and is left out."""
 
     logprobs: Literal["openai", "count", "never"] = "openai"
     """`count`: `logprobs` is a number instead of a flag (Together)."""

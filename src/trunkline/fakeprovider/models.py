@@ -104,7 +104,7 @@ def _thoughts(asked: FakeRequest, text: str) -> list[Act]:
     return [Think(f"The user wrote {len(text)} characters. {thought}", asked.wants_summary), Seal()]
 
 
-_DEPTHS = {"minimal": 1, "low": 2, "medium": 3, "high": 4, "xhigh": 5}
+_DEPTHS = {"minimal": 1, "low": 2, "medium": 3, "high": 4, "xhigh": 5, "max": 5, "ultra": 5}
 _THOUGHTS = (
     "I should answer that.",
     "An echo is the safest answer.",

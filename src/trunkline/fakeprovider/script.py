@@ -46,6 +46,7 @@ from trunkline.fakeprovider.examples import example
 from trunkline.fakeprovider.models import LOREM_TOKENS, Fill, UnknownModel, choose_acts
 from trunkline.fakeprovider.picture import picture, size_of
 from trunkline.stream.deltas import StopReason
+from trunkline.stream.stopping import place_of_stop
 from trunkline.wire import Headers, UpstreamRequest
 
 STEP_BYTES = 4_096
@@ -164,7 +165,7 @@ class _Stage:
         self._images = 0
         self._searches = 0
         self._reason: StopReason = "stop"
-        self._is_full = False
+        self._is_full = self._is_stopped = False
         breaks = [act.how for act in self._acts if isinstance(act, Break)]
         self._breakage = breaks[0] if breaks else script.break_after[0] if script.break_after else None
         self.ending: Literal["end", "cut", "stall"] = (
@@ -188,10 +189,10 @@ class _Stage:
 
     def _play_acts(self) -> Iterator[Played]:
         for act in self._acts:
-            if self._is_full:
+            if self._is_full or self._is_stopped:
                 break
             yield from _PLAY[type(act)](self, act)
-        if self._breakage:
+        if self._breakage and not self._is_stopped:
             raise _Broken
         if self._is_full:
             self._reason = "length"
@@ -225,13 +226,25 @@ class _Stage:
 
     def say(self, act: Say) -> Iterator[Played]:
         yield from self._open()
-        self._said, self._text_slot = act.text, self._slot
-        yield from self._spoken(wire.Said, _pieces(act.text))
+        text = self._until_stop(act.text)
+        self._said, self._text_slot = text, self._slot
+        yield from self._spoken(wire.Said, _pieces(text))
 
     def fill(self, act: Fill) -> Iterator[Played]:
         yield from self._open()
         length = len(LOREM_TOKENS)
-        yield from self._spoken(wire.Said, (LOREM_TOKENS[at % length] for at in range(act.tokens)))
+        words: Iterable[str] = (LOREM_TOKENS[at % length] for at in range(act.tokens))
+        if self._asked.stop:
+            words = _pieces(self._until_stop("".join(words)))
+        yield from self._spoken(wire.Said, words)
+
+    def _until_stop(self, text: str) -> str:
+        """The text as far as the client wants it; nothing is played after it where that is not all."""
+        place = place_of_stop(text, self._asked.stop or ())
+        if place is None:
+            return text
+        self._is_stopped = True
+        return text[:place]
 
     def think(self, act: Think) -> Iterator[Played]:
         yield from self._open()

@@ -130,11 +130,16 @@ MessagePart = InputPart | OutputText | RefusalPart
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
-    """What somebody said. The parts of an assistant's message are output parts, those of the others input parts."""
+    """What somebody said. The parts of an assistant's message are output parts, those of the others input parts.
+
+    `phase` is OpenAI's word for what a message of the assistant was to the turn, `commentary` or `final_answer`: its
+    models stop early where they do not get it back.
+    """
 
     id: str | UnsetType = UNSET
     role: Role
     status: ItemStatus | UnsetType = UNSET
+    phase: str | UnsetType = UNSET
     content: tuple[MessagePart, ...]
 
 

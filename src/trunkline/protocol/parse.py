@@ -6,8 +6,8 @@ model exists, or can do what is asked, is not judged here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import get_args
+from collections.abc import Iterator, Mapping
+from typing import Literal, get_args
 
 from msgspec.structs import replace
 
@@ -33,11 +33,22 @@ from trunkline.protocol.reading import (
     text,
     whole,
 )
-from trunkline.protocol.request import Effort, Includable, ReasoningConfig, Request, offered_tools
+from trunkline.protocol.request import (
+    Effort,
+    Includable,
+    ReasoningConfig,
+    Request,
+    Sampling,
+    ServiceTier,
+    offered_tools,
+)
 from trunkline.protocol.tools import SearchChoice, SearchTool
 
 MAX_MODELS = 32
 MAX_COUNT = 1_000_000_000
+MAX_SEED = 2**63 - 1
+MAX_STOPS = 4
+MAX_STOP_CHARACTERS = 1_000
 
 _SESSION_HEADER = "x-session-id"
 _NOTHING_STORED = "nothing is stored between requests"
@@ -61,8 +72,10 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
         if _is_thinker_named(members):
             members["reasoning"] = _thinking(members.get("reasoning"))
-        if not _IGNORED.isdisjoint(raw):
-            members["ignored"] = tuple(sorted(name for name in _IGNORED if raw.get(name) is not None))
+        if not _SAMPLING.keys().isdisjoint(raw):
+            members["sampling"] = _read_sampling(raw)
+        if not _IGNORED.isdisjoint(raw) or "reasoning" in members:
+            members["ignored"] = tuple(_ignored(raw))
         request = Request(**members)
         if has_extensions(request):
             request = replace(request, has_extensions=True)
@@ -82,6 +95,13 @@ def _thinking(config: ReasoningConfig | None) -> ReasoningConfig:
     config = config or ReasoningConfig()
     is_said = config.effort is not None or config.max_tokens is not None or config.enabled is not None
     return config if is_said else replace(config, enabled=True)
+
+
+def _ignored(raw: Mapping[str, Json]) -> Iterator[str]:
+    """Name what was said and does nothing here."""
+    yield from sorted(name for name in _IGNORED if raw.get(name) is not None)
+    if (raw.get("reasoning") or {}).get("mode") not in (None, "standard"):
+        yield "reasoning.mode"
 
 
 def _bad_request(wrong: Wrong) -> BadRequest:
@@ -156,6 +176,36 @@ def _image_setting(value: Json) -> str | float:
     return value
 
 
+def _stop(value: Json) -> tuple[str, ...]:
+    """Read the texts that end an answer; an empty one, as some clients send for none, ends nothing."""
+    stops = (_stop_text(value),) if isinstance(value, str) else _stop_list(value)
+    return tuple(dict.fromkeys(text for text in stops if text))
+
+
+def _service_tier(value: Json) -> ServiceTier | None:
+    return _TIERS[_tier_name(value)]
+
+
+def _sampling(**members: Json) -> Sampling | None:
+    # A bias of nothing says nothing.
+    said = {name: value for name, value in members.items() if value != {}}
+    return Sampling(**said) if said else None
+
+
+def _config(
+    *,
+    summary: Literal["auto", "concise", "detailed", "none"] | None = None,
+    generate_summary: Literal["auto", "concise", "detailed", "none"] | None = None,
+    context: Literal["auto", "current_turn", "all_turns"] | None = None,
+    **members: Json,
+) -> ReasoningConfig:
+    """Make the configuration; `generate_summary` is the older name of `summary`."""
+    wanted = summary or generate_summary
+    return ReasoningConfig(
+        summary=None if wanted == "none" else wanted, context=None if context == "auto" else context, **members
+    )
+
+
 def _reasoning(value: Json) -> ReasoningConfig:
     config = _reasoning_config(value)
     if config.effort is not None and config.max_tokens is not None:
@@ -169,15 +219,38 @@ _short_text = text(at_most=128)
 _tokens = whole(1, MAX_COUNT)
 _pairs = mapping(text(at_most=512))
 _model_list = array(_some_text, at_most=MAX_MODELS)
+_stop_text = text(at_most=MAX_STOP_CHARACTERS)
+_stop_list = array(_stop_text, at_most=MAX_STOPS)
+_summary = one_of(("auto", "concise", "detailed", "none"))
 _reasoning_config = record(
-    ReasoningConfig,
+    _config,
     {
         "effort": one_of(get_args(Effort)),
-        "summary": one_of(("auto", "concise", "detailed")),
+        "summary": _summary,
+        "generate_summary": _summary,
+        "context": one_of(("auto", "current_turn", "all_turns")),
         "max_tokens": _tokens,
         "enabled": flag,
     },
 )
+
+_SAMPLING: Mapping[str, Reader[object]] = {
+    "seed": whole(-MAX_SEED - 1, MAX_SEED),
+    "min_p": number(0, 1),
+    "top_a": number(0, 1),
+    "repetition_penalty": number(0, 2),
+    "logit_bias": mapping(number(-100, 100)),
+}
+_read_sampling: Reader[Sampling | None] = record(_sampling, _SAMPLING)
+
+_TIERS: Mapping[str, ServiceTier | None] = {
+    "auto": None,
+    "default": None,
+    # Two names of one tier: https://developers.openai.com/api/docs/guides/fast-mode (seen 2026-11-27).
+    "fast": "priority",
+    **{tier: tier for tier in get_args(ServiceTier)},
+}
+_tier_name = one_of(_TIERS)
 
 _INCLUDED_ALREADY = ("message.output_text.logprobs", "web_search_call.action.sources", "web_search_call.results")
 """What OpenAI's clients ask for besides: `top_logprobs` alone says the first, the others are told where they come."""
@@ -185,18 +258,23 @@ _include_names = array(one_of((*get_args(Includable), *_INCLUDED_ALREADY)))
 
 _IGNORED = frozenset(
     {
+        "access_programs",
+        "background_options",
         "context_management",
+        "image",
         "max_completion_tokens",
         "max_tokens",
+        "moderation",
         "n",
+        "prompt_cache_options",
+        "prompt_cache_retention",
         "response_format",
-        "seed",
-        "stop",
         "transforms",
         "verbosity",
     }
 )
-"""Members of other APIs that bound or shape an answer there; whoever sends one must hear that it did nothing."""
+"""Members of other APIs, and of a later version of this one, that do something there; whoever sends one must hear that
+it did nothing."""
 
 _read_headers: Reader[dict[str, str]] = record(dict, {_SESSION_HEADER: _short_text})
 
@@ -206,7 +284,6 @@ _FIXED: Mapping[str, Reader[object]] = {
     "previous_response_id": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
     "conversation": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
     "prompt": _null("no store of templates is configured in this gateway; send instructions and input"),
-    "service_tier": one_of(("auto",)),
 }
 """Members that the contract knows and that leave no choice."""
 
@@ -229,6 +306,8 @@ _MEMBERS: Mapping[str, Reader[object]] = {
     "presence_penalty": number(-2, 2),
     "frequency_penalty": number(-2, 2),
     "top_k": whole(0, MAX_COUNT),
+    "stop": _stop,
+    "service_tier": _service_tier,
     "image_config": mapping(_image_setting),
     "modalities": array(one_of(("text", "image"))),
     "prompt_cache_key": _any_text,

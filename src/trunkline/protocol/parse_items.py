@@ -299,14 +299,15 @@ _output_content: Reader[tuple[MessagePart, ...]] = _text_or(
 # Items
 
 
-def _message(role: Role, content: Reader[tuple[MessagePart, ...]]) -> Reader[Message]:
+def _message(role: Role, content: Reader[tuple[MessagePart, ...]], **more: Reader[object]) -> Reader[Message]:
     return record(
         partial(Message, role=role),
-        {"id": _any_text, "status": _item_status, "content": content},
+        {"id": _any_text, "status": _item_status, "content": content, **more},
         required=("content",),
     )
 
 
+_phase = text(at_most=64)
 _thought = record(ReasoningText, {"text": _any_text}, required=("text",))
 
 
@@ -324,7 +325,7 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
             "user": _message("user", _input_content),
             "system": _message("system", _input_content),
             "developer": _message("developer", _input_content),
-            "assistant": _message("assistant", _output_content),
+            "assistant": _message("assistant", _output_content, phase=_phase),
         },
         key="role",
     ),
@@ -373,7 +374,10 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
     **own_items(_output, _input_content),
 }
 
-_NO_REFERENCE = '"item_reference" cannot be used: nothing is stored; send the item itself'
+_NO_REFERENCE = (
+    '"item_reference" cannot be used: nothing is stored; send the item itself '
+    "(AI SDK: providerOptions.openai.store = false)"
+)
 _typed_item = tagged(_ITEMS, default="message", refused={"item_reference": _NO_REFERENCE})
 
 

@@ -20,7 +20,12 @@ from trunkline.protocol.tools import (
     narrowed,
 )
 
-Effort = Literal["xhigh", "high", "medium", "low", "minimal", "none"]
+Effort = Literal["ultra", "max", "xhigh", "high", "medium", "low", "minimal", "none"]
+"""The first two are OpenAI's and Codex's; the contract ends with `xhigh`."""
+
+ServiceTier = Literal["flex", "priority", "scale", "ultrafast"]
+"""A tier that somebody has to be asked for: `auto` and `default` are as good as nothing, `fast` is `priority`."""
+
 Includable = Literal[
     "file_search_call.results",
     "message.input_image.image_url",
@@ -31,12 +36,34 @@ Includable = Literal[
 
 
 class ReasoningConfig(Struct, frozen=True):
-    """How much to think. At most one of `effort` and `max_tokens` is set."""
+    """How much to think. At most one of `effort` and `max_tokens` is set.
+
+    `context`: which earlier thoughts the model is shown again, None where that is left to it.
+    """
 
     effort: Effort | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     max_tokens: int | None = None
     enabled: bool | None = None
+    context: Literal["current_turn", "all_turns"] | None = None
+
+
+class Sampling(Struct, frozen=True, kw_only=True):
+    """What else a client says of choosing words, beyond the contract: at least one of these, under the usual names.
+
+    `logit_bias` is by token, as its number in the model's own vocabulary.
+    """
+
+    seed: int | None = None
+    min_p: float | None = None
+    top_a: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+
+    def said(self) -> dict[str, Json]:
+        """What is said, by name."""
+        given = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return {name: value for name, value in given if value is not None}
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -64,6 +91,9 @@ class Request(Struct, frozen=True, kw_only=True):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     top_k: int | None = None
+    sampling: Sampling | None = None
+    stop: tuple[str, ...] = ()
+    service_tier: ServiceTier | None = None
     image_config: dict[str, str | float] | None = None
     modalities: tuple[Literal["text", "image"], ...] = ()
     prompt_cache_key: str | None = None

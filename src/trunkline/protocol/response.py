@@ -8,7 +8,6 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from trunkline.protocol.items import Json, OutputItem
-from trunkline.protocol.request import Effort
 from trunkline.protocol.tools import TextConfig, Tool, ToolChoice
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]
@@ -77,8 +76,12 @@ class IncompleteDetails(Struct, frozen=True):
     reason: Literal["max_output_tokens", "content_filter"]
 
 
+ToldEffort = Literal["xhigh", "high", "medium", "low", "minimal", "none"]
+"""The efforts that a response may tell; a request may ask for more."""
+
+
 class ReasoningEcho(Struct, frozen=True):
-    effort: Effort | None
+    effort: ToldEffort | None
     summary: Literal["auto", "concise", "detailed"] | UnsetType = UNSET
 
 

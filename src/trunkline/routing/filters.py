@@ -13,14 +13,23 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, Struct
 
-from trunkline.catalog.abilities import has_place, media_shortfall, search_shortfall, takes_openai_tools, truncates
+from trunkline.catalog.abilities import (
+    has_place,
+    has_tiers,
+    media_shortfall,
+    search_shortfall,
+    takes_openai_tools,
+    takes_sampling,
+    truncates,
+    untaken,
+)
 from trunkline.catalog.entries import Endpoint, Modality, Price, PriceTier
 from trunkline.protocol.addresses import is_stored_link
 from trunkline.protocol.extensions import bound_to_openai
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
 from trunkline.protocol.places import Media, Placed, placed_media
 from trunkline.protocol.preferences import MaxPrice, Quantization
-from trunkline.protocol.request import Request, Search, has_functions, search_of
+from trunkline.protocol.request import Request, Sampling, Search, has_functions, search_of
 from trunkline.protocol.tools import JsonObjectFormat, JsonSchemaFormat
 from trunkline.routing.measure import Measure
 from trunkline.routing.policy import Policy
@@ -124,7 +133,7 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
     if search is not None and search.is_demanded:
         add(Filter("web_search", web_search(search)))
     if wish.require_parameters:
-        add(Filter("require_parameters", require_parameters(used_parameters(request), search)))
+        add(Filter("require_parameters", require_parameters(request, search)))
     return found
 
 
@@ -322,11 +331,12 @@ def web_search(search: Search) -> Check:
     return lambda endpoint: search_shortfall(endpoint, search)
 
 
-def require_parameters(used: Collection[str], search: Search | None = None) -> Check:
+def require_parameters(request: Request, search: Search | None = None) -> Check:
     """Keep who supports every parameter used, and can make the search; where nothing is known all are sent."""
+    used = used_parameters(request)
 
     def check(endpoint: Endpoint) -> str | None:
-        missing = [name for name in used if not supports(endpoint, name)]
+        missing = [name for name in used if not supports(endpoint, name)] + untaken(request, endpoint)
         if search is not None and search_shortfall(endpoint, search) is not None:
             missing.append("web_search")
         return f"does not support {', '.join(missing)}" if missing else None
@@ -336,6 +346,12 @@ def require_parameters(used: Collection[str], search: Search | None = None) -> C
 
 def supports(endpoint: Endpoint, parameter: str) -> bool:
     """Whether a parameter, by its name in the semantics' C5, is sent to the endpoint and has an effect there."""
+    if parameter in Sampling.__struct_fields__:
+        return takes_sampling(endpoint, parameter)
+    if parameter == "stop":  # the gateway sees to it
+        return True
+    if parameter == "service_tier":
+        return has_tiers(endpoint)
     drops = endpoint.quirks.drops
     if parameter in drops or (parameter == "max_tokens" and "max_output_tokens" in drops):
         return False

@@ -16,6 +16,13 @@ PARAMETERS = (
     "top_k",
     "presence_penalty",
     "frequency_penalty",
+    "repetition_penalty",
+    "min_p",
+    "top_a",
+    "logit_bias",
+    "seed",
+    "stop",
+    "service_tier",
     "logprobs",
     "top_logprobs",
     "response_format",
@@ -63,7 +70,8 @@ def _is_honoured(endpoint: Endpoint, parameter: str) -> bool | None:
         return False
     if parameter in ("logprobs", "top_logprobs") and quirks.logprobs == "never":
         return False
-    return None if endpoint.supports is None else True
+    # The gateway sees to `stop` where nobody else does.
+    return None if endpoint.supports is None and parameter != "stop" else True
 
 
 def _structured_output(endpoint: Endpoint) -> str:

@@ -18,6 +18,8 @@ item or part begins and never changes.
 
 - Text, Refusal: the open part of that kind and slot; else a new part of the open message, unless that message had the
   slot before; else a new message.
+- Phase: of the open message, if that has a part of its slot; else of the message that begins next, which is a new one
+  unless the open one is of the same phase.
 - Citation: where Text of its slot would go, opening an empty part if it must. One that comes early waits there for its
   text, one that comes late has a message of its own; none is lost, and the same of one part is told once.
 - Reasoning, ReasoningSummary: the open reasoning item of that slot, else a new one. A change between the two, or of a
@@ -85,6 +87,7 @@ from trunkline.stream.deltas import (
     FunctionCall,
     Image,
     Opaque,
+    Phase,
     Reasoning,
     ReasoningSeal,
     ReasoningSummary,
@@ -138,6 +141,7 @@ class Assembler:
         self._latest_call: CallItem | None = None
         self._call_ids: set[str] = set()
         self._over: set[tuple[str, Slot]] = set()
+        self._phase: Phase | None = None
         self._spent: Spent | None = None
         self._stop: StopReason | None = None
 
@@ -261,6 +265,13 @@ class Assembler:
             item = self._begin_thought(delta.slot)
         item.seal(delta)
 
+    def _hear_phase(self, delta: Phase) -> None:
+        message = self._open
+        if isinstance(message, MessageItem) and any(slot == delta.slot for _, slot in message.slots):
+            message.phase = delta.phase
+        else:
+            self._phase = delta
+
     def _hear_call(self, delta: FunctionCall) -> None:
         same = self._calls.get(delta.slot)
         if same is not None and same.said == delta and not same.is_closed:
@@ -363,10 +374,12 @@ class Assembler:
     def _message_for(self, kind: object, slot: Slot) -> MessageItem:
         """Find or begin the message that takes a new part; the part before is finished."""
         self._finish_part()
-        message = self._open
-        if not isinstance(message, MessageItem) or (kind, slot) in message.slots:
-            message = MessageItem(self._place("msg_"))
+        message, told = self._open, self._phase
+        is_open = isinstance(message, MessageItem) and (told is None or message.phase == told.phase)
+        if not isinstance(message, MessageItem) or not is_open or (kind, slot) in message.slots:
+            message = MessageItem(self._place("msg_"), None if told is None else told.phase)
             self._begin_item(message)
+        self._phase = None
         message.slots.add((kind, slot))
         return message
 
@@ -480,6 +493,7 @@ _HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
     Reasoning: Assembler._hear_reasoning,
     ReasoningSummary: Assembler._hear_summary,
     ReasoningSeal: Assembler._hear_seal,
+    Phase: Assembler._hear_phase,
     FunctionCall: Assembler._hear_call,
     Arguments: Assembler._hear_arguments,
     Refusal: Assembler._hear_refusal,

@@ -100,6 +100,16 @@ class ReasoningSeal(Struct, frozen=True):
     item_id: str = ""
 
 
+class Phase(Struct, frozen=True):
+    """What the message in `slot` is to the turn, as its provider says; told before the message, or while it is open.
+
+    None says that it is nothing told, where the message before it was.
+    """
+
+    slot: Slot
+    phase: str | None
+
+
 class FunctionCall(Struct, frozen=True):
     """A call begins; its arguments follow as `Arguments` with the same slot, raw text where it is a `custom` one."""
 
@@ -184,6 +194,7 @@ Delta = (
     | Reasoning
     | ReasoningSummary
     | ReasoningSeal
+    | Phase
     | FunctionCall
     | Arguments
     | Citation

@@ -121,7 +121,11 @@ def told_error(error: GatewayError) -> ResponseError:
 
 
 def _echo_reasoning(asked: ReasoningConfig | None) -> ReasoningEcho | None:
-    """Echo `effort` and `summary`, the only two settings a response has words for."""
+    """Echo `effort` and `summary`, the only two settings a response has words for, and for no more than `xhigh`."""
     if asked is None or (asked.effort is None and asked.summary is None):
         return None
-    return ReasoningEcho(asked.effort, asked.summary or UNSET)
+    match asked.effort:
+        case "max" | "ultra":
+            return ReasoningEcho("xhigh", asked.summary or UNSET)
+        case effort:
+            return ReasoningEcho(effort, asked.summary or UNSET)

@@ -186,12 +186,13 @@ OpenPart = TextPart | PlainPart[RefusalPart] | PlainPart[ReasoningText] | PlainP
 
 
 class MessageItem:
-    """`slots` are those of the parts it ever had, each with its kind."""
+    """`slots` are those of the parts it ever had, each with its kind; `phase` is the provider's word for what it is."""
 
-    __slots__ = ("content", "place", "slots")
+    __slots__ = ("content", "phase", "place", "slots")
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, phase: str | None = None) -> None:
         self.place = place
+        self.phase = phase
         self.content: list[MessagePart] = []
         self.slots: set[tuple[object, Slot]] = set()
 
@@ -199,10 +200,14 @@ class MessageItem:
         return PlainPart(REFUSAL, slot, place=self.place, index=len(self.content), keep=self.content.append)
 
     def begun(self) -> Message:
-        return Message(id=self.place.id, role="assistant", status="in_progress", content=())
+        return self._told("in_progress")
 
     def finished(self, is_cut: bool) -> Message:
-        return Message(id=self.place.id, role="assistant", status=_status(is_cut), content=tuple(self.content))
+        return self._told(_status(is_cut))
+
+    def _told(self, status: ItemStatus) -> Message:
+        phase, content = self.phase or UNSET, tuple(self.content)
+        return Message(id=self.place.id, role="assistant", status=status, phase=phase, content=content)
 
 
 class ThoughtItem:

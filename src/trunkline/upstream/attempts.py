@@ -376,8 +376,8 @@ class Run:
         attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
         try:
             decoder = restoring(adapter.decoder(request, attempt.endpoint), offer)
-            cap = self._request.max_output_tokens
-            hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap)
+            cap, stop = self._request.max_output_tokens, self._request.stop
+            hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap, stop)
             while not hearing.is_over:
                 try:
                     piece = await reply.read()

@@ -11,6 +11,9 @@ body is over or broke off. What the framing held back is decoded, and the decode
 says the rest. Of a stream that broke off it may have heard the finish, and then the answer is whole; a whole body that
 broke off says nothing. An answer that nothing stopped was cut off, which is a fault.
 
+*At a stop text* of the client's the answer is over as well, and well (`stream/stopping.py`): the list in which it is
+heard is given on up to it, `Stopped` behind it, and the connection is dropped. Such an answer may be empty.
+
 *Over the cap*: some servers go on after as many tokens as they were asked for. How many they sent is not known before
 they count them, so the cap counts what no tokenizer makes fewer of (`Cap`). The list in which it is passed is given on
 whole, `Stopped` behind it, and the connection is dropped. An answer that comes whole is not cut: it is there and paid.
@@ -23,7 +26,7 @@ holds back is progress that no client sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from trunkline.adapters.contract import Decoder, Exchange, begin
 from trunkline.catalog.entries import Endpoint
@@ -32,6 +35,7 @@ from trunkline.stream.deltas import (
     Began,
     Delta,
     Failed,
+    Phase,
     Reasoning,
     ReasoningSummary,
     Refusal,
@@ -41,9 +45,10 @@ from trunkline.stream.deltas import (
     Usage,
 )
 from trunkline.stream.framing import Framing, framing_for, is_telling
+from trunkline.stream.stopping import StopWords
 from trunkline.wire import Fault, Malformed, UpstreamRequest
 
-_SILENT_KINDS = frozenset({Began, Spent})
+_SILENT_KINDS = frozenset({Began, Phase, Spent})
 """Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
 
 _WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
@@ -100,6 +105,7 @@ class Hearing:
         "_held_back",
         "_media_type",
         "_start",
+        "_stops",
         "exchange",
         "has_end_mark",
         "has_progressed",
@@ -116,8 +122,10 @@ class Hearing:
         sent: UpstreamRequest,
         media_type: str,
         max_output_tokens: int | None = None,
+        stop: Sequence[str] = (),
     ) -> None:
         self._decoder = decoder
+        self._stops = StopWords(stop) if stop else None
         self._cap = None if max_output_tokens is None else Cap(max_output_tokens)
         self._endpoint = endpoint
         self._media_type = media_type
@@ -199,7 +207,10 @@ class Hearing:
             self.has_end_mark = self._decoder.is_done
             if broken is None or not framing.is_whole:
                 batch += self._decoder.end()
-        return self._heard(batch) if batch else batch
+        batch = self._heard(batch) if batch else batch
+        if self._stops is not None and self.exchange is None:
+            batch += self._stops.rest()
+        return batch
 
     def resume(self, media_type: str) -> None:
         """Hear the answer to `exchange`, whose head has come."""
@@ -222,7 +233,9 @@ class Hearing:
 
     def _heard(self, batch: list[Delta]) -> list[Delta]:
         if not self._has_begun:
-            batch, self._has_begun = begin(batch, self._endpoint), True
+            batch, self._has_begun = begin(batch, self._endpoint, may_be_empty=self._stops is not None), True
+        if self._stops is not None:
+            batch = self._held_to(self._stops, batch)
         kinds = set(map(type, batch))
         if kinds & _NOTED_KINDS:
             batch = self._note(batch)
@@ -233,6 +246,14 @@ class Hearing:
         if self._cap is not None and is_going_on and self._cap.is_passed_by(batch, self.usage):
             self._has_stopped = self.is_over = True
             batch.append(Stopped("length"))
+        return batch
+
+    def _held_to(self, stops: StopWords, batch: list[Delta]) -> list[Delta]:
+        batch = stops.hear(batch)
+        if stops.is_over:
+            self.is_over, self.has_end_mark, self.exchange = True, False, None
+        elif stops.is_holding:
+            self.has_progressed = True
         return batch
 
     def _note(self, batch: list[Delta]) -> list[Delta]:

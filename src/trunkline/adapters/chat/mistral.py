@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from trunkline.adapters.chat import request as chat
-from trunkline.adapters.encoding.draft import Draft
+from trunkline.adapters.encoding.draft import Draft, fitted_seed
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.turns import call_names, fitted_call_id
 from trunkline.catalog.entries import Endpoint
@@ -34,6 +34,10 @@ _FIELDS = frozenset(
         "temperature",
         "top_p",
         "max_tokens",
+        "stop",
+        "random_seed",
+        "repetition_penalty",
+        "service_tier",
         "stream",
         "response_format",
         "tools",
@@ -60,6 +64,8 @@ class MistralAdapter(chat.ChatAdapter):
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = chat.draft(request, _as_chat(endpoint), end_user)
+        if "seed" in draft.body:
+            draft.body["random_seed"] = fitted_seed(draft.body.pop("seed"))
         for name in [name for name in draft.body if name not in _FIELDS]:
             del draft.body[name]
             draft.dropped.append(name)

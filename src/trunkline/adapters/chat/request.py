@@ -7,7 +7,6 @@ Sources: section 3 of the dialects notes; https://platform.openai.com/docs/api-r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Literal, assert_never, cast
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import UNSET
 
 from trunkline.adapters.chat.answer import ChatDecoder
 from trunkline.adapters.chat.conversation import encode_messages
+from trunkline.adapters.chat.thinking import effort_of, encode_reasoning
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding.room import told_budget
 from trunkline.adapters.encoding.answers import in_words
@@ -35,10 +35,10 @@ from trunkline.adapters.encoding.tools import (
     schema_note,
     tool_schema,
 )
-from trunkline.adapters.thinking import budget, effort, efforts_of, fitted_effort, leaves_effort, lost_budget
+from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
-from trunkline.protocol.request import Effort, Request
+from trunkline.protocol.request import Request
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -84,7 +84,7 @@ ADAPTER = ChatAdapter()
 
 
 def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
-    if endpoint.quirks.thinking_forbids_json and _effort(request, endpoint) not in (None, "none"):
+    if endpoint.quirks.thinking_forbids_json and effort_of(request, endpoint) not in (None, "none"):
         return without_schemas(endpoint)
     return beside_tools(request, endpoint, FunctionTool, by_default=True)
 
@@ -96,8 +96,13 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     body["model"] = endpoint.upstream_model
     body["messages"] = None  # its place on the wire; the settings below may add to the instructions
     _encode_output_limits(draft)
+    body |= draft.sampling()
+    if stops := draft.stops():
+        body["stop"] = stops
+    if (tier := tier_of(request, draft.endpoint)) is not None:
+        body["service_tier"] = tier
     if request.reasoning is not None:
-        _encode_reasoning(draft)
+        encode_reasoning(draft)
     if request.tools:
         _encode_tools(draft)
     if request.text is not None:
@@ -186,143 +191,13 @@ def _encode_images_out(draft: Draft) -> None:
     draft.dropped += ["image_config"] if request.image_config else []
 
 
-# Reasoning
-
-
-def _effort(request: Request, endpoint: Endpoint) -> Effort | None:
-    return effort(request.reasoning, request.max_output_tokens or endpoint.max_output_tokens)
-
-
-def _encode_reasoning(draft: Draft) -> None:
-    reasoning = draft.request.reasoning
-    if reasoning is None:
-        return
-    level = _effort(draft.request, draft.endpoint)
-    supports = draft.endpoint.supports
-    if level is None or (level == "none" and supports is not None and "reasoning" not in supports):
-        return
-    if draft.takes("reasoning", "reasoning"):
-        _REASONING[draft.quirks.reasoning_request](draft, level)
-
-
-def _ask_by_effort(draft: Draft, level: Effort) -> None:
-    allowed = efforts_of(draft.endpoint)
-    if level != "none" and leaves_effort(draft.request.reasoning) and allowed and "none" not in allowed:
-        # It thinks of itself, as much as its maker thinks best.
-        return
-    sent = fitted_effort(level, draft.endpoint)
-    if sent is None:
-        draft.dropped.append("reasoning.effort")
-        return
-    draft.body["reasoning_effort"] = sent
-    if sent != level:
-        draft.dropped.append("reasoning.effort")
-    _note_budget(draft)
-
-
-def _ask_by_switch(draft: Draft, level: Effort) -> None:
-    draft.body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
-    _note_effort(draft)
-    _note_budget(draft)
-
-
-def _ask_by_switch_and_effort(draft: Draft, level: Effort) -> None:
-    sent = fitted_effort(level, draft.endpoint)
-    if level == "none" and not draft.quirks.can_stop_thinking:
-        sent = sent or fitted_effort("minimal", draft.endpoint)
-    elif level == "none" or sent == "none":
-        draft.body["thinking"] = {"type": "disabled"}
-        if level != "none":
-            draft.dropped.append("reasoning.effort")
-        return
-    draft.body["thinking"] = {"type": "enabled"}
-    if level != "none" and leaves_effort(draft.request.reasoning):
-        return
-    draft.body["reasoning_effort"] = sent
-    if sent != level:
-        draft.dropped.append("reasoning.effort")
-    _note_budget(draft)
-
-
-def _ask_by_budget(draft: Draft, level: Effort) -> None:
-    if level == "none" and not draft.quirks.can_stop_thinking:
-        draft.dropped.append("reasoning.effort")
-        return
-    draft.body["enable_thinking"] = level != "none"
-    if level == "none" or (leaves_effort(draft.request.reasoning) and not draft.quirks.thinking_needs_budget):
-        return
-    draft.body["thinking_budget"] = _fit_budget(draft)
-
-
-def _ask_by_template(draft: Draft, level: Effort) -> None:
-    # Templates spell the switch in two ways and ignore a name they do not know.
-    draft.body["chat_template_kwargs"] = {"enable_thinking": level != "none", "thinking": level != "none"}
-    _note_effort(draft)
-    _note_budget(draft)
-
-
-def _ask_by_object(draft: Draft, level: Effort) -> None:
-    reasoning = draft.request.reasoning
-    asked: dict[str, Json] = {"enabled": level != "none"}
-    if level != "none" and reasoning is not None:
-        if reasoning.max_tokens is not None:
-            asked["max_tokens"] = _fit_budget(draft)
-        elif reasoning.effort is not None:
-            asked["effort"] = sent = fitted_effort(level, draft.endpoint)
-            draft.dropped += [] if sent == level else ["reasoning.effort"]
-    draft.body["reasoning"] = asked
-
-
-def _ask_by_prompt_mode(draft: Draft, level: Effort) -> None:
-    if level != "none":
-        draft.body["prompt_mode"] = "reasoning"
-    _note_effort(draft)
-    _note_budget(draft)
-
-
-def _ask_not(draft: Draft, level: Effort) -> None:
-    draft.dropped.append("reasoning")
-
-
-def _note_effort(draft: Draft) -> None:
-    reasoning = draft.request.reasoning
-    if reasoning is not None and reasoning.effort not in (None, "none"):
-        draft.dropped.append("reasoning.effort")
-
-
-def _note_budget(draft: Draft) -> None:
-    draft.dropped += lost_budget(draft.request.reasoning)
-
-
-def _fit_budget(draft: Draft) -> int | None:
-    """The tokens that may be thought, so that room is left for the answer; noted where they had to be less."""
-    reasoning = draft.request.reasoning
-    limit = draft.request.max_output_tokens or draft.endpoint.max_output_tokens
-    least, most = draft.quirks.thinking_budgets or (0, None)
-    tokens = budget(reasoning, limit, least=least, most=most)
-    draft.dropped += lost_budget(reasoning, tokens)
-    return tokens
-
-
-_REASONING: Mapping[str, Callable[[Draft, Effort], None]] = {
-    "effort": _ask_by_effort,
-    "none": _ask_not,
-    "thinking": _ask_by_switch,
-    "enable_thinking": _ask_by_budget,
-    "template_kwargs": _ask_by_template,
-    "reasoning_object": _ask_by_object,
-    "thinking_and_effort": _ask_by_switch_and_effort,
-    "prompt_mode": _ask_by_prompt_mode,
-}
-
-
 # Tools
 
 
 def _tool_choices(request: Request, endpoint: Endpoint) -> frozenset[str]:
     """The forms of `tool_choice` that the endpoint takes for this request."""
     forms = choice_forms(endpoint)
-    if endpoint.quirks.thinking_forbids_forced_tools and _effort(request, endpoint) != "none":
+    if endpoint.quirks.thinking_forbids_forced_tools and effort_of(request, endpoint) != "none":
         return forms - {"required", "function"}
     return forms
 

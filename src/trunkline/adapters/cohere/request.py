@@ -17,7 +17,7 @@ from trunkline.adapters.cohere.answer import CohereDecoder
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding import faults
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, user_names
+from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, fitted_seed, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -119,6 +119,10 @@ def _encode_sampling(draft: Draft) -> None:
     if request.top_logprobs and draft.takes("top_logprobs", "logprobs"):
         # Only the tokens chosen; there is no list of the others.
         body["logprobs"] = True
+    if stops := draft.stops():
+        body["stop_sequences"] = stops
+    if "seed" in (said := draft.sampling()):
+        body["seed"] = fitted_seed(said["seed"])
 
 
 def _encode_thinking(draft: Draft) -> bool:

@@ -2,7 +2,7 @@
 
 It neither signs (`credentials/sigv4.py`) nor cuts the answer (`stream/aws_events.py`) nor reads it
 (`answer.py`), and downloads nothing: media must have come inline. What differs by model family is told by
-quirks. Guardrails and service tiers are the operator's, in `extra_body`.
+quirks. Guardrails are the operator's, in `extra_body`.
 
 Sources: section 6 of the dialects notes; https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html,
 seen 2026-11-22; the service model of botocore 1.44.5.
@@ -47,6 +47,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.adapters.thinking import lost_budget
+from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -146,10 +147,14 @@ def _encode_body(draft: Draft) -> None:
     if text := "\n\n".join(part for part in (system, *draft.hints) if part):
         body["system"] = [{"text": text}]
     body["messages"] = _encode_messages(draft, spoken)
+    if stops := draft.stops(may_be_blank=False):
+        inference["stopSequences"] = stops
     body |= {"inferenceConfig": inference} if inference else {}
     body |= {"toolConfig": tools} if tools else {}
     body |= {"additionalModelRequestFields": fields} if fields else {}
     body |= {"outputConfig": output} if output else {}
+    if (tier := tier_of(request, draft.endpoint)) is not None:
+        body["serviceTier"] = {"type": tier}
     if draft.quirks.forwards_metadata and request.metadata:
         body["requestMetadata"] = request.metadata
     if marks_cache(draft, spoken, is_able=draft.quirks.has_cache_points):

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.adapters.thinking import lost_proofs
-from trunkline.catalog.abilities import unspoken
+from trunkline.catalog.abilities import takes_sampling, takes_stop, unspoken
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
@@ -65,6 +65,22 @@ class Draft:
             self.dropped.append(name)
         return clamped
 
+    def stops(self, *, may_be_blank: bool = True) -> list[str]:
+        """The texts at which the provider shall stop; where one is not told, the gateway sees to it alone.
+
+        `may_be_blank`: whether one of white space only is taken.
+        """
+        if not self.request.stop or not takes_stop(self.endpoint):
+            return []
+        return [stop for stop in self.request.stop if may_be_blank or not stop.isspace()]
+
+    def sampling(self) -> dict[str, Json]:
+        """What is said of choosing words beyond the contract and the endpoint takes, under the usual names."""
+        said = self.request.sampling
+        if said is None:
+            return {}
+        return {name: value for name, value in said.said().items() if takes_sampling(self.endpoint, name)}
+
     def tell_user(self, end_user: str | None) -> None:
         """Say who the client's user is, in the field of OpenAI's that the endpoint knows; noted if it knows none."""
         if not (names := user_names(self.request)):
@@ -98,6 +114,11 @@ def fetched(endpoint: Endpoint, path: str, headers: Headers = MappingProxyType({
     """A request that only asks: without a body, with the provider's fixed headers."""
     headers = {"accept": "application/json", **headers, **endpoint.quirks.extra_headers}
     return UpstreamRequest("GET", endpoint.base_url + path, headers, b"")
+
+
+def fitted_seed(seed: int) -> int:
+    """A seed for those who take no more than 31 bits without a sign: the same for the same, which is all it is for."""
+    return seed % 2**31
 
 
 def user_names(request: Request) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
+from msgspec import UNSET
+
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding import faults
@@ -112,6 +114,7 @@ def _encode(request: Request, endpoint: Endpoint) -> FakeRequest:
         wants_images=request.modalities != ("text",),
         aspect_ratio=str((request.image_config or {}).get("aspect_ratio", "1:1")),
         replayed=tuple(_replayed(request, endpoint)),
+        stop=request.stop or UNSET,
         max_output_tokens=request.max_output_tokens,
         most_tokens=min(request.max_output_tokens or wire.MAX_TOKENS, endpoint.max_output_tokens or wire.MAX_TOKENS),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort
@@ -72,6 +72,7 @@ class FakeRequest(Struct, frozen=True, kw_only=True):
     wants_images: bool = True
     aspect_ratio: str = "1:1"
     replayed: tuple[Replayed, ...] = ()
+    stop: tuple[str, ...] | UnsetType = UNSET
     max_output_tokens: int | None = None
     most_tokens: int = MAX_TOKENS
 

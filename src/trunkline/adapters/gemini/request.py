@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, user_names
+from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, fitted_seed, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.schema_writer import is_map
 from trunkline.adapters.encoding.tools import (
@@ -32,6 +32,7 @@ from trunkline.adapters.gemini.answer import GeminiDecoder
 from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.media import is_film_page
 from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, lost_budget, nearest_effort
+from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
@@ -63,6 +64,8 @@ class GeminiAdapter(Adapter):
         draft.body |= tools
         if settings:
             draft.body["generationConfig"] = settings
+        if (tier := tier_of(request, draft.endpoint)) is not None:
+            draft.body["serviceTier"] = tier
         return draft.posted(_path(draft))
 
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
@@ -133,6 +136,10 @@ def _encode_sampling(draft: Draft) -> dict[str, Json]:
         settings |= {"responseLogprobs": True, "logprobs": request.top_logprobs}
     elif request.top_logprobs:
         draft.dropped.append("top_logprobs")
+    if stops := draft.stops():
+        settings["stopSequences"] = stops
+    if "seed" in (said := draft.sampling()):
+        settings["seed"] = fitted_seed(said["seed"])
     return settings
 
 

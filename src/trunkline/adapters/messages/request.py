@@ -39,6 +39,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import Said, fitted_call_id
 from trunkline.adapters.messages.answer import MessagesDecoder
+from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -123,6 +124,11 @@ def _encode_body(draft: Draft) -> None:
     if output:
         body["output_config"] = output
     body |= sampling
+    # One of white space only is a 400: https://github.com/BerriAI/litellm/issues/3286 (2026-11-27).
+    if stops := draft.stops(may_be_blank=False):
+        body["stop_sequences"] = stops
+    if (tier := tier_of(request, draft.endpoint)) is not None:
+        body["service_tier"] = tier
     if marks_cache(draft, spoken):
         _mark_cache(body)
 

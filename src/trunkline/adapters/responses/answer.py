@@ -23,6 +23,7 @@ from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.logprobs import as_logprobs
 from trunkline.adapters.responses.items import Items, json_text, media_type, part_slot
 from trunkline.adapters.responses.wire import (
+    Look,
     Part,
     Piece,
     WireResponse,
@@ -43,6 +44,7 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     Image,
+    Phase,
     Reasoning,
     ReasoningSummary,
     Refusal,
@@ -73,6 +75,8 @@ class ResponsesDecoder(Decoder):
         self._heard = self._items.heard
         self._closed: set[Slot] = set()
         self._order: list[Slot] = []
+        self._phases: dict[Slot, str] = {}
+        self._phases_told: dict[Slot, str | None] = {}
         self._halves = Halves()
 
     @property
@@ -116,12 +120,14 @@ class ResponsesDecoder(Decoder):
         piece = read_text_piece(data)
         if not piece.delta and not piece.logprobs:
             return ()
-        slot = self._slots.get(piece.output_index, piece.output_index)
+        item = slot = self._slots.get(piece.output_index, piece.output_index)
         if piece.content_index:
             slot = (slot, piece.content_index)
         if slot != self._talking:
             self._talking = slot
             self._heard.add(("text", slot, 0))
+            if self._phases:
+                return (*self._told_phase(item), Text(slot, piece.delta, as_logprobs(piece.logprobs or ())))
         return (Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta),)
 
     # All other events
@@ -150,15 +156,15 @@ class ResponsesDecoder(Decoder):
     def _text_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
         part = Part("output_text", text=piece.text or "", logprobs=piece.logprobs)
-        return self._items.part(part_slot(slot, piece.content_index), part)
+        return self._phased(slot, self._items.part(part_slot(slot, piece.content_index), part))
 
     def _refusal(self, data: bytes) -> Sequence[Delta]:
-        piece, slot = self._piece(data)
-        slot = part_slot(slot, piece.content_index)
+        piece, item = self._piece(data)
+        slot = part_slot(item, piece.content_index)
         if piece.delta:
             self._heard.add(("refusal", slot, 0))
-            return (Refusal(slot, piece.delta),)
-        return self._items.part(slot, Part("refusal", refusal=piece.refusal or ""))
+            return self._phased(item, [Refusal(slot, piece.delta)])
+        return self._phased(item, self._items.part(slot, Part("refusal", refusal=piece.refusal or "")))
 
     def _part_done(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
@@ -166,7 +172,7 @@ class ResponsesDecoder(Decoder):
             return ()
         if piece.part.type == "reasoning_text":
             return self._items.thought(slot, piece.content_index, piece.part.text)
-        return self._items.part(part_slot(slot, piece.content_index), piece.part)
+        return self._phased(slot, self._items.part(part_slot(slot, piece.content_index), piece.part))
 
     def _annotation(self, data: bytes) -> Sequence[Delta]:
         piece, slot = self._piece(data)
@@ -220,6 +226,7 @@ class ResponsesDecoder(Decoder):
         event = read_item_event(data)
         look = read_look(event.item)
         slot = self._open(event.output_index, look.id)
+        self._note_phase(slot, look)
         return self._items.begun(slot, event.item)
 
     def _done(self, data: bytes) -> Sequence[Delta]:
@@ -257,13 +264,35 @@ class ResponsesDecoder(Decoder):
     def _finish(self, raw: Raw, slot: Slot) -> list[Delta]:
         if slot in self._closed:
             return []
+        look = read_look(raw)
         deltas = self._items.finished(slot, raw)
         if deltas is None:
             return []
         self._closed.add(slot)
+        self._note_phase(slot, look)
+        if ("text", slot, 0) in self._heard:
+            # Where it was said before, the phase is told late, of the message that is still open.
+            deltas = [*self._told_phase(slot), *deltas]
+        elif look.type == "message":
+            deltas = self._phased(slot, deltas)
         self.is_done = self.is_done or any(isinstance(delta, Failed) for delta in deltas)
         # An item that was cut is done here, but not closed: a call of that kind is not to be made.
-        return deltas if self.is_done or read_look(raw).status == "incomplete" else [*deltas, Closed(slot)]
+        return deltas if self.is_done or look.status == "incomplete" else [*deltas, Closed(slot)]
+
+    def _note_phase(self, slot: Slot, look: Look) -> None:
+        if look.type == "message" and look.phase and isinstance(look.phase, str):
+            self._phases[slot] = look.phase
+
+    def _phased(self, slot: Slot, deltas: list[Delta]) -> list[Delta]:
+        return [*self._told_phase(slot), *deltas] if deltas and self._phases else deltas
+
+    def _told_phase(self, slot: Slot) -> list[Delta]:
+        """What a message is, once for each: it is told with its first words, not before."""
+        phase, told = self._phases.get(slot), self._phases_told
+        if phase == told.get(slot) and (slot in told or not told):
+            return []
+        told[slot] = phase
+        return [Phase(slot, phase)]
 
     # The end
 

@@ -34,6 +34,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.encoding.turns import IMAGE_NOTE
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
+from trunkline.catalog.abilities import has_context, tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -128,6 +129,8 @@ def _encode_settings(draft: Draft, end_user: str | None) -> None:
     _put(draft, "truncation", request.truncation)
     _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
     draft.tell_user(end_user)
+    if (tier := tier_of(request, draft.endpoint)) is not None:
+        draft.body["service_tier"] = tier
     if quirks.forwards_metadata:
         _put(draft, "metadata", request.metadata or None)
 
@@ -171,7 +174,8 @@ def _encode_effort(draft: Draft, wanted: Effort | None) -> str | None:
     if sent != wanted and not is_left:
         draft.dropped.append("reasoning.effort")
     draft.dropped += lost_budget(config)
-    said = {"effort": sent, "summary": None if sent == "none" else config.summary}
+    context = config.context if has_context(draft.endpoint) else None
+    said = {"effort": sent, "summary": None if sent == "none" else config.summary, "context": context}
     _put(draft, "reasoning", {name: value for name, value in said.items() if value is not None} or None)
     return sent
 
@@ -336,7 +340,11 @@ def _lacks_word(draft: Draft) -> bool:
 def _encode_item(draft: Draft, item: InputItem) -> Json | None:
     match item:
         case Message():
-            return _message(_role(draft, item.role), [_encode_part(draft, part, item.role) for part in item.content])
+            content = [_encode_part(draft, part, item.role) for part in item.content]
+            message = _message(_role(draft, item.role), content)
+            if item.phase and "phase" not in draft.quirks.drops:
+                message["phase"] = item.phase
+            return message
         case FunctionCallItem() | CustomCallItem():
             return replace(item, id=UNSET, status=UNSET)
         case FunctionCallOutput() | CustomCallOutput():
@@ -434,7 +442,7 @@ def _put(draft: Draft, name: str, value: Json, *, is_taken: bool = True) -> None
         draft.dropped.append(name)
 
 
-def _message(role: Role, content: Sequence[Json]) -> Json:
+def _message(role: Role, content: Sequence[Json]) -> dict[str, Json]:
     return {"type": "message", "role": role, "content": content}
 
 

@@ -67,6 +67,7 @@ class Look(Struct):
     id: str | None = None
     status: str | None = None
     execution: str | None = None
+    phase: Json = None
     error: Json = None
 
 

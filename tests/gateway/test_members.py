@@ -1,0 +1,662 @@
+"""What clients of this API say beyond the contract: each is on the wire as its vendor documents it, or is named.
+
+One gateway with two providers for each dialect: a plain one, of which nothing is told, and one whose quirks say that it
+takes all there is. The tables say where a member goes; what has no place in a table must be named as dropped, and must
+be nowhere in what the provider gets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+from tests.gateway.checks import ask, error_of, events_of, response_of, text_of
+from tests.gateway.conftest import ENDPOINT, PROVIDER
+from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.test_quirks import ANSWERS, CONFIG, as_toml, at
+from tests.gateway.test_wire_requests import COHERE
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, usage_chunk, whole
+
+DIALECTS = ("chat", "cohere", "converse", "gemini", "messages", "mistral", "responses")
+WHOLE: dict[str, Any] = {
+    **ANSWERS,
+    "mistral": completion(),
+    "cohere": {**COHERE, "usage": {"tokens": {"input_tokens": 7, "output_tokens": 3}}},
+}
+ALL_SAMPLING = ["seed", "min_p", "top_a", "repetition_penalty", "logit_bias"]
+TOLD = {
+    "sampling": ALL_SAMPLING,
+    "service_tiers": {"flex": "slow", "priority": "quick", "scale": "much", "ultrafast": "at once"},
+    "has_reasoning_context": True,
+}
+"""Words that no vendor has, so that they come from here."""
+
+ADAPTIVE = {"thinking_style": "adaptive"}
+LISTED = ["low", "medium", "high", "xhigh", "max"]
+
+
+ROWS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    "openai": ("responses", {"flex": "flex", "priority": "priority", "scale": "scale"}, set()),
+    "xai": ("responses", {"priority": "priority"}, set()),
+    "groq": ("chat", {"flex": "flex", "priority": "performance"}, {"seed"}),
+    "anthropic": ("messages", {"priority": "auto"}, set()),
+    "mistral": ("mistral", {"priority": "auto"}, {"random_seed"}),
+    "google-ai-studio": ("gemini", {"flex": "flex", "priority": "priority"}, set()),
+    "deepseek": ("chat", {}, set()),
+    "deepinfra": ("chat", {}, {"seed", "min_p", "repetition_penalty", "logit_bias"}),
+}
+"""Shipped rows: the dialect, what each tier is called there, and the top members of a body that say a sampling."""
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    config = CONFIG + "[providers.fake-provider]\nenabled = true\n"
+    for dialect in DIALECTS:
+        config += PROVIDER.format(name=f"as-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
+        rows: dict[str, tuple[dict[str, Any], list[str]]] = {
+            "plain": ({}, []),
+            "told": (TOLD, []),
+            "deaf": ({}, ["stop", "seed", "phase"]),
+        }
+        if dialect in ("messages", "converse"):
+            rows["adaptive"] = (ADAPTIVE, [])
+        for name, (quirks, rejects) in rows.items():
+            config += ENDPOINT.format(provider=f"as-{dialect}", model=f"{name}/{dialect}")
+            config += f"quirks = {as_toml(quirks)}\nrejects = {json.dumps(rejects)}\n"
+        config += ENDPOINT.format(provider=f"as-{dialect}", model=f"listed/{dialect}")
+        config += f"reasoning_efforts = {json.dumps(LISTED)}\n"
+    for name in ROWS:
+        config += f'[providers.{name}]\nbase_url = "{upstream.url}/{name}/v1"\napi_key = {{ env = "MOCK_KEY" }}\n'
+        config += ENDPOINT.format(provider=name, model=f"rows/{name}")
+    config += ENDPOINT.format(provider="as-chat", model="willful/chat")
+    config += 'quirks = {has_top_k = false}\nsupports = ["reasoning"]\nrejects = ["temperature"]\n'
+    with running(tmp_path_factory.mktemp("members"), config, MOCK_KEY=PROVIDER_KEY) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the provider got and the client was told."""
+
+    sent: Any
+    reply: Reply
+
+    @property
+    def dropped(self) -> list[str]:
+        told = self.reply.headers.get("x-trunkline-dropped")
+        return told.split(", ") if told else []
+
+
+@pytest.fixture
+def course(gateway: Gateway, upstream: Upstream, nonce: str) -> Any:
+    def run(model: str, **members: Any) -> Course:
+        upstream.play(nonce, whole(WHOLE[model.partition("/")[2]]))
+        before = len(upstream.seen(nonce))
+        reply = gateway.call({"model": model, "input": nonce, **members})
+        response_of(reply)
+        return Course(upstream.seen(nonce)[before].json, reply)
+
+    return run
+
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A member, and by dialect where it goes and as what; `name` is what it is called where it is dropped."""
+
+    id: str
+    asked: dict[str, Any]
+    name: str
+    places: dict[str, tuple[Place, Any]] = field(default_factory=dict)
+    endpoint: str = "plain"
+
+
+STOP_PLACES: dict[str, Place] = {
+    "chat": ("stop",),
+    "cohere": ("stop_sequences",),
+    "converse": ("inferenceConfig", "stopSequences"),
+    "gemini": ("generationConfig", "stopSequences"),
+    "messages": ("stop_sequences",),
+    "mistral": ("stop",),
+}
+SEED_PLACES: dict[str, Place] = {
+    "chat": ("seed",),
+    "cohere": ("seed",),
+    "gemini": ("generationConfig", "seed"),
+    "mistral": ("random_seed",),
+}
+TIER_PLACES: dict[str, Place] = {
+    "chat": ("service_tier",),
+    "converse": ("serviceTier", "type"),
+    "gemini": ("serviceTier",),
+    "messages": ("service_tier",),
+    "mistral": ("service_tier",),
+    "responses": ("service_tier",),
+}
+CONTEXT = {"reasoning": {"context": "all_turns"}}
+
+
+def everywhere(places: dict[str, Place], value: Any) -> dict[str, tuple[Place, Any]]:
+    return {dialect: (place, value) for dialect, place in places.items()}
+
+
+CASES = [
+    Case("a seed", {"seed": 7}, "seed", everywhere(SEED_PLACES, 7)),
+    Case("a seed of 0", {"seed": 0}, "seed", everywhere(SEED_PLACES, 0)),
+    Case(
+        "a seed beyond 31 bits",
+        {"seed": 2**31 + 7},
+        "seed",
+        everywhere(SEED_PLACES, 7) | {"chat": (("seed",), 2**31 + 7)},
+    ),
+    Case("min_p", {"min_p": 0.1}, "min_p", {"chat": (("min_p",), 0.1)}),
+    Case("top_a", {"top_a": 0.2}, "top_a"),
+    Case(
+        "repetition_penalty",
+        {"repetition_penalty": 1.1},
+        "repetition_penalty",
+        {"chat": (("repetition_penalty",), 1.1)},
+    ),
+    Case("logit_bias", {"logit_bias": {"50256": -100}}, "logit_bias", {"chat": (("logit_bias",), {"50256": -100})}),
+    Case("top_a where it is told of", {"top_a": 0.2}, "top_a", {"chat": (("top_a",), 0.2)}, "told"),
+    Case(
+        "repetition_penalty where it is told of",
+        {"repetition_penalty": 1.1},
+        "repetition_penalty",
+        {"chat": (("repetition_penalty",), 1.1), "mistral": (("repetition_penalty",), 1.1)},
+        "told",
+    ),
+    *(
+        Case(f"the tier {tier}", {"service_tier": tier}, "service_tier")
+        for tier in ("flex", "priority", "scale", "fast")
+    ),
+    *(
+        Case(
+            f"the tier {tier} where it is told of",
+            {"service_tier": tier},
+            "service_tier",
+            everywhere(TIER_PLACES, word),
+            "told",
+        )
+        for tier, word in {
+            "flex": "slow",
+            "priority": "quick",
+            "fast": "quick",
+            "scale": "much",
+            "ultrafast": "at once",
+        }.items()
+    ),
+    Case("earlier thoughts", CONTEXT, "reasoning.context"),
+    Case(
+        "earlier thoughts where it is told of",
+        CONTEXT,
+        "reasoning.context",
+        {"responses": (("reasoning", "context"), "all_turns")},
+        "told",
+    ),
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_member_is_on_the_wire_or_named(case: Case, dialect: str, course: Any) -> None:
+    plain, ran = course(f"{case.endpoint}/{dialect}"), course(f"{case.endpoint}/{dialect}", **case.asked)
+    if dialect in case.places:
+        place, value = case.places[dialect]
+        assert at(ran.sent, place) == value
+        assert ran.dropped == []
+    else:
+        assert ran.sent == plain.sent
+        assert ran.dropped == [case.name]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("tier", ["auto", "default"])
+def test_the_usual_tier_is_asked_for_by_nothing(tier: str, dialect: str, course: Any) -> None:
+    ran = course(f"told/{dialect}", service_tier=tier)
+    assert ran.sent == course(f"told/{dialect}").sent
+    assert ran.dropped == []
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("asked", ["END", ["END"], ["END", "b", "c", "d"]], ids=str)
+def test_stop_texts_are_told_where_the_dialect_has_them(asked: Any, dialect: str, course: Any) -> None:
+    ran = course(f"plain/{dialect}", stop=asked)
+    told = [asked] if isinstance(asked, str) else asked
+    if dialect in STOP_PLACES:
+        assert at(ran.sent, STOP_PLACES[dialect]) == told
+    else:
+        assert ran.sent == course(f"plain/{dialect}").sent
+    assert ran.dropped == []
+    assert at(course(f"deaf/{dialect}", stop=asked).sent, STOP_PLACES.get(dialect, ("stop",))) is None
+
+
+def test_what_a_model_that_chooses_alone_refuses_is_not_sent(course: Any) -> None:
+    ran = course("willful/chat", stop="END", seed=7, min_p=0.1, logit_bias={"5": 1})
+    assert {"stop", "min_p", "logit_bias"}.isdisjoint(ran.sent)
+    assert ran.sent["seed"] == 7
+    assert sorted(ran.dropped) == ["logit_bias", "min_p"]
+
+
+def test_a_stop_text_of_white_space_is_not_told_to_claude(course: Any) -> None:
+    assert course("plain/messages", stop=["\n\n", "END"]).sent["stop_sequences"] == ["END"]
+
+
+ASKED: dict[str, Any] = {"seed": 7, "min_p": 0.1, "top_a": 0.2, "repetition_penalty": 1.1, "logit_bias": {"5": 1}}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_shipped_row_says_what_its_provider_takes(
+    name: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    dialect, tiers, taken = ROWS[name]
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    for tier in ("flex", "priority", "scale"):
+        reply = gateway.call(ask(f"rows/{name}", nonce, service_tier=tier, **ASKED))
+        response_of(reply)
+        body = upstream.seen(nonce)[-1].json
+        assert (body.get("service_tier") or body.get("serviceTier")) == tiers.get(tier)
+        assert {"random_seed", *ASKED} & body.keys() == taken
+        dropped = reply.headers["x-trunkline-dropped"].split(", ")
+        assert ("service_tier" in dropped) == (tier not in tiers)
+        is_folded = name in ("mistral", "google-ai-studio")
+        assert {*dropped} - {"service_tier"} == ASKED.keys() - taken - ({"seed"} if is_folded else set())
+
+
+def test_FakeProvider_takes_all_but_a_tier(gateway: Gateway) -> None:
+    reply = gateway.call(ask("fake/echo", **ASKED, service_tier="flex"))
+    assert reply.headers["x-trunkline-dropped"] == "service_tier"
+
+
+# Efforts
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+BUDGETS: dict[str, Place] = {
+    "cohere": ("thinking", "token_budget"),
+    "converse": ("additionalModelRequestFields", "thinking", "budget_tokens"),
+    "gemini": ("generationConfig", "thinkingConfig", "thinkingBudget"),
+    "messages": ("thinking", "budget_tokens"),
+}
+WORDS: dict[str, Place] = {
+    "chat": ("reasoning_effort",),
+    "mistral": ("reasoning_effort",),
+    "responses": ("reasoning", "effort"),
+}
+ADAPTIVE_PLACES: dict[str, Place] = {
+    "messages": ("output_config", "effort"),
+    "converse": ("additionalModelRequestFields", "output_config", "effort"),
+}
+SENT_UNLISTED = {effort: "xhigh" if effort in ("max", "ultra") else effort for effort in EFFORTS}
+SENT_LISTED = {**{effort: effort for effort in EFFORTS}, "minimal": "low", "ultra": "max"}
+SENT_ADAPTIVE = {**SENT_LISTED, "xhigh": "high"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "places", "sent"),
+    [("plain", WORDS, SENT_UNLISTED), ("listed", WORDS, SENT_LISTED), ("adaptive", ADAPTIVE_PLACES, SENT_ADAPTIVE)],
+    ids=["no efforts told", "efforts told", "adaptive"],
+)
+@pytest.mark.parametrize("effort", EFFORTS[1:])
+def test_an_effort_is_sent_or_the_nearest_is_and_named(
+    endpoint: str, places: dict[str, Place], sent: dict[str, str], effort: str, course: Any
+) -> None:
+    for dialect, place in places.items():
+        ran = course(f"{endpoint}/{dialect}", reasoning={"effort": effort}, max_output_tokens=20_000)
+        assert at(ran.sent, place) == sent[effort], dialect
+        assert ran.dropped == ([] if sent[effort] == effort else ["reasoning.effort"]), dialect
+        echoed = "xhigh" if effort in ("max", "ultra") else effort
+        assert ran.reply.json["reasoning"]["effort"] == echoed
+
+
+@pytest.mark.parametrize("dialect", sorted(BUDGETS))
+def test_an_effort_is_a_share_of_the_answer_where_budgets_are_asked_for(dialect: str, course: Any) -> None:
+    budgets = []
+    for effort in EFFORTS[1:]:
+        ran = course(f"plain/{dialect}", reasoning={"effort": effort}, max_output_tokens=20_000)
+        assert ran.dropped == []
+        budgets.append(at(ran.sent, BUDGETS[dialect]))
+    assert budgets == sorted(budgets)
+    assert budgets[-3:] == [19_000] * 3
+    assert len(set(budgets)) == 5
+
+
+def test_no_summary_is_taken(course: Any) -> None:
+    for dialect in DIALECTS:
+        ran = course(f"plain/{dialect}", reasoning={"summary": "none"})
+        assert ran.dropped == []
+        assert "summary" not in json.dumps(ran.sent)
+
+
+# Phases
+
+TALK = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "phase": "commentary", "content": "I look."},
+    {"role": "assistant", "phase": None, "content": "Still."},
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_phase_of_a_message_is_sent_or_named(
+    dialect: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    talk = [*TALK, {"role": "user", "content": nonce}]
+    reply = gateway.call({"model": f"plain/{dialect}", "input": talk})
+    response_of(reply)
+    (seen,) = upstream.seen(nonce)
+    if dialect == "responses":
+        assert [item.get("phase") for item in seen.json["input"]] == [None, "commentary", None, None]
+        assert "x-trunkline-dropped" not in reply.headers
+        reply = gateway.call({"model": "deaf/responses", "input": talk})
+        assert b"commentary" not in upstream.seen(nonce)[1].body
+    assert (reply.headers.get("x-trunkline-dropped") == "input.phase") == (
+        b"phase" not in upstream.seen(nonce)[-1].body
+    )
+
+
+def spoken(index: int, text: str, phase: str | None, *, is_late: bool = False) -> list[dict[str, Any]]:
+    """The events of one message."""
+    item = {"type": "message", "id": f"m{index}", "role": "assistant", "status": "in_progress", "content": []}
+    told = {} if phase is None else {"phase": phase}
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": item if is_late else {**item, **told}},
+        *(
+            {
+                "type": "response.output_text.delta",
+                "output_index": index,
+                "content_index": 0,
+                "item_id": f"m{index}",
+                "delta": letter,
+            }
+            for letter in text
+        ),
+        {
+            "type": "response.output_item.done",
+            "output_index": index,
+            "item": {**item, **told, "status": "completed", "content": [part]},
+        },
+    ]
+
+
+def answered(*messages: list[dict[str, Any]]) -> tuple[Script, Any]:
+    """The stream of some messages, and the same answer whole."""
+    output = [events[-1]["item"] for events in messages]
+    response = {**ANSWERS["responses"], "output": output}
+    created = {"type": "response.created", "response": {**response, "output": [], "status": "in_progress"}}
+    told = [created, *(event for events in messages for event in events)]
+    return stream([*told, {"type": "response.completed", "response": response}]), response
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([("Look.", "commentary"), ("Done.", "final_answer")], [("Look.", "commentary"), ("Done.", "final_answer")]),
+        ([("Look.", "commentary"), ("And.", "commentary")], [("Look.And.", "commentary")]),
+        ([("Look.", "commentary"), ("Done.", None)], [("Look.", "commentary"), ("Done.", None)]),
+        ([("Look.", None), ("Done.", "final_answer")], [("Look.", None), ("Done.", "final_answer")]),
+        ([("Look.", None), ("Done.", None)], [("Look.Done.", None)]),
+    ],
+    ids=["two phases", "one phase", "a phase and none", "none and a phase", "none"],
+)
+@pytest.mark.parametrize("is_late", [False, True], ids=["told first", "told last"])
+def test_the_phase_of_an_answer_is_told(
+    messages: list[tuple[str, str | None]],
+    told: list[tuple[str, str | None]],
+    is_late: bool,
+    gateway: Gateway,
+    upstream: Upstream,
+    nonce: str,
+) -> None:
+    streamed, whole_body = answered(
+        *(spoken(index, text, phase, is_late=is_late) for index, (text, phase) in enumerate(messages))
+    )
+    upstream.play(nonce, whole(whole_body))
+    items = response_of(gateway.call(ask("plain/responses", nonce)))["output"]
+    assert [("".join(part["text"] for part in item["content"]), item.get("phase")) for item in items] == told
+    if is_late and told != [*messages]:
+        # What a message is was not known when the next one began.
+        return
+    upstream.play(nonce, streamed)
+    events = events_of(gateway.call(ask("plain/responses", nonce, stream=True)))
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    if not is_late:
+        added = [event["item"].get("phase") for event in events if event["type"] == "response.output_item.added"]
+        assert added == [phase for _, phase in told]
+        assert [item.get("phase") for item in done] == added
+    assert events[-1]["response"]["output"] == done
+    assert text_of(events) == "".join(text for text, _ in messages)
+
+
+def test_a_message_after_a_call_has_its_own_phase(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "look", "arguments": "{}"}
+    called = [
+        {"type": "response.output_item.added", "output_index": 1, "item": {**call, "arguments": ""}},
+        {"type": "response.output_item.done", "output_index": 1, "item": call},
+    ]
+    phases = ["commentary", None, "commentary"]
+    streamed, whole_body = answered(spoken(0, "I look.", "commentary"), called, spoken(2, "I go on.", "commentary"))
+    for script in (streamed, whole(whole_body)):
+        upstream.play(nonce, script)
+        tool = {"type": "function", "name": "look"}
+        asked = ask("plain/responses", nonce, stream=script is streamed, tools=[tool])
+        reply = gateway.call(asked)
+        response = events_of(reply)[-1]["response"] if script is streamed else response_of(reply)
+        assert [item.get("phase") for item in response["output"]] == phases
+
+
+# Stop texts that nobody else holds to
+
+SAYS = "One, two. END of it."
+KEPT = "One, two. "
+
+
+def texts(pieces: list[str]) -> dict[str, Script]:
+    """A stream of some pieces at servers that pass over stop texts."""
+    deltas = [
+        {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "m", "delta": p}
+        for p in pieces
+    ]
+    return {
+        "responses": stream([*deltas, {"type": "response.completed", "response": ANSWERS["responses"]}]),
+        "chat": stream([*(chunk(piece) for piece in pieces), chunk(finish="stop"), usage_chunk(), "[DONE]"]),
+    }
+
+
+@pytest.mark.parametrize("dialect", ["responses", "chat"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 12, 100])
+def test_the_gateway_ends_an_answer_itself(
+    size: int, dialect: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    pieces = [SAYS[start : start + size] for start in range(0, len(SAYS), size)]
+    upstream.play(nonce, texts(pieces)[dialect])
+    events = events_of(gateway.call(ask(f"plain/{dialect}", nonce, stream=True, stop=["END", "\n\n"])))
+    assert text_of(events) == KEPT
+    assert events[-1]["response"]["output_text"] == KEPT
+    assert events[-1]["response"]["usage"]["output_tokens"] > 0
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_whole_answer_ends_there_too(dialect: str, gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    answer = json.dumps(WHOLE[dialect]).replace("Hello.", SAYS)
+    upstream.play(nonce, whole(answer.encode()))
+    response = response_of(gateway.call(ask(f"deaf/{dialect}", nonce, stop="END")))
+    assert response["output_text"] == KEPT
+    assert response["usage"] == response_of(gateway.call(ask(f"deaf/{dialect}", nonce)))["usage"]
+
+
+def test_the_provider_is_left_at_once(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    begun = sse([{"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": SAYS}])
+    upstream.play(nonce, Script([head(200, "text/event-stream"), begun], "stall"))
+    events = events_of(gateway.call(ask("plain/responses", nonce, stream=True, stop="END")))
+    assert text_of(events) == KEPT
+    (seen,) = upstream.seen(nonce)
+    assert seen.is_closed_by_client.wait(1)
+
+
+def test_an_answer_may_end_before_its_first_word(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    for script in (whole(completion("END of it.")), whole(completion(""))):
+        upstream.play(nonce, script)
+        assert response_of(gateway.call(ask("plain/chat", nonce, stop="END")))["output_text"] == ""
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_FakeProvider_stops_by_itself(is_streamed: bool, gateway: Gateway) -> None:
+    asked = ask("fake/echo", "abcdefgh END of it", stop=["END", "never"], stream=is_streamed)
+    reply = gateway.call(asked)
+    response = events_of(reply)[-1]["response"] if is_streamed else response_of(reply)
+    assert response["output_text"] == "abcdefgh "
+    assert response["usage"]["output_tokens"] == 3
+    assert response["status"] == "completed"
+
+
+# Who may serve
+
+
+@pytest.mark.parametrize(
+    ("members", "named"),
+    [
+        ({"min_p": 0.1, "seed": 7}, "min_p"),
+        ({"service_tier": "flex"}, "service_tier"),
+        ({"reasoning": {"context": "all_turns"}}, "reasoning.context"),
+    ],
+    ids=str,
+)
+def test_who_does_not_take_a_required_member_is_not_asked(
+    members: dict[str, Any], named: str, gateway: Gateway
+) -> None:
+    asked = {"model": "plain/gemini", "input": "Hi", "provider": {"require_parameters": True}, **members}
+    error = error_of(gateway.call(asked), 404)
+    assert f"does not support {named}" in json.dumps(error)
+
+
+@pytest.mark.parametrize(
+    ("model", "members"),
+    [
+        ("plain/gemini", {"seed": 7, "stop": ["END"]}),
+        ("told/gemini", {"service_tier": "flex"}),
+        ("told/responses", {"reasoning": {"context": "all_turns"}}),
+        ("plain/responses", {"stop": "END"}),
+    ],
+    ids=str,
+)
+def test_who_takes_a_required_member_is_asked(model: str, members: dict[str, Any], course: Any) -> None:
+    assert course(model, provider={"require_parameters": True}, **members).dropped == []
+
+
+# The page
+
+PAGE = (Path(__file__).parent.parent.parent / "docs/reference/api.md").read_text()
+COLUMNS = ("responses", "chat", "mistral", "messages", "gemini", "converse", "cohere")
+
+
+def test_the_page_says_where_each_member_goes() -> None:
+    table = PAGE.partition("## Members beyond the document")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    told = {name.strip("`"): dict(zip(COLUMNS, cells, strict=True)) for name, *cells in rows}
+    found = {name: dict.fromkeys(COLUMNS, "–") for name in told}
+    found["stop"] = {"responses": "the gateway"} | {
+        dialect: f"`{'.'.join(map(str, place))}`" for dialect, place in STOP_PLACES.items()
+    }
+    found["input.phase"]["responses"] = "`input.phase`"
+    for case in CASES:
+        for dialect, (place, _) in case.places.items():
+            found[case.name][dialect] = f"`{'.'.join(map(str, place))}`"
+    assert told == found
+
+
+# The members of OpenAI's own client
+
+OPENAIS: dict[str, tuple[Any, str]] = {
+    "access_programs": ({"cyber": "standard"}, "named"),
+    "background": (True, "refused"),
+    "background_options": ({"completion_window": "soonest"}, "named"),
+    "context_management": ([{"type": "compaction"}], "named"),
+    "conversation": ("conv_1", "refused"),
+    "image": ({"context_compression": "auto"}, "named"),
+    "include": (["reasoning.encrypted_content"], "sent"),
+    "input": ([{"role": "user", "content": "NONCE again"}], "sent"),
+    "instructions": ("Be kind.", "sent"),
+    "max_output_tokens": (100, "sent"),
+    "max_tool_calls": (3, "sent"),
+    "metadata": ({"k": "v"}, "told"),
+    "model": ("told/responses", "told"),
+    "moderation": ({"model": "omni"}, "named"),
+    "parallel_tool_calls": (False, "told"),
+    "previous_response_id": ("resp_1", "refused"),
+    "prompt": ({"id": "p"}, "refused"),
+    "prompt_cache_key": ("k", "named"),
+    "prompt_cache_options": ({"mode": "explicit"}, "named"),
+    "prompt_cache_retention": ("24h", "named"),
+    "reasoning": ({"effort": "max"}, "sent"),
+    "safety_identifier": ("alice", "named"),
+    "service_tier": ("flex", "named"),
+    "store": (True, "refused"),
+    "stream_options": ({"include_obfuscation": False}, "so anyway"),
+    "temperature": (0.5, "sent"),
+    "text": ({"verbosity": "low"}, "named"),
+    "tool_choice": ("none", "told"),
+    "tools": ([{"type": "function", "name": "f"}], "sent"),
+    "top_logprobs": (2, "sent"),
+    "top_p": (0.5, "sent"),
+    "truncation": ("auto", "sent"),
+    "user": ("alice", "named"),
+}
+"""Every member, a value of it, and what becomes of that at a plain Responses server: sent there, told in the response,
+named as dropped or refused; usage always comes, and nothing is obfuscated, whatever `stream_options` say."""
+
+
+def test_every_member_of_OpenAIs_client_is_in_the_table() -> None:
+    assert OPENAIS.keys() == ResponseCreateParamsBase.__annotations__.keys()
+
+
+@pytest.mark.parametrize("name", OPENAIS)
+def test_no_member_of_OpenAIs_client_is_passed_over(
+    name: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    value, fate = OPENAIS[name]
+    value = json.loads(json.dumps(value).replace("NONCE", nonce))
+    upstream.play(nonce, whole(WHOLE["responses"]))
+    plain = gateway.call(ask("plain/responses", nonce))
+    reply = gateway.call({**ask("plain/responses", nonce), name: value})
+    if fate == "refused":
+        assert error_of(reply, 400)["metadata"]["param"] == name
+        return
+    response, sent = response_of(reply), [seen.json for seen in upstream.seen(nonce)]
+    dropped = reply.headers.get("x-trunkline-dropped", "")
+    assert (dropped.partition(".")[0] == name) == (fate == "named" or name == "reasoning")
+    assert (sent[0] != sent[1]) == (fate == "sent")
+    assert (plain.json[name] != response[name]) if fate == "told" else True
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "file_search_call.results",
+        "web_search_call.results",
+        "web_search_call.action.sources",
+        "message.input_image.image_url",
+        "computer_call_output.output.image_url",
+        "code_interpreter_call.outputs",
+        "reasoning.encrypted_content",
+        "message.output_text.logprobs",
+    ],
+)
+def test_whatever_openais_clients_include_is_taken(value: str, course: Any) -> None:
+    for dialect in DIALECTS:
+        assert course(f"plain/{dialect}", include=[value]).dropped == []
+
+
+def test_what_codex_says_of_itself_is_passed_over(course: Any) -> None:
+    ran = course("plain/responses", client_metadata={"session": "s"})
+    assert ran.sent == course("plain/responses").sent
+    assert ran.dropped == []
