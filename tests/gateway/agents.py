@@ -102,7 +102,11 @@ AGENT_MESSAGE: Final = {
     "id": "amsg_1",
     "author": "/root/x",
     "recipient": "/root",
-    "content": [{"type": "input_text", "text": "Done."}],
+    "content": [
+        {"type": "input_text", "text": "Sender: /root/x\nPayload:"},
+        {"type": "encrypted_content", "encrypted_content": "Done."},
+        {"type": "encrypted_content", "encrypted_content": "gAAAAABsealed"},
+    ],
 }
 LONG: Final = "read_the_whole_of_a_very_long_file_from_a_place_that_is_far_away_and_" + "x" * 20
 DOTTED: Final = "files.read/all:v1 now"

@@ -256,7 +256,8 @@ def test_a_provider_of_functions_is_told_functions(
         assert MUST_CALL[dialect] in json.dumps(told.choice)
     if case == "dotted name" and dialect != "cohere":
         assert '"files_read_all_v1_now"' in json.dumps(told.choice) or MUST_CALL[dialect] in json.dumps(told.choice)
-    assert ("Message from /root/x:" in told.said) == ("Done." in told.said) == (case == "agent_message")
+    assert ("Sender: /root/x" in told.said) == ("Done." in told.said) == (case == "agent_message")
+    assert "gAAAA" not in told.said
     assert _said(reply.json["tools"]) == _said(BODIES[case].get("tools", []))
     assert reply.json["tool_choice"] == BODIES[case].get("tool_choice", "auto")
 
@@ -341,6 +342,36 @@ def test_what_openais_servers_run_goes_to_them_and_its_secrets_do_not_come_back(
     assert body["input"][1:4] == items[1:4]
     assert b"t0ken" not in reply.body
     assert reply.json["tools"][1:] == SERVERS[1:]
+
+
+def test_names_that_openai_refuses_are_others_there_too_in_choices_and_in_what_comes_back(
+    gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    inner = [function("a.b"), {"type": "custom", "name": "c d"}]
+    spaces = [{"type": "namespace", "name": name, "tools": inner} for name in ("good", "my server")]
+    allowed = [{"type": "function", "name": "a.b", "namespace": "good"}, {"type": "function", "name": "f.g"}]
+    body = {
+        "input": [{"role": "user", "content": nonce}],
+        "tools": [*spaces, function("f.g")],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": allowed},
+    }
+    answer = {**WHOLE["responses"]}
+    answer["output"] = [
+        {"type": "function_call", "id": "fc_1", "call_id": "u1", "name": "good__a_b", "namespace": "good"},
+        {"type": "custom_tool_call", "id": "ctc_1", "call_id": "u2", "name": "my_server__c_d", "input": '{"input": 1}'},
+    ]
+    answer["output"][0]["arguments"] = "{}"
+    upstream.play(nonce, whole(answer))
+
+    response = response_of(gateway.call({"model": "offer/own", **body}))
+
+    told = upstream.seen(nonce)[0].json
+    assert [tool["name"] for tool in told["tools"]] == ["good", "my_server__a_b", "my_server__c_d", "f_g"]
+    assert [tool["name"] for tool in told["tools"][0]["tools"]] == ["good__a_b", "good__c_d"]
+    assert [each["name"] for each in told["tool_choice"]["tools"]] == ["good__a_b", "f_g"]
+    call, custom = response["output"]
+    assert (call["name"], call["namespace"]) == ("a.b", "good")
+    assert (custom["name"], custom["namespace"], custom["input"]) == ("c d", "my server", '{"input": 1}')
 
 
 def test_a_choice_among_tools_that_stand_in_the_input_is_told(gateway: Gateway, upstream: Upstream, nonce: str) -> None:

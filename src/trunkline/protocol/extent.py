@@ -15,6 +15,7 @@ from trunkline.protocol.items import (
     AgentMessage,
     CustomCallItem,
     CustomCallOutput,
+    EncryptedText,
     FunctionCallItem,
     FunctionCallOutput,
     InputAudio,
@@ -97,6 +98,6 @@ def _call(item: InputItem, modalities: set[InputModality]) -> int:
         case LocalShellCallOutput():
             return len(item.output)
         case AgentMessage():
-            return _parts(item.content, modalities)
+            return _parts([part for part in item.content if not isinstance(part, EncryptedText)], modalities)
         case _:
             return 0

@@ -244,13 +244,19 @@ class AdditionalTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="
     tools: tuple[Tool, ...]
 
 
+class EncryptedText(Struct, frozen=True, tag_field="type", tag="encrypted_content"):
+    """What an agent was told, as the model that told it wrote it: sealed by OpenAI's models, plain by all others."""
+
+    encrypted_content: str
+
+
 class AgentMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="agent_message"):
     """What one of several agents says to another, as Codex tells it; the model hears it as words of the user."""
 
     id: str | UnsetType = UNSET
     author: str | UnsetType = UNSET
     recipient: str | UnsetType = UNSET
-    content: tuple[InputPart, ...]
+    content: tuple[InputPart | EncryptedText, ...]
 
 
 class WebSearchCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="web_search_call"):

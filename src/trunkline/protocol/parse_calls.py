@@ -15,6 +15,7 @@ from trunkline.protocol.items import (
     AgentMessage,
     CustomCallItem,
     CustomCallOutput,
+    EncryptedText,
     FunctionCallItem,
     FunctionCallOutput,
     InputItem,
@@ -111,9 +112,9 @@ def _shell_output(**members: Json) -> LocalShellCallOutput:
 
 
 def own_items(
-    output: Reader[str | tuple[InputPart, ...]], content: Reader[tuple[InputPart, ...]]
+    output: Reader[str | tuple[InputPart, ...]], content: Reader[tuple[InputPart | EncryptedText, ...]]
 ) -> Mapping[str, Reader[InputItem]]:
-    """The readers by the type of item, given those of what a tool gave back and of what a user says."""
+    """The readers by the type of item, given those of what a tool gave back and of what an agent says."""
     return {
         "custom_tool_call": record(
             CustomCallItem,

@@ -17,6 +17,7 @@ from trunkline.protocol.items import (
     AdditionalTools,
     Annotation,
     AudioFormat,
+    EncryptedText,
     FileCitation,
     FilePath,
     FileSearchCall,
@@ -273,12 +274,17 @@ _OUTPUT_PARTS: Mapping[str, Reader[MessagePart]] = {
     "input_text": record(OutputText, {"text": _any_text}, required=("text",)),
 }
 
+_encrypted = record(EncryptedText, {"encrypted_content": _any_text}, required=("encrypted_content",))
+
 _CHAT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file", "video_url": "input_video"}
 _chat_hints = {
     kind: f'"{kind}" belongs to the Chat Completions API; send "{ours}"' for kind, ours in _CHAT_PARTS.items()
 }
 
 _input_content: Reader[tuple[InputPart, ...]] = _text_or(InputText, array(tagged(_INPUT_PARTS, refused=_chat_hints)))
+_agent_content: Reader[tuple[InputPart | EncryptedText, ...]] = _text_or(
+    InputText, array(tagged({**_INPUT_PARTS, "encrypted_content": _encrypted}))
+)
 _output_content: Reader[tuple[MessagePart, ...]] = _text_or(
     OutputText,
     array(
@@ -371,7 +377,7 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
         partial(ImageGenerationCall, status="completed"),
         {"id": _any_text, "result": _picture_made, "status": one_of(get_args(ImageStatus))},
     ),
-    **own_items(_output, _input_content),
+    **own_items(_output, _agent_content),
 }
 
 _NO_REFERENCE = (

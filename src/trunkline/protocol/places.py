@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from trunkline.protocol.items import (
     AgentMessage,
     CustomCallOutput,
+    EncryptedText,
     FunctionCallOutput,
     ImageGenerationCall,
     InputAudio,
@@ -46,7 +47,7 @@ def placed_media(request: Request) -> Iterator[Placed]:
                 pass
 
 
-def _among(parts: tuple[MessagePart, ...], path: str) -> Iterator[Placed]:
+def _among(parts: tuple[MessagePart | EncryptedText, ...], path: str) -> Iterator[Placed]:
     for place, part in enumerate(parts):
         if isinstance(part, Media):
             yield Placed(part, f"{path}[{place}]")

@@ -28,9 +28,11 @@ from trunkline.protocol.items import (
     AgentMessage,
     CustomCallItem,
     CustomCallOutput,
+    EncryptedText,
     FunctionCallItem,
     FunctionCallOutput,
     InputItem,
+    InputPart,
     InputText,
     Json,
     LocalShellCallItem,
@@ -93,6 +95,9 @@ _COMMAND: dict[str, Json] = {
     },
     "required": ["command"],
 }
+
+_FERNET = "gAAAA"
+"""How every token of that kind begins, in which OpenAI seals what only its models may read."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -251,8 +256,7 @@ class _Retelling:
                 call_id = item.call_id or self._calls.get(item.id) or str(item.id)
                 yield FunctionCallOutput(call_id=call_id, output=item.output)
             case AgentMessage():
-                said = (InputText(f"Message from {item.author}:"),) if item.author else ()
-                yield Message(role="user", content=(*said, *item.content))
+                yield Message(role="user", content=tuple(_told_part(part) for part in item.content))
             case ServerItem():
                 self.lost.append(f"input.{item.type}")
             case AdditionalTools() | ToolSearchCallItem() | ToolSearchOutput():
@@ -340,6 +344,14 @@ class _Retelling:
             if called.name == reference.name and (reference.namespace or called.namespace) == called.namespace:
                 return replace(reference, name=wire)
         return reference
+
+
+def _told_part(part: InputPart | EncryptedText) -> InputPart:
+    """A part of what an agent was told; who else than OpenAI's models told it did so in plain words."""
+    if not isinstance(part, EncryptedText):
+        return part
+    is_sealed = part.encrypted_content.startswith(_FERNET)
+    return InputText("[a message that only OpenAI's models can read]" if is_sealed else part.encrypted_content)
 
 
 def _told_custom(tool: CustomTool) -> str:

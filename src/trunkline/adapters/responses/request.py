@@ -43,6 +43,7 @@ from trunkline.protocol.items import (
     AgentMessage,
     CustomCallItem,
     CustomCallOutput,
+    EncryptedText,
     FileSearchCall,
     FunctionCallItem,
     FunctionCallOutput,
@@ -359,7 +360,8 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
         case ToolSearchCallItem():
             return replace(item, id=UNSET)
         case AgentMessage():
-            return replace(item, content=tuple(_encode_part(draft, part, "user") for part in item.content))
+            said = (p if isinstance(p, EncryptedText) else _encode_part(draft, p, "user") for p in item.content)
+            return replace(item, content=tuple(said))
         case LocalShellCallItem() | LocalShellCallOutput() | ServerItem():
             # Their ids belong to them.
             return item
