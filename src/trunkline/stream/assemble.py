@@ -61,10 +61,7 @@ from trunkline.errors import GatewayError
 from trunkline.protocol.events import (
     AnnotationAdded,
     Event,
-    ImageCompleted,
-    ImageGenerating,
     ImageInProgress,
-    ImagePartial,
     OutputItemAdded,
     OutputItemDone,
     OutputTextDelta,
@@ -311,18 +308,9 @@ class Assembler:
         item = self._open
         if not isinstance(item, ImageItem) or item.slot != delta.slot:
             item = self._begin_image(delta.slot)
-        id, index = item.place
-        if delta.base64 and not item.is_drawing:
-            item.is_drawing = True
-            self._events.append(ImageGenerating(self._number(), id, index))
+        self._events += item.heard(delta, self._number)
         if delta.final:
-            if delta.base64:
-                item.result = f"data:{delta.media_type};base64,{delta.base64}"
-                self._events.append(ImageCompleted(self._number(), id, index))
             self._finish_open(is_cut=False)
-        elif delta.base64:
-            self._events.append(ImagePartial(self._number(), id, index, item.sketches, delta.base64))
-            item.sketches += 1
 
     def _hear_opaque(self, delta: Opaque) -> None:
         if ("opaque", delta.slot) in self._over:

@@ -20,6 +20,9 @@ from trunkline.protocol.events import (
     CustomInputDelta,
     CustomInputDone,
     Event,
+    ImageCompleted,
+    ImageGenerating,
+    ImagePartial,
     OutputTextDone,
     ReasoningTextDelta,
     ReasoningTextDone,
@@ -55,7 +58,7 @@ from trunkline.protocol.items import (
     WebSearchCall,
 )
 from trunkline.protocol.opaque import ServerItem
-from trunkline.stream.deltas import CallKind, FunctionCall, Opaque, ReasoningSeal, Search, Slot
+from trunkline.stream.deltas import CallKind, FunctionCall, Image, Opaque, ReasoningSeal, Search, Slot
 from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
 
@@ -426,6 +429,19 @@ class ImageItem:
         self.is_drawing = False
         self.sketches = 0
         self.result: str | None = None
+
+    def heard(self, image: Image, number: Number) -> list[Event]:
+        """Take the picture or a sketch of it; one that is empty says nothing."""
+        if not image.base64:
+            return []
+        id, index = self.place
+        events: list[Event] = [] if self.is_drawing else [ImageGenerating(number(), id, index)]
+        self.is_drawing = True
+        if image.final:
+            self.result = f"data:{image.media_type};base64,{image.base64}"
+            return [*events, ImageCompleted(number(), id, index)]
+        self.sketches += 1
+        return [*events, ImagePartial(number(), id, index, self.sketches - 1, image.base64)]
 
     def begun(self) -> ImageGenerationCall:
         return ImageGenerationCall(id=self.place.id, status="in_progress")
