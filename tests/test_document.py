@@ -25,7 +25,7 @@ from tests.document import (
 )
 from tests.wider import WIDER_EVENTS
 from trunkline import errors
-from trunkline.protocol import events, items, preferences, request, response, tools
+from trunkline.protocol import events, items, opaque, preferences, request, response, tools
 from trunkline.protocol.render import render_error, render_event, render_response
 
 USAGE = response.ResponseUsage(
@@ -71,8 +71,8 @@ OUTPUT_ITEMS: tuple[items.OutputItem, ...] = (
     items.LocalShellCallItem(
         id="lsh_1", call_id="call_6", action={"type": "exec", "command": ["ls"], "env": {}}, status="completed"
     ),
-    {"type": "mcp_call", "id": "mcp_1", "name": "f", "server_label": "s", "arguments": "{}", "output": "o"},
-    {"type": "tool_search_call", "id": "tsc_2", "execution": "server", "arguments": {}, "status": "completed"},
+    opaque.ServerItem({"type": "mcp_call", "id": "mcp_1", "name": "f", "server_label": "s", "arguments": "{}"}),
+    opaque.ServerItem({"type": "tool_search_call", "id": "tsc_2", "execution": "server", "arguments": {}}),
     items.WebSearchCall(id="ws_1", status="failed"),
     items.FileSearchCall(id="fs_1", queries=("a",), status="completed"),
     items.ImageGenerationCall(id="ig_1", status="generating"),
@@ -293,7 +293,7 @@ def test_the_response_has_every_property_of_the_document_and_no_other() -> None:
 
 def test_the_request_has_every_property_of_the_document_that_leaves_a_choice() -> None:
     fixed = {"store", "background", "previous_response_id"}
-    ours = set(request.Request.__struct_fields__) - {"ignored", "has_extensions", "sampling", "stop"}
+    ours = set(request.Request.__struct_fields__) - {"ignored", "sampling", "stop", "has_extensions"}
     assert set(SCHEMAS["OpenResponsesRequest"]["properties"]) - fixed == ours
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from trunkline.protocol.events import Event
 from trunkline.protocol.items import FileCitation, FilePath, Logprob, TopLogprob, UrlCitation
+from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.request import Request
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import (
@@ -88,7 +89,7 @@ CALL = st.builds(
     FunctionCall, SLOTS, st.sampled_from(["", "call_a", "call_b"]), st.sampled_from(["look", "sum"]), KINDS
 )
 OPAQUE = st.tuples(SLOTS, st.booleans()).map(
-    lambda p: Opaque(p[0], {"type": "mcp_call", "id": f"mcp_{p[0]}", "status": "completed"}, p[1])
+    lambda p: Opaque(p[0], ServerItem({"type": "mcp_call", "id": f"mcp_{p[0]}", "status": "completed"}), p[1])
 )
 ARGUMENTS = st.builds(Arguments, SLOTS, TEXTS)
 CITATION = st.builds(Citation, SLOTS, ANNOTATIONS)

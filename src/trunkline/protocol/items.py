@@ -299,7 +299,7 @@ OutputItem = (
     | WebSearchCall
     | FileSearchCall
     | ImageGenerationCall
-    | dict[str, Json]
+    | ServerItem
 )
 InputItem = (
     PlainItem

@@ -32,6 +32,6 @@ class ServerToolChoice(_Opaque):
 
 
 class ServerItem(_Opaque):
-    """An item of the input that OpenAI's servers alone can read, as their own encrypted summary."""
+    """An item that OpenAI's servers alone can read or make, as their own encrypted summary, or a call they run."""
 
     __slots__ = ()

@@ -35,23 +35,25 @@ item or part begins and never changes.
 
 Deltas without text say nothing and open nothing.
 
-**Closed** ends a part or a call's arguments at once, but not the item: its last event carries a status, and whether an
-item was cut is known only when the next item begins or the answer ends (dialects close a block that ran into the token
-limit before they say so). A search or image that is closed is finished. Text for a slot that was closed begins a new
-item.
+**Closed** ends a part at once, but not the item: its last event carries a status, and whether an item was cut is known
+only when the next item begins or the answer ends (dialects close a block that ran into the token limit before they say
+so). A call that is closed takes no more arguments, and is finished once another call speaks or begins. A search or
+image that is closed is finished. Text for a slot that was closed begins a new item.
 
 **End.** The first `Stopped` heard decides: completed, or incomplete. None heard: the answer was cut off, and failed.
-In an answer that was cut – incomplete or failed – an unfinished item is incomplete (a search or image failed), except
-calls that were closed before another call spoke. An empty call, or one that says
-`null`, says `{}`, but a cut one is not completed by us. `Spent` counts as last heard. After the terminal event
-everything is ignored.
+In an answer that was cut – incomplete or failed – an unfinished item is incomplete, a search or image failed. A call
+that was cut is never finished: clients make a call as soon as they hear that it is done, whatever its status says. The
+terminal event alone ends it, without it in its output. A call is cut unless it was closed, and something was said after
+it or, where the answer failed, its arguments are plainly whole. What the last call of an incomplete answer looks like
+proves nothing: some providers complete the JSON of what ran into the limit. An empty call, or one that says `null`,
+says `{}` when it is finished. `Spent` counts as last heard. After the terminal event everything is ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -59,10 +61,7 @@ from trunkline.errors import GatewayError
 from trunkline.protocol.events import (
     AnnotationAdded,
     Event,
-    ImageCompleted,
-    ImageGenerating,
     ImageInProgress,
-    ImagePartial,
     OutputItemAdded,
     OutputItemDone,
     OutputTextDelta,
@@ -72,9 +71,9 @@ from trunkline.protocol.events import (
     ResponseIncomplete,
     ResponseInProgress,
 )
-from trunkline.protocol.items import Message, OutputItem, OutputText
+from trunkline.protocol.items import OutputItem
 from trunkline.protocol.request import Request
-from trunkline.protocol.response import IncompleteDetails, Response, ResponseError
+from trunkline.protocol.response import IncompleteDetails, Response
 from trunkline.stream.deltas import (
     Arguments,
     Began,
@@ -97,7 +96,7 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.stream.echo import echo, told_error, told_usage
+from trunkline.stream.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
 from trunkline.stream.pieces import (
     CALLS,
     REFUSAL,
@@ -116,13 +115,6 @@ from trunkline.stream.pieces import (
     ThoughtItem,
 )
 
-_CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] = {
-    "length": "max_output_tokens",
-    "content_filter": "content_filter",
-}
-
-_CUT_OFF = ResponseError("server_error", "The provider's answer was cut off before its end.")
-
 
 class Assembler:
     """Assembles one answer.
@@ -138,7 +130,7 @@ class Assembler:
         self._events: list[Event] = []
         self._has_begun = False
         self._is_over = False
-        self._output: list[OutputItem] = []
+        self._output: list[OutputItem | None] = []
         self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem | None = None
         self._part: OpenPart | None = None
         self._unsealed: ThoughtItem | None = None
@@ -164,8 +156,8 @@ class Assembler:
     def end(self, now: float) -> list[Event]:
         """Close what is open and tell how the answer ended, by what was heard."""
         if self._stop is None:
-            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=_CUT_OFF)
-        reason = _CUT_SHORT.get(self._stop)
+            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=CUT_OFF)
+        reason = CUT_SHORT.get(self._stop)
         if reason is None:
             return self._conclude(ResponseCompleted, is_cut=False, status="completed", completed_at=int(now))
         details = IncompleteDetails(reason)
@@ -191,12 +183,14 @@ class Assembler:
             return []
         if not self._has_begun:
             self._begin(None)
-        self._finish_all(is_cut=is_cut)
+        self._finish_open(is_cut=is_cut)
+        self._finish_calls(is_cut=is_cut)
         self._is_over = True
+        output = tuple(item for item in self._output if item is not None)
         response = replace(
             self._response,
-            output=tuple(self._output),
-            output_text=_output_text(self._output),
+            output=output,
+            output_text=told_text(output),
             usage=told_usage(self._spent),
             **changes,
         )
@@ -277,12 +271,12 @@ class Assembler:
 
     def _hear_call(self, delta: FunctionCall) -> None:
         same = self._calls.get(delta.slot)
-        if same is not None and same.said == delta and not same.is_ended:
+        if same is not None and same.said == delta and not same.is_closed:
             return
         self._finish_open(is_cut=False)
-        for slot, call in list(self._calls.items()):
-            if call.is_ended or slot == delta.slot:
-                self._finish_call(self._calls.pop(slot), is_cut=False)
+        self._finish_closed_calls()
+        if delta.slot in self._calls:
+            self._finish_call(self._calls.pop(delta.slot))
         make = CALLS[delta.kind]
         call = make(self._place(make.PREFIX), self._call_id(delta.call_id), delta)
         self._calls[delta.slot] = self._latest_call = call
@@ -290,11 +284,13 @@ class Assembler:
 
     def _hear_arguments(self, delta: Arguments) -> None:
         call = self._calls.get(delta.slot)
-        if call is None or call.is_ended or not delta.text:
+        if call is None or call.is_closed or not delta.text:
             return
         if not call.pieces and call.NOTHING and delta.text.strip() == "null":
             return  # some models write this for a tool without parameters
-        self._latest_call = call
+        if call is not self._latest_call:
+            self._finish_closed_calls()
+            self._latest_call = call
         call.hear(delta.text, self._number, self._events)
 
     def _hear_search(self, delta: Search) -> None:
@@ -312,18 +308,9 @@ class Assembler:
         item = self._open
         if not isinstance(item, ImageItem) or item.slot != delta.slot:
             item = self._begin_image(delta.slot)
-        id, index = item.place
-        if delta.base64 and not item.is_drawing:
-            item.is_drawing = True
-            self._events.append(ImageGenerating(self._number(), id, index))
+        self._events += item.heard(delta, self._number)
         if delta.final:
-            if delta.base64:
-                item.result = f"data:{delta.media_type};base64,{delta.base64}"
-                self._events.append(ImageCompleted(self._number(), id, index))
             self._finish_open(is_cut=False)
-        elif delta.base64:
-            self._events.append(ImagePartial(self._number(), id, index, item.sketches, delta.base64))
-            item.sketches += 1
 
     def _hear_opaque(self, delta: Opaque) -> None:
         if ("opaque", delta.slot) in self._over:
@@ -340,7 +327,9 @@ class Assembler:
     def _hear_closed(self, delta: Closed) -> None:
         call, part = self._calls.get(delta.slot), self._part
         if call is not None:
-            self._end_arguments(call, is_cut=False)
+            call.is_closed = True
+            if call is not self._latest_call:
+                self._finish_call(self._calls.pop(delta.slot))
         match self._open:
             case MessageItem() if part is not None and part.slot == delta.slot:
                 self._finish_part()
@@ -411,7 +400,7 @@ class Assembler:
             self._finish_part()
             self._unsealed = before
         else:
-            self._finish_all(is_cut=False)
+            self._finish_all()
         self._open = item
         self._announce(item)
 
@@ -430,11 +419,25 @@ class Assembler:
 
     # Closing
 
-    def _finish_all(self, *, is_cut: bool) -> None:
-        self._finish_open(is_cut=is_cut)
+    def _finish_all(self) -> None:
+        self._finish_open(is_cut=False)
+        self._finish_calls(is_cut=False)
+
+    def _finish_calls(self, *, is_cut: bool) -> None:
         for call in self._calls.values():
-            self._finish_call(call, is_cut=is_cut and (call is self._latest_call or not call.is_ended))
+            self._finish_call(call, is_cut=is_cut and self._may_be_half(call))
         self._calls.clear()
+
+    def _finish_closed_calls(self) -> None:
+        for slot, call in list(self._calls.items()):
+            if call.is_closed:
+                self._finish_call(self._calls.pop(slot))
+
+    def _may_be_half(self, call: CallItem) -> bool:
+        """Whether a call in an answer that was cut may be but the beginning of one."""
+        if not call.is_closed:
+            return True
+        return call is self._latest_call and not (self._stop is None and call.is_plainly_whole)
 
     def _finish_unsealed(self) -> None:
         item, self._unsealed = self._unsealed, None
@@ -453,9 +456,14 @@ class Assembler:
             self._over.add(("opaque", item.slot))
         self._finish_item(item, is_cut=is_cut)
 
-    def _finish_call(self, call: CallItem, *, is_cut: bool) -> None:
-        self._end_arguments(call, is_cut=is_cut)
-        self._finish_item(call, is_cut=is_cut)
+    def _finish_call(self, call: CallItem, *, is_cut: bool = False) -> None:
+        if is_cut:
+            self._output[call.place.output_index] = None
+            return
+        if call.NOTHING and not call.pieces:
+            call.hear(call.NOTHING, self._number, self._events)
+        call.end(self._number, self._events)
+        self._finish_item(call, is_cut=False)
 
     def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
         done = item.finished(is_cut)
@@ -466,14 +474,6 @@ class Assembler:
         part, self._part = self._part, None
         if part is not None:
             self._events += part.finished(self._number)
-
-    def _end_arguments(self, call: CallItem, *, is_cut: bool) -> None:
-        if call.is_ended:
-            return
-        call.is_ended = True
-        if not (call.pieces or is_cut) and call.NOTHING:
-            call.hear(call.NOTHING, self._number, self._events)
-        call.end(self._number, self._events)
 
 
 _HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
@@ -496,8 +496,3 @@ _HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
     Failed: Assembler._ignore,
 }
 """By type of delta, which each method takes; one look-up instead of a ladder, because it is paid per token."""
-
-
-def _output_text(output: Sequence[OutputItem]) -> str:
-    messages = [item for item in output if isinstance(item, Message)]
-    return "".join(part.text for message in messages for part in message.content if isinstance(part, OutputText))

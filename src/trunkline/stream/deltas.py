@@ -12,7 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from trunkline.protocol.items import Annotation, Json, Logprob, ReasoningFormat
+from trunkline.protocol.items import Annotation, Logprob, ReasoningFormat
+from trunkline.protocol.opaque import ServerItem
 from trunkline.wire import Fault
 
 Slot = Hashable
@@ -156,7 +157,7 @@ class Opaque(Struct, frozen=True):
     """An item that only its maker and clients of that maker's know, as it was heard; the last one of a slot counts."""
 
     slot: Slot
-    item: dict[str, Json]
+    item: ServerItem
     is_done: bool
 
 

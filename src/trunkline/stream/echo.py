@@ -5,13 +5,14 @@ These are plain mappings; the order of things is `assemble.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import get_args
+from typing import Literal, get_args
 
 from msgspec import UNSET
 
 from trunkline.errors import GatewayError
+from trunkline.protocol.items import Message, OutputItem, OutputText
 from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.response import (
@@ -25,7 +26,7 @@ from trunkline.protocol.response import (
     ResponseUsage,
 )
 from trunkline.protocol.tools import TextConfig, Tool
-from trunkline.stream.deltas import Cost, Spent, Usage
+from trunkline.stream.deltas import Cost, Spent, StopReason, Usage
 
 _ERROR_CODES: Mapping[str, ErrorCode] = {
     **{code: code for code in get_args(ErrorCode)},
@@ -38,6 +39,14 @@ _ERROR_CODES: Mapping[str, ErrorCode] = {
 
 _PLAIN = TextConfig()
 _NO_COST = Cost(total=Decimal(0), input=Decimal(0), output=Decimal(0))
+
+CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+}
+"""From what cut an answer to the reason that an incomplete response has."""
+
+CUT_OFF = ResponseError("server_error", "The provider's answer was cut off before its end.")
 
 
 def echo(request: Request, response_id: str, created_at: float, model: str) -> Response:
@@ -98,6 +107,12 @@ def told_usage(spent: Spent | None) -> ResponseUsage:
         is_byok=cost.is_byok,
         cost_details=CostDetails(cost.upstream, cost.input, cost.output),
     )
+
+
+def told_text(output: Sequence[OutputItem]) -> str:
+    """Tell all text of the output at once, as clients read it that want nothing else."""
+    messages = [item for item in output if isinstance(item, Message)]
+    return "".join(part.text for message in messages for part in message.content if isinstance(part, OutputText))
 
 
 def told_error(error: GatewayError) -> ResponseError:

@@ -20,6 +20,9 @@ from trunkline.protocol.events import (
     CustomInputDelta,
     CustomInputDone,
     Event,
+    ImageCompleted,
+    ImageGenerating,
+    ImagePartial,
     OutputTextDone,
     ReasoningTextDelta,
     ReasoningTextDone,
@@ -54,7 +57,8 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
-from trunkline.stream.deltas import CallKind, FunctionCall, Opaque, ReasoningSeal, Search, Slot
+from trunkline.protocol.opaque import ServerItem
+from trunkline.stream.deltas import CallKind, FunctionCall, Image, Opaque, ReasoningSeal, Search, Slot
 from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
 
@@ -260,7 +264,7 @@ class ThoughtItem:
 
 
 class CallItem:
-    """A call of a client's function; `is_ended` says that its arguments are told to the end.
+    """A call of a client's function; `is_closed` says that no more arguments belong to it.
 
     `PREFIX` is that of its id, `NOTHING` what it says that was told nothing; subclasses are the other kinds of calls.
     """
@@ -268,14 +272,25 @@ class CallItem:
     PREFIX = "fc_"
     NOTHING = "{}"
 
-    __slots__ = ("call_id", "is_ended", "pieces", "place", "said")
+    __slots__ = ("call_id", "is_closed", "pieces", "place", "said")
 
     def __init__(self, place: Place, call_id: str, said: FunctionCall) -> None:
         self.place = place
         self.call_id = call_id
         self.said = said
-        self.is_ended = False
+        self.is_closed = False
         self.pieces: list[str] = []
+
+    @property
+    def is_plainly_whole(self) -> bool:
+        """Whether its arguments show that nothing is missing: no JSON object is the beginning of another.
+
+        Raw text never shows that: half a script is a script.
+        """
+        try:
+            return self.said.kind != "custom" and isinstance(msgspec.json.decode("".join(self.pieces)), dict)
+        except UNREADABLE:
+            return False
 
     def hear(self, text: str, number: Number, events: list[Event]) -> None:
         """Take a piece, and tell it where there are words for that."""
@@ -415,6 +430,19 @@ class ImageItem:
         self.sketches = 0
         self.result: str | None = None
 
+    def heard(self, image: Image, number: Number) -> list[Event]:
+        """Take the picture or a sketch of it; one that is empty says nothing."""
+        if not image.base64:
+            return []
+        id, index = self.place
+        events: list[Event] = [] if self.is_drawing else [ImageGenerating(number(), id, index)]
+        self.is_drawing = True
+        if image.final:
+            self.result = f"data:{image.media_type};base64,{image.base64}"
+            return [*events, ImageCompleted(number(), id, index)]
+        self.sketches += 1
+        return [*events, ImagePartial(number(), id, index, self.sketches - 1, image.base64)]
+
     def begun(self) -> ImageGenerationCall:
         return ImageGenerationCall(id=self.place.id, status="in_progress")
 
@@ -445,7 +473,7 @@ class OpaqueItem:
         return self.said if self.is_done else self._told("incomplete")
 
     def _told(self, status: ItemStatus) -> OutputItem:
-        return {**self.said, "status": status} if "status" in self.said else self.said
+        return ServerItem({**self.said, "status": status}) if "status" in self.said else self.said
 
 
 OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | OpaqueItem

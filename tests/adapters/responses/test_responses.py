@@ -17,6 +17,7 @@ from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Logprob, UrlCitation
+from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
@@ -621,14 +622,15 @@ HEARD = [
         "items of OpenAI's own tools pass as they are",
         [added({"type": "mcp_call", "id": "m", "arguments": "{}"}), event("mcp_call.completed", output_index=0),
          done({"type": "mcp_call", "id": "m", "content": "text"}), text("Hi", 1), completed()],
-        [Opaque(0, {"type": "mcp_call", "id": "m", "arguments": "{}"}, False),
-         Opaque(0, {"type": "mcp_call", "id": "m", "content": "text"}, True), Closed(0), Text(1, "Hi"), STOP],
+        [Opaque(0, ServerItem({"type": "mcp_call", "id": "m", "arguments": "{}"}), False),
+         Opaque(0, ServerItem({"type": "mcp_call", "id": "m", "content": "text"}), True), Closed(0), Text(1, "Hi"),
+         STOP],
     ),
     Heard(
         "so does a search for tools that the server makes",
         [done({"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}), completed()],
-        [Opaque(0, {"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}, True), Closed(0),
-         STOP],
+        [Opaque(0, ServerItem({"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}}), True),
+         Closed(0), STOP],
     ),
     Heard(
         "items and events that nobody knows",
@@ -728,6 +730,13 @@ def test_decoding(case: Heard) -> None:
 @pytest.mark.parametrize("case", HEARD, ids=lambda case: case.id)
 def test_decoding_does_not_need_event_names(case: Heard) -> None:
     assert decode(*case.events, is_named=False) == list(case.deltas)
+
+
+def test_a_tool_of_the_servers_at_work_is_no_silence() -> None:
+    decoder = ADAPTER.decoder(request(), PLAIN)
+    for told in (event("code_interpreter_call_code.delta", delta="1"), event("keepalive"), event("mcp_call.failed")):
+        assert list(decoder.message(WireMessage(None, json.dumps(told).encode()))) == []
+    assert decoder.held_back == 2
 
 
 def test_a_whole_answer_says_what_its_stream_says() -> None:

@@ -270,12 +270,14 @@ class ResponsesDecoder(Decoder):
             return []
         self._closed.add(slot)
         self._note_phase(slot, look)
-        if look.type == "message":
+        if ("text", slot, 0) in self._heard:
             # Where it was said before, the phase is told late, of the message that is still open.
-            is_said = ("text", slot, 0) in self._heard
-            deltas = [*self._told_phase(slot), *deltas] if is_said else self._phased(slot, deltas)
+            deltas = [*self._told_phase(slot), *deltas]
+        elif look.type == "message":
+            deltas = self._phased(slot, deltas)
         self.is_done = self.is_done or any(isinstance(delta, Failed) for delta in deltas)
-        return deltas if self.is_done else [*deltas, Closed(slot)]
+        # An item that was cut is done here, but not closed: a call of that kind is not to be made.
+        return deltas if self.is_done or look.status == "incomplete" else [*deltas, Closed(slot)]
 
     def _note_phase(self, slot: Slot, look: Look) -> None:
         if look.type == "message" and look.phase and isinstance(look.phase, str):

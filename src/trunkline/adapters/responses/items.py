@@ -19,6 +19,7 @@ from trunkline.adapters.responses.wire import Item, Look, Part, decode_action, d
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json, ReasoningFormat
+from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import (
     Arguments,
     CallKind,
@@ -92,7 +93,7 @@ class Items:
         if read_look(raw).type not in _OPENAIS_OWN:
             return []
         self.heard.add(("opaque", slot, 0))
-        return [Opaque(slot, msgspec.json.decode(raw), is_done)]
+        return [Opaque(slot, ServerItem(msgspec.json.decode(raw)), is_done)]
 
     def annotation(self, slot: Slot, told: Json) -> list[Delta]:
         self._cited[slot] = self._cited.get(slot, 0) + 1

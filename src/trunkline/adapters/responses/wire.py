@@ -65,6 +65,7 @@ class Piece(Struct):
 class Look(Struct):
     type: str | None = None
     id: str | None = None
+    status: str | None = None
     execution: str | None = None
     phase: Json = None
     error: Json = None
