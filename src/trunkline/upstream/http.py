@@ -8,28 +8,24 @@ library's errors mean stands in `causes.py`.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-from contextvars import ContextVar
 from email.utils import formatdate, parsedate_to_datetime
-from functools import partial
 from importlib.metadata import version
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import aiohttp
-from aiohappyeyeballs import AddrInfoType, start_connection
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
 from aiohttp.http import RawResponseMessage
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.causes import FOREIGN_ERRORS, translate_error
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
+from trunkline.upstream.pool import Pool, is_reused, wants_fresh
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 MAX_LINE_BYTES = 16 * 1024
@@ -50,104 +46,6 @@ class UpstreamFailure(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
-
-
-class _Protocol(ResponseHandler):
-    """The client's protocol, but an answer that stops being HTTP in its middle is told to whoever reads its body."""
-
-    def set_exception(self, exc: Any, *cause: Any) -> None:
-        super().set_exception(exc, *cause)
-        if isinstance(exc, HttpProcessingError) and self._payload is not None:
-            self._payload.set_exception(exc)
-
-
-class _Dialer:
-    """Connects sockets, in the event loop's place, to addresses that are numeric already.
-
-    uvloop's own way asks for each connection what the address means, on the few threads that it looks names up on:
-    where a name hangs, a connection to a number would hang as well.
-    """
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect a socket that does not block. Raises OSError."""
-        try:
-            sock.connect(address)
-        except (BlockingIOError, InterruptedError):
-            await _writable(sock)
-            if failure := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(failure, os.strerror(failure)) from None
-
-
-async def _writable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    is_ready = loop.create_future()
-    loop.add_writer(sock, _note_once, is_ready)
-    try:
-        await is_ready
-    finally:
-        loop.remove_writer(sock)
-
-
-def _note_once(is_ready: asyncio.Future[None]) -> None:
-    if not is_ready.done():
-        is_ready.set_result(None)
-
-
-# The library asks nothing else of the loop it is given.
-_DIALER = cast("asyncio.AbstractEventLoop", _Dialer())
-
-
-class Connector(aiohttp.TCPConnector):
-    """A connector that uses none of the event loop's own threads, with one limit for look-up, connect and TLS."""
-
-    def __init__(self, connect_s: float, **options: Any) -> None:
-        super().__init__(use_dns_cache=False, **options)
-        self._connect_s = connect_s
-
-    async def _create_connection(self, request: aiohttp.ClientRequest, *args: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._connect_s):
-                return await super()._create_connection(request, *args)
-        except TimeoutError:
-            where = f"{request.url.host}:{request.url.port}"
-            raise aiohttp.ConnectionTimeoutError(f"no connection to {where} within {self._connect_s:g} s") from None
-
-    async def _wrap_create_connection(
-        self, *args: Any, addr_infos: list[AddrInfoType], req: aiohttp.ClientRequest, **options: Any
-    ) -> Any:
-        try:
-            connected = await start_connection(
-                addr_infos,
-                happy_eyeballs_delay=self._happy_eyeballs_delay,
-                interleave=self._interleave,
-                loop=_DIALER,
-                socket_factory=self._socket_factory,
-            )
-        except OSError as error:
-            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
-        return await self._wrap_existing_connection(*args, req=req, sock=connected, **options)
-
-
-class _Pool(Connector):
-    """A connection pool that tells whether a connection was used before, and can be told not to reuse one.
-
-    Both facts travel in context variables because the client offers no other way through to its pool.
-    """
-
-    def __init__(self, connect_s: float, **options: Any) -> None:
-        super().__init__(connect_s, **options)
-        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))  # a subclass
-
-    async def _get(self, key: Any, traces: Any) -> Any:
-        if _wants_fresh.get():
-            return None
-        connection = await super()._get(key, traces)
-        _is_reused.set(connection is not None)
-        return connection
-
-
-_wants_fresh: ContextVar[bool] = ContextVar("wants_fresh", default=False)
-_is_reused: ContextVar[bool] = ContextVar("is_reused", default=False)
 
 
 class _Watch:
@@ -361,11 +259,11 @@ class HttpClient:
         self._timeouts = timeouts
         self._names = names or Names()
         self._targets: dict[tuple[str, str], _Target] = {}
-        self._pool: _Pool
+        self._pool: Pool
 
     def open(self) -> None:
         """Begin; must be called on the loop that requests are sent from."""
-        self._pool = _Pool(
+        self._pool = Pool(
             self._timeouts.connect,
             resolver=_Looked(self._names),
             limit=0,
@@ -382,13 +280,13 @@ class HttpClient:
             try:
                 return await self._send_once(request, deadline, thinks)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not _is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
+                if not is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
                     raise
-            token = _wants_fresh.set(True)
+            token = wants_fresh.set(True)
             try:
                 return await self._send_once(request, deadline, thinks)
             finally:
-                _wants_fresh.reset(token)
+                wants_fresh.reset(token)
         except FOREIGN_ERRORS as error:
             raise UpstreamFailure(translate_error(error)) from None
 
@@ -428,7 +326,7 @@ class HttpClient:
             raise
 
     async def _connect(self, target: _Target, deadline: float) -> Connection:
-        _is_reused.set(False)
+        is_reused.set(False)
         left = deadline - asyncio.get_running_loop().time()
         if left > self._timeouts.connect:
             return await self._pool.connect(target.connect, [], NO_TIMEOUT)
