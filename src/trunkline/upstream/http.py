@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
 from aiohttp.http import RawResponseMessage
@@ -25,7 +25,7 @@ from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.causes import FOREIGN_ERRORS, translate_error
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
-from trunkline.upstream.pool import Pool, is_reused, wants_fresh
+from trunkline.upstream.pool import Pool, Protocol
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 MAX_LINE_BYTES = 16 * 1024
@@ -51,32 +51,30 @@ class UpstreamFailure(Exception):
 class _Watch:
     """Breaks an exchange when its deadline passes or its patience ends.
 
-    One timer for all limits. It looks, when it fires, at what has come meanwhile, and sets itself anew; the path of a
+    One alarm for all limits. It looks, when it rings, at what has come meanwhile, and sets itself anew; the path of a
     token only notes the time.
     """
 
-    __slots__ = ("_deadline", "_is_overdue", "_loop", "_payload", "_protocol", "_timer", "fault", "patience")
+    __slots__ = ("_deadline", "_is_overdue", "_loop", "_payload", "_protocol", "fault", "patience")
 
-    def __init__(self, protocol: ResponseHandler, deadline: float, timeouts: Timeouts, *, thinks: bool) -> None:
+    def __init__(self, protocol: Protocol, deadline: float, timeouts: Timeouts, *, thinks: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._payload: aiohttp.StreamReader | None = None
         self._deadline = deadline
         self._is_overdue = False
         self.patience = Patience(timeouts, self._loop.time(), thinks=thinks)
-        self._timer = self._loop.call_at(self._due(), self._look)
         self.fault: Fault | None = None
+        protocol.alarm.set(self._due(), self._look)
 
     def follow(self, payload: aiohttp.StreamReader) -> None:
         """The head is here."""
         self._payload = payload
         self.patience.note_head(self._loop.time())
-        if (due := self._due()) < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._look)
+        self._protocol.alarm.set(self._due(), self._look)
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._protocol.alarm.stop()
 
     def _due(self) -> float:
         return min(self._deadline, self.patience.due(self._loop.time()))
@@ -85,12 +83,12 @@ class _Watch:
         now, due = self._loop.time(), self._due()
         if now < due:
             self._is_overdue = False
-            self._timer = self._loop.call_at(due, self._look)
+            self._protocol.alarm.set(due, self._look)
         elif not self._is_overdue or (now < self._deadline and self._has_unread()):
             # A process that was stopped wakes to its timers first. What came meanwhile is read before anybody is
             # blamed for silence.
             self._is_overdue = True
-            self._timer = self._loop.call_later(_LAST_LOOK_S, self._look)
+            self._protocol.alarm.set(now + _LAST_LOOK_S, self._look)
         elif now >= self._deadline:
             self._break(Fault("silent", "the deadline passed before the answer ended"))
         else:
@@ -165,9 +163,9 @@ class Reply:
         self._patience.wait(self._now())
         try:
             if self._unpack is None:
-                return await self._payload.readany()
+                return await _next_bytes(self._payload)
             while not (unpacked := self._unpack.take()):
-                piece = await self._payload.readany()
+                piece = await _next_bytes(self._payload)
                 if not piece:
                     self._unpack.end()
                     break
@@ -212,6 +210,30 @@ class Reply:
             self._connection.close()
 
 
+async def _next_bytes(payload: aiohttp.StreamReader) -> bytes:
+    """Wait for bytes of a body and take all that are there; none at its end.
+
+    The library's own way takes a body as it was cut into chunks, of which a read may hold dozens, and goes through four
+    functions for each.
+    """
+    if payload._exception is not None:
+        raise payload._exception
+    buffer = payload._buffer
+    while not buffer:
+        if payload._eof:
+            return b""
+        waiter = payload._waiter = payload._loop.create_future()
+        await waiter
+    taken = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+    buffer.clear()
+    payload._size = 0
+    payload._cursor += len(taken)
+    if payload._http_chunk_splits:
+        payload._http_chunk_splits.clear()
+    payload._protocol.resume_reading()
+    return taken
+
+
 def _is_date(text: str) -> bool:
     try:
         parsedate_to_datetime(text)
@@ -242,8 +264,9 @@ def resolve_to(host: str, address: str, port: int) -> ResolveResult:
 
 
 class _Target(NamedTuple):
-    """What is the same for all requests to one URL: how to connect, and how the head begins."""
+    """What is the same for all requests to one URL: where and how to connect, and how the head begins."""
 
+    key: ConnectionKey
     connect: aiohttp.ClientRequest
     opening: str
 
@@ -277,28 +300,26 @@ class HttpClient:
         replaced once. Raises UpstreamFailure.
         """
         try:
-            try:
-                return await self._send_once(request, deadline, thinks)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
-                    raise
-            token = wants_fresh.set(True)
-            try:
-                return await self._send_once(request, deadline, thinks)
-            finally:
-                wants_fresh.reset(token)
+            target = self._target(request.method, request.url)
+            head = _head(target.opening, request)
+            connection = await self._pool.used(target.key)
+            if connection is not None:
+                try:
+                    return await self._exchange(connection, head, request.body, deadline, thinks)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                    pass
+            connection = await self._connect(target, deadline)
+            return await self._exchange(connection, head, request.body, deadline, thinks)
         except FOREIGN_ERRORS as error:
             raise UpstreamFailure(translate_error(error)) from None
 
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _send_once(self, request: UpstreamRequest, deadline: float, thinks: bool) -> Reply:
-        target = self._target(request.method, request.url)
-        head = _head(target.opening, request)
-        connection = await self._connect(target, deadline)
+    async def _exchange(self, connection: Connection, head: bytes, body: bytes, deadline: float, thinks: bool) -> Reply:
+        """Send over a connection and wait for the head of the answer."""
         protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None or transport.is_closing():
+        if not isinstance(protocol, Protocol) or transport is None or transport.is_closing():
             connection.close()
             raise aiohttp.ServerDisconnectedError
         watch = _Watch(protocol, deadline, self._timeouts, thinks=thinks)
@@ -312,7 +333,7 @@ class HttpClient:
                 max_field_size=MAX_LINE_BYTES,
                 max_headers=MAX_HEADERS,
             )
-            transport.writelines((head, request.body))
+            transport.writelines((head, body))
             message, payload = await protocol.read()
             while message.code < 200 and message.code != 101:
                 message, payload = await protocol.read()
@@ -326,7 +347,6 @@ class HttpClient:
             raise
 
     async def _connect(self, target: _Target, deadline: float) -> Connection:
-        is_reused.set(False)
         left = deadline - asyncio.get_running_loop().time()
         if left > self._timeouts.connect:
             return await self._pool.connect(target.connect, [], NO_TIMEOUT)
@@ -351,7 +371,8 @@ def _new_target(method: str, url: URL) -> _Target:
     opening = f"{method} {url.raw_path_qs} HTTP/1.1\r\nhost: {authority}\r\n"
     if opening.count("\r\n") != 2 or opening.count(" ") != 3:
         raise ValueError("the address holds white space")
-    return _Target(aiohttp.ClientRequest(method, url, loop=asyncio.get_running_loop()), opening)
+    connect = aiohttp.ClientRequest(method, url, loop=asyncio.get_running_loop())
+    return _Target(connect.connection_key, connect, opening)
 
 
 def _head(opening: str, request: UpstreamRequest) -> bytes:

@@ -8,23 +8,84 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from contextvars import ContextVar
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType, start_connection
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
 
-class _Protocol(ResponseHandler):
-    """The client's protocol, but an answer that stops being HTTP in its middle is told to whoever reads its body."""
+class Alarm:
+    """Calls back when a time is due: for one exchange after the other over a connection.
+
+    A timer costs more to set and to cancel than to let ring for nothing. So it stays when an exchange is over, and is
+    set anew only where it would ring too late; who is called looks at what is due then.
+    """
+
+    __slots__ = ("_is_last", "_loop", "_ring", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ring: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_last = False
+
+    def set(self, due: float, ring: Callable[[], None]) -> None:
+        """Call `ring` at a time on the loop's clock, or earlier; it is called once."""
+        self._ring = ring
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._on_time)
+
+    def stop(self) -> None:
+        """Call nobody."""
+        self._ring = None
+        if self._is_last:
+            self.end()
+
+    def end(self) -> None:
+        """No other exchange follows."""
+        self._is_last = True
+        if self._ring is None and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._ring is not None:
+            self._ring()
+
+
+class Protocol(ResponseHandler):
+    """The client's protocol, but an answer that stops being HTTP in its middle is told to whoever reads its body.
+
+    `alarm` is that of the exchange under way.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.alarm = Alarm(loop)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.alarm.end()
+        super().connection_lost(exc)
 
     def set_exception(self, exc: Any, *cause: Any) -> None:
         super().set_exception(exc, *cause)
         if isinstance(exc, HttpProcessingError) and self._payload is not None:
             self._payload.set_exception(exc)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # It is asked for with every piece that is taken, paused or not, and sets parser and socket going each time.
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
 
 class _Dialer:
@@ -95,22 +156,15 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Pool(Connector):
-    """A connection pool that tells whether a connection was used before, and can be told not to reuse one.
-
-    Both facts travel in context variables because the client offers no other way through to its pool.
-    """
+    """Connections that are used again. `connect` makes one, `used` gives one that was used before."""
 
     def __init__(self, connect_s: float, **options: Any) -> None:
         super().__init__(connect_s, **options)
-        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))  # a subclass
+        self._factory = cast("partial[ResponseHandler]", partial(Protocol, loop=self._loop))  # a subclass
 
-    async def _get(self, key: Any, traces: Any) -> Any:
-        if wants_fresh.get():
-            return None
-        connection = await super()._get(key, traces)
-        is_reused.set(connection is not None)
-        return connection
+    async def used(self, key: ConnectionKey) -> Connection | None:
+        """A connection to a server that was used before and is open still, as far as is known."""
+        return await super()._get(key, [])
 
-
-wants_fresh: ContextVar[bool] = ContextVar("wants_fresh", default=False)
-is_reused: ContextVar[bool] = ContextVar("is_reused", default=False)
+    async def _get(self, key: ConnectionKey, traces: Any) -> None:
+        """Asked by `connect`, which is to make a new one."""
