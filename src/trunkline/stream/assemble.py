@@ -175,7 +175,7 @@ class Assembler:
 
     def _begin(self, model: str | None) -> None:
         self._has_begun = True
-        if model is not None:
+        if model is not None and model != self._response.model:
             self._response = replace(self._response, model=model)
         self._events += (
             ResponseCreated(self._number(), self._response),
