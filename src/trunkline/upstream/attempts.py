@@ -15,7 +15,6 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
@@ -42,44 +41,13 @@ from trunkline.upstream.links.fetch import Fetcher
 from trunkline.upstream.links.inline import Links, LinkTransport
 from trunkline.upstream.race import Batches, race
 from trunkline.upstream.tokens import Tokens
-from trunkline.wire import NONCE, Fault, Headers, UpstreamRequest
+from trunkline.upstream.transport import Reply, Transport
+from trunkline.wire import NONCE, Fault, UpstreamRequest
 
 _MAX_ERROR_BYTES = 64 * 1024
 _AFTERMATH_S = 0.5
 _MAX_EXCHANGES = 2_000
 """So many times may one attempt ask on; the deadline nearly always comes first."""
-
-
-class Reply(Protocol):
-    """An upstream answer whose head has arrived."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def content_type(self) -> str: ...
-
-    @property
-    def headers(self) -> Headers: ...
-
-    @property
-    def tells_limits(self) -> bool: ...
-
-    async def read(self) -> bytes: ...
-
-    def note_output(self) -> None: ...
-
-    async def body(self, max_bytes: int) -> bytes: ...
-
-    async def finish(self, wait_s: float) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Transport(Protocol):
-    """Whatever carries a request to a provider: the HTTP client, or the stage FakeProvider plays on."""
-
-    async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> Reply: ...
 
 
 @dataclass(frozen=True)
