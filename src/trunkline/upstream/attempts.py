@@ -86,7 +86,7 @@ class Upstream:
 
     async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
         """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
-        if 200 <= reply.status < 300:
+        if _is_success(reply):
             return
         if 300 <= reply.status < 400:
             raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
@@ -375,7 +375,7 @@ class Run:
         """Ask an endpoint; once more, where it refuses what the client did not ask for and tells what it would take."""
         sent = await self._encode(adapter, attempt.endpoint, request)
         try:
-            return sent, await self._exchanged(Exchange(sent), adapter, attempt.endpoint)
+            return sent, await self._send(sent, adapter, attempt.endpoint)
         except UpstreamFailure as failure:
             narrowed = adapter.narrowed(request, attempt.endpoint, failure.fault)
             if narrowed is None:
@@ -384,7 +384,7 @@ class Run:
             if again.body == sent.body:
                 raise
         attempt.exchanges += 1
-        return again, await self._exchanged(Exchange(again), adapter, attempt.endpoint)
+        return again, await self._send(again, adapter, attempt.endpoint)
 
     async def _encode(self, adapter: Adapter, endpoint: Endpoint, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
@@ -400,8 +400,8 @@ class Run:
             encoded = UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, encoded.dropped)
         return encoded
 
-    async def _send(self, request: UpstreamRequest, endpoint: Endpoint) -> Reply:
-        """Send to the provider, signed."""
+    async def _send(self, request: UpstreamRequest, adapter: Adapter, endpoint: Endpoint) -> Reply:
+        """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
         upstream = self._upstream
         thinks = _thinks(self._request, endpoint)
         reply = await upstream.send(request, endpoint.provider.slug, self._deadline, thinks=thinks)
@@ -409,7 +409,7 @@ class Run:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
-        return reply
+        return reply if _is_success(reply) else await self._checked(reply, adapter, endpoint)
 
     async def _ask_on(self, hearing: Hearing, adapter: Adapter, attempt: _Attempt) -> Reply:
         """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
@@ -432,13 +432,17 @@ class Run:
         request = exchange.request
         match exchange.reach:
             case "provider":
-                reply = await self._send(request, endpoint)
+                return await self._send(request, adapter, endpoint)
             case "own_host":
                 transport = self._upstream.transports[request.url.partition(":")[0]]
                 reply = await transport.send(request, self._deadline)
             case "anywhere":
                 links = LinkTransport(self._upstream.fetcher, self._account)
                 reply = await links.send(request, self._deadline)
+        return await self._checked(reply, adapter, endpoint)
+
+    async def _checked(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> Reply:
+        """Give an answer on that is a success, and close every other. Raises UpstreamFailure for that."""
         try:
             await self._upstream.raise_for_status(reply, adapter, endpoint)
         except BaseException:
@@ -458,6 +462,10 @@ class Run:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
+
+
+def _is_success(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
 
 
 def _thinks(request: Request, endpoint: Endpoint) -> bool:
