@@ -208,7 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.idle[self] = None
             self._idle_since = self.loop.time()
             if self._rest is None:
-                self._start_rest()
+                self._rest = self.loop.call_later(self.timeout_keep_alive, self._on_rest)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -292,18 +292,16 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _start_rest(self) -> None:
-        self._rest = self.loop.call_at(self._idle_since + self.timeout_keep_alive, self._on_rest)
-
     def _on_rest(self) -> None:
         """Close the connection if it was idle for so long; while it is not, the next answer starts this anew."""
         self._rest = None
         if self not in self.idle:
             return
-        if self.loop.time() - self._idle_since >= self.timeout_keep_alive:
-            self.transport.close()
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._rest = self.loop.call_later(left_s, self._on_rest)
         else:
-            self._start_rest()
+            self.transport.close()
 
     def _start_stall(self) -> None:
         self._unsent_bytes = self.transport.get_write_buffer_size()
