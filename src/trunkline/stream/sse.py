@@ -163,6 +163,8 @@ def _cut_plain(complete: bytes) -> list[WireMessage]:
     """Cut messages of exactly one `data: ` line each; empty if there is any other."""
     if not complete.startswith(b"data: "):
         return []
+    if b"\n" not in complete:  # as nearly every read of a model that speaks as it thinks
+        return [WireMessage(None, complete[6:])]
     values = complete[6:].split(b"\n\ndata: ")
     if complete.count(b"\n") != 2 * len(values) - 2:
         return []

@@ -34,6 +34,7 @@ READ_BUFFER_BYTES = 64 * 1024
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _AGENT = f"user-agent: trunkline/{version('trunkline')}\r\n"
 _MAX_CACHED_TARGETS = 4096
+_MAX_CACHED_HEADS = 8
 _KEEP_ALIVE_S = 55.0
 _LAST_LOOK_S = 0.02
 _NO_TIMER = TimerNoop()
@@ -264,11 +265,15 @@ def resolve_to(host: str, address: str, port: int) -> ResolveResult:
 
 
 class _Target(NamedTuple):
-    """What is the same for all requests to one URL: where and how to connect, and how the head begins."""
+    """What is the same for all requests to one URL: where and how to connect, and how the head begins.
+
+    `heads` are those sent last, by their fields, without the length of the body.
+    """
 
     key: ConnectionKey
     connect: aiohttp.ClientRequest
     opening: str
+    heads: dict[tuple[tuple[str, str], ...], bytes]
 
 
 class HttpClient:
@@ -301,7 +306,7 @@ class HttpClient:
         """
         try:
             target = self._target(request.method, request.url)
-            head = _head(target.opening, request)
+            head = _head(target, request)
             connection = await self._pool.used(target.key)
             if connection is not None:
                 try:
@@ -372,17 +377,27 @@ def _new_target(method: str, url: URL) -> _Target:
     if opening.count("\r\n") != 2 or opening.count(" ") != 3:
         raise ValueError("the address holds white space")
     connect = aiohttp.ClientRequest(method, url, loop=asyncio.get_running_loop())
-    return _Target(connect.connection_key, connect, opening)
+    return _Target(connect.connection_key, connect, opening, {})
 
 
-def _head(opening: str, request: UpstreamRequest) -> bytes:
+def _head(target: _Target, request: UpstreamRequest) -> bytes:
     """Write the head of a request. Raises ValueError for a header that would begin another line."""
+    given = tuple(request.headers.items())
+    head = target.heads.get(given)
+    if head is None:
+        if len(target.heads) >= _MAX_CACHED_HEADS:
+            target.heads.clear()
+        head = target.heads[given] = _new_head(target.opening, request)
+    return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
+
+
+def _new_head(opening: str, request: UpstreamRequest) -> bytes:
     fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")
     # The networks before some providers answer 403 to a request that does not say who asks.
     agent = "" if "\nuser-agent: " in f"\n{fields.lower()}" else _AGENT
-    return f"{opening}{fields}{agent}content-length: {len(request.body)}\r\n\r\n".encode()
+    return f"{opening}{fields}{agent}".encode()
 
 
 def _unpacker(encoding: str) -> Unpacker | None:
