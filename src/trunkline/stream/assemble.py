@@ -153,8 +153,11 @@ class Assembler:
         if not self._has_begun:
             first = deltas[0]
             self._begin(first.model if isinstance(first, Began) else None)
-        for kind, run in groupby(deltas, type):
-            _HEAR[kind](self, run)
+        if len(deltas) == 1:
+            _HEAR[type(deltas[0])](self, deltas)
+        else:
+            for kind, run in groupby(deltas, type):
+                _HEAR[kind](self, run)
         return self._told()
 
     def end(self, now: float) -> list[Event]:
