@@ -1,6 +1,7 @@
 """Times the stages of one request apart, without sockets: where the microseconds of a call go.
 
-Does not measure the servers, the store, routing or authentication; those are in `bench.run` only.
+The whole call is all of them with planning, the attempt and the account of its end, and takes far longer than their
+sum. Does not measure the servers, the store or authentication; those are in `bench.run` only.
 """
 
 import gc
@@ -12,6 +13,7 @@ from decimal import Decimal
 
 from bench import recordings, wires
 from bench.recordings import TEXT, UPSTREAM_MODEL, Api, Case, request_body
+from bench.whole import Gateway
 from bench.wires import Wire
 from trunkline.adapters.contract import Adapter, begin
 from trunkline.adapters.table import ADAPTERS
@@ -27,6 +29,8 @@ from trunkline.stream.framing import framing_for
 from trunkline.stream.sse import write_events
 
 Stage = Callable[[], object]
+
+_WHOLE = "the whole call"
 
 _ROUNDS = 7
 _ROUND_SECONDS = 0.03
@@ -103,6 +107,7 @@ def _whole_stages(side: _Side) -> Mapping[str, Stage]:
         "price": price,
         "assemble": assemble,
         "fold, render": lambda: render_response(fold(events)),
+        _WHOLE: _whole(side, "application/json", [side.wire.recording.body], body),
     }
 
 
@@ -144,7 +149,15 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
         "price": price,
         "assemble": assemble,
         "write": lambda: [write_events(batch) for batch in events],
+        _WHOLE: _whole(side, side.wire.content_type, reads, body),
     }
+
+
+def _whole(side: _Side, content_type: str, reads: Sequence[bytes], body: bytes) -> Stage:
+    gateway = Gateway(side.endpoint, content_type, reads)
+    if b'"completed"' not in gateway.answer(body):
+        raise AssertionError("the whole request did not end well")
+    return lambda: gateway.answer(body)
 
 
 def _ids() -> "itertools.repeat[str]":
@@ -155,7 +168,8 @@ def _ids() -> "itertools.repeat[str]":
 def _print(title: str, stages: Mapping[str, Stage]) -> None:
     print(title)
     spent = {name: _microseconds(stage) for name, stage in stages.items()}
-    for name, value in (*spent.items(), ("all", sum(spent.values()))):
+    whole = spent.pop(_WHOLE)
+    for name, value in (*spent.items(), ("these", sum(spent.values())), (_WHOLE, whole)):
         print(f"  {name:<14}{value:9.1f} us")
     print()
 

@@ -56,8 +56,8 @@ IMPURE = frozenset(
 )
 
 DOORS: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("upstream/http.py", "upstream/causes.py", "upstream/links/client.py"),
-    "aiohappyeyeballs": ("upstream/http.py", "upstream/links/client.py"),
+    "aiohttp": ("upstream/http.py", "upstream/pool.py", "upstream/causes.py", "upstream/links/client.py"),
+    "aiohappyeyeballs": ("upstream/pool.py",),
     "yarl": ("upstream/http.py", "upstream/links/client.py"),
     "starlette": ("server/",),
     "uvicorn": ("server/",),

@@ -115,7 +115,7 @@ def create(settings: Settings, stopping: Stopping) -> ASGIApp:
         planner=Planner(catalog, health, random.SystemRandom().random, time.monotonic, affinity),
         upstream=upstream,
         recent=recent,
-        note=_noting(logs.request_ended, recent.keep),
+        note=_noting(logs.request_observer(settings.log.level), recent.keep),
         aside=upstream.aside,
         ids=_tokens(),
         wall_clock=time.time,

@@ -34,6 +34,10 @@ class Loop:
     """The running loop, but its timers go off only when told to."""
 
     timers: list[Timer] = field(default_factory=list)
+    now: float = 0.0
+
+    def time(self) -> float:
+        return self.now
 
     def call_later(self, seconds: float, act: Callable[[], None]) -> Timer:
         self.timers.append(Timer(seconds, act))
@@ -92,9 +96,10 @@ class Connection:
         for _ in range(5):
             await asyncio.sleep(0)
 
-    def expire(self) -> None:
-        (timer,) = self.loop.waiting()
+    def expire(self, seconds: float | None = None) -> None:
+        (timer,) = [timer for timer in self.loop.waiting() if seconds in (None, timer.seconds)]
         timer.is_cancelled = True
+        self.loop.now += timer.seconds
         timer.act()
 
 
@@ -140,6 +145,36 @@ def test_an_ordinary_request_is_answered_and_leaves_only_the_keep_alive_timer() 
     assert not connection.loop.waiting()
 
 
+def test_a_connection_that_is_idle_is_closed_in_time_and_one_timer_does_for_all_its_answers() -> None:
+    async def act(connection: Connection) -> None:
+        idle_s = connection.protocol.timeout_keep_alive
+        await connection.receive(REQUEST)
+        connection.loop.now = 2.0
+        await connection.receive(REQUEST)
+        assert [timer.seconds for timer in connection.loop.waiting()] == [idle_s]
+        connection.loop.now = 0.0
+        connection.expire()
+        assert not connection.transport.is_closed
+        connection.expire(2.0)
+
+    assert connect(act).transport.is_closed
+
+
+def test_a_connection_that_answers_when_its_idle_timer_goes_off_stays_open() -> None:
+    async def act(connection: Connection) -> None:
+        await connection.receive(REQUEST)
+        connection.release.clear()
+        await connection.receive(REQUEST)
+        connection.expire()
+        assert not connection.transport.is_closed
+        connection.release.set()
+        await asyncio.sleep(0.0)
+        await asyncio.sleep(0.0)
+        connection.expire(connection.protocol.timeout_keep_alive)
+
+    assert connect(act).transport.is_closed
+
+
 def test_CL_08_a_head_that_comes_byte_by_byte_is_cut_off_at_the_deadline() -> None:
     async def act(connection: Connection) -> None:
         for byte in REQUEST[:20]:
@@ -166,8 +201,7 @@ def test_CL_08_the_second_head_on_a_connection_has_a_deadline_too() -> None:
     async def act(connection: Connection) -> None:
         await connection.receive(REQUEST)
         await connection.receive(b"GET / HT")
-        assert [timer.seconds for timer in connection.loop.waiting()] == [connection.protocol.header_timeout_s]
-        connection.expire()
+        connection.expire(connection.protocol.header_timeout_s)
 
     assert b"408" in connect(act).transport.written
 

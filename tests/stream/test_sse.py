@@ -15,7 +15,7 @@ from trunkline.protocol.events import ErrorEvent, Event, OutputItemAdded
 from trunkline.protocol.items import FunctionCallItem
 from trunkline.protocol.render import render_event
 from trunkline.stream.deltas import Arguments, Delta, FunctionCall, Stopped, Text
-from trunkline.stream.sse import DONE, KEEP_ALIVE, SseFraming, write_events
+from trunkline.stream.sse import DONE, KEEP_ALIVE, SseFraming, write_events, write_pieces
 from trunkline.wire import Malformed, WireMessage
 
 
@@ -204,6 +204,16 @@ def test_events_written_are_read_back_one_for_one(deltas: list[Delta]) -> None:
     assert stream.count(b"\n") == 3 * len(events)
     assert [name for name, _ in read_back(stream)] == [kind(event) for event in events]
     assert cut(stream) == [(kind(event), render_event(event)) for event in events]
+
+
+@given(ANY_DELTAS, st.integers(0, 2_000))
+def test_events_are_written_alike_one_by_one_together_and_in_pieces(deltas: list[Delta], enough_bytes: int) -> None:
+    events = assemble(*deltas)
+    stream = b"".join(write_events([event]) for event in events)
+    assert write_events(events) == stream
+    pieces = list(write_pieces(events, enough_bytes))
+    assert b"".join(pieces) == stream
+    assert all(len(piece) > enough_bytes for piece in pieces[:-1])
 
 
 def test_every_event_type_has_its_name_line() -> None:

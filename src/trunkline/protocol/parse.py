@@ -61,7 +61,8 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
     """
     raw = decode_object(body)
     try:
-        _read_fixed(raw)
+        if not _FIXED.keys().isdisjoint(raw):
+            _read_fixed(raw)
         _make_prices_exact(raw, body)
         members = _read_members(raw)
         if "input" not in members:
@@ -87,8 +88,8 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
 
 def _is_thinker_named(members: Mapping[str, Json]) -> bool:
     """Whether a model is named with `:thinking`: thinking is then on unless the request says otherwise."""
-    names = (members.get("model") or "", *members.get("models", ()))
-    return any(":" in name and "thinking" in name.lower().split(":")[1:] for name in names)
+    names = [name for name in (members.get("model") or "", *members.get("models", ())) if ":" in name]
+    return any("thinking" in name.lower().split(":")[1:] for name in names) if names else False
 
 
 def _thinking(config: ReasoningConfig | None) -> ReasoningConfig:

@@ -146,8 +146,10 @@ def attempt_as_json(attempted: Attempted) -> dict[str, object]:
     }
 
 
-def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> list[int]:
+def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> Sequence[int]:
     """The attempts that are left, with the model to ask next in front."""
+    if not attempted:
+        return range(len(plan.attempts))
     made = {(each.endpoint.id, each.is_byok) for each in attempted}
     closed = {each.endpoint.model.slug for each in attempted if MEANINGS[each.fault.kind].then == "next_model"}
     left = [
@@ -155,7 +157,7 @@ def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> list[int]:
         for place, endpoint in enumerate(plan.attempts)
         if endpoint.model.slug not in closed and (endpoint.id, bool(plan.is_byok) and plan.is_byok[place]) not in made
     ]
-    if not attempted or plan.partition == "none":
+    if plan.partition == "none":
         return left
     asked = {each.endpoint.model.slug for each in attempted}
     fresh = [place for place in left if plan.attempts[place].model.slug not in asked]

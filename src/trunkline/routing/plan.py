@@ -327,11 +327,13 @@ def _issued(issuer: str, endpoint_id: str) -> int:
 
 def _steps(candidates: Sequence[Candidate], asked: Sequence[_Asked], named: int, dice: Dice) -> list[Step]:
     """Put the candidates in order: by rank, and equals by sorting or drawing."""
+    # Without partition all are in group 0, and what the first model is sorted by holds for all.
+    by = {each.group: each.by for each in reversed(asked)}
+    if len(candidates) == 1:
+        return arrange(candidates, by[candidates[0].group], dice)
     equals: dict[tuple[int, ...], list[Candidate]] = {}
     for candidate in candidates:
         equals.setdefault(rank(candidate, named), []).append(candidate)
-    # Without partition all are in group 0, and what the first model is sorted by holds for all.
-    by = {each.group: each.by for each in reversed(asked)}
     steps: list[Step] = []
     for _, together in sorted(equals.items()) if len(equals) > 1 else equals.items():
         steps += arrange(together, by[together[0].group], dice)

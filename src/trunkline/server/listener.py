@@ -1,11 +1,12 @@
 """The listening socket and the HTTP protocol under the application: uvicorn on uvloop, with bounds it does not have.
 
-Reading. A connection is in one of three states. *Idle*: no byte of a request is here; uvicorn's keep-alive timer runs,
-or, on a new connection, ours. *Head*: a request has begun and its head is not complete; our timer runs, and the bytes
-and fields of the head are counted. *Body and answer*: no timer of ours; the application bounds what follows. A head
-that is too slow gets a 408, one that is too large a 400, and the connection is closed – unless an earlier answer is
-still being sent on it, which is never broken into. A client that shuts its sending side has left: its requests are
-cancelled, for nothing tells that end from a full close.
+Reading. A connection is in one of three states. *Idle*: no byte of a request is here; a timer runs that was set when
+the connection first was, and looks, when it fires, since when it is. *Head*: a request has begun and its head is not
+complete, or the connection is new; another timer runs, and the bytes and fields of the head are counted. *Body and
+answer*: no timer of ours; the application bounds what follows. A head that is too slow gets a 408, one that is too
+large a 400, and the connection is closed – unless an earlier answer is still being sent on it, which is never broken
+into. A client that shuts its sending side has left: its requests are cancelled, for nothing tells that end from a full
+close.
 
 Of a body no more than one read from the socket is held until the application asks for it. An answer that begins
 before its request is whole ends the connection: the rest of the request is read for a moment and thrown away, since a
@@ -98,6 +99,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _hearing_out: asyncio.TimerHandle | None = None
     _complaint = ""
     _stall: asyncio.TimerHandle | None = None
+    _rest: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
     _unsent_bytes = 0
     _joined: JoinedTransport
     _leaving: Leaving
@@ -117,8 +120,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.idle.pop(self, None)
         self._stop_deadline()
         self._stop_stall()
-        if self._hearing_out is not None:
-            self._hearing_out.cancel()
+        for timer in (self._hearing_out, self._rest):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
         if self._leaving.then is not None:
             self._leaving.then()
@@ -134,7 +138,6 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._left_to_hear_bytes < 0:
                 self.transport.close()
             return
-        self._unset_keepalive_if_required()
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -191,12 +194,21 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        # Without the server's own, which sets and cancels a timer for every answer.
         self._joined.flush()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self._stall is None and self.transport.get_write_buffer_size():
             self._start_stall()
-        if not self._is_in_head and not self._is_answering() and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._is_in_head and not self._is_answering():
             self.idle[self] = None
+            self._idle_since = self.loop.time()
+            if self._rest is None:
+                self._rest = self.loop.call_later(self.timeout_keep_alive, self._on_rest)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -277,6 +289,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_deadline()
         elif self._is_in_head:
             self._refuse(RequestTimeout("The head of the request did not arrive in time."))
+        else:
+            self.transport.close()
+
+    def _on_rest(self) -> None:
+        """Close the connection if it was idle for so long; while it is not, the next answer starts this anew."""
+        self._rest = None
+        if self not in self.idle:
+            return
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._rest = self.loop.call_later(left_s, self._on_rest)
         else:
             self.transport.close()
 

@@ -51,8 +51,8 @@ says `{}` when it is finished. `Spent` counts as last heard. After the terminal 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count, groupby
 from typing import Any
 
 from msgspec.structs import replace
@@ -149,8 +149,11 @@ class Assembler:
         if not self._has_begun:
             first = deltas[0]
             self._begin(first.model if isinstance(first, Began) else None)
-        for delta in deltas:
-            _HEAR[type(delta)](self, delta)
+        if len(deltas) == 1:
+            _HEAR[type(deltas[0])](self, deltas)
+        else:
+            for kind, run in groupby(deltas, type):
+                _HEAR[kind](self, run)
         return self._told()
 
     def end(self, now: float) -> list[Event]:
@@ -171,7 +174,7 @@ class Assembler:
 
     def _begin(self, model: str | None) -> None:
         self._has_begun = True
-        if model is not None:
+        if model is not None and model != self._response.model:
             self._response = replace(self._response, model=model)
         self._events += (
             ResponseCreated(self._number(), self._response),
@@ -201,21 +204,21 @@ class Assembler:
         events, self._events = self._events, []
         return events
 
-    # One method for each kind of delta
+    # One method for each kind of delta, which hears one, but for texts
 
-    def _hear_text(self, delta: Text) -> None:
-        text, logprobs = delta.text, delta.logprobs
-        if not (text or logprobs):
-            return
-        part = self._part
-        if not isinstance(part, TextPart) or part.slot != delta.slot:
-            part = self._begin_text(delta.slot)
-        part.pieces.append(text)
-        if logprobs:
-            part.logprobs += logprobs
-        self._events.append(
-            OutputTextDelta(self._number(), part.item_id, part.output_index, part.index, text, logprobs)
-        )
+    def _hear_texts(self, deltas: Iterable[Text]) -> None:
+        # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
+        part, number, tell = self._part, self._number, self._events.append
+        for delta in deltas:
+            text, logprobs = delta.text, delta.logprobs
+            if not (text or logprobs):
+                continue
+            if not isinstance(part, TextPart) or part.slot != delta.slot:
+                part = self._begin_text(delta.slot)
+            part.pieces.append(text)
+            if logprobs:
+                part.logprobs += logprobs
+            tell(OutputTextDelta(number(), part.item_id, part.output_index, part.index, text, logprobs))
 
     def _hear_citation(self, delta: Citation) -> None:
         part = self._part
@@ -476,23 +479,31 @@ class Assembler:
             self._events += part.finished(self._number)
 
 
-_HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
-    Text: Assembler._hear_text,
-    Reasoning: Assembler._hear_reasoning,
-    ReasoningSummary: Assembler._hear_summary,
-    ReasoningSeal: Assembler._hear_seal,
-    Phase: Assembler._hear_phase,
-    FunctionCall: Assembler._hear_call,
-    Arguments: Assembler._hear_arguments,
-    Refusal: Assembler._hear_refusal,
-    Citation: Assembler._hear_citation,
-    Search: Assembler._hear_search,
-    Image: Assembler._hear_image,
-    Opaque: Assembler._hear_opaque,
-    Closed: Assembler._hear_closed,
-    Spent: Assembler._hear_spent,
-    Stopped: Assembler._hear_stopped,
-    Began: Assembler._ignore,
-    Failed: Assembler._ignore,
+def _each(hear: Callable[[Assembler, Any], None]) -> Callable[[Assembler, Iterable[Any]], None]:
+    def hear_run(assembler: Assembler, deltas: Iterable[Any]) -> None:
+        for delta in deltas:
+            hear(assembler, delta)
+
+    return hear_run
+
+
+_HEAR: Mapping[type, Callable[[Assembler, Iterable[Any]], None]] = {
+    Text: Assembler._hear_texts,
+    Reasoning: _each(Assembler._hear_reasoning),
+    ReasoningSummary: _each(Assembler._hear_summary),
+    ReasoningSeal: _each(Assembler._hear_seal),
+    Phase: _each(Assembler._hear_phase),
+    FunctionCall: _each(Assembler._hear_call),
+    Arguments: _each(Assembler._hear_arguments),
+    Refusal: _each(Assembler._hear_refusal),
+    Citation: _each(Assembler._hear_citation),
+    Search: _each(Assembler._hear_search),
+    Image: _each(Assembler._hear_image),
+    Opaque: _each(Assembler._hear_opaque),
+    Closed: _each(Assembler._hear_closed),
+    Spent: _each(Assembler._hear_spent),
+    Stopped: _each(Assembler._hear_stopped),
+    Began: _each(Assembler._ignore),
+    Failed: _each(Assembler._ignore),
 }
-"""By type of delta, which each method takes; one look-up instead of a ladder, because it is paid per token."""
+"""By type of delta, who hears a run of them; one look-up instead of a ladder, because it is paid per token."""

@@ -18,7 +18,7 @@ def fold(events: Iterable[Event]) -> Response:
     Raises InternalError when the events end without a response.
     """
     for event in events:
-        if isinstance(event, ResponseCompleted | ResponseIncomplete | ResponseFailed):
+        if isinstance(event, (ResponseCompleted, ResponseIncomplete, ResponseFailed)):
             return event.response
         if isinstance(event, ErrorEvent):
             raise InternalError(event.message)

@@ -21,11 +21,12 @@ llama.cpp tells so that a prompt does not fit (ggml-org/llama.cpp#16486, seen 20
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import ClassVar, get_args
 
 from trunkline.protocol.events import Event
-from trunkline.protocol.render import render_event_into
+from trunkline.protocol.render import render_event, render_events
 from trunkline.wire import Malformed, WireMessage
 
 DONE = b"data: [DONE]\n\n"
@@ -119,19 +120,36 @@ class SseFraming:
         return Malformed(f"a message of the stream is larger than {self._max_bytes} bytes")
 
 
-def write_events(events: Iterable[Event], enough_bytes: int | None = None) -> bytes:
-    """Write events as one piece of a stream; no more of them once it is longer than `enough_bytes`.
+def write_events(events: Sequence[Event]) -> bytes:
+    """Write events as one piece of a stream."""
+    if len(events) == 1:
+        event = events[0]
+        return b"".join((_PREFIXES[type(event)], render_event(event), _END))
+    return b"".join([_written(kind, run) for kind, run in groupby(events, type)])
 
-    No text can break out of its line: JSON escapes every line end, and the event name comes from a table.
+
+def write_pieces(events: Sequence[Event], enough_bytes: int) -> Iterator[bytes]:
+    """Write events as pieces of a stream, each a little longer than `enough_bytes` but for the last."""
+    piece = bytearray()
+    for kind, run in groupby(events, type):
+        piece += _written(kind, run)
+        if len(piece) > enough_bytes:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
+    """Write events of one type.
+
+    No text can break out of its line: JSON escapes every line end, and the event name comes from a table. So what
+    stands between two events can be put in the place of the line ends between their lines.
     """
-    buffer = bytearray()
-    for event in events:
-        buffer += _PREFIXES[type(event)]
-        render_event_into(event, buffer)
-        buffer += b"\n\n"
-        if enough_bytes is not None and len(buffer) > enough_bytes:
-            break
-    return bytes(buffer)
+    prefix = _PREFIXES[kind]
+    return prefix + render_events(list(run))[:-1].replace(b"\n", _END + prefix) + _END
+
+
+_END = b"\n\n"
 
 
 def _prefix(event_type: type[Event]) -> bytes:
@@ -145,6 +163,8 @@ def _cut_plain(complete: bytes) -> list[WireMessage]:
     """Cut messages of exactly one `data: ` line each; empty if there is any other."""
     if not complete.startswith(b"data: "):
         return []
+    if b"\n" not in complete:  # as nearly every read of a model that speaks as it thinks
+        return [WireMessage(None, complete[6:])]
     values = complete[6:].split(b"\n\ndata: ")
     if complete.count(b"\n") != 2 * len(values) - 2:
         return []

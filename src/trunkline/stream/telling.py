@@ -4,7 +4,7 @@ Theory of operation. The same events are made for a stream and for a whole answe
 but those of a list that holds the end: they wait for the terminal event, and leave with it and the end mark in one
 piece. Each of them repeats all that was said, so an end that is large leaves in several, between which others are
 served; nobody can fail an answer whose end has begun to leave. A whole answer gets nothing before its end, and then the
-fold of all events: there is no second account of it. After the end nothing is told any more.
+fold of the events: there is no second account of it. After the end nothing is told any more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trunkline.protocol.render import render_response
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
 from trunkline.stream.fold import fold
-from trunkline.stream.sse import DONE, write_events
+from trunkline.stream.sse import DONE, write_events, write_pieces
 
 _LARGE_BYTES = 256 * 1024
 
@@ -31,7 +31,7 @@ class Telling:
         self._assembler = assembler
         self._now = now
         self._held: list[Event] = []
-        self._end: Iterator[Event] | None = None
+        self._end: Iterator[bytes] | None = None
         self.is_stream = is_stream
         self.is_over = False
 
@@ -43,7 +43,9 @@ class Telling:
     def feed(self, batch: Sequence[Delta]) -> bytes:
         """Tell what was heard; nothing where it waits for more."""
         events = self._assembler.feed(batch)
-        if not self.is_stream or self._held or type(batch[-1]) is Stopped:
+        if not self.is_stream:
+            return b""
+        if self._held or type(batch[-1]) is Stopped:
             self._held += events
             return b""
         return write_events(events) if events else b""
@@ -70,10 +72,10 @@ class Telling:
         """Give the next piece of the end."""
         if self.is_over or self._end is None:
             return b""
+        piece = next(self._end)
         if not self.is_stream:
             self.is_over = True
-            return render_response(fold(self._end))
-        piece = write_events(self._end, _LARGE_BYTES)
+            return piece
         if len(piece) > _LARGE_BYTES:
             return piece
         self.is_over = True
@@ -81,4 +83,7 @@ class Telling:
 
     def _conclude(self, events: list[Event]) -> None:
         held, self._held = self._held, []
-        self._end = iter([*held, *events])
+        if self.is_stream:
+            self._end = write_pieces([*held, *events], _LARGE_BYTES)
+        else:
+            self._end = iter((render_response(fold(events)),))

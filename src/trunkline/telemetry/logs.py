@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Literal
 
 import structlog
@@ -111,14 +112,20 @@ def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
     )
 
 
-def request_ended(generation: Generation) -> None:
-    """One request is over; a debug line, for it stands on the path of every request."""
+def request_observer(level: Level) -> Callable[[Generation], None]:
+    """What is told of a request that is over: how its attempts failed and, at `debug`, how it ended."""
+    return _request_ended if level == "debug" else _attempts_ended
+
+
+def _attempts_ended(generation: Generation) -> None:
     for attempt in generation.attempted:
         attempt_failed(generation.id, attempt)
     for slower, lost in generation.outrun:
         attempt_outrun(generation.id, slower, lost)
-    if not _log.is_enabled_for(_LEVELS["debug"]):
-        return
+
+
+def _request_ended(generation: Generation) -> None:
+    _attempts_ended(generation)
     spent = generation.spent
     _log.debug(
         "request.ended",

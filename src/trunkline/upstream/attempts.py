@@ -15,7 +15,6 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
@@ -39,44 +38,13 @@ from trunkline.upstream.links.fetch import Fetcher
 from trunkline.upstream.links.inline import Links, LinkTransport
 from trunkline.upstream.race import Batches, race
 from trunkline.upstream.tokens import Tokens
-from trunkline.wire import NONCE, Fault, Headers, UpstreamRequest
+from trunkline.upstream.transport import Reply, Transport
+from trunkline.wire import NONCE, Fault, UpstreamRequest
 
 _MAX_ERROR_BYTES = 64 * 1024
 _AFTERMATH_S = 0.5
 _MAX_EXCHANGES = 2_000
 """So many times may one attempt ask on; the deadline nearly always comes first."""
-
-
-class Reply(Protocol):
-    """An upstream answer whose head has arrived."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def content_type(self) -> str: ...
-
-    @property
-    def headers(self) -> Headers: ...
-
-    @property
-    def tells_limits(self) -> bool: ...
-
-    async def read(self) -> bytes: ...
-
-    def note_output(self) -> None: ...
-
-    async def body(self, max_bytes: int) -> bytes: ...
-
-    async def finish(self, wait_s: float) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Transport(Protocol):
-    """Whatever carries a request to a provider: the HTTP client, or the stage FakeProvider plays on."""
-
-    async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> Reply: ...
 
 
 @dataclass(frozen=True)
@@ -115,7 +83,7 @@ class Upstream:
 
     async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
         """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
-        if 200 <= reply.status < 300:
+        if _is_success(reply):
             return
         if 300 <= reply.status < 400:
             raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
@@ -405,7 +373,7 @@ class Run:
         """Ask an endpoint; once more, where it refuses what the client did not ask for and tells what it would take."""
         sent = await self._encode(adapter, attempt.endpoint, request)
         try:
-            return sent, await self._exchanged(Exchange(sent), adapter, attempt.endpoint)
+            return sent, await self._send(sent, adapter, attempt.endpoint)
         except UpstreamFailure as failure:
             narrowed = adapter.narrowed(request, attempt.endpoint, failure.fault)
             if narrowed is None:
@@ -414,7 +382,7 @@ class Run:
             if again.body == sent.body:
                 raise
         attempt.exchanges += 1
-        return again, await self._exchanged(Exchange(again), adapter, attempt.endpoint)
+        return again, await self._send(again, adapter, attempt.endpoint)
 
     async def _encode(self, adapter: Adapter, endpoint: Endpoint, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
@@ -430,8 +398,8 @@ class Run:
             encoded = UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, encoded.dropped)
         return encoded
 
-    async def _send(self, request: UpstreamRequest, endpoint: Endpoint) -> Reply:
-        """Send to the provider, signed."""
+    async def _send(self, request: UpstreamRequest, adapter: Adapter, endpoint: Endpoint) -> Reply:
+        """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
         upstream = self._upstream
         thinks = _thinks(self._request, endpoint)
         reply = await upstream.send(request, endpoint.provider.slug, self._deadline, thinks=thinks)
@@ -439,7 +407,7 @@ class Run:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
-        return reply
+        return reply if _is_success(reply) else await self._checked(reply, adapter, endpoint)
 
     async def _ask_on(self, hearing: Hearing, adapter: Adapter, attempt: _Attempt) -> Reply:
         """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
@@ -462,13 +430,17 @@ class Run:
         request = exchange.request
         match exchange.reach:
             case "provider":
-                reply = await self._send(request, endpoint)
+                return await self._send(request, adapter, endpoint)
             case "own_host":
                 transport = self._upstream.transports[request.url.partition(":")[0]]
                 reply = await transport.send(request, self._deadline)
             case "anywhere":
                 links = LinkTransport(self._upstream.fetcher, self._account)
                 reply = await links.send(request, self._deadline)
+        return await self._checked(reply, adapter, endpoint)
+
+    async def _checked(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> Reply:
+        """Give an answer on that is a success, and close every other. Raises UpstreamFailure for that."""
         try:
             await self._upstream.raise_for_status(reply, adapter, endpoint)
         except BaseException:
@@ -488,6 +460,10 @@ class Run:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
+
+
+def _is_success(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
 
 
 def _thinks(request: Request, endpoint: Endpoint) -> bool:

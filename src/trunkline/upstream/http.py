@@ -8,28 +8,24 @@ library's errors mean stands in `causes.py`.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-from contextvars import ContextVar
 from email.utils import formatdate, parsedate_to_datetime
-from functools import partial
 from importlib.metadata import version
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import aiohttp
-from aiohappyeyeballs import AddrInfoType, start_connection
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
 from aiohttp.http import RawResponseMessage
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.causes import FOREIGN_ERRORS, translate_error
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
+from trunkline.upstream.pool import Pool, Protocol
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 MAX_LINE_BYTES = 16 * 1024
@@ -38,6 +34,7 @@ READ_BUFFER_BYTES = 64 * 1024
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _AGENT = f"user-agent: trunkline/{version('trunkline')}\r\n"
 _MAX_CACHED_TARGETS = 4096
+_MAX_CACHED_HEADS = 8
 _KEEP_ALIVE_S = 55.0
 _LAST_LOOK_S = 0.02
 _NO_TIMER = TimerNoop()
@@ -52,133 +49,33 @@ class UpstreamFailure(Exception):
         self.fault = fault
 
 
-class _Protocol(ResponseHandler):
-    """The client's protocol, but an answer that stops being HTTP in its middle is told to whoever reads its body."""
-
-    def set_exception(self, exc: Any, *cause: Any) -> None:
-        super().set_exception(exc, *cause)
-        if isinstance(exc, HttpProcessingError) and self._payload is not None:
-            self._payload.set_exception(exc)
-
-
-class _Dialer:
-    """Connects sockets, in the event loop's place, to addresses that are numeric already.
-
-    uvloop's own way asks for each connection what the address means, on the few threads that it looks names up on:
-    where a name hangs, a connection to a number would hang as well.
-    """
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect a socket that does not block. Raises OSError."""
-        try:
-            sock.connect(address)
-        except (BlockingIOError, InterruptedError):
-            await _writable(sock)
-            if failure := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(failure, os.strerror(failure)) from None
-
-
-async def _writable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    is_ready = loop.create_future()
-    loop.add_writer(sock, _note_once, is_ready)
-    try:
-        await is_ready
-    finally:
-        loop.remove_writer(sock)
-
-
-def _note_once(is_ready: asyncio.Future[None]) -> None:
-    if not is_ready.done():
-        is_ready.set_result(None)
-
-
-# The library asks nothing else of the loop it is given.
-_DIALER = cast("asyncio.AbstractEventLoop", _Dialer())
-
-
-class Connector(aiohttp.TCPConnector):
-    """A connector that uses none of the event loop's own threads, with one limit for look-up, connect and TLS."""
-
-    def __init__(self, connect_s: float, **options: Any) -> None:
-        super().__init__(use_dns_cache=False, **options)
-        self._connect_s = connect_s
-
-    async def _create_connection(self, request: aiohttp.ClientRequest, *args: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._connect_s):
-                return await super()._create_connection(request, *args)
-        except TimeoutError:
-            where = f"{request.url.host}:{request.url.port}"
-            raise aiohttp.ConnectionTimeoutError(f"no connection to {where} within {self._connect_s:g} s") from None
-
-    async def _wrap_create_connection(
-        self, *args: Any, addr_infos: list[AddrInfoType], req: aiohttp.ClientRequest, **options: Any
-    ) -> Any:
-        try:
-            connected = await start_connection(
-                addr_infos,
-                happy_eyeballs_delay=self._happy_eyeballs_delay,
-                interleave=self._interleave,
-                loop=_DIALER,
-                socket_factory=self._socket_factory,
-            )
-        except OSError as error:
-            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
-        return await self._wrap_existing_connection(*args, req=req, sock=connected, **options)
-
-
-class _Pool(Connector):
-    """A connection pool that tells whether a connection was used before, and can be told not to reuse one.
-
-    Both facts travel in context variables because the client offers no other way through to its pool.
-    """
-
-    def __init__(self, connect_s: float, **options: Any) -> None:
-        super().__init__(connect_s, **options)
-        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))  # a subclass
-
-    async def _get(self, key: Any, traces: Any) -> Any:
-        if _wants_fresh.get():
-            return None
-        connection = await super()._get(key, traces)
-        _is_reused.set(connection is not None)
-        return connection
-
-
-_wants_fresh: ContextVar[bool] = ContextVar("wants_fresh", default=False)
-_is_reused: ContextVar[bool] = ContextVar("is_reused", default=False)
-
-
 class _Watch:
     """Breaks an exchange when its deadline passes or its patience ends.
 
-    One timer for all limits. It looks, when it fires, at what has come meanwhile, and sets itself anew; the path of a
+    One alarm for all limits. It looks, when it rings, at what has come meanwhile, and sets itself anew; the path of a
     token only notes the time.
     """
 
-    __slots__ = ("_deadline", "_is_overdue", "_loop", "_payload", "_protocol", "_timer", "fault", "patience")
+    __slots__ = ("_deadline", "_is_overdue", "_loop", "_payload", "_protocol", "fault", "patience")
 
-    def __init__(self, protocol: ResponseHandler, deadline: float, timeouts: Timeouts, *, thinks: bool) -> None:
+    def __init__(self, protocol: Protocol, deadline: float, timeouts: Timeouts, *, thinks: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._payload: aiohttp.StreamReader | None = None
         self._deadline = deadline
         self._is_overdue = False
         self.patience = Patience(timeouts, self._loop.time(), thinks=thinks)
-        self._timer = self._loop.call_at(self._due(), self._look)
         self.fault: Fault | None = None
+        protocol.alarm.set(self._due(), self._look)
 
     def follow(self, payload: aiohttp.StreamReader) -> None:
         """The head is here."""
         self._payload = payload
         self.patience.note_head(self._loop.time())
-        if (due := self._due()) < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._look)
+        self._protocol.alarm.set(self._due(), self._look)
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._protocol.alarm.stop()
 
     def _due(self) -> float:
         return min(self._deadline, self.patience.due(self._loop.time()))
@@ -187,12 +84,12 @@ class _Watch:
         now, due = self._loop.time(), self._due()
         if now < due:
             self._is_overdue = False
-            self._timer = self._loop.call_at(due, self._look)
+            self._protocol.alarm.set(due, self._look)
         elif not self._is_overdue or (now < self._deadline and self._has_unread()):
             # A process that was stopped wakes to its timers first. What came meanwhile is read before anybody is
             # blamed for silence.
             self._is_overdue = True
-            self._timer = self._loop.call_later(_LAST_LOOK_S, self._look)
+            self._protocol.alarm.set(now + _LAST_LOOK_S, self._look)
         elif now >= self._deadline:
             self._break(Fault("silent", "the deadline passed before the answer ended"))
         else:
@@ -267,9 +164,9 @@ class Reply:
         self._patience.wait(self._now())
         try:
             if self._unpack is None:
-                return await self._payload.readany()
+                return await _next_bytes(self._payload)
             while not (unpacked := self._unpack.take()):
-                piece = await self._payload.readany()
+                piece = await _next_bytes(self._payload)
                 if not piece:
                     self._unpack.end()
                     break
@@ -314,6 +211,30 @@ class Reply:
             self._connection.close()
 
 
+async def _next_bytes(payload: aiohttp.StreamReader) -> bytes:
+    """Wait for bytes of a body and take all that are there; none at its end.
+
+    The library's own way takes a body as it was cut into chunks, of which a read may hold dozens, and goes through four
+    functions for each.
+    """
+    if payload._exception is not None:
+        raise payload._exception
+    buffer = payload._buffer
+    while not buffer:
+        if payload._eof:
+            return b""
+        waiter = payload._waiter = payload._loop.create_future()
+        await waiter
+    taken = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+    buffer.clear()
+    payload._size = 0
+    payload._cursor += len(taken)
+    if payload._http_chunk_splits:
+        payload._http_chunk_splits.clear()
+    payload._protocol.resume_reading()
+    return taken
+
+
 def _is_date(text: str) -> bool:
     try:
         parsedate_to_datetime(text)
@@ -344,10 +265,15 @@ def resolve_to(host: str, address: str, port: int) -> ResolveResult:
 
 
 class _Target(NamedTuple):
-    """What is the same for all requests to one URL: how to connect, and how the head begins."""
+    """What is the same for all requests to one URL: where and how to connect, and how the head begins.
 
+    `heads` are those sent last, by their fields, without the length of the body.
+    """
+
+    key: ConnectionKey
     connect: aiohttp.ClientRequest
     opening: str
+    heads: dict[tuple[tuple[str, str], ...], bytes]
 
 
 class HttpClient:
@@ -361,11 +287,11 @@ class HttpClient:
         self._timeouts = timeouts
         self._names = names or Names()
         self._targets: dict[tuple[str, str], _Target] = {}
-        self._pool: _Pool
+        self._pool: Pool
 
     def open(self) -> None:
         """Begin; must be called on the loop that requests are sent from."""
-        self._pool = _Pool(
+        self._pool = Pool(
             self._timeouts.connect,
             resolver=_Looked(self._names),
             limit=0,
@@ -379,28 +305,26 @@ class HttpClient:
         replaced once. Raises UpstreamFailure.
         """
         try:
-            try:
-                return await self._send_once(request, deadline, thinks)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not _is_reused.get() or isinstance(error, aiohttp.ClientConnectorError):
-                    raise
-            token = _wants_fresh.set(True)
-            try:
-                return await self._send_once(request, deadline, thinks)
-            finally:
-                _wants_fresh.reset(token)
+            target = self._target(request.method, request.url)
+            head = _head(target, request)
+            connection = await self._pool.used(target.key)
+            if connection is not None:
+                try:
+                    return await self._exchange(connection, head, request.body, deadline, thinks)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                    pass
+            connection = await self._connect(target, deadline)
+            return await self._exchange(connection, head, request.body, deadline, thinks)
         except FOREIGN_ERRORS as error:
             raise UpstreamFailure(translate_error(error)) from None
 
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _send_once(self, request: UpstreamRequest, deadline: float, thinks: bool) -> Reply:
-        target = self._target(request.method, request.url)
-        head = _head(target.opening, request)
-        connection = await self._connect(target, deadline)
+    async def _exchange(self, connection: Connection, head: bytes, body: bytes, deadline: float, thinks: bool) -> Reply:
+        """Send over a connection and wait for the head of the answer."""
         protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None or transport.is_closing():
+        if not isinstance(protocol, Protocol) or transport is None or transport.is_closing():
             connection.close()
             raise aiohttp.ServerDisconnectedError
         watch = _Watch(protocol, deadline, self._timeouts, thinks=thinks)
@@ -414,7 +338,7 @@ class HttpClient:
                 max_field_size=MAX_LINE_BYTES,
                 max_headers=MAX_HEADERS,
             )
-            transport.writelines((head, request.body))
+            transport.writelines((head, body))
             message, payload = await protocol.read()
             while message.code < 200 and message.code != 101:
                 message, payload = await protocol.read()
@@ -428,7 +352,6 @@ class HttpClient:
             raise
 
     async def _connect(self, target: _Target, deadline: float) -> Connection:
-        _is_reused.set(False)
         left = deadline - asyncio.get_running_loop().time()
         if left > self._timeouts.connect:
             return await self._pool.connect(target.connect, [], NO_TIMEOUT)
@@ -453,17 +376,28 @@ def _new_target(method: str, url: URL) -> _Target:
     opening = f"{method} {url.raw_path_qs} HTTP/1.1\r\nhost: {authority}\r\n"
     if opening.count("\r\n") != 2 or opening.count(" ") != 3:
         raise ValueError("the address holds white space")
-    return _Target(aiohttp.ClientRequest(method, url, loop=asyncio.get_running_loop()), opening)
+    connect = aiohttp.ClientRequest(method, url, loop=asyncio.get_running_loop())
+    return _Target(connect.connection_key, connect, opening, {})
 
 
-def _head(opening: str, request: UpstreamRequest) -> bytes:
+def _head(target: _Target, request: UpstreamRequest) -> bytes:
     """Write the head of a request. Raises ValueError for a header that would begin another line."""
+    given = tuple(request.headers.items())
+    head = target.heads.get(given)
+    if head is None:
+        if len(target.heads) >= _MAX_CACHED_HEADS:
+            target.heads.clear()
+        head = target.heads[given] = _new_head(target.opening, request)
+    return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
+
+
+def _new_head(opening: str, request: UpstreamRequest) -> bytes:
     fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")
     # The networks before some providers answer 403 to a request that does not say who asks.
     agent = "" if "\nuser-agent: " in f"\n{fields.lower()}" else _AGENT
-    return f"{opening}{fields}{agent}content-length: {len(request.body)}\r\n\r\n".encode()
+    return f"{opening}{fields}{agent}".encode()
 
 
 def _unpacker(encoding: str) -> Unpacker | None:

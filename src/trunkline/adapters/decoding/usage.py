@@ -19,7 +19,7 @@ MAX_COST_USD = Decimal(10_000)
 def count(value: Json) -> int:
     """Read a count that may be a string, a fraction, negative, huge or no number at all; what is unreadable is 0."""
     if type(value) is int:
-        return min(max(value, 0), MAX_COUNT)
+        return value if 0 <= value <= MAX_COUNT else min(max(value, 0), MAX_COUNT)
     if not isinstance(value, float | str):
         return 0
     try:

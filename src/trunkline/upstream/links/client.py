@@ -19,10 +19,10 @@ from trunkline.upstream.http import (
     MAX_LINE_BYTES,
     NO_TIMEOUT,
     READ_BUFFER_BYTES,
-    Connector,
     UpstreamFailure,
     resolve_to,
 )
+from trunkline.upstream.pool import Connector
 from trunkline.wire import Headers
 
 
