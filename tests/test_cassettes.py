@@ -12,7 +12,8 @@ import pytest
 
 from tests import document
 from tests.record import WRITTEN, Cassette, Heard, cassettes, hear, play, record, told
-from trunkline.protocol.events import Event, ResponseCompleted
+from trunkline.protocol.events import Event, OutputItemDone, ResponseCompleted
+from trunkline.protocol.items import FunctionCallItem
 from trunkline.protocol.render import render_event, render_response
 from trunkline.stream.deltas import Spent, Stopped
 from trunkline.stream.fold import fold
@@ -90,6 +91,7 @@ def test_law_3_events_keep_the_grammar(cassette: Cassette, suffix: str) -> None:
 def test_law_4_an_answer_cut_short_is_never_completed(cassette: Cassette, suffix: str) -> None:
     answer = cassette.answers[suffix]
     full = output_of(hear(cassette, suffix, [answer]))
+    whole = [call for event in events_of(cassette, suffix) for call in _called(event)]
     before = None
     for place in sorted(_places(answer)):
         cut = hear(cassette, suffix, [answer[:place]])
@@ -100,6 +102,8 @@ def test_law_4_an_answer_cut_short_is_never_completed(cassette: Cassette, suffix
         if isinstance(outcome, list) and output_of(cut) != full:
             document.check_stream(as_json(outcome))
             assert not isinstance(outcome[-1], ResponseCompleted), f"cut after {place} bytes"
+            called = [call for event in outcome for call in _called(event)]
+            assert called == whole[: len(called)], f"cut after {place} bytes, half a call is done"
 
 
 @every_answer
@@ -109,6 +113,12 @@ def test_law_5_everything_sent_fits_the_document(cassette: Cassette, suffix: str
         document.validate_event(event)
     if events:
         document.validate_response(json.loads(render_response(fold(events))))
+
+
+def _called(event: Event) -> list[tuple[str, str]]:
+    """The call that an event says is done: its name and arguments."""
+    item = event.item if isinstance(event, OutputItemDone) else None
+    return [(item.name, item.arguments)] if isinstance(item, FunctionCallItem) else []
 
 
 def _places(answer: bytes) -> set[int]:

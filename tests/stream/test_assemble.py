@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from decimal import Decimal
@@ -72,6 +73,7 @@ from trunkline.stream.assemble import _HEAR
 from trunkline.stream.deltas import (
     Arguments,
     Began,
+    CallKind,
     Citation,
     Closed,
     Delta,
@@ -559,21 +561,33 @@ class Ending(NamedTuple):
 
 
 PARTIAL_CALL: list[Delta] = [FunctionCall(0, "c", "n"), Arguments(0, '{"a')]
+WHOLE_CALL: list[Delta] = [FunctionCall(0, "c", "n"), Arguments(0, '{"a":1}'), Closed(0)]
+SCRIPT: list[Delta] = [FunctionCall(0, "c", "n", "custom"), Arguments(0, "{}"), Closed(0)]
 ENDINGS = [
     Ending("stop", [Text(0, "a"), Stopped("stop")], "completed", ["completed"]),
     Ending("calls", [FunctionCall(0, "c", "n"), Stopped("calls")], "completed", ["completed"]),
     Ending("length cuts the open item", [Reasoning(0, "a"), Text(0, "a"), Stopped("length")], "incomplete",
            ["completed", "incomplete"]),
-    Ending("length cuts an item the provider closed", [*PARTIAL_CALL, Closed(0), Stopped("length")], "incomplete",
-           ["incomplete"]),
+    Ending("length cuts a call the provider closed", [*PARTIAL_CALL, Closed(0), Stopped("length")], "incomplete", []),
+    Ending("length cuts the last call whatever it looks like", [*WHOLE_CALL, Stopped("length")], "incomplete", []),
+    Ending("length leaves a call after which text began", [*WHOLE_CALL, Text(1, "a"), Stopped("length")], "incomplete",
+           ["completed", "incomplete"]),
     Ending("length leaves calls closed before the last", [FunctionCall(0, "c", "n"), FunctionCall(1, "d", "n"),
            Arguments(0, "{}"), Closed(0), Arguments(1, "{"), Closed(1), Stopped("length")], "incomplete",
-           ["completed", "incomplete"]),
+           ["completed"]),
     Ending("length cuts calls that were never closed", [FunctionCall(0, "c", "n"), FunctionCall(1, "d", "n"),
-           Stopped("length")], "incomplete", ["incomplete", "incomplete"]),
+           Stopped("length")], "incomplete", []),
+    Ending("a filter cuts the last call", [*WHOLE_CALL, Stopped("content_filter")], "incomplete", []),
+    Ending("no end heard after a call", WHOLE_CALL, "failed", ["completed"]),
+    Ending("no end heard after a call that was not closed", WHOLE_CALL[:-1], "failed", []),
+    Ending("no end heard after a call closed in its middle", [*PARTIAL_CALL, Closed(0)], "failed", []),
+    Ending("no end heard after a call closed without arguments", [FunctionCall(0, "c", "n"), Closed(0)], "failed", []),
+    Ending("no end heard after raw text, which may be half", SCRIPT, "failed", []),
+    Ending("no end heard after raw text that something followed", [*SCRIPT, *PARTIAL_CALL], "failed", ["completed"]),
+    Ending("the end heard after raw text", [*SCRIPT, Stopped("calls")], "completed", ["completed"]),
     Ending("a filter cuts the open item", [Text(0, "a"), Stopped("content_filter")], "incomplete", ["incomplete"]),
     Ending("no end heard", [Text(0, "a")], "failed", ["incomplete"]),
-    Ending("no end heard while calling", PARTIAL_CALL, "failed", ["incomplete"]),
+    Ending("no end heard while calling", PARTIAL_CALL, "failed", []),
     Ending("no end heard while searching", [Search(0, "web", "searching")], "failed", ["failed"]),
     Ending("no end heard while drawing", [Image(0, "AAAA", False)], "failed", ["failed"]),
     Ending("a search is taken as done when the answer is", [Search(0, "web", "searching"), Stopped("stop")],
@@ -602,9 +616,42 @@ def test_ST_29_the_reason_of_an_incomplete_answer() -> None:
     assert last_response(assemble(Stopped("content_filter"))).incomplete_details == IncompleteDetails("content_filter")
 
 
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.id)
+def test_a_call_is_told_as_done_in_both_ways_or_in_none(ending: Ending) -> None:
+    events = assemble(*ending.deltas)
+    done = [event.item.id for event in events if isinstance(event, OutputItemDone)]
+    assert [id for id in done if str(id).startswith("fc_")] == [
+        event.item_id for event in events if isinstance(event, ArgumentsDone)
+    ]
+    assert done == [item.id for item in last_response(events).output]
+
+
 def test_a_cut_call_is_not_given_arguments() -> None:
-    item = last_response(assemble(FunctionCall(0, "c", "n"), Stopped("length"))).output[0]
-    assert item == call(0, "c", "n", "", "incomplete")
+    events = assemble(FunctionCall(0, "c", "n"), Stopped("length"))
+    assert short_types(events) == f"{BEGIN}{OPEN} incomplete".split()
+
+
+CUT_SHORT: list[Delta] = [Stopped("length"), Stopped("content_filter"), Failed(Fault("silent", "…"))]
+
+
+@pytest.mark.parametrize("end", CUT_SHORT, ids=lambda end: str(getattr(end, "reason", "failed")))
+@pytest.mark.parametrize("is_closed", [False, True], ids=["left open", "closed"])
+@pytest.mark.parametrize("kind_of_call", get_args(CallKind))
+def test_a_call_cut_at_any_byte_is_never_done(kind_of_call: CallKind, is_closed: bool, end: Delta) -> None:
+    """Though one character less than the whole may be closed by its provider."""
+    arguments = json.dumps({"city": 'Paris, "{}" and\n', "deep": [{"a": {}}, None]})
+    for at in range(len(arguments)):
+        cut: list[Delta] = [FunctionCall(0, "c", "n", kind_of_call), *(Arguments(0, each) for each in arguments[:at])]
+        events = assemble(*cut, *([Closed(0)] if is_closed else []), end)
+        assert not [event for event in events if isinstance(event, ArgumentsDone | OutputItemDone)], arguments[:at]
+        assert last_response(events).output == ()
+
+
+def test_a_closed_call_is_done_as_soon_as_another_speaks() -> None:
+    machine = assembler()
+    machine.feed([FunctionCall(0, "c", "n"), FunctionCall(1, "d", "n"), Arguments(1, "{"), Arguments(0, "{}")])
+    assert machine.feed([Closed(0)]) == []
+    assert short_types(machine.feed([Arguments(1, "}")])) == f"{ARGS_DONE}{DONE} {ARGS}".split()
 
 
 def test_ST_07_twenty_deltas_and_no_end_is_failed() -> None:
@@ -682,7 +729,11 @@ def check_grammar(events: Sequence[Event]) -> None:
             elif kind(event).endswith("_part.done"):
                 assert open_part == item_id
                 open_part = None
-    assert open_items == {}
+    # A call that was cut is left open, and no part of the output.
+    response = last_response(events)
+    assert not open_items or response.status != "completed"
+    assert all(id.startswith("fc_") for id in open_items)
+    assert open_items.keys().isdisjoint({str(item.id) for item in response.output})
 
 
 @given(ANY_DELTAS, st.data())
@@ -706,7 +757,9 @@ def test_law_fold_the_finished_items_are_the_output(deltas: list[Delta]) -> None
     finished = {event.output_index: event.item for event in events if isinstance(event, OutputItemDone)}
     response = last_response(events)
     assert tuple(finished[index] for index in sorted(finished)) == response.output
-    assert sorted(finished) == list(range(len(finished)))
+    added = [event.output_index for event in events if isinstance(event, OutputItemAdded)]
+    assert added == list(range(len(added)))
+    assert response.status != "completed" or sorted(finished) == added
     assert len({item.id for item in response.output}) == len(response.output)
 
 
@@ -773,7 +826,9 @@ def test_an_answer_that_keeps_the_rules_has_an_item_for_each_piece(answer: list[
     slots = {delta.slot for delta in answer if hasattr(delta, "slot")}
     output = last_response(events).output
     parts = [len(item.content) if isinstance(item, Message) else 1 for item in output]
-    assert sum(parts) == len(slots)
+    cut = len([event for event in events if isinstance(event, OutputItemAdded)]) - len(output)
+    assert sum(parts) + cut == len(slots)
+    assert not cut or last_response(events).status == "incomplete"
 
 
 @given(ANY_DELTAS)

@@ -34,16 +34,18 @@ item or part begins and never changes.
 
 Deltas without text say nothing and open nothing.
 
-**Closed** ends a part or a call's arguments at once, but not the item: its last event carries a status, and whether an
-item was cut is known only when the next item begins or the answer ends (dialects close a block that ran into the token
-limit before they say so). A search or image that is closed is finished. Text for a slot that was closed begins a new
-item.
+**Closed** ends a part at once, but not the item: its last event carries a status, and whether an item was cut is known
+only when the next item begins or the answer ends (dialects close a block that ran into the token limit before they say
+so). A call that is closed takes no more arguments, and is finished once another call speaks or begins. A search or
+image that is closed is finished. Text for a slot that was closed begins a new item.
 
 **End.** The first `Stopped` heard decides: completed, or incomplete. None heard: the answer was cut off, and failed.
-In an answer that was cut – incomplete or failed – an unfinished item is incomplete (a search or image failed), except
-calls that were closed before another call spoke. An empty call, or one that says
-`null`, says `{}`, but a cut one is not completed by us. `Spent` counts as last heard. After the terminal event
-everything is ignored.
+In an answer that was cut – incomplete or failed – an unfinished item is incomplete, a search or image failed. A call
+that was cut is never finished: clients make a call as soon as they hear that it is done, whatever its status says. The
+terminal event alone ends it, without it in its output. A call is cut unless it was closed, and something was said after
+it or, where the answer failed, its arguments are plainly whole. What the last call of an incomplete answer looks like
+proves nothing: some providers complete the JSON of what ran into the limit. An empty call, or one that says `null`,
+says `{}` when it is finished. `Spent` counts as last heard. After the terminal event everything is ignored.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ class Assembler:
         self._events: list[Event] = []
         self._has_begun = False
         self._is_over = False
-        self._output: list[OutputItem] = []
+        self._output: list[OutputItem | None] = []
         self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | None = None
         self._part: OpenPart | None = None
         self._unsealed: ThoughtItem | None = None
@@ -190,12 +192,14 @@ class Assembler:
             return []
         if not self._has_begun:
             self._begin(None)
-        self._finish_all(is_cut=is_cut)
+        self._finish_open(is_cut=is_cut)
+        self._finish_calls(is_cut=is_cut)
         self._is_over = True
+        output = tuple(item for item in self._output if item is not None)
         response = replace(
             self._response,
-            output=tuple(self._output),
-            output_text=_output_text(self._output),
+            output=output,
+            output_text=_output_text(output),
             usage=told_usage(self._spent),
             **changes,
         )
@@ -276,23 +280,25 @@ class Assembler:
 
     def _hear_call(self, delta: FunctionCall) -> None:
         same = self._calls.get(delta.slot)
-        if same is not None and same.said == delta and not same.is_ended:
+        if same is not None and same.said == delta and not same.is_closed:
             return
         self._finish_open(is_cut=False)
-        for slot, call in list(self._calls.items()):
-            if call.is_ended or slot == delta.slot:
-                self._finish_call(self._calls.pop(slot), is_cut=False)
+        self._finish_closed_calls()
+        if delta.slot in self._calls:
+            self._finish_call(self._calls.pop(delta.slot))
         call = CallItem(self._place("fc_"), self._call_id(delta.call_id), delta)
         self._calls[delta.slot] = self._latest_call = call
         self._announce(call)
 
     def _hear_arguments(self, delta: Arguments) -> None:
         call = self._calls.get(delta.slot)
-        if call is None or call.is_ended or not delta.text:
+        if call is None or call.is_closed or not delta.text:
             return
         if not call.pieces and delta.text.strip() == "null":
             return  # some models write this for a tool without parameters
-        self._latest_call = call
+        if call is not self._latest_call:
+            self._finish_closed_calls()
+            self._latest_call = call
         self._events.append(call.heard(self._number, delta.text))
 
     def _hear_search(self, delta: Search) -> None:
@@ -326,7 +332,9 @@ class Assembler:
     def _hear_closed(self, delta: Closed) -> None:
         call, part = self._calls.get(delta.slot), self._part
         if call is not None:
-            self._end_arguments(call, is_cut=False)
+            call.is_closed = True
+            if call is not self._latest_call:
+                self._finish_call(self._calls.pop(delta.slot))
         match self._open:
             case MessageItem() if part is not None and part.slot == delta.slot:
                 self._finish_part()
@@ -397,7 +405,8 @@ class Assembler:
             self._finish_part()
             self._unsealed = before
         else:
-            self._finish_all(is_cut=False)
+            self._finish_open(is_cut=False)
+            self._finish_calls(is_cut=False)
         self._open = item
         self._announce(item)
 
@@ -416,11 +425,21 @@ class Assembler:
 
     # Closing
 
-    def _finish_all(self, *, is_cut: bool) -> None:
-        self._finish_open(is_cut=is_cut)
+    def _finish_calls(self, *, is_cut: bool) -> None:
         for call in self._calls.values():
-            self._finish_call(call, is_cut=is_cut and (call is self._latest_call or not call.is_ended))
+            self._finish_call(call, is_cut=is_cut and self._may_be_half(call))
         self._calls.clear()
+
+    def _finish_closed_calls(self) -> None:
+        for slot, call in list(self._calls.items()):
+            if call.is_closed:
+                self._finish_call(self._calls.pop(slot))
+
+    def _may_be_half(self, call: CallItem) -> bool:
+        """Whether a call in an answer that was cut may be but the beginning of one."""
+        if not call.is_closed:
+            return True
+        return call is self._latest_call and not (self._stop is None and call.is_plainly_whole)
 
     def _finish_unsealed(self) -> None:
         item, self._unsealed = self._unsealed, None
@@ -437,9 +456,14 @@ class Assembler:
             self._searched.add((item.said.kind, item.slot))
         self._finish_item(item, is_cut=is_cut)
 
-    def _finish_call(self, call: CallItem, *, is_cut: bool) -> None:
-        self._end_arguments(call, is_cut=is_cut)
-        self._finish_item(call, is_cut=is_cut)
+    def _finish_call(self, call: CallItem, *, is_cut: bool = False) -> None:
+        if is_cut:
+            self._output[call.place.output_index] = None
+            return
+        if not call.pieces:
+            self._events.append(call.heard(self._number, "{}"))
+        self._events.append(call.arguments_done(self._number))
+        self._finish_item(call, is_cut=False)
 
     def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
         done = item.finished(is_cut)
@@ -450,14 +474,6 @@ class Assembler:
         part, self._part = self._part, None
         if part is not None:
             self._events += part.finished(self._number)
-
-    def _end_arguments(self, call: CallItem, *, is_cut: bool) -> None:
-        if call.is_ended:
-            return
-        call.is_ended = True
-        if not (call.pieces or is_cut):
-            self._events.append(call.heard(self._number, "{}"))
-        self._events.append(call.arguments_done(self._number))
 
 
 def _each(hear: Callable[[Assembler, Any], None]) -> Callable[[Assembler, Iterable[Any]], None]:

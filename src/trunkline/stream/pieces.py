@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from trunkline.protocol.events import (
@@ -49,6 +50,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.stream.deltas import FunctionCall, ReasoningSeal, Search, Slot
 from trunkline.stream.seals import Seal, sealed
+from trunkline.wire import UNREADABLE
 
 Number = Callable[[], int]
 """Gives the next sequence number."""
@@ -252,16 +254,27 @@ class ThoughtItem:
 
 
 class CallItem:
-    """A call of the client's tool; `is_ended` says that its arguments are told to the end."""
+    """A call of the client's tool; `is_closed` says that no more arguments belong to it."""
 
-    __slots__ = ("call_id", "is_ended", "pieces", "place", "said")
+    __slots__ = ("call_id", "is_closed", "pieces", "place", "said")
 
     def __init__(self, place: Place, call_id: str, said: FunctionCall) -> None:
         self.place = place
         self.call_id = call_id
         self.said = said
-        self.is_ended = False
+        self.is_closed = False
         self.pieces: list[str] = []
+
+    @property
+    def is_plainly_whole(self) -> bool:
+        """Whether its arguments show that nothing is missing: no JSON object is the beginning of another.
+
+        Raw text never shows that: half a script is a script.
+        """
+        try:
+            return self.said.kind != "custom" and isinstance(msgspec.json.decode("".join(self.pieces)), dict)
+        except UNREADABLE:
+            return False
 
     def heard(self, number: Number, text: str) -> Event:
         self.pieces.append(text)

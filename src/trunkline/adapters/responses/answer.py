@@ -288,8 +288,10 @@ class ResponsesDecoder(Decoder):
             return []
         self._closed.add(slot)
         self._note_phase(slot, look)
-        deltas = decode(self, slot, read_item(raw))
-        return deltas if self.is_done else [*deltas, Closed(slot)]
+        item = read_item(raw)
+        deltas = decode(self, slot, item)
+        # An item that was cut is done here, but not closed: a call of that kind is not to be made.
+        return deltas if self.is_done or item.status == "incomplete" else [*deltas, Closed(slot)]
 
     def _message(self, slot: Slot, item: Item) -> list[Delta]:
         deltas: list[Delta] = []
