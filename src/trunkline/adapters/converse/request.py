@@ -23,6 +23,7 @@ from trunkline.adapters.converse.answer import ConverseDecoder
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.claude import (
     Thinking,
     least_effort,
@@ -45,7 +46,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.adapters.encoding.turns import Said
 from trunkline.adapters.thinking import lost_budget
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint

@@ -5,8 +5,6 @@ Does not encode anything: an adapter walks the turns and writes them in its own 
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
@@ -33,8 +31,6 @@ from trunkline.protocol.request import Request
 IMAGE_NOTE = "An image generated earlier in this conversation:"
 RESULT_NOTE = "What the tools returned besides text:"
 SYSTEM_PREFIX = "[System note]\n"
-
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class SystemTurn(Struct, frozen=True):
@@ -244,24 +240,6 @@ def result_media(result: FunctionCallOutput) -> list[InputPart]:
 def call_names(items: Iterable[InputItem]) -> dict[str, str]:
     """The name of the tool by `call_id`, for dialects that match results by name."""
     return {item.call_id: item.name for item in items if isinstance(item, FunctionCallItem)}
-
-
-def fitted_call_id(call_id: str, pattern: re.Pattern[str], length: int) -> str:
-    """Give back `call_id`, or a stable hash of it with `length` letters and digits when the dialect would refuse it.
-
-    `pattern` must match the whole of an acceptable id. Call and result get the same answer.
-    """
-    return call_id if pattern.fullmatch(call_id) else hashed_id(call_id, length)
-
-
-def hashed_id(text: str, length: int) -> str:
-    """A stable id of `length` letters and digits for a text."""
-    number = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), "big")
-    letters = []
-    for _ in range(length):
-        number, rest = divmod(number, 62)
-        letters.append(_BASE62[rest])
-    return "".join(letters)
 
 
 def _close_assistant(pieces: list[AssistantPiece], found: list[Turn], keeps_last_thought: bool) -> None:

@@ -20,6 +20,7 @@ from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
@@ -37,7 +38,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.adapters.encoding.turns import Said
 from trunkline.adapters.messages.answer import MessagesDecoder
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
