@@ -47,6 +47,7 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
+from trunkline.protocol.pairs import last_message, pairs_of
 from trunkline.protocol.reading import (
     Reader,
     T,
@@ -382,25 +383,38 @@ _items: Reader[tuple[InputItem, ...]] = array(_item)
 
 
 def _check_pairs(items: tuple[InputItem, ...]) -> None:
-    """Check that every call has its output before the next user message, and every output its call before it.
+    """Check that no result is without its call, and no call without its result but one that a message interrupted.
 
-    A `call_id` may come back once its call is answered: some models count their calls from zero in each turn.
+    A `call_id` may come back once its call is answered or interrupted. The same result may be said again.
     """
-    open_calls: dict[str, int] = {}
+    calls: dict[str, int] = {}
+    found = pairs_of(items)
+    answering = dict.fromkeys(found.values())
+    last, outside = last_message(items), -1
     for index, item in enumerate(items):
         if isinstance(item, Message):
-            if open_calls and item.role == "user":
-                _refuse_open(open_calls, "before the next user message")
+            outside = outside if item.role == "assistant" else index
         elif isinstance(item, FunctionCallItem):
-            if item.call_id in open_calls:
+            before = calls.get(item.call_id)
+            if before is not None and before > outside and found.get(before, index) >= index:
                 raise mismatch(item.call_id, "unlike the call_id of a call still open", "call_id", index)
-            open_calls[item.call_id] = index
-        elif isinstance(item, FunctionCallOutput) and open_calls.pop(item.call_id, None) is None:
-            raise mismatch(item.call_id, "the call_id of an open function_call before it", "call_id", index)
-    if open_calls:
-        _refuse_open(open_calls, "in the input")
+            calls[item.call_id] = index
+        elif isinstance(item, FunctionCallOutput) and index not in answering:
+            _check_said_again(items, found, calls.get(item.call_id), item, index)
+    for call_id, index in calls.items():
+        if index > last and index not in found:
+            raise Wrong(f"{_NO_OUTPUT} {shown(call_id)}", index)
 
 
-def _refuse_open(open_calls: dict[str, int], where: str) -> None:
-    call_id, index = next(iter(open_calls.items()))
-    raise Wrong(f"is a call without its function_call_output {where}: call_id {shown(call_id)}", index)
+def _check_said_again(
+    items: tuple[InputItem, ...], found: dict[int, int], call: int | None, item: FunctionCallOutput, index: int
+) -> None:
+    """Check that a result which answers no open call is the one that its call has already."""
+    first = items[found[call]] if call is not None and call in found else None
+    if not isinstance(first, FunctionCallOutput) or first.output != item.output:
+        raise mismatch(item.call_id, "the call_id of an open function_call before it", "call_id", index)
+
+
+_NO_OUTPUT = (
+    "is a call without its function_call_output in the input; if it was interrupted, send one that says so: call_id"
+)

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from trunkline.adapters.encoding.histories import settled
 from trunkline.protocol.items import (
     FileSearchCall,
     FunctionCallItem,
@@ -89,16 +90,17 @@ Turn = SystemTurn | UserTurn | AssistantTurn | ResultsTurn
 def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     """Group the input; `instructions` come first as a system turn.
 
-    Adjacent assistant items make one turn, as do adjacent results; user and system messages stay apart (see
-    `merged`). Search calls carry nothing a model can read and are left out, as are empty texts and thoughts that
-    nothing follows; `keeps_last_thought` is for a dialect that signs what stands before the thought.
+    Adjacent assistant items make one turn, as do adjacent results, which follow their calls (see `settled`); user and
+    system messages stay apart (see `merged`). Search calls carry nothing a model can read and are left out, as are
+    empty texts and thoughts that nothing follows; `keeps_last_thought` is for a dialect that signs what stands before
+    the thought.
     """
     found: list[Turn] = []
     if request.instructions:
         found.append(SystemTurn(request.instructions))
     pieces: list[AssistantPiece] = []
     results: list[FunctionCallOutput] = []
-    for item in request.input:
+    for item in settled(request.input):
         match item:
             case FunctionCallOutput():
                 _close_assistant(pieces, found, keeps_last_thought)

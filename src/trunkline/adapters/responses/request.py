@@ -19,6 +19,7 @@ from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import in_words
 from trunkline.adapters.encoding.draft import Draft, beside_tools
+from trunkline.adapters.encoding.histories import settled
 from trunkline.adapters.encoding.sizes import nearest_size
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -287,7 +288,7 @@ def _encode_input(draft: Draft) -> None:
         # Servers that refuse the field take the same words as their first item.
         written.append(_message(_role(draft, "system"), [InputText(said)]))
     thoughts: list[Json] = []
-    for item in draft.request.input:
+    for item in settled(draft.request.input):
         if isinstance(item, ReasoningItem):
             thoughts += _encode_thought(draft, item)
             continue

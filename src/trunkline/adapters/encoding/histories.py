@@ -1,0 +1,80 @@
+"""The calls of a conversation and their results, in the one order that every provider takes.
+
+It encodes nothing, and leaves an input without calls as it is. Clients send what happened: a message that the user, or
+the client itself, put in while a tool ran; a call that was interrupted; ids that come again. OpenAI's Chat Completions,
+DeepSeek and the Messages API refuse each of them, on that turn and on every later one, since it stays in the history:
+https://github.com/router-for-me/CLIProxyAPI/pull/3239, https://github.com/MayDay-wpf/snow-app/pull/9,
+https://github.com/letta-ai/letta/issues/3308, https://github.com/ducks/claux/issues/40, seen 2026-11-27.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trunkline.adapters.encoding.call_ids import hashed_id
+from trunkline.protocol.items import FunctionCallItem, FunctionCallOutput, InputItem, Message
+from trunkline.protocol.pairs import last_message, pairs_of
+
+UNANSWERED = "[No result: this call was not answered. It may or may not have been carried out.]"
+"""The result of a call that the client sent none for. It does not say that nothing was done, which nobody knows."""
+
+
+def settled(items: tuple[InputItem, ...]) -> tuple[InputItem, ...]:
+    """The input with the results of each round of calls right behind it, one for every call, under ids of their own.
+
+    What stood between a call and its result comes after the results of the round; a call that was interrupted gets a
+    result that says so; the same result said twice is said once.
+    """
+    if not any(type(item) is FunctionCallItem for item in items):
+        return items
+    return tuple(_Settling(items).run())
+
+
+class _Settling:
+    """One input being put in order. `_round` are the places of the calls whose results are due."""
+
+    def __init__(self, items: tuple[InputItem, ...]) -> None:
+        self._items = items
+        self._results = pairs_of(items)
+        self._answering = set(self._results.values())
+        self._last_message = last_message(items)
+        self._round: list[int] = []
+        self._uses: dict[str, int] = {}
+        self._found: list[InputItem] = []
+
+    def run(self) -> list[InputItem]:
+        for place, item in enumerate(self._items):
+            if isinstance(item, FunctionCallItem):
+                self._round.append(place)
+                self._uses[item.call_id] = self._uses.get(item.call_id, 0) + 1
+                self._found.append(self._named(item))
+            elif isinstance(item, FunctionCallOutput):
+                self._end_round()
+                if place not in self._answering and item.call_id not in self._uses:
+                    self._found.append(item)
+            else:
+                if isinstance(item, Message) and item.role != "assistant":
+                    self._end_round()
+                self._found.append(item)
+        self._end_round()
+        return self._found
+
+    def _end_round(self) -> None:
+        """Put the results behind the calls, in the client's order, and last those that it did not send."""
+        calls, self._round = self._round, []
+        for place in sorted(self._results[call] for call in calls if call in self._results):
+            result = self._items[place]
+            assert isinstance(result, FunctionCallOutput)
+            self._found.append(self._named(result))
+        for place in calls:
+            call = self._items[place]
+            assert isinstance(call, FunctionCallItem)
+            if place not in self._results and place < self._last_message:
+                self._found.append(self._named(FunctionCallOutput(call_id=call.call_id, output=UNANSWERED)))
+
+    def _named(self, item: FunctionCallItem | FunctionCallOutput) -> FunctionCallItem | FunctionCallOutput:
+        """The item under an id that nothing before its round has."""
+        uses = self._uses[item.call_id]
+        if uses == 1:
+            return item
+        return replace(item, call_id=f"call_{hashed_id(f'{item.call_id}/{uses}', 20)}")
