@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.adapters.calling import CALLINGS
 from tests.gateway.checks import ask, events_of, response_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
+from tests.gateway.histories import check_legal, readings
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.test_wire_requests import WHOLE
 from tests.gateway.upstream import Script, Upstream, head, whole
 
 CONFIG = """
@@ -105,3 +108,92 @@ class TestCutCalls:
         assert added == ["toolu_1", "toolu_2"]
         done = [event["item"]["call_id"] for event in events if event["type"] == "response.output_item.done"]
         assert done == ["toolu_1"] == [item["call_id"] for item in events[-1]["response"]["output"]]
+
+
+NONCE = {"role": "user", "content": "NONCE"}
+USER = {"role": "user", "content": "Go on."}
+SAID = {"role": "assistant", "content": "Let me see."}
+NOTE = {"role": "developer", "content": "Approved command prefix saved."}
+A = {"type": "function_call", "call_id": "call_a", "name": "weather", "arguments": '{"city":"Oslo"}'}
+B = {**A, "call_id": "call_b"}
+OF_A = {"type": "function_call_output", "call_id": "call_a", "output": "4 C"}
+OF_B = {**OF_A, "call_id": "call_b"}
+THOUGHT = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
+SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+OLD = {"type": "output_text", "text": "As I said."}
+
+HISTORIES: dict[str, list[dict[str, Any]]] = {
+    "a round": [NONCE, A, B, OF_A, OF_B],
+    "P7 a user's message between a call and its result": [NONCE, A, USER, OF_A],
+    "P7 a client's note between a call and its result": [NONCE, A, NOTE, OF_A, USER],
+    "P7 a message between the results of parallel calls": [NONCE, A, B, OF_B, USER, OF_A],
+    "P7 an interrupted call": [NONCE, A, USER],
+    "P7 one of two parallel calls interrupted": [NONCE, A, B, OF_B, USER],
+    "P7 interrupted again and again": [NONCE, A, USER, B, USER, SAID, USER],
+    "an answer between results": [NONCE, A, B, OF_A, SAID, OF_B],
+    "words behind a call": [NONCE, A, SAID, OF_A],
+    "calls that overlap": [NONCE, A, USER, B, OF_A, OF_B],
+    "the id of an interrupted call": [NONCE, A, USER, A, OF_A],
+    "ids counted from zero in each turn": [NONCE, A, OF_A, USER, A, OF_A],
+    "a result said twice": [NONCE, A, OF_A, OF_A, USER],
+    "thoughts all over": [NONCE, THOUGHT, A, THOUGHT, B, THOUGHT, OF_A, THOUGHT, OF_B, THOUGHT],
+    "a thought at the end": [NONCE, SAID, USER, THOUGHT],
+    "searches all over": [NONCE, SEARCH, A, SEARCH, OF_A, SEARCH, SAID, USER],
+    "an empty answer": [NONCE, {**SAID, "content": ""}, USER],
+    "an answer without parts": [NONCE, {**SAID, "content": []}, USER],
+    "an answer of blanks": [NONCE, {**SAID, "content": " \n"}, USER],
+    "an empty answer between a call and its result": [NONCE, A, {**SAID, "content": ""}, OF_A],
+    "two answers in a row": [NONCE, SAID, SAID, USER],
+    "an answer first": [SAID, NONCE],
+    "a call first": [A, OF_A, NONCE],
+    "an answer last": [NONCE, SAID],
+    "long and odd ids": [
+        NONCE,
+        {**A, "call_id": "x" * 125},
+        {**A, "call_id": "call.1: é\n"},
+        {**OF_A, "call_id": "call.1: é\n"},
+        {**OF_A, "call_id": "x" * 125},
+    ],
+    "empty results": [NONCE, A, B, {**OF_A, "output": ""}, {**OF_B, "output": []}],
+    "no arguments, and broken ones": [NONCE, {**A, "arguments": ""}, {**B, "arguments": '{"ci'}, OF_A, OF_B],
+    "F14 annotations of another house": [
+        NONCE,
+        {**SAID, "content": [{**OLD, "annotations": [{"type": "container_file_citation", "file_id": "f"}]}]},
+        {**SAID, "content": [{**OLD, "annotations": [{"type": "url_citation", "url": "https://example.org"}]}]},
+        USER,
+    ],
+    "F14 log probabilities without bytes": [
+        NONCE,
+        {**SAID, "content": [{**OLD, "logprobs": [{"token": "A", "logprob": -1, "bytes": None, "top_logprobs": []}]}]},
+        {**SAID, "content": [{**OLD, "annotations": None, "logprobs": None}]},
+        USER,
+    ],
+    "F15 a thought in a format that nobody knows": [NONCE, {**THOUGHT, "format": "anything-v9"}, SAID, USER],
+    "F15 a thought whose content is text": [
+        NONCE,
+        {**THOUGHT, "content": [{"type": "text", "text": "Hm."}]},
+        A,
+        OF_A,
+    ],
+}
+
+
+class TestHistories:
+    """Whatever a client sends of earlier turns, each provider gets it as it takes it."""
+
+    @pytest.mark.parametrize("dialect", [*DIALECTS, "fake"])
+    @pytest.mark.parametrize("history", HISTORIES)
+    def test_a_history_is_legal_on_every_wire(
+        self, history: str, dialect: str, calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        items = [{**item, "content": nonce} if item is NONCE else item for item in HISTORIES[history]]
+        if dialect == "fake":
+            response_of(calling.call({"model": "fake/echo", "input": items, "tools": TOOLS}))
+            return
+        upstream.play(nonce, whole(WHOLE[dialect]))
+        reply = calling.call({"model": f"mock/{dialect}", "input": items, "tools": TOOLS})
+        response_of(reply)
+        (seen,) = upstream.seen(nonce)
+        check_legal(dialect, seen.json)
+        told = [heard.kind for heard in readings(dialect, seen.json)]
+        assert told.count("call") == sum(item["type"] == "function_call" for item in items if "type" in item)

@@ -107,7 +107,9 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
                 results.append(item)
             case Message(role="assistant"):
                 _close_results(results, found)
-                if text := assistant_text(item.content):
+                text = assistant_text(item.content)
+                # Blanks alone are nothing said, and a 400 at most vendors.
+                if text.strip():
                     pieces.append(Said(text))
             case Message():
                 _close_results(results, found)

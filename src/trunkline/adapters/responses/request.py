@@ -9,6 +9,7 @@ Sources: section 2 of the dialects notes; https://developers.openai.com/api/refe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import in_words
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.draft import Draft, beside_tools
 from trunkline.adapters.encoding.histories import settled
 from trunkline.adapters.encoding.sizes import nearest_size
@@ -31,7 +33,7 @@ from trunkline.adapters.encoding.tools import (
     schema_note,
     tool_schema,
 )
-from trunkline.adapters.encoding.turns import IMAGE_NOTE
+from trunkline.adapters.encoding.turns import IMAGE_NOTE, assistant_text
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
 from trunkline.catalog.abilities import has_context, tier_of
@@ -103,6 +105,10 @@ def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
 _IMAGE_OPTIONS = frozenset(
     {"size", "quality", "background", "output_format", "output_compression", "moderation", "partial_images"}
 )
+# A longer one is a 400, also where the provider gave it: https://github.com/NousResearch/hermes-agent/pull/72006,
+# https://github.com/V1ki/dsh-plugin-subscriptions/issues/29, seen 2026-11-27.
+_CALL_ID = re.compile(".{1,64}", re.DOTALL)
+_HASHED_ID_LENGTH = 32
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 
@@ -316,6 +322,8 @@ def _lacks_word(draft: Draft) -> bool:
 def _encode_item(draft: Draft, item: InputItem) -> Json | None:
     match item:
         case Message():
+            if item.role == "assistant" and not assistant_text(item.content).strip():
+                return None
             content = [_encode_part(draft, part, item.role) for part in item.content]
             message = _message(_role(draft, item.role), content)
             if item.phase and "phase" not in draft.quirks.drops:
@@ -324,15 +332,15 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
         case FunctionCallItem():
             return {
                 "type": "function_call",
-                "call_id": item.call_id,
+                "call_id": _fitted(item.call_id),
                 "name": item.name,
                 "arguments": item.arguments,
             }
         case FunctionCallOutput(output=str()):
-            return {"type": "function_call_output", "call_id": item.call_id, "output": item.output}
+            return {"type": "function_call_output", "call_id": _fitted(item.call_id), "output": item.output}
         case FunctionCallOutput():
             parts = [_encode_part(draft, part, "user") for part in item.output if not isinstance(part, str)]
-            return {"type": "function_call_output", "call_id": item.call_id, "output": parts}
+            return {"type": "function_call_output", "call_id": _fitted(item.call_id), "output": parts}
         case ImageGenerationCall():
             return _encode_picture(draft, item)
         case WebSearchCall() | FileSearchCall() | ReasoningItem():
@@ -340,6 +348,10 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
             return None
         case _:
             assert_never(item)
+
+
+def _fitted(call_id: str) -> str:
+    return fitted_call_id(call_id, _CALL_ID, _HASHED_ID_LENGTH)
 
 
 def _encode_thought(draft: Draft, item: ReasoningItem) -> list[Json]:
