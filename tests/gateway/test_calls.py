@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.adapters.calling import CALLINGS
-from tests.gateway.checks import ask, events_of, response_of
+from tests.gateway.checks import ask, error_of, events_of, response_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.histories import check_legal, readings
-from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.test_dialects import PIXEL
 from tests.gateway.test_wire_requests import WHOLE
 from tests.gateway.upstream import Script, Upstream, head, whole
 
@@ -33,11 +35,12 @@ DONE = {"response.function_call_arguments.done", "response.output_item.done"}
 
 @pytest.fixture(scope="module")
 def calling(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway with a model `mock/<dialect>` for each of `DIALECTS`."""
+    """A gateway with a model `mock/<dialect>` for each of `DIALECTS`, and a `text/<dialect>` that reads text alone."""
     config = CONFIG
     for dialect in DIALECTS:
         config += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
         config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"mock/{dialect}")
+        config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"text/{dialect}") + 'input_modalities = ["text"]\n'
     with running(tmp_path_factory.mktemp("calling"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -197,3 +200,107 @@ class TestHistories:
         check_legal(dialect, seen.json)
         told = [heard.kind for heard in readings(dialect, seen.json)]
         assert told.count("call") == sum(item["type"] == "function_call" for item in items if "type" in item)
+
+
+PICTURE = {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}"}
+SEEN: dict[str, dict[str, Any]] = {
+    "input_image": PICTURE,
+    "input_file": {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"},
+    "input_audio": {"type": "input_audio", "input_audio": {"data": "SUQzBAAAAAAAAAAA", "format": "mp3"}},
+    "input_video": {"type": "input_video", "video_url": "data:video/mp4;base64,AAAAGGZ0eXBpc29tAAAAAGlzb20="},
+}
+"""What tools give back besides text, by its type."""
+NOTES = {
+    "input_image": "[Image left out: this model cannot read it]",
+    "input_file": "[File a.pdf left out: this model cannot read it]",
+    "input_audio": "[Sound left out: this model cannot read it]",
+    "input_video": "[Film left out: this model cannot read it]",
+}
+
+
+def returned(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {**OF_A, "output": [{"type": "input_text", "text": "Here it is:"}, *parts]}
+
+
+def as_text(body: bytes) -> str:
+    return json.dumps(json.loads(body), ensure_ascii=False).replace("\\\\", "\\")
+
+
+class TestReturnedMedia:
+    """F11: what a tool gives back never keeps a conversation from a model; what the user sends does."""
+
+    def ask(self, gateway: Gateway, model: str, nonce: str, result: dict[str, Any]) -> Reply:
+        items = [{**NONCE, "content": nonce}, A, result, {"role": "user", "content": "Never mind, say hello."}]
+        return gateway.call({"model": model, "input": items, "tools": TOOLS})
+
+    @pytest.mark.parametrize("kind", SEEN)
+    @every_dialect
+    def test_a_model_that_cannot_read_it_gets_a_note(
+        self, dialect: str, kind: str, calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        upstream.play(nonce, whole(WHOLE[dialect]))
+        reply = self.ask(calling, f"text/{dialect}", nonce, returned(SEEN[kind]))
+        response_of(reply)
+        assert reply.headers["x-trunkline-dropped"] == f"input.function_call_output.{kind}"
+        (seen,) = upstream.seen(nonce)
+        check_legal(dialect, seen.json)
+        assert NOTES[kind] in as_text(seen.body)
+        assert "Here it is:" in as_text(seen.body)
+        assert b"base64," not in seen.body
+
+    @every_dialect
+    def test_one_of_which_nothing_is_known_gets_the_picture(
+        self, dialect: str, calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        upstream.play(nonce, whole(WHOLE[dialect]))
+        reply = self.ask(calling, f"mock/{dialect}", nonce, returned(PICTURE))
+        response_of(reply)
+        assert "x-trunkline-dropped" not in reply.headers
+        (seen,) = upstream.seen(nonce)
+        check_legal(dialect, seen.json)
+        assert PIXEL.encode() in seen.body
+
+    @pytest.mark.parametrize("kind", SEEN)
+    @every_dialect
+    def test_whatever_it_is_an_unknown_model_answers(
+        self, dialect: str, kind: str, calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        """With the medium, or with a note where the dialect has no words for it."""
+        upstream.play(nonce, whole(WHOLE[dialect]))
+        reply = self.ask(calling, f"mock/{dialect}", nonce, returned(SEEN[kind]))
+        response_of(reply)
+        (seen,) = upstream.seen(nonce)
+        is_noted = NOTES[kind] in as_text(seen.body)
+        assert is_noted == ("x-trunkline-dropped" in reply.headers)
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "input_image", "image_url": "gs://bucket/a.png"},
+            {"type": "input_file", "filename": "a.zip", "file_data": "data:application/zip;base64,UEsDBAAA"},
+            {"type": "input_image", "image_url": "data:image/bmp;base64,Qk0AAAAAAAAA"},
+        ],
+        ids=["a link into storage", "a file of an odd type", "a picture of an odd type"],
+    )
+    @every_dialect
+    def test_nor_does_its_form_keep_anybody_away(
+        self, dialect: str, part: dict[str, Any], calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        upstream.play(nonce, whole(WHOLE[dialect]))
+        response_of(self.ask(calling, f"mock/{dialect}", nonce, returned(part)))
+
+    @every_dialect
+    def test_a_picture_of_the_users_is_refused(self, dialect: str, calling: Gateway, nonce: str) -> None:
+        message = {"role": "user", "content": [PICTURE]}
+        error_of(calling.call({"model": f"text/{dialect}", "input": [message]}), 404)
+
+    @pytest.mark.parametrize("dialect", ["converse", "gemini"])
+    def test_a_link_that_is_left_out_is_not_followed(
+        self, dialect: str, calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        """By who else would need the file itself."""
+        upstream.play(nonce, whole(WHOLE[dialect]))
+        link = {"type": "input_image", "image_url": "https://nobody.invalid/a.png"}
+        response_of(self.ask(calling, f"text/{dialect}", nonce, returned(link)))
+        (seen,) = upstream.seen(nonce)
+        assert NOTES["input_image"] in as_text(seen.body)

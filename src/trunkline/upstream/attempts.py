@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
+from trunkline.adapters.encoding.results import readable
 from trunkline.adapters.encoding.tools import offered
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
@@ -30,10 +31,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan
-from trunkline.stream.deltas import (
-    Delta,
-    Usage,
-)
+from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
@@ -342,8 +340,9 @@ class Run:
         """
         adapter = ADAPTERS[attempt.endpoint.dialect]
         request, lost = offered(self._request, attempt.endpoint)
+        request, unread = readable(request, attempt.endpoint)
         sent, reply = await self._ask(adapter, attempt, request)
-        attempt.dropped = tuple(dict.fromkeys((*lost, *sent.dropped)))
+        attempt.dropped = tuple(dict.fromkeys((*lost, *unread, *sent.dropped)))
         try:
             decoder = adapter.decoder(request, attempt.endpoint)
             cap, stop = self._request.max_output_tokens, self._request.stop
