@@ -304,3 +304,37 @@ class TestReturnedMedia:
         response_of(self.ask(calling, f"text/{dialect}", nonce, returned(link)))
         (seen,) = upstream.seen(nonce)
         assert NOTES["input_image"] in as_text(seen.body)
+
+    @pytest.mark.parametrize(
+        ("status", "message"),
+        [
+            (400, "messages[3]: unknown variant `image_url`, expected `text`"),
+            (404, "No endpoints found that support image input"),
+            (422, "This model does not support multimodal input."),
+        ],
+    )
+    @every_dialect
+    def test_one_that_refuses_the_picture_is_asked_again_without_it(
+        self, dialect: str, status: int, message: str, calling: Gateway, upstream: Upstream, nonce: str
+    ) -> None:
+        refusal = whole({"error": {"message": message, "type": "invalid_request_error"}, "message": message}, status)
+        upstream.play(nonce, refusal, whole(WHOLE[dialect]))
+        reply = self.ask(calling, f"mock/{dialect}", nonce, returned(PICTURE))
+        response_of(reply)
+        assert reply.headers["x-trunkline-dropped"] == "input.function_call_output.input_image"
+        first, second = upstream.seen(nonce)
+        assert PIXEL.encode() in first.body
+        assert PIXEL.encode() not in second.body
+        assert NOTES["input_image"] in as_text(second.body)
+
+    def test_a_picture_of_the_users_is_not_left_out(self, calling: Gateway, upstream: Upstream, nonce: str) -> None:
+        upstream.play(nonce, whole({"error": {"message": "unknown variant `image_url`, expected `text`"}}, 400))
+        message = {"role": "user", "content": [{"type": "input_text", "text": nonce}, PICTURE]}
+        items = [message, A, returned(PICTURE)]
+        error_of(calling.call({"model": "mock/chat", "input": items, "tools": TOOLS}), 400)
+        assert len(upstream.seen(nonce)) == 1
+
+    def test_another_refusal_stands(self, calling: Gateway, upstream: Upstream, nonce: str) -> None:
+        upstream.play(nonce, whole({"error": {"message": "temperature is out of range"}}, 400))
+        error_of(self.ask(calling, "mock/chat", nonce, returned(PICTURE)), 400)
+        assert len(upstream.seen(nonce)) == 1

@@ -8,6 +8,7 @@ seen 2026-11-27.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -17,9 +18,10 @@ from trunkline.adapters.encoding.draft import Draft
 from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import Unprocessable
-from trunkline.protocol.extent import InputModality, modality_of
+from trunkline.protocol.extent import InputModality, extent_of, modality_of
 from trunkline.protocol.items import FunctionCallOutput, InputFile, InputItem, InputPart, InputText, Json
 from trunkline.protocol.request import Request
+from trunkline.wire import Fault
 
 _WORDLESS: Final[Mapping[Dialect, frozenset[InputModality]]] = {
     "messages": frozenset({"audio", "video"}),
@@ -34,17 +36,36 @@ _DOUBTED: Final[Mapping[Dialect, frozenset[InputModality]]] = {
 }
 """Those that a dialect has for some endpoints only, which say so."""
 
+_REFUSED: Final = frozenset({"rejected", "unprocessable", "missing"})
+_UNREAD: Final = re.compile(
+    r"\b(?:image_url|input_image|images?|vision|multi-?modal|input_file|files?|pdfs?|audio|videos?)\b", re.IGNORECASE
+)
+"""What a refusal of a medium names, as "unknown variant `image_url`, expected `text`" (DeepSeek)."""
+
 
 def readable(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, ...]]:
     """The request with a note in the place of what tools gave back and the endpoint cannot read; what was left out.
 
-    Where nothing is known of an endpoint it is sent what its dialect has words for.
+    Where nothing is known of an endpoint it is sent what its dialect has words for, and asked once more with notes
+    where it refuses that (`reading_text`).
     """
     if not any(type(item) is FunctionCallOutput and type(item.output) is tuple for item in request.input):
         return request, ()
     lost: dict[str, None] = {}
     items = tuple(_noted(item, endpoint, lost) for item in request.input)
     return (replace(request, input=items), tuple(lost)) if lost else (request, ())
+
+
+def reading_text(request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+    """The endpoint as one that reads text alone, where that is why it refused; None: the refusal stands.
+
+    What the user sent is not left out, and who is known to read pictures had another reason.
+    """
+    if fault.kind not in _REFUSED or endpoint.input_modalities is not None or extent_of(request).modalities:
+        return None
+    if _UNREAD.search(fault.message) is None:
+        return None
+    return replace(endpoint, input_modalities=frozenset({"text"}))
 
 
 def encode_returned(draft: Draft, part: InputPart, encode: Callable[[Draft, InputPart], Json]) -> Json:
