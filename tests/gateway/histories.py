@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
 class Heard(NamedTuple):
-    """One thing that a provider hears: the turn it stands in, whose it is, and the id of a call or result, or words."""
+    """One thing that a provider hears: the turn it stands in, whose it is, and the id of a call or result, or words.
+
+    Of a call there are its arguments, read.
+    """
 
     turn: int
     kind: str
     told: str
+    arguments: Any = None
 
 
 def readings(dialect: str, body: dict[str, Any]) -> list[Heard]:
@@ -34,14 +39,14 @@ def _chat(body: dict[str, Any]) -> Iterator[Heard]:
         if message.get("content") or not message.get("tool_calls"):
             yield Heard(turn, role, _text(message.get("content")))
         for call in message.get("tool_calls", ()):
-            yield Heard(turn, "call", call["id"])
+            yield Heard(turn, "call", call["id"], json.loads(call["function"]["arguments"]))
 
 
 def _responses(body: dict[str, Any]) -> Iterator[Heard]:
     for turn, item in enumerate(body["input"]):
         match item["type"]:
             case "function_call":
-                yield Heard(turn, "call", item["call_id"])
+                yield Heard(turn, "call", item["call_id"], json.loads(item["arguments"]))
             case "function_call_output":
                 yield Heard(turn, "result", item["call_id"])
             case "message":
@@ -56,7 +61,7 @@ def _messages(body: dict[str, Any]) -> Iterator[Heard]:
         for block in message["content"]:
             match block["type"]:
                 case "tool_use":
-                    yield Heard(turn, "call", block["id"])
+                    yield Heard(turn, "call", block["id"], block["input"])
                 case "tool_result":
                     yield Heard(turn, "result", block["tool_use_id"])
                 case _:
@@ -68,7 +73,7 @@ def _converse(body: dict[str, Any]) -> Iterator[Heard]:
         assert message["content"], "a message without content"
         for block in message["content"]:
             if "toolUse" in block:
-                yield Heard(turn, "call", block["toolUse"]["toolUseId"])
+                yield Heard(turn, "call", block["toolUse"]["toolUseId"], block["toolUse"]["input"])
             elif "toolResult" in block:
                 assert block["toolResult"]["content"]
                 yield Heard(turn, "result", block["toolResult"]["toolUseId"])
@@ -84,7 +89,7 @@ def _gemini(body: dict[str, Any]) -> Iterator[Heard]:
         for number, part in enumerate(content["parts"]):
             if "functionCall" in part:
                 calls.append(f"{turn}-{number}")
-                yield Heard(turn, "call", calls[-1])
+                yield Heard(turn, "call", calls[-1], part["functionCall"]["args"])
             elif "functionResponse" in part:
                 yield Heard(turn, "result", calls.pop(0))
             else:
@@ -122,6 +127,7 @@ def check_legal(dialect: str, body: dict[str, Any]) -> None:
             assert not (is_answering and due), f"{heard} before the results of {due}"
             assert heard.told not in seen, f"the id of {heard} is used twice"
             assert dialect not in _IDS or _IDS[dialect].fullmatch(heard.told), f"the id of {heard} is refused"
+            assert isinstance(heard.arguments, dict), f"the arguments of {heard} are no object"
             is_answering = False
             due.append(heard.told)
             seen.add(heard.told)

@@ -98,6 +98,24 @@ def is_taken(items: tuple[InputItem, ...]) -> bool:
     return True
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('{"city": "Oslo"}', '{"city": "Oslo"}'),
+        ('{"n": 1.10, "n": 2}', '{"n": 1.10, "n": 2}'),
+        ("", "{}"),
+        ('{"ci', '{"_raw":"{\\"ci"}'),
+        ('{"a": 1} and more', '{"_raw":"{\\"a\\": 1} and more"}'),
+        ("[1]", '{"_raw":"[1]"}'),
+        ("null", '{"_raw":"null"}'),
+    ],
+)
+def test_arguments_are_an_object_for_every_server_that_reads_them(arguments: str, told: str) -> None:
+    made, _, _ = settled((FunctionCallItem(call_id="a", name="look", arguments=arguments), RA, USER))
+    assert isinstance(made, FunctionCallItem)
+    assert made.arguments == told
+
+
 ITEMS: tuple[InputItem, ...] = (A, B, RA, RB, USER, NOTE, SAID, THOUGHT)
 HISTORIES: st.SearchStrategy[tuple[InputItem, ...]] = (
     st.lists(st.sampled_from(ITEMS), max_size=10).map(tuple).filter(is_taken)

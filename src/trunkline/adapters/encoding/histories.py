@@ -1,19 +1,27 @@
 """The calls of a conversation and their results, in the one order that every provider takes.
 
 It encodes nothing, and leaves an input without calls as it is. Clients send what happened: a message that the user, or
-the client itself, put in while a tool ran; a call that was interrupted; ids that come again. OpenAI's Chat Completions,
-DeepSeek and the Messages API refuse each of them, on that turn and on every later one, since it stays in the history:
+the client itself, put in while a tool ran; a call that was interrupted; ids that come again; arguments that were cut.
+OpenAI's Chat Completions, DeepSeek, the Messages API and vLLM refuse one or the other, on that turn and on every later
+one, since it stays in the history. Seen 2026-11-27:
 https://github.com/router-for-me/CLIProxyAPI/pull/3239, https://github.com/MayDay-wpf/snow-app/pull/9,
-https://github.com/letta-ai/letta/issues/3308, https://github.com/ducks/claux/issues/40, seen 2026-11-27.
+https://github.com/letta-ai/letta/issues/3308, https://github.com/ducks/claux/issues/40,
+https://github.com/vllm-project/vllm/issues/47761, https://github.com/justrach/codegraff/issues/752.
 """
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from trunkline.adapters.encoding.call_ids import hashed_id
+from trunkline.adapters.encoding.tools import arguments_object
 from trunkline.protocol.items import FunctionCallItem, FunctionCallOutput, InputItem, Message
 from trunkline.protocol.pairs import last_message, pairs_of
+from trunkline.wire import UNREADABLE
+
+_read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
 
 UNANSWERED = "[No result: this call was not answered. It may or may not have been carried out.]"
 """The result of a call that the client sent none for. It does not say that nothing was done, which nobody knows."""
@@ -23,7 +31,8 @@ def settled(items: tuple[InputItem, ...]) -> tuple[InputItem, ...]:
     """The input with the results of each round of calls right behind it, one for every call, under ids of their own.
 
     What stood between a call and its result comes after the results of the round; a call that was interrupted gets a
-    result that says so; the same result said twice is said once.
+    result that says so; the same result said twice is said once. Arguments that are no JSON object become one that
+    holds them.
     """
     if not any(type(item) is FunctionCallItem for item in items):
         return items
@@ -47,7 +56,7 @@ class _Settling:
             if isinstance(item, FunctionCallItem):
                 self._round.append(place)
                 self._uses[item.call_id] = self._uses.get(item.call_id, 0) + 1
-                self._found.append(self._named(item))
+                self._found.append(self._named(_with_object(item)))
             elif isinstance(item, FunctionCallOutput):
                 self._end_round()
                 if place not in self._answering and item.call_id not in self._uses:
@@ -78,3 +87,11 @@ class _Settling:
         if uses == 1:
             return item
         return replace(item, call_id=f"call_{hashed_id(f'{item.call_id}/{uses}', 20)}")
+
+
+def _with_object(call: FunctionCallItem) -> FunctionCallItem:
+    try:
+        _read_object(call.arguments)
+    except UNREADABLE:
+        return replace(call, arguments=_encode(arguments_object(call.arguments)).decode())
+    return call
