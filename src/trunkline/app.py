@@ -96,13 +96,12 @@ def models_in_force(settings: Settings) -> tuple[ModelsFile, tuple[str, ...]]:
     return fetched, ()
 
 
-def create(settings: Settings, stopping: Stopping) -> ASGIApp:
+def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> ASGIApp:
     """Build the gateway; whoever runs it says through `stopping` when it is to end.
 
     Raises SettingsError for settings that cannot be used.
     """
     logs.configure(settings.log.level, settings.log.format)
-    catalog = load_catalog(settings)
     database, keys = open_keys(settings)
     health = Health(retry_budget=settings.routing.retry_budget)
     affinity = Affinity()

@@ -14,7 +14,7 @@ from tests.gateway.checks import ask
 from tests.gateway.server import KEY, Client, free_port, post
 from tests.gateway.upstream import Script, Upstream, head
 from tests.gateway.waiting import eventually
-from trunkline.app import create
+from trunkline.app import create, load_catalog
 from trunkline.cli.configuration import read_settings
 from trunkline.cli.keys import with_keys
 from trunkline.stopping import Stopping
@@ -45,7 +45,7 @@ def port(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     settings, _ = read_settings(Path(folder / "trunkline.toml"))
     with_keys(settings, lambda keys: keys.bootstrap(KEY), makes=True)
     free = free_port()
-    application = create(settings, Stopping(5.0, time.monotonic))
+    application = create(settings, load_catalog(settings), Stopping(5.0, time.monotonic))
     config = uvicorn.Config(application, port=free, ws="none", lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -80,7 +80,7 @@ def serve(
         if new_key is not None:
             hand_over(settings, new_key)
         stopping = Stopping(settings.server.drain, time.monotonic)
-        application = create(settings, stopping)
+        application = create(settings, catalog, stopping)
         address = "http://{}:{}".format(*_reachable(listening.getsockname()))
         listener.serve(
             application,
