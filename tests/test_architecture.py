@@ -69,7 +69,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("store/upgrade.py",),
     "alembic": ("store/upgrade.py", "store/migrations/"),
     "sqlite3": ("store/",),
-    "structlog": ("telemetry/",),
     "botocore": ("credentials/", "upstream/tokens.py", "stream/aws_events.py"),
     "google": ("credentials/", "upstream/tokens.py"),
 }
