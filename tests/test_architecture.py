@@ -34,6 +34,8 @@ LEVELS = {
     "call": 7,
     "settlement": 8,
     "pipeline": 9,
+    "inventory": 10,
+    "calling": 10,
     "server": 10,
     "app": 11,
     "cli": 12,
@@ -47,6 +49,8 @@ SAME_LINE = {
     ("fakeprovider", "adapters"): True,
     ("__main__", "cli"): True,
     ("plugins", "upstream"): True,
+    ("server", "inventory"): False,
+    ("server", "calling"): False,
 }
 """Pairs on one line; True where the first may import the second."""
 

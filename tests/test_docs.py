@@ -25,11 +25,11 @@ from tests import document, test_architecture
 from tests.catalog.loading import known
 from tests.gateway.server import KEY, Gateway, Reply, read_events, running
 from trunkline.adapters.table import ADAPTERS
-from trunkline.app import shipped_models
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.load import catalog_of
 from trunkline.credentials.schemes import SCHEMES
 from trunkline.fakeprovider import directives as fake_directives
+from trunkline.inventory import shipped_models
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.routing.meanings import MEANINGS

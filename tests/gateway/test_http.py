@@ -22,9 +22,9 @@ from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
 from tests.gateway.server import Gateway, post, read_events
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
 from trunkline.accounts.keys import Key
-from trunkline.app import load_catalog
 from trunkline.call import Services
 from trunkline.errors import ServiceUnavailable
+from trunkline.inventory import load_catalog
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
 from trunkline.routing.policy import Policy

@@ -14,9 +14,10 @@ from tests.gateway.checks import ask
 from tests.gateway.server import KEY, Client, free_port, post
 from tests.gateway.upstream import Script, Upstream, head
 from tests.gateway.waiting import eventually
-from trunkline.app import create, load_catalog
+from trunkline.app import create
 from trunkline.cli.configuration import read_settings
 from trunkline.cli.keys import with_keys
+from trunkline.inventory import load_catalog
 from trunkline.stopping import Stopping
 
 CONFIG = """

@@ -9,6 +9,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 import typer
 
@@ -16,7 +17,15 @@ from trunkline.errors import GatewayError
 from trunkline.settings.reading import SettingsError
 
 _WHOLE = "trunkline.cli.main"
-_PARTS = {"keys": "trunkline.cli.keys"}
+_PARTS = {
+    "catalog": "trunkline.cli.catalog",
+    "check": "trunkline.cli.checking",
+    "keys": "trunkline.cli.keys",
+    "models": "trunkline.cli.models",
+    "providers": "trunkline.cli.providers",
+    "route": "trunkline.cli.route",
+    "serve": "trunkline.cli.serving",
+}
 """First words that lead to a tree of their own, in which nothing else is."""
 
 
@@ -38,9 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(2)
 
 
-def _load_tree(word: str) -> typer.Typer:
-    """Load the commands that a first word leads to, by name: an import would load the others as well."""
-    name = _PARTS.get(word, _WHOLE)
+def load(name: str) -> ModuleType:
+    """Load a module that few runs need, by name: an import would load it for all."""
     if name not in sys.modules:
         # What is loaded lives to the end: looking for garbage in it, meanwhile and at the end, took a fifth of a start.
         gc.disable()
@@ -49,6 +57,11 @@ def _load_tree(word: str) -> typer.Typer:
         finally:
             gc.freeze()
             gc.enable()
-    tree = sys.modules[name].TREE
+    return sys.modules[name]
+
+
+def _load_tree(word: str) -> typer.Typer:
+    """Load the commands that a first word leads to."""
+    tree = load(_PARTS.get(word, _WHOLE)).TREE
     assert isinstance(tree, typer.Typer)
     return tree
