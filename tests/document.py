@@ -182,6 +182,9 @@ class _Item:
     last: Json = None
 
 
+_CALLS = frozenset({"function_call", "custom_tool_call", "tool_search_call", "local_shell_call"})
+"""What a client does as soon as it is done."""
+
 _TEXT_KEYS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text", "summary_text": "text"}
 _PART_KINDS = {
     "message": {"content": {"output_text", "refusal"}, "summary": set()},

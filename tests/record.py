@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder, begin
 from trunkline.adapters.encoding.offers import Offer, offered, restoring
+from trunkline.adapters.encoding.results import readable
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadGateway, Unprocessable
@@ -112,8 +113,9 @@ def encode(cassette: Cassette) -> UpstreamRequest:
     request = cassette.request
     names_user = bool(request.user or request.safety_identifier)
     asked, _, lost = offered(request, cassette.endpoint)
+    asked, unread = readable(asked, cassette.endpoint)
     sent = _adapter(cassette).encode(asked, cassette.endpoint, END_USER if names_user else None)
-    return replace(sent, dropped=tuple(dict.fromkeys((*lost, *sent.dropped))))
+    return replace(sent, dropped=tuple(dict.fromkeys((*lost, *unread, *sent.dropped))))
 
 
 def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:

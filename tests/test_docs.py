@@ -25,14 +25,15 @@ from tests import document, test_architecture
 from tests.catalog.loading import known
 from tests.gateway.server import KEY, Gateway, Reply, read_events, running
 from trunkline.adapters.table import ADAPTERS
-from trunkline.app import shipped_models
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.load import catalog_of
 from trunkline.credentials.schemes import SCHEMES
 from trunkline.fakeprovider import directives as fake_directives
+from trunkline.inventory import shipped_models
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.routing.meanings import MEANINGS
+from trunkline.settings.forms import fields_of
 from trunkline.settings.reading import Sources, build_settings
 from trunkline.settings.sections import Settings
 
@@ -388,8 +389,8 @@ def test_the_gateway_shows_the_pages_that_are_named(gateway: Gateway) -> None:
 
 def setting_names(model: Any, prefix: str = "") -> Iterator[str]:
     """The dotted name of every setting, without the slugs of providers."""
-    for name, field in model.model_fields.items():
-        inner = [each for each in unfolded(field.annotation) if hasattr(each, "model_fields")]
+    for name, field in fields_of(model).items():
+        inner = [each for each in unfolded(field.type) if hasattr(each, "__struct_fields__")]
         nested = [each for each in inner if each.__name__.endswith("Settings")]
         if nested:
             yield from setting_names(nested[0], f"{prefix}{name}.")

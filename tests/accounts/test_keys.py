@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,8 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import sqlalchemy
-from sqlalchemy import Connection
 
 from trunkline.accounts.keys import FRESH_S, GRACE_S, MAX_REMEMBERED, MAX_WANTED, NO_BEARER, NO_KEY, Key, Keys
 from trunkline.errors import ServiceUnavailable, Unauthorized
@@ -40,14 +39,14 @@ class Gate:
     def __post_init__(self) -> None:
         self.unlocked.set()
 
-    async def read(self, work: Callable[[Connection], Any]) -> Any:
+    async def read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         self.reads += 1
         await self.unlocked.wait()
         if self.is_down:
             raise ServiceUnavailable("down")
         return await self.database.read(work)
 
-    async def write(self, work: Callable[[Connection], Any]) -> Any:
+    async def write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         return await self.database.write(work)
 
 
@@ -227,7 +226,7 @@ def test_AU_10_an_expired_key_stays_expired_when_the_clock_is_set_back(tmp_path:
 def test_AU_16_a_key_of_a_disabled_account_is_refused(tmp_path: Path) -> None:
     async def act(scene: Scene) -> bool:
         made = await scene.keys.create("a")
-        disable = sqlalchemy.text("UPDATE accounts SET disabled = 1")
+        disable = "UPDATE accounts SET disabled = 1"
         await scene.gate.write(lambda connection: connection.execute(disable) and None)
         return await scene.is_good(made.text)
 

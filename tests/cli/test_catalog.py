@@ -13,8 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from tools.models.merge import written
-from trunkline.app import shipped_models
 from trunkline.catalog.rows import ModelsFile, PriceRow, SourceRow
+from trunkline.inventory import shipped_models
 
 SHIPPED = shipped_models()
 Run = Callable[..., Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.app import shipped_models
+from trunkline.inventory import shipped_models
 
 SHIPPED = shipped_models()
 Run = Callable[..., Any]

@@ -102,19 +102,25 @@ def test_where_output_is_collected_each_line_is_json_and_the_key_is_in_a_file_of
     assert '"good_keys": 1' in gateway.log.read_text()
 
 
-def test_a_key_that_the_operator_brings_is_good_and_not_shown(tmp_path: Path) -> None:
-    with running(tmp_path, "") as gateway:
-        response_of(gateway.call(ask("fake/echo", "Hi"), key=KEY))
-        text = gateway.log.read_text()
-    assert "API key" not in text
-    assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with a key that the operator brought."""
+    with running(tmp_path_factory.mktemp("brought"), "") as gateway:
+        yield gateway
 
 
-def test_a_port_that_is_taken_is_one_line_and_the_exit_code_2(tmp_path: Path) -> None:
-    with running(tmp_path, "") as gateway:
-        again = subprocess.run(
-            [*COMMAND, "serve", "--port", str(gateway.port)], capture_output=True, text=True, cwd=tmp_path, timeout=20
-        )
+def test_a_key_that_the_operator_brings_is_good_and_not_shown(brought: Gateway) -> None:
+    response_of(brought.call(ask("fake/echo", "Hi"), key=KEY))
+    assert "gateway.started" in brought.log.read_text()
+    assert "API key" not in brought.log.read_text()
+    written = [path.read_bytes() for path in brought.log.parent.rglob("*") if path.is_file()]
+    assert not any(KEY.encode() in content for content in written)
+
+
+def test_a_port_that_is_taken_is_one_line_and_the_exit_code_2(brought: Gateway, tmp_path: Path) -> None:
+    again = subprocess.run(
+        [*COMMAND, "serve", "--port", str(brought.port)], capture_output=True, text=True, cwd=tmp_path, timeout=20
+    )
     assert again.returncode == 2
     assert len(again.stderr.strip().splitlines()) == 1
     assert "choose another with --host and --port" in again.stderr

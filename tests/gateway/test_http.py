@@ -22,9 +22,9 @@ from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
 from tests.gateway.server import Gateway, post, read_events
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
 from trunkline.accounts.keys import Key
-from trunkline.app import load_catalog
 from trunkline.call import Services
 from trunkline.errors import ServiceUnavailable
+from trunkline.inventory import load_catalog
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
 from trunkline.routing.policy import Policy
@@ -32,7 +32,7 @@ from trunkline.server.body import Bounds
 from trunkline.server.edge import Edge
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import application
-from trunkline.settings.sections import Settings
+from trunkline.settings.sections import ProviderSettings, Settings
 from trunkline.stopping import Stopping
 from trunkline.stream.deltas import Began, Delta, Text
 from trunkline.telemetry.recent import Recent
@@ -350,7 +350,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> Non
             return Key("key", "account", "name", Policy())
 
     doubles: Any = SimpleNamespace(keys=Anybody(), upstream=SimpleNamespace(run=BrokenRun))
-    catalog = load_catalog(Settings.model_validate({"providers": {"fake-provider": {"enabled": True}}}))
+    catalog = load_catalog(Settings(providers={"fake-provider": ProviderSettings(enabled=True)}))
     health = Health()
     services = Services(
         keys=doubles.keys,

@@ -84,7 +84,7 @@ CASES = (
     Case("IN-13 cut off", gzip.compress(body())[:-9], words=("cut off",), headers={"content_encoding": "gzip"}),
     Case("IN-13 no byte of it", b"", words=("cut off",), headers={"content_encoding": "gzip"}),
     Case("IN-13 blanks", gzip.compress(b" " * 10**6), headers={"content_encoding": "gzip"}),
-    Case("IN-13 a bomb", gzip.compress(b" " * 10**8), 413, headers={"content_encoding": "gzip"}),
+    Case("IN-13 a bomb", gzip.compress(b" " * 10**8, compresslevel=1), 413, headers={"content_encoding": "gzip"}),
     Case("IN-14 16 pairs of metadata", body(metadata=PAIRS), 200),
     Case("IN-14 17 pairs of metadata", body(metadata={**PAIRS, "k": "v"}), words=("metadata", "16")),
     Case("IN-14 a key of 64 characters", body(metadata={"k" * 64: "v"}), 200),

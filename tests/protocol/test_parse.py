@@ -66,6 +66,9 @@ ANSWER = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
 TOOL = {"type": "function", "name": "f", "parameters": None}
 LONG = "x" * 500
 A_SEED = f"must be a whole number from {-(2**63)} to {2**63 - 1}, not "
+UNANSWERED = (
+    "is a call without its function_call_output in the input; if it was interrupted, send one that says so: call_id"
+)
 
 
 def parsed(**members: Any) -> Request:
@@ -478,6 +481,34 @@ def test_calls_and_outputs_are_joined_by_call_id() -> None:
     )
 
 
+USER = {"role": "user", "content": "?"}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [CALL, USER, ANSWER],
+        [CALL, {"role": "developer", "content": "Approved."}, ANSWER],
+        [CALL, USER],
+        [CALL, {**CALL, "call_id": "c2"}, ANSWER, USER],
+        [CALL, USER, CALL, ANSWER],
+        [CALL, ANSWER, ANSWER],
+        [CALL, USER, ANSWER, ANSWER],
+    ],
+    ids=[
+        "a message of the user between",
+        "a note of the client between",
+        "interrupted",
+        "one of two interrupted",
+        "the id of one that was interrupted",
+        "the same output again",
+        "the same output again, after a message",
+    ],
+)
+def test_histories_of_calls_are_taken_as_they_are(items: list[object]) -> None:
+    assert len(parsed(input=items).input) == len(items)
+
+
 @pytest.mark.parametrize("number", ["0.1", "1.2345678901234567890123456789", "3E-7", "0.30"])
 def test_prices_are_exact_from_the_text(number: str) -> None:
     body = b'{"input":"Hi","provider":{"max_price":{"prompt":%s,"image":"%s"}}}' % (number.encode(), number.encode())
@@ -753,13 +784,25 @@ REFUSED = [
         "a call without an output",
         {"input": [CALL]},
         "input[0]",
-        'is a call without its function_call_output in the input: call_id "c1"',
+        f'{UNANSWERED} "c1"',
     ),
     Refused(
-        "a call answered too late",
-        {"input": [CALL, {"role": "user", "content": "?"}, ANSWER]},
-        "input[0]",
-        'is a call without its function_call_output before the next user message: call_id "c1"',
+        "a call without an output after one that was interrupted",
+        {"input": [CALL, {"role": "user", "content": "?"}, {**CALL, "call_id": "c2"}]},
+        "input[2]",
+        f'{UNANSWERED} "c2"',
+    ),
+    Refused(
+        "one of two calls without an output",
+        {"input": [CALL, {**CALL, "call_id": "c2"}, ANSWER]},
+        "input[1]",
+        f'{UNANSWERED} "c2"',
+    ),
+    Refused(
+        "an output before its call",
+        {"input": [ANSWER, CALL, {"role": "user", "content": "?"}]},
+        "input[0].call_id",
+        'must be the call_id of an open function_call before it, not "c1"',
     ),
     Refused(
         "an output without a call",
@@ -768,8 +811,8 @@ REFUSED = [
         'must be the call_id of an open function_call before it, not "c1"',
     ),
     Refused(
-        "two outputs of one call",
-        {"input": [CALL, ANSWER, ANSWER]},
+        "two outputs of one call that differ",
+        {"input": [CALL, ANSWER, {**ANSWER, "output": "other"}]},
         "input[2].call_id",
         'must be the call_id of an open function_call before it, not "c1"',
     ),

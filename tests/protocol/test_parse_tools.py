@@ -405,7 +405,8 @@ def test_what_is_wrong_is_named_with_its_path(name: str) -> None:
     assert complaint in str(caught.value)
 
 
-def test_a_message_of_the_user_comes_after_the_outputs() -> None:
-    with pytest.raises(BadRequest, match="is a call without its custom_tool_call_output before the next user message"):
-        parsed(input=[CUSTOM_CALL, HI])
+def test_a_call_of_any_kind_may_be_interrupted_but_not_left_open() -> None:
+    assert parsed(input=[CUSTOM_CALL, HI]).input
+    with pytest.raises(BadRequest, match="is a call without its custom_tool_call_output in the input"):
+        parsed(input=[HI, CUSTOM_CALL])
     assert isinstance(parsed(input=[CUSTOM_CALL, CUSTOM_OUTPUT, HI]).input[-1], Message)

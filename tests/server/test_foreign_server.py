@@ -17,6 +17,7 @@ from tests.gateway.waiting import eventually
 from trunkline.app import create
 from trunkline.cli.configuration import read_settings
 from trunkline.cli.keys import with_keys
+from trunkline.inventory import load_catalog
 from trunkline.stopping import Stopping
 
 CONFIG = """
@@ -45,7 +46,7 @@ def port(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     settings, _ = read_settings(Path(folder / "trunkline.toml"))
     with_keys(settings, lambda keys: keys.bootstrap(KEY), makes=True)
     free = free_port()
-    application = create(settings, Stopping(5.0, time.monotonic))
+    application = create(settings, load_catalog(settings), Stopping(5.0, time.monotonic))
     config = uvicorn.Config(application, port=free, ws="none", lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

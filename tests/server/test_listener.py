@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from trunkline.server.listener import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, bind
+from trunkline.server.binding import bind
+from trunkline.server.listener import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol
 from trunkline.settings.reading import SettingsError
 
 REQUEST = b"GET /live HTTP/1.1\r\nhost: a\r\n\r\n"

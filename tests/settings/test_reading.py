@@ -146,6 +146,54 @@ MISTAKES = [
 ]
 
 
+WORDS = [
+    ("server.max_connections = 1.5", "write a whole number, as 100"),
+    ("server.max_connections = inf", "write a whole number, as 100"),
+    ("server.max_connections = '1_'", "write a whole number, as 100"),
+    ("server.max_connections = -1", "input should be greater than 0"),
+    ("routing.attempts = 0", "input should be greater than or equal to 1"),
+    ("routing.attempts = '21'", "input should be less than or equal to 20"),
+    ("routing.retry_budget = 'a'", "write a number, as 0.2"),
+    ("routing.retry_budget = nan", "input should be a finite number"),
+    ("routing.retry_budget = 1.1", "input should be less than or equal to 1"),
+    ("routing.hedge = 2", "write true or false"),
+    ("routing.hedge = []", "write true or false"),
+    ("log.level = 'loud'", "input should be 'debug', 'info', 'warning' or 'error'"),
+    ("defaults.model = 3", 'write text, in quotes, as "…"'),
+    ("defaults.model = ''", "string should have at least 1 character"),
+    (f"defaults.model = '{'a' * 257}'", "string should have at most 256 characters"),
+    ("server.origins = 'a'", 'write a list, as ["a", "b"]'),
+    ("store.pepper = { inline = 3 }", 'write text, in quotes, as "…"'),
+    ("server.body_memory = '1 MB'", "body_memory must be at least max_body, which is 20 MB"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WORDS)
+def test_each_kind_of_value_has_its_words(text: str, words: str) -> None:
+    (problem,) = problems(text)
+    assert problem.endswith(f": {words}")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("server.max_connections = '100'", "server.max_connections", "100"),
+        ("server.max_connections = ' +1_000.0 '", "server.max_connections", "1000"),
+        ("server.max_connections = 100.0", "server.max_connections", "100"),
+        ("routing.retry_budget = '0.5'", "routing.retry_budget", "0.5"),
+        ("routing.hedge = 'On'", "routing.hedge", "true"),
+        ("server.open_listings = 0", "server.open_listings", "false"),
+        ("server.origins = ['https://A.example']", "server.origins", "['https://a.example']"),
+        ("server.keep_alive = 0", "server.keep_alive", "0"),
+        ("server.max_body = '2000 KB'", "server.max_body", "2 MB"),
+        ("providers.x.variables = { region = 'a' }", "providers.x.variables.region", "a"),
+    ],
+)
+def test_a_value_is_read_as_its_type_however_it_is_written(text: str, path: str, value: str) -> None:
+    settings, sources = read(text)
+    assert {name: shown for name, shown, _ in effective(settings, sources)}[path] == value
+
+
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: case.id)
 def test_a_mistake_is_one_line_that_says_where_and_what_to_do(case: Case) -> None:
     assert problems(case.text, case.environ) == (case.problem,)
@@ -180,7 +228,7 @@ def test_a_provider_is_reached_from_the_environment() -> None:
     assert (provider.dialect, provider.base_url) == ("chat", "http://a/v1")
     assert provider.api_key is not None
     assert provider.api_key.inline is not None
-    assert provider.api_key.inline.get_secret_value() == "k1"
+    assert provider.api_key.inline.reveal() == "k1"
 
 
 def test_a_list_is_written_in_a_variable_as_in_toml() -> None:

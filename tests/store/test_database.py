@@ -15,18 +15,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
 from trunkline.store import statements
-from trunkline.store.database import Database, open_database, sqlite_path
-from trunkline.store.schema import HEAD, METADATA
+from trunkline.store.database import Database, open_database, sqlite_path, verify_database
+from trunkline.store.schema import HEAD
 from trunkline.store.statements import KeyRow
-from trunkline.store.upgrade import alembic_config, upgrade
+from trunkline.store.upgrade import MIGRATIONS, upgrade
 
 Result = TypeVar("Result")
 
@@ -47,6 +44,12 @@ def run(path: Path, work: Callable[[Database], Awaitable[Result]], timeout: floa
     return asyncio.run(opened())
 
 
+def written(connection: sqlite3.Connection) -> dict[str, str]:
+    """Every table and index as it was made, by name, without the white space."""
+    made = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {name: "".join(sql.split()) for name, sql in made}
+
+
 async def add(database: Database, *names: str) -> None:
     for name in names:
         await database.write(partial(statements.add_key, row=row(name), hash=name.encode().ljust(32)))
@@ -56,20 +59,20 @@ class TestTables:
     def test_a_new_database_is_at_head_without_alembic(self, tmp_path: Path) -> None:
         script = (
             "import sys; from trunkline.store.database import open_database;"
-            "open_database(sys.argv[1], 1.0); assert 'alembic' not in sys.modules"
+            "open_database(sys.argv[1], 1.0); assert not {'alembic', 'sqlalchemy'} & set(sys.modules)"
         )
         subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path}/a.db"], check=True)
         assert run(tmp_path / "a.db", lambda database: database.read(statements.read_revision)) == HEAD
 
     def test_the_revisions_lead_to_the_same_tables(self) -> None:
-        engine = create_engine("sqlite://")
-        with engine.connect() as connection, connection.begin():
-            upgrade(connection)
-            assert statements.read_revision(connection) == HEAD
-            context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-            assert compare_metadata(context, METADATA) == []
-            assert ScriptDirectory.from_config(alembic_config(connection)).get_heads() == [HEAD]
-        engine.dispose()
+        made, migrated = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
+        statements.make_tables(made)
+        upgrade(migrated)
+        assert statements.read_revision(migrated) == HEAD
+        assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+        assert written(made) == written(migrated)
+        for connection in (made, migrated):
+            connection.close()
 
     def test_a_database_of_a_newer_version_is_left_alone(self, tmp_path: Path) -> None:
         run(tmp_path / "a.db", lambda database: database.write(partial(_set_revision, revision="9999")))
@@ -108,8 +111,8 @@ class TestTables:
         names = ("journal_mode", "synchronous", "foreign_keys")
         full = 2
 
-        def read(connection: Connection) -> list[object]:
-            return [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
+        def read(connection: sqlite3.Connection) -> list[object]:
+            return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
         assert run(tmp_path / "a.db", lambda database: database.read(read)) == ["wal", full, 1]
 
@@ -136,7 +139,7 @@ class TestTables:
 class TestTransactions:
     def test_F14_a_full_store_says_so(self, tmp_path: Path) -> None:
         async def work(database: Database) -> str:
-            await database.write(lambda connection: connection.execute(text("PRAGMA max_page_count = 1")) and None)
+            await database.write(lambda connection: connection.execute("PRAGMA max_page_count = 1") and None)
             with pytest.raises(ServiceUnavailable) as caught:
                 await add(database, *(str(number) for number in range(200)))
             return caught.value.message
@@ -149,7 +152,7 @@ class TestTransactions:
         assert [found.name for found in rows] == ["a", "b"]
 
     def test_DB_15_a_write_that_fails_half_way_writes_nothing(self, tmp_path: Path) -> None:
-        def half(connection: Connection) -> None:
+        def half(connection: sqlite3.Connection) -> None:
             statements.add_key(connection, row("a"), b"a" * 32)
             statements.add_key(connection, row("b"), b"a" * 32)
 
@@ -182,7 +185,7 @@ class TestTransactions:
     def test_DB_02_a_store_that_is_stuck_is_a_503_and_recovers(self, tmp_path: Path) -> None:
         release = threading.Event()
 
-        def stuck(connection: Connection) -> bool:
+        def stuck(connection: sqlite3.Connection) -> bool:
             return release.wait(30)
 
         async def work(database: Database) -> int:
@@ -221,11 +224,20 @@ class TestOpening:
         with pytest.raises(SettingsError, match="can be written"):
             open_database(f"sqlite:///{tmp_path}/a.db", 1.0)
 
+    def test_a_url_that_says_more_than_the_file_is_refused(self, tmp_path: Path) -> None:
+        for open_it in (partial(open_database, timeout=1.0), verify_database):
+            with pytest.raises(SettingsError) as raised:
+                open_it(f"sqlite:///{tmp_path}/a.db?password=canary")
+            assert raised.value.problems == (
+                f"store.url: leave out what follows the ?, as in sqlite:///{tmp_path}/a.db",
+            )
+        assert list(tmp_path.iterdir()) == []
+
     def test_the_file_of_a_url(self) -> None:
         assert sqlite_path("sqlite:///a/b.db") == Path("a/b.db")
         assert sqlite_path("sqlite:////a/b.db") == Path("/a/b.db")
         assert sqlite_path("sqlite:///:memory:") is None
 
 
-def _set_revision(connection: Connection, revision: str) -> None:
-    connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+def _set_revision(connection: sqlite3.Connection, revision: str) -> None:
+    connection.execute("UPDATE alembic_version SET version_num = :revision", {"revision": revision})

@@ -50,7 +50,7 @@ from trunkline.catalog.rows import (
     ProviderRow,
     SourceRow,
 )
-from trunkline.settings.sections import Json
+from trunkline.settings.forms import Json
 
 _ROUTING: Final = (DOCUMENTED, MODELS_DEV, LITELLM, GENAI_PRICES)
 _PRICING: Final = (DOCUMENTED, GENAI_PRICES, MODELS_DEV, LITELLM)

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trunkline.catalog.entries import Dialect
-from trunkline.settings.sections import Json
+from trunkline.settings.forms import Json
 
 REASONERS: Final = re.compile(r"openai/(o\d|gpt-[5-9](?!.*-chat)|codex)")
 """OpenAI's models that think: they refuse sampling parameters."""

@@ -57,7 +57,7 @@ def reveal(source: SecretSource, environ: Mapping[str, str]) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError([f"cannot read {place} ({type(error).__name__}); put the secret there"]) from None
     else:
-        text, place = (source.inline.get_secret_value() if source.inline is not None else ""), "the settings"
+        text, place = (source.inline.reveal() if source.inline is not None else ""), "the settings"
     if not text.strip():
         raise SettingsError([f"the secret from {place} is empty; set it"])
     return text.strip()

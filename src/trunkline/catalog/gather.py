@@ -39,8 +39,9 @@ from trunkline.catalog.standings import (
     standings_of,
 )
 from trunkline.protocol.request import Sampling
+from trunkline.settings.forms import Json
 from trunkline.settings.reading import SettingsError, suggestion
-from trunkline.settings.sections import EndpointSettings, Json, Settings
+from trunkline.settings.sections import EndpointSettings, Settings, present
 
 PLAIN: Final = frozenset(
     {
@@ -229,17 +230,20 @@ def _upstream_model(wish: EndpointSettings, provider: str) -> str:
     return name if fold_name(author) == fold_name(provider) else written
 
 
+_NOT_AS_WRITTEN = frozenset({"model", "provider", "name", "distillable", "price", "quirks"})
+
+
 def _wishes(wish: EndpointSettings, known: Entry) -> dict[str, Json]:
     """List what an operator's entry sets, by the names of EndpointRow."""
     row = known.row
-    given = wish.model_dump(exclude_none=True, exclude={"model", "provider", "name", "distillable", "price", "quirks"})
+    given = {name: value for name, value in present(wish).items() if name not in _NOT_AS_WRITTEN}
     fields = msgspec.convert({"provider": "", **given}, EndpointRow)
     wishes: dict[str, Json] = {name: getattr(fields, name) for name in given}
     if wish.supports is not None:
         listed = supports_of(known)
         wishes["supports"] = frozenset(wish.supports) | (PLAIN if listed is None else listed & PLAIN)
     if wish.price is not None:
-        wishes["price"] = PriceRow(**{name: getattr(wish.price, name) for name in type(wish.price).model_fields})
+        wishes["price"] = PriceRow(**{name: getattr(wish.price, name) for name in wish.price.__struct_fields__})
     if wish.quirks:
         wishes["quirks"] = {**row.quirks, **wish.quirks}
     # What an operator names is meant to be called, wherever the lists think it can be.

@@ -15,7 +15,7 @@ from msgspec import Struct
 from trunkline.catalog.entries import CredentialScheme, Dialect, Modality, PromptCaching
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.protocol.preferences import Quantization
-from trunkline.settings.sections import Json
+from trunkline.settings.forms import Json
 
 
 class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,8 +19,9 @@ from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.catalog.rows import ProviderRow
 from trunkline.protocol.addresses import is_public_host
+from trunkline.settings.forms import Json
 from trunkline.settings.reading import suggestion
-from trunkline.settings.sections import Json, ProviderSettings, SecretSource
+from trunkline.settings.sections import ProviderSettings, SecretSource, present
 
 ReadFile: TypeAlias = Callable[[str], str]
 """Path → text; raises OSError."""
@@ -80,7 +81,7 @@ def changed_row(slug: str, row: ProviderRow | None, entry: ProviderSettings, pro
         return row or ProviderRow(name=slug)
     if row is None:
         row = ProviderRow(name=slug, scheme="none" if entry.api_key is None else "bearer")
-    policy = entry.data_policy.model_dump(exclude_none=True)
+    policy = present(entry.data_policy)
     quirks = laid_over(row.quirks, entry.quirks, f"{where}.quirks", problems)
     # What an operator says holds in every dialect.
     quirks_in = {
@@ -182,7 +183,7 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
 
 def _policy(row: ProviderRow, entry: ProviderSettings) -> DataPolicy:
     """What becomes of prompts, by the provider's documents and the operator's entry, which is in the row already."""
-    told = frozenset(entry.data_policy.model_dump(exclude_none=True))
+    told = frozenset(present(entry.data_policy))
     claims = {"trains": row.trains, "zdr": row.zdr, "retains_days": row.retains_days}
     is_documented = any(claim is not None and name not in told for name, claim in claims.items())
     return DataPolicy(
@@ -287,7 +288,7 @@ def _revealed(source: SecretSource, around: Surroundings) -> tuple[str, str, str
         except (OSError, UnicodeDecodeError) as error:
             return "", "", f"cannot read {source.file} ({type(error).__name__}); put the key there"
         return text.strip(), f"key from {source.file}", f"{source.file} is empty; put the key there"
-    text = source.inline.get_secret_value() if source.inline is not None else ""
+    text = source.inline.reveal() if source.inline is not None else ""
     return text.strip(), "key from the settings", "its api_key is empty; set it"
 
 

@@ -14,11 +14,12 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from trunkline.app import models_in_force, shipped_models
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.renewal import Difference, age_of, compare, described, objections
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.probing import told
+from trunkline.cli.tree import tree_of
+from trunkline.inventory import models_in_force, shipped_models
 from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
 from trunkline.store.lists import Fetched, Kept
@@ -34,6 +35,7 @@ SHOWN = 20
 """How many changes of a kind are listed one by one."""
 
 CATALOG = typer.Typer(help="Fetch a newer list of models, compare it, take it back.", no_args_is_help=True)
+TREE = tree_of(CATALOG, "catalog")
 
 
 @CATALOG.command()

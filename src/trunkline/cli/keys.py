@@ -12,7 +12,7 @@ import typer
 from trunkline.accounts.keys import Keys
 from trunkline.accounts.opening import open_keys
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.tree import new_tree
+from trunkline.cli.tree import tree_of
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import sqlite_path
@@ -21,10 +21,7 @@ from trunkline.store.statements import KeyRow
 Result = TypeVar("Result")
 
 KEYS = typer.Typer(help="Make, list and revoke the API keys of clients.", no_args_is_help=True)
-TREE = new_tree(has_completion=False)
-"""The tree of commands with nothing but these in it."""
-
-TREE.add_typer(KEYS, name="keys")
+TREE = tree_of(KEYS, "keys")
 
 
 @KEYS.command("create")

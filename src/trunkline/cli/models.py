@@ -10,12 +10,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from trunkline.app import gather_known
 from trunkline.catalog.entries import Endpoint, Price
 from trunkline.catalog.load import Offer, offers_of
 from trunkline.catalog.lookup import fold_name
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.table import table
+from trunkline.cli.tree import tree_of
+from trunkline.inventory import gather_known
 from trunkline.settings.reading import SettingsError
 
 MILLION = Decimal(1_000_000)
@@ -118,6 +119,9 @@ def list_models(  # an option of the command is a parameter
     header = ("MODEL", "PROVIDER", "ON", "IN", "OUT", "CONTEXT", "MAX OUT", "FEATURES")
     for line in table(header, [_row(offer) for offer in offers], "<<<>>>><"):
         typer.echo(line)
+
+
+TREE = tree_of(list_models, "models")
 
 
 def endpoint_entry(offer: Offer) -> dict[str, Any]:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, NamedTuple
 
-from trunkline.catalog.entries import Endpoint
+from trunkline.calling import asking
+from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat, TextConfig
 from trunkline.routing.plan import Plan
+from trunkline.settings.sections import Settings
 from trunkline.stream.deltas import Delta, FunctionCall, Image, Reasoning, ReasoningSummary, Spent, Text
 from trunkline.upstream.attempts import Upstream
 from trunkline.wire import Fault
@@ -64,6 +66,12 @@ def told(fault: Fault) -> str:
         return fault.detail or fault.message
     said = f"the key is refused: {fault.message}" if fault.kind == "credentials" else fault.message
     return f"{fault.status}: {said}"
+
+
+async def probe_with(settings: Settings, catalog: Catalog, endpoint: Endpoint) -> list[Finding]:
+    """Try an endpoint out with what these settings ask providers with."""
+    async with asking(settings, catalog) as upstream:
+        return await probe(endpoint, upstream)
 
 
 async def probe(endpoint: Endpoint, upstream: Upstream, clock: Callable[[], float] = time.monotonic) -> list[Finding]:

@@ -12,16 +12,17 @@ from urllib.parse import urlsplit
 
 import typer
 
-from trunkline.app import asking, gather_known, load_catalog, shipped_models
 from trunkline.catalog.entries import Catalog, DataPolicy, Endpoint, Provider, Standing
 from trunkline.catalog.lookup import fold_name
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.probing import probe
+from trunkline.cli.start import load
 from trunkline.cli.table import table
+from trunkline.cli.tree import tree_of
+from trunkline.inventory import gather_known, load_catalog, shipped_models
 from trunkline.settings.reading import SettingsError, build_settings, read_sources, shown_address, suggestion
-from trunkline.settings.sections import Settings
 
 PROVIDERS = typer.Typer(help="List the providers, on and off, and try one out.")
+TREE = tree_of(PROVIDERS, "providers")
 
 
 @PROVIDERS.callback(invoke_without_command=True)
@@ -84,7 +85,7 @@ def probe_provider(
     endpoint = _endpoint(catalog, name, model)
     typer.echo(f"{endpoint.provider.slug}: {endpoint.model.slug} as {endpoint.upstream_model}")
     typer.echo(f"  {endpoint.dialect} at {shown_address(endpoint.base_url)}")
-    findings = asyncio.run(_probe(settings, catalog, endpoint))
+    findings = asyncio.run(load("trunkline.cli.probing").probe_with(settings, catalog, endpoint))
     for line in table(("WHAT", "WORKS", "SEEN"), findings):
         typer.echo(f"  {line}")
     if any(finding.works == "no" for finding in findings):
@@ -269,8 +270,3 @@ def _preference(end: Endpoint) -> tuple[bool, bool, bool, bool, Decimal, str]:
         price,
         end.id,
     )
-
-
-async def _probe(settings: Settings, catalog: Catalog, endpoint: Endpoint) -> list[Any]:
-    async with asking(settings, catalog) as upstream:
-        return list(await probe(endpoint, upstream))

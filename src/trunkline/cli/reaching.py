@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
-from trunkline.app import asking
+from trunkline.calling import asking
 from trunkline.catalog.entries import Catalog, Standing
 from trunkline.cli.probing import Works, told
 from trunkline.settings.sections import Settings

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trunkline.settings import sections
+from trunkline.settings.forms import default_of, fields_of
 
 _INTRODUCTION = """\
 # Settings
@@ -34,6 +35,8 @@ _WORDS = {
     "Slug": "text",
     "str": "text",
     "int": "number",
+    "Count": "number",
+    "CountOrNone": "number",
     "bool": "true or false",
     "dict[str, str]": "table of texts",
     "dict[str, Json]": "table",
@@ -82,16 +85,16 @@ def _section(header: str, node: ast.ClassDef, model: Any) -> str:
 
 def _row(field: ast.AnnAssign, text: str, model: Any) -> str:
     name = field.target.id  # type: ignore[union-attr]  # fields are plain names
-    known = model.model_fields[name]
-    default = "required" if known.is_required() else _default(model, name, known.default)
+    known = fields_of(model)[name]
+    default = "required" if known.required else _default(known)
     cells = (f"`{name}`", _value_kind(ast.unparse(field.annotation)), default, " ".join(text.split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _default(model: Any, name: str, default: object) -> str:
-    if default is None or default in ({}, []):
+def _default(field: Any) -> str:
+    written = default_of(field)
+    if written is None:
         return "–"
-    written = model.model_construct(**{name: default}).model_dump(include={name}, warnings=False)[name]
     return f"`{str(written).lower() if isinstance(written, bool) else written}`"
 
 
@@ -100,7 +103,7 @@ def _value_kind(annotation: str) -> str:
     if "Literal[" in annotation:
         choices = ", ".join(f"`{choice}`" for choice in re.findall(r"'(\w+)'", annotation))
         return f"list of {choices}" if annotation.startswith("list") else choices
-    return _WORDS[annotation]
+    return "number" if annotation.startswith("Annotated[int,") else _WORDS[annotation]
 
 
 def _is_value(field: ast.AnnAssign) -> bool:

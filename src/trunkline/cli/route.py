@@ -15,8 +15,9 @@ from typing import Annotated
 
 import typer
 
-from trunkline.app import load_catalog
 from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.tree import tree_of
+from trunkline.inventory import load_catalog
 from trunkline.protocol.parse import parse
 from trunkline.routing.explanation import Explanation, as_json, as_table
 from trunkline.routing.health import Health
@@ -25,6 +26,7 @@ from trunkline.routing.policy import Policy
 from trunkline.routing.refusal import Refused
 
 ROUTE = typer.Typer(help="Find out which endpoints a request would be sent to.", no_args_is_help=True)
+TREE = tree_of(ROUTE, "route")
 
 
 @ROUTE.callback()

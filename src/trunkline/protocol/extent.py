@@ -40,7 +40,11 @@ _MODALITIES: Final[dict[type, InputModality]] = {InputImage: "image", InputAudio
 
 
 class Extent(Struct, frozen=True, gc=False):
-    """`characters` of text, text files included; `modalities` beside it; `sealed` is the last encrypted thought."""
+    """`characters` of text, text files included; `sealed` is the last encrypted thought.
+
+    `modalities` are those that a model must read beside text. What tools gave back is none of them: there a note can
+    stand for it.
+    """
 
     characters: int
     modalities: frozenset[InputModality]
@@ -63,6 +67,14 @@ def extent_of(request: Request) -> Extent:
     return Extent(characters, frozenset(modalities) if modalities else _TEXT_ALONE, sealed)
 
 
+def modality_of(part: MessagePart) -> InputModality | None:
+    """What reads a part, as adapters send it: text as text, a picture as a picture; None for text."""
+    if isinstance(part, InputFile):
+        kind = kind_of(part)
+        return None if is_text(kind) else "image" if kind.startswith("image/") else "file"
+    return _MODALITIES.get(type(part))
+
+
 def _parts(parts: Iterable[MessagePart], modalities: set[InputModality]) -> int:
     characters = 0
     for part in parts:
@@ -79,11 +91,11 @@ def _parts(parts: Iterable[MessagePart], modalities: set[InputModality]) -> int:
 
 
 def _file(part: InputFile, modalities: set[InputModality]) -> int:
-    """Note what reads a file, as adapters send it: text as text, a picture as a picture. Its characters if text."""
-    kind = kind_of(part)
-    if is_text(kind):
+    """Note what reads a file. Its characters if text."""
+    kind = modality_of(part)
+    if kind is None:
         return len(part.file_data or part.file_url or "") * 3 // 4
-    modalities.add("image" if kind.startswith("image/") else "file")
+    modalities.add(kind)
     return 0
 
 
@@ -92,7 +104,7 @@ def _call(item: InputItem, modalities: set[InputModality]) -> int:
         case FunctionCallItem():
             return len(item.arguments)
         case FunctionCallOutput() | CustomCallOutput():
-            return len(item.output) if isinstance(item.output, str) else _parts(item.output, modalities)
+            return len(item.output) if isinstance(item.output, str) else _parts(item.output, set())
         case CustomCallItem():
             return len(item.input)
         case LocalShellCallOutput():

@@ -1,14 +1,9 @@
-"""Readers of the items that the contract does not know: Codex's, and those of OpenAI's own tools.
-
-Also which output answers which call, as `parse_items.py` pairs them.
-"""
+"""Readers of the items that the contract does not know: Codex's, and those of OpenAI's own tools."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias, get_args
-
-from msgspec import UNSET
+from typing import get_args
 
 from trunkline.protocol.items import (
     AdditionalTools,
@@ -16,8 +11,6 @@ from trunkline.protocol.items import (
     CustomCallItem,
     CustomCallOutput,
     EncryptedText,
-    FunctionCallItem,
-    FunctionCallOutput,
     InputItem,
     InputPart,
     ItemStatus,
@@ -30,26 +23,6 @@ from trunkline.protocol.items import (
 from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.parse_tools import read_tools
 from trunkline.protocol.reading import Reader, Wrong, one_of, opaque_object, record, text
-
-Call: TypeAlias = FunctionCallItem | CustomCallItem | ToolSearchCallItem | LocalShellCallItem
-Output: TypeAlias = FunctionCallOutput | CustomCallOutput | ToolSearchOutput | LocalShellCallOutput
-
-OUTPUTS: Mapping[type, tuple[type[Output], ...]] = {
-    FunctionCallItem: (FunctionCallOutput,),
-    CustomCallItem: (CustomCallOutput,),
-    ToolSearchCallItem: (ToolSearchOutput,),
-    # Codex answers with what answers a function.
-    LocalShellCallItem: (LocalShellCallOutput, FunctionCallOutput),
-}
-"""What answers each kind of call."""
-
-CALL_NAMES: Mapping[type, str] = {
-    FunctionCallOutput: "function_call",
-    CustomCallOutput: "custom_tool_call",
-    ToolSearchOutput: "tool_search_call",
-    LocalShellCallOutput: "local_shell_call",
-}
-"""By its output, what each kind of call is called."""
 
 _any_text = text()
 _some_text = text(at_least=1)
@@ -165,16 +138,3 @@ def own_items(
         ),
         **dict.fromkeys(_SERVER_ITEMS, ServerItem),
     }
-
-
-def answered_call(item: Output, items: tuple[InputItem, ...], open_calls: Mapping[str, int]) -> str | None:
-    """The `call_id` of the call that an output answers; None where a server searched for tools.
-
-    A command's output may name its call by the id of the item.
-    """
-    if not isinstance(item, LocalShellCallOutput):
-        return item.call_id
-    if item.call_id is not UNSET:
-        return item.call_id
-    named = str(item.id)
-    return next((call_id for call_id, place in open_calls.items() if getattr(items[place], "id", None) == named), named)

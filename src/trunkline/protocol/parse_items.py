@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, get_args
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from trunkline.protocol.addresses import check_stored_link, is_public_host, is_stored_link, read_link
 from trunkline.protocol.data_urls import check_base64, check_data_url, is_data_url, split_data_url
 from trunkline.protocol.file_types import audio_format, media_type_of
@@ -49,7 +52,17 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
-from trunkline.protocol.parse_calls import CALL_NAMES, OUTPUTS, Call, Output, answered_call, own_items
+from trunkline.protocol.pairs import (
+    CALL_NAMES,
+    OUTPUTS,
+    Output,
+    answered_call,
+    call_id_of,
+    is_from_outside,
+    last_message,
+    pairs_of,
+)
+from trunkline.protocol.parse_calls import own_items
 from trunkline.protocol.reading import (
     Reader,
     T,
@@ -398,28 +411,39 @@ _items: Reader[tuple[InputItem, ...]] = array(_item)
 
 
 def _check_pairs(items: tuple[InputItem, ...]) -> None:
-    """Check that every call has its output before the next user message, and every output its call before it.
+    """Check that no result is without its call, and no call without its result but one that a message interrupted.
 
-    A `call_id` may come back once its call is answered: some models count their calls from zero in each turn.
+    A `call_id` may come back once its call is answered or interrupted. The same result may be said again.
     """
-    open_calls: dict[str, int] = {}
+    calls: dict[str, int] = {}
+    found = pairs_of(items)
+    answering = dict.fromkeys(found.values())
+    last, outside = last_message(items), -1
     for index, item in enumerate(items):
-        if isinstance(item, Message):
-            if open_calls and item.role == "user":
-                _refuse_open(items, open_calls, "before the next user message")
-        elif isinstance(item, Call) and item.call_id is not None:
-            if item.call_id in open_calls:
-                raise mismatch(item.call_id, "unlike the call_id of a call still open", "call_id", index)
-            open_calls[item.call_id] = index
-        elif isinstance(item, Output) and (call_id := answered_call(item, items, open_calls)) is not None:
-            place = open_calls.pop(call_id, None)
-            if place is None or type(item) not in OUTPUTS[type(items[place])]:
-                raise mismatch(call_id, f"the call_id of an open {CALL_NAMES[type(item)]} before it", "call_id", index)
-    if open_calls:
-        _refuse_open(items, open_calls, "in the input")
+        if (call_id := call_id_of(item)) is not None:
+            before = calls.get(call_id)
+            if before is not None and before > outside and found.get(before, index) >= index:
+                raise mismatch(call_id, "unlike the call_id of a call still open", "call_id", index)
+            calls[call_id] = index
+        elif index not in answering and (named := answered_call(item, items, calls)) is not None:
+            first = found.get(calls.get(named, -1))
+            _check_said_again(item, None if first is None else items[first], named, index)
+        elif is_from_outside(item):
+            outside = index
+    for call_id, index in calls.items():
+        if index > last and index not in found:
+            noun = OUTPUTS[type(items[index])][0].__struct_config__.tag
+            raise Wrong(f"is a call without its {noun} in the input; {_IF_INTERRUPTED} {shown(call_id)}", index)
 
 
-def _refuse_open(items: tuple[InputItem, ...], open_calls: dict[str, int], where: str) -> None:
-    call_id, index = next(iter(open_calls.items()))
-    output = OUTPUTS[type(items[index])][0].__struct_config__.tag
-    raise Wrong(f"is a call without its {output} {where}: call_id {shown(call_id)}", index)
+def _check_said_again(item: InputItem, first: InputItem | None, call_id: str, index: int) -> None:
+    """Check that a result which answers no open call is the one that its call has already."""
+    if not (isinstance(item, Output) and isinstance(first, Output)) or _said(item) != _said(first):
+        raise mismatch(call_id, f"the call_id of an open {CALL_NAMES[type(item)]} before it", "call_id", index)
+
+
+def _said(item: Output) -> Output:
+    return replace(item, id=UNSET, status=UNSET)
+
+
+_IF_INTERRUPTED = "if it was interrupted, send one that says so: call_id"

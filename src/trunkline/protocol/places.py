@@ -33,13 +33,13 @@ class Placed(NamedTuple):
     path: str
 
 
-def placed_media(request: Request) -> Iterator[Placed]:
-    """Every part of the input that is no text, in order, those of what tools gave back among them."""
+def placed_media(request: Request, *, of_tools: bool = True) -> Iterator[Placed]:
+    """Every part of the input that is no text, in order; `of_tools`: those of what tools gave back among them."""
     for place, item in enumerate(request.input):
         match item:
             case Message(content=content) | AgentMessage(content=content):
                 yield from _among(content, f"input[{place}].content")
-            case FunctionCallOutput(output=tuple() as output) | CustomCallOutput(output=tuple() as output):
+            case FunctionCallOutput(output=tuple() as output) | CustomCallOutput(output=tuple() as output) if of_tools:
                 yield from _among(output, f"input[{place}].output")
             case ImageGenerationCall():
                 yield Placed(item, f"input[{place}]")

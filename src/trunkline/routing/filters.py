@@ -250,9 +250,12 @@ def input_modalities(needed: Collection[Modality]) -> Check:
 
 
 def exacting_media(request: Request) -> list[Placed]:
-    """The media of the input that not everybody takes who reads such media, each under the member that says so."""
+    """The media of the input that not everybody takes who reads such media, each under the member that says so.
+
+    Not those that tools gave back: who cannot take one is told so in words.
+    """
     found: list[Placed] = []
-    for part, path in placed_media(request):
+    for part, path in placed_media(request, of_tools=False):
         match part:
             case InputAudio():
                 found.append(Placed(part, f"{path}.input_audio.format"))

@@ -48,7 +48,6 @@ from trunkline.protocol.render import render_error
 from trunkline.server.allocator import give_large_pieces_back
 from trunkline.server.edge import IS_WHOLE, LEAVING, Leaving
 from trunkline.server.joined import JoinedTransport
-from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import ServerSettings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
@@ -60,9 +59,6 @@ BACKLOG = 2048
 MAX_PIPELINED = 64
 HEAR_OUT_S = 2.0
 HEAR_OUT_BYTES = 32 * 2**20
-UNSENT_BYTES = 32 * 1024
-"""How much of an answer the kernel takes in advance of what the client can be sent. Its own bound is megabytes, and
-would hide for minutes whether a slow client reads."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK_S = 0.02
@@ -76,8 +72,6 @@ _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
 _UPGRADE_OPTIONS = frozenset((b"upgrade", b"http2-settings"))
 """Header fields of an offer to speak another protocol; the same names stand in `Connection`."""
-
-_TCP_NOTSENT_LOWAT = 25  # on Linux; the socket module names it from Python 3.12 on
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -428,29 +422,6 @@ class _Server(uvicorn.Server):
         if self._is_forced.is_set():
             time.sleep(_HANG_S)
         os._exit(1 if self.force_exit else 0)
-
-
-def bind(listen: str) -> socket.socket:
-    """Bind the address that `server.listen` names; port 0 takes any that is free.
-
-    Raises SettingsError.
-    """
-    host, _, port = listen.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if sys.platform == "linux":
-            listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)  # accepted ones inherit it
-        listening.bind((host, int(port)))
-        listening.setblocking(False)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        problem = f"cannot listen on {listen}: {reason.lower()}; choose another with --host and --port"
-        raise SettingsError([problem]) from None
-    return listening
 
 
 def serve(

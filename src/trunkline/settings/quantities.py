@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from msgspec import Meta
+
+from trunkline.settings.forms import Written
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -72,9 +74,9 @@ def _parse_quantity(value: object, units: Mapping[str, float], examples: str, fo
     return float(match[1]) * factor
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration), Field(gt=0)]
-Pause = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+Duration = Annotated[float, Written(parse_duration, format_duration), Meta(gt=0)]
+Pause = Annotated[float, Written(parse_duration, format_duration)]
 """A duration that may be 0."""
-Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size), Field(gt=0)]
-Usd = Annotated[Decimal, BeforeValidator(parse_usd), PlainSerializer(str)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Size = Annotated[int, Written(parse_size, format_size), Meta(gt=0)]
+Usd = Annotated[Decimal, Written(parse_usd, str)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]

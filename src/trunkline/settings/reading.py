@@ -12,14 +12,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import TypeAlias, get_args
+from typing import TypeAlias, assert_never
 
-from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_settings import InitSettingsSource
+from trunkline.settings.forms import Json, Path, Problem, SecretText, Unreadable, fields_at, read_table, write_value
+from trunkline.settings.sections import Settings
 
-from trunkline.settings.sections import Json, Settings
-
-Path: TypeAlias = tuple[str | int, ...]
 Layer: TypeAlias = Mapping[str, Json]
 """Nested plain values, as `{"server": {"listen": "0.0.0.0:8080"}}`."""
 
@@ -89,21 +86,17 @@ def build_settings(sources: Sources) -> Settings:
 
     Raises SettingsError with all problems at once.
     """
-    layers = (sources.command_line, sources.environment, sources.file)
-    # Handed over ready-made: the library's own sources would read the process environment behind our back.
-    ready = tuple(InitSettingsSource(Settings, init_kwargs=dict(layer)) for layer in layers)
+    layers = (sources.file, sources.environment, sources.command_line)
     try:
-        return Settings(_build_sources=(ready, {}))  # type: ignore[call-arg]  # mypy knows the fields only
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        raise SettingsError(
-            [_explain(entry["loc"], entry["type"], entry["msg"], sources) for entry in details]
-        ) from None
+        settings: Settings = read_table(Settings, reduce(_laid_over, layers))
+    except Unreadable as error:
+        raise SettingsError([_explain(problem, sources) for problem in error.problems]) from None
+    return settings
 
 
 def effective(settings: Settings, sources: Sources) -> Iterator[tuple[str, str, str]]:
     """List every value as (path, value, origin), secrets hidden; of providers and endpoints only what is set."""
-    for path, value in _leaves((), settings.model_dump(mode="python")):
+    for path, value in _leaves((), write_value(Settings, settings)):
         origin = sources.origin(path)
         is_unset = value in (None, {}, []) or origin == "default"
         if not (is_unset and path[0] in ("providers", "endpoints", "bootstrap_key")):
@@ -189,6 +182,15 @@ def _environment_value(name: str, value: str) -> Json:
         ) from None
 
 
+def _laid_over(weaker: Layer, stronger: Layer) -> Layer:
+    """Lay one layer over another, table by table."""
+    laid = dict(weaker)
+    for name, value in stronger.items():
+        below = laid.get(name)
+        laid[name] = _laid_over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return laid
+
+
 def _put(layer: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
     for part in path[:-1]:
         inner = layer.get(part)
@@ -241,54 +243,22 @@ def _nearest_entry(entries: Mapping[Path, Json], path: Path) -> Json:
     return next((entries[path[:end]] for end in range(len(path), 0, -1) if path[:end] in entries), None)
 
 
-def _explain(location: Path, kind: str, message: str, sources: Sources) -> str:
-    origin = sources.origin(location)
+def _explain(problem: Problem, sources: Sources) -> str:
+    path = problem.path
+    origin = sources.origin(path if problem.kind != "missing" else path[:-1])
     where = "" if origin == "default" else f"{origin}: "
-    message = message.removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        known = _fields_at(location[:-1])
-        return f"{where}unknown setting {dotted(location)!r}{suggestion(str(location[-1]), known)}"
-    if kind in ("model_type", "dict_type"):
-        return f"{where}{dotted(location)} is a table of settings, not a single value"
-    if kind == "missing":
-        table = sources.origin(location[:-1])
-        where = "" if table == "default" else f"{table}: "
-        return f"{where}{dotted(location)} is missing; set it"
-    return f"{where}{dotted(location)}: {_OUR_WORDS.get(kind) or message[:1].lower() + message[1:]}"
-
-
-_OUR_WORDS = {
-    "int_parsing": "write a whole number, as 100",
-    "int_type": "write a whole number, as 100",
-    "int_from_float": "write a whole number, as 100",
-    "float_parsing": "write a number, as 0.2",
-    "float_type": "write a number, as 0.2",
-    "bool_parsing": "write true or false",
-    "bool_type": "write true or false",
-    "string_type": 'write text, in quotes, as "…"',
-    "list_type": 'write a list, as ["a", "b"]',
-}
-"""What is wrong with a value, by pydantic's name for it, where its own words are for programmers."""
-
-
-def _fields_at(path: Path) -> list[str]:
-    """List the names known in the table at a path."""
-    kind: Json = Settings
-    for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = _inner(kind.model_fields[str(part)].annotation)
-        else:
-            kind = _inner(get_args(kind)[-1])  # an entry of dict[str, X] or list[X]
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-def _inner(annotation: Json) -> Json:
-    """Take `Annotated` and `| None` off a type."""
-    if hasattr(annotation, "__metadata__"):
-        return _inner(annotation.__origin__)
-    if type(None) in get_args(annotation):
-        return _inner(get_args(annotation)[0])
-    return annotation
+    match problem.kind:
+        case "unknown":
+            near = suggestion(str(path[-1]), fields_at(Settings, path[:-1]))
+            return f"{where}unknown setting {dotted(path)!r}{near}"
+        case "table":
+            return f"{where}{dotted(path)} is a table of settings, not a single value"
+        case "missing":
+            return f"{where}{dotted(path)} is missing; set it"
+        case "value":
+            return f"{where}{dotted(path)}: {problem.words}"
+        case other:
+            assert_never(other)
 
 
 def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
@@ -303,7 +273,7 @@ def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
 
 
 def _shown(path: Path, value: Json) -> str:
-    if isinstance(value, SecretStr) or (path[0] in ("providers", "endpoints") and _HEADER_TABLES.intersection(path)):
+    if isinstance(value, SecretText) or (path[0] in ("providers", "endpoints") and _HEADER_TABLES.intersection(path)):
         return "(hidden)"
     if isinstance(value, bool):
         return str(value).lower()

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from msgspec import Meta, Struct
 
+from trunkline.settings.forms import Json, SecretText, Written
 from trunkline.settings.quantities import Duration, Fraction, Pause, Size, Usd, format_size
-
-Json: TypeAlias = Any
 
 _MINUTE = 60.0
 
@@ -24,29 +22,32 @@ def _secret_source(value: object) -> object:
     return {"inline": value} if isinstance(value, str) else value
 
 
-Slug = Annotated[str, Field(min_length=1, max_length=256)]
+Slug = Annotated[str, Meta(min_length=1, max_length=256)]
+Count = Annotated[int, Meta(gt=0)]
+CountOrNone = Annotated[int, Meta(ge=0)]
 
 
-def _origin(value: str) -> str:
+def _origin(value: object) -> object:
+    if not isinstance(value, str):
+        return value
     if not re.fullmatch(r"\*|https?://[^/\s?#]+", value):
         raise ValueError("write an origin as https://app.example.com, without a path, or *")
     return value.lower()
 
 
-def _written_as(pattern: str, words: str) -> BeforeValidator:
+def _written_as(pattern: str, words: str) -> Written:
     """Refuse other text, and what is no text at all, in words that say how to write it."""
-    form = re.compile(pattern)
 
     def check(value: object) -> object:
-        if not isinstance(value, str) or not form.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise ValueError(words)
         return value
 
-    return BeforeValidator(check)
+    return Written(check)
 
 
-def _base_url(value: str) -> str:
-    path = value.rstrip("/")
+def _base_url(value: object) -> object:
+    path = str(value).rstrip("/")
     for end in _DIALECT_PATHS:
         if path.endswith(end):
             raise ValueError(f"leave out {end}: the dialect adds its own path")
@@ -56,7 +57,7 @@ def _base_url(value: str) -> str:
 _DIALECT_PATHS = ("/chat/completions", "/responses", "/messages", "/completions")
 """What people copy along from a provider's example; each call would then go to a path that is not there."""
 
-Origin = Annotated[str, AfterValidator(_origin)]
+Origin = Annotated[str, Written(_origin)]
 Listen = Annotated[
     str,
     _written_as(
@@ -66,7 +67,7 @@ Listen = Annotated[
 BaseUrl = Annotated[
     str,
     _written_as(r"(https?|fake)://\S+", "write the whole address, as http://localhost:11434/v1"),
-    AfterValidator(_base_url),
+    Written(_base_url),
 ]
 ParameterName = Annotated[
     str,
@@ -81,11 +82,17 @@ ListUrl = Annotated[
 ]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class Section(Struct, frozen=True, kw_only=True):
+    """A table of settings."""
 
 
-class SecretSource(Section):
+def present(section: Section) -> dict[str, Json]:
+    """What is set of a table whose settings are None otherwise, by its name."""
+    values = ((name, getattr(section, name)) for name in section.__struct_fields__)
+    return {name: value for name, value in values if value is not None}
+
+
+class SecretSource(Section, frozen=True):
     """Where a secret is found: exactly one of the three. A plain string counts as `inline`."""
 
     env: str | None = None
@@ -94,18 +101,18 @@ class SecretSource(Section):
     file: str | None = None
     """The path of a file whose text, without the white space around it, is the secret."""
 
-    inline: SecretStr | None = None
+    inline: SecretText | None = None
     """The secret itself. Prefer `env` or `file`: configuration files are copied about."""
 
-    def model_post_init(self, context: object) -> None:
+    def __post_init__(self) -> None:
         if sum(place is not None for place in (self.env, self.file, self.inline)) != 1:
             raise ValueError('name one place, as { env = "NAME" } or { file = "/run/secrets/name" }')
 
 
-SecretField = Annotated[SecretSource, BeforeValidator(_secret_source)]
+SecretField = Annotated[SecretSource, Written(_secret_source)]
 
 
-class ServerSettings(Section):
+class ServerSettings(Section, frozen=True):
     """The HTTP face."""
 
     listen: Listen = "127.0.0.1:8080"
@@ -138,7 +145,7 @@ class ServerSettings(Section):
     idle_timeout: Duration = 75.0
     """How long an unused connection is kept open. Keep it above that of a proxy in front. Needs a restart."""
 
-    max_connections: int = Field(default=10_000, gt=0)
+    max_connections: Count = 10_000
     """How many clients may be connected. One more takes the place of the one that has been idle longest; when all are
     busy it gets a 503. Keep it below the limit of open files (`ulimit -n`), less one for each call to a provider.
     Needs a restart."""
@@ -162,12 +169,12 @@ class ServerSettings(Section):
     with `response.failed` and `[DONE]`, a JSON call with a 503. A second signal ends the process at once. Needs a
     restart."""
 
-    def model_post_init(self, context: object) -> None:
+    def __post_init__(self) -> None:
         if self.body_memory < self.max_body:
             raise ValueError(f"body_memory must be at least max_body, which is {format_size(self.max_body)}")
 
 
-class StoreSettings(Section):
+class StoreSettings(Section, frozen=True):
     """What is remembered."""
 
     url: str = "sqlite:///trunkline.db"
@@ -181,12 +188,12 @@ class StoreSettings(Section):
     database, readable by its owner only. Nodes that share a database need the same one; without it no key is
     recognised. Needs a restart."""
 
-    def model_post_init(self, context: object) -> None:
+    def __post_init__(self) -> None:
         if not re.match(r"sqlite:///.", self.url):
             raise ValueError("records are kept in SQLite only; write url as sqlite:///trunkline.db")
 
 
-class DataPolicySettings(Section):
+class DataPolicySettings(Section, frozen=True):
     """What the operator's own contract with a provider says about prompts."""
 
     trains: bool | None = None
@@ -195,11 +202,11 @@ class DataPolicySettings(Section):
     zdr: bool | None = None
     """Whether the provider keeps nothing after the answer (zero data retention)."""
 
-    retains_days: int | None = Field(default=None, ge=0)
+    retains_days: CountOrNone | None = None
     """For how many days the provider keeps prompts."""
 
 
-class ProviderSettings(Section):
+class ProviderSettings(Section, frozen=True):
     """One provider: a known one, changed, or a private one, added."""
 
     name: str | None = None
@@ -250,7 +257,7 @@ class ProviderSettings(Section):
     """Values for the braces in the provider's address, as `region` or `account_id`."""
 
 
-class PriceSettings(Section):
+class PriceSettings(Section, frozen=True):
     """USD per million tokens; `request`, `image` and `search` are USD apiece. Strings, so that they stay exact."""
 
     input: Usd
@@ -281,7 +288,7 @@ class PriceSettings(Section):
     """Each web search."""
 
 
-class EndpointSettings(Section):
+class EndpointSettings(Section, frozen=True):
     """One model at one provider: a known one, changed field by field, or a new one."""
 
     provider: Slug
@@ -303,10 +310,10 @@ class EndpointSettings(Section):
     price: PriceSettings | None = None
     """What the endpoint costs. An endpoint without a price is served, and its requests cost nothing."""
 
-    context_tokens: int | None = Field(default=None, gt=0)
+    context_tokens: Count | None = None
     """How many tokens input and output may have together."""
 
-    max_output_tokens: int | None = Field(default=None, gt=0)
+    max_output_tokens: Count | None = None
     """How many tokens an answer may have."""
 
     supports: list[str] | None = None
@@ -341,7 +348,7 @@ class EndpointSettings(Section):
     """Deviations from the dialect that hold for this endpoint alone."""
 
 
-class TimeoutSettings(Section):
+class TimeoutSettings(Section, frozen=True):
     """How long an attempt may wait for a provider; then the next endpoint is tried."""
 
     connect: Duration = 10.0
@@ -359,10 +366,10 @@ class TimeoutSettings(Section):
     always does. It must show that it is there meanwhile: after `idle` without any byte it is given up all the same."""
 
 
-class RoutingSettings(Section):
+class RoutingSettings(Section, frozen=True):
     """How endpoints are tried."""
 
-    attempts: int = Field(default=3, ge=1, le=20)
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 3
     """How many endpoints a request may try."""
 
     retry_budget: Fraction = 0.2
@@ -372,21 +379,21 @@ class RoutingSettings(Section):
     """Whether a stream whose endpoint is silent for longer than it is 95 times in 100 is asked for at a second one
     too, for at most 2 calls in 100. The client gets and pays the first to speak; both providers may charge you."""
 
-    explanations: int = Field(default=1000, ge=0, le=100_000)
+    explanations: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     """Of how many past requests it is remembered why they went where they went. Needs a restart."""
 
     timeouts: TimeoutSettings = TimeoutSettings()
     """Limits on waiting."""
 
 
-class DefaultsSettings(Section):
+class DefaultsSettings(Section, frozen=True):
     """What a request gets when it does not say."""
 
     model: Slug | None = None
     """The model of a request without one; when absent such a request gets a 400."""
 
 
-class CatalogSettings(Section):
+class CatalogSettings(Section, frozen=True):
     """Where newer lists of models and prices come from. Without it the list that came with this version is used."""
 
     url: ListUrl | None = None
@@ -396,7 +403,7 @@ class CatalogSettings(Section):
     """Where a fetched list is kept, and the one before it beside it. A list older than the shipped one is not used."""
 
 
-class LogSettings(Section):
+class LogSettings(Section, frozen=True):
     """What is written to standard error. Prompts and answers never are."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -406,10 +413,8 @@ class LogSettings(Section):
     """`json`: one object a line; `console`: for people; `auto`: `console` on a terminal, else `json`."""
 
 
-class Settings(BaseSettings):
+class Settings(Section, frozen=True):
     """All there is to set."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, case_sensitive=True)
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()

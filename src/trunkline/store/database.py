@@ -12,34 +12,31 @@ import contextlib
 import importlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
-
-from sqlalchemy import Connection, Engine, create_engine, event, insert
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
-from trunkline.store.schema import ALEMBIC_VERSION, HEAD, METADATA
-from trunkline.store.statements import read_revision
+from trunkline.store.schema import HEAD
+from trunkline.store.statements import make_tables, read_revision
 
 Result = TypeVar("Result")
-Work = Callable[[Connection], Result]
+Work = Callable[[sqlite3.Connection], Result]
 """Statements to run in one transaction."""
 
 RETRY_AFTER_S = 1.0
+_SCHEME = "sqlite:///"
+_IN_MEMORY = ":memory:"
 
 
 class Database:
     """An open database. `timeout` is the longest a statement may wait, in seconds."""
 
-    def __init__(self, engine: Engine, timeout: float) -> None:
-        self._engine = engine
+    def __init__(self, connection: sqlite3.Connection, timeout: float) -> None:
+        self._connection = connection
         self._timeout = timeout
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trunkline-store")
 
@@ -59,16 +56,16 @@ class Database:
 
     async def close(self) -> None:
         """Wait for the statement that is running and close the connection."""
-        await asyncio.get_running_loop().run_in_executor(self._worker, self._engine.dispose)
+        await asyncio.get_running_loop().run_in_executor(self._worker, self._connection.close)
         self._worker.shutdown(wait=False)
 
     async def _run(self, work: Work[Result], *, is_write: bool) -> Result:
-        running = asyncio.get_running_loop().run_in_executor(self._worker, _transact, self._engine, work, is_write)
+        running = asyncio.get_running_loop().run_in_executor(self._worker, _transact, self._connection, work, is_write)
         try:
             return await asyncio.wait_for(running, self._timeout)
         except TimeoutError:
             raise _unavailable("The store did not answer in time.") from None
-        except DBAPIError as error:
+        except sqlite3.Error as error:
             raise _unavailable(f"The store failed ({_reason(error)}).") from error
 
 
@@ -77,22 +74,23 @@ def open_database(url: str, timeout: float) -> Database:
 
     Raises SettingsError when it cannot be opened.
     """
-    parsed = make_url(url)
-    engine = _sqlite_engine(parsed, timeout)
+    path = sqlite_path(url)
     try:
-        _keep_private(sqlite_path(url))
-        with engine.connect() as connection:
-            revision = read_revision(connection)
-        if revision != HEAD:
-            _bring_to_head(engine)
+        _keep_private(path)
+        connection = _connect(path, timeout)
     except OSError as error:
-        raise SettingsError(
-            [f"store.url: cannot open {parsed.database}: {error.strerror}; {_advice(parsed)}"]
-        ) from None
-    except SQLAlchemyError as error:
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        raise SettingsError([f"store.url: cannot open {parsed.database}: {reason}; {_advice(parsed)}"]) from error
-    return Database(engine, timeout)
+        raise _unopened(path, str(error.strerror)) from None
+    except sqlite3.Error as error:
+        raise _unopened(path, str(error)) from error
+    try:
+        if read_revision(connection) != HEAD:
+            _bring_to_head(connection)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise _unopened(path, str(error)) from error
+        raise
+    return Database(connection, timeout)
 
 
 def verify_database(url: str) -> None:
@@ -100,34 +98,50 @@ def verify_database(url: str) -> None:
 
     Raises SettingsError.
     """
-    parsed, path = make_url(url), sqlite_path(url)
+    path = sqlite_path(url)
     if path is None:
         return
     if not path.exists():
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise SettingsError([f"store.url: cannot make {parsed.database}; {_advice(parsed)}"])
+            raise SettingsError([f"store.url: cannot make {path}; {_advice(path)}"])
         return
-    address = f"file:{quote(str(path.resolve()))}?mode=ro"
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
     try:
-        with engine.connect() as connection:
+        address = f"file:{quote(str(path.resolve()))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
             revision = read_revision(connection)
-    except SQLAlchemyError as error:
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        raise SettingsError([f"store.url: cannot open {parsed.database}: {reason}; {_advice(parsed)}"]) from None
+    except sqlite3.Error as error:
+        raise _unopened(path, str(error)) from None
     if revision not in (None, HEAD):
         importlib.import_module("trunkline.store.upgrade").verify_revision(revision)
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Name the file of an SQLite database; None for one in memory."""
-    database = make_url(url).database
-    return None if database in (None, "", ":memory:") else Path(str(database))
+    """Name the file of an SQLite database; None for one in memory.
+
+    Raises SettingsError for a URL that says more than that.
+    """
+    database, mark, _ = url.removeprefix(_SCHEME).partition("?")
+    if mark:
+        raise SettingsError([f"store.url: leave out what follows the ?, as in {_SCHEME}{database}"])
+    return None if database in ("", _IN_MEMORY) else Path(database)
 
 
-def _transact(engine: Engine, work: Work[Result], is_write: bool) -> Result:
-    with engine.connect().execution_options(trunkline_write=is_write) as connection, connection.begin():
+def _transact(connection: sqlite3.Connection, work: Work[Result], is_write: bool) -> Result:
+    with _transaction(connection, is_write=is_write):
         return work(connection)
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection, *, is_write: bool) -> Iterator[None]:
+    # A transaction that reads first and writes later fails at once when another wrote in between, whatever the busy
+    # timeout; taking the write lock at the start waits for it instead.
+    connection.execute("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:  # else the database has undone it itself, as when its disk is full
+            connection.execute("ROLLBACK")
 
 
 _REASONS = {
@@ -142,23 +156,29 @@ _REASONS = {
 """What the driver's codes mean. Its messages repeat the values of a statement and are not passed on."""
 
 
-def _reason(error: DBAPIError) -> str:
-    code = str(getattr(error.orig, "sqlite_errorname", ""))
+def _reason(error: sqlite3.Error) -> str:
+    code = str(getattr(error, "sqlite_errorname", ""))
     known = next((reason for name, reason in _REASONS.items() if code.startswith(name)), None)
-    return known or type(error.orig).__name__
+    return known or type(error).__name__
 
 
 def _unavailable(message: str) -> ServiceUnavailable:
     return ServiceUnavailable(message, kind="server", retry_after=RETRY_AFTER_S)
 
 
-def _sqlite_engine(url: URL, timeout: float) -> Engine:
+def _connect(path: Path | None, timeout: float) -> sqlite3.Connection:
+    """Open the one connection; it begins no transaction by itself."""
     # Opened in one thread, used in another, never in two at once.
-    arguments = {"check_same_thread": False, "timeout": timeout, "isolation_level": None}
-    engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
+    connection = sqlite3.connect(
+        _IN_MEMORY if path is None else path, timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _keep_private(path: Path | None) -> None:
@@ -173,33 +193,23 @@ def _keep_private(path: Path | None) -> None:
                 name.chmod(0o600)
 
 
-def _prepare(connection: Any, record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another wrote in between, whatever the busy
-    # timeout; taking the write lock at the start waits for it instead.
-    is_write = connection.get_execution_options().get("trunkline_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
-
-def _bring_to_head(engine: Engine) -> None:
-    """Migrate under the write lock: whoever comes second finds the work done."""
-    with engine.connect().execution_options(trunkline_write=True) as connection, connection.begin():
+def _bring_to_head(connection: sqlite3.Connection) -> None:
+    """Make or migrate the tables under the write lock: whoever comes second finds the work done."""
+    with _transaction(connection, is_write=True):
         revision = read_revision(connection)
         if revision is None:
-            METADATA.create_all(connection, checkfirst=False)
-            ALEMBIC_VERSION.create(connection)
-            connection.execute(insert(ALEMBIC_VERSION), {"version_num": HEAD})
-        elif revision != HEAD:
-            # By name, because Alembic costs a fifth of a second that only an upgrade should pay.
-            importlib.import_module("trunkline.store.upgrade").upgrade(connection)
+            make_tables(connection)
+    if revision not in (None, HEAD):
+        # By name, because Alembic and SQLAlchemy cost half a second that only an upgrade should pay.
+        importlib.import_module("trunkline.store.upgrade").upgrade(connection)
 
 
-def _advice(url: URL) -> str:
-    path = Path(str(url.database)).resolve()
-    if not path.parent.is_dir():
-        return f"create the directory {path.parent}"
+def _unopened(path: Path | None, reason: str) -> SettingsError:
+    return SettingsError([f"store.url: cannot open {path or _IN_MEMORY}: {reason}; {_advice(path)}"])
+
+
+def _advice(path: Path | None) -> str:
+    folder = Path(path or ".").resolve().parent
+    if not folder.is_dir():
+        return f"create the directory {folder}"
     return "check that the file and its directory can be written"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, inspect, select, update
-
-from trunkline.store.schema import ACCOUNTS, ALEMBIC_VERSION, KEYS
+from trunkline.store.schema import HEAD, TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,80 +23,88 @@ class KeyRow:
     expires_at_ms: int | None
 
 
-def find_key(connection: Connection, hash: bytes) -> KeyRow | None:
+def find_key(connection: sqlite3.Connection, hash: bytes) -> KeyRow | None:
     """Find a key by its whole hash."""
-    row = connection.execute(_KEYS.where(KEYS.c.hash == hash)).one_or_none()
+    row = connection.execute(f"{_KEYS} WHERE keys.hash = :hash", {"hash": hash}).fetchone()
     return None if row is None else _key_row(row)
 
 
-def find_keys(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
+def find_keys(connection: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
     """Find keys by their whole hashes; those that there are none of are left out."""
-    rows = connection.execute(_KEYS.add_columns(KEYS.c.hash).where(KEYS.c.hash.in_(hashes)))
-    return {row.hash: _key_row(row) for row in rows}
+    places = ", ".join("?" * len(hashes))
+    rows = connection.execute(f"{_KEYS} WHERE keys.hash IN ({places})", tuple(hashes))
+    return {row[-1]: _key_row(row) for row in rows}
 
 
-def list_keys(connection: Connection) -> list[KeyRow]:
+def list_keys(connection: sqlite3.Connection) -> list[KeyRow]:
     """List all keys, oldest first."""
-    return [_key_row(row) for row in connection.execute(_KEYS.order_by(KEYS.c.created_at_ms, KEYS.c.id))]
+    return [_key_row(row) for row in connection.execute(f"{_KEYS} ORDER BY keys.created_at_ms, keys.id")]
 
 
-def count_keys(connection: Connection) -> int:
+def count_keys(connection: sqlite3.Connection) -> int:
     """Count the keys, those that are disabled or expired included."""
-    return connection.execute(select(func.count()).select_from(KEYS)).scalar_one()
+    (count,) = connection.execute("SELECT count(*) FROM keys").fetchone()
+    return int(count)
 
 
-def add_key(connection: Connection, row: KeyRow, hash: bytes) -> None:
+def add_key(connection: sqlite3.Connection, row: KeyRow, hash: bytes) -> None:
     """Add a key and, where it is new, its account."""
-    account = {"id": row.account_id, "name": row.account_id, "created_at_ms": row.created_at_ms}
-    if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == row.account_id)).one_or_none() is None:
-        connection.execute(insert(ACCOUNTS), account)
-    values = {
-        "id": row.id,
-        "account_id": row.account_id,
-        "name": row.name,
-        "hash": hash,
-        "prefix": row.prefix,
-        "created_at_ms": row.created_at_ms,
-        "disabled": row.disabled,
-        "expires_at_ms": row.expires_at_ms,
-    }
-    connection.execute(insert(KEYS), values)
+    connection.execute(
+        """
+        INSERT INTO accounts (id, name, created_at_ms) VALUES (:id, :id, :created_at_ms)
+        ON CONFLICT (id) DO NOTHING
+        """,
+        {"id": row.account_id, "created_at_ms": row.created_at_ms},
+    )
+    connection.execute(
+        """
+        INSERT INTO keys (id, account_id, name, hash, prefix, created_at_ms, disabled, expires_at_ms)
+        VALUES (:id, :account_id, :name, :hash, :prefix, :created_at_ms, :disabled, :expires_at_ms)
+        """,
+        {
+            "id": row.id,
+            "account_id": row.account_id,
+            "name": row.name,
+            "hash": hash,
+            "prefix": row.prefix,
+            "created_at_ms": row.created_at_ms,
+            "disabled": row.disabled,
+            "expires_at_ms": row.expires_at_ms,
+        },
+    )
 
 
-def disable_keys(connection: Connection, name: str) -> list[KeyRow]:
+def disable_keys(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
     """Disable the keys with this id, display prefix or name, and list them as they were before."""
-    is_named = (KEYS.c.id == name) | (KEYS.c.prefix == name) | (KEYS.c.name == name)
-    found = [_key_row(row) for row in connection.execute(_KEYS.where(is_named))]
-    connection.execute(update(KEYS).where(is_named).values(disabled=True))
+    is_named = "WHERE :name IN (keys.id, keys.prefix, keys.name)"
+    found = [_key_row(row) for row in connection.execute(f"{_KEYS} {is_named}", {"name": name})]
+    connection.execute(f"UPDATE keys SET disabled = TRUE {is_named}", {"name": name})
     return found
 
 
-def read_revision(connection: Connection) -> str | None:
+def read_revision(connection: sqlite3.Connection) -> str | None:
     """Read which migration the schema is at; None for a database without tables of ours."""
-    if not inspect(connection).has_table(ALEMBIC_VERSION.name):
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+    if connection.execute(table).fetchone() is None:
         return None
-    return connection.execute(select(ALEMBIC_VERSION.c.version_num)).scalar_one_or_none()
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
 
 
-_KEYS: Select[str, str, str, str, int, bool, bool, int | None] = select(
-    KEYS.c.id,
-    KEYS.c.account_id,
-    KEYS.c.name,
-    KEYS.c.prefix,
-    KEYS.c.created_at_ms,
-    KEYS.c.disabled,
-    ACCOUNTS.c.disabled.label("account_disabled"),
-    KEYS.c.expires_at_ms,
-).join_from(KEYS, ACCOUNTS)
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Make every table of a new database, and note which revision they are of."""
+    for statement in TABLES:
+        connection.execute(statement)
+    connection.execute("INSERT INTO alembic_version (version_num) VALUES (:revision)", {"revision": HEAD})
 
 
-def _key_row(row: Row[str, str, str, str, int, bool, bool, int | None]) -> KeyRow:
-    return KeyRow(
-        id=row.id,
-        account_id=row.account_id,
-        name=row.name,
-        prefix=row.prefix,
-        created_at_ms=row.created_at_ms,
-        disabled=row.disabled or row.account_disabled,
-        expires_at_ms=row.expires_at_ms,
-    )
+_KEYS = """
+    SELECT keys.id, keys.account_id, keys.name, keys.prefix, keys.created_at_ms, keys.disabled OR accounts.disabled,
+           keys.expires_at_ms, keys.hash
+    FROM keys JOIN accounts ON accounts.id = keys.account_id
+"""
+
+
+def _key_row(row: tuple[Any, ...]) -> KeyRow:
+    id, account_id, name, prefix, created_at_ms, disabled, expires_at_ms, _ = row
+    return KeyRow(id, account_id, name, prefix, created_at_ms, bool(disabled), expires_at_ms)

@@ -7,59 +7,74 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable
-from typing import Literal
-
-import structlog
+from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
 from trunkline.generation import Generation
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
+from trunkline.telemetry.lines import Event, Level, console_line, json_line
 
-Level = Literal["debug", "info", "warning", "error"]
+Form = Literal["auto", "json", "console"]
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+class _Log:
+    """Where events go, from which level on, and how they look; without a sink it is whatever standard error is."""
+
+    def __init__(self, level: Level, render: Callable[[Event], str], sink: TextIO | None = None) -> None:
+        self._lowest = _LEVELS[level]
+        self._render = render
+        self._sink = sink
+        self._turn = threading.Lock()
+
+    def is_enabled_for(self, level: Level) -> bool:
+        return _LEVELS[level] >= self._lowest
+
+    def line(self, level: Level, name: str, fields: dict[str, object]) -> str:
+        """Make the line of an event; empty when its level is not written."""
+        return self._render(Event(name, level, fields)) + "\n" if self.is_enabled_for(level) else ""
+
+    def write(self, level: Level, name: str, /, **fields: object) -> None:
+        if line := self.line(level, name, fields):
+            sink = self._sink or sys.stderr
+            with self._turn:
+                sink.write(line)
+                sink.flush()
 
 
-def configure(level: Level, form: Literal["auto", "json", "console"]) -> None:
+_log = _Log("info", json_line)
+
+
+def configure(level: Level, form: Form) -> None:
     """Set how logs look and from which level on they are written, to standard error."""
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if form == "json" or (form == "auto" and not sys.stderr.isatty())
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    global _log
+    is_terminal = sys.stderr.isatty()
+    is_json = form == "json" or (form == "auto" and not is_terminal)
+    render = json_line if is_json else lambda event: console_line(event, has_colors=is_terminal)
+    _log = _Log(level, render, sys.stderr)
 
 
 def started(address: str, catalog: Catalog) -> None:
     on = sorted(slug for slug, standing in catalog.standings.items() if standing.is_on)
-    _log.info("gateway.started", address=address, providers=on, models=len(catalog.endpoints))
+    _log.write("info", "gateway.started", address=address, providers=on, models=len(catalog.endpoints))
     for warning in catalog.warnings:
-        _log.warning("catalog.warning", warning=warning)
+        _log.write("warning", "catalog.warning", warning=warning)
 
 
 def stopping(number: str, requests: int, drain_s: float) -> None:
     """The gateway is told to end, and waits for requests under way."""
     # Elsewhere SIGHUP has settings read anew.
     hint = {"settings": "are read at the start; start anew to change one"} if number == "SIGHUP" else {}
-    _log.info("gateway.stopping", signal=number, requests=requests, waits_s=drain_s, again="ends at once", **hint)
+    _log.write(
+        "info", "gateway.stopping", signal=number, requests=requests, waits_s=drain_s, again="ends at once", **hint
+    )
 
 
 def stopped() -> None:
-    _log.info("gateway.stopped")
+    _log.write("info", "gateway.stopped")
 
 
 def relay(logger: str) -> None:
@@ -73,18 +88,18 @@ def relay(logger: str) -> None:
 class _Relay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        _log.error("library.failed", library=record.name, problem=record.getMessage().strip(), exc_info=error)
+        _log.write("error", "library.failed", library=record.name, problem=record.getMessage().strip(), exc_info=error)
 
 
 def dropped(count: int) -> str:
     """Make, and do not write, the line that tells how many lines were lost before it."""
-    told: str | None = structlog.wrap_logger(structlog.ReturnLogger()).warning("log.dropped", count=count)
-    return "" if told is None else told + "\n"
+    return _log.line("warning", "log.dropped", {"count": count})
 
 
 def attempt_failed(request_id: str, attempted: Attempted) -> None:
     """One endpoint did not answer. The provider's text is left out: it may repeat the prompt; `detail` is ours."""
-    _log.warning(
+    _log.write(
+        "warning",
         "attempt.failed",
         request=request_id,
         endpoint=attempted.endpoint.id,
@@ -97,12 +112,13 @@ def attempt_failed(request_id: str, attempted: Attempted) -> None:
 
 def token_failed(provider: str, problem: str) -> None:
     """A provider's token could not be fetched; without one its endpoints are passed over."""
-    _log.warning("token.failed", provider=provider, problem=problem)
+    _log.write("warning", "token.failed", provider=provider, problem=problem)
 
 
 def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
     """One endpoint was given up because another spoke first; its provider may charge what it had spent by then."""
-    _log.info(
+    _log.write(
+        "info",
         "attempt.outrun",
         request=request_id,
         endpoint=outrun.endpoint.id,
@@ -127,7 +143,8 @@ def _attempts_ended(generation: Generation) -> None:
 def _request_ended(generation: Generation) -> None:
     _attempts_ended(generation)
     spent = generation.spent
-    _log.debug(
+    _log.write(
+        "debug",
         "request.ended",
         request=generation.id,
         ending=generation.ending,
@@ -140,4 +157,4 @@ def _request_ended(generation: Generation) -> None:
 
 def defect(request_id: str, error: BaseException) -> None:
     """Something of ours raised what it must not; the client was told 500 and this id."""
-    _log.error("defect", request=request_id, exc_info=error)
+    _log.write("error", "defect", request=request_id, exc_info=error)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.encoding.links import links_to_inline
 from trunkline.adapters.encoding.offers import offered, restoring
+from trunkline.adapters.encoding.results import readable, reading_text
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
@@ -376,6 +377,7 @@ class Run:
             return sent, await self._send(sent, adapter, attempt.endpoint)
         except UpstreamFailure as failure:
             narrowed = adapter.narrowed(request, attempt.endpoint, failure.fault)
+            narrowed = narrowed or reading_text(request, attempt.endpoint, failure.fault)
             if narrowed is None:
                 raise
             again = await self._encode(adapter, narrowed, request)
@@ -386,6 +388,7 @@ class Run:
 
     async def _encode(self, adapter: Adapter, endpoint: Endpoint, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
+        request, unread = readable(request, endpoint)
         if wanted := links_to_inline(request, endpoint, adapter.needs_file):
             request = await self._links.inlined(request, wanted, self._deadline)
         end_user = self._end_user(endpoint)
@@ -393,10 +396,10 @@ class Run:
             encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
         else:
             encoded = adapter.encode(request, endpoint, end_user)
+        body = encoded.body
         if encoded.has_nonce:
-            body = encoded.body.replace(NONCE.encode(), secrets.token_hex(16).encode())
-            encoded = UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, encoded.dropped)
-        return encoded
+            body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
+        return UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, (*unread, *encoded.dropped))
 
     async def _send(self, request: UpstreamRequest, adapter: Adapter, endpoint: Endpoint) -> Reply:
         """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.adapters.encoding.histories import settled
 from trunkline.adapters.encoding.rounds import OPENING, UserRound, rounds
 from trunkline.adapters.encoding.turns import SYSTEM_PREFIX, AssistantTurn, Said
 from trunkline.protocol.items import (
@@ -43,9 +44,11 @@ def test_rounds_alternate_and_begin_with_the_user(items: list[InputItem]) -> Non
     _, found = rounds(Request(input=tuple(items)))
     assert [isinstance(part, UserRound) for part in found] == [index % 2 == 0 for index in range(len(found))]
     assert all(part.results or part.parts for part in found if isinstance(part, UserRound))
+    whole = settled(tuple(items))
     said_count = sum(len(part.pieces) for part in found if isinstance(part, AssistantTurn))
-    assert said_count == sum(item is CALL or item == said("a") for item in items)
-    assert sum(len(part.results) for part in found if isinstance(part, UserRound)) == items.count(RESULT)
+    assert said_count == sum(isinstance(item, FunctionCallItem) or item == said("a") for item in whole)
+    results = [item for item in whole if isinstance(item, FunctionCallOutput)]
+    assert [each for part in found if isinstance(part, UserRound) for each in part.results] == results
 
 
 def test_results_stand_apart_from_what_the_user_adds() -> None:

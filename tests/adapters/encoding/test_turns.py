@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.turns import (
     IMAGE_NOTE,
     RESULT_NOTE,
@@ -17,7 +18,6 @@ from trunkline.adapters.encoding.turns import (
     Turn,
     UserTurn,
     call_names,
-    fitted_call_id,
     images_as_user,
     merged,
     result_text,

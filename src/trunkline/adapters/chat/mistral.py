@@ -15,9 +15,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from trunkline.adapters.chat import request as chat
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.draft import Draft, fitted_seed
 from trunkline.adapters.encoding.links import Wanted
-from trunkline.adapters.encoding.turns import call_names, fitted_call_id
+from trunkline.adapters.encoding.turns import call_names
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import Json

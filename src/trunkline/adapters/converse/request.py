@@ -23,6 +23,7 @@ from trunkline.adapters.converse.answer import ConverseDecoder
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.claude import (
     Thinking,
     least_effort,
@@ -33,6 +34,7 @@ from trunkline.adapters.encoding.claude import (
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.narrowing import with_room
+from trunkline.adapters.encoding.results import encode_returned
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -45,7 +47,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.adapters.encoding.turns import Said
 from trunkline.adapters.thinking import lost_budget
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
@@ -361,7 +363,8 @@ def _encode_thought(draft: Draft, item: ReasoningItem) -> Json:
 def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
     output = result.output
     parts = (InputText(output),) if isinstance(output, str) else output
-    content = [_encode_part(draft, part) for part in parts if not isinstance(part, InputText) or part.text.strip()]
+    told = [part for part in parts if not isinstance(part, InputText) or part.text.strip()]
+    content = [encode_returned(draft, part, _encode_part) for part in told]
     call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
     return {"toolResult": {"toolUseId": call_id, "content": content or [{"text": "(empty)"}]}}
 

@@ -5,13 +5,12 @@ Does not encode anything: an adapter walks the turns and writes them in its own 
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import assert_never, cast
 
 from msgspec import Struct
 
+from trunkline.adapters.encoding.histories import settled
 from trunkline.protocol.items import (
     FileSearchCall,
     FunctionCallItem,
@@ -34,8 +33,6 @@ from trunkline.protocol.request import Request
 IMAGE_NOTE = "An image generated earlier in this conversation:"
 RESULT_NOTE = "What the tools returned besides text:"
 SYSTEM_PREFIX = "[System note]\n"
-
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class SystemTurn(Struct, frozen=True):
@@ -94,9 +91,10 @@ Turn = SystemTurn | UserTurn | AssistantTurn | ResultsTurn
 def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     """Group the input; `instructions` come first as a system turn.
 
-    Adjacent assistant items make one turn, as do adjacent results; user and system messages stay apart (see
-    `merged`). Search calls carry nothing a model can read and are left out, as are empty texts and thoughts that
-    nothing follows; `keeps_last_thought` is for a dialect that signs what stands before the thought.
+    Adjacent assistant items make one turn, as do adjacent results, which follow their calls (see `settled`); user and
+    system messages stay apart (see `merged`). Search calls carry nothing a model can read and are left out, as are
+    empty texts and thoughts that nothing follows; `keeps_last_thought` is for a dialect that signs what stands before
+    the thought.
     """
     found: list[Turn] = []
     if request.instructions:
@@ -104,14 +102,16 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     pieces: list[AssistantPiece] = []
     results: list[FunctionCallOutput] = []
     # `offers.py` has told all others in the words of these.
-    for item in cast(tuple[PlainItem, ...], request.input):
+    for item in cast(tuple[PlainItem, ...], settled(request.input)):
         match item:
             case FunctionCallOutput():
                 _close_assistant(pieces, found, keeps_last_thought)
                 results.append(item)
             case Message(role="assistant"):
                 _close_results(results, found)
-                if text := assistant_text(item.content):
+                text = assistant_text(item.content)
+                # Blanks alone are nothing said, and a 400 at most vendors.
+                if text.strip():
                     pieces.append(Said(text))
             case Message():
                 _close_results(results, found)
@@ -246,24 +246,6 @@ def result_media(result: FunctionCallOutput) -> list[InputPart]:
 def call_names(items: Iterable[InputItem]) -> dict[str, str]:
     """The name of the tool by `call_id`, for dialects that match results by name."""
     return {item.call_id: item.name for item in items if isinstance(item, FunctionCallItem)}
-
-
-def fitted_call_id(call_id: str, pattern: re.Pattern[str], length: int) -> str:
-    """Give back `call_id`, or a stable hash of it with `length` letters and digits when the dialect would refuse it.
-
-    `pattern` must match the whole of an acceptable id. Call and result get the same answer.
-    """
-    return call_id if pattern.fullmatch(call_id) else hashed_id(call_id, length)
-
-
-def hashed_id(text: str, length: int) -> str:
-    """A stable id of `length` letters and digits for a text."""
-    number = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), "big")
-    letters = []
-    for _ in range(length):
-        number, rest = divmod(number, 62)
-        letters.append(_BASE62[rest])
-    return "".join(letters)
 
 
 def _close_assistant(pieces: list[AssistantPiece], found: list[Turn], keeps_last_thought: bool) -> None:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding import faults
+from trunkline.adapters.encoding.histories import settled
 from trunkline.adapters.encoding.tools import tool_schema
 from trunkline.adapters.encoding.turns import assistant_text, call_names, result_text
 from trunkline.adapters.fake import wire
@@ -85,6 +87,7 @@ ADAPTER = FakeAdapter()
 
 
 def _encode(request: Request, endpoint: Endpoint) -> FakeRequest:
+    request = replace(request, input=settled(request.input))
     last = max((at for at, item in enumerate(request.input) if _is_users(item)), default=-1)
     asked = request.input[last] if last >= 0 else None
     parts = asked.content if isinstance(asked, Message) else ()

@@ -30,7 +30,7 @@ from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
-from trunkline.adapters.encoding.turns import hashed_id
+from trunkline.adapters.encoding.call_ids import hashed_id
 from trunkline.adapters.gemini.sources import Grounding, cited, read_grounding
 from trunkline.adapters.gemini.wire import (
     BROKEN_FINISHES,

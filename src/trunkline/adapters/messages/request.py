@@ -20,10 +20,12 @@ from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.narrowing import with_room
+from trunkline.adapters.encoding.results import encode_returned
 from trunkline.adapters.encoding.rounds import Round, UserRound, rounds
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -37,7 +39,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import Said, fitted_call_id
+from trunkline.adapters.encoding.turns import Said
 from trunkline.adapters.messages.answer import MessagesDecoder
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
@@ -292,7 +294,7 @@ def _encode_thought(draft: Draft, item: ReasoningItem) -> Json:
 
 def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
     output = result.output
-    content = output if isinstance(output, str) else [_encode_part(draft, part) for part in output]
+    content = output if isinstance(output, str) else [encode_returned(draft, part, _encode_part) for part in output]
     call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
     return {"type": "tool_result", "tool_use_id": call_id, "content": content}
 

@@ -9,6 +9,7 @@ Sources: section 2 of the dialects notes; https://developers.openai.com/api/refe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
@@ -18,7 +19,9 @@ from msgspec.structs import replace
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.encoding.answers import in_words
+from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.draft import Draft, beside_tools
+from trunkline.adapters.encoding.histories import settled
 from trunkline.adapters.encoding.sizes import nearest_size
 from trunkline.adapters.encoding.tools import (
     MUST_BE_JSON,
@@ -31,7 +34,7 @@ from trunkline.adapters.encoding.tools import (
     schema_note,
     tool_schema,
 )
-from trunkline.adapters.encoding.turns import IMAGE_NOTE
+from trunkline.adapters.encoding.turns import IMAGE_NOTE, assistant_text
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
 from trunkline.catalog.abilities import has_context, tier_of
@@ -116,6 +119,10 @@ _IMAGE_OPTIONS = frozenset(
 )
 _DONE = (FunctionCallItem, CustomCallItem, ToolSearchCallItem, LocalShellCallItem, ServerItem)
 """What a thought may stand before, besides what the model said."""
+# A longer one is a 400, also where the provider gave it: https://github.com/NousResearch/hermes-agent/pull/72006,
+# https://github.com/V1ki/dsh-plugin-subscriptions/issues/29, seen 2026-11-27.
+_CALL_ID = re.compile(".{1,64}", re.DOTALL)
+_HASHED_ID_LENGTH = 32
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 
@@ -313,7 +320,7 @@ def _encode_input(draft: Draft) -> None:
         # Servers that refuse the field take the same words as their first item.
         written.append(_message(_role(draft, "system"), [InputText(said)]))
     thoughts: list[Json] = []
-    for item in draft.request.input:
+    for item in settled(draft.request.input):
         if isinstance(item, ReasoningItem):
             thoughts += _encode_thought(draft, item)
             continue
@@ -341,19 +348,21 @@ def _lacks_word(draft: Draft) -> bool:
 def _encode_item(draft: Draft, item: InputItem) -> Json | None:
     match item:
         case Message():
+            if item.role == "assistant" and not assistant_text(item.content).strip():
+                return None
             content = [_encode_part(draft, part, item.role) for part in item.content]
             message = _message(_role(draft, item.role), content)
             if item.phase and "phase" not in draft.quirks.drops:
                 message["phase"] = item.phase
             return message
         case FunctionCallItem() | CustomCallItem():
-            return replace(item, id=UNSET, status=UNSET)
+            return replace(item, id=UNSET, status=UNSET, call_id=_fitted(item.call_id))
         case FunctionCallOutput() | CustomCallOutput():
             output: Json = item.output
             if not isinstance(output, str):
                 output = [_encode_part(draft, part, "user") for part in output]
             kind = "function_call_output" if isinstance(item, FunctionCallOutput) else "custom_tool_call_output"
-            return {"type": kind, "call_id": item.call_id, "output": output}
+            return {"type": kind, "call_id": _fitted(item.call_id), "output": output}
         case ToolSearchOutput() | AdditionalTools():
             kept = replace(item, id=UNSET, tools=())
             return {**to_builtins(kept), "tools": [_encode_tool(draft, tool) for tool in item.tools]}
@@ -372,6 +381,10 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
             return None
         case _:
             assert_never(item)
+
+
+def _fitted(call_id: str) -> str:
+    return fitted_call_id(call_id, _CALL_ID, _HASHED_ID_LENGTH)
 
 
 def _encode_thought(draft: Draft, item: ReasoningItem) -> list[Json]:

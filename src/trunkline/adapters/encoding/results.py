@@ -1,0 +1,125 @@
+"""What tools gave back, as an endpoint can read it.
+
+Routing asks every endpoint for a result with a picture in it, since it stays in the history: a model that cannot see
+would be lost to that conversation for good. It reads instead that there was a picture. What the user sends is another
+matter, and refused: https://github.com/anomalyco/opencode/issues/39824 and https://github.com/Stack-Cairn/LiveAgent/issues/729,
+seen 2026-11-27.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from trunkline.adapters.encoding.draft import Draft
+from trunkline.catalog.abilities import media_shortfall
+from trunkline.catalog.entries import Dialect, Endpoint
+from trunkline.errors import Unprocessable
+from trunkline.protocol.extent import InputModality, extent_of, modality_of
+from trunkline.protocol.items import (
+    CustomCallOutput,
+    FunctionCallOutput,
+    InputFile,
+    InputItem,
+    InputPart,
+    InputText,
+    Json,
+)
+from trunkline.protocol.request import Request
+from trunkline.wire import Fault
+
+_WORDLESS: Final[Mapping[Dialect, frozenset[InputModality]]] = {
+    "messages": frozenset({"audio", "video"}),
+    "cohere": frozenset({"file", "audio", "video"}),
+    "mistral": frozenset({"video"}),
+}
+"""The kinds of media that a dialect has no place for, whoever speaks it."""
+
+_DOUBTED: Final[Mapping[Dialect, frozenset[InputModality]]] = {
+    "converse": frozenset({"audio", "video"}),
+    "responses": frozenset({"video"}),
+}
+"""Those that a dialect has for some endpoints only, which say so."""
+
+_REFUSED: Final = frozenset({"rejected", "unprocessable", "missing"})
+_UNREAD: Final = re.compile(
+    r"\b(?:image_url|input_image|images?|vision|multi-?modal|input_file|files?|pdfs?|audio|videos?)\b", re.IGNORECASE
+)
+"""What a refusal of a medium names, as "unknown variant `image_url`, expected `text`" (DeepSeek)."""
+
+
+def readable(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, ...]]:
+    """The request with a note in the place of what tools gave back and the endpoint cannot read; what was left out.
+
+    Where nothing is known of an endpoint it is sent what its dialect has words for, and asked once more with notes
+    where it refuses that (`reading_text`).
+    """
+    if not any(isinstance(item, _OUTPUTS) and type(item.output) is tuple for item in request.input):
+        return request, ()
+    lost: dict[str, None] = {}
+    items = tuple(_noted(item, endpoint, lost) for item in request.input)
+    return (replace(request, input=items), tuple(lost)) if lost else (request, ())
+
+
+def reading_text(request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+    """The endpoint as one that reads text alone, where that is why it refused; None: the refusal stands.
+
+    What the user sent is not left out, and who is known to read pictures had another reason.
+    """
+    if fault.kind not in _REFUSED or endpoint.input_modalities is not None or extent_of(request).modalities:
+        return None
+    if _UNREAD.search(fault.message) is None:
+        return None
+    return replace(endpoint, input_modalities=frozenset({"text"}))
+
+
+def encode_returned(draft: Draft, part: InputPart, encode: Callable[[Draft, InputPart], Json]) -> Json:
+    """Encode a part of what a tool gave back; a note where the dialect takes nothing of its type."""
+    try:
+        return encode(draft, part)
+    except Unprocessable:
+        draft.dropped.append(_lost_name(part))
+        return encode(draft, _note(part))
+
+
+def _note(part: InputPart) -> InputText:
+    """What stands for a part that is left out; the model should not ask for it again."""
+    noun = _NOUNS[modality_of(part) or "file"]
+    name = f" {part.filename}" if isinstance(part, InputFile) and part.filename else ""
+    return InputText(f"[{noun}{name} left out: this model cannot read it]")
+
+
+def _lost_name(part: InputPart) -> str:
+    """How a part that is left out is named among what was dropped."""
+    return f"input.function_call_output.{part.__struct_config__.tag}"
+
+
+_OUTPUTS = (FunctionCallOutput, CustomCallOutput)
+_NOUNS: Final[Mapping[InputModality, str]] = {"image": "Image", "file": "File", "audio": "Sound", "video": "Film"}
+
+
+def _noted(item: InputItem, endpoint: Endpoint, lost: dict[str, None]) -> InputItem:
+    if not isinstance(item, _OUTPUTS) or isinstance(item.output, str):
+        return item
+    parts: list[InputPart] = []
+    for part in item.output:
+        if not _reads(endpoint, part):
+            lost[_lost_name(part)] = None
+            part = _note(part)
+        parts.append(part)
+    return replace(item, output=tuple(parts))
+
+
+def _reads(endpoint: Endpoint, part: InputPart) -> bool:
+    kind = modality_of(part)
+    if kind is None or isinstance(part, InputText):
+        return True
+    known = endpoint.input_modalities
+    if kind in _WORDLESS.get(endpoint.dialect, ()):
+        return False
+    if kind not in known if known is not None else kind in _DOUBTED.get(endpoint.dialect, ()):
+        return False
+    return media_shortfall(endpoint, part) is None

@@ -1,0 +1,94 @@
+"""check: what is in force, who is on, and what `serve` would refuse. What asks providers is loaded with --probe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated
+
+import typer
+
+from trunkline.accounts.opening import verify_store
+from trunkline.catalog.entries import Catalog
+from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.start import load
+from trunkline.cli.tree import tree_of
+from trunkline.inventory import load_catalog
+from trunkline.server.binding import bind
+from trunkline.settings.reading import effective
+from trunkline.settings.sections import Settings
+
+
+def check(
+    config: Config = None,
+    all_providers: Annotated[
+        bool, typer.Option("--all", metavar="", help="Also list each provider that only lacks a key.")
+    ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", metavar="", help="Also ask each provider that is on for its models, which costs nothing."
+        ),
+    ] = False,
+) -> None:
+    """Check the settings, and say what is in force and who is on.
+
+    Each value is printed with where it came from; secrets are hidden. Nothing is started, and without --probe no
+    provider is called. What `serve` would refuse is refused, with 2. It ends with 1 when a provider that the settings
+    name is off, or one that was asked cannot be reached or refuses its key.
+    """
+    settings, sources = read_settings(config)
+    catalog = load_catalog(settings)
+    verify_store(settings)
+    with bind(settings.server.listen.rpartition(":")[0] + ":0"):
+        pass  # whether the host is one of this machine's; the port may be in use by the gateway itself
+    rows = list(effective(settings, sources))
+    width = max(len(path) for path, _, _ in rows)
+    typer.echo("Settings")
+    for path, value, origin in rows:
+        typer.echo(f"  {path:<{width}}  {value or '–'}  ({origin})")
+    named = {catalog.provider_slug(name) for name, entry in settings.providers.items() if entry.enabled is not False}
+    _echo_providers(catalog, named, all_providers)
+    typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
+    for warning in catalog.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    is_well = not probe or asyncio.run(_echo_reached(settings, catalog))
+    if not is_well or not all(catalog.standings[slug].is_on for slug in named):
+        raise typer.Exit(1)
+
+
+TREE = tree_of(check)
+
+
+def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool) -> None:
+    typer.echo("Providers on")
+    for slug, standing in catalog.standings.items():
+        if standing.is_on:
+            typer.echo(f"  {slug}  ({standing.reason})")
+    typer.echo("Providers off")
+    unused = []
+    for slug, standing in catalog.standings.items():
+        if standing.is_on:
+            continue
+        is_meant = slug in configured or standing.secret is not None or standing.provider.credential.scheme == "none"
+        if is_meant or all_providers:
+            typer.echo(f"  {slug}  ({standing.reason})")
+        else:
+            unused.append(slug)
+    if unused:
+        typer.echo(f"  no key for {len(unused)} others; `trunkline check --all` names the variables")
+
+
+async def _echo_reached(settings: Settings, catalog: Catalog) -> bool:
+    """Tell of each provider what came of asking it; says whether none failed."""
+    reaching = load("trunkline.cli.reaching")
+    slugs = [slug for slug, standing in catalog.standings.items() if standing.is_on]
+    typer.echo(f"Providers asked (at most {reaching.DEADLINE_S:.0f} s)")
+    all_found = []
+    async for found in reaching.reach(settings, catalog):
+        all_found.append(found)
+        typer.echo(f"  {found.slug:<{max(map(len, slugs))}}  {found.words}")
+    note = reaching.proxy_note(os.environ)
+    if note is not None and not all(found.is_connected for found in all_found):
+        typer.echo(f"note: {note}", err=True)
+    return all(found.works != "no" for found in all_found)

@@ -1,0 +1,98 @@
+"""Which result of the input answers which call.
+
+It says nothing of whether the input is well formed: that is for `parse_items.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from msgspec import UNSET
+
+from trunkline.protocol.items import (
+    AgentMessage,
+    CustomCallItem,
+    CustomCallOutput,
+    FunctionCallItem,
+    FunctionCallOutput,
+    InputItem,
+    LocalShellCallItem,
+    LocalShellCallOutput,
+    Message,
+    ToolSearchCallItem,
+    ToolSearchOutput,
+)
+
+Call: TypeAlias = FunctionCallItem | CustomCallItem | ToolSearchCallItem | LocalShellCallItem
+Output: TypeAlias = FunctionCallOutput | CustomCallOutput | ToolSearchOutput | LocalShellCallOutput
+
+OUTPUTS: Mapping[type, tuple[type[Output], ...]] = {
+    FunctionCallItem: (FunctionCallOutput,),
+    CustomCallItem: (CustomCallOutput,),
+    ToolSearchCallItem: (ToolSearchOutput,),
+    # Codex answers with what answers a function.
+    LocalShellCallItem: (LocalShellCallOutput, FunctionCallOutput),
+}
+"""What answers each kind of call."""
+
+CALL_NAMES: Mapping[type, str] = {
+    FunctionCallOutput: "function_call",
+    CustomCallOutput: "custom_tool_call",
+    ToolSearchOutput: "tool_search_call",
+    LocalShellCallOutput: "local_shell_call",
+}
+"""By its output, what each kind of call is called."""
+
+
+def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
+    """The place of each call's result by that of the call; calls that nobody answered are missing.
+
+    A result answers the last call before it that has its `call_id` and is of its kind. Some models count their calls
+    from zero in each turn, so an id comes again.
+    """
+    open_calls: dict[str, int] = {}
+    found: dict[int, int] = {}
+    for place, item in enumerate(items):
+        if (own := call_id_of(item)) is not None:
+            open_calls[own] = place
+        elif (named := answered_call(item, items, open_calls)) is not None:
+            call = open_calls.get(named)
+            if call is not None and type(item) in OUTPUTS[type(items[call])]:
+                del open_calls[named]
+                found[call] = place
+    return found
+
+
+def call_id_of(item: InputItem) -> str | None:
+    """The `call_id` of a call that the client answers; None for what is none."""
+    # By type first: most items of a conversation are no calls, and there may be thousands.
+    return item.call_id if type(item) in OUTPUTS and isinstance(item, Call) else None
+
+
+def answered_call(item: InputItem, items: Sequence[InputItem], calls: Mapping[str, int]) -> str | None:
+    """The `call_id` that a result names, given the places of the calls before it; None for what is no result.
+
+    A command's result may name its call by the id of the item. Where a server searched for tools there is no call.
+    """
+    if type(item) not in CALL_NAMES or not isinstance(item, Output):
+        return None
+    if not isinstance(item, LocalShellCallOutput):
+        return item.call_id
+    if item.call_id is not UNSET:
+        return item.call_id
+    named = str(item.id)
+    return next((call_id for call_id, place in calls.items() if getattr(items[place], "id", None) == named), named)
+
+
+def last_message(items: Sequence[InputItem]) -> int:
+    """The place of the last message that is not the model's; a call before it that has no result was interrupted."""
+    for place in range(len(items) - 1, -1, -1):
+        if is_from_outside(items[place]):
+            return place
+    return -1
+
+
+def is_from_outside(item: InputItem) -> bool:
+    """Whether an item is a message of somebody else than the model that answers."""
+    return item.role != "assistant" if type(item) is Message else type(item) is AgentMessage

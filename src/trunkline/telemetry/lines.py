@@ -1,0 +1,82 @@
+"""An event of the log → its line: one JSON object, or aligned words for people. Where it goes is not known here."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, and when. An exception is the field `exc_info`."""
+
+    name: str
+    level: Level
+    fields: dict[str, object]
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def json_line(event: Event) -> str:
+    """Write an event as one JSON object; what JSON does not know is written as Python does."""
+    told = {**_plain(event), "event": event.name, "level": event.level, "timestamp": _time(event)}
+    problem = _problem(event)
+    return json.dumps({**told, "exception": problem} if problem else told, default=repr)
+
+
+def console_line(event: Event, *, has_colors: bool) -> str:
+    """Write an event for people: time, level, name, then its fields by name, and what was raised below."""
+    problem = _problem(event)
+    line = "".join(_cells(event, _COLORS if has_colors else _PLAIN))
+    return f"{line.rstrip(' ')}\n{problem}" if problem else line.rstrip(" ")
+
+
+def _cells(event: Event, styles: dict[str, str]) -> Iterator[str]:
+    reset, bright = styles["reset"], styles["bright"]
+    yield f"{styles['time']}{_time(event)}{reset} "
+    yield f"[{styles[event.level]}{bright}{event.level:<{_LEVEL_WIDTH}}{reset}] "
+    yield f"{bright}{event.name:<{_NAME_WIDTH}}{reset} "
+    pairs = (
+        f"{styles['name']}{name}{reset}={styles['value']}{_shown(value)}{reset}"
+        for name, value in sorted(_plain(event).items())
+    )
+    yield " ".join(pairs)
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) and not _TO_QUOTE.intersection(value) else repr(value)
+
+
+def _plain(event: Event) -> dict[str, object]:
+    return {name: value for name, value in event.fields.items() if name != "exc_info"}
+
+
+def _problem(event: Event) -> str:
+    error = event.fields.get("exc_info")
+    return "".join(traceback.format_exception(error)).removesuffix("\n") if isinstance(error, BaseException) else ""
+
+
+def _time(event: Event) -> str:
+    return event.at.isoformat().replace("+00:00", "Z")
+
+
+_TO_QUOTE = frozenset(" \t=\r\n\"'")
+_LEVEL_WIDTH = 9
+_NAME_WIDTH = 30
+_PLAIN = dict.fromkeys(("reset", "bright", "time", "name", "value", "debug", "info", "warning", "error"), "")
+_COLORS = {
+    "reset": "\033[0m",
+    "bright": "\033[1m",
+    "time": "\033[2m",
+    "name": "\033[36m",
+    "value": "\033[35m",
+    "debug": "\033[32m",
+    "info": "\033[32m",
+    "warning": "\033[33m",
+    "error": "\033[31m",
+}
