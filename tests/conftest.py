@@ -17,7 +17,14 @@ from hypothesis import HealthCheck, settings
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """Where coverage.py tells the processes that a test starts to measure, too."""
 
-_OUTSIDE = ("tests/gateway/", "tests/providers/", "tests/browser/", "tests/test_walk.py", "tests/test_architecture.py")
+_OUTSIDE = (
+    "tests/gateway/",
+    "tests/providers/",
+    "tests/clients/",
+    "tests/browser/",
+    "tests/test_walk.py",
+    "tests/test_architecture.py",
+)
 """Tests that run nothing of ours in their own process, or only read it."""
 
 settings.register_profile(

@@ -67,8 +67,12 @@ _TESTS = Path(__file__).parent
 
 AIMOCK = Package(_TESTS / "providers", "@copilotkit/aimock")
 AXE = Package(_TESTS / "browser", "axe-core")
+CODEX = Package(_TESTS / "clients" / "codex", "@openai/codex")
+AI_SDK = Package(_TESTS / "clients" / "ai_sdk", "ai")
+
+EVERY = (AIMOCK, AXE, CODEX, AI_SDK)
 
 if __name__ == "__main__":
-    for package in (AIMOCK, AXE):
+    for package in EVERY:
         if told := package.install():
             print(told, file=sys.stderr)

@@ -70,6 +70,11 @@ class Example:
         return f"{self.path.relative_to(ROOT).as_posix()}:{self.line}"
 
 
+def is_of_a_client(example: Example) -> bool:
+    """Whether it is the settings or a program of another project's client, which `tests/clients/` follows."""
+    return example.path.name == "agent-sdks.md" or example.text.startswith("# ~/.codex/")
+
+
 def examples(language: str) -> list[Example]:
     return [example for path in MARKDOWN for example in blocks(path) if example.language == language]
 
@@ -254,11 +259,15 @@ def test_how_to_add_a_provider_lists_the_dialects() -> None:
 # What is shown, works
 
 
-@pytest.mark.parametrize("example", examples("toml"), ids=by_id)
+@pytest.mark.parametrize("example", [each for each in examples("toml") if not is_of_a_client(each)], ids=by_id)
 def test_settings_example_is_accepted(example: Example) -> None:
     """A block is read together with those before it on its page, as a reader would write them into one file."""
     written = tomllib.loads(example.text)
-    before = [each for each in blocks(example.path) if each.language == "toml" and each.line < example.line]
+    before = [
+        each
+        for each in blocks(example.path)
+        if each.language == "toml" and each.line < example.line and not is_of_a_client(each)
+    ]
     for earlier in reversed(before):
         written = joined(tomllib.loads(earlier.text), written)
     settings = build_settings(Sources(file=written, file_name=example.id))
@@ -368,7 +377,11 @@ def test_the_error_that_is_shown_is_what_the_gateway_says(gateway: Gateway) -> N
     assert told == shown
 
 
-@pytest.mark.parametrize("example", [each for each in examples("python") if "127.0.0.1:8080" in each.text], ids=by_id)
+@pytest.mark.parametrize(
+    "example",
+    [each for each in examples("python") if "127.0.0.1:8080" in each.text and not is_of_a_client(each)],
+    ids=by_id,
+)
 def test_python_example_runs_against_the_gateway(example: Example, gateway: Gateway) -> None:
     code = example.text.replace("http://127.0.0.1:8080", gateway.url).replace("tl-…", KEY)
     ran = subprocess.run(

@@ -15,7 +15,7 @@ import struct
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Break = Literal["end", "reset", "stall", "keep"]
 """How a script ends: FIN, RST, silence with the connection open, or ready for the next request."""
@@ -139,7 +139,7 @@ class Upstream:
         self._under_way = 0
         self.port = 0
 
-    def __enter__(self) -> Upstream:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(5)
         return self

@@ -1,0 +1,114 @@
+"""One scripted model and one gateway in front of it for all clients, and Codex as its page sets it up."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.clients.model import Model
+from tests.clients.running import Session, read_session, run
+from tests.clients.wires import WIRES
+from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, running
+from tests.npm import CODEX
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+
+MODELS = ("coder", "gpt-5.5", "gpt-6.2-sol")
+"""What a model is called decides which tools Codex offers: one set for each of its own families, one for all others."""
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[Model]:
+    with Model() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="session")
+def gateway(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running(tmp_path_factory.mktemp("gateway"), settings(model.url), MOCK_KEY=PROVIDER_KEY) as server:
+        yield server
+
+
+PROGRAMS = ("ai-sdk", "openai-agents", "langchain", "pydantic-ai")
+"""The programs of the page on agent SDKs, in its order; each has a model of its own, by whose name it is known."""
+
+
+def settings(url: str) -> str:
+    """A provider for each wire, and at each of them every model."""
+    text = ""
+    for dialect, wire in WIRES.items():
+        text += f"""
+[providers.scripted-{dialect}]
+dialect = "{dialect}"
+base_url = "{url}{wire.path}"
+api_key = {{ env = "MOCK_KEY" }}
+"""
+        upstream_names = dict.fromkeys(MODELS, "scripted") | {name: f"nonce-{dialect}-{name}" for name in PROGRAMS}
+        for name, upstream_name in upstream_names.items():
+            text += f"""
+[[endpoints]]
+provider = "scripted-{dialect}"
+model = "{dialect}/{name}"
+upstream_model = "{upstream_name}"
+price = {{ input = "1", output = "2" }}
+context_tokens = 400000
+"""
+    return text
+
+
+@pytest.fixture
+def nonce() -> str:
+    """A word that is in one conversation's requests only."""
+    return f"nonce-{next(_numbers)}-"
+
+
+_numbers = itertools.count()
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a how-to, in their order."""
+    text = (HOW_TO / f"{page}.md").read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Codex:
+    """Codex in a folder of its own, with the configuration of its page."""
+
+    folder: Path
+    gateway: Gateway
+
+    @property
+    def work(self) -> Path:
+        """Where it works."""
+        return self.folder / "work"
+
+    def set_up(self, model: str, *more: str) -> None:
+        (config,) = blocks("codex", "toml")
+        config = config.replace("http://127.0.0.1:8080", self.gateway.url)
+        config = re.sub(r'^model = "[^"]*"', f'model = "{model}"', config, flags=re.MULTILINE)
+        (self.folder / "config.toml").write_text("\n".join([config, *more]))
+        self.work.mkdir(exist_ok=True)
+
+    def __call__(self, *arguments: str) -> Session:
+        """Run it without a sandbox, which no container has room for, until it has nothing more to do."""
+        options = ("--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+        command = (str(CODEX.place / "bin" / "codex.js"), "exec", *options, *arguments)
+        session = read_session(run(command, self.work, CODEX_HOME=str(self.folder), TRUNKLINE_KEY=KEY))
+        assert session.ran.code == 0, [*session.events, session.ran.err]
+        return session
+
+
+@pytest.fixture
+def codex(gateway: Gateway, tmp_path: Path) -> Codex:
+    if reason := CODEX.absence():
+        # A build that has Node must not pass for want of its first client.
+        (pytest.fail if os.environ.get("CI") and shutil.which("npm") else pytest.skip)(reason)
+    return Codex(tmp_path, gateway)
