@@ -18,7 +18,8 @@ from tests.clients.wires import WIRES
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, running
 from tests.npm import CODEX
 
-HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+ROOT = Path(__file__).parents[2]
+HOW_TO = ROOT / "docs" / "how-to"
 
 MODELS = ("coder", "gpt-5.5", "gpt-6.2-sol")
 """What a model is called decides which tools Codex offers: one set for each of its own families, one for all others."""
@@ -50,7 +51,8 @@ dialect = "{dialect}"
 base_url = "{url}{wire.path}"
 api_key = {{ env = "MOCK_KEY" }}
 """
-        upstream_names = dict.fromkeys(MODELS, "scripted") | {name: f"nonce-{dialect}-{name}" for name in PROGRAMS}
+        upstream_names = dict.fromkeys(MODELS, "scripted")
+        upstream_names |= {name: f"nonce-{dialect}-{name}" for name in ("page", *PROGRAMS)}
         for name, upstream_name in upstream_names.items():
             text += f"""
 [[endpoints]]
@@ -72,10 +74,9 @@ def nonce() -> str:
 _numbers = itertools.count()
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The fenced blocks of a how-to, in their order."""
-    text = (HOW_TO / f"{page}.md").read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,21 @@ class Codex:
         return self.folder / "work"
 
     def set_up(self, model: str, *more: str) -> None:
-        (config,) = blocks("codex", "toml")
+        config = self.configured(next(iter(blocks(HOW_TO / "codex.md", "toml"))), model)
+        (self.folder / ".codex").mkdir()
+        (self.folder / ".codex" / "config.toml").write_text("\n".join([config, *more]))
+        self.work.mkdir()
+
+    def configured(self, config: str, model: str) -> str:
+        """A configuration of a page, with an address and a model that are there."""
         config = config.replace("http://127.0.0.1:8080", self.gateway.url)
-        config = re.sub(r'^model = "[^"]*"', f'model = "{model}"', config, flags=re.MULTILINE)
-        (self.folder / "config.toml").write_text("\n".join([config, *more]))
-        self.work.mkdir(exist_ok=True)
+        return config.replace('"anthropic/claude-sonnet-4.5"', f'"{model}"')
 
     def __call__(self, *arguments: str) -> Session:
         """Run it without a sandbox, which no container has room for, until it has nothing more to do."""
         options = ("--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
         command = (str(CODEX.place / "bin" / "codex.js"), "exec", *options, *arguments)
-        session = read_session(run(command, self.work, CODEX_HOME=str(self.folder), TRUNKLINE_KEY=KEY))
+        session = read_session(run(command, self.work, HOME=str(self.folder), TRUNKLINE_KEY=KEY))
         assert session.ran.code == 0, [*session.events, session.ran.err]
         return session
 

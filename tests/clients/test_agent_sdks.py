@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import PROGRAMS, blocks
+from tests.clients.conftest import HOW_TO, PROGRAMS, blocks
 from tests.clients.model import Model, Part, call, called, say
 from tests.clients.running import run
 from tests.clients.wires import WIRES, Answer, Asked
@@ -25,7 +25,8 @@ HERE = Path(__file__).parent
 PYTHON = Path(sys.prefix) / "clients" / "bin" / "python"
 """Where the clients of Python are installed; `make test` does it."""
 
-SOURCES = dict(zip(PROGRAMS, [*blocks("agent-sdks", "js"), *blocks("agent-sdks", "python")], strict=True))
+PAGE = HOW_TO / "agent-sdks.md"
+SOURCES = dict(zip(PROGRAMS, [*blocks(PAGE, "js"), *blocks(PAGE, "python")], strict=True))
 
 pytestmark = pytest.mark.timeout(180)
 
