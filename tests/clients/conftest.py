@@ -79,6 +79,12 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
+NO_RETRIES = """request_max_retries = 0
+stream_max_retries = 0
+"""
+"""What the table of the provider holds besides: who fails, fails at once."""
+
+
 @dataclass(frozen=True)
 class Codex:
     """Codex in a folder of its own, with the configuration of its page."""
@@ -94,7 +100,7 @@ class Codex:
     def set_up(self, model: str, *more: str) -> None:
         config = self.configured(next(iter(blocks(HOW_TO / "codex.md", "toml"))), model)
         (self.folder / ".codex").mkdir()
-        (self.folder / ".codex" / "config.toml").write_text("\n".join([config, *more]))
+        (self.folder / ".codex" / "config.toml").write_text("\n".join([config, NO_RETRIES, *more]))
         self.work.mkdir()
 
     def configured(self, config: str, model: str) -> str:
@@ -107,7 +113,7 @@ class Codex:
         options = ("--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
         command = (str(CODEX.place / "bin" / "codex.js"), "exec", *options, *arguments)
         session = read_session(run(command, self.work, HOME=str(self.folder), TRUNKLINE_KEY=KEY))
-        assert session.ran.code == 0, [*session.events, session.ran.err]
+        assert session.ran.code == 0, session.complaints
         return session
 
 

@@ -66,6 +66,12 @@ class Session:
         return [item for item in done if item["type"] == kind]
 
     @property
+    def complaints(self) -> str:
+        """Why it failed, as a text that a report shows whole."""
+        told = [str(event) for event in self.events if event["type"] in ("error", "turn.failed")]
+        return "\n".join([*told, self.ran.err])
+
+    @property
     def said(self) -> list[str]:
         return [item["text"] for item in self.items("agent_message")]
 

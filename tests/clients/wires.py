@@ -138,7 +138,8 @@ class Messages:
     def read(body: Json) -> Asked:
         asked = Asked()
         for tool in body.get("tools", ()):
-            asked.offer(tool["name"], tool.get("description", ""), tool["input_schema"])
+            if "input_schema" in tool:  # others are the provider's own, as its search
+                asked.offer(tool["name"], tool.get("description", ""), tool["input_schema"])
         asked.words.append(_text(body.get("system", ""), asked))
         for message in body["messages"]:
             for block in _blocks(message["content"]):
