@@ -12,7 +12,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test types suite format bench bench-peers micro cassettes catalog docs lock clean
+.PHONY: help setup run test types suite clients format bench bench-peers micro cassettes catalog docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 	@echo 'These were some of the tests; coverage is measured when ARGS is empty.'
 endif
+
+clients: $(VENV)/.clients ## run Codex, agent SDKs and opencode, unchanged, against the gateway (installs opencode)
+	@$(BIN)/python -m tests.npm opencode-linux-x64
+	@$(BIN)/python -m pytest tests/clients $(ARGS)
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .

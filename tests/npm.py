@@ -1,6 +1,7 @@
 """Packages of the npm registry that tests use, each in the folder whose `package.json` pins its version.
 
-`python -m tests.npm` installs them where Node is present; tests that want one that is missing are skipped.
+`python -m tests.npm` installs them where Node is present; tests that want one that is missing are skipped. Those that
+are heavy it installs when they are named.
 """
 
 from __future__ import annotations
@@ -69,10 +70,12 @@ AIMOCK = Package(_TESTS / "providers", "@copilotkit/aimock")
 AXE = Package(_TESTS / "browser", "axe-core")
 CODEX = Package(_TESTS / "clients" / "codex", "@openai/codex")
 AI_SDK = Package(_TESTS / "clients" / "ai_sdk", "ai")
+OPENCODE = Package(_TESTS / "clients" / "opencode", "opencode-linux-x64")
 
-EVERY = (AIMOCK, AXE, CODEX, AI_SDK)
+ALWAYS = (AIMOCK, AXE, CODEX, AI_SDK)
+"""What is installed without being named; opencode is heavy."""
 
 if __name__ == "__main__":
-    for package in EVERY:
+    for package in [*ALWAYS, *([OPENCODE] if OPENCODE.name in sys.argv else [])]:
         if told := package.install():
             print(told, file=sys.stderr)

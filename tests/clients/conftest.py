@@ -52,7 +52,7 @@ base_url = "{url}{wire.path}"
 api_key = {{ env = "MOCK_KEY" }}
 """
         upstream_names = dict.fromkeys(MODELS, "scripted")
-        upstream_names |= {name: f"nonce-{dialect}-{name}" for name in ("page", *PROGRAMS)}
+        upstream_names |= {name: f"nonce-{dialect}-{name}" for name in ("page", "opencode", "title", *PROGRAMS)}
         for name, upstream_name in upstream_names.items():
             text += f"""
 [[endpoints]]
