@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -111,3 +112,11 @@ def test_a_program_of_the_page_gets_through_its_loop_and_the_provider_sees_every
         assert f"4 degrees and rain in {city}" in (done.output or "")
     for number, asked in enumerate(part.asked):
         assert asked.proofs == part.proofs[:number]
+
+
+def test_the_page_quotes_what_is_said_of_references(gateway: Gateway) -> None:
+    asked = [{"type": "item_reference", "id": "rs_1"}, {"role": "user", "content": "And where should I go?"}]
+    told = gateway.call({"model": "chat/coder", "input": asked})
+    assert told.status == 400
+    (quoted,) = re.findall(r"400 `([^`]+)`", PAGE.read_text("utf-8"))
+    assert quoted in told.json["error"]["message"]

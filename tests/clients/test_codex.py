@@ -27,8 +27,13 @@ command = "{sys.executable}"
 args = ["{Path(__file__).with_name("weather.py")}"]
 """
 
+FUNCTIONS_ONLY = tuple(wire for wire in WIRES if wire != "responses")
+"""The wires that know functions and nothing else of what Codex offers."""
+
+on_functions = pytest.mark.parametrize("wire", FUNCTIONS_ONLY)
+on_all = pytest.mark.parametrize("wire", WIRES)
+
 pytestmark = [
-    pytest.mark.parametrize("wire", WIRES),
     pytest.mark.timeout(180),
     pytest.mark.xfail(reason="the tools and items of Codex are refused yet", strict=True),
 ]
@@ -43,6 +48,7 @@ def assert_whole(model: Model, *parts: Part) -> None:
             assert asked.proofs == part.proofs[:number]
 
 
+@on_functions
 def test_a_plain_question_and_a_second_turn(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     part = model.play_part(nonce, say("It is 42."), say("Six times seven."))
     codex.set_up(f"{wire}/gpt-5.5")
@@ -56,6 +62,7 @@ def test_a_plain_question_and_a_second_turn(wire: str, codex: Codex, model: Mode
     assert words.index("It is 42.") < words.index("And why?")
 
 
+@on_functions
 def test_a_shell_command(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     command = "echo forty-$((40+2)) | tee ran.txt"
     part = model.play_part(nonce, call("exec_command", cmd=command), say("Done."))
@@ -68,6 +75,7 @@ def test_a_shell_command(wire: str, codex: Codex, model: Model, nonce: str) -> N
     assert session.said == ["Done."]
 
 
+@on_functions
 def test_a_patch(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     part = model.play_part(nonce, call("apply_patch", input=PATCH), say("Done."))
     codex.set_up(f"{wire}/gpt-5.5")
@@ -79,6 +87,7 @@ def test_a_patch(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     assert "Success" in output_of(part)
 
 
+@on_functions
 def test_the_view_of_a_picture(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     part = model.play_part(nonce, call("view_image", path="kite.png"), say("A kite."))
     codex.set_up(f"{wire}/gpt-5.5")
@@ -90,6 +99,7 @@ def test_the_view_of_a_picture(wire: str, codex: Codex, model: Model, nonce: str
     assert session.said == ["A kite."]
 
 
+@on_functions
 def test_a_tool_that_a_search_finds(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     part = model.play_part(
         nonce, call("tool_search", query="weather"), call("get_weather", city="Oslo"), say("Rain, in Oslo.")
@@ -103,6 +113,7 @@ def test_a_tool_that_a_search_finds(wire: str, codex: Codex, model: Model, nonce
     assert session.said == ["Rain, in Oslo."]
 
 
+@on_functions
 def test_a_tool_of_an_mcp_server(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     part = model.play_part(nonce, call("get_weather", city="Oslo"), say("Rain, in Oslo."))
     codex.set_up(f"{wire}/coder", WEATHER)
@@ -113,6 +124,7 @@ def test_a_tool_of_an_mcp_server(wire: str, codex: Codex, model: Model, nonce: s
     assert session.said == ["Rain, in Oslo."]
 
 
+@on_functions
 def test_a_sub_agent(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     def wait(asked: Asked) -> Answer:
         return Answer(calls=[called(asked, "wait_agent", targets=[agent_of(asked)])])
@@ -131,6 +143,7 @@ def test_a_sub_agent(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     assert session.said == ["It counted."]
 
 
+@on_all
 def test_calls_of_all_kinds_at_once(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     def calls(asked: Asked) -> Answer:
         at_once = [
@@ -151,6 +164,7 @@ def test_calls_of_all_kinds_at_once(wire: str, codex: Codex, model: Model, nonce
     assert offered(part.asked[1], "get_weather")
 
 
+@on_all
 def test_a_script_and_a_team_of_the_newest_family(wire: str, codex: Codex, model: Model, nonce: str) -> None:
     """Its tools come inside the input, its shell is a language, and its agents write to each other."""
     child = f"{nonce}child"
