@@ -50,6 +50,7 @@ def settings(url: str) -> str:
 dialect = "{dialect}"
 base_url = "{url}{wire.path}"
 api_key = {{ env = "MOCK_KEY" }}
+quirks = {{ {wire.quirks} }}
 """
         upstream_names = dict.fromkeys(MODELS, "scripted")
         upstream_names |= {name: f"nonce-{dialect}-{name}" for name in ("page", "opencode", "title", *PROGRAMS)}

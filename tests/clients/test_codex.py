@@ -28,15 +28,12 @@ args = ["{Path(__file__).with_name("weather.py")}"]
 """
 
 FUNCTIONS_ONLY = tuple(wire for wire in WIRES if wire != "responses")
-"""The wires that know functions and nothing else of what Codex offers."""
+"""The wires that know functions and nothing else of what Codex offers; the other one gets it as it is."""
 
 on_functions = pytest.mark.parametrize("wire", FUNCTIONS_ONLY)
 on_all = pytest.mark.parametrize("wire", WIRES)
 
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.xfail(reason="the tools and items of Codex are refused yet", strict=True),
-]
+pytestmark = pytest.mark.timeout(180)
 
 
 def assert_whole(model: Model, *parts: Part) -> None:

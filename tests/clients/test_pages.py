@@ -13,10 +13,7 @@ from tests.clients.running import run
 from tests.gateway.server import KEY
 from tests.npm import CODEX
 
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.xfail(reason="the tools and items of Codex are refused yet", strict=True),
-]
+pytestmark = pytest.mark.timeout(180)
 
 MODEL = "messages/page"
 """In the place of the model of the pages; a model of Messages as that is."""

@@ -67,6 +67,7 @@ class Chat:
     """Chat Completions."""
 
     path = "/chat/v1"
+    quirks = ""
     has_proofs = False
 
     @staticmethod
@@ -132,6 +133,7 @@ class Messages:
     """Messages, as of Anthropic."""
 
     path = "/messages/v1"
+    quirks = ""
     has_proofs = True
 
     @staticmethod
@@ -207,6 +209,7 @@ class Gemini:
     """generateContent, as of Google; its calls have no ids, so that results belong to them by name and order."""
 
     path = "/gemini/v1beta"
+    quirks = ""
     has_proofs = True
 
     @staticmethod
@@ -268,6 +271,7 @@ class Responses:
     """The Responses API, with what Codex adds to it; nothing of it is a function of another name here."""
 
     path = "/responses/v1"
+    quirks = "has_openai_tools = true"
     has_proofs = True
 
     @classmethod
