@@ -317,6 +317,15 @@ ROWS = (
         for asked, sent, lost in ((40_000, 32_768, "reasoning.max_tokens"), (9, 128, "reasoning.max_tokens"))
     ),
     Row(
+        "has_openai_tools",
+        True,
+        body("tools", 0, "type"),
+        "function",
+        "custom",
+        {"tools": [{"type": "custom", "name": "apply_patch"}]},
+        dialect="responses",
+    ),
+    Row(
         "has_reasoning_context",
         True,
         body("reasoning"),

@@ -283,7 +283,7 @@ FACTS = [
     ),
     Fact("MiniMax refuses zero", "minimax", "chat", {"min_temperature": 0.01}),
     Fact("Inception starts at a half", "inception", "chat", {"min_temperature": 0.5}),
-    Fact("xAI's chat counts thought apart", "xai", "chat", {"adds_reasoning_tokens": True, "drops": frozenset()}),
+    Fact("xAI's chat counts thought apart", "xai", "chat", {"adds_reasoning_tokens": True, "drops": {"stop"}}),
     Fact(
         "Cohere tells logprobs and gets thought back",
         "cohere",
