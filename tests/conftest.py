@@ -1,6 +1,6 @@
 """How property tests run, for all of them: no test sets a time limit or silences a check of its own.
 
-Of laws no coverage is measured, which would double what they take; of what they start neither.
+Of laws and property tests no coverage is measured, which would double what they take; of what they start neither.
 """
 
 from __future__ import annotations
@@ -65,8 +65,20 @@ def _unmeasured(*, with_children: bool) -> Iterator[None]:
             os.environ[_FOR_CHILDREN] = told
 
 
+def _is_property(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Measure nothing where nothing is run: the process that hands out the tests hears of each one three times."""
+    coverage = Coverage.current()
+    is_worker = hasattr(session.config, "workerinput")
+    if coverage is not None and session.config.getoption("numprocesses", None) and not is_worker:
+        coverage.stop()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    is_law = item.get_closest_marker("law") is not None
+    is_law = item.get_closest_marker("law") is not None or _is_property(item)
     with _unmeasured(with_children=is_law) if is_law or item.nodeid.startswith(_OUTSIDE) else nullcontext():
         return (yield)

@@ -16,6 +16,8 @@ from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.wire import Fault
 
+pytestmark = pytest.mark.law
+
 TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
 REQUEST = parse(json.dumps({"model": "acme/quill-2", "input": "Weather?", "tools": [TOOL], "stream": True}).encode())
 DONE = {"response.function_call_arguments.done", "response.output_item.done"}

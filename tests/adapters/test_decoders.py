@@ -17,6 +17,8 @@ from trunkline.stream.deltas import Began, Delta, Failed, Spent, Text, Usage
 from trunkline.stream.framing import framing_for
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
+pytestmark = pytest.mark.law
+
 DEEP = 100_000
 SAMPLES = 2
 """So many recordings of a dialect are changed at every place."""

