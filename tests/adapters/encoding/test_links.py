@@ -13,10 +13,14 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import (
+    AgentMessage,
+    CustomCallOutput,
+    EncryptedText,
     FunctionCallOutput,
     ImageGenerationCall,
     InputFile,
     InputImage,
+    InputItem,
     InputPart,
     InputText,
     InputVideo,
@@ -101,6 +105,24 @@ def test_links_are_found_wherever_they_stand_and_named_by_their_place() -> None:
         Wanted(PICTURE, "image", "input[2].output[1].image_url"),
         Wanted(NOTES, "file", "input[4].content[1].file_data"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "changed"),
+    [
+        (make(InputImage(PICTURE)), path, make(InputImage(DATA)))
+        for make, path in (
+            (lambda part: FunctionCallOutput(call_id="1", output=(part,)), "output[0]"),
+            (lambda part: CustomCallOutput(call_id="1", output=(part,)), "output[0]"),
+            (lambda part: AgentMessage(content=(EncryptedText("Look."), part)), "content[1]"),
+        )
+    ],
+    ids=["function", "custom tool", "agent"],
+)
+def test_links_of_every_kind_of_item_are_found_and_changed(asked: InputItem, path: str, changed: InputItem) -> None:
+    request = Request(input=(asked,))
+    assert links_to_inline(request, endpoint("converse")) == [Wanted(PICTURE, "image", f"input[0].{path}.image_url")]
+    assert with_inlined(request, {(PICTURE, "image"): DATA}).input == (changed,)
 
 
 def test_files_stand_in_the_place_of_their_links_and_keep_their_names() -> None:

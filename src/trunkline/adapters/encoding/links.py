@@ -15,6 +15,9 @@ from msgspec.structs import replace
 from trunkline.adapters.media import file_link, media_type_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import (
+    AgentMessage,
+    CustomCallOutput,
+    EncryptedText,
     FunctionCallOutput,
     ImageGenerationCall,
     InputFile,
@@ -70,7 +73,10 @@ def _may_link(request: Request) -> bool:
             for part in item.content:
                 if type(part) in _LINKING:
                     return True
-        elif type(item) is ImageGenerationCall or (type(item) is FunctionCallOutput and type(item.output) is tuple):
+        elif isinstance(item, FunctionCallOutput | CustomCallOutput):
+            if type(item.output) is tuple:
+                return True
+        elif type(item) is ImageGenerationCall or type(item) is AgentMessage:
             return True
     return False
 
@@ -101,8 +107,11 @@ def _changed_item(item: InputItem, found: Found) -> InputItem:
     match item:
         case Message(content=content):
             return replace(item, content=tuple(_changed_part(part, found) for part in content))
-        case FunctionCallOutput(output=tuple() as output):
+        case FunctionCallOutput(output=tuple() as output) | CustomCallOutput(output=tuple() as output):
             return replace(item, output=tuple(_changed_part(part, found) for part in output))
+        case AgentMessage(content=content):
+            told = (part if isinstance(part, EncryptedText) else _changed_part(part, found) for part in content)
+            return replace(item, content=tuple(told))
         case ImageGenerationCall(result=str() as url):
             return replace(item, result=found.get((url, "image"), url))
         case _:
