@@ -30,13 +30,16 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
 	@$(BIN)/python -m compileall -q src/trunkline
 	@touch $@
 
+# uv takes a tenth of pip's time, but knows nothing of a package index that pip is told of.
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "Adding what the tests need (once) …"
-	@$(PIP) install --require-hashes --no-deps --no-compile -r requirements/dev.txt
+	@awk '/^uv==/ {p = 1} p {print} p && !/\\$$/ {exit}' requirements/dev.txt > $(VENV)/uv.txt
+	@$(PIP) install --require-hashes --no-deps --no-compile -r $(VENV)/uv.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --no-deps -r requirements/dev.txt || \
+		$(PIP) install --require-hashes --no-deps --no-compile -r requirements/dev.txt
 	@touch $@
 
-# In an environment of their own, since they are run as programs. uv takes a tenth of pip's time, but knows nothing of
-# a package index that pip is told of.
+# In an environment of their own, since they are run as programs.
 $(VENV)/.clients: $(VENV)/.dev requirements/clients.txt
 	@echo "Adding the clients that the tests run (once) …"
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/clients

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ class Heard:
     fault: Fault | None
 
 
-def cassettes(root: Path = ROOT) -> list[Cassette]:
+@cache
+def cassettes(root: Path = ROOT) -> Sequence[Cassette]:
     return [load(path.parent) for path in sorted(root.glob("*/*/1-request.json"))]
 
 
