@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trunkline.accounts.pepper import read_pepper, reveal
-from trunkline.settings.forms import SecretText
 from trunkline.settings.reading import SettingsError
+from trunkline.settings.secret import Secret
 from trunkline.settings.sections import SecretSource
 
 
@@ -82,7 +82,7 @@ def test_a_store_in_memory_needs_none_kept() -> None:
 def test_a_secret_is_read_from_its_place(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("from a file\n")
     assert reveal(SecretSource(file=str(tmp_path / "s")), {}) == "from a file"
-    assert reveal(SecretSource(inline=SecretText("itself")), {}) == "itself"
+    assert reveal(SecretSource(inline=Secret("itself")), {}) == "itself"
     with pytest.raises(SettingsError, match="the secret from NAME is empty"):
         reveal(SecretSource(env="NAME"), {})
     with pytest.raises(SettingsError, match="FileNotFoundError"):

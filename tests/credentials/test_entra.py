@@ -6,8 +6,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from trunkline.catalog.entries import Secret
 from trunkline.credentials.entra import Application, Grant, decode_grant, decode_refusal, encode_grant_request
+from trunkline.settings.secret import Secret
 
 APPLICATION = Application("contoso/x", "client", Secret("made-up &="))
 

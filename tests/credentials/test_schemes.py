@@ -7,10 +7,11 @@ from typing import get_args
 
 import pytest
 
-from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
+from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Standing
 from trunkline.credentials import sigv4
 from trunkline.credentials.schemes import SCHEMES, Credential, credential, credentials, sign
 from trunkline.credentials.sigv4 import AwsCredential
+from trunkline.settings.secret import Secret
 from trunkline.wire import UpstreamRequest
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

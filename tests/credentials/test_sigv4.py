@@ -11,8 +11,8 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.catalog.entries import Secret
 from trunkline.credentials.sigv4 import AwsCredential, sign
+from trunkline.settings.secret import Secret
 from trunkline.wire import UpstreamRequest
 
 NOW = datetime(2026, 11, 22, 14, 30, 5, tzinfo=UTC)

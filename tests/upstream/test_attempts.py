@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.upstream.loopback import Asked, Loopback, answer, saying, serving
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider, Secret
+from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.credentials.schemes import Credential
 from trunkline.errors import BadGateway, BadRequest, EdgeTimeout, Forbidden, GatewayError
@@ -21,6 +21,7 @@ from trunkline.protocol.parse import parse
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan
+from trunkline.settings.secret import Secret
 from trunkline.stream.deltas import Began, Delta, Image, Spent, Stopped, Text, Usage
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.attempts import Run, Upstream

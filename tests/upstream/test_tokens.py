@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.catalog.loading import known
 from tests.upstream.loopback import Asked, answer, saying, serving
-from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Secret, Standing
+from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Standing
 from trunkline.catalog.load import catalog_of
 from trunkline.credentials.entra import Application
 from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.settings.reading import build_settings, read_sources
+from trunkline.settings.secret import Secret
 from trunkline.upstream.http import HttpClient, UpstreamFailure
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.tokens import (

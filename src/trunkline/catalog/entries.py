@@ -13,6 +13,7 @@ from trunkline.catalog.lookup import MAX_SUGGESTED_LENGTH, Spellings, fold_name,
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import NotFound
 from trunkline.protocol.preferences import Quantization
+from trunkline.settings.secret import Secret
 
 Dialect = Literal[
     "responses", "chat", "messages", "gemini", "converse", "cohere", "mistral", "images", "bfl", "riverflow", "fake"
@@ -20,28 +21,6 @@ Dialect = Literal[
 CredentialScheme = Literal["none", "bearer", "header", "query", "sigv4", "google", "azure"]
 Modality = Literal["text", "image", "file", "audio", "video"]
 PromptCaching = Literal["auto", "on_key", "off"]
-
-
-class Secret:
-    """A text that does not print: only `reveal` gives it out, at the place where it is used."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Give the text out; the result must not be logged, stored or put into a message."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(hidden)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
 
 
 class DataPolicy(Struct, frozen=True):

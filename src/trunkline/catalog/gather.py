@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Model, Secret, Standing
+from trunkline.catalog.entries import Model, Standing
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import (
@@ -41,6 +41,7 @@ from trunkline.catalog.standings import (
 from trunkline.protocol.request import Sampling
 from trunkline.settings.forms import Json
 from trunkline.settings.reading import SettingsError, suggestion
+from trunkline.settings.secret import Secret
 from trunkline.settings.sections import EndpointSettings, Settings, present
 
 PLAIN: Final = frozenset(

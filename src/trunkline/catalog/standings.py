@@ -14,13 +14,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import CredentialScheme, CredentialSpec, DataPolicy, Dialect, Provider, Secret, Standing
+from trunkline.catalog.entries import CredentialScheme, CredentialSpec, DataPolicy, Dialect, Provider, Standing
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.catalog.rows import ProviderRow
 from trunkline.protocol.addresses import is_public_host
 from trunkline.settings.forms import Json
 from trunkline.settings.reading import suggestion
+from trunkline.settings.secret import Secret
 from trunkline.settings.sections import ProviderSettings, SecretSource, present
 
 ReadFile: TypeAlias = Callable[[str], str]

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from trunkline.catalog.entries import Secret
+from trunkline.settings.secret import Secret
 from trunkline.wire import UNREADABLE, UpstreamRequest
 
 AUTHORITY = "https://login.microsoftonline.com"

@@ -15,9 +15,10 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Secret
+from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec
 from trunkline.credentials import sigv4
 from trunkline.credentials.sigv4 import AwsCredential
+from trunkline.settings.secret import Secret
 from trunkline.wire import UpstreamRequest
 
 AZURE_KEY_HEADER = "api-key"

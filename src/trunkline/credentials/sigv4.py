@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from trunkline.catalog.entries import Secret
+from trunkline.settings.secret import Secret
 from trunkline.wire import Headers, UpstreamRequest
 
 _ALGORITHM = "AWS4-HMAC-SHA256"

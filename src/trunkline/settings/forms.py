@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo
 
+from trunkline.settings.secret import Secret
+
 Json: TypeAlias = Any
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -30,28 +32,6 @@ class Written(NamedTuple):
 
     read: Callable[[object], object]
     write: Callable[[Any], str] | None = None
-
-
-class SecretText:
-    """A text that shows itself to nobody who does not ask for it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "(hidden)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretText) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
 
 
 class Problem(NamedTuple):
@@ -255,7 +235,7 @@ _READERS: Mapping[Any, Callable[[Json], Any]] = {
     int: _read_whole,
     float: _read_number,
     bool: _read_claim,
-    SecretText: lambda value: SecretText(_read_text(value)),
+    Secret: lambda value: Secret(_read_text(value)),
     # What its form has read already, and what is read elsewhere.
     Decimal: lambda value: value,
     Any: lambda value: value,

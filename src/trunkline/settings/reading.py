@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TypeAlias, assert_never
 
-from trunkline.settings.forms import Json, Path, Problem, SecretText, Unreadable, fields_at, read_table, write_value
+from trunkline.settings.forms import Json, Path, Problem, Unreadable, fields_at, read_table, write_value
+from trunkline.settings.secret import Secret
 from trunkline.settings.sections import Settings
 
 Layer: TypeAlias = Mapping[str, Json]
@@ -273,7 +274,7 @@ def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
 
 
 def _shown(path: Path, value: Json) -> str:
-    if isinstance(value, SecretText) or (path[0] in ("providers", "endpoints") and _HEADER_TABLES.intersection(path)):
+    if isinstance(value, Secret) or (path[0] in ("providers", "endpoints") and _HEADER_TABLES.intersection(path)):
         return "(hidden)"
     if isinstance(value, bool):
         return str(value).lower()

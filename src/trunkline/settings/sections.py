@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from trunkline.settings.forms import Json, SecretText, Written
+from trunkline.settings.forms import Json, Written
 from trunkline.settings.quantities import Duration, Fraction, Pause, Size, Usd, format_size
+from trunkline.settings.secret import Secret
 
 _MINUTE = 60.0
 
@@ -101,7 +102,7 @@ class SecretSource(Section, frozen=True):
     file: str | None = None
     """The path of a file whose text, without the white space around it, is the secret."""
 
-    inline: SecretText | None = None
+    inline: Secret | None = None
     """The secret itself. Prefer `env` or `file`: configuration files are copied about."""
 
     def __post_init__(self) -> None:

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from trunkline.adapters.decoding.faults import scrubbed
-from trunkline.catalog.entries import Catalog, Secret
+from trunkline.catalog.entries import Catalog
 from trunkline.credentials.entra import AUTHORITY, Application, decode_grant, decode_refusal, encode_grant_request
 from trunkline.credentials.masking import Mask, address_secrets
 from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
+from trunkline.settings.secret import Secret
 from trunkline.upstream.http import HttpClient, UpstreamFailure
 from trunkline.wire import Fault
 
