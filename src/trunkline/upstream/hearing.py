@@ -67,22 +67,27 @@ _CUT_OFF = Fault("nonsense", "the answer was cut off")
 class Cap:
     """How many tokens an answer may have, against what is known of how many it has at the least."""
 
-    __slots__ = ("_characters", "_max_tokens")
+    __slots__ = ("_characters", "_max_characters", "_max_tokens")
 
     def __init__(self, max_tokens: int) -> None:
         self._max_tokens = max_tokens
+        self._max_characters = (max_tokens + 1) * _MOST_CHARACTERS_PER_TOKEN - 1
         self._characters = 0
 
-    def is_passed_by(self, batch: list[Delta], usage: Usage | None) -> bool:
-        """Count what was heard. The provider's own count goes before the estimate, once there is one."""
-        for delta in batch:
+    def place_of_end(self, batch: list[Delta], usage: Usage | None) -> int | None:
+        """How many of these deltas may be told, where the limit is passed by them; None where it is not.
+
+        How much of an answer comes in one read must not decide how far it goes beyond its limit.
+        """
+        for place, delta in enumerate(batch, 1):
             if type(delta) in _WORDED_KINDS:
                 text: str = delta.text  # type: ignore[union-attr]  # these kinds have one
                 # A run of one character may be a single token, however long it is: an indent, a line of a table.
                 self._characters += len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
-        if usage is not None and usage.output_tokens > self._max_tokens and not usage.estimated:
-            return True
-        return self._characters // _MOST_CHARACTERS_PER_TOKEN > self._max_tokens
+                if self._characters > self._max_characters:
+                    return place
+        is_told = usage is not None and usage.output_tokens > self._max_tokens and not usage.estimated
+        return len(batch) if is_told else None
 
 
 class Hearing:
@@ -243,9 +248,12 @@ class Hearing:
         if first_text or (batch and _says_something(batch, kinds)):
             self.has_progressed = self.has_spoken = True
         is_going_on = not (self._has_stopped or self.is_over)
-        if self._cap is not None and is_going_on and self._cap.is_passed_by(batch, self.usage):
-            self._has_stopped = self.is_over = True
-            batch.append(Stopped("length"))
+        if self._cap is not None and is_going_on:
+            place = self._cap.place_of_end(batch, self.usage)
+            if place is not None:
+                self._has_stopped = self.is_over = True
+                spent = (delta for delta in batch[place:] if type(delta) is Spent)
+                batch = [*batch[:place], *spent, Stopped("length")]
         return batch
 
     def _held_to(self, stops: StopWords, batch: list[Delta]) -> list[Delta]:
