@@ -42,6 +42,7 @@ from trunkline.protocol.items import (
     ToolSearchOutput,
 )
 from trunkline.protocol.opaque import ServerItem, ServerTool
+from trunkline.protocol.pairs import answered_call, call_id_of
 from trunkline.protocol.request import Request, callable_tools, offered_tools, search_of
 from trunkline.protocol.tools import (
     AllowedTools,
@@ -154,7 +155,7 @@ class _Retelling:
         self._is_openai = takes_openai_tools(endpoint)
         if not self._is_openai and (bound := bound_to_openai(request)):
             raise Unprocessable(f"{endpoint.model.slug} does not take {', '.join(bound)} at {endpoint.provider.name}")
-        self._calls = {item.id: item.call_id for item in request.input if isinstance(item, LocalShellCallItem)}
+        self._places = {own: place for place, item in enumerate(request.input) if (own := call_id_of(item)) is not None}
         self.table = NameTable(endpoint.dialect)
         self.lost: list[str] = []
 
@@ -253,8 +254,8 @@ class _Retelling:
                 arguments = {name: value for name, value in item.action.items() if name != "type"}
                 yield self._call(item, self.table.name(_LOCAL_SHELL), arguments)
             case LocalShellCallOutput():
-                call_id = item.call_id or self._calls.get(item.id) or str(item.id)
-                yield FunctionCallOutput(call_id=call_id, output=item.output)
+                call_id = answered_call(item, self._asked.input, self._places)
+                yield FunctionCallOutput(call_id=str(call_id), output=item.output)
             case AgentMessage():
                 yield Message(role="user", content=tuple(_told_part(part) for part in item.content))
             case ServerItem():
