@@ -22,7 +22,7 @@ from trunkline.routing.policy import Policy
 from trunkline.stopping import Stopping
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
-from trunkline.upstream.attempts import Upstream
+from trunkline.upstream.asking import Upstream
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names

@@ -17,7 +17,7 @@ from trunkline.stopping import Stopping
 from trunkline.stream.deltas import Delta
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
-from trunkline.upstream.attempts import Upstream
+from trunkline.upstream.asking import Upstream
 
 
 class Call(NamedTuple):

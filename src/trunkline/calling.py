@@ -15,7 +15,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.settings.sections import Settings
 from trunkline.upstream.aside import Aside
-from trunkline.upstream.attempts import Upstream
+from trunkline.upstream.asking import Upstream
 from trunkline.upstream.http import HttpClient
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits

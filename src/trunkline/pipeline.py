@@ -15,6 +15,7 @@ from trunkline.settlement import Settlement
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.stream.telling import Telling
+from trunkline.upstream.attempts import Run
 
 _DEAR_BYTES = 256_000
 _DEAR_QUOTES = 4_000
@@ -55,8 +56,8 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
     Raises a GatewayError until then; afterwards every fault of a stream is told in it.
     """
     key, deadline = admitted.call.key, admitted.call.deadline
-    course = services.upstream.run(
-        admitted.plan, admitted.request, deadline, account=key.account_id, is_dear=admitted.is_dear
+    course = Run(
+        services.upstream, admitted.plan, admitted.request, deadline, account=key.account_id, is_dear=admitted.is_dear
     )
     settlement = Settlement(course, admitted, services.note, services.wall_clock)
     heard = course.deltas()

@@ -24,7 +24,8 @@ from trunkline.routing.plan import Plan
 from trunkline.settings.secret import Secret
 from trunkline.stream.deltas import Began, Delta, Image, Spent, Stopped, Text, Usage
 from trunkline.upstream.aside import Aside
-from trunkline.upstream.attempts import Run, Upstream
+from trunkline.upstream.asking import Upstream
+from trunkline.upstream.attempts import Run
 from trunkline.upstream.http import HttpClient
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
@@ -90,7 +91,7 @@ async def at_once(seconds: float) -> None:
 def begin(upstream: Upstream, *endpoints: Endpoint, deadline_s: float = 20.0, **fields: Any) -> Run:
     body = {"model": "m", "input": "A red kite over a fjord", **fields}
     plan = Plan(attempts=endpoints, max_attempts=3)
-    return upstream.run(plan, parse(json.dumps(body).encode()), time.monotonic() + deadline_s)
+    return Run(upstream, plan, parse(json.dumps(body).encode()), time.monotonic() + deadline_s)
 
 
 async def heard(run: Run) -> list[Delta]:

@@ -22,7 +22,8 @@ from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat, TextConfig
 from trunkline.routing.plan import Plan
 from trunkline.settings.sections import Settings
 from trunkline.stream.deltas import Delta, FunctionCall, Image, Reasoning, ReasoningSummary, Spent, Text
-from trunkline.upstream.attempts import Upstream
+from trunkline.upstream.asking import Upstream
+from trunkline.upstream.attempts import Run
 from trunkline.wire import Fault
 
 Works = Literal["yes", "no", "unclear"]
@@ -116,7 +117,7 @@ def _said(text: str) -> tuple[Message, ...]:
 
 async def _ask(endpoint: Endpoint, upstream: Upstream, clock: Callable[[], float], request: Request) -> Heard:
     begun = clock()
-    run = upstream.run(Plan(attempts=(endpoint,), max_attempts=1), request, begun + DEADLINE_S)
+    run = Run(upstream, Plan(attempts=(endpoint,), max_attempts=1), request, begun + DEADLINE_S)
     batches: list[tuple[float, Sequence[Delta]]] = []
     try:
         async with aclosing(run.deltas()) as heard:

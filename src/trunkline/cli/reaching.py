@@ -14,7 +14,7 @@ from trunkline.calling import asking
 from trunkline.catalog.entries import Catalog, Standing
 from trunkline.cli.probing import Works, told
 from trunkline.settings.sections import Settings
-from trunkline.upstream.attempts import Upstream
+from trunkline.upstream.asking import Upstream
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.listing import Listed, list_models
 

@@ -1,4 +1,4 @@
-"""Carries out a plan: encode, sign, send, frame, decode, and fall back until one endpoint has begun to answer.
+"""Carries out a plan: asks one endpoint after the other until one has begun to answer, and hears it out.
 
 It decides nothing about order (the plan's) and little about faults (`routing/fallback.py`'s): it is the loop between
 them. Nothing is retried once a delta that the client can see has been given on. To a client that wants no stream
@@ -8,95 +8,27 @@ and told if nobody else answers.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from trunkline.adapters.contract import Adapter, Exchange
-from trunkline.adapters.encoding.links import links_to_inline
 from trunkline.adapters.encoding.offers import offered, restoring
-from trunkline.adapters.encoding.results import readable, reading_text
 from trunkline.adapters.table import ADAPTERS
-from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
-from trunkline.credentials.schemes import sign
 from trunkline.errors import ClientError, EdgeTimeout, Unprocessable
 from trunkline.protocol.request import Request
-from trunkline.routing import limits
-from trunkline.routing.affinity import Affinity
 from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
-from trunkline.routing.health import Health, Outcome
+from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
-from trunkline.upstream.aside import Aside
+from trunkline.upstream.asking import Asking, Question, Upstream
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
-from trunkline.upstream.links.fetch import Fetcher
-from trunkline.upstream.links.inline import Links, LinkTransport
+from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
-from trunkline.upstream.tokens import Tokens
-from trunkline.upstream.transport import Reply, Transport
-from trunkline.wire import NONCE, Fault, UpstreamRequest
+from trunkline.wire import Fault
 
-_MAX_ERROR_BYTES = 64 * 1024
 _AFTERMATH_S = 0.5
-_MAX_EXCHANGES = 2_000
-"""So many times may one attempt ask on; the deadline nearly always comes first."""
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """Everything that is needed to ask providers; shared by all requests.
-
-    Transports are by URL scheme. `clock` is the loop's, `wall_clock` Unix time. `is_hedging`: a stream whose endpoint
-    stays silent may be asked for at a second one.
-    """
-
-    transports: Mapping[str, Transport]
-    tokens: Tokens
-    fetcher: Fetcher
-    health: Health
-    affinity: Affinity
-    aside: Aside
-    end_user_secret: bytes
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    is_hedging: bool = False
-
-    def run(self, plan: Plan, request: Request, deadline: float, *, account: str = "", is_dear: bool = False) -> Run:
-        """Prepare to carry out a plan for an account; nothing is sent before the first delta is asked for.
-
-        `is_dear`: the request is so large that it is encoded beside the loop.
-        """
-        return Run(self, plan, request, deadline, account, is_dear)
-
-    async def send(self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False) -> Reply:
-        """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
-        credential = await self.tokens.credential(provider, deadline)
-        if credential is not None:
-            request = sign(request, credential, self.wall_clock())
-        return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
-
-    async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
-        """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
-        if _is_success(reply):
-            return
-        if 300 <= reply.status < 400:
-            raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
-        try:
-            body = await reply.body(_MAX_ERROR_BYTES)
-        except UpstreamFailure:
-            body = b""
-        fault = adapter.fault(reply.status, reply.headers, body, endpoint)
-        if fault.kind == "limited" and fault.retry_after is None and reply.tells_limits:
-            # Groq and others tell the time only in the headers of the limit itself.
-            fault = fault.hinted(limits.rest_s(reply.headers, self.wall_clock()))
-        raise UpstreamFailure(fault)
 
 
 @dataclass(slots=True)
@@ -112,7 +44,6 @@ class _Attempt:
     started: float
     spoke: float | None = None
     hearing: Hearing | None = None
-    exchanges: int = 1
     dropped: tuple[str, ...] = ()
     held: list[Delta] = field(default_factory=list)
 
@@ -139,15 +70,24 @@ class Run:
     """
 
     def __init__(
-        self, upstream: Upstream, plan: Plan, request: Request, deadline: float, account: str, is_dear: bool
+        self,
+        upstream: Upstream,
+        plan: Plan,
+        request: Request,
+        deadline: float,
+        *,
+        account: str = "",
+        is_dear: bool = False,
     ) -> None:
+        """Prepare to carry out a plan for an account; nothing is sent before the first delta is asked for.
+
+        `is_dear`: the request is so large that it is encoded beside the loop.
+        """
         self._upstream = upstream
-        self._is_dear = is_dear
         self._plan = plan
         self._request = request
         self._deadline = deadline
-        self._account = account
-        self._links = Links(upstream.fetcher, account)
+        self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear)
         self._asking: _Attempt | None = None
         self._answering: _Attempt | None = None
         self.attempted: list[Attempted] = []
@@ -341,7 +281,8 @@ class Run:
         adapter = ADAPTERS[attempt.endpoint.dialect]
         offer = offered(self._request, attempt.endpoint)
         request = offer.request
-        sent, reply = await self._ask(adapter, attempt, request)
+        asking = Asking(self._upstream, self._question, attempt.endpoint)
+        sent, reply = await asking.ask(request)
         attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
         try:
             decoder = restoring(adapter.decoder(request, attempt.endpoint), offer)
@@ -362,116 +303,10 @@ class Run:
                     yield batch
                 if hearing.exchange is not None:
                     reply.close()
-                    reply = await self._ask_on(hearing, adapter, attempt)
+                    reply = await asking.ask_on(hearing)
             if hearing.fault is not None:
                 raise UpstreamFailure(hearing.fault)
             if hearing.has_end_mark:
                 await reply.finish(_AFTERMATH_S)
         finally:
             reply.close()
-
-    async def _ask(self, adapter: Adapter, attempt: _Attempt, request: Request) -> tuple[UpstreamRequest, Reply]:
-        """Ask an endpoint; once more, where it refuses what the client did not ask for and tells what it would take."""
-        sent = await self._encode(adapter, attempt.endpoint, request)
-        try:
-            return sent, await self._send(sent, adapter, attempt.endpoint)
-        except UpstreamFailure as failure:
-            narrowed = adapter.narrowed(request, attempt.endpoint, failure.fault)
-            narrowed = narrowed or reading_text(request, attempt.endpoint, failure.fault)
-            if narrowed is None:
-                raise
-            again = await self._encode(adapter, narrowed, request)
-            if again.body == sent.body:
-                raise
-        attempt.exchanges += 1
-        return again, await self._send(again, adapter, attempt.endpoint)
-
-    async def _encode(self, adapter: Adapter, endpoint: Endpoint, request: Request) -> UpstreamRequest:
-        """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
-        request, unread = readable(request, endpoint)
-        if wanted := links_to_inline(request, endpoint, adapter.needs_file):
-            request = await self._links.inlined(request, wanted, self._deadline)
-        end_user = self._end_user(endpoint)
-        if self._is_dear:
-            encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
-        else:
-            encoded = adapter.encode(request, endpoint, end_user)
-        body = encoded.body
-        if encoded.has_nonce:
-            body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
-        return UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, (*unread, *encoded.dropped))
-
-    async def _send(self, request: UpstreamRequest, adapter: Adapter, endpoint: Endpoint) -> Reply:
-        """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
-        upstream = self._upstream
-        thinks = _thinks(self._request, endpoint)
-        reply = await upstream.send(request, endpoint.provider.slug, self._deadline, thinks=thinks)
-        if reply.tells_limits:
-            rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
-            if rest_s is not None:
-                upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
-        return reply if _is_success(reply) else await self._checked(reply, adapter, endpoint)
-
-    async def _ask_on(self, hearing: Hearing, adapter: Adapter, attempt: _Attempt) -> Reply:
-        """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
-        while (exchange := hearing.exchange) is not None:
-            attempt.exchanges += 1
-            if attempt.exchanges > _MAX_EXCHANGES:
-                raise UpstreamFailure(Fault("nonsense", "the answer takes exchanges without end"))
-            await self._wait(exchange.wait_s)
-            try:
-                reply = await self._exchanged(exchange, adapter, attempt.endpoint)
-            except UpstreamFailure as failure:
-                if not hearing.refused(failure.fault):
-                    raise
-            else:
-                hearing.resume(reply.content_type)
-                return reply
-        raise AssertionError("nothing more is to be asked")
-
-    async def _exchanged(self, exchange: Exchange, adapter: Adapter, endpoint: Endpoint) -> Reply:
-        request = exchange.request
-        match exchange.reach:
-            case "provider":
-                return await self._send(request, adapter, endpoint)
-            case "own_host":
-                transport = self._upstream.transports[request.url.partition(":")[0]]
-                reply = await transport.send(request, self._deadline)
-            case "anywhere":
-                links = LinkTransport(self._upstream.fetcher, self._account)
-                reply = await links.send(request, self._deadline)
-        return await self._checked(reply, adapter, endpoint)
-
-    async def _checked(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> Reply:
-        """Give an answer on that is a success, and close every other. Raises UpstreamFailure for that."""
-        try:
-            await self._upstream.raise_for_status(reply, adapter, endpoint)
-        except BaseException:
-            reply.close()
-            raise
-        return reply
-
-    async def _wait(self, seconds: float) -> None:
-        if self._upstream.clock() + seconds >= self._deadline:
-            raise UpstreamFailure(Fault("silent", "the deadline passed before the answer was ready"))
-        await self._upstream.sleep(seconds)
-
-    def _end_user(self, endpoint: Endpoint) -> str | None:
-        """The client's user as this provider may know it: stable there, and no name. Its adapter tells it, or not."""
-        user = self._request.safety_identifier or self._request.user
-        if not user:
-            return None
-        text = f"{endpoint.provider.slug}\0{user}".encode()
-        return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
-
-
-def _is_success(reply: Reply) -> bool:
-    return 200 <= reply.status < 300
-
-
-def _thinks(request: Request, endpoint: Endpoint) -> bool:
-    """Whether thought was asked for, or the model is known to think always."""
-    asked = effort(request.reasoning)
-    if asked is not None:
-        return asked != "none"
-    return bool(endpoint.reasoning_efforts) and "none" not in endpoint.reasoning_efforts

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint, Model, Provider
-from trunkline.upstream.attempts import Upstream
+from trunkline.upstream.asking import Upstream
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.wire import Fault, UpstreamRequest
 

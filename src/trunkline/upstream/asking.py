@@ -1,0 +1,220 @@
+"""Asks one endpoint: encodes the request, signs it, sends it, and asks on where an answer takes several exchanges.
+
+What the answer says is heard elsewhere (`hearing.py`), who is asked next is decided elsewhere (`attempts.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from trunkline.adapters.contract import Adapter, Exchange
+from trunkline.adapters.encoding.links import links_to_inline
+from trunkline.adapters.encoding.results import readable, reading_text
+from trunkline.adapters.table import ADAPTERS
+from trunkline.adapters.thinking import effort
+from trunkline.catalog.entries import Endpoint
+from trunkline.credentials.schemes import sign
+from trunkline.protocol.request import Request
+from trunkline.routing import limits
+from trunkline.routing.affinity import Affinity
+from trunkline.routing.health import Health
+from trunkline.upstream.aside import Aside
+from trunkline.upstream.hearing import Hearing
+from trunkline.upstream.http import UpstreamFailure
+from trunkline.upstream.links.fetch import Fetcher
+from trunkline.upstream.links.inline import Links, LinkTransport
+from trunkline.upstream.tokens import Tokens
+from trunkline.upstream.transport import Reply, Transport
+from trunkline.wire import NONCE, Fault, UpstreamRequest
+
+_MAX_ERROR_BYTES = 64 * 1024
+_MAX_EXCHANGES = 2_000
+"""So many times may one attempt ask on; the deadline nearly always comes first."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Everything that is needed to ask providers; shared by all requests.
+
+    Transports are by URL scheme. `clock` is the loop's, `wall_clock` Unix time. `is_hedging`: a stream whose endpoint
+    stays silent may be asked for at a second one.
+    """
+
+    transports: Mapping[str, Transport]
+    tokens: Tokens
+    fetcher: Fetcher
+    health: Health
+    affinity: Affinity
+    aside: Aside
+    end_user_secret: bytes
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    is_hedging: bool = False
+
+    async def send(self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False) -> Reply:
+        """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
+        credential = await self.tokens.credential(provider, deadline)
+        if credential is not None:
+            request = sign(request, credential, self.wall_clock())
+        return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
+
+    async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
+        """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
+        if _is_success(reply):
+            return
+        if 300 <= reply.status < 400:
+            raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
+        try:
+            body = await reply.body(_MAX_ERROR_BYTES)
+        except UpstreamFailure:
+            body = b""
+        fault = adapter.fault(reply.status, reply.headers, body, endpoint)
+        if fault.kind == "limited" and fault.retry_after is None and reply.tells_limits:
+            # Groq and others tell the time only in the headers of the limit itself.
+            fault = fault.hinted(limits.rest_s(reply.headers, self.wall_clock()))
+        raise UpstreamFailure(fault)
+
+
+class Question(NamedTuple):
+    """What is asked of whoever answers.
+
+    `deadline` is on the loop's clock. `is_dear`: the request is so large that it is encoded beside the loop.
+    """
+
+    request: Request
+    deadline: float
+    account: str
+    links: Links
+    is_dear: bool
+
+
+class Asking:
+    """One endpoint being asked, in as many exchanges as its answer takes."""
+
+    __slots__ = ("_adapter", "_endpoint", "_exchanges", "_question", "_upstream")
+
+    def __init__(self, upstream: Upstream, question: Question, endpoint: Endpoint) -> None:
+        self._upstream = upstream
+        self._question = question
+        self._endpoint = endpoint
+        self._adapter = ADAPTERS[endpoint.dialect]
+        self._exchanges = 1
+
+    async def ask(self, request: Request) -> tuple[UpstreamRequest, Reply]:
+        """Ask, with the request as it is offered; once more, where the endpoint tells what it would take instead.
+
+        That is so where it refuses what the client did not ask for. Raises UpstreamFailure for an answer that is no
+        success, Unprocessable and BadRequest where the request cannot be said.
+        """
+        sent = await self._encode(self._endpoint, request)
+        try:
+            return sent, await self._send(sent)
+        except UpstreamFailure as failure:
+            narrowed = self._adapter.narrowed(request, self._endpoint, failure.fault)
+            narrowed = narrowed or reading_text(request, self._endpoint, failure.fault)
+            if narrowed is None:
+                raise
+            again = await self._encode(narrowed, request)
+            if again.body == sent.body:
+                raise
+        self._exchanges += 1
+        return again, await self._send(again)
+
+    async def ask_on(self, hearing: Hearing) -> Reply:
+        """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
+        while (exchange := hearing.exchange) is not None:
+            self._exchanges += 1
+            if self._exchanges > _MAX_EXCHANGES:
+                raise UpstreamFailure(Fault("nonsense", "the answer takes exchanges without end"))
+            await self._wait(exchange.wait_s)
+            try:
+                reply = await self._exchanged(exchange)
+            except UpstreamFailure as failure:
+                if not hearing.refused(failure.fault):
+                    raise
+            else:
+                hearing.resume(reply.content_type)
+                return reply
+        raise AssertionError("nothing more is to be asked")
+
+    async def _encode(self, endpoint: Endpoint, request: Request) -> UpstreamRequest:
+        """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
+        question, adapter = self._question, self._adapter
+        request, unread = readable(request, endpoint)
+        if wanted := links_to_inline(request, endpoint, adapter.needs_file):
+            request = await question.links.inlined(request, wanted, question.deadline)
+        end_user = self._end_user(endpoint)
+        if question.is_dear:
+            encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
+        else:
+            encoded = adapter.encode(request, endpoint, end_user)
+        body = encoded.body
+        if encoded.has_nonce:
+            body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
+        return UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, (*unread, *encoded.dropped))
+
+    async def _send(self, request: UpstreamRequest) -> Reply:
+        """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
+        upstream, endpoint, question = self._upstream, self._endpoint, self._question
+        thinks = _thinks(question.request, endpoint)
+        reply = await upstream.send(request, endpoint.provider.slug, question.deadline, thinks=thinks)
+        if reply.tells_limits:
+            rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
+            if rest_s is not None:
+                upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
+        return reply if _is_success(reply) else await self._checked(reply)
+
+    async def _exchanged(self, exchange: Exchange) -> Reply:
+        request, question = exchange.request, self._question
+        match exchange.reach:
+            case "provider":
+                return await self._send(request)
+            case "own_host":
+                transport = self._upstream.transports[request.url.partition(":")[0]]
+                reply = await transport.send(request, question.deadline)
+            case "anywhere":
+                links = LinkTransport(self._upstream.fetcher, question.account)
+                reply = await links.send(request, question.deadline)
+        return await self._checked(reply)
+
+    async def _checked(self, reply: Reply) -> Reply:
+        """Give an answer on that is a success, and close every other. Raises UpstreamFailure for that."""
+        try:
+            await self._upstream.raise_for_status(reply, self._adapter, self._endpoint)
+        except BaseException:
+            reply.close()
+            raise
+        return reply
+
+    async def _wait(self, seconds: float) -> None:
+        if self._upstream.clock() + seconds >= self._question.deadline:
+            raise UpstreamFailure(Fault("silent", "the deadline passed before the answer was ready"))
+        await self._upstream.sleep(seconds)
+
+    def _end_user(self, endpoint: Endpoint) -> str | None:
+        """The client's user as this provider may know it: stable there, and no name. Its adapter tells it, or not."""
+        request = self._question.request
+        user = request.safety_identifier or request.user
+        if not user:
+            return None
+        text = f"{endpoint.provider.slug}\0{user}".encode()
+        return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
+
+
+def _is_success(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
+
+
+def _thinks(request: Request, endpoint: Endpoint) -> bool:
+    """Whether thought was asked for, or the model is known to think always."""
+    asked = effort(request.reasoning)
+    if asked is not None:
+        return asked != "none"
+    return bool(endpoint.reasoning_efforts) and "none" not in endpoint.reasoning_efforts
