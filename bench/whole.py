@@ -14,7 +14,7 @@ from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.catalog.entries import Endpoint
 from trunkline.generation import Generation
-from trunkline.pipeline import admit, respond, told
+from trunkline.pipeline import admit, respond, respond_whole, told
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner
@@ -76,7 +76,11 @@ class Gateway:
     async def _answer(self, body: bytes) -> bytes:
         id = f"resp_{next(self._numbers)}"
         call = Call(id, _KEY, None, lambda: body, len(body), time.time(), time.monotonic() + _DEADLINE_S)
-        answer = await respond(await admit(call, self._services), self._services)
+        admitted = await admit(call, self._services)
+        if not admitted.request.stream:
+            _, body = await respond_whole(admitted, self._services)
+            return body
+        answer = await respond(admitted, self._services)
         return b"".join([piece async for piece in told(answer, self._services)])
 
     def _note(self, generation: Generation) -> None:
@@ -113,6 +117,8 @@ class _Reply:
     def __init__(self, content_type: str, reads: Iterator[bytes]) -> None:
         self.content_type = content_type
         self._reads = reads
+
+    pump = None
 
     async def read(self) -> bytes:
         return next(self._reads, b"")

@@ -33,6 +33,7 @@ LEVELS = {
     "plugins": 6,
     "call": 7,
     "settlement": 8,
+    "pushing": 8,
     "pipeline": 9,
     "inventory": 10,
     "calling": 10,
@@ -49,6 +50,7 @@ SAME_LINE = {
     ("fakeprovider", "adapters"): True,
     ("__main__", "cli"): True,
     ("plugins", "upstream"): True,
+    ("pushing", "settlement"): True,
     ("server", "inventory"): False,
     ("server", "calling"): False,
 }

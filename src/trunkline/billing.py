@@ -134,6 +134,10 @@ class Meter:
                 self._is_counted = not spent.usage.estimated
         return batch
 
+    def count(self, texts: list[str]) -> None:
+        """Count texts as `price` counts the deltas that say them."""
+        self._characters += sum(map(len, texts))
+
     def close(self, endpoint: Endpoint) -> list[Delta]:
         """The `Spent` that an answer ends with when nobody counted it to its end.
 

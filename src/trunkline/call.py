@@ -8,16 +8,20 @@ from typing import NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.catalog.entries import Catalog, Endpoint
+from trunkline.errors import GatewayError
 from trunkline.generation import Generation
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
 from trunkline.stopping import Stopping
+from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
+from trunkline.stream.telling import Telling
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
+from trunkline.upstream.drivers import Sink
 
 
 class Call(NamedTuple):
@@ -69,8 +73,11 @@ class Course(Protocol):
     """How one answer comes about: a run of attempts, or whatever goes through several of them.
 
     `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
-    what it said and nobody was told.
+    what it said and nobody was told. A `sink` may be set, and unset, once the first list has come: what goes on without
+    waiting is given to it then, in place of being yielded.
     """
+
+    sink: Sink | None
 
     @property
     def endpoint(self) -> Endpoint | None: ...
@@ -96,3 +103,17 @@ class Course(Protocol):
     def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Lists of deltas, of which the first holds something that a client can see. Raises a GatewayError."""
         ...
+
+    async def whole(self) -> tuple[list[Delta], GatewayError | None]:
+        """All deltas at once, for a client that wants no stream; with an error those of an answer that failed.
+
+        Raises a GatewayError where there is nothing to tell.
+        """
+        ...
+
+
+def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:
+    """Begin to tell an answer; nobody needs to have answered yet."""
+    call, request = admitted.call, admitted.request
+    assembler = Assembler(request, call.id, services.ids, call.received_at, model)
+    return Telling(assembler, services.wall_clock, is_stream=bool(request.stream))

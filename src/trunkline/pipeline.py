@@ -7,20 +7,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from trunkline.call import Admitted, Call, Course, Services
+from trunkline.call import Admitted, Call, Course, Services, new_telling
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending
 from trunkline.protocol.parse import parse
+from trunkline.pushing import Push, Pushing
 from trunkline.settlement import Settlement
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.stream.telling import Telling
+from trunkline.upstream.aside import is_dear
 from trunkline.upstream.attempts import Run
-
-_DEAR_BYTES = 256_000
-_DEAR_QUOTES = 4_000
-"""From here on a request is parsed and encoded beside the loop, which serves others meanwhile. What costs is bytes and,
-a thousand times more, values; nearly every value has a quote near it, and quotes are counted at no cost."""
 
 
 @dataclass(slots=True)
@@ -33,11 +29,6 @@ class Answer:
     first: list[Delta]
     heard: AsyncGenerator[list[Delta], None]
 
-    @property
-    def provider(self) -> str:
-        """The slug of the provider that answers."""
-        return self.course.answering.provider.slug
-
 
 async def admit(call: Call, services: Services) -> Admitted:
     """Decide whether and how to serve a call, without asking a provider.
@@ -45,9 +36,9 @@ async def admit(call: Call, services: Services) -> Admitted:
     Raises a GatewayError: 400, 404.
     """
     body, session_id = call.take_body(), call.session_id
-    is_dear = len(body) > _DEAR_BYTES or body.count(b'"') > _DEAR_QUOTES
-    request = await services.aside.run(parse, body, session_id) if is_dear else parse(body, session_id)
-    return Admitted(call, request, services.planner.plan(request, call.key.policy), is_dear)
+    dear = is_dear(body)
+    request = await services.aside.run(parse, body, session_id) if dear else parse(body, session_id)
+    return Admitted(call, request, services.planner.plan(request, call.key.policy), dear)
 
 
 async def respond(admitted: Admitted, services: Services) -> Answer:
@@ -55,31 +46,40 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
 
     Raises a GatewayError until then; afterwards every fault of a stream is told in it.
     """
-    key, deadline = admitted.call.key, admitted.call.deadline
-    course = Run(
-        services.upstream, admitted.plan, admitted.request, deadline, account=key.account_id, is_dear=admitted.is_dear
-    )
-    settlement = Settlement(course, admitted, services.note, services.wall_clock)
+    course, settlement = _begin(admitted, services)
     heard = course.deltas()
     try:
         first = settlement.price(await anext(heard))
     except BaseException as raised:
-        error = services.stopping.translate(raised)
-        settlement.end("failed" if isinstance(error, GatewayError) else "left")
-        try:
-            raise error from None
-        finally:
-            del error  # it holds this frame; held by it in turn, all that was heard would wait for the garbage search
+        raise settlement.fail(services.stopping.translate(raised)) from None
     return Answer(course, settlement, new_telling(admitted, services, course.answering.model.slug), first, heard)
 
 
-async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None]:
-    """Tell an answer to its end, whatever happens upstream, and settle.
+async def respond_whole(admitted: Admitted, services: Services) -> tuple[Course, bytes]:
+    """Answer a client that wants no stream: how the answer came about, and the body that tells it.
 
-    An error that is thrown in is told after what was on its way out. A whole answer that the end of the process cuts
-    short is told nothing of; the error is raised.
+    Raises a GatewayError where there is nothing to tell.
     """
-    settlement, telling = answer.settlement, answer.telling
+    course, settlement = _begin(admitted, services)
+    try:
+        heard, error = await course.whole()
+        telling = new_telling(admitted, services, course.answering.model.slug)
+        telling.feed(settlement.price(heard))
+        rest = settlement.rest()
+        body = telling.end(rest) if error is None else telling.fail(error, rest)
+    except BaseException as raised:
+        raise settlement.fail(services.stopping.translate(raised)) from None
+    settlement.end("ended" if error is None else "failed")
+    return course, body
+
+
+async def told(answer: Answer, services: Services, push: Push | None = None) -> AsyncGenerator[bytes, None]:
+    """Tell a stream to its end, whatever happens upstream, and settle.
+
+    With `push`, what goes on without waiting is sent by it, and not given here: it is called only while the next piece
+    is waited for. An error that is thrown in is told after what was on its way out.
+    """
+    settlement, telling, course = answer.settlement, answer.telling, answer.course
     ending: Ending = "left"
     piece = b""
     try:
@@ -87,6 +87,7 @@ async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None
             if piece := telling.feed(answer.first):
                 yield piece
                 piece = b""
+            course.sink = None if push is None else Pushing(settlement, telling, push)
             async for batch in heard:
                 if piece := telling.feed(settlement.price(batch)):
                     yield piece
@@ -98,24 +99,21 @@ async def told(answer: Answer, services: Services) -> AsyncGenerator[bytes, None
             piece = telling.more()
         yield piece
     except (GatewayError, asyncio.CancelledError) as raised:
-        error = services.stopping.translate(raised)
-        try:
-            if not isinstance(error, GatewayError):
-                ending = "left"
-                raise error from None
-            if not telling.is_ending:
-                ending = "failed"
-            if not telling.is_stream and error is not raised:
-                raise error from None
-            yield piece + telling.fail(error, settlement.rest())
-        finally:
-            del error
+        # No other name: an error that a frame keeps keeps the frame, and all that was heard, until garbage is searched.
+        raised = services.stopping.translate(raised)
+        if not isinstance(raised, GatewayError):
+            ending = "left"
+            raise
+        if not telling.is_ending:
+            ending = "failed"
+        yield piece + telling.fail(raised, settlement.rest())
     finally:
+        course.sink = None  # it holds what holds the course
         settlement.end(ending)
 
 
-def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:
-    """Begin to tell an answer; nobody needs to have answered yet."""
-    call, request = admitted.call, admitted.request
-    assembler = Assembler(request, call.id, services.ids, call.received_at, model)
-    return Telling(assembler, services.wall_clock, is_stream=bool(request.stream))
+def _begin(admitted: Admitted, services: Services) -> tuple[Course, Settlement]:
+    call = admitted.call
+    account, is_dear = call.key.account_id, admitted.is_dear
+    course = Run(services.upstream, admitted.plan, admitted.request, call.deadline, account=account, is_dear=is_dear)
+    return course, Settlement(course, admitted, services.note, services.wall_clock)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from trunkline.billing import Meter, lost
 from trunkline.call import Admitted, Course
+from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
 from trunkline.stream.deltas import Delta
 
@@ -30,9 +31,18 @@ class Settlement:
         """Give the same deltas on, with what they cost."""
         return self._meter.price(batch, self._course.answering)
 
+    def count(self, texts: list[str]) -> None:
+        """Take into account what went on with the text heard last."""
+        self._meter.count(texts)
+
     def rest(self) -> list[Delta]:
         """What nobody counted, once nothing more is heard."""
         return self._meter.close(self._course.answering)
+
+    def fail(self, error: BaseException) -> BaseException:
+        """Note that nothing is told but this error, and give it back."""
+        self.end("failed" if isinstance(error, GatewayError) else "left")
+        return error
 
     def end(self, ending: Ending) -> None:
         """Note the end. What was heard until then the provider bills, however it ended."""

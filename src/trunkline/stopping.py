@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 from trunkline.errors import GatewayError, ServiceUnavailable
+
+Raised = TypeVar("Raised", bound=BaseException)
 
 _MAX_LEAD_S = 1.0
 _LEAD = 0.25
@@ -53,7 +56,7 @@ class Stopping:
             "The gateway is stopping. Try again when it is back.", kind="server", retry_after=rest_s + 1
         )
 
-    def translate(self, raised: BaseException) -> BaseException:
+    def translate(self, raised: Raised) -> Raised | GatewayError:
         """Turn the cancellation of the current task by the end into the error; all else comes back as it is."""
         task = asyncio.current_task()
         if not self.is_ending or not isinstance(raised, asyncio.CancelledError) or task is None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from trunkline.call import Admitted, Call, Services
+from trunkline.call import Admitted, Call, Course, Services, new_telling
 from trunkline.errors import GatewayError
-from trunkline.pipeline import Answer, admit, new_telling, respond, told
+from trunkline.pipeline import Answer, admit, respond, respond_whole, told
 from trunkline.server.body import Bounds, ClientLeft
 from trunkline.server.edge import BREAK_OFF, HAS_STARTED, LEAVING, OWNER, REQUEST_ID, Leaving
 from trunkline.server.envelope import send_error
@@ -80,7 +80,7 @@ class ResponsesRoute:
                 is_last = answer.telling.is_over
                 try:
                     if not stream.has_begun:
-                        await stream.begin(_answer_headers(answer))
+                        await stream.begin(_answer_headers(answer.course))
                     await (stream.end(piece) if is_last else stream.write(piece))
                 except asyncio.CancelledError as cancelled:
                     error = self._services.stopping.translate(cancelled)
@@ -90,13 +90,12 @@ class ResponsesRoute:
                     await stream.end(piece if is_last else await pieces.athrow(error))
 
     async def _serve_whole(self, admitted: Admitted, scope: Scope, send: Send) -> None:
-        answer = await respond(admitted, self._services)
-        body = b"".join([piece async for piece in told(answer, self._services)])
+        course, body = await respond_whole(admitted, self._services)
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             *_headers(scope, admitted),
-            *_answer_headers(answer),
+            *_answer_headers(course),
         ]
         scope[HAS_STARTED] = True
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -140,8 +139,8 @@ def _headers(scope: Scope, admitted: Admitted) -> list[Header]:
     return [(b"x-request-id", scope[REQUEST_ID].encode()), (b"x-generation-id", admitted.call.id.encode())]
 
 
-def _answer_headers(answer: Answer) -> list[Header]:
-    headers = [(b"x-trunkline-provider", answer.provider.encode())]
-    if answer.course.dropped:
-        headers.append((b"x-trunkline-dropped", ", ".join(answer.course.dropped).encode()))
+def _answer_headers(course: Course) -> list[Header]:
+    headers = [(b"x-trunkline-provider", course.answering.provider.slug.encode())]
+    if course.dropped:
+        headers.append((b"x-trunkline-dropped", ", ".join(course.dropped).encode()))
     return headers

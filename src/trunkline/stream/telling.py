@@ -50,6 +50,10 @@ class Telling:
             return b""
         return write_events(events) if events else b""
 
+    def go_on(self, texts: list[str]) -> bytes:
+        """Tell texts that only go on with the open one, as `feed` would."""
+        raise NotImplementedError
+
     def end(self, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body.
 

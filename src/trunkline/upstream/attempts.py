@@ -8,24 +8,26 @@ and told if nobody else answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
-from trunkline.errors import ClientError, EdgeTimeout, Unprocessable
+from trunkline.errors import ClientError, EdgeTimeout, GatewayError, Unprocessable
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.asking import Asking, Question, Upstream
+from trunkline.upstream.drivers import Sink, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
+from trunkline.upstream.transport import Reply
 from trunkline.wire import Fault
 
 _AFTERMATH_S = 0.5
@@ -35,7 +37,8 @@ _AFTERMATH_S = 0.5
 class _Attempt:
     """What is noted of one attempt.
 
-    `spoke` is when the first delta came that a client sees, `held` what was heard and not given on yet.
+    `spoke` is when the first delta came that a client sees, `held` what was heard and not given on yet, `is_told` that
+    its answer is given on as it comes, so that nobody else can answer any more.
     """
 
     place: int
@@ -43,6 +46,7 @@ class _Attempt:
     is_byok: bool
     started: float
     spoke: float | None = None
+    is_told: bool = False
     hearing: Hearing | None = None
     dropped: tuple[str, ...] = ()
     held: list[Delta] = field(default_factory=list)
@@ -67,6 +71,7 @@ class Run:
     """One plan being carried out.
 
     `attempted` is what failed before somebody answered (or instead), `outrun` what was asked beside and was slower.
+    `sink`, once set, takes what goes on without waiting.
     """
 
     def __init__(
@@ -88,8 +93,12 @@ class Run:
         self._request = request
         self._deadline = deadline
         self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear)
+        self._passed: set[int] = set()
+        self._unspeakable: Unprocessable | None = None
         self._asking: _Attempt | None = None
         self._answering: _Attempt | None = None
+        self._broken: _Attempt | None = None
+        self.sink: Sink | None = None
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
 
@@ -123,55 +132,93 @@ class Run:
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
 
-        Raises the GatewayError that sums up all attempts when none answers, also after what the last of them said that
-        said anything; and that of the fault when the one that answered breaks off.
+        Once there is a `sink`, what it takes is not given here. Raises the GatewayError that sums up all attempts when
+        none answers, also after what the last of them said that said anything; and that of the fault when the one that
+        answered breaks off.
         """
-        unspeakable: Unprocessable | None = None
-        broken: _Attempt | None = None
-        passed: set[int] = set()
-        while (place := self._next_place(passed)) is not None:
+        if not self._request.stream:
+            heard, error = await self.whole()
+            yield heard
+            if error is not None:
+                raise error
+            return
+        while (place := self._next_place()) is not None:
             attempt = self._begin(place, is_first=not self.attempted)
-            heard = self._hear(attempt)
-            if self._upstream.is_hedging and self._request.stream:
-                attempt, heard = await self._hedged(attempt, heard, passed)
-            is_told = False
+            batches = self._hear(attempt)
+            if self._upstream.is_hedging:
+                attempt, batches = await self._hedged(attempt, batches)
             try:
-                async with aclosing(heard) as batches:
+                async with aclosing(batches):
                     async for batch in batches:
-                        if is_told:
+                        if attempt.is_told:
                             yield batch
                             continue
                         attempt.held += batch
                         if attempt.is_tellable:
                             # The commit point, stated here alone: of two that are raced both may have spoken.
                             self._answering = attempt
-                            if is_told := bool(self._request.stream):
-                                yield attempt.release()
+                            attempt.is_told = True
+                            yield attempt.release()
                 self._succeed(attempt)
-                if not is_told:
-                    yield attempt.release()
                 return
-            except Unprocessable as error:
-                unspeakable = error
-                passed.add(attempt.place)
-            except UpstreamFailure as failure:
-                attempted = self._fail(attempt, failure.fault, output_began=is_told)
-                if is_told:
+            except (UpstreamFailure, ClientError) as error:
+                if not self._may_go_on(attempt, error):
+                    if self._broken is None:
+                        raise
+                    break
+        if self._broken is not None:
+            self._answering = self._broken
+            yield self._broken.release()
+        raise self._last_word()
+
+    async def whole(self) -> tuple[list[Delta], GatewayError | None]:
+        """Ask one endpoint after the other; all that was said, once it has ended well.
+
+        When nobody's answer does, what the last of them said that said anything, and what went wrong. Raises the
+        GatewayError that sums up all attempts when nobody said anything.
+        """
+        while (place := self._next_place()) is not None:
+            attempt = self._begin(place, is_first=not self.attempted)
+            try:
+                await self._gather(attempt)
+                self._succeed(attempt)
+                return attempt.release(), None
+            except (UpstreamFailure, ClientError) as error:
+                if not self._may_go_on(attempt, error):
+                    if self._broken is None:
+                        raise
+                    break
+        if self._broken is None:
+            raise self._last_word()
+        self._answering = self._broken
+        return self._broken.release(), self._last_word()
+
+    def _may_go_on(self, attempt: _Attempt, error: UpstreamFailure | ClientError) -> bool:
+        """Note how an attempt failed; False when nobody else is to be asked. Raises what the client of a stream is told.
+
+        No error is kept under a name: it would keep its frames, and with them all that was heard.
+        """
+        match error:
+            case Unprocessable():
+                self._unspeakable = error.with_traceback(None)
+                self._passed.add(attempt.place)
+            case UpstreamFailure():
+                attempted = self._fail(attempt, error.fault)
+                if attempt.is_told:
                     raise last_word([attempted]) from None
                 self._answering = None
-                broken = attempt if attempt.spoke is not None else broken
-            except ClientError:
-                if broken is None:
-                    raise
-                break
-        if broken is not None:
-            self._answering = broken
-            yield broken.release()
-        if self.attempted:
-            raise last_word(self.attempted) from None
-        raise unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
+                if attempt.spoke is not None:
+                    self._broken = attempt
+            case ClientError():
+                return False
+        return True
 
-    def _next_place(self, passed: Collection[int]) -> int | None:
+    def _last_word(self) -> GatewayError:
+        if self.attempted:
+            return last_word(self.attempted)
+        return self._unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
+
+    def _next_place(self) -> int | None:
         now = self._upstream.clock()
         return next_attempt(
             self._plan,
@@ -179,7 +226,7 @@ class Run:
             self._upstream.health,
             now=now,
             remaining_s=self._deadline - now,
-            passed=passed,
+            passed=self._passed,
         )
 
     def _begin(self, place: int, *, is_first: bool) -> _Attempt:
@@ -189,7 +236,7 @@ class Run:
         self._asking = _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
         return self._asking
 
-    async def _hedged(self, first: _Attempt, heard: Batches, passed: set[int]) -> tuple[_Attempt, Batches]:
+    async def _hedged(self, first: _Attempt, heard: Batches) -> tuple[_Attempt, Batches]:
         """Wait until an attempt speaks or fails, and ask elsewhere too when that takes unusually long."""
         health, clock = self._upstream.health, self._upstream.clock
         wait_s = health.hedge_after(first.endpoint.id, clock())
@@ -205,7 +252,7 @@ class Run:
                 first=first.place,
                 now=now,
                 remaining_s=self._deadline - now,
-                passed=passed,
+                passed=self._passed,
             )
             if place is None:
                 return None
@@ -217,7 +264,7 @@ class Run:
             if isinstance(error, UpstreamFailure):
                 self._fail(attempt, error.fault)
             elif isinstance(error, Unprocessable):
-                passed.add(attempt.place)
+                self._passed.add(attempt.place)
             else:
                 raise error
 
@@ -256,7 +303,7 @@ class Run:
         )
         self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
 
-    def _fail(self, attempt: _Attempt, fault: Fault, *, output_began: bool = False) -> Attempted:
+    def _fail(self, attempt: _Attempt, fault: Fault) -> Attempted:
         """Note how an attempt ended; further than this no fault carries a secret of the provider's."""
         fault = self._upstream.tokens.mask(attempt.endpoint.provider.slug).fault(fault)
         now = self._upstream.clock()
@@ -268,45 +315,78 @@ class Run:
             started=attempt.started,
             ended=now,
             is_byok=attempt.is_byok,
-            output_began=output_began,
+            output_began=attempt.is_told,
         )
         self.attempted.append(attempted)
         return attempted
 
     async def _hear(self, attempt: _Attempt) -> AsyncGenerator[list[Delta], None]:
-        """Ask one endpoint: one list for each network read that says something.
+        """Ask one endpoint: one list for each network read that says something, but for what goes to the sink.
 
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
-        adapter = ADAPTERS[attempt.endpoint.dialect]
-        offer = offered(self._request, attempt.endpoint)
-        request = offer.request
         asking = Asking(self._upstream, self._question, attempt.endpoint)
-        sent, reply = await asking.ask(request)
-        attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
+        reply, hearing = await self._asked(attempt, asking)
+        may_push = True
         try:
-            decoder = restoring(adapter.decoder(request, attempt.endpoint), offer)
-            cap, stop = self._request.max_output_tokens, self._request.stop
-            hearing = attempt.hearing = Hearing(decoder, attempt.endpoint, sent, reply.content_type, cap, stop)
             while not hearing.is_over:
-                try:
-                    piece = await reply.read()
-                except UpstreamFailure as failure:
-                    batch = hearing.ended(failure.fault)
+                if may_push and self.sink is not None:
+                    # Once it ends, something is to be waited for: the next list, or room for it, or the end.
+                    batch, may_push = await push(reply, hearing, self.sink), False
                 else:
-                    batch = hearing.feed(piece) if piece else hearing.ended()
-                if hearing.has_progressed:
-                    reply.note_output()
+                    batch = await pull(reply, hearing)
                 if attempt.spoke is None and hearing.has_spoken:
                     self._speak(attempt)
                 if batch:
                     yield batch
+                    may_push = True
                 if hearing.exchange is not None:
                     reply.close()
                     reply = await asking.ask_on(hearing)
-            if hearing.fault is not None:
-                raise UpstreamFailure(hearing.fault)
-            if hearing.has_end_mark:
-                await reply.finish(_AFTERMATH_S)
+            await self._part(reply, hearing)
         finally:
             reply.close()
+
+    async def _gather(self, attempt: _Attempt) -> None:
+        """Ask one endpoint, and hold all that it says.
+
+        Raises UpstreamFailure however it fails, also when the answer is cut off.
+        """
+        asking = Asking(self._upstream, self._question, attempt.endpoint)
+        reply, hearing = await self._asked(attempt, asking)
+        try:
+            while not hearing.is_over:
+                attempt.held += await pull(reply, hearing)
+                if attempt.spoke is None and hearing.has_spoken:
+                    self._speak(attempt)
+                if attempt.is_tellable:
+                    self._answering = attempt
+                if hearing.exchange is not None:
+                    reply.close()
+                    reply = await asking.ask_on(hearing)
+            await self._part(reply, hearing)
+        finally:
+            reply.close()
+
+    async def _asked(self, attempt: _Attempt, asking: Asking) -> tuple[Reply, Hearing]:
+        """Ask an endpoint, and get ready to hear it."""
+        endpoint, request = attempt.endpoint, self._request
+        offer = offered(request, endpoint)
+        sent, reply = await asking.ask(offer.request)
+        if offer.lost or sent.dropped:
+            attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
+        try:
+            decoder = restoring(ADAPTERS[endpoint.dialect].decoder(offer.request, endpoint), offer)
+            cap, stop = request.max_output_tokens, request.stop
+            attempt.hearing = hearing = Hearing(decoder, endpoint, sent, reply.content_type, cap, stop)
+        except BaseException:
+            reply.close()
+            raise
+        return reply, hearing
+
+    async def _part(self, reply: Reply, hearing: Hearing) -> None:
+        """Leave an answer that is over. Raises UpstreamFailure if it failed."""
+        if hearing.fault is not None:
+            raise UpstreamFailure(hearing.fault)
+        if hearing.has_end_mark:
+            await reply.finish(_AFTERMATH_S)

@@ -165,6 +165,10 @@ class Hearing:
         framing = self._framing
         return framing is not None and framing.is_whole and self.is_over and self.fault is not None
 
+    def continued(self, piece: bytes) -> list[str] | None:
+        """The texts of a read that only goes on with the open text; None of any other, of which nothing was heard."""
+        return None
+
     def feed(self, piece: bytes) -> list[Delta]:
         """Hear bytes of the body, of which there are some."""
         framing = self._framing

@@ -154,6 +154,10 @@ class Reply:
         """Whether the headers say anything of rate limits."""
         return b"ratelimit" in b" ".join([name for name, _ in self._message.raw_headers]).lower()
 
+    @property
+    def pump(self) -> None:
+        """There is no such way here."""
+
     async def read(self) -> bytes:
         """Wait for the next piece of the body, unpacked; empty at its end.
 

@@ -40,6 +40,8 @@ class StagedReply:
         self.content_type = performance.headers.get("content-type", "")
         self.tells_limits = False
 
+    pump = None
+
     async def read(self) -> bytes:
         """Wait for the next piece; empty at the end. Raises UpstreamFailure where the script breaks off or stalls."""
         return await anext(self._pieces, b"")

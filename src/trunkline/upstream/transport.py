@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from trunkline.wire import Headers, UpstreamRequest
+
+Take = Callable[[bytes], bool]
+"""Takes a piece of a body; says whether it takes another without being waited for."""
 
 
 class Reply(Protocol):
@@ -23,6 +27,14 @@ class Reply(Protocol):
     def tells_limits(self) -> bool: ...
 
     async def read(self) -> bytes: ...
+
+    @property
+    def pump(self) -> Callable[[Take], Awaitable[None]] | None:
+        """Give each piece of the body as it comes, in the callback that received it; None where there is no such way.
+
+        It ends when the taker says so, and when the body ended or broke, which `read` tells. What the taker raises, it
+        raises.
+        """
 
     def note_output(self) -> None: ...
 

@@ -64,6 +64,8 @@ class FetchedReply:
         self.content_type = fetched.media_type
         self.headers: Headers = {"content-type": fetched.media_type}
 
+    pump = None
+
     async def read(self) -> bytes:
         """Give all that is left."""
         body, self._left = self._left, b""
