@@ -194,7 +194,7 @@ class Run:
         return self._broken.release(), self._last_word()
 
     def _may_go_on(self, attempt: _Attempt, error: UpstreamFailure | ClientError) -> bool:
-        """Note how an attempt failed; False when nobody else is to be asked. Raises what the client of a stream is told.
+        """Note how an attempt failed; False when nobody else is to be asked. Raises what ends a stream.
 
         No error is kept under a name: it would keep its frames, and with them all that was heard.
         """
