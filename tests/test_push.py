@@ -207,4 +207,4 @@ def test_streams_are_pushed_at_all() -> None:
     for cassette, suffix in STREAMS[:20]:
         pieces = [piece + b"\n\n" for piece in cassette.answers[suffix].split(b"\n\n") if piece]
         pushed += play(cassette, Pumped(MEDIA_TYPES[suffix], pieces, breaks=False), iter(lambda: True, None)).pushed
-    assert pushed > 20
+    assert pushed > 10
