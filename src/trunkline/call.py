@@ -74,7 +74,7 @@ class Course(Protocol):
 
     `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
     what it said and nobody was told. A `sink` may be set, and unset, once the first list has come: what goes on without
-    waiting is given to it then, in place of being yielded.
+    waiting is given to it then, in place of being yielded, and an empty list says that the sink has no room.
     """
 
     sink: Sink | None

@@ -76,8 +76,8 @@ async def respond_whole(admitted: Admitted, services: Services) -> tuple[Course,
 async def told(answer: Answer, services: Services, push: Push | None = None) -> AsyncGenerator[bytes, None]:
     """Tell a stream to its end, whatever happens upstream, and settle.
 
-    With `push`, what goes on without waiting is sent by it, and not given here: it is called only while the next piece
-    is waited for. An error that is thrown in is told after what was on its way out.
+    With `push`, what goes on without waiting is sent by it, while the next piece is waited for; an empty piece says
+    that there is no room for more, to be waited for. An error that is thrown in is told after what was on its way out.
     """
     settlement, telling, course = answer.settlement, answer.telling, answer.course
     ending: Ending = "left"
@@ -89,7 +89,9 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
                 piece = b""
             course.sink = None if push is None else Pushing(settlement, telling, push)
             async for batch in heard:
-                if piece := telling.feed(settlement.price(batch)):
+                if not batch:
+                    yield b""
+                elif piece := telling.feed(settlement.price(batch)):
                     yield piece
                     piece = b""
         ending = "ended"
@@ -113,7 +115,6 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
 
 
 def _begin(admitted: Admitted, services: Services) -> tuple[Course, Settlement]:
-    call = admitted.call
-    account, is_dear = call.key.account_id, admitted.is_dear
-    course = Run(services.upstream, admitted.plan, admitted.request, call.deadline, account=account, is_dear=is_dear)
+    call, request, plan, dear = admitted
+    course = Run(services.upstream, plan, request, call.deadline, account=call.key.account_id, is_dear=dear)
     return course, Settlement(course, admitted, services.note, services.wall_clock)

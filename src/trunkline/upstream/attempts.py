@@ -323,6 +323,7 @@ class Run:
     async def _hear(self, attempt: _Attempt) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint: one list for each network read that says something, but for what goes to the sink.
 
+        An empty list says that the sink has no room, which is to be waited for before the next is asked for.
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
         asking = Asking(self._upstream, self._question, attempt.endpoint)
@@ -331,8 +332,11 @@ class Run:
         try:
             while not hearing.is_over:
                 if may_push and self.sink is not None:
-                    # Once it ends, something is to be waited for: the next list, or room for it, or the end.
-                    batch, may_push = await push(reply, hearing, self.sink), False
+                    if (left := await push(reply, hearing, self.sink)) is None:
+                        yield []
+                        continue
+                    # What is to be waited for now, the end or a fault, is told by a read.
+                    batch, may_push = left, False
                 else:
                     batch = await pull(reply, hearing)
                 if attempt.spoke is None and hearing.has_spoken:

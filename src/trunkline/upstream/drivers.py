@@ -40,23 +40,27 @@ async def pull(reply: Reply, hearing: Hearing) -> list[Delta]:
     return batch
 
 
-async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta]:
-    """Hear an answer straight into a sink until something is to be waited for; give what is left to be told then."""
+async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None:
+    """Hear an answer straight into a sink until something is to be waited for.
+
+    That is room in the sink, then None is given; else the end or a fault, before which these deltas are left to tell.
+    """
     if reply.pump is None:
         return []
     pumping = _Pumping(reply, hearing, sink)
     await reply.pump(pumping.take)
-    return pumping.left
+    return pumping.left if pumping.has_room else None
 
 
 class _Pumping:
-    __slots__ = ("_hearing", "_reply", "_sink", "left")
+    __slots__ = ("_hearing", "_reply", "_sink", "has_room", "left")
 
     def __init__(self, reply: Reply, hearing: Hearing, sink: Sink) -> None:
         self._reply = reply
         self._hearing = hearing
         self._sink = sink
         self.left: list[Delta] = []
+        self.has_room = True
 
     def take(self, piece: bytes) -> bool:
         """Hear one read; False when no more shall come this way."""
@@ -64,11 +68,14 @@ class _Pumping:
         texts = hearing.continued(piece)
         if texts is not None:
             self._reply.note_output()
-            return self._sink.go_on(texts)
+            self.has_room = self._sink.go_on(texts)
+            return self.has_room
         batch = hearing.feed(piece)
         if hearing.has_progressed:
             self._reply.note_output()
         if hearing.is_over:
             self.left = batch
             return False
-        return not batch or self._sink.hear(batch)
+        if batch:
+            self.has_room = self._sink.hear(batch)
+        return self.has_room
