@@ -61,18 +61,17 @@ class _Attempt:
         """Whether there is something to see for a client, and no reason known yet to ask elsewhere instead."""
         return self.spoke is not None and not (self.hearing is not None and self.hearing.has_failed_whole)
 
-    def release(self) -> list[Delta]:
-        """Give what was held, once."""
-        held, self.held = self.held, []
-        return held
-
 
 class Run:
     """One plan being carried out.
 
-    `attempted` is what failed before somebody answered (or instead), `outrun` what was asked beside and was slower.
-    `sink`, once set, takes what goes on without waiting.
+    `has_spoken`: somebody answers, `answering`, and the first list was given on, or is held back until the answer is
+    whole. `endpoint` is the same, or until then who was asked last. `held` is what was said and nobody was told,
+    `dropped` the client's parameters that who answers was not told. `attempted` is what failed before somebody answered
+    (or instead), `outrun` what was asked beside and was slower. `sink`, once set, takes what goes on without waiting.
     """
+
+    answering: Endpoint
 
     def __init__(
         self,
@@ -95,39 +94,14 @@ class Run:
         self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear)
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | None = None
-        self._asking: _Attempt | None = None
-        self._answering: _Attempt | None = None
         self._broken: _Attempt | None = None
+        self.has_spoken = False
+        self.endpoint: Endpoint | None = None
+        self.held: Sequence[Delta] = ()
+        self.dropped: tuple[str, ...] = ()
         self.sink: Sink | None = None
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
-
-    @property
-    def has_spoken(self) -> bool:
-        """Whether somebody answers: the first list was given on, or is held back until the answer is whole."""
-        return self._answering is not None
-
-    @property
-    def held(self) -> Sequence[Delta]:
-        """What who answers has said and nobody was told."""
-        return () if self._answering is None else self._answering.held
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """Who answers; until somebody does, who was asked last."""
-        attempt = self._answering or self._asking
-        return None if attempt is None else attempt.endpoint
-
-    @property
-    def answering(self) -> Endpoint:
-        """Who answers; only asked once the first list has come."""
-        assert self._answering is not None
-        return self._answering.endpoint
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """The client's parameters that who answers was not told."""
-        return () if self._answering is None else self._answering.dropped
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
@@ -156,9 +130,9 @@ class Run:
                         attempt.held += batch
                         if attempt.is_tellable:
                             # The commit point, stated here alone: of two that are raced both may have spoken.
-                            self._answering = attempt
+                            self._commit(attempt)
                             attempt.is_told = True
-                            yield attempt.release()
+                            yield self._release(attempt)
                 self._succeed(attempt)
                 return
             except (UpstreamFailure, ClientError) as error:
@@ -167,8 +141,8 @@ class Run:
                         raise
                     break
         if self._broken is not None:
-            self._answering = self._broken
-            yield self._broken.release()
+            self._commit(self._broken)
+            yield self._release(self._broken)
         raise self._last_word()
 
     async def whole(self) -> tuple[list[Delta], GatewayError | None]:
@@ -182,7 +156,7 @@ class Run:
             try:
                 await self._gather(attempt)
                 self._succeed(attempt)
-                return attempt.release(), None
+                return self._release(attempt), None
             except (UpstreamFailure, ClientError) as error:
                 if not self._may_go_on(attempt, error):
                     if self._broken is None:
@@ -190,8 +164,8 @@ class Run:
                     break
         if self._broken is None:
             raise self._last_word()
-        self._answering = self._broken
-        return self._broken.release(), self._last_word()
+        self._commit(self._broken)
+        return self._release(self._broken), self._last_word()
 
     def _may_go_on(self, attempt: _Attempt, error: UpstreamFailure | ClientError) -> bool:
         """Note how an attempt failed; False when nobody else is to be asked. Raises what ends a stream.
@@ -206,7 +180,7 @@ class Run:
                 attempted = self._fail(attempt, error.fault)
                 if attempt.is_told:
                     raise last_word([attempted]) from None
-                self._answering = None
+                self.has_spoken, self.held, self.dropped = False, (), ()
                 if attempt.spoke is not None:
                     self._broken = attempt
             case ClientError():
@@ -233,8 +207,19 @@ class Run:
         now = self._upstream.clock()
         endpoint = self._plan.attempts[place]
         self._upstream.health.started(endpoint.id, now, is_first=is_first)
-        self._asking = _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
-        return self._asking
+        self.endpoint = endpoint
+        return _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+
+    def _commit(self, attempt: _Attempt) -> None:
+        """Let an attempt be the one that answers."""
+        self.has_spoken = True
+        self.answering = self.endpoint = attempt.endpoint
+        self.held, self.dropped = attempt.held, attempt.dropped
+
+    def _release(self, attempt: _Attempt) -> list[Delta]:
+        """Give what an attempt held, once."""
+        held, attempt.held, self.held = attempt.held, [], ()
+        return held
 
     async def _hedged(self, first: _Attempt, heard: Batches) -> tuple[_Attempt, Batches]:
         """Wait until an attempt speaks or fails, and ask elsewhere too when that takes unusually long."""
@@ -364,7 +349,7 @@ class Run:
                 if attempt.spoke is None and hearing.has_spoken:
                     self._speak(attempt)
                 if attempt.is_tellable:
-                    self._answering = attempt
+                    self._commit(attempt)
                 if hearing.exchange is not None:
                     reply.close()
                     reply = await asking.ask_on(hearing)
