@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent / "src" / "trunkline"
 LEVELS = {
     "errors": -1,
     "settings": -1,
+    "money": -1,
     "wire": 0,
     "protocol": 0,
     "stream": 1,

@@ -1,22 +1,35 @@
-"""What an answer costs, as a table: one usage, one price, the amounts to the last nano-dollar."""
+"""What an answer costs, as a table: one usage, one price, the amounts to the last nano-dollar.
+
+And a law: for every shipped price it is what the same formula gives in decimal fractions.
+"""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
+from importlib.resources import files
+from random import Random
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from tests.catalog.loading import PROVIDERS, known
 from tests.routing.catalogs import endpoint
 from trunkline.billing import Meter, cost, lost
 from trunkline.catalog.entries import Price, PriceTier
+from trunkline.catalog.gather import read_models
+from trunkline.catalog.load import catalog_of
+from trunkline.money import NanoUsd, dollars_of
+from trunkline.settings.sections import Settings
 from trunkline.stream.deltas import Arguments, Began, Cost, Delta, Reasoning, Spent, Stopped, Text, Usage
 
 
-def usd(amount: str) -> Decimal:
-    return Decimal(amount)
+def nano(usd: str) -> NanoUsd:
+    amount = Decimal(usd).scaleb(9)
+    assert amount == int(amount)
+    return int(amount)
 
 
 def per_million(**rates: str) -> Any:
@@ -210,12 +223,12 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_cost(case: Case) -> None:
-    assert cost(case.usage, case.price) == Cost(usd(case.total), usd(case.input), usd(case.output))
+    assert cost(case.usage, case.price) == Cost(nano(case.total), nano(case.input), nano(case.output))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_clients_own_key_pays_the_provider_and_not_us(case: Case) -> None:
-    expected = Cost(usd("0"), usd(case.input), usd(case.output), is_byok=True, upstream=usd(case.total))
+    expected = Cost(nano("0"), nano(case.input), nano(case.output), is_byok=True, upstream=nano(case.total))
     assert cost(case.usage, case.price, is_byok=True) == expected
 
 
@@ -223,19 +236,21 @@ class TestWithoutAPrice:
     """Nothing is made up: the total is what the provider says, or unknown."""
 
     def test_nobody_told_it(self) -> None:
-        assert cost(Usage(input_tokens=5), None) == Cost(None, usd("0"), usd("0"))
+        assert cost(Usage(input_tokens=5), None) == Cost(None, nano("0"), nano("0"))
 
     def test_the_provider_told_it(self) -> None:
-        usage = Usage(images=1, upstream_cost_usd=usd("0.13"))
-        assert cost(usage, None) == Cost(usd("0.13"), usd("0"), usd("0"))
+        usage = Usage(images=1, upstream_cost_usd=Decimal("0.13"))
+        assert cost(usage, None) == Cost(nano("0.13"), nano("0"), nano("0"))
 
     def test_the_provider_told_it_of_the_clients_own_key(self) -> None:
-        usage = Usage(images=1, upstream_cost_usd=usd("0.13"))
-        assert cost(usage, None, is_byok=True) == Cost(usd("0"), usd("0"), usd("0"), is_byok=True, upstream=usd("0.13"))
+        usage = Usage(images=1, upstream_cost_usd=Decimal("0.13"))
+        assert cost(usage, None, is_byok=True) == Cost(
+            nano("0"), nano("0"), nano("0"), is_byok=True, upstream=nano("0.13")
+        )
 
     def test_a_price_of_ours_goes_before_what_the_provider_told(self) -> None:
-        usage = Usage(input_tokens=1_000, upstream_cost_usd=usd("0.13"))
-        assert cost(usage, price()).total == usd("0.002")
+        usage = Usage(input_tokens=1_000, upstream_cost_usd=Decimal("0.13"))
+        assert cost(usage, price()).total == nano("0.002")
 
 
 PRICED = replace(endpoint(), price=price())
@@ -247,7 +262,7 @@ class TestMeter:
         meter = Meter(4_000)
         priced = meter.price(batch, PRICED)[1]
         assert isinstance(priced, Spent)
-        assert priced.cost == Cost(usd("0.003"), usd("0.002"), usd("0.001"))
+        assert priced.cost == Cost(nano("0.003"), nano("0.002"), nano("0.001"))
         assert meter.close(PRICED) == []
 
     def test_an_answer_without_a_count_is_estimated(self) -> None:
@@ -256,7 +271,7 @@ class TestMeter:
         [spent] = meter.close(PRICED)
         assert isinstance(spent, Spent)
         assert spent.usage == Usage(input_tokens=1_000, output_tokens=25, estimated=True)
-        assert spent.cost == Cost(usd("0.00225"), usd("0.002"), usd("0.00025"))
+        assert spent.cost == Cost(nano("0.00225"), nano("0.002"), nano("0.00025"))
         assert meter.close(PRICED) == []
 
     def test_a_count_of_the_beginning_is_no_count_of_the_end(self) -> None:
@@ -269,7 +284,71 @@ class TestMeter:
 
     def test_an_attempt_that_lost_the_race_cost_its_input(self) -> None:
         assert lost(None, 4_000, PRICED) == Spent(
-            Usage(input_tokens=1_000, estimated=True), Cost(usd("0.002"), usd("0.002"), usd("0"))
+            Usage(input_tokens=1_000, estimated=True), Cost(nano("0.002"), nano("0.002"), nano("0"))
         )
         told = Usage(input_tokens=10)
-        assert lost(told, 4_000, PRICED) == Spent(told, Cost(usd("0.00002"), usd("0.00002"), usd("0")))
+        assert lost(told, 4_000, PRICED) == Spent(told, Cost(nano("0.00002"), nano("0.00002"), nano("0")))
+
+
+NANO_USD = Decimal("1e-9")
+LISTED = read_models(files("trunkline.catalog").joinpath("models.json").read_bytes())
+KEYS = {name: "k" for row in tomllib.loads(PROVIDERS).values() for name in row.get("variables", ())}
+SHIPPED = catalog_of(known(Settings(), KEYS, listed=LISTED))
+
+
+def _decimal_cost(usage: Usage, price: Price) -> tuple[Decimal, Decimal, Decimal]:
+    """Total, input and output in dollars, by the same rules in decimal fractions."""
+    reached = [tier for tier in price.tiers if usage.input_tokens > tier.above_input_tokens]
+    rates = max(reached, key=lambda tier: tier.above_input_tokens) if reached else price
+    read = min(usage.cache_read_tokens, usage.input_tokens)
+    written = min(usage.cache_write_tokens, usage.input_tokens - read)
+    plain = usage.input_tokens - read - written
+    into = Decimal(0)
+    if price.audio_input is not None:
+        audio = min(usage.audio_input_tokens, plain)
+        plain -= audio
+        into += audio * price.audio_input
+    into += plain * rates.input
+    into += read * (rates.input if rates.cache_read is None else rates.cache_read)
+    into += written * (rates.input if rates.cache_write is None else rates.cache_write)
+    thought = 0 if price.reasoning is None else min(usage.reasoning_tokens, usage.output_tokens)
+    out = (usage.output_tokens - thought) * rates.output + thought * (price.reasoning or 0)
+    fees = price.request + usage.images * (price.image_output or 0) + usage.searches * (price.search or 0)
+    parts = [amount.quantize(NANO_USD, rounding=ROUND_HALF_EVEN) for amount in (into, out, fees)]
+    return sum(parts, Decimal(0)), parts[0], parts[1]
+
+
+def test_every_shipped_price_gives_to_the_nano_dollar_what_decimal_fractions_give() -> None:
+    dice = Random(61)
+    prices = {each.price for found in SHIPPED.endpoints.values() for each in found if each.price is not None}
+    assert len(prices) > 300
+    for priced in prices:
+        for most in (3, 500, 300_000, 2_000_000):
+            usage = Usage(
+                input_tokens=dice.randrange(most),
+                cache_read_tokens=dice.randrange(most),
+                cache_write_tokens=dice.randrange(most),
+                output_tokens=dice.randrange(most),
+                reasoning_tokens=dice.randrange(most),
+                audio_input_tokens=dice.randrange(most),
+                images=dice.randrange(4),
+                searches=dice.randrange(4),
+            )
+            counted = cost(usage, priced)
+            assert counted.total is not None
+            told = [dollars_of(each) for each in (counted.total, counted.input, counted.output)]
+            assert tuple(told) == _decimal_cost(usage, priced), (usage, priced)
+
+
+@pytest.mark.parametrize("told", ["0.0000000005", "0.0000000015", "0.13", "12.00000000049999999999999999999999999"])
+def test_what_a_provider_told_is_rounded_half_even(told: str) -> None:
+    counted = cost(Usage(upstream_cost_usd=Decimal(told)), None)
+    assert counted.total is not None
+    assert dollars_of(counted.total) == Decimal(told).quantize(NANO_USD, rounding=ROUND_HALF_EVEN)
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"), [(0, "0"), (1, "1E-9"), (150, "1.5E-7"), (2_000, "0.000002"), (10_000_000_000, "1E+1")]
+)
+def test_an_amount_is_told_in_dollars_without_zeros_at_its_end(amount: int, told: str) -> None:
+    assert str(dollars_of(amount)) == told

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Endpoint, Price, PriceTier
+from trunkline.catalog.entries import Endpoint, Price, Rates
+from trunkline.money import NANO_PER_USD, NanoUsd
 from trunkline.stream.deltas import (
     Arguments,
     Cost,
@@ -18,11 +19,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-
-NANO_USD = Decimal("1e-9")
-"""The smallest amount that is charged; every part of a cost is rounded to it, half-even, once."""
-
-ZERO = Decimal(0)
 
 BYTES_PER_TOKEN = 4
 """The usual size of a token of English text; only for estimates, which are marked as such."""
@@ -40,13 +36,12 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
     """
     if price is None:
         told = usage.upstream_cost_usd
-        return _cost(None if told is None else _round(told), ZERO, ZERO, is_byok=is_byok)
+        return _cost(None if told is None else _rounded_usd(told), 0, 0, is_byok=is_byok)
     rates = _rates(price, usage.input_tokens)
-    input_usd = _round(_input_cost(usage, price, rates))
-    output_usd = _round(_output_cost(usage, price, rates))
-    fees_usd = _round(_fees(usage, price))
-    total = _round(input_usd + output_usd + fees_usd)
-    return _cost(total, input_usd, output_usd, is_byok=is_byok)
+    input_nano = _rounded(_input_parts(usage, rates), rates.parts)
+    output_nano = _rounded(_output_parts(usage, rates), rates.parts)
+    fees_nano = _rounded(_fee_parts(usage, rates), rates.parts)
+    return _cost(input_nano + output_nano + fees_nano, input_nano, output_nano, is_byok=is_byok)
 
 
 def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
@@ -55,60 +50,51 @@ def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
     return Spent(usage, cost(usage, endpoint.price))
 
 
-def _cost(total: Decimal | None, input_usd: Decimal, output_usd: Decimal, *, is_byok: bool) -> Cost:
+def _cost(total: NanoUsd | None, input_nano: NanoUsd, output_nano: NanoUsd, *, is_byok: bool) -> Cost:
     if is_byok and total is not None:
-        return Cost(total=ZERO, input=input_usd, output=output_usd, is_byok=True, upstream=total)
-    return Cost(total=total, input=input_usd, output=output_usd, is_byok=is_byok)
+        return Cost(total=0, input=input_nano, output=output_nano, is_byok=True, upstream=total)
+    return Cost(total=total, input=input_nano, output=output_nano, is_byok=is_byok)
 
 
-def _rates(price: Price, input_tokens: int) -> Price | PriceTier:
-    """Choose the highest tier that the input reaches, else the plain price."""
-    reached = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
-    return max(reached, key=lambda tier: tier.above_input_tokens) if reached else price
+def _rates(price: Price, input_tokens: int) -> Rates:
+    """The rates of the highest tier that the input reaches."""
+    found = price.rates
+    return next(rates for rates in found if input_tokens > rates.above_input_tokens) if len(found) > 1 else found[0]
 
 
-def _input_cost(usage: Usage, price: Price, rates: Price | PriceTier) -> Decimal:
+def _input_parts(usage: Usage, rates: Rates) -> int:
     # A provider may report more cached tokens than input; the surplus is not charged twice.
     read = min(usage.cache_read_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - read)
-    plain = usage.input_tokens - read - written
-    total = ZERO
-    if price.audio_input is not None and usage.audio_input_tokens:
-        audio = min(usage.audio_input_tokens, plain)
-        plain -= audio
-        total += audio * price.audio_input
-    total += plain * rates.input
-    if read:
-        total += read * (rates.input if rates.cache_read is None else rates.cache_read)
-    if written:
-        total += written * (rates.input if rates.cache_write is None else rates.cache_write)
-    return total
+    audio = min(usage.audio_input_tokens, usage.input_tokens - read - written)
+    plain = usage.input_tokens - read - written - audio
+    return plain * rates.input + read * rates.cache_read + written * rates.cache_write + audio * rates.audio_input
 
 
-def _output_cost(usage: Usage, price: Price, rates: Price | PriceTier) -> Decimal:
-    if price.reasoning is None or not usage.reasoning_tokens:
-        return usage.output_tokens * rates.output
+def _output_parts(usage: Usage, rates: Rates) -> int:
     thought = min(usage.reasoning_tokens, usage.output_tokens)
-    return (usage.output_tokens - thought) * rates.output + thought * price.reasoning
+    return (usage.output_tokens - thought) * rates.output + thought * rates.reasoning
 
 
-def _fees(usage: Usage, price: Price) -> Decimal:
-    total = price.request
-    if usage.images and price.image_output is not None:
-        total += usage.images * price.image_output
-    if usage.searches and price.search is not None:
-        total += usage.searches * price.search
-    return total
+def _fee_parts(usage: Usage, rates: Rates) -> int:
+    return rates.request + usage.images * rates.image_output + usage.searches * rates.search
 
 
 def _tokens(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
-def _round(amount: Decimal) -> Decimal:
-    if not amount:
-        return ZERO
-    return amount.quantize(NANO_USD, rounding=ROUND_HALF_EVEN).normalize()
+def _rounded(amount: int, parts: int) -> NanoUsd:
+    """So many parts of a nano-dollar in whole ones; a half goes to the even one."""
+    if parts == 1:
+        return amount
+    whole, rest = divmod(amount, parts)
+    return whole + (2 * rest + (whole & 1) > parts)
+
+
+def _rounded_usd(amount: Decimal) -> NanoUsd:
+    above, below = amount.as_integer_ratio()
+    return _rounded(above * NANO_PER_USD, below)
 
 
 class Meter:

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
+from trunkline.money import dollars_of
 from trunkline.routing.explanation import Explanation, as_json
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
 from trunkline.stream.deltas import Spent
@@ -59,6 +60,6 @@ def _outrun_as_json(outrun: Outrun, spent: Spent) -> dict[str, object]:
         "model": outrun.endpoint.model.slug,
         "is_byok": outrun.is_byok,
         "duration_ms": round((outrun.ended - outrun.started) * 1000),
-        "cost_usd": None if total is None else float(total),
+        "cost_usd": None if total is None else float(dollars_of(total)),
         "is_estimated": spent.usage.estimated,
     }

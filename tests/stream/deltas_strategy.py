@@ -6,7 +6,6 @@ Also the shortest way from deltas to events. It asserts nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from itertools import count
 from typing import get_args
 
@@ -173,4 +172,4 @@ def kind(event: Event) -> str:
     return str(event.__struct_config__.tag)
 
 
-PRICED = Cost(total=Decimal("0.003"), input=Decimal("0.001"), output=Decimal("0.002"))
+PRICED = Cost(total=3_000_000, input=1_000_000, output=2_000_000)

@@ -82,7 +82,7 @@ def test_a_generation_tells_what_became_of_the_plan() -> None:
 def test_what_a_provider_said_is_not_estimated() -> None:
     spent = lost(Usage(input_tokens=10, output_tokens=1), 400, ALPHA)
     assert spent.cost is not None
-    assert (float(spent.cost.total or 0), spent.usage.estimated) == (11e-6, False)
+    assert (spent.cost.total, spent.usage.estimated) == (11_000, False)
 
 
 def test_an_explanation_in_sentences() -> None:

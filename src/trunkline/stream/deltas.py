@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from trunkline.money import NanoUsd
 from trunkline.protocol.items import Annotation, Logprob, ReasoningFormat
 from trunkline.protocol.opaque import ServerItem
 from trunkline.wire import Fault
@@ -43,13 +44,13 @@ class Usage(Struct, frozen=True):
 
 
 class Cost(Struct, frozen=True):
-    """USD. `total` is None when the endpoint has no price; `upstream` is set only when the client's own key paid."""
+    """`total` is None when the endpoint has no price; `upstream` is set only when the client's own key paid."""
 
-    total: Decimal | None
-    input: Decimal
-    output: Decimal
+    total: NanoUsd | None
+    input: NanoUsd
+    output: NanoUsd
     is_byok: bool = False
-    upstream: Decimal | None = None
+    upstream: NanoUsd | None = None
 
 
 class Began(Struct, frozen=True):

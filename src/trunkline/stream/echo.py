@@ -6,12 +6,12 @@ These are plain mappings; the order of things is `assemble.py`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Literal, get_args
 
 from msgspec import UNSET
 
 from trunkline.errors import GatewayError
+from trunkline.money import dollars_of
 from trunkline.protocol.items import Message, OutputItem, OutputText
 from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.request import ReasoningConfig, Request
@@ -38,7 +38,8 @@ _ERROR_CODES: Mapping[str, ErrorCode] = {
 """From the kind of an error to the code of a failed response; any other kind is `server_error`."""
 
 _PLAIN = TextConfig()
-_NO_COST = Cost(total=Decimal(0), input=Decimal(0), output=Decimal(0))
+_NO_COST = Cost(total=0, input=0, output=0)
+_NOT_KNOWN = Cost(total=None, input=0, output=0)
 
 CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] = {
     "length": "max_output_tokens",
@@ -96,16 +97,20 @@ def _told_tools(request: Request) -> tuple[Tool, ...]:
 def told_usage(spent: Spent | None) -> ResponseUsage:
     """Tell usage and cost as clients see them; all zeros when nothing was heard."""
     usage = Usage() if spent is None else spent.usage
-    cost = _NO_COST if spent is None else spent.cost or Cost(total=None, input=Decimal(0), output=Decimal(0))
+    cost = _NO_COST if spent is None else spent.cost or _NOT_KNOWN
     return ResponseUsage(
         input_tokens=usage.input_tokens,
         input_tokens_details=InputTokensDetails(usage.cache_read_tokens, usage.cache_write_tokens),
         output_tokens=usage.output_tokens,
         output_tokens_details=OutputTokensDetails(usage.reasoning_tokens),
         total_tokens=usage.input_tokens + usage.output_tokens,
-        cost=cost.total,
+        cost=None if cost.total is None else dollars_of(cost.total),
         is_byok=cost.is_byok,
-        cost_details=CostDetails(cost.upstream, cost.input, cost.output),
+        cost_details=CostDetails(
+            None if cost.upstream is None else dollars_of(cost.upstream),
+            dollars_of(cost.input),
+            dollars_of(cost.output),
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
 from trunkline.generation import Generation
+from trunkline.money import dollars_of
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
 from trunkline.telemetry.lines import Event, Level, console_line, json_line
@@ -123,9 +124,14 @@ def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
         request=request_id,
         endpoint=outrun.endpoint.id,
         took_ms=round((outrun.ended - outrun.started) * 1000),
-        cost_usd=str(spent.cost.total) if spent.cost else None,
+        cost_usd=_told_cost(spent),
         is_estimated=spent.usage.estimated,
     )
+
+
+def _told_cost(spent: Spent | None) -> str | None:
+    cost = None if spent is None else spent.cost
+    return None if cost is None or cost.total is None else str(dollars_of(cost.total))
 
 
 def request_observer(level: Level) -> Callable[[Generation], None]:
@@ -151,7 +157,7 @@ def _request_ended(generation: Generation) -> None:
         endpoint=generation.endpoint.id if generation.endpoint else None,
         input_tokens=spent.usage.input_tokens if spent else None,
         output_tokens=spent.usage.output_tokens if spent else None,
-        cost_usd=str(spent.cost.total) if spent and spent.cost else None,
+        cost_usd=_told_cost(spent),
     )
 
 
