@@ -42,7 +42,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> ASGIApp:
         keys=keys,
         catalog=catalog,
         health=health,
-        planner=Planner(catalog, health, random.SystemRandom().random, time.monotonic, affinity),
+        planner=Planner(catalog, health, random.Random(secrets.randbits(128)).random, time.monotonic, affinity),
         upstream=upstream,
         recent=recent,
         note=_noting(logs.request_observer(settings.log.level), recent.keep),

@@ -117,6 +117,17 @@ def with_tokens(
     asyncio.run(play())
 
 
+def test_what_is_held_is_known_without_waiting() -> None:
+    source, _ = scripted(Lease(token("t"), 100.0))
+
+    async def script(tokens: Tokens, time: Time) -> None:
+        assert (tokens.known("plain"), tokens.known("cloud"), tokens.known("keyless")) == (KEY, token("t"), None)
+        time.now += 100.0
+        assert (tokens.known("plain"), tokens.known("cloud")) == (KEY, None)
+
+    with_tokens(source, script)
+
+
 def soon() -> float:
     return asyncio.get_running_loop().time() + 1.0
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeAlias
+from functools import cached_property
+from typing import TypeAlias, assert_never
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ _MANTLE = "bedrock-mantle"
 """The hosts with OpenAI's and Anthropic's dialects are a service of their own."""
 
 
-class Credential(Struct, frozen=True):
+class Credential(Struct, frozen=True, dict=True):
     """A key and the way it is sent; `name` is the header, in lower case, or the query parameter that carries it.
 
     `aws` holds the keys of the scheme `sigv4`, which has no `secret` of its own.
@@ -39,6 +40,21 @@ class Credential(Struct, frozen=True):
     name: str
     secret: Secret
     aws: AwsCredential | None = None
+
+    @cached_property
+    def field(self) -> dict[str, str]:
+        """The header field that carries the key, where that is all there is to the scheme; else nothing."""
+        match self.scheme:
+            case "bearer" | "google":
+                return {"authorization": f"Bearer {self.secret.reveal()}"}
+            case "header":
+                return {self.name: self.secret.reveal()}
+            case "azure":
+                return {AZURE_KEY_HEADER: self.secret.reveal()}
+            case "none" | "query" | "sigv4":
+                return {}
+            case _:
+                assert_never(self.scheme)
 
 
 Scheme: TypeAlias = Callable[[UpstreamRequest, Credential, float], UpstreamRequest]
@@ -71,22 +87,15 @@ def _sign_none(request: UpstreamRequest, credential: Credential, now: float) -> 
     return request
 
 
-def _sign_bearer(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
-    return _with_header(request, "authorization", f"Bearer {credential.secret.reveal()}")
-
-
 def _sign_header(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
-    return _with_header(request, credential.name, credential.secret.reveal())
+    headers = {**request.headers, **credential.field}
+    return UpstreamRequest(request.method, request.url, headers, request.body, request.dropped)
 
 
 def _sign_query(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     joint = "&" if "?" in request.url else "?"
     url = f"{request.url}{joint}{quote(credential.name, safe='')}={quote(credential.secret.reveal(), safe='')}"
     return UpstreamRequest(request.method, url, request.headers, request.body, request.dropped)
-
-
-def _sign_azure(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
-    return _with_header(request, AZURE_KEY_HEADER, credential.secret.reveal())
 
 
 def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
@@ -101,18 +110,13 @@ def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: float) ->
     return sigv4.sign(request, replace(keys, region=region, service=service), datetime.fromtimestamp(now, UTC))
 
 
-def _with_header(request: UpstreamRequest, name: str, value: str) -> UpstreamRequest:
-    headers = {**request.headers, name: value}
-    return UpstreamRequest(request.method, request.url, headers, request.body, request.dropped)
-
-
 SCHEMES: Mapping[CredentialScheme, Scheme] = {
     "none": _sign_none,
-    "bearer": _sign_bearer,
+    "bearer": _sign_header,
     "header": _sign_header,
     "query": _sign_query,
     "sigv4": _sign_sigv4,
-    "google": _sign_bearer,
-    "azure": _sign_azure,
+    "google": _sign_header,
+    "azure": _sign_header,
 }
 """With `azure` a key goes into its own header; an Entra token is an ordinary bearer credential."""

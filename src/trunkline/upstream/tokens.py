@@ -111,15 +111,18 @@ class Tokens:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def known(self, provider: str) -> Credential | None:
+        """The provider's credential where there is nothing to wait for; else `credential` says what there is."""
+        keeper = self._keepers.get(provider)
+        return self._fixed.get(provider) if keeper is None else keeper.held()
+
     async def credential(self, provider: str, deadline: float) -> Credential | None:
         """Give the provider's credential, None if it needs none; `deadline` bounds the wait for a fetch under way.
 
         Raises UpstreamFailure with a `credentials` fault.
         """
-        keeper = self._keepers.get(provider)
-        if keeper is None:
-            return self._fixed.get(provider)
-        return keeper.held() or await keeper.awaited(deadline)
+        credential, keeper = self.known(provider), self._keepers.get(provider)
+        return await keeper.awaited(deadline) if credential is None and keeper is not None else credential
 
     def mask(self, provider: str) -> Mask:
         """Give what takes the provider's secrets out of a text: those of now, and the token before this one."""
