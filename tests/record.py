@@ -114,10 +114,10 @@ def _endpoint(dialect: str, fields: Mapping[str, Any]) -> Endpoint:
 def encode(cassette: Cassette) -> UpstreamRequest:
     request = cassette.request
     names_user = bool(request.user or request.safety_identifier)
-    asked, _, lost = offered(request, cassette.endpoint)
-    asked, unread = readable(asked, cassette.endpoint)
+    offer = offered(request, cassette.endpoint)
+    asked, unread = readable(offer.request, cassette.endpoint)
     sent = _adapter(cassette).encode(asked, cassette.endpoint, END_USER if names_user else None)
-    return replace(sent, dropped=tuple(dict.fromkeys((*lost, *unread, *sent.dropped))))
+    return replace(sent, dropped=tuple(dict.fromkeys((*offer.lost, *unread, *sent.dropped))))
 
 
 def hear(cassette: Cassette, suffix: str, reads: Iterable[bytes]) -> Heard:

@@ -47,6 +47,9 @@ _BEYOND: frozenset[Effort] = frozenset({"max", "ultra"})
 """Efforts that few endpoints know, so that they are sent only where they are told of."""
 
 
+_UNSAID = ReasoningConfig()
+
+
 # How much
 
 
@@ -56,7 +59,7 @@ def effort(reasoning: ReasoningConfig | None, output_tokens: int | None = None) 
     A budget becomes the effort of the nearest share of `output_tokens` (32,000 when unknown), and never `none` unless
     it is 0.
     """
-    if reasoning is None or reasoning == ReasoningConfig():
+    if reasoning is None or reasoning == _UNSAID:
         return None
     if reasoning.enabled is False:
         return "none"
@@ -190,9 +193,9 @@ def replayable(item: ReasoningItem, endpoint: Endpoint) -> Proof | None:
 
 def lost_proofs(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
     """Name the proofs of earlier thoughts that stay behind at this endpoint, since somebody else gave them."""
-    thoughts = [item for item in request.input if isinstance(item, ReasoningItem)]
-    if not thoughts:
+    if ReasoningItem not in map(type, request.input):
         return ()
+    thoughts = (item for item in request.input if isinstance(item, ReasoningItem))
     lost = any((item.encrypted_content or item.signature) and _origin(item, endpoint) is None for item in thoughts)
     return ("input.reasoning",) if lost else ()
 

@@ -5,7 +5,8 @@ Routing refuses by it and adapters leave out by it, so that both say the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Final, get_args
 
 from trunkline.catalog.entries import Dialect, Endpoint
@@ -149,15 +150,18 @@ def has_tiers(endpoint: Endpoint) -> bool:
 
 def unspoken(request: Request, endpoint: Endpoint) -> list[str]:
     """Name, in the contract's words, what a request asks for and the endpoint's dialect has no place for."""
-    names = [_WRITTEN.get(name, name) for name in UNSPOKEN[endpoint.dialect] if _asks(request, name)]
+    dialect, names = endpoint.dialect, []
+    # Most requests say nothing of all that.
+    if _SAYS[dialect](request) != _SAYS_NOTHING[dialect]:
+        names = [_WRITTEN.get(name, name) for name in UNSPOKEN[dialect] if _asks(request, name)]
     names += untaken(request, endpoint)
-    if not _takes_phases(endpoint) and any(type(item) is Message and item.phase for item in request.input):
-        names.append("input.phase")
+    if dialect == "responses" and "phase" not in endpoint.quirks.drops:
+        return names
+    for item in request.input:
+        if type(item) is Message and item.phase:
+            names.append("input.phase")
+            break
     return names
-
-
-def _takes_phases(endpoint: Endpoint) -> bool:
-    return endpoint.dialect == "responses" and "phase" not in endpoint.quirks.drops
 
 
 def untaken(request: Request, endpoint: Endpoint) -> list[str]:
@@ -185,6 +189,13 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 
 _WRITTEN: Final = {"max_tokens": "max_output_tokens", "verbosity": "text.verbosity"}
+
+_FIELDS: Final = {"max_tokens": "max_output_tokens", "verbosity": "text", "reasoning.summary": "reasoning"}
+_SAYS: Final[Mapping[Dialect, Callable[[Request], object]]] = {
+    dialect: attrgetter(*(_FIELDS.get(name, name) for name in names)) for dialect, names in UNSPOKEN.items()
+}
+"""The values of the fields in which the parameters are said that a dialect has no place for, all at once."""
+_SAYS_NOTHING: Final = {dialect: says(Request(input=())) for dialect, says in _SAYS.items()}
 
 
 def _asks(request: Request, name: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, wraps
 from math import gcd, lcm
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -17,6 +17,8 @@ from trunkline.errors import NotFound
 from trunkline.money import NANO_PER_USD
 from trunkline.protocol.preferences import Quantization
 from trunkline.settings.secret import Secret
+
+T = TypeVar("T")
 
 Dialect = Literal[
     "responses", "chat", "messages", "gemini", "converse", "cohere", "mistral", "images", "bfl", "riverflow", "fake"
@@ -193,7 +195,7 @@ class Model(Struct, frozen=True, kw_only=True):
     is_distillable: bool | None = None
 
 
-class Endpoint(Struct, frozen=True, kw_only=True):
+class Endpoint(Struct, frozen=True, kw_only=True, dict=True):
     """One model at one provider: what routing chooses among.
 
     `base_url` is filled in and has no trailing slash. `supports` holds parameter names as in section C5 of the
@@ -229,7 +231,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     source_date: str = ""
     tag: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The endpoint's name in logs, seals and health: `provider/variant:model`, unique in a catalog."""
         return f"{self.tag or self.provider.slug}:{self.model.slug}"
@@ -237,6 +239,21 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     def takes(self, parameter: str) -> bool:
         """Whether a parameter, by its name in `supports`, may be sent: it is not refused, nor known to be unknown."""
         return parameter not in self.quirks.drops and (self.supports is None or parameter in self.supports)
+
+
+def per_endpoint(work_out: Callable[[Endpoint], T]) -> Callable[[Endpoint], T]:
+    """Have what follows from an endpoint alone worked out once; the endpoint keeps it. Nobody may change it then."""
+    name = f"{work_out.__module__}.{work_out.__qualname__}"
+
+    @wraps(work_out)
+    def kept(endpoint: Endpoint) -> T:
+        known = endpoint.__dict__
+        if name not in known:
+            known[name] = work_out(endpoint)
+        found: T = known[name]
+        return found
+
+    return kept
 
 
 class Standing(Struct, frozen=True, kw_only=True):

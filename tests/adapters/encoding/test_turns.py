@@ -123,7 +123,7 @@ def test_turns(case: Case) -> None:
 
 def test_a_turn_tells_its_text_thoughts_and_calls_apart() -> None:
     turn = AssistantTurn((THOUGHT, Said("One."), CALL, Said("Two.")))
-    assert (turn.text, turn.thoughts, turn.calls) == ("One.\n\nTwo.", [THOUGHT], [CALL])
+    assert turn.apart() == ("One.\n\nTwo.", [THOUGHT], [CALL])
 
 
 def test_leading_system_turns_are_split_off_as_one_text() -> None:

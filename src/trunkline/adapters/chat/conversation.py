@@ -88,8 +88,9 @@ def _system_into_user(found: list[Turn]) -> list[Turn]:
 
 def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
     """A string when all is text: many servers know lists only for models that see."""
-    if len(parts) == 1 and isinstance(parts[0], InputText):
-        return parts[0].text
+    match parts:
+        case (InputText(text),):
+            return text
     encoded = [_encode_part(draft, part) for part in parts]
     if all(part["type"] == "text" for part in encoded):
         return "\n\n".join(part["text"] for part in encoded)
@@ -140,11 +141,11 @@ def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
 
 
 def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
-    calls = turn.calls
-    message: dict[str, Json] = {"role": "assistant", "content": turn.text or (None if calls else "")}
+    text, thoughts, calls = turn.apart()
+    message: dict[str, Json] = {"role": "assistant", "content": text or (None if calls else "")}
     signs_calls = draft.quirks.reasoning_replay == "thought_signature"
-    if not signs_calls:
-        _encode_thoughts(draft, turn.thoughts, message)
+    if not signs_calls and (thoughts or draft.quirks.reasoning_replay_is_required):
+        _encode_thoughts(draft, thoughts, message)
     if calls:
         message["tool_calls"] = [_encode_call(call) for call in calls]
     if signs_calls:
@@ -224,4 +225,4 @@ def _encode_details(item: ReasoningItem, proof: Proof) -> list[dict[str, Json]]:
 
 
 def _has_tools(request: Request) -> bool:
-    return bool(request.tools) or any(isinstance(item, FunctionCallItem) for item in request.input)
+    return bool(request.tools) or FunctionCallItem in map(type, request.input)

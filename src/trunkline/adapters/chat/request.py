@@ -36,7 +36,7 @@ from trunkline.adapters.encoding.tools import (
     tool_schema,
 )
 from trunkline.catalog.abilities import tier_of
-from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import (
@@ -64,8 +64,7 @@ class ChatAdapter(Adapter):
     """One instance serves every chat endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
-        path = endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or PATH
-        return draft(request, endpoint, end_user).posted(path)
+        return draft(request, endpoint, end_user).posted(_path(endpoint))
 
     def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
         return with_budget(request, endpoint, told_budget(fault.message))
@@ -83,6 +82,11 @@ class ChatAdapter(Adapter):
 ADAPTER = ChatAdapter()
 
 
+@per_endpoint
+def _path(endpoint: Endpoint) -> str:
+    return endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or PATH
+
+
 def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
     if endpoint.quirks.thinking_forbids_json and effort_of(request, endpoint) not in (None, "none"):
         return without_schemas(endpoint)
@@ -96,10 +100,11 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     body["model"] = endpoint.upstream_model
     body["messages"] = None  # its place on the wire; the settings below may add to the instructions
     _encode_output_limits(draft)
-    body |= draft.sampling()
-    if stops := draft.stops():
+    if request.sampling is not None:
+        body |= draft.sampling()
+    if request.stop and (stops := draft.stops()):
         body["stop"] = stops
-    if (tier := tier_of(request, draft.endpoint)) is not None:
+    if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
         body["service_tier"] = tier
     if request.reasoning is not None:
         encode_reasoning(draft)
@@ -123,7 +128,7 @@ def schema_form(request: Request, endpoint: Endpoint, form: JsonSchemaFormat) ->
     if has_schemas(endpoint):
         return "native"
     is_forcible = bool(_tool_choices(request, endpoint) & {"required", "function"})
-    has_functions = any(isinstance(tool, FunctionTool) for tool in request.tools)
+    has_functions = FunctionTool in map(type, request.tools)
     if endpoint.takes("tools") and is_forcible and not has_functions and fits_tool(form.schema, endpoint):
         return "tool"
     return "json_object" if has_json(endpoint) else "instructed"
@@ -205,12 +210,12 @@ def _tool_choices(request: Request, endpoint: Endpoint) -> frozenset[str]:
 def _encode_tools(draft: Draft) -> None:
     request, body = draft.request, draft.body
     functions: list[FunctionTool] = []
-    for tool in cast(tuple[PlainTool, ...], request.tools):
+    for tool in cast("tuple[PlainTool, ...]", request.tools):
         if isinstance(tool, FunctionTool):
             functions.append(tool)
         else:
             _encode_search(draft, tool)
-    choice = cast(PlainChoice | None, request.tool_choice)
+    choice = cast("PlainChoice | None", request.tool_choice)
     if not functions:
         if request.tools and (choice == "required" or isinstance(choice, SearchChoice)):
             _force_search(draft)

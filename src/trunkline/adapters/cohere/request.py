@@ -225,10 +225,10 @@ def _encode_turn(draft: Draft, turn: Turn) -> list[Json]:
 
 def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
     message: dict[str, Json] = {"role": "assistant"}
-    text, thought = turn.text, ""
+    (text, thoughts, calls), thought = turn.apart(), ""
     if draft.quirks.reasoning_replay != "never":
-        thought = thought_text([item for item in turn.thoughts if replayable(item, draft.endpoint) is not None])
-    if turn.calls:
+        thought = thought_text([item for item in thoughts if replayable(item, draft.endpoint) is not None])
+    if calls:
         # What was thought before a call is its plan; both forms come back as one kind of item.
         message["tool_calls"] = [
             {
@@ -236,7 +236,7 @@ def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments or "{}"},
             }
-            for call in turn.calls
+            for call in calls
         ]
         if thought:
             message["tool_plan"] = thought

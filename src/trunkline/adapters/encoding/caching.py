@@ -42,4 +42,5 @@ def last_user_content(messages: Sequence[Json]) -> list[Json]:
 
 
 def _goes_on(spoken: Sequence[Round]) -> bool:
-    return any(not isinstance(part, UserRound) or part.results for part in spoken)
+    # Rounds take turns, so that of two one is the model's.
+    return len(spoken) > 1 or (len(spoken) == 1 and (not isinstance(spoken[0], UserRound) or bool(spoken[0].results)))

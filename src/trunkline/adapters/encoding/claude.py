@@ -71,7 +71,7 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
     max_tokens = limit or DEFAULT_MAX_TOKENS
     level = wanted_effort(request, endpoint)
     if level is None:
-        return Thinking(max_tokens, dropped=_lost(request, endpoint))
+        return Thinking(max_tokens, dropped=() if request.reasoning is None else _lost(request, endpoint))
     if level == "none" and endpoint.quirks.can_stop_thinking:
         return Thinking(max_tokens, {"type": "disabled"})
     if endpoint.quirks.thinking_style == "adaptive":
@@ -113,6 +113,8 @@ def _fitting_limit(request: Request, endpoint: Endpoint) -> int | None:
 
 def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:
     """The effort asked for, or None when none is or the endpoint cannot think."""
+    if request.reasoning is None:
+        return None
     supports = endpoint.supports
     if endpoint.quirks.thinking_style == "none" or (supports is not None and "reasoning" not in supports):
         return None

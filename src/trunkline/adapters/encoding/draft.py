@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.adapters.thinking import lost_proofs
 from trunkline.catalog.abilities import takes_sampling, takes_stop, unspoken
-from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import TextFormat, Tool
@@ -22,29 +22,23 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Draft:
-    """The body under `body`, lost parameters under `dropped`, sentences for the instructions under `hints`."""
+    """The body under `body`, lost parameters under `dropped`, sentences for the instructions under `hints`.
 
-    __slots__ = ("body", "dropped", "endpoint", "hints", "quirks", "request")
+    `streams`: the provider is asked for a stream, as the client asks, unless the endpoint can do only one.
+    """
+
+    __slots__ = ("body", "dropped", "endpoint", "hints", "quirks", "request", "streams")
 
     def __init__(self, request: Request, endpoint: Endpoint) -> None:
         self.request = request
         self.endpoint = endpoint
-        self.quirks = endpoint.quirks
+        self.quirks = quirks = endpoint.quirks
         self.body: dict[str, Json] = {}
         self.dropped: list[str] = []
         self.hints: list[str] = []
-
-    @property
-    def streams(self) -> bool:
-        """Whether the provider is asked for a stream: as the client asks, unless the endpoint can do only one."""
-        quirks = self.quirks
-        if quirks.streams == "always":
-            return True
-        return self.request.stream and quirks.streams == "both" and (quirks.streams_json or not self._asks_for_json())
-
-    def _asks_for_json(self) -> bool:
-        text = self.request.text
-        return text is not None and not isinstance(text.format, TextFormat)
+        self.streams = quirks.streams == "always" or (
+            request.stream and quirks.streams == "both" and (quirks.streams_json or not _asks_for_json(request))
+        )
 
     def takes(self, name: str, feature: str) -> bool:
         """Whether the endpoint knows a parameter (`feature` in the words of its `supports`); notes it if not."""
@@ -99,15 +93,22 @@ class Draft:
         """The finished request; fixed fields of the provider go beneath what the client asked, as do `headers`."""
         for name, value in self.quirks.extra_body.items():
             add_beneath(self.body, name, value)
-        accept = "text/event-stream" if self.streams else "application/json"
-        lost = (*lost_proofs(self.request, self.endpoint), *unspoken(self.request, self.endpoint))
+        dropped = [*self.dropped, *lost_proofs(self.request, self.endpoint), *unspoken(self.request, self.endpoint)]
         return UpstreamRequest(
-            method="POST",
-            url=self.endpoint.base_url + path,
-            headers={"content-type": "application/json", "accept": accept, **headers, **self.quirks.extra_headers},
-            body=_encode(self.body),
-            dropped=tuple(dict.fromkeys([*self.dropped, *lost])),
+            "POST",
+            self.endpoint.base_url + path,
+            {**(_STREAM if self.streams else _WHOLE), **headers, **self.quirks.extra_headers},
+            _encode(self.body),
+            tuple(dict.fromkeys(dropped)) if dropped else (),
         )
+
+
+_WHOLE = {"content-type": "application/json", "accept": "application/json"}
+_STREAM = {"content-type": "application/json", "accept": "text/event-stream"}
+
+
+def _asks_for_json(request: Request) -> bool:
+    return request.text is not None and not isinstance(request.text.format, TextFormat)
 
 
 def fetched(endpoint: Endpoint, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
@@ -123,10 +124,10 @@ def fitted_seed(seed: int) -> int:
 
 def user_names(request: Request) -> list[str]:
     """The parameters in which the client names its user; all are lost where an endpoint is not told of one."""
-    if not (request.safety_identifier or request.user):
-        # Nearly every request; it must cost nothing.
-        return []
-    return [name for name in ("safety_identifier", "user") if getattr(request, name)]
+    names = ["safety_identifier"] if request.safety_identifier else []
+    if request.user:
+        names.append("user")
+    return names
 
 
 def add_beneath(body: dict[str, Json], name: str, value: object) -> None:
@@ -147,11 +148,12 @@ def beside_tools(
     `by_default` is what holds in the dialect where the endpoint says nothing.
     """
     told = endpoint.quirks.schema_beside_tools
-    if (by_default if told is None else told) or not any(isinstance(tool, kinds) for tool in request.tools):
+    if not request.tools or (by_default if told is None else told):
         return endpoint
-    return without_schemas(endpoint)
+    return without_schemas(endpoint) if any(isinstance(tool, kinds) for tool in request.tools) else endpoint
 
 
+@per_endpoint
 def without_schemas(endpoint: Endpoint) -> Endpoint:
     """The endpoint as it is where it holds no answer to a form."""
     quirks = msgspec.structs.replace(endpoint.quirks, structured_output="none")

@@ -53,7 +53,7 @@ def settled(items: tuple[InputItem, ...]) -> tuple[InputItem, ...]:
     result that says so; the same result said twice is said once. Arguments that are no JSON object become one that
     holds them.
     """
-    if not any(type(item) in OUTPUTS for item in items):
+    if OUTPUTS.keys().isdisjoint(map(type, items)):
         return items
     return tuple(_Settling(items).run())
 

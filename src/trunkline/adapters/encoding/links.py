@@ -73,7 +73,7 @@ def _may_link(request: Request) -> bool:
             for part in item.content:
                 if type(part) in _LINKING:
                     return True
-        elif isinstance(item, FunctionCallOutput | CustomCallOutput):
+        elif type(item) is FunctionCallOutput or type(item) is CustomCallOutput:
             if type(item.output) is tuple:
                 return True
         elif type(item) is ImageGenerationCall or type(item) is AgentMessage:

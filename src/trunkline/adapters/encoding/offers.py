@@ -9,10 +9,9 @@ names as the tools, and what a search found is offered like the others.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from trunkline.adapters.decoding.around import Heard
@@ -103,7 +102,7 @@ _FERNET = "gAAAA"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Offer(NamedTuple):
+class Offer(Struct, frozen=True):
     """The request as an endpoint is asked, what its tools' names stand for, and the names of what is lost."""
 
     request: Request
@@ -124,7 +123,7 @@ def offered(request: Request, endpoint: Endpoint) -> Offer:
         request, names = retold.request(), retold.table.called
         lost = (*lost, *dict.fromkeys(retold.lost))
     tools = request.tools
-    if not tools or not any(isinstance(tool, SearchTool) for tool in tools):
+    if not tools or SearchTool not in map(type, tools):
         return Offer(request, names, lost)
     search = search_of(request)
     shortfall = None if search is None else search_shortfall(endpoint, search)

@@ -40,18 +40,17 @@ def rounds(request: Request) -> tuple[str, list[Round]]:
     if not rest and system:
         system, rest = "", [UserTurn((InputText(system),))]
     found: list[Round] = []
+    results: tuple[FunctionCallOutput, ...] = ()
+    parts: tuple[InputPart, ...] = ()
     for turn in merged(images_as_user(system_as_user(rest))):
-        last = found[-1] if found else UserRound()
-        if not found and isinstance(turn, AssistantTurn):
-            found.append(UserRound((), OPENING.parts))
-        if isinstance(turn, AssistantTurn):
-            found.append(turn)
-            continue
-        if isinstance(last, UserRound) and found:
-            found.pop()
-        before = last if isinstance(last, UserRound) else UserRound()
         if isinstance(turn, ResultsTurn):
-            found.append(UserRound(before.results + turn.results, before.parts))
+            results += turn.results
         elif isinstance(turn, UserTurn):
-            found.append(UserRound(before.results, before.parts + turn.parts))
+            parts += turn.parts
+        elif isinstance(turn, AssistantTurn):
+            # Without anything before it, it is the first: the model's own turns are merged.
+            found += UserRound(results, parts or (() if results else OPENING.parts)), turn
+            results, parts = (), ()
+    if results or parts:
+        found.append(UserRound(results, parts))
     return system, found

@@ -63,12 +63,17 @@ class ToolPlan(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
+_NO_TOOLS = ToolPlan()
+
+
 def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_none: bool = True) -> ToolPlan:
     """Plan the tools.
 
     `may_force` is False where a call cannot be forced, because the model thinks; `has_none` where the dialect has no
     word for "no tool". Raises Unprocessable where the endpoint takes no tools.
     """
+    if not request.tools and request.text is None and request.tool_choice is None and not _called(request):
+        return _NO_TOOLS
     answer = answer_tool(request, endpoint)
     plan = _planned(request, endpoint, answer, may_force=may_force, has_none=has_none)
     form = request.text.format if request.text is not None else None
@@ -285,7 +290,7 @@ def arguments_object(arguments: str) -> Json:
 
 def _wanted(request: Request, answer: FunctionTool | None) -> Choice | None:
     # `offers.py` has told all others in the words of these.
-    choice = cast(PlainChoice | None, request.tool_choice)
+    choice = cast("PlainChoice | None", request.tool_choice)
     match choice:
         case FunctionChoice(name=name):
             return Choice("tool", name)
@@ -322,7 +327,7 @@ def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> T
 
     A history of calls without any tool being defined is a 400.
     """
-    called = dict.fromkeys(item.name for item in request.input if isinstance(item, FunctionCallItem))
+    called = _called(request)
     if plan.choice == Choice("none") and "none" not in forms and not called:
         return ToolPlan()
     if not plan.tools and plan.search is None and called:
@@ -331,3 +336,10 @@ def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> T
     if plan.choice == Choice("none") and "none" not in forms:
         return replace(plan, choice=None, notes=("Do not call any tool.",))
     return plan
+
+
+def _called(request: Request) -> dict[str, None]:
+    """The names of what was called before, each once."""
+    if FunctionCallItem not in map(type, request.input):
+        return {}
+    return dict.fromkeys(item.name for item in request.input if isinstance(item, FunctionCallItem))

@@ -34,6 +34,9 @@ IMAGE_NOTE = "An image generated earlier in this conversation:"
 RESULT_NOTE = "What the tools returned besides text:"
 SYSTEM_PREFIX = "[System note]\n"
 
+_OF_RESULTS = (FunctionCallOutput, WebSearchCall, FileSearchCall)
+"""What does not end a turn of results: those themselves, and searches, which are of no side."""
+
 
 class SystemTurn(Struct, frozen=True):
     """Instructions, or a system or developer message; never empty."""
@@ -65,18 +68,24 @@ class AssistantTurn(Struct, frozen=True):
 
     pieces: tuple[AssistantPiece, ...]
 
-    @property
-    def text(self) -> str:
-        """Everything said, messages apart by a blank line."""
-        return "\n\n".join(piece.text for piece in self.pieces if isinstance(piece, Said))
-
-    @property
-    def thoughts(self) -> list[ReasoningItem]:
-        return [piece for piece in self.pieces if isinstance(piece, ReasoningItem)]
-
-    @property
-    def calls(self) -> list[FunctionCallItem]:
-        return [piece for piece in self.pieces if isinstance(piece, FunctionCallItem)]
+    def apart(self) -> tuple[str, list[ReasoningItem], list[FunctionCallItem]]:
+        """Everything said, messages apart by a blank line; the thoughts; the calls."""
+        said: list[str] = []
+        thoughts: list[ReasoningItem] = []
+        calls: list[FunctionCallItem] = []
+        for piece in self.pieces:
+            match piece:
+                case Said(text):
+                    said.append(text)
+                case ReasoningItem():
+                    thoughts.append(piece)
+                case FunctionCallItem():
+                    calls.append(piece)
+                case ImageGenerationCall():
+                    pass
+                case _:
+                    assert_never(piece)
+        return "\n\n".join(said), thoughts, calls
 
 
 class ResultsTurn(Struct, frozen=True):
@@ -102,71 +111,85 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     pieces: list[AssistantPiece] = []
     results: list[FunctionCallOutput] = []
     # `offers.py` has told all others in the words of these.
-    for item in cast(tuple[PlainItem, ...], settled(request.input)):
+    for item in cast("tuple[PlainItem, ...]", settled(request.input)):
+        if results and not isinstance(item, _OF_RESULTS):
+            found.append(ResultsTurn(tuple(results)))
+            results.clear()
         match item:
-            case FunctionCallOutput():
-                _close_assistant(pieces, found, keeps_last_thought)
-                results.append(item)
-            case Message(role="assistant"):
-                _close_results(results, found)
-                text = assistant_text(item.content)
-                # Blanks alone are nothing said, and a 400 at most vendors.
-                if text.strip():
-                    pieces.append(Said(text))
             case Message():
-                _close_results(results, found)
-                _close_assistant(pieces, found, keeps_last_thought)
-                found.extend(_outside_turns(item))
+                if item.role == "assistant":
+                    text = assistant_text(item.content)
+                    # Blanks alone are nothing said, and a 400 at most vendors.
+                    if text and not text.isspace():
+                        pieces.append(Said(text))
+                    continue
+                if pieces:
+                    _close_assistant(pieces, found, keeps_last_thought)
+                if item.role == "user":
+                    if parts := _readable(item.content):
+                        found.append(UserTurn(parts))
+                else:
+                    found += _system_turns(item)
+            case FunctionCallOutput():
+                if pieces:
+                    _close_assistant(pieces, found, keeps_last_thought)
+                results.append(item)
             case ReasoningItem() | FunctionCallItem() | ImageGenerationCall():
-                _close_results(results, found)
                 pieces.append(item)
             case WebSearchCall() | FileSearchCall():
                 pass
             case _:
                 assert_never(item)
-    _close_results(results, found)
-    _close_assistant(pieces, found, keeps_last_thought)
+    if results:
+        found.append(ResultsTurn(tuple(results)))
+    if pieces:
+        _close_assistant(pieces, found, keeps_last_thought)
     return found
 
 
 def split_system(found: Sequence[Turn]) -> tuple[str, list[Turn]]:
     """Take the leading system turns away as one text, for dialects with a slot of their own for it."""
-    count = 0
+    texts: list[str] = []
     for turn in found:
         if not isinstance(turn, SystemTurn):
             break
-        count += 1
-    text = "\n\n".join(turn.text for turn in found[:count] if isinstance(turn, SystemTurn))
-    return text, list(found[count:])
+        texts.append(turn.text)
+    return "\n\n".join(texts), list(found[len(texts) :])
 
 
-def system_joined(found: Sequence[Turn]) -> list[Turn]:
+def system_joined(found: list[Turn]) -> list[Turn]:
     """Join the leading system turns into one: many templates refuse a second one, and nothing is lost."""
+    if SystemTurn not in map(type, found[1:2]):
+        return found
     leading, rest = split_system(found)
     return [SystemTurn(leading), *rest] if leading else rest
 
 
-def system_first(found: Sequence[Turn]) -> list[Turn]:
+def system_first(found: list[Turn]) -> list[Turn]:
     """Join the leading system turns and mark the later ones as the user's, for servers that take one at the start."""
+    if SystemTurn not in map(type, found[1:]):
+        return found
     leading, rest = split_system(found)
     marked = system_as_user(rest)
     return [SystemTurn(leading), *marked] if leading else marked
 
 
-def system_as_user(found: Iterable[Turn]) -> list[Turn]:
+def system_as_user(found: list[Turn]) -> list[Turn]:
     """Turn every system turn into a marked user turn, for dialects without a system role at that place."""
+    if SystemTurn not in map(type, found):
+        return found
     return [
         UserTurn((InputText(SYSTEM_PREFIX + turn.text),)) if isinstance(turn, SystemTurn) else turn for turn in found
     ]
 
 
-def images_as_user(found: Sequence[Turn]) -> list[Turn]:
+def images_as_user(found: list[Turn]) -> list[Turn]:
     """Move pictures that the model generated into the next user turn, for dialects whose assistants hold none.
 
     A turn that held nothing else disappears; pictures that no user turn follows get one of their own at the end.
     """
-    if not any(isinstance(turn, AssistantTurn) and _pictures(turn) for turn in found):
-        return list(found)
+    if not _has_pictures(found):
+        return found
     moved: list[Turn] = []
     waiting: list[InputPart] = []
     for turn in found:
@@ -185,8 +208,10 @@ def images_as_user(found: Sequence[Turn]) -> list[Turn]:
     return moved
 
 
-def results_media_as_user(found: Iterable[Turn]) -> list[Turn]:
+def results_media_as_user(found: list[Turn]) -> list[Turn]:
     """Repeat what tools gave back besides text in a user turn after the results, for dialects with text results."""
+    if ResultsTurn not in map(type, found):
+        return found
     moved: list[Turn] = []
     for turn in found:
         moved.append(turn)
@@ -201,9 +226,13 @@ def merged(found: Iterable[Turn]) -> list[Turn]:
     """Join adjacent turns of one kind, for dialects that demand alternation."""
     joined: list[Turn] = []
     for turn in found:
-        match joined[-1] if joined else None, turn:
-            case UserTurn(before), UserTurn(parts):
-                joined[-1] = UserTurn(before + parts)
+        before = joined[-1] if joined else None
+        if type(before) is not type(turn):
+            joined.append(turn)
+            continue
+        match before, turn:
+            case UserTurn(earlier), UserTurn(parts):
+                joined[-1] = UserTurn(earlier + parts)
             case SystemTurn(text), SystemTurn(more):
                 joined[-1] = SystemTurn(f"{text}\n\n{more}")
             case AssistantTurn(said), AssistantTurn(pieces):
@@ -215,8 +244,11 @@ def merged(found: Iterable[Turn]) -> list[Turn]:
     return joined
 
 
-def assistant_text(parts: Iterable[MessagePart]) -> str:
+def assistant_text(parts: Sequence[MessagePart]) -> str:
     """Read an assistant message as text; a refusal counts as what was said."""
+    match parts:
+        case (OutputText(text=text) | InputText(text=text),):
+            return text
     texts: list[str] = []
     for part in parts:
         match part:
@@ -243,31 +275,26 @@ def result_media(result: FunctionCallOutput) -> list[InputPart]:
     return [part for part in result.output if not isinstance(part, InputText)]
 
 
-def call_names(items: Iterable[InputItem]) -> dict[str, str]:
+def call_names(items: Sequence[InputItem]) -> dict[str, str]:
     """The name of the tool by `call_id`, for dialects that match results by name."""
+    if FunctionCallItem not in map(type, items):
+        return {}
     return {item.call_id: item.name for item in items if isinstance(item, FunctionCallItem)}
 
 
 def _close_assistant(pieces: list[AssistantPiece], found: list[Turn], keeps_last_thought: bool) -> None:
-    is_thought_only = all(isinstance(piece, ReasoningItem) for piece in pieces)
-    while pieces and isinstance(pieces[-1], ReasoningItem) and (is_thought_only or not keeps_last_thought):
-        pieces.pop()
+    if isinstance(pieces[-1], ReasoningItem):
+        is_thought_only = all(isinstance(piece, ReasoningItem) for piece in pieces)
+        while pieces and isinstance(pieces[-1], ReasoningItem) and (is_thought_only or not keeps_last_thought):
+            pieces.pop()
     if pieces:
         found.append(AssistantTurn(tuple(pieces)))
         pieces.clear()
 
 
-def _close_results(results: list[FunctionCallOutput], found: list[Turn]) -> None:
-    if results:
-        found.append(ResultsTurn(tuple(results)))
-        results.clear()
-
-
-def _outside_turns(message: Message) -> list[Turn]:
-    """Turns of a message that is not the model's; media in a system message become the user's."""
-    parts = tuple(_readable(message.content))
-    if message.role == "user":
-        return [UserTurn(parts)] if parts else []
+def _system_turns(message: Message) -> list[Turn]:
+    """Turns of a system message; media in it become the user's."""
+    parts = _readable(message.content)
     text = "\n\n".join(part.text for part in parts if isinstance(part, InputText))
     media = tuple(part for part in parts if not isinstance(part, InputText))
     made: list[Turn] = [SystemTurn(text)] if text else []
@@ -276,7 +303,17 @@ def _outside_turns(message: Message) -> list[Turn]:
     return made
 
 
-def _readable(parts: Iterable[MessagePart]) -> Iterable[InputPart]:
+def _readable(parts: tuple[MessagePart, ...]) -> tuple[InputPart, ...]:
+    """Parts as a user says them, without empty texts."""
+    for part in parts:
+        # By type, for there may be thousands, and nearly all are so already.
+        kind = type(part)
+        if (kind is InputText and not part.text) or kind is OutputText or kind is RefusalPart:  # type: ignore[union-attr]
+            return tuple(_reworded(parts))
+    return parts  # type: ignore[return-value]  # what is left are the user's
+
+
+def _reworded(parts: Iterable[MessagePart]) -> Iterable[InputPart]:
     for part in parts:
         match part:
             case InputText(text="") | OutputText(text="") | RefusalPart(refusal=""):
@@ -285,6 +322,15 @@ def _readable(parts: Iterable[MessagePart]) -> Iterable[InputPart]:
                 yield InputText(text)
             case _:
                 yield part
+
+
+def _has_pictures(found: Iterable[Turn]) -> bool:
+    for turn in found:
+        if type(turn) is AssistantTurn:
+            for piece in turn.pieces:
+                if type(piece) is ImageGenerationCall and piece.result:
+                    return True
+    return False
 
 
 def _pictures(turn: AssistantTurn) -> list[InputPart]:

@@ -50,9 +50,14 @@ Part = dict[str, Json]
 
 def encode_turns(draft: Draft) -> None:
     """Write the system text, from wherever it stood, and the contents, in which roles alternate."""
-    found = turns(draft.request, keeps_last_thought=True)
-    system = [turn.text for turn in found if isinstance(turn, SystemTurn)] + draft.hints
-    spoken = [turn for turn in found if not isinstance(turn, SystemTurn)]
+    system: list[str] = []
+    spoken: list[Turn] = []
+    for turn in turns(draft.request, keeps_last_thought=True):
+        if isinstance(turn, SystemTurn):
+            system.append(turn.text)
+        else:
+            spoken.append(turn)
+    system += draft.hints
     if not spoken:
         spoken, system = [UserTurn((InputText("\n\n".join(system)),))], []
     if isinstance(spoken[0], AssistantTurn):

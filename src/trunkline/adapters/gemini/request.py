@@ -33,10 +33,17 @@ from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.media import is_film_page
 from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, lost_budget, nearest_effort
 from trunkline.catalog.abilities import tier_of
-from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
-from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchChoice, SearchTool
+from trunkline.protocol.tools import (
+    FunctionTool,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    SearchChoice,
+    SearchTool,
+    TextFormat,
+)
 from trunkline.wire import UpstreamRequest
 
 MAX_BUDGET = 24_576
@@ -57,16 +64,23 @@ class GeminiAdapter(Adapter):
         request = _callable(request)
         draft = Draft(request, _as_asked(request, endpoint))
         plan = _plan(draft)
-        settings = _encode_sampling(draft) | _encode_thinking(draft) | _encode_text(draft, plan) | _encode_images(draft)
+        settings = _encode_sampling(draft)
+        if request.reasoning is not None:
+            settings |= _encode_thinking(draft, request.reasoning)
+        if request.text is not None:
+            settings |= _encode_text(draft, request.text.format)
+        if request.modalities or request.image_config:
+            settings |= _encode_images(draft)
         tools = _encode_tools(draft, plan)
         draft.dropped += user_names(draft.request)
         encode_turns(draft)
         draft.body |= tools
         if settings:
             draft.body["generationConfig"] = settings
-        if (tier := tier_of(request, draft.endpoint)) is not None:
+        if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
             draft.body["serviceTier"] = tier
-        return draft.posted(_path(draft))
+        whole, streamed = _paths(endpoint)
+        return draft.posted(streamed if draft.streams else whole)
 
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
         """On Vertex the place that models are asked at, since its lists are of no project.
@@ -104,13 +118,14 @@ def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
     return replace(seen, quirks=replace(seen.quirks, drops=seen.quirks.drops | {"tools"}))
 
 
-def _path(draft: Draft) -> str:
-    """The path of the call; the base URL of Vertex ends with `/models` already."""
-    quirks = draft.quirks
-    path = "/{model}" if draft.endpoint.base_url.endswith("/models") else "/models/{model}"
-    verb = ":streamGenerateContent?alt=sse" if draft.streams else ":generateContent"
-    template = (draft.streams and quirks.stream_path) or quirks.path or path + verb
-    return template.replace("{model}", quote(draft.endpoint.upstream_model, safe="@"))
+@per_endpoint
+def _paths(endpoint: Endpoint) -> tuple[str, str]:
+    """Where an answer is asked for whole, and where in a stream; the base URL of Vertex ends with `/models` already."""
+    quirks, model = endpoint.quirks, quote(endpoint.upstream_model, safe="@")
+    path = "/{model}" if endpoint.base_url.endswith("/models") else "/models/{model}"
+    whole = quirks.path or f"{path}:generateContent"
+    streamed = quirks.stream_path or quirks.path or f"{path}:streamGenerateContent?alt=sse"
+    return whole.replace("{model}", model), streamed.replace("{model}", model)
 
 
 # Settings
@@ -136,9 +151,9 @@ def _encode_sampling(draft: Draft) -> dict[str, Json]:
         settings |= {"responseLogprobs": True, "logprobs": request.top_logprobs}
     elif request.top_logprobs:
         draft.dropped.append("top_logprobs")
-    if stops := draft.stops():
+    if request.stop and (stops := draft.stops()):
         settings["stopSequences"] = stops
-    if "seed" in (said := draft.sampling()):
+    if request.sampling is not None and "seed" in (said := draft.sampling()):
         settings["seed"] = fitted_seed(said["seed"])
     return settings
 
@@ -160,11 +175,11 @@ def _encode_images(draft: Draft) -> dict[str, Json]:
 # Thinking
 
 
-def _encode_thinking(draft: Draft) -> dict[str, Json]:
-    reasoning, supports = draft.request.reasoning, draft.endpoint.supports
+def _encode_thinking(draft: Draft, reasoning: ReasoningConfig) -> dict[str, Json]:
+    supports = draft.endpoint.supports
     level = effort(reasoning, draft.request.max_output_tokens or draft.endpoint.max_output_tokens)
     is_known = draft.quirks.thinking_style != "none" and (supports is None or "reasoning" in supports)
-    if reasoning is None or level is None or (level == "none" and not is_known):
+    if level is None or (level == "none" and not is_known):
         return {}
     if not is_known or not draft.takes("reasoning", "reasoning"):
         draft.dropped.append("reasoning")
@@ -269,8 +284,7 @@ def _search(draft: Draft, tool: SearchTool) -> Json:
     return {"googleSearch": {}}
 
 
-def _encode_text(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
-    form = draft.request.text.format if draft.request.text is not None else None
+def _encode_text(draft: Draft, form: TextFormat | JsonObjectFormat | JsonSchemaFormat) -> dict[str, Json]:
     if isinstance(form, JsonObjectFormat):
         is_alone = draft.quirks.schema_beside_tools or not draft.request.tools
         if not is_alone or not has_json(draft.endpoint):

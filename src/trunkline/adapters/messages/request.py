@@ -42,7 +42,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.encoding.turns import Said
 from trunkline.adapters.messages.answer import MessagesDecoder
 from trunkline.catalog.abilities import tier_of
-from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
     FunctionCallItem,
@@ -71,9 +71,8 @@ class MessagesAdapter(Adapter):
         _encode_identity(draft, end_user)
         if draft.streams:
             draft.body["stream"] = True
-        path = (draft.streams and draft.quirks.stream_path) or draft.quirks.path or "/messages"
-        path = path.replace("{model}", quote(endpoint.upstream_model, safe="@"))
-        return draft.posted(path, _version(endpoint))
+        whole, streamed = _paths(endpoint)
+        return draft.posted(streamed if draft.streams else whole, _version(endpoint))
 
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
         """Source: https://platform.claude.com/docs/en/api/models-list, seen 2026-11-27: a page has up to 1000."""
@@ -92,6 +91,14 @@ class MessagesAdapter(Adapter):
 
 
 ADAPTER = MessagesAdapter()
+
+
+@per_endpoint
+def _paths(endpoint: Endpoint) -> tuple[str, str]:
+    """Where an answer is asked for whole, and where in a stream."""
+    whole = endpoint.quirks.path or "/messages"
+    model = quote(endpoint.upstream_model, safe="@")
+    return whole.replace("{model}", model), (endpoint.quirks.stream_path or whole).replace("{model}", model)
 
 
 def _version(endpoint: Endpoint) -> Headers:
@@ -117,8 +124,8 @@ def _encode_body(draft: Draft) -> None:
     if draft.quirks.model_in_body:
         body["model"] = draft.endpoint.upstream_model
     body["max_tokens"] = thinking.max_tokens
-    if text := "\n\n".join(part for part in (system, *draft.hints) if part):
-        body["system"] = text
+    if system or draft.hints:
+        body["system"] = "\n\n".join(part for part in (system, *draft.hints) if part)
     body["messages"] = [_encode_round(draft, part) for part in spoken]
     body |= tools
     if thinking.config is not None:
@@ -127,9 +134,9 @@ def _encode_body(draft: Draft) -> None:
         body["output_config"] = output
     body |= sampling
     # One of white space only is a 400: https://github.com/BerriAI/litellm/issues/3286 (2026-11-27).
-    if stops := draft.stops(may_be_blank=False):
+    if request.stop and (stops := draft.stops(may_be_blank=False)):
         body["stop_sequences"] = stops
-    if (tier := tier_of(request, draft.endpoint)) is not None:
+    if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
         body["service_tier"] = tier
     if marks_cache(draft, spoken):
         _mark_cache(body)
@@ -161,22 +168,23 @@ def _encode_identity(draft: Draft, end_user: str | None) -> None:
 
 def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
     request, quirks = draft.request, draft.quirks
-    given = {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k or None}
     taken: dict[str, Json] = {}
-    for name, value in given.items():
+    for name, value in (
+        ("temperature", request.temperature),
+        ("top_p", request.top_p),
+        ("top_k", request.top_k or None),
+    ):
         if value is None:
             continue
         if thinking.is_on or not draft.endpoint.takes(name) or (name == "top_k" and not quirks.has_top_k):
             draft.dropped.append(name)
         else:
             taken[name] = value
-    most = min(quirks.max_temperature, 1.0)
-    if taken.get("temperature", 0) > most:
-        taken["temperature"] = most
-        draft.dropped.append("temperature")
-    if quirks.temperature_excludes_top_p and taken.keys() >= {"temperature", "top_p"}:
-        del taken["top_p"]
-        draft.dropped.append("top_p")
+    if "temperature" in taken:
+        taken["temperature"] = draft.within("temperature", taken["temperature"], 0.0, min(quirks.max_temperature, 1.0))
+        if quirks.temperature_excludes_top_p and "top_p" in taken:
+            del taken["top_p"]
+            draft.dropped.append("top_p")
     return taken
 
 
@@ -184,13 +192,13 @@ def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    if not plan.tools and plan.search is None:
+        return {}
     can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
     schemas = tool_schemas(plan.tools, draft.request, draft.endpoint, may_be_strict=can_be_strict)
     written = [_encode_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
     if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
-    if not written:
-        return {}
     choice = _choose(draft, plan)
     return {"tools": written} | ({"tool_choice": choice} if choice is not None else {})
 
@@ -254,10 +262,8 @@ def _encode_output(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 def _encode_round(draft: Draft, part: Round) -> Json:
     if isinstance(part, UserRound):
-        content = [
-            *(_encode_result(draft, each) for each in part.results),
-            *(_encode_part(draft, each) for each in part.parts),
-        ]
+        content = [_encode_result(draft, each) for each in part.results] if part.results else []
+        content += [_encode_part(draft, each) for each in part.parts]
         return {"role": "user", "content": content}
     blocks = [block for piece in part.pieces if (block := _encode_piece(draft, piece)) is not None]
     return {"role": "assistant", "content": blocks or [_text("…")]}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Literal, assert_never
 
 from msgspec import UNSET, to_builtins
@@ -38,7 +39,7 @@ from trunkline.adapters.encoding.turns import IMAGE_NOTE, assistant_text
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
 from trunkline.catalog.abilities import has_context, tier_of
-from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.items import (
@@ -71,7 +72,7 @@ from trunkline.protocol.items import (
     WebSearchCall,
 )
 from trunkline.protocol.opaque import ServerItem, ServerTool
-from trunkline.protocol.request import Effort, Request, offered_tools
+from trunkline.protocol.request import Effort, ReasoningConfig, Request, offered_tools
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -93,25 +94,28 @@ class ResponsesAdapter(Adapter):
     """The adapter of the `responses` dialect."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
-        draft = Draft(request, _as_asked(request, endpoint))
-        draft.body |= {"model": endpoint.upstream_model, "store": False}
+        draft = Draft(request, beside_tools(request, endpoint, FunctionTool, by_default=True))
+        draft.body["model"] = endpoint.upstream_model
+        draft.body["store"] = False
         _encode_settings(draft, end_user)
         sent_effort = _encode_reasoning_and_sampling(draft)
         _encode_tools(draft, sent_effort)
         _encode_text(draft)
         _encode_input(draft)
         draft.body["stream"] = draft.streams
-        return draft.posted(endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or "/responses")
+        return draft.posted(_path(endpoint))
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
-        return in_words(ResponsesDecoder(endpoint), request, _as_asked(request, endpoint))
+        asked = beside_tools(request, endpoint, FunctionTool, by_default=True)
+        return in_words(ResponsesDecoder(endpoint), request, asked)
 
 
 ADAPTER = ResponsesAdapter()
 
 
-def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
-    return beside_tools(request, endpoint, FunctionTool, by_default=True)
+@per_endpoint
+def _path(endpoint: Endpoint) -> str:
+    return endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or "/responses"
 
 
 _IMAGE_OPTIONS = frozenset(
@@ -124,6 +128,7 @@ _DONE = (FunctionCallItem, CustomCallItem, ToolSearchCallItem, LocalShellCallIte
 _CALL_ID = re.compile(".{1,64}", re.DOTALL)
 _HASHED_ID_LENGTH = 32
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
+_said_of_sampling = attrgetter(*_SAMPLING)
 
 
 # Settings
@@ -131,46 +136,53 @@ _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 def _encode_settings(draft: Draft, end_user: str | None) -> None:
     request, quirks = draft.request, draft.quirks
-    _put(draft, "max_output_tokens", request.max_output_tokens, is_taken=draft.endpoint.takes("max_tokens"))
-    # With 0 the search was left out, and there is nothing to count.
-    _put(draft, "max_tool_calls", request.max_tool_calls or None)
-    _put(draft, "truncation", request.truncation)
-    _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
+    if request.max_output_tokens is not None:
+        _put(draft, "max_output_tokens", request.max_output_tokens, is_taken=draft.endpoint.takes("max_tokens"))
+    if request.max_tool_calls:
+        # With 0 the search was left out, and there is nothing to count.
+        _put(draft, "max_tool_calls", request.max_tool_calls)
+    if request.truncation is not None:
+        _put(draft, "truncation", request.truncation)
+    if request.prompt_cache_key is not None:
+        _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
     draft.tell_user(end_user)
-    if (tier := tier_of(request, draft.endpoint)) is not None:
+    if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
         draft.body["service_tier"] = tier
-    if quirks.forwards_metadata:
-        _put(draft, "metadata", request.metadata or None)
+    if quirks.forwards_metadata and request.metadata:
+        _put(draft, "metadata", request.metadata)
 
 
 def _encode_reasoning_and_sampling(draft: Draft) -> str | None:
     """Write what is asked of thought and of choosing words; gives back the effort that is sent."""
     request, supports = draft.request, draft.endpoint.supports
-    wanted = effort(request.reasoning, request.max_output_tokens or draft.endpoint.max_output_tokens)
-    may_reason = supports is None or "reasoning" in supports
-    sent = _encode_effort(draft, wanted) if may_reason else None
-    if not may_reason and wanted not in (None, "none"):
-        draft.dropped.append("reasoning")
+    may_reason, sent = supports is None or "reasoning" in supports, None
+    if request.reasoning is not None:
+        wanted = effort(request.reasoning, request.max_output_tokens or draft.endpoint.max_output_tokens)
+        sent = _encode_effort(draft, request.reasoning, wanted) if may_reason else None
+        if not may_reason and wanted not in (None, "none"):
+            draft.dropped.append("reasoning")
     # Only a server known to reason is asked for what others answer with a 400.
     is_reasoning = may_reason and sent != "none" and (supports is not None or "reasoning" in draft.body)
-    for name in _SAMPLING:
+    for name, value in zip(_SAMPLING, _said_of_sampling(request), strict=True):
+        if value is None:
+            continue
         is_taken = not is_reasoning if supports is None else name in supports or sent == "none"
         is_taken = is_taken and (name != "top_logprobs" or draft.quirks.logprobs != "never")
-        _put(draft, name, getattr(request, name), is_taken=is_taken)
+        _put(draft, name, value, is_taken=is_taken)
     if "temperature" in draft.body:
         least, most = draft.quirks.min_temperature, draft.quirks.max_temperature
         draft.body["temperature"] = draft.within("temperature", draft.body["temperature"], least, most)
     if draft.quirks.supports_include:
         include = [*request.include, *([ENCRYPTED_REASONING] if is_reasoning else [])]
         include += [LOGPROBS] if draft.body.get("top_logprobs") else []
-        _put(draft, "include", list(dict.fromkeys(include)) or None)
+        if include:
+            _put(draft, "include", list(dict.fromkeys(include)))
     return sent
 
 
-def _encode_effort(draft: Draft, wanted: Effort | None) -> str | None:
+def _encode_effort(draft: Draft, config: ReasoningConfig, wanted: Effort | None) -> str | None:
     """Write the `reasoning` object; gives back the effort that is sent."""
-    config = draft.request.reasoning
-    if config is None or draft.quirks.reasoning_request == "none":
+    if draft.quirks.reasoning_request == "none":
         _put(draft, "reasoning", config, is_taken=False)
         return None
     allowed = efforts_of(draft.endpoint)
@@ -193,6 +205,10 @@ def _encode_effort(draft: Draft, wanted: Effort | None) -> str | None:
 
 def _encode_tools(draft: Draft, sent_effort: str | None) -> None:
     request = draft.request
+    if not (
+        request.tools or request.tool_choice or request.has_extensions or request.modalities or request.image_config
+    ):
+        return
     tools, choice = _choose(draft, sent_effort)
     written = [_encode_tool(draft, tool) for tool in tools]
     if any(isinstance(tool, ServerTool) and tool.type == "image_generation" for tool in tools):
@@ -327,10 +343,11 @@ def _encode_input(draft: Draft) -> None:
         encoded = _encode_item(draft, item)
         if encoded is None:
             continue
-        # A thought whose own item does not follow it is a 400.
-        if isinstance(item, _DONE) or (isinstance(item, Message) and item.role == "assistant"):
-            written += thoughts
-        thoughts = []
+        if thoughts:
+            # A thought whose own item does not follow it is a 400.
+            if isinstance(item, _DONE) or (isinstance(item, Message) and item.role == "assistant"):
+                written += thoughts
+            thoughts = []
         written.append(encoded)
     if _lacks_word(draft):
         # The word counts in the input only, not in the instructions (OpenAI).
@@ -350,8 +367,9 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
         case Message():
             if item.role == "assistant" and not assistant_text(item.content).strip():
                 return None
-            content = [_encode_part(draft, part, item.role) for part in item.content]
-            message = _message(_role(draft, item.role), content)
+            role = item.role
+            content = [_encode_part(draft, part, role) for part in item.content]
+            message = _message(role if role == "user" or role == "assistant" else _role(draft, role), content)
             if item.phase and "phase" not in draft.quirks.drops:
                 message["phase"] = item.phase
             return message
