@@ -63,6 +63,7 @@ class _Settling:
 
     def __init__(self, items: tuple[InputItem, ...]) -> None:
         self._items = items
+        self._ids = [call_id_of(item) for item in items]
         self._results = pairs_of(items)
         self._answering = set(self._results.values())
         self._last_message = last_message(items)
@@ -71,13 +72,14 @@ class _Settling:
         self._found: list[InputItem] = []
 
     def run(self) -> list[InputItem]:
-        for place, item in enumerate(self._items):
-            if (call_id := call_id_of(item)) is not None:
+        for place, (item, call_id) in enumerate(zip(self._items, self._ids, strict=True)):
+            if call_id is not None:
                 self._round.append(place)
                 self._uses[call_id] = self._uses.get(call_id, 0) + 1
                 self._found.append(self._named(_with_object(item), call_id))
             elif place in self._answering:
-                self._end_round()
+                if self._round:
+                    self._end_round()
             elif (named := answered_call(item, self._items, {})) is not None:
                 self._end_round()
                 if named not in self._uses:
@@ -92,13 +94,15 @@ class _Settling:
     def _end_round(self) -> None:
         """Put the results behind the calls, in the client's order, and last those that it did not send."""
         calls, self._round = self._round, []
-        ids = {self._results.get(place): str(call_id_of(self._items[place])) for place in calls}
-        for place in sorted(place for place in ids if place is not None):
-            self._found.append(self._named(self._items[place], ids[place]))
-        for place in calls:
-            if place not in self._results and place < self._last_message:
-                call_id = str(call_id_of(self._items[place]))
-                self._found.append(self._named(_unanswered(self._items[place], call_id), call_id))
+        answered = [(self._results[call], str(self._ids[call])) for call in calls if call in self._results]
+        for place, call_id in sorted(answered):
+            self._found.append(self._named(self._items[place], call_id))
+        if len(answered) == len(calls):
+            return
+        for call in calls:
+            if call not in self._results and call < self._last_message:
+                call_id = str(self._ids[call])
+                self._found.append(self._named(_unanswered(self._items[call], call_id), call_id))
 
     def _named(self, item: InputItem, call_id: str) -> InputItem:
         """A call or its result under an id that nothing before its round has."""

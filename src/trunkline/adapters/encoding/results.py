@@ -57,7 +57,10 @@ def readable(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, 
     Where nothing is known of an endpoint it is sent what its dialect has words for, and asked once more with notes
     where it refuses that (`reading_text`).
     """
-    if _OUTPUTS.isdisjoint(map(type, request.input)):
+    for item in request.input:
+        if isinstance(item, _OUTPUTS) and type(item.output) is tuple:
+            break
+    else:
         return request, ()
     lost: dict[str, None] = {}
     items = tuple(_noted(item, endpoint, lost) for item in request.input)
@@ -97,12 +100,12 @@ def _lost_name(part: InputPart) -> str:
     return f"input.function_call_output.{part.__struct_config__.tag}"
 
 
-_OUTPUTS: Final[frozenset[type]] = frozenset({FunctionCallOutput, CustomCallOutput})
+_OUTPUTS = (FunctionCallOutput, CustomCallOutput)
 _NOUNS: Final[Mapping[InputModality, str]] = {"image": "Image", "file": "File", "audio": "Sound", "video": "Film"}
 
 
 def _noted(item: InputItem, endpoint: Endpoint, lost: dict[str, None]) -> InputItem:
-    if not isinstance(item, FunctionCallOutput | CustomCallOutput) or isinstance(item.output, str):
+    if not isinstance(item, _OUTPUTS) or isinstance(item.output, str):
         return item
     parts: list[InputPart] = []
     for part in item.output:

@@ -14,6 +14,8 @@ from trunkline.protocol.items import Json
 _UNIONS = ("anyOf", "oneOf")
 _REFUSED = frozenset({"allOf", "anyOf", "enum", "not", "oneOf"})
 """Keywords that may not stand at the root."""
+_LEADING_ON = _REFUSED | {"$ref"}
+"""Keywords for which the root says something else than it seems to."""
 
 
 class Rooted(Struct, frozen=True):
@@ -33,6 +35,9 @@ def rooted(schema: Schema) -> Rooted | None:
 
 
 def _as_object(schema: Schema) -> Rooted | None:
+    if schema.get("type") == "object" and "properties" in schema and _LEADING_ON.isdisjoint(schema):
+        # Nearly every tool's is one object already.
+        return Rooted(schema)
     root = _resolved(schema, schema)
     told = ""
     for part in root.get("allOf") or ():

@@ -8,7 +8,9 @@ forbid the very answers that were asked for.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+import msgspec
 from msgspec import Struct
 
 from trunkline.adapters.encoding.schema_limits import fits, measured
@@ -81,6 +83,14 @@ _SPOKEN = frozenset({"$defs", "description", "title"})
 """What stays at the top of a node whose values become alternatives."""
 
 
+_MAX_KEPT_BYTES = 4096
+"""A longer schema is written anew each time, so that what is kept has a bound."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder().decode
+_UNENCODABLE = (TypeError, ValueError, RecursionError)
+
+
 class _UnheldError(Exception):
     """The grammar has no place for a shape."""
 
@@ -89,7 +99,24 @@ def write_schema(schema: Schema, subset: Subset, *, is_strict: bool, may_cut: bo
     """Write the schema; None where the grammar cannot hold its shape, or not so much of it.
 
     `may_cut`: maps lose what they hold and references are followed only so far, so that there is nearly always one.
+    What is given back is shared, and nobody may change it.
     """
+    try:
+        said = _encode(schema)
+    except _UNENCODABLE:
+        return _written(schema, subset, is_strict, may_cut)
+    if len(said) > _MAX_KEPT_BYTES:
+        return _written(schema, subset, is_strict, may_cut)
+    return _kept(said, subset, is_strict, may_cut)
+
+
+@lru_cache(maxsize=256)
+def _kept(said: bytes, subset: Subset, is_strict: bool, may_cut: bool) -> Written | None:
+    """The schema that was written before: a conversation comes with the same tools at every turn."""
+    return _written(_decode(said), subset, is_strict, may_cut)
+
+
+def _written(schema: Schema, subset: Subset, is_strict: bool, may_cut: bool) -> Written | None:
     try:
         return _Writer(schema, subset, is_strict=is_strict, may_cut=may_cut).written()
     except (_UnheldError, AttributeError, KeyError, TypeError, ValueError):

@@ -206,7 +206,10 @@ def _as_given(schema: Schema, endpoint: Endpoint) -> Written:
     if refusal is None:
         return Written(schema)
     said = _encode(schema)
-    return pruned(schema, refusal) if any(mark in said for mark in refusal.marks) else Written(schema)
+    for mark in refusal.marks:
+        if mark in said:
+            return pruned(schema, refusal)
+    return Written(schema)
 
 
 class ToolSchema(Struct, frozen=True):

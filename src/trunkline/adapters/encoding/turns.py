@@ -210,7 +210,7 @@ def images_as_user(found: list[Turn]) -> list[Turn]:
 
 def results_media_as_user(found: list[Turn]) -> list[Turn]:
     """Repeat what tools gave back besides text in a user turn after the results, for dialects with text results."""
-    if ResultsTurn not in map(type, found):
+    if not _has_media(found):
         return found
     moved: list[Turn] = []
     for turn in found:
@@ -322,6 +322,15 @@ def _reworded(parts: Iterable[MessagePart]) -> Iterable[InputPart]:
                 yield InputText(text)
             case _:
                 yield part
+
+
+def _has_media(found: Iterable[Turn]) -> bool:
+    for turn in found:
+        if type(turn) is ResultsTurn:
+            for result in turn.results:
+                if type(result.output) is not str:
+                    return True
+    return False
 
 
 def _has_pictures(found: Iterable[Turn]) -> bool:
