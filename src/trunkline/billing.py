@@ -38,10 +38,10 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
         told = usage.upstream_cost_usd
         return _cost(None if told is None else _rounded_usd(told), 0, 0, is_byok=is_byok)
     rates = _rates(price, usage.input_tokens)
-    input_nano = _rounded(_input_parts(usage, rates), rates.parts)
-    output_nano = _rounded(_output_parts(usage, rates), rates.parts)
-    fees_nano = _rounded(_fee_parts(usage, rates), rates.parts)
-    return _cost(input_nano + output_nano + fees_nano, input_nano, output_nano, is_byok=is_byok)
+    into, out, fees = _input_parts(usage, rates), _output_parts(usage, rates), _fee_parts(usage, rates)
+    if rates.parts != 1:
+        into, out, fees = (_rounded(each, rates.parts) for each in (into, out, fees))
+    return _cost(into + out + fees, into, out, is_byok=is_byok)
 
 
 def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
@@ -58,11 +58,15 @@ def _cost(total: NanoUsd | None, input_nano: NanoUsd, output_nano: NanoUsd, *, i
 
 def _rates(price: Price, input_tokens: int) -> Rates:
     """The rates of the highest tier that the input reaches."""
-    found = price.rates
-    return next(rates for rates in found if input_tokens > rates.above_input_tokens) if len(found) > 1 else found[0]
+    for rates in price.rates:
+        if input_tokens > rates.above_input_tokens:
+            break
+    return rates
 
 
 def _input_parts(usage: Usage, rates: Rates) -> int:
+    if not (usage.cache_read_tokens or usage.cache_write_tokens or usage.audio_input_tokens):
+        return usage.input_tokens * rates.input
     # A provider may report more cached tokens than input; the surplus is not charged twice.
     read = min(usage.cache_read_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - read)
@@ -72,6 +76,8 @@ def _input_parts(usage: Usage, rates: Rates) -> int:
 
 
 def _output_parts(usage: Usage, rates: Rates) -> int:
+    if not usage.reasoning_tokens:
+        return usage.output_tokens * rates.output
     thought = min(usage.reasoning_tokens, usage.output_tokens)
     return (usage.output_tokens - thought) * rates.output + thought * rates.reasoning
 
@@ -86,8 +92,6 @@ def _tokens(size: int) -> int:
 
 def _rounded(amount: int, parts: int) -> NanoUsd:
     """So many parts of a nano-dollar in whole ones; a half goes to the even one."""
-    if parts == 1:
-        return amount
     whole, rest = divmod(amount, parts)
     return whole + (2 * rest + (whole & 1) > parts)
 

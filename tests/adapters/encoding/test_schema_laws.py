@@ -18,6 +18,7 @@ import pytest
 
 from trunkline.adapters.encoding import schema_subsets
 from trunkline.adapters.encoding.schema_subsets import Refusal, Subset
+from trunkline.adapters.encoding.schema_writer import write_schema
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
@@ -618,6 +619,22 @@ def test_a_tree_at_gemini_is_held_and_can_end(children: Schema, strict: bool) ->
     is_list = "items" in children
     assert ("children" in found[0]["$defs"]["Node"]["required"]) == is_list
     assert "text.format.schema" in dropped
+
+
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_schema_that_was_kept_is_what_would_be_written_anew(is_strict: bool) -> None:
+    rng = random.Random(61)
+    for _ in range(200):
+        given = {**made(rng), "description": "d"}
+        told = json.dumps(given)
+        # So long a schema is never kept.
+        anew = write_schema({**given, "description": "d" * 5_000}, schema_subsets.GEMINI, is_strict=is_strict)
+        kept = [write_schema(json.loads(told), schema_subsets.GEMINI, is_strict=is_strict) for _ in range(2)]
+        assert kept[0] == kept[1]
+        assert (anew is None) == (kept[0] is None)
+        if anew is not None and kept[0] is not None:
+            assert {**anew.schema, "description": "d"} == kept[0].schema
+            assert (anew.is_closed, anew.is_wider) == (kept[0].is_closed, kept[0].is_wider)
 
 
 ROWS = {name: row for name, row in vars(schema_subsets).items() if isinstance(row, Subset | Refusal)}
