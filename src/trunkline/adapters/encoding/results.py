@@ -57,10 +57,10 @@ def readable(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, 
     Where nothing is known of an endpoint it is sent what its dialect has words for, and asked once more with notes
     where it refuses that (`reading_text`).
     """
-    for item in request.input:
-        if isinstance(item, _OUTPUTS) and type(item.output) is tuple:
-            break
-    else:
+    # Nearly every request has none, and a look at the types alone costs little.
+    if _OUTPUT_KINDS.isdisjoint(map(type, request.input)) or not any(
+        isinstance(item, _OUTPUTS) and type(item.output) is tuple for item in request.input
+    ):
         return request, ()
     lost: dict[str, None] = {}
     items = tuple(_noted(item, endpoint, lost) for item in request.input)
@@ -101,6 +101,7 @@ def _lost_name(part: InputPart) -> str:
 
 
 _OUTPUTS = (FunctionCallOutput, CustomCallOutput)
+_OUTPUT_KINDS: Final[frozenset[type]] = frozenset(_OUTPUTS)
 _NOUNS: Final[Mapping[InputModality, str]] = {"image": "Image", "file": "File", "audio": "Sound", "video": "Film"}
 
 

@@ -5,11 +5,14 @@ It encodes nothing. System messages in the middle and pictures that the model ma
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from msgspec import Struct
 
 from trunkline.adapters.encoding.turns import (
     AssistantTurn,
     ResultsTurn,
+    SystemTurn,
     UserTurn,
     images_as_user,
     merged,
@@ -43,14 +46,19 @@ def rounds(request: Request) -> tuple[str, list[Round]]:
     results: tuple[FunctionCallOutput, ...] = ()
     parts: tuple[InputPart, ...] = ()
     for turn in merged(images_as_user(system_as_user(rest))):
-        if isinstance(turn, ResultsTurn):
-            results += turn.results
-        elif isinstance(turn, UserTurn):
-            parts += turn.parts
-        elif isinstance(turn, AssistantTurn):
-            # Without anything before it, it is the first: the model's own turns are merged.
-            found += UserRound(results, parts or (() if results else OPENING.parts)), turn
-            results, parts = (), ()
+        match turn:
+            case AssistantTurn():
+                # Without anything before it, it is the first: the model's own turns are merged.
+                found += UserRound(results, parts or (() if results else OPENING.parts)), turn
+                results, parts = (), ()
+            case ResultsTurn():
+                results += turn.results
+            case UserTurn():
+                parts += turn.parts
+            case SystemTurn():
+                pass
+            case _:
+                assert_never(turn)
     if results or parts:
         found.append(UserRound(results, parts))
     return system, found

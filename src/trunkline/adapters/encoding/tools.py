@@ -343,6 +343,7 @@ def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> T
 
 def _called(request: Request) -> dict[str, None]:
     """The names of what was called before, each once."""
+    # A look at the types alone costs little, and most requests call nothing.
     if FunctionCallItem not in map(type, request.input):
         return {}
     return dict.fromkeys(item.name for item in request.input if isinstance(item, FunctionCallItem))
