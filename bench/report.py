@@ -1,12 +1,13 @@
-"""Says what was measured: tables for the terminal, a dictionary for the file, a line for every target.
+"""Says what was measured: tables for the terminal, a dictionary for the file, a word for every target.
 
-Does not decide whether the run failed; a missed target is a sentence, not an error.
+Does not decide whether the run failed; a missed target is a word, not an error.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from bench.measure import Measured, Round
+from bench.measure import REFERENCES, Measured, Round
 from bench.recordings import Case
 
 _TITLES = {
@@ -14,43 +15,46 @@ _TITLES = {
     Case.BURST: "stream of 64 tokens, sent by the upstream in one burst",
     Case.PACED: "stream of 64 tokens, sent by the upstream at 50 a second",
 }
-_MEASURED_AGAINST = "smg"
-_BUSY = 0.9
+_NATIVE = REFERENCES[0]
+_FULL = 0.9
 
 
 @dataclass(frozen=True)
-class _Target:
-    """A bound on one number of ours: a multiple of the same number of a peer, or that many units of its own."""
+class _Bounds:
+    """The most that one dialect may cost: of each case as a multiple of the native gateway's CPU."""
 
-    title: str
-    read: Callable[[Measured], float]
-    bound: float
-    unit: str
-    is_relative: bool
+    json: float
+    burst: float
+    paced: float
+    idle_stream_kib: float = 22.0
+    ready_seconds: float = 0.7
+    loaded_mb: float = 45.0
 
 
-_TARGETS = (
-    _Target("CPU per JSON call", lambda it: it.median(Case.JSON).cpu_us, 1.6, "us", True),
-    _Target("CPU per burst stream", lambda it: it.median(Case.BURST).cpu_us, 0.6, "us", True),
-    _Target("CPU per paced stream", lambda it: it.median(Case.PACED).cpu_us, 1.0, "us", True),
-    _Target("memory per idle stream", lambda it: it.idle_stream_bytes / 1024, 45.0, "KiB", False),
-    _Target("memory after load", lambda it: it.loaded_bytes / 1e6, 90.0, "MB", False),
-)
+_TARGETS = {
+    "trunkline/chat": _Bounds(1.05, 0.36, 0.82),
+    "trunkline/responses": _Bounds(1.10, 0.38, 0.85),
+    "trunkline/messages": _Bounds(1.20, 0.45, 0.95),
+    "trunkline/gemini": _Bounds(1.20, 0.45, 0.95),
+}
 
 
 def tables(results: Sequence[Measured]) -> str:
-    """All numbers, a table for each case and one for memory, and what each subject was asked to do."""
-    parts = [_case_table(case, results) for case in _TITLES]
+    """All numbers: a table for each case, one for memory, and what each subject was asked to do."""
+    reference = next((name for name in REFERENCES for it in results if it.name == name), None)
+    parts = [_case_table(case, results, reference) for case in _TITLES]
     parts.append(_memory_table(results))
-    parts.append("\n".join(f"{it.name:<20} {it.route}" for it in results))
+    parts += [*_before_table(results), *_doubts(results)]
+    parts.append("\n".join(f"  {it.name:<20} {it.route}" for it in results))
     return "\n\n".join(parts)
 
 
-def verdicts(results: Sequence[Measured]) -> list[str]:
-    """One line for each target and each of our subjects."""
-    ours = [it for it in results if it.name.startswith("trunkline/")]
-    peer = next((it for it in results if it.name == _MEASURED_AGAINST), None)
-    return [_verdict(target, it, peer) for it in ours for target in _TARGETS]
+def targets(results: Sequence[Measured]) -> str:
+    """The targets, and whether they are met."""
+    head = ("", f"JSON x {_NATIVE}", "burst", "paced", "KiB/idle stream", "ready s", "MB after load")
+    is_related = any(it.name == _NATIVE for it in results)
+    rows = [_target_row(it, _TARGETS[it.name], is_related) for it in results if it.name in _TARGETS]
+    return _align("targets", [head, *rows])
 
 
 def as_json(results: Sequence[Measured]) -> list[dict[str, object]]:
@@ -58,55 +62,107 @@ def as_json(results: Sequence[Measured]) -> list[dict[str, object]]:
     return [asdict(it) for it in results]
 
 
-def _verdict(target: _Target, ours: Measured, peer: Measured | None) -> str:
-    value = target.read(ours)
-    head = f"{ours.name:<20} {target.title:<24} {value:8.1f} {target.unit:<3}"
-    if not target.is_relative:
-        return f"{head}  target <= {target.bound:g} {target.unit}: {_word(value <= target.bound)}"
-    if peer is None:
-        return f"{head}  target <= {target.bound:g} x {_MEASURED_AGAINST}: not measured in this run (--peers)"
-    ratio = value / target.read(peer)
-    return f"{head}  {ratio:.2f} x {peer.name}, target <= {target.bound:g}: {_word(ratio <= target.bound)}"
-
-
-def _word(is_met: bool) -> str:
-    return "met" if is_met else "MISSED"
-
-
-def _case_table(case: Case, results: Sequence[Measured]) -> str:
-    head = ("", "req/s", "p50 ms", "p99 ms", "first ms", "CPU us/req", "lowest", "highest", "load core")
-    rows = [_case_row(it.name, it.median(case), [round_.cpu_us for round_ in it.rounds[case]]) for it in results]
-    return _align(_TITLES[case], [head, *rows])
-
-
-def _case_row(name: str, middle: Round, cpu: Sequence[float]) -> tuple[str, ...]:
+def _target_row(it: Measured, bounds: _Bounds, is_related: bool) -> tuple[str, ...]:
+    cases = ((Case.JSON, bounds.json), (Case.BURST, bounds.burst), (Case.PACED, bounds.paced))
     return (
-        name,
-        f"{middle.per_second:.0f}",
-        f"{middle.p50_ms:.2f}",
-        f"{middle.p99_ms:.2f}",
-        f"{middle.first_p50_ms:.2f}",
-        f"{middle.cpu_us:.0f}",
-        f"{min(cpu):.0f}",
-        f"{max(cpu):.0f}",
-        f"{middle.load_share:.0%}{'!' if middle.load_share > _BUSY else ' '}",
+        it.name,
+        *(_word(statistics.median(_ratios(it, case)), bound) if is_related else "?" for case, bound in cases),
+        _word(it.idle_stream_bytes / 1024, bounds.idle_stream_kib, digits=1),
+        _word(it.ready_seconds, bounds.ready_seconds),
+        _word(it.loaded_bytes / 1e6, bounds.loaded_mb, digits=1),
     )
 
 
+def _word(value: float, bound: float, *, digits: int = 2) -> str:
+    return f"{value:.{digits}f} <= {bound:g} {'met' if value <= bound else 'MISSED'}"
+
+
+def _ratios(it: Measured, case: Case) -> list[float]:
+    """Those of all rounds, sorted; empty without a reference."""
+    return sorted(each.ratio for each in it.rounds[case] if each.ratio is not None)
+
+
+def _case_table(case: Case, results: Sequence[Measured], reference: str | None) -> str:
+    ratio = f"x {reference}" if reference else "no reference"
+    head = (
+        "",
+        ratio,
+        "lowest - highest",
+        "CPU us",
+        "req/s",
+        "p50 ms",
+        "p99 ms",
+        "first ms",
+        "server core",
+        "load core",
+    )
+    rows = [(it.name, *_span(_ratios(it, case)), *_medians(it.rounds[case])) for it in results]
+    return _align(_TITLES[case], [head, *rows])
+
+
+def _span(ratios: Sequence[float]) -> tuple[str, str]:
+    """The median of sorted ratios, and the ends."""
+    if not ratios:
+        return "", ""
+    return f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f} - {ratios[-1]:.2f}"
+
+
+def _medians(rounds: Sequence[Round]) -> tuple[str, ...]:
+    return (
+        f"{statistics.median(it.cpu_us for it in rounds):.0f}",
+        f"{statistics.median(it.per_second for it in rounds):.0f}",
+        f"{statistics.median(it.p50_ms for it in rounds):.2f}",
+        f"{statistics.median(it.p99_ms for it in rounds):.2f}",
+        f"{statistics.median(it.first_p50_ms for it in rounds):.2f}",
+        _share(statistics.median(it.server_share for it in rounds)),
+        _share(statistics.median(it.load_share for it in rounds)),
+    )
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}{'!' if value > _FULL else ' '}"
+
+
 def _memory_table(results: Sequence[Measured]) -> str:
-    head = ("", "ready s", "warm MB", "after load MB", "peak MB", "KiB/idle stream")
+    head = ("", "ready s", "warm MB", "after load MB", "KiB/idle stream")
     rows = [
         (
             it.name,
             f"{it.ready_seconds:.2f}",
             f"{it.ready_bytes / 1e6:.1f}",
             f"{it.loaded_bytes / 1e6:.1f}",
-            f"{it.peak_bytes / 1e6:.1f}",
             f"{it.idle_stream_bytes / 1024:.1f}",
         )
         for it in results
     ]
     return _align("start and memory (own memory of the tree of processes)", [head, *rows])
+
+
+def _before_table(results: Sequence[Measured]) -> list[str]:
+    """Ours beside another checkout of ours, where there is one in the run."""
+    by_name = {it.name: it for it in results}
+    pairs = [(it, by_name.get(it.name.replace("trunkline/", "before/"))) for it in results if it.name in _TARGETS]
+    rows = [
+        (it.name, *(cell for case in _TITLES for cell in _span(_quotients(it.rounds[case], before.rounds[case]))))
+        for it, before in pairs
+        if before is not None
+    ]
+    head = ("", *(cell for case in ("JSON", "burst", "paced") for cell in (case, "")))
+    return [_align("CPU x that of the other checkout", [head, *rows])] if rows else []
+
+
+def _quotients(ours: Sequence[Round], theirs: Sequence[Round]) -> list[float]:
+    return sorted(one.cpu_us / other.cpu_us for one, other in zip(ours, theirs, strict=True))
+
+
+def _doubts(results: Sequence[Measured]) -> list[str]:
+    """A server that is asked without pause has all of its core, unless somebody else works there."""
+    most = max(each.server_share for it in results for each in it.rounds[Case.JSON])
+    if most > _FULL:
+        return []
+    return [
+        f"NOT A QUIET MACHINE: no server got more than {most:.0%} of its core. Measure again before believing this."
+    ]
 
 
 def _align(title: str, rows: Sequence[tuple[str, ...]]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.recordings import UPSTREAM_MODEL, Api
 
+DIALECTS = ("chat", "responses", "messages", "gemini")
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "bench" / ".peers"
 
@@ -46,7 +47,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class Subject:
-    """One server under test. `route` says which of its ways is measured and what the mock provider then hears."""
+    """One server under test. `route` says which of its ways is measured and what the mock provider then hears.
+
+    One that `is_heavy` fills a core with a load that the others carry side by side.
+    """
 
     name: str
     route: str
@@ -57,6 +61,7 @@ class Subject:
     missing: str
     launch: Callable[[Place], Launch]
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_heavy: bool = False
 
     @property
     def absence(self) -> str | None:
@@ -65,22 +70,54 @@ class Subject:
 
 
 def ours() -> tuple[Subject, ...]:
-    """This gateway in front of either dialect, and the floor below it."""
-    return (_trunkline("chat", Api.CHAT), _trunkline("responses", Api.RESPONSES), _relay())
+    """This gateway in front of each dialect, and the floors below it."""
+    return (*(_trunkline("trunkline", dialect, ROOT) for dialect in DIALECTS), _relay(), _nginx())
+
+
+def beside(root: Path) -> tuple[Subject, ...]:
+    """Another checkout of this gateway, with an environment of its own, in front of each dialect."""
+    return tuple(_trunkline("before", dialect, root) for dialect in DIALECTS)
 
 
 def peers() -> tuple[Subject, ...]:
     """The others, whether or not they are installed."""
-    return (
-        _smg("smg", Api.RESPONSES),
-        _smg("smg/chat", Api.CHAT),
-        _litellm(),
-        _nginx(),
+    return (_smg("smg", Api.RESPONSES), _smg("smg/chat", Api.CHAT))
+
+
+def litellm() -> Subject:
+    """A proxy in this language, tens of times slower than all others: it lengthens every round."""
+    program = PEERS / "litellm" / "bin" / "litellm"
+    # It refuses to start without a key, and with one that looks made up.
+    key = "sk-" + secrets.token_hex(32)
+
+    def launch(place: Place) -> Launch:
+        parameters = {"model": f"openai/{UPSTREAM_MODEL}", "api_base": f"{place.upstream}/v1", "api_key": "bench"}
+        config = {
+            "model_list": [{"model_name": UPSTREAM_MODEL, "litellm_params": parameters}],
+            "litellm_settings": {"telemetry": False},
+        }
+        file = place.folder / "litellm.yaml"
+        file.write_text(json.dumps(config))
+        flags = ("--config", str(file), "--host", "127.0.0.1", "--port", str(place.port), "--num_workers", "1")
+        environment = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+        return Launch((str(program), *flags), environment)
+
+    return Subject(
+        name="litellm",
+        route=f"{Api.CHAT} to the same; its proxy with one worker and a master key, no database",
+        api=Api.CHAT,
+        path=Api.CHAT,
+        model=UPSTREAM_MODEL,
+        program=program,
+        missing="not installed: python -m bench.peers",
+        launch=launch,
+        headers={"authorization": f"Bearer {key}"},
+        is_heavy=True,
     )
 
 
-def _trunkline(dialect: str, upstream_api: Api) -> Subject:
-    program = ROOT / ".venv" / "bin" / "trunkline"
+def _trunkline(name: str, dialect: str, root: Path) -> Subject:
+    program = root / ".venv" / "bin" / "trunkline"
 
     def launch(place: Place) -> Launch:
         config = place.folder / "trunkline.toml"
@@ -91,13 +128,13 @@ def _trunkline(dialect: str, upstream_api: Api) -> Subject:
         )
 
     return Subject(
-        name=f"trunkline/{dialect}",
-        route=f"/api/v1/responses to {upstream_api}; authenticates, validates, routes, translates, prices",
+        name=f"{name}/{dialect}",
+        route=f"/api/v1/responses to {dialect}; authenticates, validates, routes, translates, prices",
         api=Api.RESPONSES,
         path="/api/v1/responses",
         model=f"mock/{dialect}",
         program=program,
-        missing="not installed: make setup",
+        missing=f"not installed: make setup in {root}",
         launch=launch,
         headers={"authorization": f"Bearer {_BENCH_KEY}"},
     )
@@ -145,36 +182,6 @@ def _smg(name: str, api: Api) -> Subject:
         missing="not installed: python -m bench.peers",
         launch=launch,
         headers={"authorization": "Bearer bench"},
-    )
-
-
-def _litellm() -> Subject:
-    program = PEERS / "litellm" / "bin" / "litellm"
-    # It refuses to start without a key, and with one that looks made up.
-    key = "sk-" + secrets.token_hex(32)
-
-    def launch(place: Place) -> Launch:
-        parameters = {"model": f"openai/{UPSTREAM_MODEL}", "api_base": f"{place.upstream}/v1", "api_key": "bench"}
-        config = {
-            "model_list": [{"model_name": UPSTREAM_MODEL, "litellm_params": parameters}],
-            "litellm_settings": {"telemetry": False},
-        }
-        file = place.folder / "litellm.yaml"
-        file.write_text(json.dumps(config))
-        flags = ("--config", str(file), "--host", "127.0.0.1", "--port", str(place.port), "--num_workers", "1")
-        environment = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-        return Launch((str(program), *flags), environment)
-
-    return Subject(
-        name="litellm",
-        route=f"{Api.CHAT} to the same; its proxy with one worker and a master key, no database",
-        api=Api.CHAT,
-        path=Api.CHAT,
-        model=UPSTREAM_MODEL,
-        program=program,
-        missing="not installed: python -m bench.peers",
-        launch=launch,
-        headers={"authorization": f"Bearer {key}"},
     )
 
 

@@ -1,4 +1,4 @@
-"""A mock provider cheap enough never to be what is measured: fixed answers in Chat Completions and Responses.
+"""A mock provider cheap enough never to be what is measured: fixed answers in four dialects, told apart by the path.
 
 Does not read a request beyond three byte strings: whether it streams, whether it wants usage, which case it asks for.
 """
@@ -11,9 +11,9 @@ from typing import cast
 
 import uvloop
 
-from bench import recordings
+from bench import recordings, wires
 from bench.http1 import END_OF_HEAD, chunk, content_length
-from bench.recordings import Api, Case, Recording
+from bench.recordings import UPSTREAM_MODEL, Api, Case, Recording
 
 SECONDS_PER_TOKEN = 0.02
 
@@ -75,10 +75,11 @@ class _Connection(asyncio.Protocol):
         if head.startswith(b"get "):
             self._transport.write(_MODELS)
             return
-        answers = _find_answers(head, body)
+        path = head.split(b" ", 2)[1]
+        answers = _CHAT if path == _CHAT_PATH and b'"include_usage"' not in body else _ANSWERS.get(path)
         if answers is None:
             self._transport.write(_UNKNOWN)
-        elif b'"stream":true' not in body and b'"stream": true' not in body:
+        elif path != _GEMINI_STREAM and b'"stream":true' not in body and b'"stream": true' not in body:
             self._transport.write(answers.whole)
         elif _PACED in body:
             self._pace(answers.paced, 0, self._loop.time())
@@ -93,15 +94,6 @@ class _Connection(asyncio.Protocol):
             # Counted from the first frame, so that a late timer does not stretch the whole stream.
             due += SECONDS_PER_TOKEN
             self._timer = self._loop.call_at(due, self._pace, frames, index + 1, due)
-
-
-def _find_answers(head: bytes, body: bytes) -> _Answers | None:
-    path = head.split(b" ", 2)[1]
-    if path == _CHAT_PATH:
-        return _CHAT_WITH_USAGE if b'"include_usage"' in body else _CHAT
-    if path == _RESPONSES_PATH:
-        return _RESPONSES
-    return None
 
 
 def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
@@ -123,10 +115,18 @@ def _answers(recording: Recording) -> _Answers:
 _PACED = Case.PACED.value.encode()
 _IDLE = Case.IDLE.value.encode()
 _CHAT_PATH = Api.CHAT.value.encode()
-_RESPONSES_PATH = Api.RESPONSES.value.encode()
+_GEMINI_WHOLE = f"/v1/models/{UPSTREAM_MODEL}:generatecontent".encode()
+_GEMINI_STREAM = f"/v1/models/{UPSTREAM_MODEL}:streamgeneratecontent?alt=sse".encode()
 _CHAT = _answers(recordings.chat(with_usage=False))
-_CHAT_WITH_USAGE = _answers(recordings.chat(with_usage=True))
-_RESPONSES = _answers(recordings.responses())
+_GEMINI = _answers(wires.gemini().recording)
+# Heads are read in lower case, and with them the paths.
+_ANSWERS = {
+    _CHAT_PATH: _answers(recordings.chat(with_usage=True)),
+    Api.RESPONSES.value.encode(): _answers(recordings.responses()),
+    b"/v1/messages": _answers(wires.messages().recording),
+    _GEMINI_WHOLE: _GEMINI,
+    _GEMINI_STREAM: _GEMINI,
+}
 _MODELS = _whole(recordings.models())
 _UNKNOWN = _whole(json.dumps({"error": {"message": "no such path"}}).encode(), b"404 Not Found")
 
