@@ -12,7 +12,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test types suite clients format bench bench-peers micro cassettes catalog docs lock clean
+.PHONY: help setup run test types suite clients soak format bench bench-peers micro cassettes catalog docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ endif
 clients: $(VENV)/.clients ## run Codex, agent SDKs and opencode, unchanged, against the gateway (installs opencode)
 	@$(BIN)/python -m tests.npm opencode-linux-x64
 	@$(BIN)/python -m pytest tests/clients $(ARGS)
+
+soak: $(VENV)/.dev ## prove over minutes that resets, stuck readers, idle streams, bad TLS and hostile heads leave nothing
+	@$(BIN)/python -m pytest tests/soak -o python_files='prove_*.py' -s $(ARGS)
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .

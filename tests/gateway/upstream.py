@@ -11,6 +11,7 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterable, Sequence
@@ -127,9 +128,15 @@ def ordinary(request: Seen) -> Script:
 
 
 class Upstream:
-    """The provider. Use as a context manager."""
+    """The provider. Use as a context manager.
 
-    def __init__(self) -> None:
+    With `tls` it speaks HTTPS. `send_buffer` is how many bytes the kernel may hold of what nobody reads; its own
+    choice, which is megabytes, when absent.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None, send_buffer: int | None = None) -> None:
+        self._tls = tls
+        self._send_buffer = send_buffer
         self._scripts: dict[tuple[str, str], list[Script]] = {}
         self._lock = threading.Lock()
         self._seen: list[Seen] = []
@@ -152,7 +159,7 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def open_connections(self) -> int:
@@ -199,9 +206,11 @@ class Upstream:
             return scripts.pop(0) if len(scripts) > 1 else scripts[0]
 
     async def _listen(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=64 * 2**20)
-        self.port = server.sockets[0].getsockname()[1]
-        return server
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        if self._send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
+        self.port = listener.getsockname()[1]
+        return await asyncio.start_server(self._serve, sock=listener, limit=64 * 2**20, ssl=self._tls)
 
     async def _stop(self) -> None:
         self._server.close()
