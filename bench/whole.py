@@ -27,6 +27,7 @@ from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names
 from trunkline.upstream.tokens import Tokens
+from trunkline.upstream.transport import Take
 from trunkline.wire import UpstreamRequest
 
 T = TypeVar("T")
@@ -81,7 +82,15 @@ class Gateway:
             _, body = await respond_whole(admitted, self._services)
             return body
         answer = await respond(admitted, self._services)
-        return b"".join([piece async for piece in told(answer, self._services)])
+        pieces: list[bytes] = []
+
+        def push(piece: bytes) -> bool:
+            pieces.append(piece)
+            return True
+
+        async for piece in told(answer, self._services, push):
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def _note(self, generation: Generation) -> None:
         self._recent.keep(generation)
@@ -118,10 +127,13 @@ class _Reply:
         self.content_type = content_type
         self._reads = reads
 
-    pump = None
-
     async def read(self) -> bytes:
         return next(self._reads, b"")
+
+    async def pump(self, take: Take) -> None:
+        for read in self._reads:
+            if not take(read):
+                return
 
     def note_output(self) -> None:
         """Nobody measures silence here."""
