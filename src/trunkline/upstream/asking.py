@@ -60,7 +60,7 @@ class Upstream:
 
     async def send(self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False) -> Reply:
         """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
-        credential = await self.tokens.credential(provider, deadline)
+        credential = self.tokens.known(provider) or await self.tokens.credential(provider, deadline)
         if credential is not None:
             request = sign(request, credential, self.wall_clock())
         return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
@@ -155,6 +155,8 @@ class Asking:
             encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
         else:
             encoded = adapter.encode(request, endpoint, end_user)
+        if not unread and not encoded.has_nonce:
+            return encoded
         body = encoded.body
         if encoded.has_nonce:
             body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
