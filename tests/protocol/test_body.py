@@ -124,8 +124,9 @@ def test_IN_05_duplicate_keys_are_refused(body: bytes, key: str) -> None:
 
 
 def test_IN_05_a_lost_value_may_be_as_deep_as_the_decoder_goes() -> None:
-    deep = b"[" * 900 + b"]" * 900
-    assert "occurs twice" in refusal(b'{"a":%s,"a":1}' % deep).message
+    messages = [refusal(b'{"a":%s,"a":1}' % (b"[" * deep + b"]" * deep)).message for deep in range(700, 1_100)]
+    assert "occurs twice" in messages[0]
+    assert all("occurs twice" in message or "nested too deeply" in message for message in messages)
 
 
 def test_IN_05_in_a_very_large_body_the_key_is_not_named() -> None:
@@ -133,11 +134,12 @@ def test_IN_05_in_a_very_large_body_the_key_is_not_named() -> None:
     assert refusal(body).message == "A key occurs twice in one object of the body."
 
 
+@pytest.mark.parametrize("size", [200_000, 600_000, 2_100_000])
 @pytest.mark.parametrize("strings", [1, 5_000], ids=["few strings", "many strings"])
 @pytest.mark.parametrize("escape", [b"", b'\\"'], ids=["plain", "escaped"])
-def test_IN_05_duplicate_keys_are_found_in_large_bodies(strings: int, escape: bytes) -> None:
+def test_IN_05_duplicate_keys_are_found_in_large_bodies(size: int, strings: int, escape: bytes) -> None:
     array = b"[" + b",".join([b'"a:b"'] * strings) + b"]"
-    body = b'{"input":"%s","a":%s,"b":":"%%s}' % (b"x" * 200_000 + escape, array)
+    body = b'{"input":"%s","a":%s,"b":":"%%s}' % (b"x" * size + escape, array)
     assert decode_object(body % b"")["a"] == ["a:b"] * strings
     assert "occurs twice" in refusal(body % b',"b":1').message
 

@@ -3,16 +3,20 @@
 What the members mean is for `parse.py`. The size of the body in bytes is bounded at the edge, before it is read.
 
 msgspec refuses broken UTF-8, lone surrogates, `NaN`, numbers out of range and huge integers by itself. It keeps the
-last of duplicate keys without a word, so the keys are counted twice: in the decoded object and in the text. Outside
-of strings a colon stands behind every key and nowhere else, so the second count takes the strings out and counts
-colons. Both counts are exact; they differ if and only if a key was lost.
+last of duplicate keys without a word. What was decoded is therefore encoded again: where that gives the same text, but
+for white space between the values, nothing was lost. Numbers and characters can be spelled in several ways, so another
+text proves nothing; then the keys are counted twice, in the decoded object and in the text. Outside of strings a colon
+stands behind every key and nowhere else, so the second count takes the strings out and counts colons. Both counts are
+exact; they differ if and only if a key was lost.
 
 Decoding is one call that no other thread gets a word in, and takes seconds for millions of small values. So the text
-of a large body is looked at first, in pieces, and refused if there can be too many.
+of a large body is looked at first, in pieces, and refused if there can be too many; for the same reason the text of a
+very large one is only counted, never made again.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -31,6 +35,7 @@ MAX_INPUT_ITEMS = 10_000
 _CONTAINERS = frozenset((dict, list))
 _MAX_BYTES_TO_NAME_A_KEY = 1_000_000
 _PIECE_BYTES = 64 * 1024
+_MAX_BYTES_TO_REPEAT = 2_000_000
 _TOO_DEEP = f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken."
 
 
@@ -44,6 +49,7 @@ class _Outer(msgspec.Struct):
 
 _outer_decoder = msgspec.json.Decoder(_Outer)
 _exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder()
 
 
 class _Written(NamedTuple):
@@ -63,18 +69,20 @@ def decode_object(body: bytes | bytearray) -> dict[str, Json]:
 
     Raises BadRequest.
     """
-    written = _count_written(body)
-    # A member stands behind every comma, and a first one may stand behind every opening bracket.
-    if written.commas + written.openings > MAX_VALUES:
-        raise _too_many()
+    written = _count_if_large(body)
     value = _decode(body)
     if not isinstance(value, dict):
         raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
     items = value.get("input")
     if isinstance(items, list) and len(items) > MAX_INPUT_ITEMS:
         raise BadRequest(f"input has {len(items)} items; at most {MAX_INPUT_ITEMS} are taken.", param="input")
-    if _count_decoded_keys(value) != written.colons:
-        raise BadRequest(_name_duplicate(body))
+    # What has few brackets is not nested deeply; in a large body they take longer to count than levels.
+    if len(body) > _PIECE_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
+    if written is not None or not _is_repeated(value, body):
+        written = written or _count_written(body)
+        if _count_decoded_keys(value) != written.colons:
+            raise BadRequest(_name_duplicate(body))
     if b"\\" in body and b"\\u0000" in body:
         _refuse_nul(value)
     return value
@@ -104,27 +112,50 @@ def _why_not_json(body: bytes | bytearray, reason: str) -> str:
     return f"The body is not valid JSON: {reason[:1].lower()}{reason[1:]}."
 
 
+def _count_if_large(body: bytes | bytearray) -> _Written | None:
+    """Count what is written in a very large body, and in a large one that looks as if it held too many values."""
+    # A member stands behind every comma, and a first one may stand behind every opening bracket.
+    if len(body) <= MAX_VALUES or (len(body) <= _MAX_BYTES_TO_REPEAT and _count_separators(body) <= MAX_VALUES):
+        return None
+    written = _count_written(body)
+    if written.commas + written.openings > MAX_VALUES:
+        raise _too_many()
+    return written
+
+
+def _count_separators(body: bytes | bytearray) -> int:
+    """Count commas and opening brackets, those in strings as well."""
+    pieces = (body[at : at + _PIECE_BYTES] for at in range(0, len(body), _PIECE_BYTES))
+    return len(body) - sum(len(piece.translate(None, b",[{")) for piece in pieces)
+
+
+def _check_depth(value: Json) -> None:
+    """Refuse what is nested too deeply; it is gone through level by level."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        # All members of all containers at once: a turn for each of them takes twice as long.
+        level = [member for member in gc.get_referents(*level) if type(member) in _CONTAINERS]
+        if not level:
+            return
+    raise BadRequest(_TOO_DEEP)
+
+
+def _is_repeated(value: Json, body: bytes | bytearray) -> bool:
+    """Whether a value is written as in the body but for white space, so that nothing of the body is missing in it."""
+    repeated = _encoder.encode(value)
+    try:
+        return repeated == body or repeated == msgspec.json.format(body, indent=-1)
+    except RecursionError:
+        return False  # what was lost was nested more deeply than what is left
+
+
 def _count_decoded_keys(value: Json) -> int:
-    """Count the members of all objects, level by level; this also bounds depth and size."""
-    keys = values = depth = 0
+    """Count the members of all objects, level by level."""
+    keys = 0
     level = [value]
     while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise BadRequest(_TOO_DEEP)
-        values += sum(map(len, level))
-        if values > MAX_VALUES:
-            raise _too_many()
-        below = []
-        for container in level:
-            members = container
-            if type(container) is dict:
-                keys += len(container)
-                members = container.values()
-            for member in members:
-                if type(member) in _CONTAINERS:
-                    below.append(member)
-        level = below
+        keys += sum(len(container) for container in level if type(container) is dict)
+        level = [member for member in gc.get_referents(*level) if type(member) in _CONTAINERS]
     return keys
 
 
