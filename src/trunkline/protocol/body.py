@@ -36,6 +36,7 @@ _CONTAINERS = frozenset((dict, list))
 _MAX_BYTES_TO_NAME_A_KEY = 1_000_000
 _PIECE_BYTES = 64 * 1024
 _MAX_BYTES_TO_REPEAT = 2_000_000
+_LONG_TEXT_BYTES = 256
 _TOO_DEEP = f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken."
 
 
@@ -69,7 +70,7 @@ def decode_object(body: bytes | bytearray) -> dict[str, Json]:
 
     Raises BadRequest.
     """
-    written = _count_if_large(body)
+    written = _count_if_large(body) if len(body) > MAX_VALUES else None
     value = _decode(body)
     if not isinstance(value, dict):
         raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
@@ -79,7 +80,7 @@ def decode_object(body: bytes | bytearray) -> dict[str, Json]:
     # What has few brackets is not nested deeply; in a large body they take longer to count than levels.
     if len(body) > _PIECE_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(value)
-    if written is not None or not _is_repeated(value, body):
+    if written is not None or (_encoder.encode(value) != body and not _is_spaced(value, body)):
         written = written or _count_written(body)
         if _count_decoded_keys(value) != written.colons:
             raise BadRequest(_name_duplicate(body))
@@ -113,14 +114,19 @@ def _why_not_json(body: bytes | bytearray, reason: str) -> str:
 
 
 def _count_if_large(body: bytes | bytearray) -> _Written | None:
-    """Count what is written in a very large body, and in a large one that looks as if it held too many values."""
+    """Count what is written where there may be too many values, and where it is quicker than writing it again."""
     # A member stands behind every comma, and a first one may stand behind every opening bracket.
-    if len(body) <= MAX_VALUES or (len(body) <= _MAX_BYTES_TO_REPEAT and _count_separators(body) <= MAX_VALUES):
+    if _is_made_of_values(body) and _count_separators(body) <= MAX_VALUES:
         return None
     written = _count_written(body)
     if written.commas + written.openings > MAX_VALUES:
         raise _too_many()
     return written
+
+
+def _is_made_of_values(body: bytes | bytearray) -> bool:
+    """Whether a large body looks like many values rather than like a few long texts, which are quickly counted."""
+    return len(body) <= _MAX_BYTES_TO_REPEAT and body.count(b'"', 0, _PIECE_BYTES) > _PIECE_BYTES // _LONG_TEXT_BYTES
 
 
 def _count_separators(body: bytes | bytearray) -> int:
@@ -140,11 +146,10 @@ def _check_depth(value: Json) -> None:
     raise BadRequest(_TOO_DEEP)
 
 
-def _is_repeated(value: Json, body: bytes | bytearray) -> bool:
-    """Whether a value is written as in the body but for white space, so that nothing of the body is missing in it."""
-    repeated = _encoder.encode(value)
+def _is_spaced(value: Json, body: bytes | bytearray) -> bool:
+    """Whether a body is a value as it is encoded here, but for white space."""
     try:
-        return repeated == body or repeated == msgspec.json.format(body, indent=-1)
+        return _encoder.encode(value) == msgspec.json.format(body, indent=-1)
     except RecursionError:
         return False  # what was lost was nested more deeply than what is left
 

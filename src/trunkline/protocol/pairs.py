@@ -44,6 +44,13 @@ CALL_NAMES: Mapping[type, str] = {
 }
 """By its output, what each kind of call is called."""
 
+_CALLS_AND_OUTPUTS = OUTPUTS.keys() | CALL_NAMES.keys()
+
+
+def has_calls(items: Sequence[InputItem]) -> bool:
+    """Whether there is a call among the items, or the result of one."""
+    return not _CALLS_AND_OUTPUTS.isdisjoint(map(type, items))
+
 
 def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
     """The place of each call's result by that of the call; calls that nobody answered are missing.
@@ -66,8 +73,8 @@ def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
 
 def call_id_of(item: InputItem) -> str | None:
     """The `call_id` of a call that the client answers; None for what is none."""
-    # By type first: most items of a conversation are no calls, and there may be thousands.
-    return item.call_id if type(item) in OUTPUTS and isinstance(item, Call) else None
+    # By its type alone, as OUTPUTS has all calls: there may be thousands of items.
+    return item.call_id if type(item) in OUTPUTS else None  # type: ignore[union-attr, return-value]
 
 
 def answered_call(item: InputItem, items: Sequence[InputItem], calls: Mapping[str, int]) -> str | None:

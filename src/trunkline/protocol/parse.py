@@ -60,42 +60,55 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
     Raises BadRequest.
     """
     raw = decode_object(body)
+    has_more = not _BESIDE.isdisjoint(raw)
     try:
-        if not _FIXED.keys().isdisjoint(raw):
-            _read_fixed(raw)
-        _make_prices_exact(raw, body)
+        if has_more:
+            _prepare(raw, body)
         members = _read_members(raw)
         if "input" not in members:
             raise _no_input(raw)
-        if "metadata" in raw and raw["metadata"] is None:
-            members["metadata"] = None
         if session_header and "session_id" not in members:
             members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
-        if _is_thinker_named(members):
+        if ("models" in members or ":" in members.get("model", "")) and _is_thinker_named(members):
             members["reasoning"] = _thinking(members.get("reasoning"))
-        if not _SAMPLING.keys().isdisjoint(raw):
-            members["sampling"] = _read_sampling(raw)
-        if not _IGNORED.isdisjoint(raw) or "reasoning" in members:
-            members["ignored"] = tuple(_ignored(raw))
+        if has_more:
+            _add_what_is_beside(members, raw)
         request = Request(**members)
         if has_extensions(request):
             request = replace(request, has_extensions=True)
-        _check_choice(request)
+        if request.tool_choice is not None:
+            _check_choice(request)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
     return request
 
 
+def _prepare(raw: dict[str, Json], body: bytes | bytearray) -> None:
+    if not _FIXED.keys().isdisjoint(raw):
+        _read_fixed(raw)
+    provider = raw.get("provider")
+    if isinstance(provider, dict) and provider.get("max_price") is not None:
+        provider["max_price"] = decode_prices(body)
+
+
 def _is_thinker_named(members: Mapping[str, Json]) -> bool:
     """Whether a model is named with `:thinking`: thinking is then on unless the request says otherwise."""
-    names = [name for name in (members.get("model") or "", *members.get("models", ())) if ":" in name]
-    return any("thinking" in name.lower().split(":")[1:] for name in names) if names else False
+    names = (members.get("model") or "", *members.get("models", ()))
+    return any("thinking" in name.lower().split(":")[1:] for name in names)
 
 
 def _thinking(config: ReasoningConfig | None) -> ReasoningConfig:
     config = config or ReasoningConfig()
     is_said = config.effort is not None or config.max_tokens is not None or config.enabled is not None
     return config if is_said else replace(config, enabled=True)
+
+
+def _add_what_is_beside(members: dict[str, Json], raw: Mapping[str, Json]) -> None:
+    if "metadata" in raw and raw["metadata"] is None:
+        members["metadata"] = None
+    if not _SAMPLING.keys().isdisjoint(raw):
+        members["sampling"] = _read_sampling(raw)
+    members["ignored"] = tuple(_ignored(raw))
 
 
 def _ignored(raw: Mapping[str, Json]) -> Iterator[str]:
@@ -109,12 +122,6 @@ def _bad_request(wrong: Wrong) -> BadRequest:
     path = spelled_path(reversed(wrong.steps))
     kind = wrong.kind or ("invalid_prompt" if wrong.steps[-1] == "input" else None)
     return BadRequest(f"{path} {wrong.complaint}.", param=path, kind=kind)
-
-
-def _make_prices_exact(raw: dict[str, Json], body: bytes | bytearray) -> None:
-    provider = raw.get("provider")
-    if isinstance(provider, dict) and provider.get("max_price") is not None:
-        provider["max_price"] = decode_prices(body)
 
 
 def _no_input(raw: dict[str, Json]) -> Wrong:
@@ -322,6 +329,9 @@ _MEMBERS: Mapping[str, Reader[object]] = {
     "user": _short_text,
     "session_id": _short_text,
 }
+
+_BESIDE = _FIXED.keys() | _SAMPLING.keys() | _IGNORED | {"metadata", "provider", "reasoning"}
+"""Members of which something else becomes than one of the request, wholly or sometimes; most requests have none."""
 
 _read_fixed: Reader[dict[str, Json]] = record(dict, _FIXED)
 _read_members: Reader[dict[str, Json]] = record(dict, _MEMBERS)

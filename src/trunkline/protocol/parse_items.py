@@ -58,11 +58,13 @@ from trunkline.protocol.pairs import (
     Output,
     answered_call,
     call_id_of,
+    has_calls,
     is_from_outside,
     last_message,
     pairs_of,
 )
 from trunkline.protocol.parse_calls import own_items
+from trunkline.protocol.parse_usual import MAX_PHASE, usual_item
 from trunkline.protocol.reading import (
     Reader,
     T,
@@ -326,7 +328,7 @@ def _message(role: Role, content: Reader[tuple[MessagePart, ...]], **more: Reade
     )
 
 
-_phase = text(at_most=64)
+_phase = text(at_most=MAX_PHASE)
 _thought = record(ReasoningText, {"text": _any_text}, required=("text",))
 
 
@@ -401,6 +403,12 @@ _typed_item = tagged(_ITEMS, default="message", refused={"item_reference": _NO_R
 
 
 def _item(value: Json) -> InputItem:
+    item = usual_item(value)
+    return read_closely(value) if item is None else item
+
+
+def read_closely(value: Json) -> InputItem:
+    """Read an item member by member, whatever its form."""
     # OpenAI's schema lets a reference go without its type.
     if isinstance(value, dict) and "id" in value and all(name in ("id", "type") or not value[name] for name in value):
         return _typed_item({**value, "type": value.get("type") or "item_reference"})
@@ -415,6 +423,8 @@ def _check_pairs(items: tuple[InputItem, ...]) -> None:
 
     A `call_id` may come back once its call is answered or interrupted. The same result may be said again.
     """
+    if not has_calls(items):
+        return
     calls: dict[str, int] = {}
     found = pairs_of(items)
     answering = dict.fromkeys(found.values())

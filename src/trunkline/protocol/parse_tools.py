@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import get_args
 
+from msgspec import ValidationError, convert
 from msgspec.structs import replace
 
 from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
 from trunkline.protocol.reading import (
     Reader,
+    T,
     Wrong,
     array,
     flag,
@@ -88,6 +90,27 @@ def _function(
 ) -> FunctionTool:
     plain = FunctionTool(name, description, parameters, strict)
     return replace(plain, **_as_fields(newer)) if newer else plain
+
+
+def usual_function(value: Json) -> FunctionTool | None:
+    """Read a function of the usual form, in one call; None for every other value."""
+    if type(value) is not dict or value.get("type") != "function" or "function" in value:
+        return None
+    try:
+        tool = convert(value, FunctionTool)
+    except ValidationError:
+        return None
+    return tool if 0 < len(tool.name) <= MAX_NAME else None
+
+
+def _usual_or(reader: Reader[T]) -> Reader[T | FunctionTool]:
+    """Read a usual function quickly, and leave to a reader whatever is another tool or wrong."""
+
+    def read(value: Json) -> T | FunctionTool:
+        tool = usual_function(value)
+        return reader(value) if tool is None else tool
+
+    return read
 
 
 def _custom(**members: Json) -> CustomTool:
@@ -170,7 +193,8 @@ _CALLED: Mapping[str, Reader[FunctionTool | CustomTool]] = {
         required=("name",),
     ),
 }
-_inner_tools = array(tagged(_CALLED, refused={"namespace": "must not stand in a namespace; put its tools beside it"}))
+_NO_SPACE_INSIDE = {"namespace": "must not stand in a namespace; put its tools beside it"}
+_inner_tools = array(_usual_or(tagged(_CALLED, refused=_NO_SPACE_INSIDE)))
 
 _TOOLS: Mapping[str, Reader[Tool]] = {
     **_CALLED,
@@ -187,7 +211,8 @@ _TOOLS: Mapping[str, Reader[Tool]] = {
     "local_shell": record(LocalShellTool, {}),
     **dict.fromkeys(_SERVER_TOOLS, _server_tool),
 }
-_tools = array(tagged(_TOOLS))
+read_closely: Reader[Tool] = tagged(_TOOLS)
+_tools = array(_usual_or(read_closely))
 
 _NAMED: Mapping[str, Reader[object]] = {"name": _any_text, "namespace": _any_text, "function": refuse(_NESTED)}
 _reference = record(
