@@ -25,15 +25,18 @@ def take_short_turns() -> None:
     sys.setswitchinterval(_TURN_S)
 
 
-_DEAR_BYTES = 256_000
-_DEAR_QUOTES = 4_000
-"""From here on a request is parsed and encoded beside the loop, which serves others meanwhile. What costs is bytes and,
-a thousand times more, values; nearly every value has a quote near it, and quotes are counted at no cost."""
+DEAR_BYTES = 256_000
+DEAR_MARKS = 4_000
+"""From here on a request is worked on beside the loop, which serves others meanwhile. What costs is bytes and, a
+thousand times more, values. Nearly every value has a quote near it, and of those that have none all but a few stand
+behind a comma; both are counted at no cost."""
 
 
 def is_dear(body: bytes | bytearray) -> bool:
     """Whether a request holds so much that it is worked on beside the loop."""
-    return len(body) > _DEAR_BYTES or body.count(b'"') > _DEAR_QUOTES
+    if len(body) <= DEAR_MARKS:
+        return False
+    return len(body) > DEAR_BYTES or body.count(b'"') > DEAR_MARKS or body.count(b",") > DEAR_MARKS
 
 
 class Aside:

@@ -9,12 +9,12 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from trunkline.adapters.contract import Adapter, Exchange
-from trunkline.adapters.encoding.links import links_to_inline
+from trunkline.adapters.encoding.links import Wanted, links_to_inline
 from trunkline.adapters.encoding.results import readable, reading_text
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
@@ -24,7 +24,7 @@ from trunkline.protocol.request import Request
 from trunkline.routing import limits
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
-from trunkline.upstream.aside import Aside
+from trunkline.upstream.aside import DEAR_BYTES, Aside
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.fetch import Fetcher
@@ -62,7 +62,12 @@ class Upstream:
         """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
         credential = self.tokens.known(provider) or await self.tokens.credential(provider, deadline)
         if credential is not None:
-            request = sign(request, credential, self.wall_clock())
+            now = self.wall_clock()
+            # A signature may be over the whole body.
+            is_large = len(request.body) > DEAR_BYTES
+            request = (
+                await self.aside.run(sign, request, credential, now) if is_large else sign(request, credential, now)
+            )
         return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
 
     async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
@@ -146,21 +151,18 @@ class Asking:
 
     async def _encode(self, endpoint: Endpoint, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
-        question, adapter = self._question, self._adapter
-        request, unread = readable(request, endpoint)
-        if wanted := links_to_inline(request, endpoint, adapter.needs_file):
+        question, adapter, aside = self._question, self._adapter, self._upstream.aside
+        if question.is_dear:
+            readied = await aside.run(_readied, adapter, request, endpoint)
+        else:
+            readied = _readied(adapter, request, endpoint)
+        request, unread, wanted = readied
+        if wanted:
             request = await question.links.inlined(request, wanted, question.deadline)
         end_user = self._end_user(endpoint)
-        if question.is_dear:
-            encoded = await self._upstream.aside.run(adapter.encode, request, endpoint, end_user)
-        else:
-            encoded = adapter.encode(request, endpoint, end_user)
-        if not unread and not encoded.has_nonce:
-            return encoded
-        body = encoded.body
-        if encoded.has_nonce:
-            body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
-        return UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, (*unread, *encoded.dropped))
+        if question.is_dear or wanted:
+            return await aside.run(_encoded, adapter, request, endpoint, end_user, unread)
+        return _encoded(adapter, request, endpoint, end_user, unread)
 
     async def _send(self, request: UpstreamRequest) -> Reply:
         """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
@@ -208,6 +210,26 @@ class Asking:
             return None
         text = f"{endpoint.provider.slug}\0{user}".encode()
         return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
+
+
+def _readied(
+    adapter: Adapter, request: Request, endpoint: Endpoint
+) -> tuple[Request, tuple[str, ...], Sequence[Wanted]]:
+    """The request as an endpoint can read it, what was left out of it, and the links that are wanted as files."""
+    request, unread = readable(request, endpoint)
+    return request, unread, links_to_inline(request, endpoint, adapter.needs_file)
+
+
+def _encoded(
+    adapter: Adapter, request: Request, endpoint: Endpoint, end_user: str | None, unread: tuple[str, ...]
+) -> UpstreamRequest:
+    encoded = adapter.encode(request, endpoint, end_user)
+    if not unread and not encoded.has_nonce:
+        return encoded
+    body = encoded.body
+    if encoded.has_nonce:
+        body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
+    return UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, (*unread, *encoded.dropped))
 
 
 def _is_success(reply: Reply) -> bool:

@@ -360,7 +360,10 @@ class Run:
     async def _asked(self, attempt: _Attempt, asking: Asking) -> tuple[Reply, Hearing]:
         """Ask an endpoint, and get ready to hear it."""
         endpoint, request = attempt.endpoint, self._request
-        offer = offered(request, endpoint)
+        if self._question.is_dear:
+            offer = await self._upstream.aside.run(offered, request, endpoint)
+        else:
+            offer = offered(request, endpoint)
         sent, reply = await asking.ask(offer.request)
         if offer.lost or sent.dropped:
             attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
