@@ -62,7 +62,7 @@ price = {{ input = "1", output = "2" }}
 def main() -> None:
     """Print the longest stall of each large request at each dialect."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name, _gateway(Path(name)) as (port, longest):
-        print("longest stall in ms: between two beats of the loop / run by its own thread meanwhile")
+        print("longest time between two beats of the loop / most CPU of the process between two, in ms")
         print(f"{'':<26}{'kB':>8}" + "".join(f"{dialect:>16}" for dialect in _SAID))
         for title, members in _large().items():
             cells = [_stall(port, longest, {"model": f"mock/{dialect}", **members}) for dialect in _SAID]
@@ -72,15 +72,15 @@ def main() -> None:
 
 def _stall(port: int, longest: "memoryview[float]", body: Mapping[str, object]) -> str:
     data = _dump(body)
-    waits, runs = [], []
+    waits, spent = [], []
     for _ in range(_ROUNDS):
         longest[0] = longest[1] = 0.0
         if (status := _post(port, data)) != 200:
             return f"status {status}"
         time.sleep(_REST_S)
         waits.append(longest[0] * 1e3)
-        runs.append(longest[1] * 1e3)
-    return f"{min(waits):.1f} / {min(runs):.1f}"
+        spent.append(longest[1] * 1e3)
+    return f"{min(waits):.1f} / {min(spent):.1f}"
 
 
 def _post(port: int, body: bytes) -> int:
