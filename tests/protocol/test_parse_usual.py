@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.protocol import parse_items, parse_tools
+from trunkline.protocol.pairs import is_all_paired, pairs_of
 from trunkline.protocol.parse_usual import usual_item
 
 TEXT = {"type": "input_text", "text": "Hi"}
@@ -94,3 +95,29 @@ def test_an_item_read_in_one_call_is_what_the_readers_make_of_it(value: Any) -> 
 def test_a_function_read_in_one_call_is_what_the_readers_make_of_it(value: Any) -> None:
     tool = parse_tools.usual_function(value)
     assert tool is None or tool == parse_tools.read_closely(value)
+
+
+CALLS = st.sampled_from(
+    (
+        *({"type": "function_call", "call_id": own, "name": "f"} for own in "ab"),
+        *({"type": "function_call_output", "call_id": own, "output": said} for own in "ab" for said in "xy"),
+        {"type": "custom_tool_call", "call_id": "a", "name": "f", "input": ""},
+        {"type": "custom_tool_call_output", "call_id": "a", "output": "x"},
+        {"type": "local_shell_call", "id": "i", "call_id": "b", "action": {}},
+        {"type": "local_shell_call_output", "id": "i", "output": "x"},
+        {"type": "tool_search_call", "arguments": {}},
+        {"type": "tool_search_output", "tools": []},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hi"},
+    )
+)
+
+
+@pytest.mark.law
+@given(st.lists(CALLS, max_size=6))
+@settings(max_examples=500)
+def test_where_all_is_paired_each_pair_is_in_order(values: list[dict[str, Any]]) -> None:
+    items = tuple(map(parse_items.read_closely, values))
+    pairs = pairs_of(items)
+    if is_all_paired(items, pairs):
+        parse_items.check_each_pair(items, pairs)

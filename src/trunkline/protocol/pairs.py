@@ -47,11 +47,6 @@ CALL_NAMES: Mapping[type, str] = {
 _CALLS_AND_OUTPUTS = OUTPUTS.keys() | CALL_NAMES.keys()
 
 
-def has_calls(items: Sequence[InputItem]) -> bool:
-    """Whether there is a call among the items, or the result of one."""
-    return not _CALLS_AND_OUTPUTS.isdisjoint(map(type, items))
-
-
 def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
     """The place of each call's result by that of the call; calls that nobody answered are missing.
 
@@ -61,6 +56,8 @@ def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
     open_calls: dict[str, int] = {}
     found: dict[int, int] = {}
     for place, item in enumerate(items):
+        if type(item) not in _CALLS_AND_OUTPUTS:
+            continue
         if (own := call_id_of(item)) is not None:
             open_calls[own] = place
         elif (named := answered_call(item, items, open_calls)) is not None:
@@ -69,6 +66,13 @@ def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
                 del open_calls[named]
                 found[call] = place
     return found
+
+
+def is_all_paired(items: Sequence[InputItem], pairs: Mapping[int, int]) -> bool:
+    """Whether every call has its result and an id of its own, and every result its call; `pairs` are theirs."""
+    if 2 * len(pairs) != sum(map(_CALLS_AND_OUTPUTS.__contains__, map(type, items))):
+        return False
+    return len({call_id_of(items[place]) for place in pairs}) == len(pairs)
 
 
 def call_id_of(item: InputItem) -> str | None:

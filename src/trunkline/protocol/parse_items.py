@@ -58,7 +58,7 @@ from trunkline.protocol.pairs import (
     Output,
     answered_call,
     call_id_of,
-    has_calls,
+    is_all_paired,
     is_from_outside,
     last_message,
     pairs_of,
@@ -419,14 +419,18 @@ _items: Reader[tuple[InputItem, ...]] = array(_item)
 
 
 def _check_pairs(items: tuple[InputItem, ...]) -> None:
-    """Check that no result is without its call, and no call without its result but one that a message interrupted.
+    """Check that no result is without its call, and no call without its result but one that a message interrupted."""
+    found = pairs_of(items)
+    if not is_all_paired(items, found):
+        check_each_pair(items, found)
+
+
+def check_each_pair(items: tuple[InputItem, ...], found: Mapping[int, int]) -> None:
+    """Check the calls and results of a conversation one by one, given the pairs that there are.
 
     A `call_id` may come back once its call is answered or interrupted. The same result may be said again.
     """
-    if not has_calls(items):
-        return
     calls: dict[str, int] = {}
-    found = pairs_of(items)
     answering = dict.fromkeys(found.values())
     last, outside = last_message(items), -1
     for index, item in enumerate(items):
