@@ -76,10 +76,17 @@ def nested(depth: int) -> bytes:
     return b'{"a":' * depth + b"1" + b"}" * depth
 
 
-def test_IN_02_depth_at_its_bound_is_taken() -> None:
-    assert decode_object(nested(MAX_DEPTH))
+@pytest.mark.parametrize("size", [1, 70_000, 3_000_000])
+@pytest.mark.parametrize("innermost", [b"1", b"[]"])
+def test_IN_02_depth_at_its_bound_is_taken(size: int, innermost: bytes) -> None:
+    def body(depth: int) -> bytes:
+        inside = nested(depth - 1).replace(b"1", innermost)
+        return b'{"input":"%s","a":%s}' % (b"x" * size, inside)
+
+    deepest = MAX_DEPTH if innermost == b"1" else MAX_DEPTH - 1
+    assert decode_object(body(deepest))
     with pytest.raises(BadRequest, match="nested too deeply"):
-        decode_object(nested(MAX_DEPTH + 1))
+        decode_object(body(deepest + 1))
 
 
 @pytest.mark.parametrize(

@@ -360,7 +360,7 @@ class Run:
     async def _asked(self, attempt: _Attempt, asking: Asking) -> tuple[Reply, Hearing]:
         """Ask an endpoint, and get ready to hear it."""
         endpoint, request = attempt.endpoint, self._request
-        if self._question.is_dear:
+        if self._question.is_dear and request.has_extensions:
             offer = await self._upstream.aside.run(offered, request, endpoint)
         else:
             offer = offered(request, endpoint)
