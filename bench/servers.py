@@ -59,7 +59,7 @@ def machine() -> Iterator[Machine]:
     """This machine, shared out: one core for servers, one for all else, this process and the mock provider included."""
     cores = sorted(os.sched_getaffinity(0))
     server_cores, load_cores = frozenset(cores[:1]), frozenset(cores[1:2] or cores)
-    port = _free_port()
+    port = free_port()
     with _pinned(load_cores):
         command = (sys.executable, "-m", "bench.upstream", str(port))
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
@@ -69,14 +69,14 @@ def machine() -> Iterator[Machine]:
                 raise RuntimeError("the mock provider did not start")
             yield Machine(server_cores, load_cores, process.pid, port)
         finally:
-            _stop(process)
+            stop(process)
 
 
 @contextlib.asynccontextmanager
 async def running(subject: Subject, machine: Machine) -> AsyncIterator[Server]:
     """Start a subject, wait for its first answer, and stop it at the end. Raises LoadFailed when it does not start."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        place = Place(Path(folder), _free_port(), _free_port(), machine.upstream_port)
+        place = Place(Path(folder), free_port(), free_port(), machine.upstream_port)
         launch = subject.launch(place)
         log = place.folder / "log"
         with log.open("wb") as sink:
@@ -90,7 +90,7 @@ async def running(subject: Subject, machine: Machine) -> AsyncIterator[Server]:
                     raise LoadFailed(f"{error}\n{_last_words(log)}") from None
                 yield Server(subject, process.pid, place.port, log, time.perf_counter() - begun)
             finally:
-                _stop(process)
+                stop(process)
 
 
 async def check(server: Server) -> None:
@@ -123,7 +123,8 @@ def _pinned(cores: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port nobody listens on."""
     with socket.socket() as probe:
         probe.bind((load.HOST, 0))
         port: int = probe.getsockname()[1]
@@ -157,7 +158,7 @@ async def _first_answer(subject: Subject, port: int, process: "subprocess.Popen[
     raise LoadFailed(f"not ready in {_CHECK_SECONDS:.0f} s: {last}")
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: "subprocess.Popen[bytes]") -> None:
     """End a process that was started here, and every descendant that outlives it, each by its id."""
     members = tree.members(process.pid)
     process.terminate()

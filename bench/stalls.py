@@ -23,7 +23,7 @@ from pathlib import Path
 from bench import recordings, wires
 from bench.beating import FIGURES_BYTES, figures
 from bench.http1 import END_OF_HEAD, content_length
-from bench.measure import free_port, stop
+from bench.servers import free_port, stop
 from bench.subjects import ROOT
 
 _ROUNDS = 5
