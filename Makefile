@@ -71,7 +71,7 @@ suite: $(VENV)/.clients
 	@$(BIN)/python -m tests.npm
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 3 --dist loadscope
+	@$(BIN)/coverage run -m tests.sharing 3
 	@$(BIN)/coverage combine --quiet
 	@printf 'Lines and branches covered, in percent (%s/coverage report says where not): ' $(BIN)
 	@$(BIN)/coverage report --format=total

@@ -69,14 +69,6 @@ def _is_property(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False)
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Measure nothing where nothing is run: the process that hands out the tests hears of each one three times."""
-    coverage = Coverage.current()
-    is_worker = hasattr(session.config, "workerinput")
-    if coverage is not None and session.config.getoption("numprocesses", None) and not is_worker:
-        coverage.stop()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     is_law = item.get_closest_marker("law") is not None or _is_property(item)
