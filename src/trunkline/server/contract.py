@@ -14,6 +14,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trunkline.call import Services
+
 
 @lru_cache(maxsize=1)
 def contract() -> dict[str, Any]:
@@ -29,9 +31,9 @@ def contract_bytes() -> bytes:
     return json.dumps(contract(), separators=(",", ":")).encode()
 
 
-async def show_contract(_: Request) -> Response:
+async def show_contract(services: Services, _: Request) -> Response:
     """Answer GET /openapi.json."""
-    return Response(contract_bytes(), media_type="application/json")
+    return Response(await services.aside.run(contract_bytes), media_type="application/json")
 
 
 def mend_nullable(node: Any) -> Any:

@@ -92,8 +92,8 @@ def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list
         _Route("/api/v1/capabilities", listings.capabilities),
         _Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
         _Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
-        _Route("/openapi.json", show_contract),
-        _Route("/docs", show_reference),
+        _Route("/openapi.json", partial(show_contract, services)),
+        _Route("/docs", partial(show_reference, services)),
     ]
 
 
