@@ -17,8 +17,8 @@ from trunkline.settings.sections import Settings
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
 from trunkline.upstream.http import HttpClient
-from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
+from trunkline.upstream.links.late import LateLinkClient
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.stage import Stage
@@ -41,7 +41,7 @@ def build_upstream(
     timeouts = settings.routing.timeouts
     limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle, timeouts.thinking)
     names = Names()
-    http, links = HttpClient(limits, names), LinkClient(timeouts.connect)
+    http, links = HttpClient(limits, names), LateLinkClient(timeouts.connect)
     tokens = Tokens(
         credentials(catalog),
         sources(catalog, os.environ, http),
@@ -65,9 +65,8 @@ def build_upstream(
 
 
 @asynccontextmanager
-async def _opened(http: HttpClient, links: LinkClient, tokens: Tokens) -> AsyncIterator[None]:
+async def _opened(http: HttpClient, links: LateLinkClient, tokens: Tokens) -> AsyncIterator[None]:
     http.open()
-    links.open()
     tokens.open()
     try:
         yield

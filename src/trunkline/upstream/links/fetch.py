@@ -26,7 +26,7 @@ from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import Link, is_public, read_link
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.http import UpstreamFailure
-from trunkline.upstream.links.client import LinkClient, LinkReply
+from trunkline.upstream.links.late import LinkClient, LinkReply
 from trunkline.upstream.links.pictures import examined, is_examinable
 from trunkline.upstream.shares import Claim, Places
 
