@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.record import MEDIA_TYPES, Cassette, cassettes, encode
 from tests.routing.catalogs import endpoint
@@ -63,13 +62,14 @@ def test_law_1_single_bytes_are_heard_alike(cassette: Cassette, suffix: str) -> 
 
 @every_answer
 @pytest.mark.law
-@settings(max_examples=10)
-@given(data=st.data())
-def test_law_1_any_cuts_are_heard_alike(cassette: Cassette, suffix: str, data: st.DataObject) -> None:
-    answer = cassette.answers[suffix]
-    places = sorted(data.draw(st.sets(st.integers(0, len(answer)), max_size=12)))
-    reads = [answer[start:end] for start, end in zip([0, *places], [*places, len(answer)], strict=True)]
-    assert hear(recorded(cassette, suffix), reads) == hear(recorded(cassette, suffix), [answer])
+def test_law_1_any_cuts_are_heard_alike(cassette: Cassette, suffix: str) -> None:
+    # Without Hypothesis, which took five times what it asked for: a list of places is not worth making smaller.
+    answer, chance = cassette.answers[suffix], random.Random(cassette.name + suffix)
+    whole = hear(recorded(cassette, suffix), [answer])
+    for _ in range(20):
+        places = sorted(chance.choices(range(len(answer) + 1), k=chance.randint(1, 12)))
+        reads = [answer[start:end] for start, end in zip([0, *places], [*places, len(answer)], strict=True)]
+        assert hear(recorded(cassette, suffix), reads) == whole, places
 
 
 @every_answer

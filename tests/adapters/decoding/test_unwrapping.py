@@ -22,9 +22,10 @@ TEXTS = st.one_of(
     st.sampled_from(["", "*** Begin Patch\n*** End Patch", 'print("a")', "\\u0041", "\\\\ud83d", "null", "{}"]),
 )
 BLANKS = st.text(alphabet=" \n\t\r", max_size=3)
+NESTED = st.recursive(TEXTS | st.integers() | st.none(), st.lists, max_leaves=8)
 OTHERS = st.dictionaries(
     st.text(max_size=5).filter(lambda name: name != "input"),
-    st.recursive(TEXTS | st.integers() | st.none(), st.lists),
+    NESTED,
     max_size=2,
 )
 
@@ -146,7 +147,7 @@ class TestRawText:
 
 
 class TestObject:
-    @given(data=st.data(), said=st.dictionaries(TEXTS, st.recursive(TEXTS | st.integers() | st.none(), st.lists)))
+    @given(data=st.data(), said=st.dictionaries(TEXTS, NESTED, max_size=8))
     def test_any_cut_gives_the_object(self, data: st.DataObject, said: dict[str, Any]) -> None:
         told = heard(Object(as_query), data.draw(cut(json.dumps(said))))
         assert told is not None
