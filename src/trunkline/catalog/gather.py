@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from decimal import InvalidOperation
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -104,8 +105,8 @@ def gather(
 
     `notes` is what the operator should be told of how the lists were found. Raises SettingsError.
     """
-    rows = msgspec.convert(tomllib.loads(providers_text), dict[str, ProviderRow])
-    by_hand = msgspec.convert(tomllib.loads(models_text), ModelsFile)
+    rows = msgspec.convert(_tables(providers_text), dict[str, ProviderRow])
+    by_hand = msgspec.convert(_tables(models_text), ModelsFile)
     listed = listed or ModelsFile()
     problems: list[str] = []
     slugs = provider_slugs(rows, settings.providers, problems)
@@ -125,7 +126,7 @@ def gather(
         slugs=slugs,
         dialects=around.dialects,
         settings=settings,
-        names=msgspec.convert(tomllib.loads(names_text), NamesFile),
+        names=msgspec.convert(_tables(names_text), NamesFile),
         sources=listed.sources,
         notes=tuple(notes),
     )
@@ -143,6 +144,12 @@ def read_models(data: bytes) -> ModelsFile:
     if file.format != FORMAT:
         raise ValueError(f"it has format {file.format}, and this version of Trunkline reads format {FORMAT}")
     return file
+
+
+# Commands and tests make several catalogues in one process, of the same three texts; TOML is read in Python.
+@lru_cache(maxsize=8)
+def _tables(text: str) -> Mapping[str, Json]:
+    return tomllib.loads(text)
 
 
 def _entries(
