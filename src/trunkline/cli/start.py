@@ -13,6 +13,7 @@ from types import ModuleType
 
 import typer
 
+from trunkline.cli.values import read_plainly
 from trunkline.errors import GatewayError
 from trunkline.settings.reading import SettingsError
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ends the process with 0, or with 2 for an error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     tree = _load_tree(given[0] if given else "")
+    read_plainly()
     try:
         tree(args=given)
     except SettingsError as error:
