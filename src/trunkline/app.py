@@ -18,7 +18,7 @@ from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner
 from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
-from trunkline.server.routes import ASGIApp, application
+from trunkline.server.routes import Application, application
 from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
@@ -27,7 +27,7 @@ from trunkline.telemetry.recent import Recent
 _TOKEN_DIGITS = 24
 
 
-def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> ASGIApp:
+def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Application:
     """Build the gateway; whoever runs it says through `stopping` when it is to end.
 
     Raises SettingsError for settings that cannot be used.

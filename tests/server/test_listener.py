@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from trunkline.server.binding import bind
-from trunkline.server.listener import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol
+from trunkline.server.connection import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol
 from trunkline.settings.reading import SettingsError
 
 REQUEST = b"GET /live HTTP/1.1\r\nhost: a\r\n\r\n"

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from starlette.types import Message, Receive, Scope
-
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge, RequestTimeout, Unauthorized
-from trunkline.server.edge import IS_WHOLE
+from trunkline.server.cycle import Cycle, Field
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.aside import Aside
 
 _SMALL_BYTES = 256_000
 _MEGABYTE = 1_000_000
-
-
-class ClientLeft(Exception):
-    """The client closed the connection before its request was whole."""
+_READ = frozenset(
+    (b"authorization", b"x-api-key", b"content-type", b"content-length", b"content-encoding", b"x-session-id")
+)
+_GZIP = ("gzip", "x-gzip")
+_PACKINGS = ("", "identity", *_GZIP)
 
 
 @dataclass(frozen=True)
@@ -42,30 +41,36 @@ class Body(Protocol):
 
     def expect(self, told_bytes: int) -> None: ...
 
-    def add(self, chunk: bytes) -> None: ...
+    def add(self, chunk: bytes | bytearray) -> None: ...
 
 
 @dataclass(slots=True)
 class Head:
-    """The header fields that the gateway reads. `is_whole`: the body came along, nothing of it is waited for."""
+    """The header fields that the gateway reads."""
 
     authorization: str | None = None
     session_id: str | None = None
     content_type: str = ""
     content_encoding: str = ""
     content_length: int = 0
-    is_whole: bool = False
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the body comes in gzip."""
+        return self.content_encoding in _GZIP
 
 
-def head_of(scope: Scope) -> Head:
-    """Pick the fields out of an ASGI scope; a key in `x-api-key` is read like a Bearer key.
+def head_of(fields: Iterable[Field]) -> Head:
+    """Pick the fields out; a key in `x-api-key` is read like a Bearer key.
 
     Raises Unauthorized for two credentials that differ, and for two `authorization` fields: which of them counts must
     not depend on who reads them.
     """
-    head = Head(is_whole=IS_WHOLE in scope)
+    head = Head()
     api_key: str | None = None
-    for name, value in scope["headers"]:
+    for name, value in fields:
+        if name not in _READ:
+            continue
         match name:
             case b"authorization":
                 if head.authorization is not None:
@@ -81,10 +86,8 @@ def head_of(scope: Scope) -> Head:
                 head.content_length = int(value) if value.isdigit() and len(value) < 20 else 0
             case b"content-encoding":
                 head.content_encoding = value.decode("latin-1").strip().lower()
-            case b"x-session-id":
-                head.session_id = value.decode("latin-1")
             case _:
-                pass
+                head.session_id = value.decode("latin-1")
     if api_key is not None:
         _merge(head, f"Bearer {api_key}")
     return head
@@ -98,42 +101,38 @@ def _merge(head: Head, authorization: str) -> None:
         raise Unauthorized("Authorization and x-api-key name different keys. Send one.")
 
 
-async def read_body(head: Head, receive: Receive, body: Body, bounds: Bounds, aside: Aside) -> None:
-    """Read a JSON body; what is left of a large one waits while work is done beside the loop.
+def check_head(head: Head, body: Body, bounds: Bounds) -> None:
+    """Refuse a body from its head, before it is read.
 
-    A body in gzip is unpacked as it comes; the bounds hold for what it unpacks to as well. Raises BadRequest for
-    another media type or packing and for one that cannot be unpacked, PayloadTooLarge as soon as the bound is known to
-    be passed, ServiceUnavailable when there is no room, RequestTimeout when it comes too slowly, ClientLeft when the
-    client is gone.
+    Raises BadRequest for another media type or packing, PayloadTooLarge, ServiceUnavailable when there is no room.
     """
     if not _is_json(head.content_type):
         raise BadRequest(
             f"Content-Type is {head.content_type[:80]!r}. Send the body as JSON, with Content-Type: application/json."
         )
-    if head.content_encoding not in ("", "identity", "gzip", "x-gzip"):
+    if head.content_encoding not in _PACKINGS:
         raise BadRequest(
             f"Content-Encoding is {head.content_encoding[:80]!r}. Send the body in gzip, or without Content-Encoding."
         )
     if head.content_length > bounds.max_body_bytes:
         raise _too_large(bounds.max_body_bytes)
     body.expect(head.content_length)
-    is_packed = head.content_encoding in ("gzip", "x-gzip")
-    if head.is_whole and not is_packed:
-        # A limit of time for what is here already would cost more than reading it.
-        _add(body, _chunk_of(await receive()), bounds.max_body_bytes)
-        return
-    last = _now() + bounds.whole_body_s
+
+
+def take_body(cycle: Cycle, body: Body, bounds: Bounds) -> None:
+    """Take a body that is whole and not packed. Raises PayloadTooLarge, ServiceUnavailable."""
+    _add(body, cycle.take(), bounds.max_body_bytes)
+
+
+async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, is_packed: bool) -> None:
+    """Read a JSON body; what is left of a large one waits while work is done beside the loop.
+
+    A body in gzip is unpacked as it comes; the bounds hold for what it unpacks to as well. Raises BadRequest for one
+    that cannot be unpacked, PayloadTooLarge as soon as the bound is known to be passed, ServiceUnavailable when there
+    is no room, RequestTimeout when it comes too slowly.
+    """
     try:
-        async with asyncio.timeout(min(bounds.body_s, bounds.whole_body_s)) as patience:
-            await _gather(
-                receive,
-                body,
-                bounds.max_body_bytes,
-                lambda: patience.reschedule(min(_now() + bounds.body_s, last)),
-                lambda: patience.reschedule(None),
-                aside,
-                Unpacker(bounds.max_body_bytes) if is_packed else None,
-            )
+        await _gather(cycle, body, bounds, aside, Unpacker(bounds.max_body_bytes) if is_packed else None)
     except NotUnpacked as error:
         raise _not_unpacked(error, bounds.max_body_bytes) from None
     except TimeoutError:
@@ -147,53 +146,43 @@ def _is_json(content_type: str) -> bool:
     return content_type in ("", "application/json") or content_type.endswith("+json")
 
 
-async def _gather(
-    receive: Receive,
-    body: Body,
-    max_bytes: int,
-    renew: Callable[[], None],
-    suspend: Callable[[], None],
-    aside: Aside,
-    unpacker: Unpacker | None,
-) -> None:
-    """Read to the end; `renew` is called for each megabyte that has come, `suspend` while time is not the client's."""
+async def _gather(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, unpacker: Unpacker | None) -> None:
+    """Read to the end. A megabyte has its time anew when the one before has come, and when the work aside is over."""
     goal = _MEGABYTE
     packed_bytes = 0
+    last = _now() + bounds.whole_body_s
+    patience = min(_now() + bounds.body_s, last)
     while True:
-        if body.size > _SMALL_BYTES and aside.is_busy:
-            suspend()
-            await aside.rest()
-            renew()
-        message = await receive()
-        chunk = _chunk_of(message)
+        chunk = cycle.take()
         if unpacker is None:
-            _add(body, chunk, max_bytes)
+            _add(body, chunk, bounds.max_body_bytes)
         else:
             packed_bytes += len(chunk)
-            if packed_bytes > max_bytes:
-                raise _too_large(max_bytes)
-            unpacker.feed(chunk)
-            while piece := unpacker.take():
-                _add(body, piece, max_bytes)
-                if len(piece) == PIECE_BYTES:
-                    await asyncio.sleep(0)
-        if not message.get("more_body", False):
-            if unpacker is not None:
-                unpacker.end()
-            return
+            if packed_bytes > bounds.max_body_bytes:
+                raise _too_large(bounds.max_body_bytes)
+            await _unpack(bytes(chunk), unpacker, body, bounds)
+        if cycle.is_whole:
+            break
         if body.size >= goal:
             goal = body.size + _MEGABYTE
-            renew()
+            patience = min(_now() + bounds.body_s, last)
+        if body.size > _SMALL_BYTES and aside.is_busy:
+            await aside.rest()
+            patience = min(_now() + bounds.body_s, last)
+        await cycle.wait(patience)
+    if unpacker is not None:
+        unpacker.end()
 
 
-def _chunk_of(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    chunk: bytes = message.get("body", b"")
-    return chunk
+async def _unpack(chunk: bytes, unpacker: Unpacker, body: Body, bounds: Bounds) -> None:
+    unpacker.feed(chunk)
+    while piece := unpacker.take():
+        _add(body, piece, bounds.max_body_bytes)
+        if len(piece) == PIECE_BYTES:
+            await asyncio.sleep(0)
 
 
-def _add(body: Body, chunk: bytes, max_bytes: int) -> None:
+def _add(body: Body, chunk: bytes | bytearray, max_bytes: int) -> None:
     if body.size + len(chunk) > max_bytes:
         raise _too_large(max_bytes)
     body.add(chunk)

@@ -7,7 +7,7 @@ asked is answered, and only about the last requests.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import isfinite
@@ -15,7 +15,6 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from trunkline.call import Call, Services
 from trunkline.errors import BadRequest, NotFound
@@ -24,7 +23,8 @@ from trunkline.pipeline import admit
 from trunkline.protocol.render import render_error
 from trunkline.routing.explanation import Explanation, as_json, why
 from trunkline.routing.refusal import Refused
-from trunkline.server.body import ClientLeft
+from trunkline.server.cycle import Cycle, Field
+from trunkline.server.envelope import JSON
 from trunkline.server.intake import Intake, caller
 
 DICE_HEADER = b"x-trunkline-dice"
@@ -32,25 +32,26 @@ _MAX_DICE = 1000
 
 
 class ExplainRoute:
-    """The ASGI application behind POST /responses/explain."""
+    """What serves POST /responses/explain."""
 
     def __init__(self, services: Services, intake: Intake) -> None:
         self._services = services
         self._intake = intake
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, cycle: Cycle) -> None:
+        """Serve one request."""
         services = self._services
-        with self._intake.body() as body:
-            try:
-                call = await self._intake.read(scope, receive, body)
-            except ClientLeft:
-                return
-            if (thrown := _thrown(scope)) is not None:
+        body = self._intake.body()
+        try:
+            call = await self._intake.read(cycle, body)
+            if (thrown := _thrown(cycle.fields)) is not None:
                 planner = services.planner
                 dice = chain(thrown, _endless(planner.dice)).__next__
                 services = replace(services, planner=replace(planner, dice=dice))
             found = await _explained(call, services)
-        await Response(json.dumps(found), media_type="application/json")(scope, receive, send)
+        finally:
+            body.close()
+        cycle.whole(200, JSON, json.dumps(found).encode())
 
 
 async def explain_past(services: Services, request: Request) -> Response:
@@ -79,9 +80,9 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     return {**found, "max_attempts": plan.max_attempts, "error": None}
 
 
-def _thrown(scope: Scope) -> Sequence[float] | None:
+def _thrown(fields: Iterable[Field]) -> Sequence[float] | None:
     """The dice that the client wants to fall, as an explanation tells them: to see the same plan again."""
-    given = next((value for name, value in scope["headers"] if name == DICE_HEADER), None)
+    given = next((value for name, value in fields if name == DICE_HEADER), None)
     if given is None:
         return None
     try:

@@ -9,15 +9,14 @@ over, not when the body is read: the parsed request, and what is sent upstream, 
 
 from __future__ import annotations
 
-from types import TracebackType
-
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
 from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
-from trunkline.server.body import Bounds, head_of, read_body
-from trunkline.server.edge import OWNER, REQUEST_ID
+from trunkline.server.body import Bounds, check_head, head_of, read_body, take_body
+from trunkline.server.cycle import Cycle
+from trunkline.server.edge import OWNER
 
 _RETRY_AFTER_S = 1.0
 
@@ -50,7 +49,7 @@ class BodyMemory:
 
 
 class Body:
-    """One body as it comes in. A context manager: the room is kept until its end, the bytes until they are taken."""
+    """One body as it comes in: its bytes are kept until they are taken, its room until it is closed."""
 
     __slots__ = ("_bytes", "_memory", "size")
 
@@ -59,21 +58,18 @@ class Body:
         self._bytes: bytes | bytearray = b""
         self.size = 0
 
-    def __enter__(self) -> Body:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Give back the room: the request is over."""
         self._bytes = b""
         if self.size:
             self._memory.give_back(self.size)
+            self.size = 0
 
     def expect(self, told_bytes: int) -> None:
         """Refuse a body that would not fit now. Raises ServiceUnavailable."""
         self._memory.check(told_bytes)
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes | bytearray) -> None:
         """Keep what has come. Raises ServiceUnavailable."""
         self._memory.take(len(chunk))
         self.size += len(chunk)
@@ -103,19 +99,23 @@ class Intake:
         """Room for the body of one request, to be given to `read`."""
         return self._memory.body()
 
-    async def read(self, scope: Scope, receive: Receive, body: Body) -> Call:
+    async def read(self, cycle: Cycle, body: Body) -> Call:
         """Find out who calls, and read the body.
 
-        Raises a GatewayError (401, 503, 400, 413, 408), or ClientLeft. Of the first two nothing was read.
+        Raises a GatewayError (401, 503, 400, 413, 408). Of the first two nothing was read.
         """
         services, bounds = self._services, self._bounds
         received_at, started = services.wall_clock(), services.loop_clock()
-        head = head_of(scope)
+        head = head_of(cycle.fields)
         key = await services.keys.authenticate(head.authorization)
-        scope[OWNER] = key.account_id
-        await read_body(head, receive, body, bounds, services.aside)
+        cycle.owner = key.account_id
+        check_head(head, body, bounds)
+        if cycle.is_whole and not head.is_packed:
+            take_body(cycle, body, bounds)
+        else:
+            await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
         return Call(
-            id="resp_" + scope[REQUEST_ID].removeprefix("req_"),
+            id="resp_" + cycle.request_id.removeprefix("req_"),
             key=key,
             session_id=head.session_id,
             take_body=body.take,
@@ -127,6 +127,6 @@ class Intake:
 
 async def caller(scope: Scope, services: Services) -> Key:
     """Find out who sends a request without a body. Raises Unauthorized, ServiceUnavailable."""
-    key = await services.keys.authenticate(head_of(scope).authorization)
+    key = await services.keys.authenticate(head_of(scope["headers"]).authorization)
     scope[OWNER] = key.account_id
     return key

@@ -19,7 +19,7 @@ class JoinedTransport:
     Closed while `hear_out` is set, it ends only what goes out and calls that; closed again, it ends all.
     """
 
-    __slots__ = ("_held", "_is_half_closed", "_transport", "get_write_buffer_size", "hear_out")
+    __slots__ = ("_held", "_is_half_closed", "_transport", "get_write_buffer_size", "hear_out", "write_now")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -27,6 +27,7 @@ class JoinedTransport:
         self._is_half_closed = False
         self.hear_out: Callable[[], None] | None = None
         self.get_write_buffer_size = transport.get_write_buffer_size
+        self.write_now: Callable[[bytes], None] = transport.write
 
     def is_closing(self) -> bool:
         return self._is_half_closed or self._transport.is_closing()

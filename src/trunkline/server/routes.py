@@ -7,20 +7,22 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp as ASGIApp
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trunkline.call import Services
 from trunkline.catalog.lookup import LetterPairs, nearest
 from trunkline.errors import MethodNotAllowed, NotFound
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
-from trunkline.server.edge import REQUEST_ID, Edge, Origins
+from trunkline.server.direct import HotPaths
+from trunkline.server.edge import REQUEST_ID, Edge
 from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
+from trunkline.server.foreign import Mounted
 from trunkline.server.health import live, ready
 from trunkline.server.intake import BodyMemory, Intake
 from trunkline.server.listings import Listings
+from trunkline.server.origins import AllowingOrigins, Origins
 from trunkline.server.reference import show_reference
 from trunkline.server.responses import ResponsesRoute
 
@@ -37,6 +39,17 @@ _NOT_SERVED = {
 """Ends of paths that clients of other languages ask for, and what to do instead."""
 
 
+class Application:
+    """The gateway as an ASGI application; `hot` is what our own listener serves of it below ASGI."""
+
+    def __init__(self, asgi: ASGIApp, hot: HotPaths) -> None:
+        self._asgi = asgi
+        self.hot = hot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._asgi(scope, receive, send)
+
+
 def application(
     services: Services,
     bounds: Bounds,
@@ -46,17 +59,22 @@ def application(
     *,
     has_open_listings: bool = True,
     origins: Sequence[str] = (),
-) -> ASGIApp:
+) -> Application:
     """Put the routes together.
 
-    POST /api/v1/responses stands before the router: it is the one path that is counted in microseconds. Clients that
-    are told the address without /api find everything all the same. `has_open_listings`: what models and providers
-    there are is told without a key. `origins` are those whose pages may read answers.
+    Clients that are told the address without /api find everything all the same. `has_open_listings`: what models and
+    providers there are is told without a key. `origins` are those whose pages may read answers.
     """
-    intake = Intake(services, bounds, memory)
-    responses, stopping = ResponsesRoute(services, bounds, intake), services.stopping
+    intake, stopping = Intake(services, bounds, memory), services.stopping
+    responses = ResponsesRoute(services, bounds, intake)
+    allowed = Origins(frozenset(origins)) if origins else None
+    hot = HotPaths({b"/api/v1/responses": responses, b"/v1/responses": responses}, request_ids, stopping, allowed)
+    routes = [
+        _Route("/api/v1/responses", Mounted(responses, stopping), methods=["POST"]),
+        _Route("/api/v1/responses/explain", Mounted(ExplainRoute(services, intake), stopping), methods=["POST"]),
+        *_routes(services, has_open_listings),
+    ]
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
-    routes = [_Route("/api/v1/responses", responses, methods=["POST"]), *_routes(services, intake, has_open_listings)]
     router = Router(
         routes,
         redirect_slashes=False,
@@ -69,17 +87,14 @@ def application(
             raise stopping.error()
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             scope["path"] = "/api" + scope["path"]
-        if scope["type"] == "http" and scope["path"] == "/api/v1/responses" and scope["method"] == "POST":
-            await responses(scope, receive, send)
-        else:
-            is_http = scope["type"] == "http"
-            await router(scope, receive, _named(send, scope[REQUEST_ID]) if is_http else send)
+        is_http = scope["type"] == "http"
+        await router(scope, receive, _named(send, scope[REQUEST_ID]) if is_http else send)
 
     edge = Edge(dispatch, request_ids, stopping)
-    return Origins(edge, frozenset(origins)) if origins else edge
+    return Application(edge if allowed is None else AllowingOrigins(edge, allowed), hot)
 
 
-def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list[Route]:
+def _routes(services: Services, has_open_listings: bool) -> list[Route]:
     listings = Listings(services, is_open=has_open_listings)
     return [
         *(_Route(path, live) for path in _LIVE),
@@ -90,7 +105,6 @@ def _routes(services: Services, intake: Intake, has_open_listings: bool) -> list
         _Route("/api/v1/models/{model:path}", listings.model),
         _Route("/api/v1/providers", listings.providers),
         _Route("/api/v1/capabilities", listings.capabilities),
-        _Route("/api/v1/responses/explain", ExplainRoute(services, intake), methods=["POST"]),
         _Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
         _Route("/openapi.json", partial(show_contract, services)),
         _Route("/docs", partial(show_reference, services)),
@@ -107,7 +121,7 @@ class _Route(Route):
         else:
             allow = ", ".join(methods)
             error = MethodNotAllowed(f"{_path_sent(scope)} takes {allow}, not {scope['method']}.")
-            await send_error(send, error, scope[REQUEST_ID], more_headers=[(b"allow", allow.encode())])
+            await send_error(send, error, scope[REQUEST_ID], more_lines=b"allow: %b\r\n" % allow.encode())
 
 
 class _NotFound:

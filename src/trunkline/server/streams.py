@@ -4,67 +4,61 @@ Theory of operation. The head is held back until there is an event, so that an e
 When the grace time passes without one, a comment is sent instead, and the head with it: some proxies cut a connection
 that stays silent. From then on a comment goes out after every interval of silence. All this is driven by one timer
 that is set once per stream and looks, when it fires, at when something was last written; the path of a token only
-notes the time.
+notes the time. While the client is too slow to read what was written the stream is not silent, and a comment would only
+pile up behind that.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
-from starlette.types import Scope, Send
-
-from trunkline.server.edge import HAS_STARTED
+from trunkline.server.cycle import Cycle, Lines
 from trunkline.stream.sse import KEEP_ALIVE
 
-Header = tuple[bytes, bytes]
-
-_HEADERS: tuple[Header, ...] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
+_LINES: Lines = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache, no-transform\r\n"
+    b"x-accel-buffering: no\r\n"
 )
 
 
 class EventStream:
-    """One stream to one client. `write` and `end` belong to the request's task; comments come from the timer."""
+    """One stream to one client. What may be waited for is the cycle's; comments come from the timer."""
 
-    def __init__(
-        self, send: Send, scope: Scope, headers: Iterable[Header], *, grace_s: float, keep_alive_s: float
-    ) -> None:
-        """Take the headers known from the start; a `keep_alive_s` of 0 turns comments off."""
-        self._send = send
-        self._scope = scope
-        self._headers = [*_HEADERS, *headers]
+    __slots__ = ("_cycle", "_due", "_has_ended", "_interval_s", "_lines", "_loop", "_timer")
+
+    def __init__(self, cycle: Cycle, lines: Lines, grace_s: float, keep_alive_s: float) -> None:
+        """Take the header lines known from the start; a `keep_alive_s` of 0 turns comments off."""
+        self._cycle = cycle
+        self._lines = lines
         self._interval_s = keep_alive_s
-        self._is_writing = False
+        self._has_ended = False
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + grace_s
         self._timer = self._loop.call_at(self._due, self._tick) if keep_alive_s else None
-        self._comment: asyncio.Task[None] | None = None
-        self.has_begun = False
-        self._has_ended = False
 
-    async def begin(self, headers: Iterable[Header] = ()) -> None:
-        """Send the head, with what has become known, unless the grace time already did."""
-        if self.has_begun:
-            return
-        self.has_begun = self._scope[HAS_STARTED] = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": [*self._headers, *headers]})
+    def begin(self, lines: Lines = b"") -> None:
+        """Give the head, with what has become known."""
+        self._cycle.begin(200, _LINES + self._lines + lines)
 
-    async def write(self, piece: bytes) -> None:
-        """Send a piece; waits while the client does not read."""
-        self._is_writing = True
-        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        self._is_writing = False
+    def write(self, piece: bytes) -> None:
+        """Send a piece."""
+        self._cycle.write(piece)
         self._due = self._loop.time() + self._interval_s
 
-    async def end(self, piece: bytes) -> None:
+    def push(self, piece: bytes) -> bool:
+        """Send a piece that nobody waited for; say whether more may come so, or the client reads too slowly."""
+        cycle = self._cycle
+        cycle.write(piece)
+        self._due = self._loop.time() + self._interval_s
+        return not cycle.is_full
+
+    def end(self, piece: bytes) -> None:
         """Send the last piece, unless that was done."""
         self.close()
         if not self._has_ended:
-            await self._send({"type": "http.response.body", "body": piece, "more_body": False})
             self._has_ended = True
+            self._cycle.end(piece)
 
     def close(self) -> None:
         """Stop the timer; no comment goes out any more."""
@@ -73,17 +67,11 @@ class EventStream:
             self._timer = None
 
     def _tick(self) -> None:
-        now = self._loop.time()
+        now, cycle = self._loop.time(), self._cycle
         if self._due <= now:
-            # While a write waits for the client the stream is not silent, and a comment would only pile up behind it.
-            if not self._is_writing:
-                self._comment = self._loop.create_task(self._send_comment())
+            if not cycle.is_full:
+                if not cycle.has_started:
+                    self.begin()
+                cycle.write(KEEP_ALIVE)
             self._due = now + self._interval_s
         self._timer = self._loop.call_at(self._due, self._tick)
-
-    async def _send_comment(self) -> None:
-        if self._timer is None:
-            return
-        await self.begin()
-        if self._timer is not None:
-            await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})

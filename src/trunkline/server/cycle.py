@@ -1,0 +1,81 @@
+"""One request on a client's connection and the answer to it, as the route sees them that serves it.
+
+A route with a body is written against `Cycle` alone. Our own listener has one below ASGI (`direct.py`), where a token
+costs one function and one write; any ASGI server is served with the same route through another (`foreign.py`). What
+both do is asked for here; what a request means, and what it is told when something fails, is not their business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from trunkline.errors import GatewayError
+
+Field = tuple[bytes, bytes]
+"""A header field of a request: its name in lower case, and its value."""
+
+Lines = bytes
+"""Header fields of an answer as they stand on the wire, each with the end of its line."""
+
+
+class Cycle(Protocol):
+    """A request and its answer. One task serves it, which is cancelled when the client leaves.
+
+    `owner` is the account whose key came along, set once that is known. `break_off` is set by a route whose stream can
+    be ended with an error once it has begun. What is written after the client left goes nowhere.
+    """
+
+    request_id: str
+    owner: str | None
+    break_off: Callable[[GatewayError], None] | None
+
+    @property
+    def fields(self) -> Sequence[Field]: ...
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all is here that is left of the body."""
+        ...
+
+    def take(self) -> bytes | bytearray:
+        """Give away what is here of the body."""
+        ...
+
+    async def wait(self, until: float) -> None:
+        """Wait for more of the body, or for its end. Raises TimeoutError when the loop's clock shows `until`."""
+        ...
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the head of the answer is given."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client reads too slowly: what is written now only waits here."""
+        ...
+
+    def whole(self, status: int, lines: Lines, body: bytes, *, closes: bool = False) -> None:
+        """Give the whole answer; `closes` says that no other one follows on the connection."""
+        ...
+
+    def begin(self, status: int, lines: Lines) -> None:
+        """Give the head of an answer that comes in pieces; it leaves with the first of them."""
+        ...
+
+    def write(self, piece: bytes) -> None:
+        """Give a piece, which is not empty."""
+        ...
+
+    def end(self, piece: bytes) -> None:
+        """Give the last piece."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until the client has read."""
+        ...
+
+
+Route = Callable[[Cycle], Coroutine[Any, Any, None]]
+"""Serves a request. May raise anything: what the client is told then is decided in `edge.py`."""

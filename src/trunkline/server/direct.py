@@ -1,0 +1,227 @@
+"""A request and its answer on our own listener, without ASGI between: what the hot paths are served with.
+
+Theory of operation. A `DirectCycle` stands where uvicorn's cycle stands for all other paths, and has the same marks,
+so that the connection (`connection.py`) queues, keeps alive, drains, cuts and refuses both alike. Its task is made when
+the head is here and no earlier answer is under way on the connection. A task begins to run after the read that made
+it, so what came along with the head is here by then: usually the whole body, of which nothing is waited for. What did
+not come along is only read when the route asks for it, and a route asks once it knows who calls.
+
+The answer goes to the transport in as few pieces as it can: the head with what follows it, the last piece with the end
+of the chunks. The connection says when the transport is full and when it is not, and that the client left: the task is
+cancelled then, wherever it waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from trunkline.errors import GatewayError
+from trunkline.server.cycle import Field, Lines, Route
+from trunkline.server.edge import next_id, serve
+from trunkline.server.joined import JoinedTransport
+from trunkline.server.origins import Origins
+from trunkline.stopping import Stopping
+from trunkline.telemetry import logs
+
+_CLOSE = b"connection: close\r\n"
+_GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+_MAX_COPIED_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HotPaths:
+    """What an application serves below ASGI: POST on each of these paths, written just so, and what goes with it."""
+
+    routes: Mapping[bytes, Route]
+    request_ids: Iterator[str]
+    stopping: Stopping
+    origins: Origins | None
+
+
+class Connection(Protocol):
+    """What a cycle asks of the connection it is on."""
+
+    loop: asyncio.AbstractEventLoop
+    tasks: set[asyncio.Task[None]]
+    flow: FlowControl
+    joined: JoinedTransport
+
+    def on_response_complete(self) -> None: ...
+
+
+class DirectCycle:
+    """One request on a connection of our listener, and its answer. A `Cycle`, and one of uvicorn's."""
+
+    __slots__ = (
+        "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_more", "_room", "_route", "_task", "_write",
+        "body", "break_off", "disconnected", "fields", "is_full", "keep_alive", "more_body", "owner", "request_id",
+        "response_complete", "response_started",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection: Connection, hot: HotPaths, route: Route, fields: list[Field], *, expects_go_on: bool
+    ) -> None:
+        self._connection = connection
+        self._hot = hot
+        self._route = route
+        self._expects_go_on = expects_go_on
+        self._write: Callable[[bytes], None] = connection.joined.write_now
+        self._allowed: Lines = b""
+        self._head: bytes = b""
+        self._task: asyncio.Task[None] | None = None
+        self._more: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self.body: bytes | bytearray = b""
+        self.break_off: Callable[[GatewayError], None] | None = None
+        self.fields = fields
+        self.is_full = False
+        self.keep_alive = False
+        self.owner: str | None = None
+        self.request_id = ""
+        self.more_body = True
+        self.disconnected = self.response_started = self.response_complete = False
+
+    # For the connection
+
+    def start(self) -> None:
+        """Begin to serve: no earlier answer is under way."""
+        connection, hot = self._connection, self._hot
+        self.is_full = connection.flow.write_paused
+        self.request_id = next_id(hot.request_ids)
+        if hot.origins is not None:
+            self._allowed = hot.origins.allow(self.fields)
+        self._task = task = connection.loop.create_task(serve(self._route, self, hot.stopping))
+        connection.tasks.add(task)
+        task.add_done_callback(self._on_over)
+
+    def add(self, piece: bytes) -> None:
+        """Take what has come of the body."""
+        if self.response_complete:
+            return
+        if not self.body:
+            self.body = piece
+        elif isinstance(self.body, bytes):
+            self.body = bytearray(self.body) + piece
+        else:
+            self.body += piece
+        _wake(self._more)
+
+    def close_body(self) -> None:
+        """No more of it comes."""
+        self.more_body = False
+        _wake(self._more)
+
+    def set_full(self, is_full: bool) -> None:
+        """The transport is full, or is not any more."""
+        self.is_full = is_full
+        if not is_full:
+            _wake(self._room)
+
+    def leave(self) -> None:
+        """The client is gone; an answer that was given does not mind."""
+        if not self.response_complete:
+            self.disconnected = True
+            if self._task is not None:
+                self._task.cancel()
+
+    # For the route: the request
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.more_body
+
+    def take(self) -> bytes | bytearray:
+        taken, self.body = self.body, b""
+        return taken
+
+    async def wait(self, until: float) -> None:
+        if self._expects_go_on:
+            self._expects_go_on = False
+            self._write(_GO_ON)
+        loop = self._connection.loop
+        self._connection.flow.resume_reading()
+        self._more = more = loop.create_future()
+        timer = loop.call_at(until, _expire, more)
+        try:
+            await more
+        finally:
+            timer.cancel()
+            self._more = None
+
+    # For the route: the answer
+
+    @property
+    def has_started(self) -> bool:
+        return self.response_started
+
+    def whole(self, status: int, lines: Lines, body: bytes, *, closes: bool = False) -> None:
+        if closes:
+            self.keep_alive = False
+        self._begin(status, lines, b"content-length: %d\r\n" % len(body))
+        if self.disconnected:
+            return
+        if len(body) > _MAX_COPIED_BYTES:
+            self._write(self._head)
+            self._write(body)
+        else:
+            self._write(self._head + body)
+        self._complete()
+
+    def begin(self, status: int, lines: Lines) -> None:
+        self._begin(status, lines, b"transfer-encoding: chunked\r\n")
+
+    def write(self, piece: bytes) -> None:
+        if self.disconnected:
+            return
+        if self._head:
+            self._write(b"%b%x\r\n%b\r\n" % (self._head, len(piece), piece))
+            self._head = b""
+        else:
+            self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    def end(self, piece: bytes) -> None:
+        if self.disconnected:
+            return
+        self._write(b"%b%x\r\n%b\r\n0\r\n\r\n" % (self._head, len(piece), piece))
+        self._complete()
+
+    async def drained(self) -> None:
+        while self.is_full and not self.disconnected:
+            self._room = self._connection.loop.create_future()
+            await self._room
+
+    def _begin(self, status: int, lines: Lines, framing: Lines) -> None:
+        self.response_started = True
+        closing = b"" if self.keep_alive else _CLOSE
+        self._head = b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], lines, self._allowed, framing, closing)
+
+    def _complete(self) -> None:
+        self._head = b""
+        self.response_complete = True
+        if not self.keep_alive:
+            self._connection.joined.close()
+        self._connection.on_response_complete()
+
+    def _on_over(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        self._connection.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logs.defect(self.request_id, error)
+        if not self.response_complete and not self.disconnected:
+            self._connection.joined.close()  # the client must not wait for the rest of it
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
+
+
+def _expire(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
