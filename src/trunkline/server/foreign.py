@@ -74,7 +74,7 @@ class AsgiCycle:
         if message["type"] == "http.disconnect":
             self._leave()
             await asyncio.sleep(0)  # where the task is told
-        self._body = message.get("body", b"")
+        self._body += message.get("body", b"")
         self.is_whole = not message.get("more_body", False)
         if self.is_whole:
             self._watching = asyncio.create_task(self._watch())
