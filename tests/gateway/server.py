@@ -222,11 +222,16 @@ class Gateway:
         return 0
 
 
-def post(body: Any, *headers: str, key: str = KEY) -> bytes:
+BELOW_ASGI = "/api/v1/responses"
+THROUGH_ASGI = "/api/v1/responses?"
+"""The two ways to the one route: the listener serves itself what is written just so, all else goes through ASGI."""
+
+
+def post(body: Any, *headers: str, key: str = KEY, path: str = BELOW_ASGI) -> bytes:
     """The bytes of a POST on the one route; the body is bytes as they are, else made JSON."""
     data: bytes = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [
-        "POST /api/v1/responses HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "host: x",
         f"authorization: Bearer {key}",
         "content-type: application/json",

@@ -21,6 +21,7 @@ from tests.document import check_stream, validate_error
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.server import Gateway, post, read_events
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
+from trunkline import pipeline
 from trunkline.accounts.keys import Key
 from trunkline.call import Services
 from trunkline.errors import ServiceUnavailable
@@ -332,13 +333,13 @@ def test_SE_03_a_defect_is_a_500_that_says_only_its_id() -> None:
     assert b"req_id" in body
 
 
-def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> None:
+def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer breaks inside the gateway after its first word."""
 
     class BrokenRun:
         attempted, outrun, dropped, held, has_spoken = (), (), (), (), True
 
-        def __init__(self, plan: Plan, *_: object, **__: object) -> None:
+        def __init__(self, _: object, plan: Plan, *__: object, **___: object) -> None:
             self.endpoint = self.answering = plan.attempts[0]
 
         async def deltas(self) -> AsyncGenerator[list[Delta], None]:
@@ -349,7 +350,8 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events() -> Non
         async def authenticate(self, _: object) -> Key:
             return Key("key", "account", "name", Policy())
 
-    doubles: Any = SimpleNamespace(keys=Anybody(), upstream=SimpleNamespace(run=BrokenRun))
+    monkeypatch.setattr(pipeline, "Run", BrokenRun)
+    doubles: Any = SimpleNamespace(keys=Anybody(), upstream=None)
     catalog = load_catalog(Settings(providers={"fake-provider": ProviderSettings(enabled=True)}))
     health = Health()
     services = Services(

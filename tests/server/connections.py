@@ -138,8 +138,8 @@ def connect(
         served = application or answering
         config = uvicorn.Config(served, http=bounded, ws="none", log_config=None, access_log=False)
         loop, transport = Loop(), Transport()
-        protocol = bounded(config, ServerState(), {}, loop)  # type: ignore[arg-type]
-        protocol.connection_made(transport)  # type: ignore[arg-type]
+        protocol = bounded(config, ServerState(), {}, loop)
+        protocol.connection_made(transport)
         connection = Connection(protocol, transport, loop, release, heads)
         await act(connection)
         protocol.connection_lost(None)
