@@ -46,18 +46,14 @@ class Body(Protocol):
 
 @dataclass(slots=True)
 class Head:
-    """The header fields that the gateway reads."""
+    """The header fields that the gateway reads. `is_packed`: the body comes in gzip."""
 
     authorization: str | None = None
     session_id: str | None = None
     content_type: str = ""
     content_encoding: str = ""
     content_length: int = 0
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether the body comes in gzip."""
-        return self.content_encoding in _GZIP
+    is_packed: bool = False
 
 
 def head_of(fields: Iterable[Field]) -> Head:
@@ -86,6 +82,7 @@ def head_of(fields: Iterable[Field]) -> Head:
                 head.content_length = int(value) if value.isdigit() and len(value) < 20 else 0
             case b"content-encoding":
                 head.content_encoding = value.decode("latin-1").strip().lower()
+                head.is_packed = head.content_encoding in _GZIP
             case _:
                 head.session_id = value.decode("latin-1")
     if api_key is not None:
@@ -101,10 +98,10 @@ def _merge(head: Head, authorization: str) -> None:
         raise Unauthorized("Authorization and x-api-key name different keys. Send one.")
 
 
-def check_head(head: Head, body: Body, bounds: Bounds) -> None:
+def check_head(head: Head, bounds: Bounds) -> None:
     """Refuse a body from its head, before it is read.
 
-    Raises BadRequest for another media type or packing, PayloadTooLarge, ServiceUnavailable when there is no room.
+    Raises BadRequest for another media type or packing, PayloadTooLarge.
     """
     if not _is_json(head.content_type):
         raise BadRequest(
@@ -116,7 +113,6 @@ def check_head(head: Head, body: Body, bounds: Bounds) -> None:
         )
     if head.content_length > bounds.max_body_bytes:
         raise _too_large(bounds.max_body_bytes)
-    body.expect(head.content_length)
 
 
 def take_body(cycle: Cycle, body: Body, bounds: Bounds) -> None:

@@ -161,21 +161,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        if len(self.headers) > MAX_HEADERS:
+        headers = self.headers
+        headers.append((name.lower(), value))
+        if len(headers) > MAX_HEADERS:
             raise ValueError("too many headers")  # the parser turns it into its own error, and that into a 400
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        self._stop_deadline()
+        if self._deadline is not None:
+            self._stop_deadline()
         if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES:
             self._check_size()
         if self._offers_upgrade():
             return
-        self._check_host()
+        self._read_head()
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
         route = self.hot.routes.get(self.url)
@@ -207,22 +206,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         # Without the server's own, which sets and cancels a timer for every answer.
-        self.joined.flush()
+        joined = self.joined
+        joined.flush()
         self.server_state.total_requests += 1
-        if self._stall is None and self.joined.get_write_buffer_size():
+        if self._stall is None and joined.get_write_buffer_size():
             self._start_stall()
-        if self.joined.is_closing():
+        if joined.is_closing():
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif not self._is_in_head and not self._is_answering():
+        elif not self._is_in_head and self.cycle is not None and self.cycle.response_complete:
             self.idle[self] = None
             self._idle_since = self.loop.time()
             if self._rest is None:
                 self._rest = self.loop.call_later(self.timeout_keep_alive, self._on_rest)
         if not self.pipeline:
             self._ahead_bytes = 0
-            self.flow.resume_reading()
+            if self.flow.read_paused:
+                self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -270,10 +271,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin(self, cycle: DirectCycle) -> None:
         """Begin a request on a hot path."""
-        is_next = not self._is_answering()
-        self.cycle = cycle
+        last, self.cycle = self.cycle, cycle
         self._keeps_alive = self.parser.should_keep_alive()
-        if is_next:
+        if last is None or last.response_complete:
             self._answered = cycle
             cycle.start()
         else:
@@ -309,9 +309,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 lines.append(b"%s: %s" % (name, value))
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def _check_host(self) -> None:
-        """RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two."""
-        hosts = [name for name, _ in self.headers].count(b"host")
+    def _read_head(self) -> None:
+        """Look for what the protocol itself means.
+
+        RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two.
+        """
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._complaint = "A request has exactly one Host header."
             raise ValueError(self._complaint)

@@ -110,17 +110,19 @@ class DirectCycle:
             self.body = bytearray(self.body) + piece
         else:
             self.body += piece
-        _wake(self._more)
+        if self._more is not None:
+            _wake(self._more)
 
     def close_body(self) -> None:
         """No more of it comes."""
         self.more_body = False
-        _wake(self._more)
+        if self._more is not None:
+            _wake(self._more)
 
     def set_full(self, is_full: bool) -> None:
         """The transport is full, or is not any more."""
         self.is_full = is_full
-        if not is_full:
+        if not is_full and self._room is not None:
             _wake(self._room)
 
     def leave(self) -> None:
@@ -217,8 +219,8 @@ class DirectCycle:
             self._connection.joined.close()  # the client must not wait for the rest of it
 
 
-def _wake(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
         future.set_result(None)
 
 

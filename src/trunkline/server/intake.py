@@ -109,10 +109,11 @@ class Intake:
         head = head_of(cycle.fields)
         key = await services.keys.authenticate(head.authorization)
         cycle.owner = key.account_id
-        check_head(head, body, bounds)
+        check_head(head, bounds)
         if cycle.is_whole and not head.is_packed:
             take_body(cycle, body, bounds)
         else:
+            body.expect(head.content_length)
             await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
         return Call(
             id="resp_" + cycle.request_id.removeprefix("req_"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from functools import partial
+from functools import cache, partial
 
 from trunkline.call import Admitted, Course, Services, new_telling
 from trunkline.errors import GatewayError
@@ -61,7 +61,10 @@ class ResponsesRoute:
                     piece, is_last = await self._when_drained(piece, is_last, pieces, cycle)
                 if not cycle.has_started:
                     stream.begin(_answer_lines(answer.course))
-                (stream.end if is_last else stream.write)(piece)
+                if is_last:
+                    stream.end(piece)
+                elif piece:  # none is there where only room was to be waited for
+                    stream.write(piece)
         finally:
             await pieces.aclose()
 
@@ -98,7 +101,12 @@ def _lines(cycle: Cycle, admitted: Admitted) -> Lines:
 
 
 def _answer_lines(course: Course) -> Lines:
-    lines = line(b"x-trunkline-provider", course.answering.provider.slug)
-    if course.dropped:
-        lines += line(b"x-trunkline-dropped", ", ".join(course.dropped))
+    lines = _provider_line(course.answering.provider.slug)
+    if dropped := course.dropped:
+        lines += line(b"x-trunkline-dropped", ", ".join(dropped))
     return lines
+
+
+@cache
+def _provider_line(slug: str) -> Lines:
+    return line(b"x-trunkline-provider", slug)
