@@ -31,9 +31,11 @@ import asyncio
 import itertools
 import time
 from collections import deque
+from functools import cached_property
 from typing import Any, ClassVar
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
@@ -52,6 +54,21 @@ HEAR_OUT_BYTES = 32 * 2**20
 
 _UPGRADE_OPTIONS = frozenset((b"upgrade", b"http2-settings"))
 """Header fields of an offer to speak another protocol; the same names stand in `Connection`."""
+
+
+class _Flow(FlowControl):
+    """uvicorn's flow control, but that an event is only made where something waits: it is the largest part of it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.read_paused = False
+        self.write_paused = False
+
+    @cached_property
+    def _is_writable_event(self) -> asyncio.Event:  # type: ignore[override]
+        event = asyncio.Event()
+        event.set()
+        return event
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -93,6 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.joined = JoinedTransport(transport)
         self.transport = self.joined  # type: ignore[assignment]  # it has all that is used
+        self.flow = _Flow(transport)
         if len(self.connections) > self.max_connections and not self._displace():
             self._refuse(ServiceUnavailable("The gateway has no room for more connections.", retry_after=1))
             return
@@ -272,6 +290,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _begin(self, cycle: DirectCycle) -> None:
         """Begin a request on a hot path."""
         last, self.cycle = self.cycle, cycle
+        self.headers = []  # the cycle has them
         self._keeps_alive = self.parser.should_keep_alive()
         if last is None or last.response_complete:
             self._answered = cycle

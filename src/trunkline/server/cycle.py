@@ -22,16 +22,15 @@ Lines = bytes
 class Cycle(Protocol):
     """A request and its answer. One task serves it, which is cancelled when the client leaves.
 
-    `owner` is the account whose key came along, set once that is known. `break_off` is set by a route whose stream can
-    be ended with an error once it has begun. What is written after the client left goes nowhere.
+    `fields` are those of the request; whoever has read them may let them go. `owner` is the account whose key came
+    along, set once that is known. `break_off` is set by a route whose stream can be ended with an error once it has
+    begun. What is written after the client left goes nowhere.
     """
 
+    fields: Sequence[Field]
     request_id: str
     owner: str | None
     break_off: Callable[[GatewayError], None] | None
-
-    @property
-    def fields(self) -> Sequence[Field]: ...
 
     @property
     def is_whole(self) -> bool:

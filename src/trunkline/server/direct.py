@@ -14,7 +14,7 @@ cancelled then, wherever it waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,7 +79,7 @@ class DirectCycle:
         self._room: asyncio.Future[None] | None = None
         self.body: bytes | bytearray = b""
         self.break_off: Callable[[GatewayError], None] | None = None
-        self.fields = fields
+        self.fields: Sequence[Field] = fields
         self.is_full = False
         self.keep_alive = False
         self.owner: str | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -53,7 +53,7 @@ class AsgiCycle:
         self._sending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self.break_off: Callable[[GatewayError], None] | None = None
-        self.fields: list[Field] = scope["headers"]
+        self.fields: Sequence[Field] = scope["headers"]
         self.has_left = False
         self.has_started = False
         self.is_whole = False

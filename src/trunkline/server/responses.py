@@ -44,6 +44,7 @@ class ResponsesRoute:
 
     async def _serve_stream(self, admitted: Admitted, cycle: Cycle) -> None:
         stream = EventStream(cycle, _lines(cycle, admitted), self._bounds.grace_s, self._bounds.keep_alive_s)
+        cycle.fields = ()  # a stream may last
         cycle.break_off = partial(_end_unheard, stream, admitted, self._services)
         try:
             answer = await respond(admitted, self._services)
