@@ -26,6 +26,8 @@ from trunkline.upstream.causes import FOREIGN_ERRORS, translate_error
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.upstream.pool import Pool, Protocol
+from trunkline.upstream.transport import Take
+from trunkline.upstream.transport import UpstreamFailure as UpstreamFailure
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 MAX_LINE_BYTES = 16 * 1024
@@ -39,14 +41,6 @@ _KEEP_ALIVE_S = 55.0
 _LAST_LOOK_S = 0.02
 _NO_TIMER = TimerNoop()
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
-
-
-class UpstreamFailure(Exception):
-    """An attempt ended without an answer; `fault` says how."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 class _Watch:
@@ -183,8 +177,16 @@ class Reply:
         finally:
             self._patience.pause(self._now())
 
+    async def pump(self, take: Take) -> None:
+        """Give each piece of the body to `take`, until it says no or the body ends or breaks; `read` tells which."""
+        try:
+            while (piece := await self.read()) and take(piece):
+                pass
+        except UpstreamFailure:
+            return
+
     def note_output(self) -> None:
-        """What was read last said something; until that is noted, what is read are pings."""
+        """What came last said something; until that is noted, what comes are pings."""
         self._patience.note_output()
 
     async def body(self, max_bytes: int) -> bytes:

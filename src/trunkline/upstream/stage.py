@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from trunkline.fakeprovider.script import Performance, perform
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.patience import Patience, Timeouts
+from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault, UpstreamRequest
 
 
@@ -29,6 +29,8 @@ class Stage:
 
 class StagedReply:
     """The script's answer, played step by step."""
+
+    pump = None
 
     def __init__(self, performance: Performance, patience: Patience, deadline: float) -> None:
         self._performance = performance

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from trunkline.wire import Headers, UpstreamRequest
+from trunkline.wire import Fault, Headers, UpstreamRequest
 
-Take = Callable[[bytes], bool]
-"""Takes a piece of a body; says whether it takes another without being waited for."""
+Take: TypeAlias = Callable[[bytes], bool]
+"""What a piece of a body is given to; False: it was taken, and no further one is wanted for now."""
+
+
+class UpstreamFailure(Exception):
+    """An attempt ended without an answer; `fault` says how."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 class Reply(Protocol):
-    """An upstream answer whose head has arrived."""
+    """An upstream answer whose head has arrived. Its body is read, or pumped, or first the one and then the other."""
 
     @property
     def status(self) -> int: ...
@@ -26,17 +34,22 @@ class Reply(Protocol):
     @property
     def tells_limits(self) -> bool: ...
 
-    async def read(self) -> bytes: ...
+    async def read(self) -> bytes:
+        """Wait for the next piece of the body, unpacked; empty at its end. Raises UpstreamFailure when it breaks."""
+        ...
 
     @property
     def pump(self) -> Callable[[Take], Awaitable[None]] | None:
-        """Give each piece of the body as it comes, in the callback that received it; None where there is no such way.
+        """Give each piece to a `Take` as soon as it is here, without waking anybody; None where that cannot be.
 
-        It ends when the taker says so, and when the body ended or broke, which `read` tells. What the taker raises, it
-        raises.
+        Returns when no further piece is wanted, and when the body has ended or broken, of which `read` tells. What
+        `take` raises is raised. The limits of time are those of `read`.
         """
+        ...
 
-    def note_output(self) -> None: ...
+    def note_output(self) -> None:
+        """What came last said something; until that is noted, what comes are pings."""
+        ...
 
     async def body(self, max_bytes: int) -> bytes: ...
 
