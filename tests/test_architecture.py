@@ -63,13 +63,13 @@ IMPURE = frozenset(
 )
 
 DOORS: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("upstream/http.py", "upstream/pool.py", "upstream/causes.py", "upstream/links/client.py"),
-    "aiohappyeyeballs": ("upstream/pool.py",),
-    "yarl": ("upstream/http.py", "upstream/links/client.py"),
+    "aiohttp": ("upstream/links/client.py",),
+    "aiohappyeyeballs": ("upstream/dialing.py",),
+    "yarl": ("upstream/links/client.py",),
     "starlette": ("server/",),
     "uvicorn": ("server/",),
     "uvloop": ("server/",),
-    "httptools": ("server/",),
+    "httptools": ("server/", "upstream/connection.py"),
     "typer": ("cli/",),
     "click": ("cli/",),
     "rich": ("cli/",),

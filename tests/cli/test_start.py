@@ -12,9 +12,9 @@ import pytest
 NEVER = frozenset({"alembic", "mako", "pydantic", "pydantic_settings", "rich", "pygments", "sqlalchemy", "structlog"})
 """What no start needs: some are loaded for an upgrade of the database, some are only in reach of tests."""
 
-SERVER = frozenset({"starlette", "uvicorn", "uvloop", "httptools", "trunkline.app", "trunkline.server.listener"})
-UPSTREAM = frozenset({"aiohttp", "yarl", "trunkline.upstream.http", "trunkline.adapters.table"})
-LINKS = frozenset({"trunkline.upstream.links.client"})
+SERVER = frozenset({"starlette", "uvicorn", "uvloop", "trunkline.app", "trunkline.server.listener"})
+UPSTREAM = frozenset({"httptools", "trunkline.upstream.http", "trunkline.adapters.table"})
+LINKS = frozenset({"aiohttp", "yarl", "multidict", "attr", "trunkline.upstream.links.client"})
 """What a gateway needs when the first link is fetched."""
 
 CATALOGUE = frozenset({"trunkline.catalog.gather", "trunkline.inventory"})

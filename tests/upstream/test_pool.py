@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from trunkline.upstream.pool import Alarm
+from trunkline.upstream.connection import Alarm
 
 
 @dataclass

@@ -1,62 +1,58 @@
-"""Why an exchange did not come about: the errors of the HTTP library and of the machine → faults, in one table.
+"""Why an exchange with a provider failed: every fault of the wire, as what a client is told and what the log says.
 
 A client is told what happened and never where: `message`. Who runs the gateway can mend it only when it knows the host
-and the cause: `detail`, which the log and the commands show.
+and the cause: `detail`, which the log and the commands show. The texts of libraries may hold addresses, so they are
+passed on in details alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ssl
+from typing import Final
 
-import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
+from trunkline.wire import Fault
 
-from trunkline.stream.unpacking import NotUnpacked
-from trunkline.wire import Fault, FaultKind
-
-
-def translate_error(error: BaseException) -> Fault:
-    """What went wrong, in our words: the library's text may hold addresses and is not passed on."""
-    kind, message = next((kind, message) for types, kind, message in _TRANSLATIONS if isinstance(error, types))
-    return Fault(kind, message, detail=_detail(error))
-
-
-_TRANSLATIONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], FaultKind, str], ...] = (
-    (aiohttp.ConnectionTimeoutError, "silent", "no connection in time"),
-    (asyncio.TimeoutError, "silent", "no byte in time"),
-    ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), "unavailable", "TLS failed"),
-    (aiohttp.ClientConnectorError, "unavailable", "no connection"),
-    (aiohttp.ServerDisconnectedError, "unavailable", "the connection was closed before an answer came"),
-    (aiohttp.ClientPayloadError, "nonsense", "the answer was cut off"),
-    (aiohttp.InvalidURL, "nonsense", "the provider's address is not a URL"),
-    (HttpProcessingError, "nonsense", "the answer is not HTTP"),
-    (aiohttp.ClientError, "unavailable", "the connection broke"),
-    (NotUnpacked, "nonsense", "the compressed answer cannot be unpacked"),
-    (ValueError, "nonsense", "the provider's address or a header is not valid"),
-    (OSError, "unavailable", "the connection broke"),
-)
+CLOSED: Final = Fault("unavailable", "the connection was closed before an answer came")
+BROKE: Final = Fault("unavailable", "the connection broke")
+CUT_OFF: Final = Fault("nonsense", "the answer was cut off")
+NOT_HTTP: Final = Fault("nonsense", "the answer is not HTTP")
+NOT_UNPACKED: Final = Fault("nonsense", "the compressed answer cannot be unpacked")
+NOT_SENT: Final = Fault("nonsense", "the provider's address or a header is not valid")
+NO_BYTE: Final = Fault("silent", "no byte in time")
+PINGS_ALONE: Final = Fault("silent", "only pings, no output")
+OVERDUE: Final = Fault("silent", "the deadline passed before the answer ended")
+NO_CONNECTION_IN_TIME: Final = Fault("silent", "no connection in time")
+NO_CONNECTION: Final = Fault("unavailable", "no connection")
+NO_TLS: Final = Fault("unavailable", "TLS failed")
 
 
-FOREIGN_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, asyncio.TimeoutError, ValueError)
-"""All that may come out of an exchange and has its row above; `NotUnpacked` comes from unpacking alone."""
+def unknown_packing(encoding: str) -> Fault:
+    return Fault("nonsense", f"the answer is packed as {encoding[:40]!r}, which nobody asked for")
 
 
-def _detail(error: BaseException) -> str | None:
-    """Say why there was no connection, and to whom: the name, the machine, or the trust in it."""
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return str(error) or None
-        case aiohttp.ClientConnectorDNSError():
-            return f"cannot resolve {error.host}: {_reason(error.os_error)}"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"TLS with {error.host}:{error.port} failed: {_distrust(error.certificate_error)}"
-        case aiohttp.ClientConnectorSSLError():
-            return f"TLS with {error.host}:{error.port} failed: {_reason(error.os_error)}"
-        case aiohttp.ClientConnectorError():
-            return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
-        case _:
-            return None
+def late(server: str, limit_s: float) -> Fault:
+    """Nothing connected us to a server, which is written as host:port, within a limit."""
+    return _detailed(NO_CONNECTION_IN_TIME, f"no connection to {server} within {limit_s:g} s")
+
+
+def unresolved(host: str, error: OSError) -> Fault:
+    """A name could not be looked up."""
+    return _detailed(NO_CONNECTION, f"cannot resolve {host}: {_reason(error)}")
+
+
+def unreachable(server: str, error: OSError) -> Fault:
+    """No address of a server took a connection, or it hung up before TLS was agreed on."""
+    return _detailed(NO_CONNECTION, f"cannot connect to {server}: {_reason(error)}")
+
+
+def unsecured(server: str, error: ssl.SSLError) -> Fault:
+    """TLS could not be agreed on, or its certificate is not to be trusted."""
+    is_distrust = isinstance(error, ssl.SSLCertVerificationError)
+    return _detailed(NO_TLS, f"TLS with {server} failed: {_distrust(error) if is_distrust else _reason(error)}")
+
+
+def _detailed(fault: Fault, detail: str) -> Fault:
+    return Fault(fault.kind, fault.message, detail=detail)
 
 
 def _reason(error: OSError) -> str:

@@ -1,6 +1,6 @@
 """Host names → addresses, by the machine's own resolver, for providers and for clients' links alike.
 
-Which addresses may be asked is `links/fetch.py`'s to say, how they are connected to `http.py`'s.
+Which addresses may be asked is `links/fetch.py`'s to say, how they are connected to `dialing.py`'s.
 
 Theory of operation. The C library's look-up blocks, for many seconds where nobody answers, and cannot be called off.
 The event loop's own threads for it are few: two names that nobody answers for would hold up every other look-up. So
@@ -79,6 +79,10 @@ class Names:
         """Give the numeric addresses of a provider's host. Raises OSError."""
         return await self._found((host, None), Claim(host, host), self._provider_places)
 
+    def forget(self, host: str) -> None:
+        """Nobody took a connection where a host was found: look it up anew."""
+        self._kept.pop(host, None)
+
     async def link(self, host: str, claim: Claim) -> Sequence[str]:
         """Give the numeric addresses of a host that a link names. Raises OSError."""
         return await self._found((host, claim.account), claim, self._link_places)
@@ -96,12 +100,12 @@ class Names:
         finally:
             asked.waiting -= 1
             if not asked.waiting and not asked.has_place:
-                self._forget(key, asked)
+                self._leave(key, asked)
                 task.cancel()
 
     def _begin(self, key: _Key, asked: _Asked) -> None:
         def end(task: asyncio.Task[Sequence[str]]) -> None:
-            self._forget(key, asked)
+            self._leave(key, asked)
             if not task.cancelled():
                 task.exception()  # told to whoever waits; perhaps nobody does any more
 
@@ -109,7 +113,7 @@ class Names:
         task.add_done_callback(end)
         self._asked[key] = asked, task
 
-    def _forget(self, key: _Key, asked: _Asked) -> None:
+    def _leave(self, key: _Key, asked: _Asked) -> None:
         if key in self._asked and self._asked[key][0] is asked:
             del self._asked[key]
 

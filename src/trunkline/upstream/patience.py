@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trunkline.upstream.causes import NO_BYTE, PINGS_ALONE
 from trunkline.wire import Fault
 
 
@@ -44,21 +45,32 @@ class Patience:
         self._has_pinged = False
         self._waits_since: float | None = now
 
-    def note_head(self, now: float) -> None:
-        """The head of the answer is here; nobody waits until `wait`."""
-        self.pause(now)
-        self._has_pinged = False
-        self._byte_s = self._idle_s
+    def note_head(self, now: float) -> bool:
+        """The head of the answer is here; nobody waits until `wait`. Say whether bytes must come faster from now on."""
+        self.rest(now)
+        before_s, self._byte_s = self._byte_s, self._idle_s
+        return self._idle_s < before_s
 
     def wait(self, now: float) -> None:
         """Somebody begins to wait for the next bytes."""
         self._waits_since = now
 
-    def pause(self, now: float) -> None:
-        """Bytes came, or nobody waits for them any more."""
+    def rest(self, now: float) -> None:
+        """Nobody waits any more."""
         if self._waits_since is not None:
             self._quiet_s += now - self._waits_since
             self._waits_since = None
+
+    def pause(self, now: float) -> None:
+        """Bytes came, and nobody waits until `wait`."""
+        self.rest(now)
+        self._has_pinged = True
+
+    def note_bytes(self, now: float) -> None:
+        """Bytes came, and whoever waits for them goes on waiting."""
+        if self._waits_since is not None:
+            self._quiet_s += now - self._waits_since
+        self._waits_since = now
         self._has_pinged = True
 
     def note_output(self) -> None:
@@ -76,5 +88,5 @@ class Patience:
     def fault(self) -> Fault:
         """What is said when the time is due."""
         if self._has_pinged and self._output_s - self._quiet_s <= self._byte_s:
-            return Fault("silent", "only pings, no output")
-        return Fault("silent", "no byte in time")
+            return PINGS_ALONE
+        return NO_BYTE

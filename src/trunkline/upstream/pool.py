@@ -1,170 +1,154 @@
-"""Connections to servers: how they are made within a limit of time, and kept for the next request.
+"""The connections there are: made within a limit of time, bounded in number, kept for the next request.
 
-What goes over them is written and read in `http.py`.
+How one is made is in `dialing.py`, what goes over it in `connection.py`.
+
+Theory of operation. A connection has a place from before it is dialled until it is lost; when all places are taken, an
+idle connection makes room, the one that was idle longest first, and where none is, whoever wants one waits in line. The
+first in line is woken when a connection is lost or becomes idle, looks again, and passes the turn on if he is gone.
+Idle connections are used last in, first out, and one timer for all drops those that nobody wanted for long.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import Callable
+from collections import deque
 from functools import partial
-from typing import Any, cast
+from typing import Final
 
-import aiohttp
-from aiohappyeyeballs import AddrInfoType, start_connection
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
+from trunkline.upstream import causes
+from trunkline.upstream.connection import Connection
+from trunkline.upstream.dialing import Dialer, Origin
+from trunkline.upstream.transport import UpstreamFailure
 
+KEPT_S: Final = 55.0
+"""Many servers and load balancers close a connection that was idle for a minute."""
 
-class Alarm:
-    """Calls back when a time is due: for one exchange after the other over a connection.
-
-    A timer costs more to set and to cancel than to let ring for nothing. So it stays when an exchange is over, and is
-    set anew only where it would ring too late; who is called looks at what is due then.
-    """
-
-    __slots__ = ("_is_last", "_loop", "_ring", "_timer")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._ring: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_last = False
-
-    def set(self, due: float, ring: Callable[[], None]) -> None:
-        """Call `ring` at a time on the loop's clock, or earlier; it is called once."""
-        self._ring = ring
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._on_time)
-
-    def stop(self) -> None:
-        """Call nobody."""
-        self._ring = None
-        if self._is_last:
-            self.end()
-
-    def end(self) -> None:
-        """No other exchange follows."""
-        self._is_last = True
-        if self._ring is None and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _on_time(self) -> None:
-        self._timer = None
-        if self._ring is not None:
-            self._ring()
+MAX_CONNECTIONS: Final = 10_000
+_LEAST_BETWEEN_SWEEPS_S = 1.0
 
 
-class Protocol(ResponseHandler):
-    """The client's protocol, but an answer that stops being HTTP in its middle is told to whoever reads its body.
+class Pool:
+    """Connections to all servers. Must be made on the loop that they are used from."""
 
-    `alarm` is that of the exchange under way.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.alarm = Alarm(loop)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.alarm.end()
-        super().connection_lost(exc)
-
-    def set_exception(self, exc: Any, *cause: Any) -> None:
-        super().set_exception(exc, *cause)
-        if isinstance(exc, HttpProcessingError) and self._payload is not None:
-            self._payload.set_exception(exc)
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        # It is asked for with every piece that is taken, paused or not, and sets parser and socket going each time.
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
-
-
-class _Dialer:
-    """Connects sockets, in the event loop's place, to addresses that are numeric already.
-
-    uvloop's own way asks for each connection what the address means, on the few threads that it looks names up on:
-    where a name hangs, a connection to a number would hang as well.
-    """
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect a socket that does not block. Raises OSError."""
-        try:
-            sock.connect(address)
-        except (BlockingIOError, InterruptedError):
-            await _writable(sock)
-            if failure := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(failure, os.strerror(failure)) from None
-
-
-async def _writable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    is_ready = loop.create_future()
-    loop.add_writer(sock, _note_once, is_ready)
-    try:
-        await is_ready
-    finally:
-        loop.remove_writer(sock)
-
-
-def _note_once(is_ready: asyncio.Future[None]) -> None:
-    if not is_ready.done():
-        is_ready.set_result(None)
-
-
-# The library asks nothing else of the loop it is given.
-_DIALER = cast("asyncio.AbstractEventLoop", _Dialer())
-
-
-class Connector(aiohttp.TCPConnector):
-    """A connector that uses none of the event loop's own threads, with one limit for look-up, connect and TLS."""
-
-    def __init__(self, connect_s: float, **options: Any) -> None:
-        super().__init__(use_dns_cache=False, **options)
+    def __init__(
+        self, dialer: Dialer, connect_s: float, *, max_connections: int = MAX_CONNECTIONS, kept_s: float = KEPT_S
+    ) -> None:
+        self._dialer = dialer
         self._connect_s = connect_s
+        self._kept_s = kept_s
+        self._loop = asyncio.get_running_loop()
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._connections: set[Connection] = set()
+        self._places = max_connections
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._sweep: asyncio.TimerHandle | None = None
 
-    async def _create_connection(self, request: aiohttp.ClientRequest, *args: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._connect_s):
-                return await super()._create_connection(request, *args)
-        except TimeoutError:
-            where = f"{request.url.host}:{request.url.port}"
-            raise aiohttp.ConnectionTimeoutError(f"no connection to {where} within {self._connect_s:g} s") from None
-
-    async def _wrap_create_connection(
-        self, *args: Any, addr_infos: list[AddrInfoType], req: aiohttp.ClientRequest, **options: Any
-    ) -> Any:
-        try:
-            connected = await start_connection(
-                addr_infos,
-                happy_eyeballs_delay=self._happy_eyeballs_delay,
-                interleave=self._interleave,
-                loop=_DIALER,
-                socket_factory=self._socket_factory,
-            )
-        except OSError as error:
-            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
-        return await self._wrap_existing_connection(*args, req=req, sock=connected, **options)
-
-
-class Pool(Connector):
-    """Connections that are used again. `connect` makes one, `used` gives one that was used before."""
-
-    def __init__(self, connect_s: float, **options: Any) -> None:
-        super().__init__(connect_s, **options)
-        self._factory = cast("partial[ResponseHandler]", partial(Protocol, loop=self._loop))  # a subclass
-
-    async def used(self, key: ConnectionKey) -> Connection | None:
+    def used(self, origin: Origin) -> Connection | None:
         """A connection to a server that was used before and is open still, as far as is known."""
-        return await super()._get(key, [])
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if not connection.is_closing:
+                return connection
+        return None
 
-    async def _get(self, key: ConnectionKey, traces: Any) -> None:
-        """Asked by `connect`, which is to make a new one."""
+    async def connect(self, origin: Origin, deadline: float) -> Connection:
+        """Make a connection, or take one that becomes idle while there is no place. Raises UpstreamFailure."""
+        limit_s = max(min(self._connect_s, deadline - self._loop.time()), 0.0)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._place(origin) or await self._dial(origin)
+        except TimeoutError:
+            raise UpstreamFailure(causes.late(str(origin), limit_s)) from None
+
+    async def close(self) -> None:
+        """Drop all connections, also those in use."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._idle.clear()
+        for connection in self._connections:
+            connection.drop()
+        await asyncio.sleep(0)  # the loop tells them
+
+    # What connections tell
+
+    def keep(self, connection: Connection) -> None:
+        """A connection is idle."""
+        connection.idle_since = self._loop.time()
+        self._idle.setdefault(connection.origin, []).append(connection)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(self._kept_s, self._drop_old)
+        if self._waiting:
+            self._wake_next()
+
+    def lose(self, connection: Connection) -> None:
+        """A connection is no more."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._leave()
+
+    async def _dial(self, origin: Origin) -> Connection:
+        """Make a connection for which there is a place."""
+        try:
+            connection = await self._dialer.dial(origin, partial(Connection, self._loop, origin, self))
+        except BaseException:
+            self._leave()
+            raise
+        self._connections.add(connection)
+        if connection.is_lost:
+            self.lose(connection)
+        return connection
+
+    async def _place(self, origin: Origin) -> Connection | None:
+        """Wait for a place for a connection, or for one to the same server that nobody uses any more."""
+        while not self._places and not self._make_room():
+            turn = self._loop.create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except BaseException:
+                if turn.done() and not turn.cancelled():
+                    self._wake_next()
+                raise
+            if (connection := self.used(origin)) is not None:
+                return connection
+        self._places -= 1
+        return None
+
+    def _leave(self) -> None:
+        self._places += 1
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _make_room(self) -> bool:
+        """Drop the connection that was idle longest, if any is."""
+        longest_idle = [idle[0] for idle in self._idle.values() if idle]
+        oldest = min(longest_idle, key=lambda connection: connection.idle_since, default=None)
+        if oldest is not None:
+            self._idle[oldest.origin].remove(oldest)
+            self._connections.discard(oldest)
+            self._places += 1
+            oldest.drop()
+        return oldest is not None
+
+    def _drop_old(self) -> None:
+        now = self._loop.time()
+        since = now - self._kept_s
+        for origin, idle in list(self._idle.items()):
+            for connection in idle:
+                if connection.idle_since <= since:
+                    connection.drop()
+            self._idle[origin] = [each for each in idle if each.idle_since > since and not each.is_closing]
+            if not self._idle[origin]:
+                del self._idle[origin]
+        self._sweep = None
+        if self._idle:
+            oldest = min(idle[0].idle_since for idle in self._idle.values())
+            due = max(oldest + self._kept_s, now + _LEAST_BETWEEN_SWEEPS_S)
+            self._sweep = self._loop.call_at(due, self._drop_old)

@@ -25,10 +25,10 @@ from trunkline.adapters.media import media_type_of, sniffed
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import Link, is_public, read_link
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.late import LinkClient, LinkReply
 from trunkline.upstream.links.pictures import examined, is_examinable
 from trunkline.upstream.shares import Claim, Places
+from trunkline.upstream.transport import UpstreamFailure
 
 Resolve: TypeAlias = Callable[[str, Claim], Awaitable[Sequence[str]]]
 """Host name, and for whom → numeric addresses; raises OSError."""

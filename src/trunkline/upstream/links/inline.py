@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from trunkline.adapters.encoding.links import Noun, Wanted, with_inlined
 from trunkline.errors import ClientError
 from trunkline.protocol.request import Request
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.fetch import Fetched, Fetcher
+from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 
 

@@ -1,0 +1,313 @@
+"""An exchange with a provider, from the request's last byte on: who waits for its answer, how long, who gets its body.
+
+What the bytes of an answer are is `connection.py`'s business, what they mean the adapters'.
+
+Theory of operation. The connection calls `hear` after each read that brought something. Then one of three is true:
+
+- somebody *waits* – `ask` for the head, `read` for a piece: the future that he waits for is set, and what came lies in
+  the connection until he takes it;
+- somebody *pumps*: what came is given to his `take` at once, in this very call, and he is woken only when `take` says
+  no, or raises, or nothing more comes;
+- nobody does either: what came lies in the connection, which stops reading when it is much.
+
+So both ways take the same pieces out of the same place, and see the same end. `patience.py` says how long it may be
+waited, and one alarm for all limits looks, when it rings, at what has come meanwhile; the path of a token notes the
+time and no more. A packed body, which nobody asks for, is unpacked in `read`, and pumped by reading.
+
+Who closes a reply before its end drops the connection; but one that was told to `finish` is left to run out for a
+while without anybody waiting, since many servers say that they are done and end the body a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate, parsedate_to_datetime
+
+from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
+from trunkline.upstream import causes
+from trunkline.upstream.connection import Connection, Fields
+from trunkline.upstream.patience import Patience
+from trunkline.upstream.transport import Take, UpstreamFailure
+from trunkline.wire import Headers
+
+_MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+_LAST_LOOK_S = 0.02
+
+
+class Unanswered(UpstreamFailure):
+    """The connection ended before a byte of an answer came."""
+
+
+async def ask(
+    connection: Connection, request: list[bytes], deadline: float, patience: Patience, *, has_body: bool = True
+) -> Reply:
+    """Send a request over a connection and wait for the head of the answer. Raises UpstreamFailure."""
+    reply = Reply(connection, deadline, patience)
+    try:
+        connection.begin(reply, request, has_body=has_body)
+        await reply.headed()
+    except BaseException:
+        reply.close()
+        raise
+    return reply
+
+
+class Reply:
+    """An upstream answer whose head has arrived. Must be closed."""
+
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_fields",
+        "_is_closed",
+        "_is_overdue",
+        "_linger_s",
+        "_patience",
+        "_take",
+        "_unpacker",
+        "_waiter",
+        "content_type",
+        "note_output",
+        "status",
+        "tells_limits",
+    )
+
+    def __init__(self, connection: Connection, deadline: float, patience: Patience) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._patience = patience
+        self._take: Take | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._unpacker: Unpacker | None = None
+        self._is_closed = False
+        self._is_overdue = False
+        self._linger_s = 0.0
+        self._fields: Fields
+        self.status: int
+        self.content_type: str
+        self.tells_limits: bool
+        self.note_output = patience.note_output
+        connection.alarm.set(self._due(), self._look)
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields; where a date counts from the answer's own and there is none, with that of our clock.
+
+        Source: RFC 9110, section 6.6.1, seen 2026-11-27: who receives an answer without `Date` records the time.
+        """
+        headers = {
+            name.decode("latin-1").lower(): value.decode("utf-8", "surrogateescape")
+            for name, value in self._fields.items()
+        }
+        if "retry-after" in headers and not _is_date(headers.get("date", "")):
+            headers["date"] = formatdate(usegmt=True)
+        return headers
+
+    async def headed(self) -> None:
+        """Wait for the head. Raises UpstreamFailure."""
+        connection = self._connection
+        if not connection.has_head and not connection.is_over:
+            await self._woken()
+        if not connection.has_head:
+            kind = Unanswered if connection.is_unanswered else UpstreamFailure
+            raise kind(connection.fault or causes.CLOSED)
+        if self._patience.note_head(connection.now()):
+            connection.alarm.set(self._due(), self._look)
+        self._read_head()
+
+    async def read(self) -> bytes:
+        """Wait for the next piece of the body, unpacked; empty at its end.
+
+        Raises UpstreamFailure when it breaks off, stays silent, or the deadline passes.
+        """
+        if self._unpacker is not None:
+            return await self._unpacked(self._unpacker)
+        return await self._next()
+
+    async def pump(self, take: Take) -> None:
+        """Give each piece of the body to `take`, until it says no or the body ends or breaks; `read` tells which."""
+        if self._unpacker is not None:
+            await self._pump_unpacked(take)
+            return
+        connection = self._connection
+        if connection.pieces and not self._is_closed:
+            self._patience.pause(connection.now())
+            if not take(connection.taken()):
+                return
+        if not connection.is_over and not self._is_closed:
+            self._take = take
+            try:
+                await self._woken()
+            finally:
+                self._take = None
+                self._patience.rest(connection.now())
+
+    async def body(self, max_bytes: int) -> bytes:
+        """Read at most `max_bytes` of the body; the rest is left."""
+        gathered = bytearray()
+        while len(gathered) < max_bytes and (piece := await self.read()):
+            self.note_output()
+            gathered += piece
+        return bytes(gathered[:max_bytes])
+
+    async def finish(self, wait_s: float) -> None:
+        """Once closed, let a body whose end mark was heard run out, so that the connection can be used again."""
+        self._linger_s = wait_s
+
+    def close(self) -> None:
+        """Give the connection back if the whole body came, else drop it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._wake()
+        connection = self._connection
+        if self._linger_s and not connection.is_over:
+            connection.alarm.set(connection.now() + self._linger_s, self._look)
+        else:
+            connection.end()
+
+    # What the connection tells
+
+    def open(self, status: int, fields: Fields) -> None:
+        """The head is here."""
+        self.status = status
+        self._fields = fields.copy()  # what follows the body may be written into it
+
+    def hear(self) -> None:
+        """The head is here, pieces are, or the end is."""
+        connection, take = self._connection, self._take
+        if take is not None and self._waiter is not None and not self._waiter.done():
+            if not connection.pieces:
+                if connection.is_over:
+                    self._wake()
+                return
+            self._patience.note_bytes(connection.now())
+            try:
+                if take(connection.taken()) and not connection.is_over:
+                    return
+            except BaseException as error:  # it belongs to whoever pumps
+                if not self._waiter.done():
+                    self._waiter.set_exception(error)
+            self._take = None
+            self._wake()
+        elif self._is_closed:
+            connection.pieces.clear()
+            if connection.is_over:
+                connection.end()
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _woken(self) -> None:
+        """Wait for what `hear` hears."""
+        connection = self._connection
+        self._patience.wait(connection.now())
+        self._waiter = connection.loop.create_future()
+        try:
+            await self._waiter
+        except BaseException:
+            self._patience.rest(connection.now())
+            raise
+        finally:
+            self._waiter = None
+
+    async def _next(self) -> bytes:
+        """Wait for the next piece, as it came."""
+        connection = self._connection
+        if not connection.pieces and not connection.is_over and not self._is_closed:
+            await self._woken()
+        if self._is_closed:
+            return b""
+        if connection.pieces:
+            self._patience.pause(connection.now())
+            return connection.taken()
+        if connection.fault is not None:
+            raise UpstreamFailure(connection.fault)
+        return b""
+
+    async def _unpacked(self, unpacker: Unpacker) -> bytes:
+        try:
+            while not (piece := unpacker.take()):
+                packed = await self._next()
+                if not packed:
+                    unpacker.end()
+                    return b""
+                unpacker.feed(packed)
+        except NotUnpacked:
+            self._unpacker = None
+            self._connection.spoil(causes.NOT_UNPACKED)
+            raise UpstreamFailure(causes.NOT_UNPACKED) from None
+        if len(piece) == PIECE_BYTES:
+            await asyncio.sleep(0)
+        return piece
+
+    async def _pump_unpacked(self, take: Take) -> None:
+        try:
+            while (piece := await self.read()) and take(piece):
+                pass
+        except UpstreamFailure:
+            return  # `read` tells it again
+
+    def _read_head(self) -> None:
+        """Pick out of the head what every answer is asked for. Raises UpstreamFailure for an unknown packing."""
+        names = b"\n".join(self._fields).lower()
+        self.tells_limits = b"ratelimit" in names
+        self.content_type = self._field(b"content-type", b"Content-Type").decode("latin-1")
+        if b"content-encoding" in names:
+            self._unpacker = _unpacker(self._field(b"content-encoding", b"Content-Encoding").decode("latin-1"))
+
+    def _field(self, *spellings: bytes) -> bytes:
+        """A field by its lower-case name and how else it is mostly written; empty if it is not there."""
+        for spelling in spellings:
+            if spelling in self._fields:
+                return self._fields[spelling]
+        found = [value for name, value in self._fields.items() if name.lower() == spellings[0]]
+        return found[-1] if found else b""
+
+    def _due(self) -> float:
+        return min(self._deadline, self._patience.due(self._connection.now()))
+
+    def _look(self) -> None:
+        """Break the exchange off if it has been waited for too long; called by the alarm."""
+        connection = self._connection
+        if self._is_closed:
+            connection.end()
+            return
+        if connection.is_over:
+            return
+        now, due = connection.now(), self._due()
+        if now < due:
+            self._is_overdue = False
+            connection.alarm.set(due, self._look)
+        elif not self._is_overdue or (now < self._deadline and self._is_waking()):
+            # A process that was stopped wakes to its timers first. What came meanwhile is read before anybody is
+            # blamed for silence.
+            self._is_overdue = True
+            connection.alarm.set(now + _LAST_LOOK_S, self._look)
+        else:
+            connection.fail(causes.OVERDUE if now >= self._deadline else self._patience.fault)
+
+    def _is_waking(self) -> bool:
+        """Whether something has come, and whoever waits for it has not run since."""
+        return self._waiter is not None and self._waiter.done()
+
+
+def _unpacker(encoding: str) -> Unpacker | None:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip" | "deflate":
+            return Unpacker(_MAX_UNPACKED_BYTES)
+        case other:
+            raise UpstreamFailure(causes.unknown_packing(other))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return False
+    return True
