@@ -240,7 +240,7 @@ class Connection(asyncio.Protocol):
             if not self.has_head:
                 return
         exchange.hear()
-        if self.pieces:
+        if self.pieces and not self.is_over:
             self._hold(len(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -288,7 +288,7 @@ class Connection(asyncio.Protocol):
     def _hold(self, size: int) -> None:
         self._held_bytes += size
         is_full = self._held_bytes > READ_BUFFER_BYTES and not self._is_paused
-        if is_full and not self.is_over and not self._transport.is_closing():
+        if is_full and not self._transport.is_closing():
             self._is_paused = True
             self._transport.pause_reading()
 

@@ -36,18 +36,17 @@ class Patience:
     __slots__ = ("_byte_s", "_has_pinged", "_idle_s", "_output_s", "_quiet_s", "_spoken_s", "_waits_since")
 
     def __init__(self, timeouts: Timeouts, now: float, *, thinks: bool = False) -> None:
-        least_s = timeouts.thinking if thinks else 0.0
-        self._idle_s = timeouts.idle
-        self._byte_s = timeouts.first_byte
-        self._output_s = max(timeouts.first_byte, least_s)
-        self._spoken_s = max(timeouts.idle, least_s)
+        self._idle_s = self._spoken_s = timeouts.idle
+        self._byte_s = self._output_s = timeouts.first_byte
+        if thinks:
+            self._spoken_s = max(timeouts.idle, timeouts.thinking)
+            self._output_s = max(timeouts.first_byte, timeouts.thinking)
         self._quiet_s = 0.0
         self._has_pinged = False
         self._waits_since: float | None = now
 
-    def note_head(self, now: float) -> bool:
-        """The head of the answer is here; nobody waits until `wait`. Say whether bytes must come faster from now on."""
-        self.rest(now)
+    def note_head(self) -> bool:
+        """The head of the answer is here. Say whether bytes must come faster from now on."""
         before_s, self._byte_s = self._byte_s, self._idle_s
         return self._idle_s < before_s
 
@@ -56,18 +55,17 @@ class Patience:
         self._waits_since = now
 
     def rest(self, now: float) -> None:
-        """Nobody waits any more."""
+        """Nobody waits until `wait`."""
         if self._waits_since is not None:
             self._quiet_s += now - self._waits_since
             self._waits_since = None
 
-    def pause(self, now: float) -> None:
-        """Bytes came, and nobody waits until `wait`."""
-        self.rest(now)
+    def note_bytes(self) -> None:
+        """Bytes of the body came."""
         self._has_pinged = True
 
-    def note_bytes(self, now: float) -> None:
-        """Bytes came, and whoever waits for them goes on waiting."""
+    def renew(self, now: float) -> None:
+        """Bytes of the body came, and whoever waits for them goes on waiting."""
         if self._waits_since is not None:
             self._quiet_s += now - self._waits_since
         self._waits_since = now

@@ -45,7 +45,8 @@ async def ask(
     reply = Reply(connection, deadline, patience)
     try:
         connection.begin(reply, request, has_body=has_body)
-        await reply.headed()
+        await reply._woken()
+        reply._read_head()
     except BaseException:
         reply.close()
         raise
@@ -103,18 +104,6 @@ class Reply:
             headers["date"] = formatdate(usegmt=True)
         return headers
 
-    async def headed(self) -> None:
-        """Wait for the head. Raises UpstreamFailure."""
-        connection = self._connection
-        if not connection.has_head and not connection.is_over:
-            await self._woken()
-        if not connection.has_head:
-            kind = Unanswered if connection.is_unanswered else UpstreamFailure
-            raise kind(connection.fault or causes.CLOSED)
-        if self._patience.note_head(connection.now()):
-            connection.alarm.set(self._due(), self._look)
-        self._read_head()
-
     async def read(self) -> bytes:
         """Wait for the next piece of the body, unpacked; empty at its end.
 
@@ -122,25 +111,23 @@ class Reply:
         """
         if self._unpacker is not None:
             return await self._unpacked(self._unpacker)
-        return await self._next()
+        if self._is_awaited():
+            await self._woken()
+        return self._given()
 
     async def pump(self, take: Take) -> None:
         """Give each piece of the body to `take`, until it says no or the body ends or breaks; `read` tells which."""
         if self._unpacker is not None:
             await self._pump_unpacked(take)
             return
-        connection = self._connection
-        if connection.pieces and not self._is_closed:
-            self._patience.pause(connection.now())
-            if not take(connection.taken()):
-                return
-        if not connection.is_over and not self._is_closed:
+        if self._connection.pieces and not (self._is_closed or take(self._given())):
+            return
+        if self._is_awaited():
             self._take = take
             try:
                 await self._woken()
             finally:
                 self._take = None
-                self._patience.rest(connection.now())
 
     async def body(self, max_bytes: int) -> bytes:
         """Read at most `max_bytes` of the body; the rest is left."""
@@ -181,9 +168,11 @@ class Reply:
                 if connection.is_over:
                     self._wake()
                 return
-            self._patience.note_bytes(connection.now())
+            self._patience.renew(connection.now())
+            piece = b"".join(connection.pieces)
+            connection.pieces.clear()
             try:
-                if take(connection.taken()) and not connection.is_over:
+                if take(piece) and not connection.is_over:
                     return
             except BaseException as error:  # it belongs to whoever pumps
                 if not self._waiter.done():
@@ -203,26 +192,27 @@ class Reply:
 
     async def _woken(self) -> None:
         """Wait for what `hear` hears."""
-        connection = self._connection
-        self._patience.wait(connection.now())
+        connection, patience = self._connection, self._patience
+        patience.wait(connection.now())
         self._waiter = connection.loop.create_future()
         try:
             await self._waiter
-        except BaseException:
-            self._patience.rest(connection.now())
-            raise
         finally:
             self._waiter = None
+            patience.rest(connection.now())
 
-    async def _next(self) -> bytes:
-        """Wait for the next piece, as it came."""
+    def _is_awaited(self) -> bool:
+        """Whether nothing is here, and something may come."""
         connection = self._connection
-        if not connection.pieces and not connection.is_over and not self._is_closed:
-            await self._woken()
+        return not connection.pieces and not connection.is_over and not self._is_closed
+
+    def _given(self) -> bytes:
+        """What is here, as it came; empty at the end. Raises UpstreamFailure."""
+        connection = self._connection
         if self._is_closed:
             return b""
         if connection.pieces:
-            self._patience.pause(connection.now())
+            self._patience.note_bytes()
             return connection.taken()
         if connection.fault is not None:
             raise UpstreamFailure(connection.fault)
@@ -231,8 +221,9 @@ class Reply:
     async def _unpacked(self, unpacker: Unpacker) -> bytes:
         try:
             while not (piece := unpacker.take()):
-                packed = await self._next()
-                if not packed:
+                if self._is_awaited():
+                    await self._woken()
+                if not (packed := self._given()):
                     unpacker.end()
                     return b""
                 unpacker.feed(packed)
@@ -252,7 +243,13 @@ class Reply:
             return  # `read` tells it again
 
     def _read_head(self) -> None:
-        """Pick out of the head what every answer is asked for. Raises UpstreamFailure for an unknown packing."""
+        """Pick out of the head what every answer is asked for. Raises UpstreamFailure where there is none."""
+        connection = self._connection
+        if not connection.has_head:
+            kind = Unanswered if connection.is_unanswered else UpstreamFailure
+            raise kind(connection.fault or causes.CLOSED)
+        if self._patience.note_head():
+            connection.alarm.set(self._due(), self._look)
         names = b"\n".join(self._fields).lower()
         self.tells_limits = b"ratelimit" in names
         self.content_type = self._field(b"content-type", b"Content-Type").decode("latin-1")

@@ -84,4 +84,5 @@ class StagedReply:
         await asyncio.sleep(min(seconds, limit_s))
         if seconds > limit_s:
             raise UpstreamFailure(self._patience.fault)
-        self._patience.pause(now())
+        self._patience.rest(now())
+        self._patience.note_bytes()
