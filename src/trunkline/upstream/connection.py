@@ -223,6 +223,7 @@ class Connection(asyncio.Protocol):
             self._is_kept = False
             self._transport.abort()
             return
+        had_head = self.has_head
         self._unheard_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -237,7 +238,7 @@ class Connection(asyncio.Protocol):
             if self._unheard_bytes > MAX_HEAD_BYTES:
                 self.fail(NOT_HTTP)
                 return
-            if not self.has_head:
+            if self.has_head is had_head:
                 return
         exchange.hear()
         if self.pieces and not self.is_over:

@@ -48,6 +48,7 @@ async def ask(
         await reply._woken()
         reply._read_head()
     except BaseException:
+        connection.drop()
         reply.close()
         raise
     return reply
