@@ -11,7 +11,8 @@ brought anything the exchange is told to `hear`, and looks at what there is now:
 
 No more comes after `is_over`. A fault is told after the pieces that came before it. An answer without a length ends
 with its connection. A connection is kept for another exchange if the answer came whole, both sides want it, and not a
-byte came that nobody asked for. While more than READ_BUFFER_BYTES lie in `pieces` the socket is not read.
+byte came that nobody asked for. Once more than READ_BUFFER_BYTES lie in `pieces` and nobody is about to take them, the
+socket is not read. Not before: what uvloop has read of TLS, but may not give on, is lost when the server then closes.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Exchange(Protocol):
     def open(self, status: int, fields: Fields) -> None:
         """The head is here; `hear` follows."""
 
-    def hear(self) -> None:
-        """Something has come."""
+    def hear(self) -> bool:
+        """Something has come; say whether somebody has it, or is about to."""
 
 
 class Keeper(Protocol):
@@ -240,8 +241,7 @@ class Connection(asyncio.Protocol):
                 return
             if self.has_head is had_head:
                 return
-        exchange.hear()
-        if self.pieces and not self.is_over:
+        if not exchange.hear() and not self.is_over:
             self._hold(len(data))
 
     def connection_lost(self, exc: Exception | None) -> None:

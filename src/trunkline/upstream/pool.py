@@ -24,7 +24,8 @@ KEPT_S: Final = 55.0
 """Many servers and load balancers close a connection that was idle for a minute."""
 
 MAX_CONNECTIONS: Final = 10_000
-_LEAST_BETWEEN_SWEEPS_S = 1.0
+_SWEEPS = 50
+"""How often, at most, the timer rings while a connection is kept."""
 
 
 class Pool:
@@ -150,5 +151,5 @@ class Pool:
         self._sweep = None
         if self._idle:
             oldest = min(idle[0].idle_since for idle in self._idle.values())
-            due = max(oldest + self._kept_s, now + _LEAST_BETWEEN_SWEEPS_S)
+            due = max(oldest + self._kept_s, now + self._kept_s / _SWEEPS)
             self._sweep = self._loop.call_at(due, self._drop_old)

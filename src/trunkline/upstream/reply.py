@@ -161,35 +161,40 @@ class Reply:
         self.status = status
         self._fields = fields.copy()  # what follows the body may be written into it
 
-    def hear(self) -> None:
-        """The head is here, pieces are, or the end is."""
-        connection, take = self._connection, self._take
-        if take is not None and self._waiter is not None and not self._waiter.done():
-            if not connection.pieces:
-                if connection.is_over:
-                    self._wake()
-                return
+    def hear(self) -> bool:
+        """The head is here, pieces are, or the end is; say whether somebody has them, or is about to."""
+        connection, take, waiter = self._connection, self._take, self._waiter
+        if take is None or waiter is None or waiter.done():
+            return self._leave()
+        if connection.pieces:
             self._patience.renew(connection.now())
             piece = b"".join(connection.pieces)
             connection.pieces.clear()
             try:
                 if take(piece) and not connection.is_over:
-                    return
+                    return True
             except BaseException as error:  # it belongs to whoever pumps
-                if not self._waiter.done():
-                    self._waiter.set_exception(error)
-            self._take = None
-            self._wake()
-        elif self._is_closed:
-            connection.pieces.clear()
-            if connection.is_over:
-                connection.end()
-        else:
-            self._wake()
+                if not waiter.done():
+                    waiter.set_exception(error)
+        self._take = None
+        return self._wake()
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+    def _leave(self) -> bool:
+        """Leave what came to whoever waits; nobody wants what comes after a reply was closed."""
+        if self._is_closed:
+            self._connection.pieces.clear()
+            if self._connection.is_over:
+                self._connection.end()
+            return True
+        return self._wake()
+
+    def _wake(self) -> bool:
+        """Wake whoever waits; say whether anybody does."""
+        if self._waiter is None:
+            return False
+        if not self._waiter.done():
             self._waiter.set_result(None)
+        return True
 
     async def _woken(self) -> None:
         """Wait for what `hear` hears."""
