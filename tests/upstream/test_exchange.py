@@ -17,7 +17,7 @@ import pytest
 from trunkline.upstream import causes
 from trunkline.upstream.connection import MAX_HEADERS, MAX_LINE_BYTES, READ_BUFFER_BYTES, Connection
 from trunkline.upstream.dialing import Origin
-from trunkline.upstream.patience import Patience, Timeouts
+from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.reply import Reply, Unanswered, ask
 from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault
@@ -106,9 +106,9 @@ def run(work: Awaitable[T]) -> T:
 
 
 async def asked(line: Line, *, has_body: bool = True, timeouts: Timeouts | None = None) -> Reply:
-    now = asyncio.get_running_loop().time()
-    patience = Patience(timeouts or Timeouts(), now)
-    return await ask(line.connection, [b"GET / HTTP/1.1\r\n\r\n"], now + 60.0, patience, has_body=has_body)
+    deadline = asyncio.get_running_loop().time() + 60.0
+    request = [b"GET / HTTP/1.1\r\n\r\n"]
+    return await ask(line.connection, request, deadline, timeouts or Timeouts(), has_body=has_body)
 
 
 @dataclass(frozen=True)
@@ -642,9 +642,8 @@ class TestSilence:
     def test_the_deadline_holds_whoever_waits(self) -> None:
         async def play() -> Fault:
             line = new_line()
-            loop = asyncio.get_running_loop()
-            patience = Patience(Timeouts(), loop.time())
-            asking = asyncio.create_task(ask(line.connection, [b"GET"], loop.time() + 0.03, patience))
+            deadline = asyncio.get_running_loop().time() + 0.03
+            asking = asyncio.create_task(ask(line.connection, [b"GET"], deadline, Timeouts()))
             await asyncio.sleep(0)
             line.wire.receive(head("transfer-encoding: chunked"))
             reply = await asking

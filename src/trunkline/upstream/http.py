@@ -6,7 +6,6 @@ variable. What a status or a body means is the adapters' business, what to do ab
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from trunkline.upstream import causes
 from trunkline.upstream.dialing import Dialer, Origin, new_trust
 from trunkline.upstream.names import Names
-from trunkline.upstream.patience import Patience, Timeouts
+from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.pool import MAX_CONNECTIONS, Pool
 from trunkline.upstream.reply import Reply, Unanswered, ask
 from trunkline.upstream.transport import UpstreamFailure as UpstreamFailure
@@ -54,12 +53,10 @@ class HttpClient:
         self._dialer = Dialer(names or Names(), trust)
         self._max_connections = max_connections
         self._targets: dict[tuple[str, str], _Target] = {}
-        self._loop: asyncio.AbstractEventLoop
         self._pool: Pool
 
     def open(self) -> None:
         """Begin; must be called on the loop that requests are sent from."""
-        self._loop = asyncio.get_running_loop()
         self._pool = Pool(self._dialer, self._timeouts.connect, max_connections=self._max_connections)
 
     async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> Reply:
@@ -73,17 +70,16 @@ class HttpClient:
             sent = _written(_head(target, request), request.body)
         except ValueError:
             raise UpstreamFailure(causes.NOT_SENT) from None
+        limits = self._timeouts
         has_body = request.method != "HEAD"
         connection = self._pool.used(target.origin)
         if connection is not None:
-            patience = Patience(self._timeouts, self._loop.time(), thinks=thinks)
             try:
-                return await ask(connection, sent, deadline, patience, has_body=has_body)
+                return await ask(connection, sent, deadline, limits, thinks=thinks, has_body=has_body)
             except Unanswered:
                 pass
         connection = await self._pool.connect(target.origin, deadline)
-        patience = Patience(self._timeouts, self._loop.time(), thinks=thinks)
-        return await ask(connection, sent, deadline, patience, has_body=has_body)
+        return await ask(connection, sent, deadline, limits, thinks=thinks, has_body=has_body)
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -112,9 +108,8 @@ def _new_target(method: str, url: str) -> _Target:
     if port != _DEFAULT_PORTS[parts.scheme]:
         authority = f"{authority}:{port}"
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return _Target(
-        Origin(parts.scheme == "https", host, port), f"{method} {path} HTTP/1.1\r\nhost: {authority}\r\n", {}
-    )
+    opening = f"{method} {path} HTTP/1.1\r\nhost: {authority}\r\n"
+    return _Target(Origin(parts.scheme == "https", host, port), opening, {})
 
 
 def _head(target: _Target, request: UpstreamRequest) -> bytes:

@@ -26,7 +26,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream import causes
 from trunkline.upstream.connection import Connection, Fields
-from trunkline.upstream.patience import Patience
+from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.upstream.transport import Take, UpstreamFailure
 from trunkline.wire import Headers
 
@@ -39,10 +39,16 @@ class Unanswered(UpstreamFailure):
 
 
 async def ask(
-    connection: Connection, request: list[bytes], deadline: float, patience: Patience, *, has_body: bool = True
+    connection: Connection,
+    request: list[bytes],
+    deadline: float,
+    timeouts: Timeouts,
+    *,
+    thinks: bool = False,
+    has_body: bool = True,
 ) -> Reply:
     """Send a request over a connection and wait for the head of the answer. Raises UpstreamFailure."""
-    reply = Reply(connection, deadline, patience)
+    reply = Reply(connection, deadline, Patience(timeouts, connection.now(), thinks=thinks))
     try:
         connection.begin(reply, request, has_body=has_body)
         await reply._woken()

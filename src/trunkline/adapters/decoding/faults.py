@@ -158,7 +158,7 @@ def read_error(body: Json) -> ErrorFacts:
 def retry_after(headers: Headers) -> float | None:
     """Seconds until a retry is welcome, between 1 and 3,600; None when the answer does not say so in a readable way.
 
-    A date counts from the answer's own `date`, so that no clock is needed; `upstream/http.py` adds one where it lacks.
+    A date counts from the answer's own `date`, so that no clock is needed; `upstream/reply.py` adds one where it lacks.
     """
     if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
         return _clamped(milliseconds / 1000)
