@@ -153,10 +153,12 @@ class Reply:
         if self._is_closed:
             return
         self._is_closed = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
         connection = self._connection
         if self._linger_s and not connection.is_over:
-            connection.alarm.set(connection.now() + self._linger_s, self._look)
+            self._deadline = connection.now() + self._linger_s
+            connection.alarm.set(self._deadline, self._look)
         else:
             connection.end()
 
@@ -171,7 +173,7 @@ class Reply:
         """The head is here, pieces are, or the end is; say whether somebody has them, or is about to."""
         connection, take, waiter = self._connection, self._take, self._waiter
         if take is None or waiter is None or waiter.done():
-            return self._leave()
+            return self._let_run_out() if self._is_closed else self._wake()
         if connection.pieces:
             self._patience.renew(connection.now())
             piece = b"".join(connection.pieces)
@@ -185,14 +187,12 @@ class Reply:
         self._take = None
         return self._wake()
 
-    def _leave(self) -> bool:
-        """Leave what came to whoever waits; nobody wants what comes after a reply was closed."""
-        if self._is_closed:
-            self._connection.pieces.clear()
-            if self._connection.is_over:
-                self._connection.end()
-            return True
-        return self._wake()
+    def _let_run_out(self) -> bool:
+        """Throw away what comes after the reply was closed."""
+        self._connection.pieces.clear()
+        if self._connection.is_over:
+            self._connection.end()
+        return True
 
     def _wake(self) -> bool:
         """Wake whoever waits; say whether anybody does."""
@@ -282,12 +282,9 @@ class Reply:
     def _look(self) -> None:
         """Break the exchange off if it has been waited for too long; called by the alarm."""
         connection = self._connection
-        if self._is_closed:
-            connection.end()
-            return
         if connection.is_over:
             return
-        now, due = connection.now(), self._due()
+        now, due = connection.now(), self._deadline if self._is_closed else self._due()
         if now < due:
             self._is_overdue = False
             connection.alarm.set(due, self._look)
@@ -296,6 +293,8 @@ class Reply:
             # blamed for silence.
             self._is_overdue = True
             connection.alarm.set(now + _LAST_LOOK_S, self._look)
+        elif self._is_closed:
+            connection.end()
         else:
             connection.fail(causes.OVERDUE if now >= self._deadline else self._patience.fault)
 
