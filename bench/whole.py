@@ -122,7 +122,6 @@ class _Reply:
     status = 200
     headers = MappingProxyType[str, str]({})
     tells_limits = False
-    pump = None
 
     def __init__(self, content_type: str, reads: Iterator[bytes]) -> None:
         self.content_type = content_type

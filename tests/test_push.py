@@ -27,12 +27,11 @@ from trunkline.stopping import Stopping
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names
 from trunkline.upstream.tokens import Tokens
-from trunkline.upstream.transport import Take
+from trunkline.upstream.transport import Take, UpstreamFailure
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 STREAMS = [

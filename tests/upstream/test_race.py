@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from trunkline.stream.deltas import Began, Delta, Text
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.race import Batches, race
+from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault
 
 BROKEN = UpstreamFailure(Fault("unavailable", "it broke"))

@@ -25,7 +25,7 @@ from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.settings.reading import build_settings, read_sources
 from trunkline.settings.secret import Secret
-from trunkline.upstream.http import HttpClient, UpstreamFailure
+from trunkline.upstream.http import HttpClient
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.tokens import (
     Lease,
@@ -39,6 +39,7 @@ from trunkline.upstream.tokens import (
     hidden_texts,
     sources,
 )
+from trunkline.upstream.transport import UpstreamFailure
 
 T = TypeVar("T")
 

@@ -23,8 +23,9 @@ from trunkline.inventory import models_in_force, shipped_models
 from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
 from trunkline.store.lists import Fetched, Kept
-from trunkline.upstream.http import HttpClient, UpstreamFailure
+from trunkline.upstream.http import HttpClient
 from trunkline.upstream.patience import Timeouts
+from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import UpstreamRequest
 
 MAX_BYTES = 10 * 2**20

@@ -15,8 +15,8 @@ from trunkline.catalog.entries import Catalog, Standing
 from trunkline.cli.probing import Works, told
 from trunkline.settings.sections import Settings
 from trunkline.upstream.asking import Upstream
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.listing import Listed, list_models
+from trunkline.upstream.transport import UpstreamFailure
 
 DEADLINE_S = 15.0
 """For all of them together, since they are asked at once."""

@@ -26,11 +26,10 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.upstream.aside import DEAR_BYTES, Aside
 from trunkline.upstream.hearing import Hearing
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.fetch import Fetcher
 from trunkline.upstream.links.inline import Links, LinkTransport
 from trunkline.upstream.tokens import Tokens
-from trunkline.upstream.transport import Reply, Transport
+from trunkline.upstream.transport import Reply, Transport, UpstreamFailure
 from trunkline.wire import NONCE, Fault, UpstreamRequest
 
 _MAX_ERROR_BYTES = 64 * 1024

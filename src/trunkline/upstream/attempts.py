@@ -24,10 +24,9 @@ from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.asking import Asking, Question, Upstream
 from trunkline.upstream.drivers import Sink, pull, push
 from trunkline.upstream.hearing import Hearing
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
-from trunkline.upstream.transport import Reply
+from trunkline.upstream.transport import Reply, UpstreamFailure
 from trunkline.wire import Fault
 
 _AFTERMATH_S = 0.5

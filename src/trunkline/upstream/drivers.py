@@ -11,8 +11,7 @@ from typing import Protocol
 
 from trunkline.stream.deltas import Delta
 from trunkline.upstream.hearing import Hearing
-from trunkline.upstream.http import UpstreamFailure
-from trunkline.upstream.transport import Reply
+from trunkline.upstream.transport import Reply, UpstreamFailure
 
 
 class Sink(Protocol):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.upstream.asking import Upstream
-from trunkline.upstream.http import UpstreamFailure
+from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault, UpstreamRequest
 
 _MAX_BYTES = 16 * 2**20

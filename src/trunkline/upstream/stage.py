@@ -30,8 +30,6 @@ class Stage:
 class StagedReply:
     """The script's answer, played step by step."""
 
-    pump = None
-
     def __init__(self, performance: Performance, patience: Patience, deadline: float) -> None:
         self._performance = performance
         self._patience = patience

@@ -28,7 +28,8 @@ from trunkline.credentials.masking import Mask, address_secrets
 from trunkline.credentials.schemes import Credential
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.settings.secret import Secret
-from trunkline.upstream.http import HttpClient, UpstreamFailure
+from trunkline.upstream.http import HttpClient
+from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault
 
 GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"

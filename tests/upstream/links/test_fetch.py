@@ -23,11 +23,11 @@ from trunkline.adapters.encoding.links import Noun, Wanted
 from trunkline.adapters.media import inline
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge
 from trunkline.protocol.addresses import is_public, read_link
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetched, Fetcher, Limits, Resolve
 from trunkline.upstream.names import Names
 from trunkline.upstream.shares import Claim
+from trunkline.upstream.transport import UpstreamFailure
 
 T = TypeVar("T")
 

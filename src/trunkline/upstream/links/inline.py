@@ -58,7 +58,6 @@ class FetchedReply:
 
     status = 200
     tells_limits = False
-    pump = None
 
     def __init__(self, fetched: Fetched) -> None:
         self._left = fetched.body
