@@ -78,6 +78,7 @@ class ResponsesRoute:
         except asyncio.CancelledError as cancelled:
             error = self._services.stopping.translate(cancelled)
             if not isinstance(error, GatewayError):
+                del error  # it keeps this frame, which would keep it in turn, and all that was heard
                 raise
             return (piece if is_last else await pieces.athrow(error)), True
         return piece, is_last

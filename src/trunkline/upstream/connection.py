@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Final, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -174,11 +175,20 @@ class Connection(asyncio.Protocol):
         self._transport.writelines(request)
 
     def taken(self) -> bytes:
-        """Take all pieces that are here, as one."""
-        piece = b"".join(self.pieces)
-        self.pieces.clear()
-        self._held_bytes = 0
-        if self._is_paused:
+        """Take the pieces that are here as one, or the first of them where they are many.
+
+        A read may hold a quarter of a megabyte, of which everybody on the way to a slow client would have a copy.
+        """
+        pieces = self.pieces
+        if len(pieces) == 1:
+            piece = pieces.pop()
+        else:
+            sizes = accumulate(map(len, pieces))
+            count = max(1, sum(size <= READ_BUFFER_BYTES for size in sizes))
+            piece = b"".join(pieces[:count])
+            del pieces[:count]
+        self._held_bytes = sum(map(len, pieces))
+        if self._is_paused and not pieces:
             self._is_paused = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -202,9 +212,10 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         self.alarm.stop()
         if not self._is_kept or not self.is_over or self._transport.is_closing():
+            self.pieces.clear()
             self._transport.abort()
             return
-        if self.pieces or self._is_paused:
+        while self.pieces:
             self.taken()
         self._keeper.keep(self)
 
@@ -248,15 +259,16 @@ class Connection(asyncio.Protocol):
         self.is_lost = True
         self.alarm.end()
         self._keeper.lose(self)
-        if self._exchange is None or self.is_over:
-            return
-        if not self.has_head:
-            self._break(CLOSED if exc is None else BROKE)
-        elif not self._is_open_ended:
-            self._break(CUT_OFF)
-        else:
-            self.is_over = True
-            self._exchange.hear()
+        if self._exchange is not None and not self.is_over:
+            if not self.has_head:
+                self._break(CLOSED if exc is None else BROKE)
+            elif not self._is_open_ended:
+                self._break(CUT_OFF)
+            else:
+                self.is_over = True
+                self._exchange.hear()
+        # The parser holds this object and these hold the parser's: a ring that would wait for the search for garbage.
+        del self._parser, self.on_header, self.on_body
 
     # What the parser tells, apart from fields and pieces
 

@@ -176,10 +176,11 @@ class Reply:
             return self._let_run_out() if self._is_closed else self._wake()
         if connection.pieces:
             self._patience.renew(connection.now())
-            piece = b"".join(connection.pieces)
-            connection.pieces.clear()
             try:
-                if take(piece) and not connection.is_over:
+                goes_on = take(connection.taken())
+                while goes_on and connection.pieces:
+                    goes_on = take(connection.taken())
+                if goes_on and not connection.is_over:
                     return True
             except BaseException as error:  # it belongs to whoever pumps
                 if not waiter.done():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.gateway.conftest import closed_port
-from trunkline.upstream.http import UpstreamFailure
 from trunkline.upstream.links.late import LateLinkClient
+from trunkline.upstream.transport import UpstreamFailure
 
 
 def test_one_that_nobody_needed_is_closed_without_being_loaded() -> None:
