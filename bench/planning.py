@@ -19,9 +19,8 @@ from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.preferences import Cutoffs, ProviderPreferences, Sort
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import Affinity
-from trunkline.routing.explanation import Explanation
 from trunkline.routing.health import Health, Outcome
-from trunkline.routing.plan import Planner, Policy
+from trunkline.routing.plan import Plan, Planner, Policy
 from trunkline.telemetry.recent import Recent
 
 ROUNDS: Final = 25
@@ -71,10 +70,9 @@ def main() -> None:
     for name, request in asks.items():
         _print(name, _plan(request, shelf, health, dice), 500)
     recent, names = Recent(1000), (f"resp_{number}" for number in count())
-    explanation = (
-        Planner(shelf, health, dice, lambda: NOW).plan(asks["plan: 5 endpoints, no preferences"], Policy()).explanation
-    )
-    _print("recent.keep", lambda: recent.keep(_generation(next(names), explanation)), 5000)
+    plan = Planner(shelf, health, dice, lambda: NOW).plan(asks["plan: 5 endpoints, no preferences"], Policy())
+    _print("recent.keep", lambda: recent.keep(_generation(next(names), plan)), 5000)
+    _print("explanation", lambda: plan.explanation, 5000)
     clock = iter(range(10**9))
     _print("health.record", lambda: health.record("p0:few/m", ANSWERED, NOW + next(clock) / 100), 5000)
 
@@ -84,13 +82,13 @@ def _plan(request: Request, shelf: Shelf, health: Health, dice: Callable[[], flo
     return lambda: planner.plan(request, policy)
 
 
-def _generation(name: str, explanation: Explanation) -> Generation:
+def _generation(name: str, plan: Plan) -> Generation:
     return Generation(
         id=name,
         account_id="default",
         key_id="key",
         ending="ended",
-        explanation=explanation,
+        plan=plan,
         endpoint=None,
         has_answered=False,
     )

@@ -9,27 +9,29 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import dollars_of
-from trunkline.routing.explanation import Explanation, as_json
+from trunkline.routing.explanation import as_json
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
+from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Spent
 
 Ending = Literal["ended", "failed", "left"]
 """How a request went: to its terminal event, to an error, or its client left."""
 
 
-class Generation(Struct, frozen=True, kw_only=True):
+class Generation(Struct, frozen=True, kw_only=True, gc=False):
     """One request that is over.
 
-    `endpoint` answered, or was asked last where `has_answered` is not so. `attempted` failed, `outrun` was given up
-    because another spoke first, each with what it may have cost. `dropped` are the parameters that the endpoint was not
-    told. `received_at` is Unix time, `took_s` from then to the end.
+    `plan` tells its explanation to whoever asks for it. `endpoint` answered, or was asked last where `has_answered` is
+    not so. `attempted` failed, `outrun` was given up because another spoke first, each with what it may have cost.
+    `dropped` are the parameters that the endpoint was not told. `received_at` is Unix time, `took_s` from then to the
+    end.
     """
 
     id: str
     account_id: str
     key_id: str
     ending: Ending
-    explanation: Explanation
+    plan: Plan
     endpoint: Endpoint | None
     has_answered: bool
     attempted: Sequence[Attempted] = ()
@@ -44,7 +46,7 @@ def generation_as_json(generation: Generation) -> dict[str, object]:
     """Put a generation into plain values that JSON can hold: the explanation, and what became of the plan."""
     answered = generation.endpoint if generation.has_answered else None
     return {
-        **as_json(generation.explanation),
+        **as_json(generation.plan.explanation),
         "answered_by": None if answered is None else answered.id,
         "dropped_parameters": list(generation.dropped),
         "attempts": [attempt_as_json(each) for each in generation.attempted],

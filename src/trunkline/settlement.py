@@ -56,7 +56,7 @@ class Settlement:
                 account_id=call.key.account_id,
                 key_id=call.key.id,
                 ending=ending,
-                explanation=self._admitted.plan.explanation,
+                plan=self._admitted.plan,
                 endpoint=course.endpoint,
                 has_answered=course.has_spoken,
                 attempted=course.attempted,

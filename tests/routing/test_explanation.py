@@ -11,9 +11,10 @@ from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, plan_at, rem
 from trunkline.errors import NotFound
 from trunkline.protocol.preferences import Sort
 from trunkline.routing.explanation import as_json, as_table
-from trunkline.routing.health import Health
+from trunkline.routing.health import Health, Outcome
 from trunkline.routing.plan import Plan, Policy
 from trunkline.routing.refusal import NoEndpoint
+from trunkline.wire import FaultKind
 
 ENDPOINTS = [
     endpoint("alpha", usd="1", zdr=True),
@@ -75,6 +76,20 @@ def test_law_7_the_dice_of_an_explanation_make_the_same_plan_again() -> None:
         first = plan_at(ask(), Policy(), Shelf(ENDPOINTS), remembered(DOWN), chance.random, now=NOW)
         dice = iter(first.explanation.dice).__next__
         assert plan_at(ask(), Policy(), Shelf(ENDPOINTS), remembered(DOWN), dice, now=NOW) == first
+
+
+def test_an_explanation_that_is_asked_for_late_tells_how_it_was_then() -> None:
+    health, chance = remembered(DOWN), random.Random(8)
+    for step in range(50):
+        now = NOW + step
+        request = ask(sort=Sort("latency")) if step % 2 else ask()
+        plan = plan_at(request, Policy(), Shelf(ENDPOINTS), health, chance.random, now=now)
+        at_once = plan.explanation
+        for one in ENDPOINTS:
+            fault: FaultKind | None = chance.choice(["unavailable", "limited", None])
+            health.record(one.id, Outcome(fault=fault, first_token_s=0.1, input_tokens=9, cache_read_tokens=9), now)
+        assert as_json(plan.explanation) == as_json(at_once)
+        assert plan.explanation == at_once
 
 
 def test_a_request_that_nobody_may_serve_is_explained_too() -> None:

@@ -24,7 +24,7 @@ def bad(fault: FaultKind = "unavailable", retry_after_s: float | None = None) ->
 
 
 def condition(health: Health, now: float) -> str:
-    assert health.view(A, now).condition == health.condition(A, now)
+    assert health.views([A], now)[0].condition == health.condition(A, now)
     return CONDITIONS[health.condition(A, now)]
 
 

@@ -9,22 +9,20 @@ import msgspec
 from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at, thrown
 from trunkline.billing import lost
 from trunkline.generation import Generation, generation_as_json
-from trunkline.routing.explanation import Explanation, why
+from trunkline.routing.explanation import why
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
-from trunkline.routing.plan import Policy
+from trunkline.routing.plan import Plan, Policy
 from trunkline.stream.deltas import Usage
 from trunkline.telemetry.recent import Recent
 from trunkline.wire import Fault
 
 ALPHA, BETA, OMEGA = endpoint("alpha", zdr=True), endpoint("beta", usd="2", zdr=True), endpoint("omega")
-EXPLANATION = plan_at(
-    ask(zdr=True), Policy(), Shelf([ALPHA, BETA, OMEGA]), Health(), thrown().__next__, now=NOW
-).explanation
+PLAN = plan_at(ask(zdr=True), Policy(), Shelf([ALPHA, BETA, OMEGA]), Health(), thrown().__next__, now=NOW)
 
 
 def generation(name: str = "a", account: str = "mine", **fields: Any) -> Generation:
-    known = {"explanation": Explanation(), "endpoint": ALPHA, "has_answered": True, **fields}
+    known = {"plan": Plan(attempts=(ALPHA,)), "endpoint": ALPHA, "has_answered": True, **fields}
     return Generation(id=name, account_id=account, key_id="key", ending="ended", **known)
 
 
@@ -51,7 +49,7 @@ def test_a_generation_tells_what_became_of_the_plan() -> None:
     failure = Attempted(endpoint=BETA, fault=Fault("silent", "no byte in time"), started=1.0, ended=3.0)
     slower = Outrun(endpoint=BETA, started=1.0, ended=1.5)
     outrun = [(slower, lost(None, 400, BETA))]
-    told = generation_as_json(generation(explanation=EXPLANATION, attempted=[failure], outrun=outrun))
+    told = generation_as_json(generation(plan=PLAN, attempted=[failure], outrun=outrun))
     msgspec.json.encode(told)
     assert told["answered_by"] == "alpha:m/one"
     assert told["attempts"] == [
@@ -86,7 +84,7 @@ def test_what_a_provider_said_is_not_estimated() -> None:
 
 
 def test_an_explanation_in_sentences() -> None:
-    assert why(EXPLANATION) == [
+    assert why(PLAN.explanation) == [
         "alpha:m/one is asked first, then beta:m/one.",
         "Drawn among 2: alpha:m/one at 80% (dice 0.0000).",
         "omega:m/one is left out by zdr: it does not say whether it retains prompts.",

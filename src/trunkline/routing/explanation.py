@@ -1,4 +1,4 @@
-"""Why a plan is as it is: the numbers of every step, kept as they arose, and put into words only when somebody asks.
+"""Why a plan is as it is: the numbers of every step, as they arose, put together and into words when somebody asks.
 
 Nothing is decided here.
 """
@@ -13,7 +13,6 @@ from msgspec import Struct
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.preferences import Partition, SortBy
 from trunkline.routing.health import CONDITIONS
-from trunkline.routing.measure import Measure
 
 By = SortBy | Literal["quality"]
 
@@ -55,7 +54,10 @@ class Candidate(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Step(Struct, frozen=True, gc=False):
-    """Candidates of equal rank, in the catalog's order, as they were put in order: sorted, or drawn with `dice`."""
+    """Candidates of equal rank, in the catalog's order, as they were put in order: sorted, or drawn with `dice`.
+
+    Those that are yet to be drawn have no `order`.
+    """
 
     by: By | None
     candidates: tuple[Candidate, ...]
@@ -65,11 +67,15 @@ class Step(Struct, frozen=True, gc=False):
 
 
 class Explanation(Struct, frozen=True, gc=False, kw_only=True):
-    """What planning did, in its own order; `order` is what came of it."""
+    """What planning did, in its own order; `order` is what came of it.
+
+    `input_tokens` and `output_tokens` are what the request was expected to take.
+    """
 
     models: tuple[str, ...] = ()
     partition: Partition = "model"
-    size: Measure | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     filters: tuple[str, ...] = ()
     filtered_out: tuple[FilteredOut, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -83,12 +89,11 @@ class Explanation(Struct, frozen=True, gc=False, kw_only=True):
 
 def as_json(explanation: Explanation) -> dict[str, object]:
     """Put an explanation into plain values that JSON can hold."""
-    size = explanation.size
     return {
         "models": list(explanation.models),
         "partition": explanation.partition,
-        "expected_input_tokens": size.input_tokens if size else None,
-        "expected_output_tokens": size.output_tokens if size else None,
+        "expected_input_tokens": explanation.input_tokens,
+        "expected_output_tokens": explanation.output_tokens,
         "filters": list(explanation.filters),
         "dropped": [
             {

@@ -168,12 +168,16 @@ class Health:
 
     # What planning asks
 
-    def view(self, endpoint_id: str, now: float) -> View:
-        """What planning needs of every endpoint; up to two seconds old where nothing went wrong since."""
-        track = self._tracks.get(endpoint_id)
-        if track is None:
-            return _UNKNOWN
-        return track.seen if now < track.seen_until else track.look(now)
+    def views(self, endpoint_ids: Iterable[str], now: float) -> list[View]:
+        """What planning needs of each endpoint; up to two seconds old where nothing went wrong since."""
+        found: list[View] = []
+        for endpoint_id in endpoint_ids:
+            track = self._tracks.get(endpoint_id)
+            if track is None:
+                found.append(_UNKNOWN)
+            else:
+                found.append(track.seen if now < track.seen_until else track.look(now))
+        return found
 
     def condition(self, endpoint_id: str, now: float) -> int:
         """The endpoint's place in `CONDITIONS`; one that was never asked is stable."""

@@ -97,8 +97,8 @@ def sort_figure(by: By | None, endpoint_id: str, health: Health, now: float) -> 
             return None
 
 
-def arrange(candidates: Sequence[Candidate], by: By | None, dice: Callable[[], float]) -> list[Step]:
-    """Put candidates of equal rank in order. Free ones go before all others that are drawn."""
+def arrange(candidates: Sequence[Candidate], by: By | None) -> list[Step]:
+    """Sort candidates of equal rank, or weigh them: those are yet to be drawn. Free ones go before all others then."""
     if len(candidates) == 1:
         return [Step(by, tuple(candidates), (0,))]
     if by is not None:
@@ -108,13 +108,15 @@ def arrange(candidates: Sequence[Candidate], by: By | None, dice: Callable[[], f
     free = [candidate for candidate in candidates if candidate.price == 0]
     if free and len(free) < len(candidates):
         priced = [candidate for candidate in candidates if candidate.price != 0]
-        return [*arrange(free, None, dice), *arrange(priced, None, dice)]
-    return [_drawn(candidates, dice)]
+        return [*arrange(free, None), *arrange(priced, None)]
+    return [Step(None, tuple(candidates), (), tuple(_weights([candidate.price for candidate in candidates])))]
 
 
-def _drawn(candidates: Sequence[Candidate], dice: Callable[[], float]) -> Step:
-    weights = _weights([candidate.price for candidate in candidates])
-    left = weights.copy()
+def draw(step: Step, dice: Callable[[], float]) -> Step:
+    """Draw those that are yet to be drawn, one after the other."""
+    if step.order:
+        return step
+    left = list(step.weights)
     indices = list(range(len(left)))
     order: list[int] = []
     thrown: list[float] = []
@@ -126,7 +128,7 @@ def _drawn(candidates: Sequence[Candidate], dice: Callable[[], float]) -> Step:
         drawn = min(bisect_right(sums, value * sums[-1]), len(left) - 1)
         del left[drawn]
         order.append(indices.pop(drawn))
-    return Step(None, tuple(candidates), (*order, *indices), tuple(weights), tuple(thrown))
+    return Step(None, step.candidates, (*order, *indices), step.weights, tuple(thrown))
 
 
 def _weights(prices: Sequence[float | None]) -> list[float]:

@@ -64,7 +64,7 @@ async def explain_past(services: Services, request: Request) -> Response:
     generation = services.recent.find(response_id, key.account_id)
     if generation is None:
         raise NotFound("No such request is remembered. Only the last ones are (routing.explanations).")
-    found = {"id": response_id, "why": why(generation.explanation), **generation_as_json(generation)}
+    found = {"id": response_id, "why": why(generation.plan.explanation), **generation_as_json(generation)}
     return Response(json.dumps(found), media_type="application/json")
 
 
@@ -75,9 +75,9 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     except (Refused, NotFound) as error:
         explanation = error.explanation if isinstance(error, Refused) else Explanation()
         return {"why": [error.message], **as_json(explanation), "error": json.loads(render_error(error))["error"]}
-    plan = admitted.plan
-    found = {"why": why(plan.explanation), **as_json(plan.explanation)}
-    return {**found, "max_attempts": plan.max_attempts, "error": None}
+    explanation = admitted.plan.explanation
+    found = {"why": why(explanation), **as_json(explanation)}
+    return {**found, "max_attempts": admitted.plan.max_attempts, "error": None}
 
 
 def _thrown(fields: Iterable[Field]) -> Sequence[float] | None:
