@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import random
-from decimal import Decimal
 
 import pytest
 
-from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at
+from tests.routing.catalogs import NOW, Shelf, plan_at
+from tests.routing.generated import a_model, a_past, a_policy, a_request
 from tests.routing.restatement import planned
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, NotFound
-from trunkline.protocol.items import InputText, Message
-from trunkline.protocol.preferences import Cutoffs, MaxPrice, Sort
-from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat, TextConfig
 from trunkline.routing.affinity import Affinity, conversation
-from trunkline.routing.health import Health, Outcome
-from trunkline.routing.plan import Policy
+from trunkline.routing.health import Health
 
 pytestmark = pytest.mark.law
 
-PROVIDERS = ("alpha", "beta", "gamma", "delta", "amazon bedrock", "nobody")
 CATALOGS = 25
 REQUESTS = 20
-SUPPORTED = ("tools", "max_tokens", "temperature", "top_k", "response_format", "structured_outputs")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -32,8 +25,8 @@ def test_plans_are_as_restated(seed: int) -> None:
     chance = random.Random(seed)
     served = 0
     for _ in range(CATALOGS):
-        models = [_endpoints(chance, f"m/{name}") for name in ("one", "two", "three")]
-        health = _health(chance, [one for model in models for one in model])
+        models = [a_model(chance, f"m/{name}") for name in ("one", "two", "three")]
+        health = a_past(chance, [one for model in models for one in model])
         for _ in range(REQUESTS):
             served += _agree(chance, models, health)
     assert CATALOGS * REQUESTS / 4 < served < CATALOGS * REQUESTS
@@ -42,8 +35,8 @@ def test_plans_are_as_restated(seed: int) -> None:
 def _agree(chance: random.Random, models: list[list[Endpoint]], health: Health) -> bool:
     """Plan one generated request both ways; says whether anybody may serve it."""
     chosen = chance.sample(models, chance.randint(1, 3))
-    request = _request(chance, [model[0].model.slug for model in chosen])
-    policy = _policy(chance)
+    request = a_request(chance, [model[0].model.slug for model in chosen])
+    policy = a_policy(chance)
     affinity = Affinity()
     served_by = chance.choice(chosen[0]).id if chance.random() < 0.4 else None
     if served_by is not None:
@@ -67,105 +60,3 @@ def _agree(chance: random.Random, models: list[list[Endpoint]], health: Health) 
     thrown = found.explanation.dice
     assert thrown == tuple(dice[: len(thrown)])
     return True
-
-
-def _endpoints(chance: random.Random, model: str) -> list[Endpoint]:
-    tags = chance.sample(
-        ["alpha", "alpha/fast", "alpha/flex", "beta", "gamma", "gamma/eu", "delta", "amazon-bedrock"],
-        chance.randint(1, 7),
-    )
-    maybe = (None, True, False)
-    distillable = chance.choice(maybe)
-    return [
-        endpoint(
-            tag.partition("/")[0],
-            model,
-            tag=tag,
-            usd=chance.choice([None, "0", "1", "2", ("1", "4"), ("0.5", "8"), "3", "7.5"]),
-            cache_read=chance.choice([None, None, "0.1", "9"]),
-            request_fee=chance.choice(["0", "0", "0.001"]),
-            context=chance.choice([None, 200, 8_000, 100_000]),
-            max_output=chance.choice([None, 100, 4_000]),
-            quantization=chance.choice(["unknown", "fp8", "bf16", "int4"]),
-            supports=chance.choice([None, SUPPORTED, SUPPORTED[:3], SUPPORTED[1:], chance.sample(SUPPORTED, 3)]),
-            trains=chance.choice(maybe),
-            zdr=chance.choice(maybe),
-            distillable=distillable,
-            region=chance.choice([None, "eu", "us"]),
-        )
-        for tag in tags
-    ]
-
-
-def _health(chance: random.Random, endpoints: list[Endpoint]) -> Health:
-    health = Health()
-    for one in endpoints:
-        if chance.random() < 0.3:
-            continue
-        speed, faults = chance.choice([0.2, 0.5, 2.0]), chance.choice([0.0, 0.0, 0.1, 0.3, 0.7])
-        cached = chance.choice([0, 0, 500])
-        for _ in range(chance.choice([3, 20, 130])):
-            outcome = Outcome(
-                fault=chance.choice(["unavailable", "limited", "rejected"]) if chance.random() < faults else None,
-                first_token_s=speed * chance.uniform(0.5, 2),
-                generation_s=chance.uniform(2, 5) * speed,
-                output_tokens=100,
-                input_tokens=1000,
-                cache_read_tokens=cached,
-                retry_after_s=chance.choice([None, None, 20.0]) if faults > 0.5 else None,
-            )
-            health.record(one.id, outcome, NOW - chance.choice([1, 10, 25, 100, 250, 900]))
-    return health
-
-
-def _request(chance: random.Random, models: list[str]) -> Request:
-    def few() -> tuple[str, ...]:
-        names = ["Alpha", "beta", "gamma/eu", "alpha/fast", "alpha/flex", *PROVIDERS]
-        return tuple(chance.sample(names, chance.randint(1, 3)))
-
-    fields: dict[str, object] = {}
-    for name, share, value in (
-        ("only", 0.1, few()),
-        ("ignore", 0.15, few()),
-        ("order", 0.25, few()),
-        ("allow_fallbacks", 0.2, False),
-        ("require_parameters", 0.15, True),
-        ("data_collection", 0.15, "deny"),
-        ("zdr", 0.1, True),
-        ("enforce_distillable_text", 0.08, True),
-        ("quantizations", 0.1, tuple(chance.sample(["unknown", "fp8", "bf16", "int4"], 2))),
-        (
-            "sort",
-            0.4,
-            Sort(chance.choice(["price", "throughput", "latency", None]), chance.choice(["model", "none", None])),
-        ),
-        ("max_price", 0.15, MaxPrice(prompt=Decimal(chance.randint(0, 4)), completion=Decimal(chance.randint(1, 8)))),
-        ("preferred_min_throughput", 0.2, Cutoffs(p50=chance.choice([20.0, 60.0]), p90=chance.choice([None, 10.0]))),
-        ("preferred_max_latency", 0.2, Cutoffs(p75=chance.choice([0.3, 1.0, 3.0]))),
-        ("route", 0.1, chance.choice(["fallback", "sort"])),
-        ("max_output_tokens", 0.2, chance.choice([50, 1_000, 10_000])),
-        ("temperature", 0.2, 1.0),
-        ("tools", 0.2, (FunctionTool("look_up"),)),
-        ("text", 0.15, TextConfig(JsonSchemaFormat("answer", {}))),
-    ):
-        if chance.random() < share:
-            fields[name] = value
-    text = "word " * chance.choice([2, 2, 400, 3_000])
-    message = Message(role="user", content=(InputText(text=text),))
-    return ask(models[0], models=tuple(models[1:]), input=(message,), **fields)
-
-
-def _policy(chance: random.Random) -> Policy:
-    if chance.random() < 0.6:
-        return Policy()
-    own = frozenset(chance.sample(["alpha", "beta", "gamma"], chance.randint(0, 2)))
-    return Policy(
-        account="a1",
-        allowed_providers=("alpha", "beta", "amazon-bedrock") if chance.random() < 0.2 else (),
-        ignored_providers=("delta",) if chance.random() < 0.3 else (),
-        data_collection=chance.choice([None, None, "deny", "allow"]),
-        zdr=chance.random() < 0.1,
-        regions=("eu",) if chance.random() < 0.1 else (),
-        own_keys=own,
-        own_keys_only=frozenset(slug for slug in own if chance.random() < 0.3),
-    )

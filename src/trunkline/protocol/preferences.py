@@ -38,7 +38,7 @@ class Cutoffs(Struct, frozen=True):
     p99: float | None = None
 
 
-class ProviderPreferences(Struct, frozen=True, kw_only=True):
+class ProviderPreferences(Struct, frozen=True, kw_only=True, cache_hash=True):
     """The `provider` object; None, absent and an empty list all mean no preference."""
 
     allow_fallbacks: bool = True

@@ -46,6 +46,9 @@ ProviderSlug = Callable[[str], str]
 TIERS: Final = ("/flex", "/priority")
 """Endings of tags that name a service tier: another price for another speed, used only when asked for by name."""
 
+CONTEXT_LENGTH: Final = "context_length"
+"""The name of the one filter that looks at how long an input is, where `max_price` does not."""
+
 _MILLION: Final = Decimal(1_000_000)
 
 
@@ -127,8 +130,7 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
         add(Filter("openai_tools", openai_tools(bound)))
     if request.max_output_tokens is not None:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
-    needed = size.least_tokens + (request.max_output_tokens or 0)
-    add(Filter("context_length", context_length(needed, may_shorten=request.truncation == "auto")))
+    add(Filter(CONTEXT_LENGTH, context_length(size.needed_tokens, may_shorten=request.truncation == "auto")))
     search = search_of(request)
     if search is not None and search.is_demanded:
         add(Filter("web_search", web_search(search)))

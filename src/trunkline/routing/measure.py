@@ -24,12 +24,12 @@ _INPUT_TO_OUTPUT: Final = 3
 class Measure(Struct, frozen=True, gc=False):
     """The size and the kinds of a request.
 
-    `least_tokens` is a lower bound of the text's tokens, for refusing; `input_tokens` and `output_tokens` are what the
-    request is expected to cost, for comparing prices: three of input to one of output. `sealed` is the last encrypted
-    thought that the client replays.
+    `needed_tokens` is a lower bound of the text's tokens with the output asked for, for refusing; `input_tokens` and
+    `output_tokens` are what the request is expected to cost, for comparing prices: three of input to one of output.
+    `sealed` is the last encrypted thought that the client replays.
     """
 
-    least_tokens: int
+    needed_tokens: int
     input_tokens: int
     output_tokens: int
     modalities: frozenset[Modality]
@@ -41,10 +41,11 @@ def measure(request: Request) -> Measure:
     extent = extent_of(request)
     input_tokens = max(extent.characters // _CHARACTERS_PER_TOKEN, _LEAST_INPUT_TOKENS)
     output_tokens = input_tokens // _INPUT_TO_OUTPUT
+    needed_tokens = extent.characters // _MOST_CHARACTERS_PER_TOKEN
     if request.max_output_tokens is not None:
         output_tokens = min(output_tokens, request.max_output_tokens)
-    least_tokens = extent.characters // _MOST_CHARACTERS_PER_TOKEN
-    return Measure(least_tokens, input_tokens, output_tokens, extent.modalities, extent.sealed)
+        needed_tokens += request.max_output_tokens
+    return Measure(needed_tokens, input_tokens, output_tokens, extent.modalities, extent.sealed)
 
 
 def opening(request: Request) -> str:

@@ -6,9 +6,10 @@ changes nothing: the same arguments and the same dice give the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,11 +26,14 @@ from trunkline.routing.measure import Measure, measure
 from trunkline.routing.policy import Policy as Policy
 from trunkline.routing.ranking import arrange, draw, expected_price, has_cheap_cache, preference, rank, sort_figure
 from trunkline.routing.sifting import Catalog as Catalog
-from trunkline.routing.sifting import Kept, Sifted, filtered_out, sift
+from trunkline.routing.sifting import Kept, Sifted, filtered_out, room_tokens, sift, usual_key
 from trunkline.stream.seals import provider_of, unseal
 
 Dice = Callable[[], float]
 """Uniform in [0, 1)."""
+
+MAX_REMEMBERED: Final = 1_000
+"""So many sorts of usual requests are remembered; when they are more, all are found out anew."""
 
 
 class Reasons(Struct, frozen=True, gc=False):
@@ -65,6 +69,34 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
         return Explanation() if self.reasons is None else _explained(self.reasons)
 
 
+class _Basis(NamedTuple):
+    """All that ranks are made of, beside what requests that are alike have in common.
+
+    `issuer` is the endpoint that issued the encrypted thought, `served_by` and `views` go by model: who served the
+    conversation last, and how each endpoint did.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    issuer: str | None
+    served_by: Sequence[str | None]
+    views: Sequence[Sequence[View]]
+
+
+class _Alike(Struct, gc=False):
+    """What requests that are alike have in common: who may serve them, while they need at most `room_tokens`.
+
+    `steps` are those of the last of them, with equals yet to be drawn, as they were made of `basis`. `settled` is its
+    plan where nobody is drawn.
+    """
+
+    sifted: Sifted
+    room_tokens: int | None
+    basis: _Basis | None = None
+    steps: tuple[Step, ...] = ()
+    settled: Plan | None = None
+
+
 class _Preferred(Struct, gc=False):
     """What the places of candidates depend on, worked out once for all of them."""
 
@@ -84,7 +116,7 @@ class Planner:
     """Plans requests over one catalog, by what is known of its endpoints at the moment.
 
     `dice` are thrown where equals are drawn, `clock` is the one that health is told; without `affinity` no conversation
-    is kept where it was.
+    is kept where it was. What usual requests that are alike have in common is remembered, and makes no other plan.
     """
 
     catalog: Catalog
@@ -92,6 +124,7 @@ class Planner:
     dice: Dice
     clock: Callable[[], float]
     affinity: Affinity | None = None
+    _known: dict[Hashable, _Alike] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def plan(self, request: Request, policy: Policy) -> Plan:
         """Choose the endpoints for a request.
@@ -102,27 +135,33 @@ class Planner:
         for that is not configured in this gateway.
         """
         size = measure(request)
-        sifted = sift(request, policy, self.catalog, size)
-        now = self.clock()
+        alike = self._alike(request, policy, size)
+        sifted, now = alike.sifted, self.clock()
         conversations, served_by = self._conversations(request, policy, sifted, now)
+        issuer = None if size.sealed is None else _issuer(size.sealed, request.provider)
         views = [self.health.views(each.ids, now) for each in sifted.kept]
-        steps = self._ranked(request, policy, sifted, size, now, views, served_by)
-        reasons = Reasons(
-            sifted,
-            size.input_tokens,
-            size.output_tokens,
-            tuple([draw(step, self.dice) for step in steps]),
-            not request.provider.allow_fallbacks and not request.provider.order,
-        )
-        order, _ = _ordered(reasons)
-        return Plan(
-            attempts=tuple([candidate.endpoint for candidate in order]),
-            is_byok=tuple([candidate.is_byok for candidate in order]),
-            max_attempts=policy.max_attempts,
-            partition=sifted.partition,
-            conversations=conversations,
-            reasons=reasons,
-        )
+        basis = _Basis(size.input_tokens, size.output_tokens, issuer, served_by, views)
+        if alike.basis != basis:
+            alike.steps = self._steps(request, policy, sifted, basis, now)
+            alike.basis = None if _needs_figures(request.provider, sifted) else basis
+            is_settled = all(step.order for step in alike.steps)
+            alike.settled = self._drawn(request, policy, alike, basis) if is_settled else None
+        plan = alike.settled or self._drawn(request, policy, alike, basis)
+        return replace(plan, conversations=conversations) if conversations else plan
+
+    def _alike(self, request: Request, policy: Policy, size: Measure) -> _Alike:
+        """Find out who may serve, or remember it."""
+        key = usual_key(request, policy, size)
+        known = None if key is None else self._known.get(key)
+        if known is not None and known.room_tokens is not None and size.needed_tokens <= known.room_tokens:
+            return known
+        sifted = sift(request, policy, self.catalog, size)
+        found = _Alike(sifted, None if key is None else room_tokens(sifted))
+        if found.room_tokens is not None:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = found
+        return found
 
     def _conversations(
         self, request: Request, policy: Policy, sifted: Sifted, now: float
@@ -140,35 +179,44 @@ class Planner:
             served_by.append(affinity.find(name, now))
         return conversations, served_by
 
-    def _ranked(
-        self,
-        request: Request,
-        policy: Policy,
-        sifted: Sifted,
-        size: Measure,
-        now: float,
-        views: Sequence[Sequence[View]],
-        served_by: Sequence[str | None],
-    ) -> tuple[Step, ...]:
-        """Put together who is of equal rank."""
+    def _steps(self, request: Request, policy: Policy, sifted: Sifted, basis: _Basis, now: float) -> tuple[Step, ...]:
+        """Put candidates of equal rank together, from the best rank to the worst; who is drawn has no order yet."""
         wish = request.provider
         order = tuple([listed((name,), self.catalog.provider_slug) for name in wish.order]) if wish.order else ()
-        seal = unseal(size.sealed) if size.sealed is not None and not wish.order else None
         preferred = _Preferred(
             wish,
             policy,
             self.health,
             now,
-            Decimal(size.input_tokens),
-            Decimal(size.output_tokens),
+            Decimal(basis.input_tokens),
+            Decimal(basis.output_tokens),
             order,
-            None if seal is None else seal.endpoint_id,
+            basis.issuer,
             search_of(request),
         )
         candidates: list[Candidate] = []
-        for kept, seen, served in zip(sifted.kept, views, served_by, strict=True):
-            candidates += _candidates(kept, preferred, seen, served)
-        return _steps(candidates, sifted.kept, len(order))
+        for kept, views, served_by in zip(sifted.kept, basis.views, basis.served_by, strict=True):
+            candidates += _candidates(kept, preferred, views, served_by)
+        return _arranged(candidates, sifted.kept, len(order))
+
+    def _drawn(self, request: Request, policy: Policy, alike: _Alike, basis: _Basis) -> Plan:
+        """Draw among equals, and take what comes of it as the plan."""
+        wish = request.provider
+        reasons = Reasons(
+            alike.sifted,
+            basis.input_tokens,
+            basis.output_tokens,
+            tuple([draw(step, self.dice) for step in alike.steps]),
+            not wish.allow_fallbacks and not wish.order,
+        )
+        order, _ = _ordered(reasons)
+        return Plan(
+            attempts=tuple([candidate.endpoint for candidate in order]),
+            is_byok=tuple([candidate.is_byok for candidate in order]),
+            max_attempts=policy.max_attempts,
+            partition=alike.sifted.partition,
+            reasons=reasons,
+        )
 
 
 def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served_by: str | None) -> list[Candidate]:
@@ -206,6 +254,21 @@ def _place(endpoint: Endpoint, order: Sequence[Listed]) -> int:
     return next((place for place, meant in enumerate(order) if meant.has(endpoint)), len(order))
 
 
+def _issuer(sealed: str, wish: ProviderPreferences) -> str | None:
+    """The endpoint that issued an encrypted thought; None where nobody knows, or `order` goes before it."""
+    seal = None if wish.order else unseal(sealed)
+    return None if seal is None else seal.endpoint_id
+
+
+def _needs_figures(wish: ProviderPreferences, sifted: Sifted) -> bool:
+    """Whether places depend on latency or throughput, which change with every request."""
+    return (
+        wish.preferred_max_latency is not None
+        or wish.preferred_min_throughput is not None
+        or any(each.asked.by in ("latency", "throughput") for each in sifted.kept)
+    )
+
+
 def _issued(issuer: str, endpoint_id: str) -> int:
     """0 for the endpoint that issued a thought, 1 for the others of its provider, which share its keys."""
     if issuer == endpoint_id:
@@ -213,8 +276,7 @@ def _issued(issuer: str, endpoint_id: str) -> int:
     return 1 if provider_of(issuer) == provider_of(endpoint_id) else 2
 
 
-def _steps(candidates: Sequence[Candidate], kept: Sequence[Kept], named: int) -> tuple[Step, ...]:
-    """Put candidates of equal rank together, from the best rank to the worst; equals are sorted, or yet to be drawn."""
+def _arranged(candidates: Sequence[Candidate], kept: Sequence[Kept], named: int) -> tuple[Step, ...]:
     # Without partition all are in group 0, and what the first model is sorted by holds for all.
     by = {each.asked.group: each.asked.by for each in reversed(kept)}
     if len(candidates) == 1:

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 
-class Policy(Struct, frozen=True, kw_only=True):
+class Policy(Struct, frozen=True, kw_only=True, cache_hash=True):
     """The terms that come with a key; the defaults allow everything.
 
     Providers are slugs, names or `slug/variant`; models are slugs or globs as `anthropic/*`; an empty list allows all.

@@ -16,7 +16,7 @@ from trunkline.protocol.preferences import Partition, ProviderPreferences
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool
 from trunkline.routing.explanation import By, Explanation, FilteredOut
-from trunkline.routing.filters import Filter, filters, soft_parameters, supports
+from trunkline.routing.filters import CONTEXT_LENGTH, Filter, filters, soft_parameters, supports
 from trunkline.routing.measure import Measure
 from trunkline.routing.policy import Policy
 from trunkline.routing.ranking import has_cheap_cache
@@ -26,7 +26,9 @@ from trunkline.routing.variants import SORTED, narrowing, resolve
 
 _ROUTES: Final[Mapping[str, Partition]] = {"fallback": "model", "sort": "none"}
 _NO_WISH: Final = ProviderPreferences()
+_MAX_NAMES: Final = 16
 _MAX_NAME: Final = 200
+_ENDLESS: Final = 2**63
 
 
 class Catalog(Protocol):
@@ -94,9 +96,10 @@ def sift(request: Request, policy: Policy, catalog: Catalog, size: Measure) -> S
 
 
 def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
-    """All that `sift` looks at in a usual request but the size of its input; None for a request that is not usual.
+    """All that `sift` looks at in a usual request but `size.needed_tokens`; None where a request is not usual.
 
-    That is one model, without preferences, plugins, media and search, in words that every dialect knows.
+    Usual is one model, its default included, without plugins, media and search, in words that every dialect knows; and
+    a few preferences that ask the same of every request.
     """
     name, wish = request.model, request.provider
     if (
@@ -108,27 +111,44 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         or request.truncation == "auto"
         or size.modalities
         or (name is not None and len(name) > _MAX_NAME)
-        or (wish is not _NO_WISH and wish != _NO_WISH)
+        or (wish != _NO_WISH and not _is_usual(wish))
     ):
         return None
     for tool in request.tools:
         if type(tool) is not FunctionTool:
             return None
     soft = () if request.text is None else tuple(soft_parameters(request))
-    return name, policy, bool(request.tools), request.max_output_tokens, soft
+    return name, wish, policy, bool(request.tools), request.max_output_tokens, soft
 
 
 def room_tokens(sifted: Sifted) -> int | None:
-    """The longest input and output together that would be sifted alike; None where another length was not."""
-    if any(each.filter == "context_length" for each in sifted.filtered_out):
-        return None
-    contexts = [endpoint.context_tokens for each in sifted.kept for endpoint in each.endpoints]
-    return min([tokens for tokens in contexts if tokens is not None], default=_ENDLESS)
+    """The longest input and output together that is sifted alike; None where it is too long for somebody already."""
+    earlier = sifted.filters[: sifted.filters.index(CONTEXT_LENGTH)]
+    # Who was removed later might be removed by its context instead: the explanation would name another filter.
+    removed: set[str] = set()
+    for each in sifted.filtered_out:
+        if each.filter == CONTEXT_LENGTH:
+            return None
+        if each.filter in earlier:
+            removed.add(each.endpoint_id)
+    passed = [one for kept in sifted.kept for one in kept.asked.endpoints if one.id not in removed]
+    return min([one.context_tokens for one in passed if one.context_tokens is not None], default=_ENDLESS)
 
 
 def filtered_out(endpoint: Endpoint, name: str, reason: str) -> FilteredOut:
     """Note that a filter removed an endpoint."""
     return FilteredOut(endpoint.id, endpoint.provider.slug, endpoint.model.slug, name, reason)
+
+
+def _is_usual(wish: ProviderPreferences) -> bool:
+    """Whether preferences ask the same of every request, and are few enough to be remembered."""
+    names = (*wish.only, *wish.ignore, *wish.order, *wish.quantizations)
+    return (
+        wish.max_price is None
+        and not wish.require_parameters
+        and len(names) <= _MAX_NAMES
+        and all(len(name) <= _MAX_NAME for name in names)
+    )
 
 
 def _partition(request: Request) -> Partition:
@@ -212,6 +232,3 @@ def _refusal(
         filtered_out=tuple(removed),
     )
     return refuse(request, filtered, explanation)
-
-
-_ENDLESS: Final = 2**63
