@@ -77,12 +77,15 @@ def next_attempt(
     if made and after(attempted[-1].fault, output_began=attempted[-1].output_began) == "stop":
         return None
     may_trouble = made == 0 or health.may_retry(now)
-    open_places = [place for place in _open_places(plan, attempted) if place not in passed]
-    for place in open_places:
-        condition = health.condition(plan.attempts[place].id, now)
-        if condition < OUTAGE or (condition == OUTAGE and may_trouble):
+    last_resort: int | None = None
+    for place in _open_places(plan, attempted):
+        if place in passed:
+            continue
+        endpoint_id = plan.attempts[place].id
+        if not health.is_ejected(endpoint_id, now) and (may_trouble or health.condition(endpoint_id, now) < OUTAGE):
             return place
-    return open_places[0] if open_places and may_trouble else None
+        last_resort = place if last_resort is None else last_resort
+    return last_resort if may_trouble else None
 
 
 def next_hedge(

@@ -124,12 +124,10 @@ class Health:
         """Note that an attempt goes out; `is_first` for the first of its request."""
         track = self._tracks.get(endpoint_id)
         if is_first:
-            for window in (self._retrying, self._hedging):
-                window.roll(now)
-                window.add(_REQUESTS)
+            self._retrying.counts(now)[_REQUESTS] += 1
+            self._hedging.counts(now)[_REQUESTS] += 1
         elif track is not None and track.condition(now) >= OUTAGE:
-            self._retrying.roll(now)
-            self._retrying.add(_EXTRA)
+            self._retrying.counts(now)[_EXTRA] += 1
         if track is not None and track.is_half_open(now):
             track.probe_until = now + PROBE_LEASE_S
             track.seen_until = 0.0
@@ -163,8 +161,7 @@ class Health:
 
     def hedged(self, now: float) -> None:
         """Note that a call was doubled."""
-        self._hedging.roll(now)
-        self._hedging.add(_EXTRA)
+        self._hedging.counts(now)[_EXTRA] += 1
 
     # What planning asks
 
@@ -184,6 +181,11 @@ class Health:
         track = self._tracks.get(endpoint_id)
         return STABLE if track is None else track.condition(now)
 
+    def is_ejected(self, endpoint_id: str, now: float) -> bool:
+        """Whether the endpoint's condition is the last of `CONDITIONS`, which is cheaper to say than which it is."""
+        track = self._tracks.get(endpoint_id)
+        return track is not None and track.is_ejected(now)
+
     def latency(self, endpoint_id: str, share: float, now: float) -> float | None:
         """Seconds to the first token that `share` of the answers did not exceed."""
         track = self._tracks.get(endpoint_id)
@@ -201,15 +203,13 @@ class Health:
 
     def may_retry(self, now: float) -> bool:
         """Whether another attempt may go to an endpoint in trouble: at least 3 in ten seconds, else the budget."""
-        self._retrying.roll(now)
-        requests, extra = self._retrying.totals
+        requests, extra = self._retrying.totals(now)
         return extra < max(3.0, self._retry_budget * requests)
 
     def hedge_after(self, endpoint_id: str, now: float) -> float | None:
         """Seconds of silence after which a call may be doubled; None when it may not, or too little is known."""
         track = self._tracks.get(endpoint_id)
-        self._hedging.roll(now)
-        requests, hedges = self._hedging.totals
+        requests, hedges = self._hedging.totals(now)
         if track is None or hedges + 1 > self._hedges * requests or track.latency.samples(now) < HEDGE_SAMPLES:
             return None
         return track.latency.percentile(0.95, now)
@@ -283,20 +283,23 @@ class _Track:
         return self.seen
 
     def record(self, outcome: Outcome, now: float) -> None:
-        self.short.roll(now)
-        self.long.roll(now)
+        first_token_s, generation_s = outcome.first_token_s, outcome.generation_s
+        counts = self.long.counts(now)
         if outcome.fault is None:
-            self._succeed(now - (outcome.first_token_s or 0.0) - (outcome.generation_s or 0.0))
+            self.short.counts(now)[_GOOD] += 1
+            counts[_GOOD] += 1
+            # A long answer that began before things went wrong says nothing about how they are now.
+            began = now - (first_token_s or 0.0) - (generation_s or 0.0)
+            if began >= self.row_began:
+                self.answer(began)
         else:
             self._fail(outcome.fault, outcome.retry_after_s, now)
-        if outcome.first_token_s is not None:
-            self.latency.add(outcome.first_token_s, now)
-        if outcome.generation_s and outcome.output_tokens:
-            self.throughput.add(outcome.output_tokens / outcome.generation_s, now)
-        if outcome.input_tokens:
-            self.long.add(_READ, outcome.input_tokens)
-            if outcome.cache_read_tokens:
-                self.long.add(_CACHED, outcome.cache_read_tokens)
+        if first_token_s is not None:
+            self.latency.add(first_token_s, now)
+        if generation_s and outcome.output_tokens:
+            self.throughput.add(outcome.output_tokens / generation_s, now)
+        counts[_READ] += outcome.input_tokens
+        counts[_CACHED] += outcome.cache_read_tokens if outcome.input_tokens else 0
 
     def answer(self, now: float) -> None:
         self.faults_in_a_row = 0
@@ -311,31 +314,30 @@ class _Track:
             self.seen_until = 0.0
 
     def condition(self, now: float) -> int:
-        if now < self.cooled_until or (self.is_open and now < max(self.open_until, self.probe_until)):
+        if self.is_ejected(now):
             return EJECTED
-        self.short.roll(now)
-        good, bad = self.short.totals
+        good, bad = self.short.totals(now)
         if bad >= OUTAGE_FAULTS and bad >= good:
             return OUTAGE
-        self.long.roll(now)
-        good, bad = self.long.totals[: _BAD + 1]
+        good, bad = self.long.totals(now)[: _BAD + 1]
         attempts = good + bad
         if attempts < UPTIME_SAMPLES or good >= 0.95 * attempts:
             return STABLE
         return DEGRADED if good >= 0.8 * attempts else FALLBACK_ONLY
 
+    def is_ejected(self, now: float) -> bool:
+        return now < self.cooled_until or (self.is_open and now < max(self.open_until, self.probe_until))
+
     def is_half_open(self, now: float) -> bool:
         return self.is_open and now >= self.open_until
 
     def cache_hit_rate(self, now: float) -> float:
-        self.long.roll(now)
-        read, cached = self.long.totals[_READ : _CACHED + 1]
+        read, cached = self.long.totals(now)[_READ : _CACHED + 1]
         return min(cached / read, 1.0) if read else 0.0
 
     def figures(self, now: float) -> Figures:
         condition = self.condition(now)
-        self.long.roll(now)
-        good, bad, _, _, down = self.long.totals
+        good, bad, _, _, down = self.long.totals(now)
         attempts = good + bad + down
         return Figures(
             condition=CONDITIONS[condition],
@@ -346,26 +348,19 @@ class _Track:
             cache_hit_rate=self.cache_hit_rate(now),
         )
 
-    def _succeed(self, began: float) -> None:
-        self.short.add(_GOOD)
-        self.long.add(_GOOD)
-        # A long answer that began before things went wrong says nothing about how they are now.
-        if began >= self.row_began:
-            self.answer(began)
-
     def _fail(self, fault: FaultKind, retry_after_s: float | None, now: float) -> None:
         self.probe_until = self.seen_until = 0.0
         blame = MEANINGS[fault].blame
         if blame == "client":
             return
-        self.short.add(_BAD)
+        self.short.counts(now)[_BAD] += 1
         if retry_after_s is not None:
             self.cool_down(retry_after_s, now)
         if blame == "limit":
             return
         # A fault of an endpoint that is known to be down says only that it still is. Counted like the others it would
         # keep the endpoint behind for half an hour after it works again.
-        self.long.add(_DOWN if self.is_open else _BAD)
+        self.long.counts(now)[_DOWN if self.is_open else _BAD] += 1
         if not self.faults_in_a_row:
             self.row_began = now
         self.faults_in_a_row += 1

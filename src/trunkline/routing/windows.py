@@ -1,9 +1,10 @@
 """Counters and percentiles over the last while, in bounded memory; what they count is `health.py`'s business.
 
 Theory of operation. Time is cut into slices of equal length, numbered from the epoch. A window keeps the counts of its
-last slices in a ring, and their running totals beside it: adding touches one slice and the totals, and a slice that
-grows too old is subtracted from the totals once. Reading is therefore as cheap as reading a list, and memory depends
-on the length of the window alone. A window covers between `slices - 1` and `slices` slices.
+last slices in a ring, and beside it the totals of those that are over: counting touches the present slice alone, which
+joins the totals when the next one begins, and one that grows too old is subtracted from them once. Every request
+counts and few read, so that reading adds the two. Memory depends on the length of the window alone. A window covers
+between `slices - 1` and `slices` slices.
 
 A percentile comes from a histogram whose buckets grow by a constant factor, so its error is a share of the value:
 at most 6 %, whatever the distribution.
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import log2
+from operator import add, sub
 from typing import Final, Literal
 
 _STEPS: Final = 6  # buckets to a doubling: neighbours differ by 12 %
@@ -27,7 +29,7 @@ BUCKETS: Final = _STEPS * _OCTAVES
 class Window:
     """Counts in `width` columns over the last `slices` slices of `slice_s` seconds."""
 
-    __slots__ = ("_current", "_per_s", "_slices", "_turn", "_typecode", "_width", "totals")
+    __slots__ = ("_over", "_per_s", "_present", "_slices", "_turn", "_typecode", "_width")
 
     def __init__(self, width: int, slices: int, slice_s: float, typecode: Literal["I", "q"] = "I") -> None:
         self._width = width
@@ -35,34 +37,47 @@ class Window:
         self._typecode = typecode
         self._slices: list[array[int] | None] = [None] * slices
         self._turn = 0
-        self._current: array[int] | None = None
-        self.totals = [0] * width
+        self._present: array[int] | None = None
+        self._over = [0] * width
 
-    def roll(self, now: float) -> None:
-        """Forget what is too old; a clock that goes back changes nothing."""
+    def counts(self, now: float) -> array[int]:
+        """The columns of the present slice, to count in; a clock that goes back changes nothing."""
         turn = int(now * self._per_s)
         if turn > self._turn:
-            self._forget(turn)
+            self._turn_to(turn)
+        present = self._present
+        return self._begin() if present is None else present
 
-    def add(self, column: int, count: int = 1) -> None:
-        """Count in the slice of the last `roll`."""
-        counts = self._current
-        if counts is None:
-            counts = self._current = array(self._typecode, [0]) * self._width
-            self._slices[self._turn % len(self._slices)] = counts
-        counts[column] += count
-        self.totals[column] += count
+    def totals(self, now: float) -> Sequence[int]:
+        """What each column counted in the whole window."""
+        self.roll(now)
+        return self._over if self._present is None else list(map(add, self._over, self._present))
 
-    def _forget(self, turn: int) -> None:
-        ring = self._slices
+    def roll(self, now: float) -> int:
+        """Forget what is too old. The number of the present slice."""
+        turn = int(now * self._per_s)
+        if turn > self._turn:
+            self._turn_to(turn)
+        return self._turn
+
+    def _begin(self) -> array[int]:
+        present = self._present = array(self._typecode, [0]) * self._width
+        return present
+
+    def _turn_to(self, turn: int) -> None:
+        ring, over, present = self._slices, self._over, self._present
+        if present is not None:
+            ring[self._turn % len(ring)] = present
+            over = list(map(add, over, present))
         for passed in range(self._turn + 1, min(turn, self._turn + len(ring)) + 1):
             place = passed % len(ring)
             counts = ring[place]
             if counts is not None:
-                self.totals = [total - count for total, count in zip(self.totals, counts, strict=True)]
+                over = list(map(sub, over, counts))
                 ring[place] = None
+        self._over = over
         self._turn = turn
-        self._current = None
+        self._present = None
 
 
 class Distribution:
@@ -72,26 +87,23 @@ class Distribution:
 
     def __init__(self, slices: int = 10, slice_s: float = 30.0) -> None:
         self._window = Window(BUCKETS, slices, slice_s)
-        self._summed: list[int] | None = None
+        self._summed = -1
         self._sums: list[int] = []
 
     @classmethod
     def merged(cls, parts: Iterable[Distribution], now: float) -> Distribution:
         """All samples of several windows in one, as of now."""
         whole = cls()
-        whole._window.roll(now)
+        counts = whole._window.counts(now)
         for part in parts:
-            part._window.roll(now)
-            for bucket, count in enumerate(part._window.totals):
-                if count:
-                    whole._window.add(bucket, count)
+            for bucket, count in enumerate(part._window.totals(now)):
+                counts[bucket] += count
         return whole
 
     def add(self, value: float, now: float) -> None:
         """Count a value; what is out of range goes to the nearest bucket."""
-        self._window.roll(now)
-        self._window.add(_bucket(value))
-        self._summed = None
+        self._window.counts(now)[_bucket(value)] += 1
+        self._summed = -1
 
     def percentile(self, share: float, now: float) -> float | None:
         """The value that `share` of the samples (0 to 1) do not exceed; None without samples."""
@@ -100,11 +112,11 @@ class Distribution:
 
     def samples(self, now: float) -> int:
         """How many values the window holds."""
-        self._window.roll(now)
-        # The window makes new totals when it forgets, and `add` says so itself: running sums are rarely made.
-        if self._summed is not self._window.totals:
-            self._summed = self._window.totals
-            self._sums = list(accumulate(self._summed))
+        # Running sums hold until a slice is forgotten or a value is added.
+        turn = self._window.roll(now)
+        if self._summed != turn:
+            self._summed = turn
+            self._sums = list(accumulate(self._window.totals(now)))
         return self._sums[-1]
 
 
