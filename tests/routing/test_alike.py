@@ -12,7 +12,7 @@ from tests.routing.generated import a_model, a_past, a_policy, a_request
 from trunkline.catalog.entries import Endpoint, PriceTier
 from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.items import InputText, Message, ReasoningItem
-from trunkline.protocol.preferences import ProviderPreferences
+from trunkline.protocol.preferences import NO_PREFERENCES
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat, TextConfig
 from trunkline.routing.affinity import Affinity
@@ -22,7 +22,6 @@ from trunkline.routing.plan import MAX_REMEMBERED, Plan, Planner, Policy
 from trunkline.stream.seals import Seal, seal
 
 STEPS = 150
-NO_WISH = ProviderPreferences()
 
 
 class Counting(Shelf):
@@ -73,7 +72,7 @@ def _request(chance: random.Random, models: list[list[Endpoint]]) -> Request:
     request = a_request(chance, names)
     match chance.randint(0, 3):
         case 0 | 1:
-            return replace(request, models=(), route=None, provider=NO_WISH)
+            return replace(request, models=(), route=None, provider=NO_PREFERENCES)
         case 2:
             return replace(request, models=(), route=None)
         case _:

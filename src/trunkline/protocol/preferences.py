@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -54,6 +54,9 @@ class ProviderPreferences(Struct, frozen=True, kw_only=True, cache_hash=True):
     max_price: MaxPrice | None = None
     preferred_min_throughput: Cutoffs | None = None
     preferred_max_latency: Cutoffs | None = None
+
+
+NO_PREFERENCES: Final = ProviderPreferences()
 
 
 class AutoRouterPlugin(Struct, frozen=True, tag_field="id", tag="auto-router"):

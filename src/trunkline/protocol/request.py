@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trunkline.protocol.items import AdditionalTools, InputItem, Json, ToolSearchOutput
 from trunkline.protocol.opaque import ServerTool
-from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
+from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.tools import (
     AllowedTools,
     FunctionTool,
@@ -102,7 +102,7 @@ class Request(Struct, frozen=True, kw_only=True):
     safety_identifier: str | None = None
     truncation: Literal["auto", "disabled"] | None = None
     stream: bool = False
-    provider: ProviderPreferences = ProviderPreferences()
+    provider: ProviderPreferences = NO_PREFERENCES
     plugins: tuple[PluginSettings, ...] = ()
     route: Literal["fallback", "sort"] | None = None
     user: str | None = None

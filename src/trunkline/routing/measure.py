@@ -67,4 +67,4 @@ def opening(request: Request) -> str:
 
 
 def _text(message: Message) -> str:
-    return "".join(part.text for part in message.content if isinstance(part, InputText | OutputText))
+    return "".join([part.text for part in message.content if isinstance(part, (InputText, OutputText))])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -69,7 +69,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
         return Explanation() if self.reasons is None else _explained(self.reasons)
 
 
-class _Basis(NamedTuple):
+class _Basis(Struct, frozen=True, gc=False):
     """All that ranks are made of, beside what requests that are alike have in common.
 
     `issuer` is the endpoint that issued the encrypted thought, `served_by` and `views` go by model: who served the

@@ -119,13 +119,11 @@ def draw(step: Step, dice: Callable[[], float]) -> Step:
     left = list(step.weights)
     indices = list(range(len(left)))
     order: list[int] = []
-    thrown: list[float] = []
-    while len(left) > 1:
-        value = dice()
-        thrown.append(value)
-        sums = list(accumulate(left))
+    thrown = [dice() for _ in indices[1:]]
+    for value in thrown:
+        sums = [*accumulate(left)]
         # Rounding may put the point at the very end; then the last one is meant.
-        drawn = min(bisect_right(sums, value * sums[-1]), len(left) - 1)
+        drawn = bisect_right(sums, value * sums[-1], 0, len(sums) - 1)
         del left[drawn]
         order.append(indices.pop(drawn))
     return Step(None, step.candidates, (*order, *indices), step.weights, tuple(thrown))

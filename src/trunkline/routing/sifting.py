@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
-from trunkline.protocol.preferences import Partition, ProviderPreferences
+from trunkline.protocol.preferences import NO_PREFERENCES, Partition, ProviderPreferences
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool
 from trunkline.routing.explanation import By, Explanation, FilteredOut
@@ -25,7 +25,6 @@ from trunkline.routing.unconfigured import refuse_unconfigured
 from trunkline.routing.variants import SORTED, narrowing, resolve
 
 _ROUTES: Final[Mapping[str, Partition]] = {"fallback": "model", "sort": "none"}
-_NO_WISH: Final = ProviderPreferences()
 _MAX_NAMES: Final = 16
 _MAX_NAME: Final = 200
 _ENDLESS: Final = 2**63
@@ -111,7 +110,7 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         or request.truncation == "auto"
         or size.modalities
         or (name is not None and len(name) > _MAX_NAME)
-        or (wish != _NO_WISH and not _is_usual(wish))
+        or (wish is not NO_PREFERENCES and not _is_usual(wish))
     ):
         return None
     for tool in request.tools:
