@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from itertools import chain, count
+from itertools import chain, count, cycle
 from statistics import median
 from typing import Final
 
@@ -32,12 +32,12 @@ ANSWERED: Final = Outcome(
 
 
 class Shelf:
-    """A catalog of 10,000 endpoints: 499 models with 20 each, and two with 5, one of them with cheaper cache reads."""
+    """A catalog of 10,000 endpoints: 499 models with 20 each, two with 5, of which one has cheap cache reads, and one."""
 
     default_model = None
 
     def __init__(self) -> None:
-        slugs = {f"many/m{number}": 20 for number in range(499)} | {"few/m": 5, "few/cached": 5}
+        slugs = {f"many/m{number}": 20 for number in range(499)} | {"few/m": 5, "few/cached": 5, "one/m": 1}
         self._by_model = {slug: tuple(_endpoint(slug, n) for n in range(size)) for slug, size in slugs.items()}
 
     def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
@@ -52,34 +52,35 @@ class Shelf:
 def main() -> None:
     """Print the microseconds of CPU time: the median of many rounds, and the best."""
     shelf, health, dice = Shelf(), Health(), random.Random(1).random
-    for endpoint in chain.from_iterable(map(shelf.endpoints_of, ("few/m", "few/cached", "many/m0"))):
+    for endpoint in chain.from_iterable(map(shelf.endpoints_of, ("one/m", "few/m", "few/cached", "many/m0"))):
         for step in range(60):
             health.record(endpoint.id, ANSWERED, NOW - 6 + step / 10)
+    wishes = ProviderPreferences(
+        sort=Sort("throughput"), preferred_max_latency=Cutoffs(p50=1.0, p90=2.0), ignore=("p3",)
+    )
+    lengths = [(Message(role="user", content=(InputText("word " * (500 + more)),)),) for more in range(20)]
+    few = [Request(model="few/m", input=HELLO)]
     asks = {
-        "plan: 5 endpoints, no preferences": Request(model="few/m", input=HELLO),
-        "plan: 5 endpoints with prompt caches": Request(model="few/cached", input=HELLO),
-        "plan: 20 endpoints of 10,000, no preferences": Request(model="many/m0", input=HELLO),
-        "plan: 20 endpoints, sort, cut-offs, ignore": Request(
-            model="many/m0",
-            input=HELLO,
-            provider=ProviderPreferences(
-                sort=Sort("throughput"), preferred_max_latency=Cutoffs(p50=1.0, p90=2.0), ignore=("p3",)
-            ),
-        ),
+        "plan: 1 endpoint": [Request(model="one/m", input=HELLO)],
+        "plan: 5 endpoints": few,
+        "plan: 5 endpoints with prompt caches": [Request(model="few/cached", input=HELLO)],
+        "plan: 5 endpoints, another length each time": [Request(model="few/m", input=input) for input in lengths],
+        "plan: 20 endpoints of 10,000": [Request(model="many/m0", input=HELLO)],
+        "plan: 20 endpoints, sort, cut-offs, ignore": [Request(model="many/m0", input=HELLO, provider=wishes)],
     }
-    for name, request in asks.items():
-        _print(name, _plan(request, shelf, health, dice), 500)
+    for name, requests in asks.items():
+        _print(name, _plan(requests, shelf, health, dice), 500)
     recent, names = Recent(1000), (f"resp_{number}" for number in count())
-    plan = Planner(shelf, health, dice, lambda: NOW).plan(asks["plan: 5 endpoints, no preferences"], Policy())
+    plan = Planner(shelf, health, dice, lambda: NOW).plan(few[0], Policy())
     _print("recent.keep", lambda: recent.keep(_generation(next(names), plan)), 5000)
-    _print("explanation", lambda: plan.explanation, 5000)
+    _print("plan.explanation", lambda: plan.explanation, 5000)
     clock = iter(range(10**9))
     _print("health.record", lambda: health.record("p0:few/m", ANSWERED, NOW + next(clock) / 100), 5000)
 
 
-def _plan(request: Request, shelf: Shelf, health: Health, dice: Callable[[], float]) -> Callable[[], object]:
-    policy, planner = Policy(), Planner(shelf, health, dice, lambda: NOW, Affinity())
-    return lambda: planner.plan(request, policy)
+def _plan(requests: Iterable[Request], shelf: Shelf, health: Health, dice: Callable[[], float]) -> Callable[[], object]:
+    policy, planner, each = Policy(), Planner(shelf, health, dice, lambda: NOW, Affinity()), cycle(requests)
+    return lambda: planner.plan(next(each), policy)
 
 
 def _generation(name: str, plan: Plan) -> Generation:
