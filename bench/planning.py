@@ -32,7 +32,7 @@ ANSWERED: Final = Outcome(
 
 
 class Shelf:
-    """A catalog of 10,000 endpoints: 499 models with 20 each, two with 5, of which one has cheap cache reads, and one."""
+    """A catalog of 10,000 endpoints: 499 models with 20 each, two with 5, one of them with cheap cache reads, one."""
 
     default_model = None
 

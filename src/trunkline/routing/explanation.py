@@ -33,11 +33,12 @@ class FilteredOut(Struct, frozen=True, gc=False):
 
 
 class Candidate(Struct, frozen=True, gc=False, kw_only=True):
-    """An endpoint that may serve, with all that its place depends on.
+    """An endpoint that may serve, with all that its place depends on but its price.
 
     `condition`, `preference` and `issued` are places in `CONDITIONS`, `PREFERENCES` and `ISSUED`, `group` is the
-    model's place in the request and `place` the provider's in `order`. `price` is the USD this request is expected to
-    cost, `figure` the median that `sort` goes by. `lacks_search`: it cannot make the search that the request offers.
+    model's place in the request and `place` the provider's in `order`. `cache_hit_rate` is the share of its input
+    that its cache served lately, `figure` the median that `sort` goes by. `lacks_search`: it cannot make the search
+    that the request offers.
     """
 
     endpoint: Endpoint
@@ -48,7 +49,7 @@ class Candidate(Struct, frozen=True, gc=False, kw_only=True):
     place: int
     issued: int
     is_sticky: bool
-    price: float | None
+    cache_hit_rate: float
     figure: float | None
     lacks_search: bool = False
 
@@ -69,7 +70,8 @@ class Step(Struct, frozen=True, gc=False):
 class Explanation(Struct, frozen=True, gc=False, kw_only=True):
     """What planning did, in its own order; `order` is what came of it.
 
-    `input_tokens` and `output_tokens` are what the request was expected to take.
+    `input_tokens` and `output_tokens` are what the request was expected to take, and `prices`, beside `order`, the USD
+    that it was expected to cost; None where that is not known.
     """
 
     models: tuple[str, ...] = ()
@@ -80,6 +82,12 @@ class Explanation(Struct, frozen=True, gc=False, kw_only=True):
     filtered_out: tuple[FilteredOut, ...] = ()
     steps: tuple[Step, ...] = ()
     order: tuple[Candidate, ...] = ()
+    prices: tuple[float | None, ...] = ()
+
+    @property
+    def priced(self) -> Iterator[tuple[Candidate, float | None]]:
+        """Each candidate in order, with what it was expected to cost."""
+        return zip(self.order, self.prices, strict=True)
 
     @property
     def dice(self) -> tuple[float, ...]:
@@ -105,7 +113,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
             }
             for each in explanation.filtered_out
         ],
-        "order": [_told(candidate) for candidate in explanation.order],
+        "order": [_told(candidate, usd) for candidate, usd in explanation.priced],
         "steps": [_step(step) for step in explanation.steps if len(step.candidates) > 1],
         "dice": list(explanation.dice),
     }
@@ -114,10 +122,10 @@ def as_json(explanation: Explanation) -> dict[str, object]:
 def as_table(explanation: Explanation) -> str:
     """Lay an explanation out for a terminal: who is asked in which order, who is not, and why."""
     rows = [("", "endpoint", "condition", "expected USD", "because")]
-    for number, candidate in enumerate(explanation.order, 1):
-        price = "unknown" if candidate.price is None else f"{candidate.price:.6f}"
+    for number, (candidate, usd) in enumerate(explanation.priced, 1):
+        price = "unknown" if usd is None else f"{usd:.6f}"
         endpoint_id = candidate.endpoint.id
-        rows.append((str(number), endpoint_id, CONDITIONS[candidate.condition], price, _because(candidate)))
+        rows.append((str(number), endpoint_id, CONDITIONS[candidate.condition], price, _because(candidate, usd)))
     for each in explanation.filtered_out:
         rows.append(("–", each.endpoint_id, "dropped", "", f"{each.filter}: {each.reason}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -133,7 +141,7 @@ def why(explanation: Explanation) -> list[str]:
     order = [candidate.endpoint.id for candidate in explanation.order]
     told = [f"{order[0]} is asked first{f', then {_and(order[1:])}' if order[1:] else ''}."] if order else []
     told += [_sentence(step) for step in explanation.steps if len(step.candidates) > 1]
-    told += [f"{each.endpoint.id}: {because}." for each in explanation.order if (because := _because(each))]
+    told += [f"{each.endpoint.id}: {text}." for each, usd in explanation.priced if (text := _because(each, usd))]
     told += [f"{each.endpoint_id} is left out by {each.filter}: it {each.reason}." for each in explanation.filtered_out]
     return told
 
@@ -148,7 +156,7 @@ def draws(step: Step) -> Iterator[tuple[float, dict[str, float], str]]:
         del left[names[index]]
 
 
-def _told(candidate: Candidate) -> dict[str, object]:
+def _told(candidate: Candidate, usd: float | None) -> dict[str, object]:
     endpoint = candidate.endpoint
     return {
         "endpoint": endpoint.id,
@@ -161,20 +169,20 @@ def _told(candidate: Candidate) -> dict[str, object]:
         "place_in_order": candidate.place,
         "reasoning_issued": ISSUED[candidate.issued],
         "is_sticky": candidate.is_sticky,
-        "expected_usd": candidate.price,
+        "expected_usd": usd,
         "figure": candidate.figure,
-        "because": _because(candidate),
+        "because": _because(candidate, usd),
     }
 
 
-def _because(candidate: Candidate) -> str:
+def _because(candidate: Candidate, usd: float | None) -> str:
     causes = [
         ("the account's own key", candidate.is_byok),
         (f"{CONDITIONS[candidate.condition].replace('_', ' ')} lately", candidate.condition > 0),
         (f"performance preference {PREFERENCES[candidate.preference]}", candidate.preference > 0),
         (f"encrypted reasoning issued {ISSUED[candidate.issued]}", candidate.issued < 2),
         ("served this conversation last", candidate.is_sticky),
-        ("no known price", candidate.price is None),
+        ("no known price", usd is None),
     ]
     return ", ".join(text for text, holds in causes if holds)
 

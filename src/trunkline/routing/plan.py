@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
@@ -19,12 +18,12 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.preferences import Partition, ProviderPreferences
 from trunkline.protocol.request import Request, Search, search_of
 from trunkline.routing.affinity import Affinity, conversation
-from trunkline.routing.explanation import Candidate, Explanation, FilteredOut, Step
+from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
 from trunkline.routing.filters import Listed, listed
 from trunkline.routing.health import Health, View
 from trunkline.routing.measure import Measure, measure
 from trunkline.routing.policy import Policy as Policy
-from trunkline.routing.ranking import arrange, draw, expected_price, has_cheap_cache, preference, rank, sort_figure
+from trunkline.routing.ranking import arrange, draw, expected_prices, has_cheap_cache, preference, rank, sort_figure
 from trunkline.routing.sifting import Catalog as Catalog
 from trunkline.routing.sifting import Kept, Sifted, filtered_out, room_tokens, sift, usual_key
 from trunkline.stream.seals import provider_of, unseal
@@ -69,32 +68,37 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
         return Explanation() if self.reasons is None else _explained(self.reasons)
 
 
-class _Basis(Struct, frozen=True, gc=False):
-    """All that ranks are made of, beside what requests that are alike have in common.
+class _Equals(Struct, frozen=True, gc=False):
+    """Candidates of equal rank, in the catalog's order, and what they are sorted by."""
 
-    `issuer` is the endpoint that issued the encrypted thought, `served_by` and `views` go by model: who served the
-    conversation last, and how each endpoint did.
+    candidates: tuple[Candidate, ...]
+    by: By | None
+
+
+class _Ranked(Struct, gc=False):
+    """How the last of requests that are alike was ranked, good for the next that differs in nothing it was made of.
+
+    `equals` are made of the issuer of its thought and of `views` of the endpoints, by model; `steps`, in which equals
+    are yet to be drawn, of these and of the expected `tokens`, in and out. `settled` is the plan where nobody is drawn.
     """
 
-    input_tokens: int
-    output_tokens: int
     issuer: str | None
-    served_by: Sequence[str | None]
     views: Sequence[Sequence[View]]
+    equals: Sequence[_Equals] = ()
+    tokens: tuple[int, int] = (0, 0)
+    steps: Sequence[Step] = ()
+    settled: Plan | None = None
 
 
 class _Alike(Struct, gc=False):
     """What requests that are alike have in common: who may serve them, while they need at most `room_tokens`.
 
-    `steps` are those of the last of them, with equals yet to be drawn, as they were made of `basis`. `settled` is its
-    plan where nobody is drawn.
+    `last` is by who served the conversation last with each model.
     """
 
     sifted: Sifted
     room_tokens: int | None
-    basis: _Basis | None = None
-    steps: tuple[Step, ...] = ()
-    settled: Plan | None = None
+    last: dict[tuple[str | None, ...], _Ranked] = {}
 
 
 class _Preferred(Struct, gc=False):
@@ -104,8 +108,6 @@ class _Preferred(Struct, gc=False):
     policy: Policy
     health: Health
     now: float
-    input_tokens: Decimal
-    output_tokens: Decimal
     order: tuple[Listed, ...]
     issuer: str | None
     search: Search | None
@@ -140,13 +142,19 @@ class Planner:
         conversations, served_by = self._conversations(request, policy, sifted, now)
         issuer = None if size.sealed is None else _issuer(size.sealed, request.provider)
         views = [self.health.views(each.ids, now) for each in sifted.kept]
-        basis = _Basis(size.input_tokens, size.output_tokens, issuer, served_by, views)
-        if alike.basis != basis:
-            alike.steps = self._steps(request, policy, sifted, basis, now)
-            alike.basis = None if _needs_figures(request.provider, sifted) else basis
-            is_settled = all(step.order for step in alike.steps)
-            alike.settled = self._drawn(request, policy, alike, basis) if is_settled else None
-        plan = alike.settled or self._drawn(request, policy, alike, basis)
+        ranked = alike.last.get(served_by)
+        if ranked is None or ranked.issuer != issuer or ranked.views != views:
+            ranked = _Ranked(issuer, views)
+            ranked.equals = self._equals(request, policy, sifted, ranked, served_by, now)
+            # Figures change with every request; what depends on them is never the same again.
+            if not _needs_figures(request.provider, sifted):
+                alike.last[served_by] = ranked
+        tokens = (size.input_tokens, size.output_tokens)
+        if ranked.tokens != tokens:
+            ranked.tokens, ranked.steps = tokens, _steps(ranked.equals, *tokens)
+            is_settled = all(step.order for step in ranked.steps)
+            ranked.settled = self._drawn(request, policy, sifted, ranked) if is_settled else None
+        plan = ranked.settled or self._drawn(request, policy, sifted, ranked)
         return replace(plan, conversations=conversations) if conversations else plan
 
     def _alike(self, request: Request, policy: Policy, size: Measure) -> _Alike:
@@ -165,7 +173,7 @@ class Planner:
 
     def _conversations(
         self, request: Request, policy: Policy, sifted: Sifted, now: float
-    ) -> tuple[dict[str, bytes], list[str | None]]:
+    ) -> tuple[dict[str, bytes], tuple[str | None, ...]]:
         """The conversation that goes on, by model slug, and who served it last with each model."""
         affinity = self.affinity
         conversations: dict[str, bytes] = {}
@@ -176,11 +184,20 @@ class Planner:
                 continue
             model = each.endpoints[0].model.slug
             name = conversations[model] = conversation(request, policy.account, model)
-            served_by.append(affinity.find(name, now))
-        return conversations, served_by
+            found = affinity.find(name, now)
+            served_by.append(found if found in each.ids else None)
+        return conversations, tuple(served_by)
 
-    def _steps(self, request: Request, policy: Policy, sifted: Sifted, basis: _Basis, now: float) -> tuple[Step, ...]:
-        """Put candidates of equal rank together, from the best rank to the worst; who is drawn has no order yet."""
+    def _equals(
+        self,
+        request: Request,
+        policy: Policy,
+        sifted: Sifted,
+        ranked: _Ranked,
+        served_by: Sequence[str | None],
+        now: float,
+    ) -> Sequence[_Equals]:
+        """Put candidates of equal rank together, from the best rank to the worst."""
         wish = request.provider
         order = tuple([listed((name,), self.catalog.provider_slug) for name in wish.order]) if wish.order else ()
         preferred = _Preferred(
@@ -188,25 +205,22 @@ class Planner:
             policy,
             self.health,
             now,
-            Decimal(basis.input_tokens),
-            Decimal(basis.output_tokens),
             order,
-            basis.issuer,
+            ranked.issuer,
             search_of(request),
         )
         candidates: list[Candidate] = []
-        for kept, views, served_by in zip(sifted.kept, basis.views, basis.served_by, strict=True):
-            candidates += _candidates(kept, preferred, views, served_by)
-        return _arranged(candidates, sifted.kept, len(order))
+        for kept, seen, served in zip(sifted.kept, ranked.views, served_by, strict=True):
+            candidates += _candidates(kept, preferred, seen, served)
+        return _equals(candidates, sifted.kept, len(order))
 
-    def _drawn(self, request: Request, policy: Policy, alike: _Alike, basis: _Basis) -> Plan:
+    def _drawn(self, request: Request, policy: Policy, sifted: Sifted, ranked: _Ranked) -> Plan:
         """Draw among equals, and take what comes of it as the plan."""
         wish = request.provider
         reasons = Reasons(
-            alike.sifted,
-            basis.input_tokens,
-            basis.output_tokens,
-            tuple([draw(step, self.dice) for step in alike.steps]),
+            sifted,
+            *ranked.tokens,
+            tuple([draw(step, self.dice) for step in ranked.steps]),
             not wish.allow_fallbacks and not wish.order,
         )
         order, _ = _ordered(reasons)
@@ -214,7 +228,7 @@ class Planner:
             attempts=tuple([candidate.endpoint for candidate in order]),
             is_byok=tuple([candidate.is_byok for candidate in order]),
             max_attempts=policy.max_attempts,
-            partition=alike.sifted.partition,
+            partition=sifted.partition,
             reasons=reasons,
         )
 
@@ -222,7 +236,6 @@ class Planner:
 def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served_by: str | None) -> list[Candidate]:
     """Find out everything that the places of one model's endpoints depend on."""
     wish, policy, health, now = preferred.wish, preferred.policy, preferred.health, preferred.now
-    input_tokens, output_tokens = preferred.input_tokens, preferred.output_tokens
     order, issuer, search = preferred.order, preferred.issuer, preferred.search
     by, group = kept.asked.by, kept.asked.group
     has_preference = wish.preferred_max_latency is not None or wish.preferred_min_throughput is not None
@@ -237,7 +250,7 @@ def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served
             place=_place(endpoint, order) if order else 0,
             issued=2 if issuer is None else _issued(issuer, endpoint_id),
             is_sticky=endpoint_id == served_by and has_cheap_cache(endpoint),
-            price=expected_price(endpoint.price, input_tokens, output_tokens, cache_hit_rate),
+            cache_hit_rate=cache_hit_rate,
             figure=None if by is None else sort_figure(by, endpoint_id, health, now),
             lacks_search=search is not None and search_shortfall(endpoint, search) is not None,
         )
@@ -276,18 +289,23 @@ def _issued(issuer: str, endpoint_id: str) -> int:
     return 1 if provider_of(issuer) == provider_of(endpoint_id) else 2
 
 
-def _arranged(candidates: Sequence[Candidate], kept: Sequence[Kept], named: int) -> tuple[Step, ...]:
+def _equals(candidates: Sequence[Candidate], kept: Sequence[Kept], named: int) -> Sequence[_Equals]:
     # Without partition all are in group 0, and what the first model is sorted by holds for all.
     by = {each.asked.group: each.asked.by for each in reversed(kept)}
-    if len(candidates) == 1:
-        return tuple(arrange(candidates, by[candidates[0].group]))
-    equals: dict[tuple[int, ...], list[Candidate]] = {}
+    found: dict[tuple[int, ...], list[Candidate]] = {}
     for candidate in candidates:
-        equals.setdefault(rank(candidate, named), []).append(candidate)
+        found.setdefault(rank(candidate, named), []).append(candidate)
+    return [_Equals(tuple(together), by[together[0].group]) for _, together in sorted(found.items())]
+
+
+def _steps(equals: Sequence[_Equals], input_tokens: int, output_tokens: int) -> Sequence[Step]:
+    """Sort equals, or weigh them, by what they are expected to cost."""
+    if len(equals) == 1 and len(equals[0].candidates) == 1:
+        return [Step(equals[0].by, equals[0].candidates, (0,))]
     steps: list[Step] = []
-    for _, together in sorted(equals.items()) if len(equals) > 1 else equals.items():
-        steps += arrange(together, by[together[0].group])
-    return tuple(steps)
+    for each in equals:
+        steps += arrange(each.candidates, expected_prices(each.candidates, input_tokens, output_tokens), each.by)
+    return steps
 
 
 def _explained(reasons: Reasons) -> Explanation:
@@ -303,6 +321,7 @@ def _explained(reasons: Reasons) -> Explanation:
         filtered_out=(*sifted.filtered_out, *cut),
         steps=reasons.steps,
         order=tuple(order),
+        prices=expected_prices(order, reasons.input_tokens, reasons.output_tokens),
     )
 
 

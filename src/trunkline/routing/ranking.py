@@ -21,7 +21,7 @@ of 1/price².
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from math import inf
@@ -58,19 +58,10 @@ def rank(candidate: Candidate, named: int) -> tuple[int, ...]:
     )
 
 
-def expected_price(
-    price: Price | None, input_tokens: Decimal, output_tokens: Decimal, cache_hit_rate: float
-) -> float | None:
-    """The USD a request is expected to cost, cache reads as often as lately; None when no price makes sense."""
-    if price is None:
-        return None
-    tier = rates(price, int(input_tokens)) if price.tiers else price
-    cost = tier.input * input_tokens + tier.output * output_tokens
-    usd = float(cost + price.request if price.request else cost)
-    if cache_hit_rate and tier.cache_read is not None:
-        usd -= float((tier.input - tier.cache_read) * input_tokens) * cache_hit_rate
-    # Also False for what is not a number.
-    return usd if 0 <= usd < inf else None
+def expected_prices(candidates: Iterable[Candidate], input_tokens: int, output_tokens: int) -> tuple[float | None, ...]:
+    """The USD a request is expected to cost each, cache reads as often as lately; None where no price makes sense."""
+    taken, given = Decimal(input_tokens), Decimal(output_tokens)
+    return tuple([_expected_price(each.endpoint.price, taken, given, each.cache_hit_rate) for each in candidates])
 
 
 def has_cheap_cache(endpoint: Endpoint) -> bool:
@@ -97,19 +88,20 @@ def sort_figure(by: By | None, endpoint_id: str, health: Health, now: float) -> 
             return None
 
 
-def arrange(candidates: Sequence[Candidate], by: By | None) -> list[Step]:
+def arrange(candidates: tuple[Candidate, ...], prices: Sequence[float | None], by: By | None) -> list[Step]:
     """Sort candidates of equal rank, or weigh them: those are yet to be drawn. Free ones go before all others then."""
     if len(candidates) == 1:
-        return [Step(by, tuple(candidates), (0,))]
+        return [Step(by, candidates, (0,))]
     if by is not None:
         key = _KEYS[by]
-        order = sorted(range(len(candidates)), key=lambda index: key(candidates[index]))
-        return [Step(by, tuple(candidates), tuple(order))]
-    free = [candidate for candidate in candidates if candidate.price == 0]
-    if free and len(free) < len(candidates):
-        priced = [candidate for candidate in candidates if candidate.price != 0]
-        return [*arrange(free, None), *arrange(priced, None)]
-    return [Step(None, tuple(candidates), (), tuple(_weights([candidate.price for candidate in candidates])))]
+        order = sorted(range(len(candidates)), key=lambda index: key(candidates[index], prices[index]))
+        return [Step(by, candidates, tuple(order))]
+    if 0 < prices.count(0) < len(prices):
+        pairs = list(zip(candidates, prices, strict=True))
+        free = tuple([candidate for candidate, price in pairs if price == 0])
+        others, known = zip(*[(candidate, price) for candidate, price in pairs if price != 0], strict=True)
+        return [*arrange(free, [0.0] * len(free), None), *arrange(others, known, None)]
+    return [Step(None, candidates, (), tuple(_weights(prices)))]
 
 
 def draw(step: Step, dice: Callable[[], float]) -> Step:
@@ -127,6 +119,20 @@ def draw(step: Step, dice: Callable[[], float]) -> Step:
         del left[drawn]
         order.append(indices.pop(drawn))
     return Step(None, step.candidates, (*order, *indices), step.weights, tuple(thrown))
+
+
+def _expected_price(
+    price: Price | None, input_tokens: Decimal, output_tokens: Decimal, cache_hit_rate: float
+) -> float | None:
+    if price is None:
+        return None
+    tier = rates(price, int(input_tokens)) if price.tiers else price
+    cost = tier.input * input_tokens + tier.output * output_tokens
+    usd = float(cost + price.request if price.request else cost)
+    if cache_hit_rate and tier.cache_read is not None:
+        usd -= float((tier.input - tier.cache_read) * input_tokens) * cache_hit_rate
+    # Also False for what is not a number.
+    return usd if 0 <= usd < inf else None
 
 
 def _weights(prices: Sequence[float | None]) -> list[float]:
@@ -158,26 +164,26 @@ def _against(cutoffs: Cutoffs | None, percentile: Callable[[float], float | None
     return found
 
 
-def _by_price(candidate: Candidate) -> tuple[float, ...]:
-    return (inf if candidate.price is None else candidate.price,)
+def _by_price(_: Candidate, price: float | None) -> tuple[float, ...]:
+    return (inf if price is None else price,)
 
 
-def _by_latency(candidate: Candidate) -> tuple[float, ...]:
-    return (inf if candidate.figure is None else candidate.figure, *_by_price(candidate))
+def _by_latency(candidate: Candidate, price: float | None) -> tuple[float, ...]:
+    return (inf if candidate.figure is None else candidate.figure, *_by_price(candidate, price))
 
 
-def _by_throughput(candidate: Candidate) -> tuple[float, ...]:
-    return (inf if candidate.figure is None else -candidate.figure, *_by_price(candidate))
+def _by_throughput(candidate: Candidate, price: float | None) -> tuple[float, ...]:
+    return (inf if candidate.figure is None else -candidate.figure, *_by_price(candidate, price))
 
 
-def _by_quality(candidate: Candidate) -> tuple[float, ...]:
+def _by_quality(candidate: Candidate, price: float | None) -> tuple[float, ...]:
     # What `:exacto` can mean without a benchmark of our own: says that it takes tools, and least rounded weights.
     endpoint = candidate.endpoint
     takes_tools = endpoint.supports is not None and supports(endpoint, "tools")
-    return (0 if takes_tools else 1, _PRECISION[endpoint.quantization], *_by_price(candidate))
+    return (0 if takes_tools else 1, _PRECISION[endpoint.quantization], *_by_price(candidate, price))
 
 
-_KEYS: Final[dict[By, Callable[[Candidate], tuple[float, ...]]]] = {
+_KEYS: Final[dict[By, Callable[[Candidate, float | None], tuple[float, ...]]]] = {
     "price": _by_price,
     "latency": _by_latency,
     "throughput": _by_throughput,
