@@ -107,7 +107,6 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         or request.plugins
         or request.modalities
         or request.has_extensions
-        or request.truncation == "auto"
         or size.modalities
         or (name is not None and len(name) > _MAX_NAME)
         or (wish is not NO_PREFERENCES and not _is_usual(wish))
