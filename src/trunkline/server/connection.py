@@ -19,7 +19,7 @@ was read last are two things: the first is told that the client does not read, b
 be seen to leave, what it sends ahead is read on up to a bound.
 
 Writing. While a client leaves written bytes unread – the transport is full, or an answer is over but not all of it
-gone – a second timer runs. When a whole interval passes in which not one byte went out, the connection is cut.
+gone – a second timer runs. When a whole interval passes in which the client took not one byte, the connection is cut.
 
 Number. At the bound a new connection takes the place of the one that has been idle longest; when none is idle, the
 new one is refused with a 503. What a request means is not known here.
@@ -30,8 +30,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from array import array
 from collections import deque
+from fcntl import ioctl
 from functools import cached_property
+from termios import TIOCOUTQ
 from typing import Any, ClassVar
 
 import httptools
@@ -387,7 +390,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _start_stall(self) -> None:
-        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._unsent_bytes = self._count_unsent()
         self._stall = self.loop.call_later(self.write_timeout_s, self._on_stall)
 
     def _stop_stall(self) -> None:
@@ -397,11 +400,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _on_stall(self) -> None:
         self._stall = None
-        unsent_bytes = self.transport.get_write_buffer_size()
-        if unsent_bytes and unsent_bytes >= self._unsent_bytes:
+        if not self.transport.get_write_buffer_size():
+            return
+        if self._count_unsent() >= self._unsent_bytes:
             self.transport.abort()
-        elif unsent_bytes:
+        else:
             self._start_stall()
+
+    def _count_unsent(self) -> int:
+        """How many bytes the client has not taken, here and in the kernel.
+
+        The kernel asks for more only once a third of what it has is gone, which takes a slow reader a while.
+        """
+        kernel = array("i", [0])
+        if (sock := self.transport.get_extra_info("socket")) is not None:
+            ioctl(sock.fileno(), TIOCOUTQ, kernel)
+        return self.transport.get_write_buffer_size() + kernel[0]
 
     def _refuse(self, error: GatewayError) -> None:
         self._is_in_head = False
