@@ -5,7 +5,7 @@ What most dialects do alike stands here as the body of a method; a dialect that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from trunkline.adapters.encoding.draft import fetched
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.request import Request
-from trunkline.stream.deltas import Began, Delta, Failed, Spent, Stopped
+from trunkline.stream.deltas import Began, Delta, Failed, Slot, Spent, Stopped
 from trunkline.wire import Fault, Headers, UpstreamRequest, WireMessage
 
 Reach = Literal["provider", "own_host", "anywhere"]
@@ -50,6 +50,13 @@ class Decoder(Protocol):
     def message(self, message: WireMessage) -> Iterable[Delta]:
         """Decode one streamed message."""
         ...
+
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
+        """Hear streamed messages that only go on with the text in `slot`: what each adds to it, never empty.
+
+        None where one does anything else, or may do: then nothing was heard, and `message` is to be asked.
+        """
+        return None
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         """Decode the same answer, arrived all at once."""

@@ -28,6 +28,11 @@ def render_events(events: Iterable[Event]) -> bytes:
     return _encoder.encode_lines(events)
 
 
+def render_text(text: str) -> bytes:
+    """Render a string as it stands in an event."""
+    return _encoder.encode(text)
+
+
 def render_error(error: GatewayError, user_id: str | None = None) -> bytes:
     """Render the envelope of an error that is told by its HTTP status."""
     return _encoder.encode(

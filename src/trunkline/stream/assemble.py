@@ -126,7 +126,7 @@ class Assembler:
     def __init__(self, request: Request, response_id: str, ids: Iterator[str], created_at: float, model: str) -> None:
         self._response = echo(request, response_id, created_at, model)
         self._ids = ids
-        self._number = count().__next__
+        self.number = count().__next__
         self._events: list[Event] = []
         self._has_begun = False
         self._is_over = False
@@ -156,6 +156,13 @@ class Assembler:
                 _HEAR[kind](self, run)
         return self._told()
 
+    def go_on(self, texts: Sequence[str]) -> TextPart:
+        """Hear more of the text that was heard last, none of it empty, and tell nothing: it is told by its part."""
+        part = self._part
+        assert isinstance(part, TextPart), "a text goes on that is not open"
+        part.pieces += texts
+        return part
+
     def end(self, now: float) -> list[Event]:
         """Close what is open and tell how the answer ended, by what was heard."""
         if self._stop is None:
@@ -177,8 +184,8 @@ class Assembler:
         if model is not None and model != self._response.model:
             self._response = replace(self._response, model=model)
         self._events += (
-            ResponseCreated(self._number(), self._response),
-            ResponseInProgress(self._number(), self._response),
+            ResponseCreated(self.number(), self._response),
+            ResponseInProgress(self.number(), self._response),
         )
 
     def _conclude(self, tell: Callable[[int, Response], Event], *, is_cut: bool, **changes: object) -> list[Event]:
@@ -197,7 +204,7 @@ class Assembler:
             usage=told_usage(self._spent),
             **changes,
         )
-        self._events.append(tell(self._number(), response))
+        self._events.append(tell(self.number(), response))
         return self._told()
 
     def _told(self) -> list[Event]:
@@ -208,7 +215,7 @@ class Assembler:
 
     def _hear_texts(self, deltas: Iterable[Text]) -> None:
         # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
-        part, number, tell = self._part, self._number, self._events.append
+        part, number, tell = self._part, self.number, self._events.append
         for delta in deltas:
             text, logprobs = delta.text, delta.logprobs
             if not (text or logprobs):
@@ -226,7 +233,7 @@ class Assembler:
             part = self._begin_text(delta.slot)
         place = (part.item_id, part.output_index, part.index, len(part.annotations))
         if part.cites(delta.annotation):
-            self._events.append(AnnotationAdded(self._number(), *place, delta.annotation))
+            self._events.append(AnnotationAdded(self.number(), *place, delta.annotation))
 
     def _hear_refusal(self, delta: Refusal) -> None:
         if not delta.text:
@@ -235,7 +242,7 @@ class Assembler:
         if not (isinstance(part, PlainPart) and part.takes(REFUSAL, delta.slot)):
             part = self._message_for(REFUSAL, delta.slot).new_refusal(delta.slot)
             self._begin_part(part)
-        self._events.append(part.heard(self._number, delta.text))
+        self._events.append(part.heard(self.number, delta.text))
 
     def _hear_reasoning(self, delta: Reasoning) -> None:
         if not delta.text:
@@ -244,7 +251,7 @@ class Assembler:
         if not (isinstance(part, PlainPart) and part.takes(THOUGHT, delta.slot)):
             part = self._thought_for(delta.slot).new_text()
             self._begin_part(part)
-        self._events.append(part.heard(self._number, delta.text))
+        self._events.append(part.heard(self.number, delta.text))
 
     def _hear_summary(self, delta: ReasoningSummary) -> None:
         if not delta.text:
@@ -253,7 +260,7 @@ class Assembler:
         if not (isinstance(part, PlainPart) and part.takes(SUMMARY, delta.slot, delta.part)):
             part = self._thought_for(delta.slot).new_summary(delta.part)
             self._begin_part(part)
-        self._events.append(part.heard(self._number, delta.text))
+        self._events.append(part.heard(self.number, delta.text))
 
     def _hear_seal(self, delta: ReasoningSeal) -> None:
         if self._unsealed is not None and self._unsealed.slot == delta.slot:
@@ -294,7 +301,7 @@ class Assembler:
         if call is not self._latest_call:
             self._finish_closed_calls()
             self._latest_call = call
-        call.hear(delta.text, self._number, self._events)
+        call.hear(delta.text, self.number, self._events)
 
     def _hear_search(self, delta: Search) -> None:
         if (delta.kind, delta.slot) in self._over:
@@ -311,7 +318,7 @@ class Assembler:
         item = self._open
         if not isinstance(item, ImageItem) or item.slot != delta.slot:
             item = self._begin_image(delta.slot)
-        self._events += item.heard(delta, self._number)
+        self._events += item.heard(delta, self.number)
         if delta.final:
             self._finish_open(is_cut=False)
 
@@ -390,12 +397,12 @@ class Assembler:
     def _begin_image(self, slot: Slot) -> ImageItem:
         item = ImageItem(self._place("ig_"), slot)
         self._begin_item(item)
-        self._events.append(ImageInProgress(self._number(), *item.place))
+        self._events.append(ImageInProgress(self.number(), *item.place))
         return item
 
     def _begin_part(self, part: OpenPart) -> None:
         self._part = part
-        self._events.append(part.begun(self._number))
+        self._events.append(part.begun(self.number))
 
     def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem) -> None:
         before = self._open
@@ -410,7 +417,7 @@ class Assembler:
     def _announce(self, item: OpenItem) -> None:
         begun = item.begun()
         self._output.append(begun)
-        self._events.append(OutputItemAdded(self._number(), item.place.output_index, begun))
+        self._events.append(OutputItemAdded(self.number(), item.place.output_index, begun))
 
     def _place(self, prefix: str) -> Place:
         return Place(prefix + next(self._ids), len(self._output))
@@ -464,19 +471,19 @@ class Assembler:
             self._output[call.place.output_index] = None
             return
         if call.NOTHING and not call.pieces:
-            call.hear(call.NOTHING, self._number, self._events)
-        call.end(self._number, self._events)
+            call.hear(call.NOTHING, self.number, self._events)
+        call.end(self.number, self._events)
         self._finish_item(call, is_cut=False)
 
     def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
         done = item.finished(is_cut)
         self._output[item.place.output_index] = done
-        self._events.append(OutputItemDone(self._number(), item.place.output_index, done))
+        self._events.append(OutputItemDone(self.number(), item.place.output_index, done))
 
     def _finish_part(self) -> None:
         part, self._part = self._part, None
         if part is not None:
-            self._events += part.finished(self._number)
+            self._events += part.finished(self.number)
 
 
 def _each(hear: Callable[[Assembler, Any], None]) -> Callable[[Assembler, Iterable[Any]], None]:

@@ -74,6 +74,9 @@ class AwsEventFraming:
             self._broken = error
         return messages
 
+    def messages_in(self, data: bytes) -> None:
+        """Frames have a checksum, and are read one way."""
+
     def flush(self) -> list[WireMessage]:
         """Forget what is incomplete: a frame cut short says nothing, and the decoder misses the stop it held."""
         if self._broken is not None:

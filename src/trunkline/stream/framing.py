@@ -39,6 +39,10 @@ class Framing(Protocol):
 
     def feed(self, data: bytes) -> list[WireMessage]: ...
 
+    def messages_in(self, data: bytes) -> list[WireMessage] | None:
+        """The messages of a read that holds whole ones alone; None for any other, of which nothing was taken."""
+        ...
+
     def flush(self) -> list[WireMessage]: ...
 
 
@@ -78,6 +82,9 @@ class WholeBody:
             raise Malformed("the answer is larger than the gateway takes")
         self._chunks.append(data)
         return []
+
+    def messages_in(self, data: bytes) -> None:
+        """A body is whole when it has ended."""
 
     def flush(self) -> list[WireMessage]:
         return [WireMessage(None, b"".join(self._chunks))]

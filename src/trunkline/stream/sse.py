@@ -21,12 +21,12 @@ llama.cpp tells so that a prompt does not fit (ggml-org/llama.cpp#16486, seen 20
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import ClassVar, get_args
 
-from trunkline.protocol.events import Event
-from trunkline.protocol.render import render_event, render_events
+from trunkline.protocol.events import Event, OutputTextDelta
+from trunkline.protocol.render import render_event, render_events, render_text
 from trunkline.wire import Malformed, WireMessage
 
 DONE = b"data: [DONE]\n\n"
@@ -76,6 +76,12 @@ class SseFraming:
             raise self._too_large()
         return self._cut(complete) if end >= 0 else []
 
+    def messages_in(self, data: bytes) -> list[WireMessage] | None:
+        if self._tail or self._start is not None or self._after_cr or b"\r" in data or not data.endswith(_END):
+            return None
+        end = len(data) - len(_END)
+        return _cut_alike(data, end) if end <= self._max_bytes else None
+
     def flush(self) -> list[WireMessage]:
         rest = (self._start or b"") + bytes(self._tail)
         self._start = None
@@ -99,8 +105,8 @@ class SseFraming:
 
     def _cut(self, complete: bytes) -> list[WireMessage]:
         if len(complete) <= self._max_bytes:
-            messages = _cut_plain(complete) or _cut_named(complete)
-            if messages:
+            messages = _cut_alike(complete, len(complete))
+            if messages is not None:
                 return messages
         return self._cut_carefully(complete)
 
@@ -139,6 +145,24 @@ def write_pieces(events: Sequence[Event], enough_bytes: int) -> Iterator[bytes]:
     yield bytes(piece)
 
 
+class TextFrames:
+    """The frames of the deltas of one text, which differ in their number and their text alone."""
+
+    __slots__ = ("_head", "_middle", "_tail")
+
+    def __init__(self, item_id: str, output_index: int, content_index: int) -> None:
+        head, field, rest = write_events([OutputTextDelta(0, item_id, output_index, content_index, "", ())]).partition(
+            b'"sequence_number":'
+        )
+        self._head = head + field
+        self._middle, _, self._tail = rest.removeprefix(b"0").rpartition(b'""')
+
+    def write(self, number: Callable[[], int], texts: Iterable[str]) -> bytes:
+        """Write what `write_events` writes of a delta for each text, with the next numbers."""
+        head, middle, tail = self._head, self._middle, self._tail
+        return b"".join([b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail) for text in texts])
+
+
 def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
     """Write events of one type.
 
@@ -159,31 +183,34 @@ def _prefix(event_type: type[Event]) -> bytes:
 _PREFIXES = {event_type: _prefix(event_type) for event_type in get_args(Event)}
 
 
-def _cut_plain(complete: bytes) -> list[WireMessage]:
-    """Cut messages of exactly one `data: ` line each; empty if there is any other."""
-    if not complete.startswith(b"data: "):
-        return []
-    if b"\n" not in complete:  # as nearly every read of a model that speaks as it thinks
-        return [WireMessage(None, complete[6:])]
-    values = complete[6:].split(b"\n\ndata: ")
-    if complete.count(b"\n") != 2 * len(values) - 2:
-        return []
+def _cut_alike(data: bytes, end: int) -> list[WireMessage] | None:
+    """Cut messages that all have one of the usual shapes, of `data` up to `end`; None if any has another."""
+    if data.startswith(b"data: "):
+        return _cut_plain(data, end)
+    return _cut_named(data, end) if data.startswith(b"event: ") else None
+
+
+def _cut_plain(data: bytes, end: int) -> list[WireMessage] | None:
+    """Cut messages of exactly one `data: ` line each."""
+    if data.find(b"\n", 0, end) < 0:  # as nearly every read of a model that speaks as it thinks
+        return [WireMessage(None, data[6:end])]
+    values = data[6:end].split(b"\n\ndata: ")
+    if data.count(b"\n", 0, end) != 2 * len(values) - 2:
+        return None
     return [WireMessage(None, value) for value in values]
 
 
-def _cut_named(complete: bytes) -> list[WireMessage]:
-    """Cut messages of exactly one `event: ` line and one `data: ` line each; empty if there is any other."""
-    if not complete.startswith(b"event: "):
-        return []
-    blocks = complete[7:].split(b"\n\nevent: ")
-    if complete.count(b"\n") != 3 * len(blocks) - 2:
-        return []
+def _cut_named(data: bytes, end: int) -> list[WireMessage] | None:
+    """Cut messages of exactly one `event: ` line and one `data: ` line each."""
+    blocks = data[7:end].split(b"\n\nevent: ")
+    if data.count(b"\n", 0, end) != 3 * len(blocks) - 2:
+        return None
     messages = []
     last, told = b"", None  # runs of one name are decoded once
     for block in blocks:
         name, between, value = block.partition(b"\ndata: ")
         if not between:
-            return []
+            return None
         if name != last:
             last, told = name, _name(name)
         messages.append(WireMessage(told, value))

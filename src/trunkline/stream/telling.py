@@ -5,6 +5,8 @@ but those of a list that holds the end: they wait for the terminal event, and le
 piece. Each of them repeats all that was said, so an end that is large leaves in several, between which others are
 served; nobody can fail an answer whose end has begun to leave. A whole answer gets nothing before its end, and then the
 fold of the events: there is no second account of it. After the end nothing is told any more.
+
+A text that goes on is told from its pieces (`go_on`), without events: frames that differ in number and text alone.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from trunkline.protocol.render import render_response
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
 from trunkline.stream.fold import fold
-from trunkline.stream.sse import DONE, write_events, write_pieces
+from trunkline.stream.pieces import TextPart
+from trunkline.stream.sse import DONE, TextFrames, write_events, write_pieces
 
 _LARGE_BYTES = 256 * 1024
 
@@ -25,13 +28,15 @@ _LARGE_BYTES = 256 * 1024
 class Telling:
     """Tells one answer, as a stream or whole; `now` is Unix time."""
 
-    __slots__ = ("_assembler", "_end", "_held", "_now", "is_over", "is_stream")
+    __slots__ = ("_assembler", "_end", "_frames", "_held", "_now", "_part", "is_over", "is_stream")
 
     def __init__(self, assembler: Assembler, now: Callable[[], float], *, is_stream: bool) -> None:
         self._assembler = assembler
         self._now = now
         self._held: list[Event] = []
         self._end: Iterator[bytes] | None = None
+        self._part: TextPart | None = None
+        self._frames: TextFrames
         self.is_stream = is_stream
         self.is_over = False
 
@@ -50,9 +55,14 @@ class Telling:
             return b""
         return write_events(events) if events else b""
 
-    def go_on(self, texts: list[str]) -> bytes:
-        """Tell texts that only go on with the open one, as `feed` would."""
-        raise NotImplementedError
+    def go_on(self, texts: Sequence[str]) -> bytes:
+        """Tell more of the text that was heard last, none of it empty: what `feed` tells of it, without its events."""
+        part = self._assembler.go_on(texts)
+        if not self.is_stream:
+            return b""
+        if part is not self._part:
+            self._part, self._frames = part, TextFrames(part.item_id, part.output_index, part.index)
+        return self._frames.write(self._assembler.number, texts)
 
     def end(self, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body.

@@ -18,6 +18,9 @@ heard is given on up to it, `Stopped` behind it, and the connection is dropped. 
 they count them, so the cap counts what no tokenizer makes fewer of (`Cap`). The list in which it is passed is given on
 whole, `Stopped` behind it, and the connection is dropped. An answer that comes whole is not cut: it is there and paid.
 
+*A run of text*: most reads only go on with the text that was told last. `continued` hears them as texts, without
+deltas, where nothing of the above can come of it; any other bytes it leaves to `feed`, untouched.
+
 Two things are told of output, since providers keep connections open with pieces that say nothing: `has_progressed`,
 whether the last bytes brought some, and `has_spoken`, whether a client has seen something ever. Text that a decoder
 holds back is progress that no client sees.
@@ -26,7 +29,7 @@ holds back is progress that no client sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 
 from trunkline.adapters.contract import Decoder, Exchange, begin
 from trunkline.catalog.entries import Endpoint
@@ -74,6 +77,16 @@ class Cap:
         self._max_characters = (max_tokens + 1) * _MOST_CHARACTERS_PER_TOKEN - 1
         self._characters = 0
 
+    def has_room(self, piece: bytes) -> bool:
+        """Whether the limit cannot be passed by what these bytes say: a character takes one of them at the least."""
+        return self._characters + len(piece) <= self._max_characters
+
+    def count(self, texts: Iterable[str]) -> None:
+        """Count what is told; for `place_of_end`, where there may not be room for it."""
+        for text in texts:
+            # A run of one character may be a single token, however long it is: an indent, a line of a table.
+            self._characters += len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
+
     def place_of_end(self, batch: list[Delta], usage: Usage | None) -> int | None:
         """How many of these deltas may be told, where the limit is passed by them; None where it is not.
 
@@ -81,9 +94,7 @@ class Cap:
         """
         for place, delta in enumerate(batch, 1):
             if type(delta) in _WORDED_KINDS:
-                text: str = delta.text  # type: ignore[union-attr]  # these kinds have one
-                # A run of one character may be a single token, however long it is: an indent, a line of a table.
-                self._characters += len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
+                self.count((delta.text,))  # type: ignore[union-attr]  # these kinds have one
                 if self._characters > self._max_characters:
                     return place
         is_told = usage is not None and usage.output_tokens > self._max_tokens and not usage.estimated
@@ -111,6 +122,7 @@ class Hearing:
         "_media_type",
         "_start",
         "_stops",
+        "_told_last",
         "exchange",
         "has_end_mark",
         "has_progressed",
@@ -141,6 +153,7 @@ class Hearing:
         self._has_begun = False
         self._has_stopped = False
         self._held_back = 0
+        self._told_last: Text | None = None
         self.sent = sent
         self.exchange: Exchange | None = None
         self.usage: Usage | None = None
@@ -164,10 +177,6 @@ class Hearing:
         """
         framing = self._framing
         return framing is not None and framing.is_whole and self.is_over and self.fault is not None
-
-    def continued(self, piece: bytes) -> list[str] | None:
-        """The texts of a read that only goes on with the open text; None of any other, of which nothing was heard."""
-        return None
 
     def feed(self, piece: bytes) -> list[Delta]:
         """Hear bytes of the body, of which there are some."""
@@ -194,6 +203,24 @@ class Hearing:
             # A client sees nothing yet, but the model goes on.
             self._held_back, self.has_progressed = self._decoder.held_back, True
         return batch
+
+    def continued(self, piece: bytes) -> list[str] | None:
+        """Hear bytes of the body that only go on with the text told last: its next pieces, none of them empty.
+
+        None for any other bytes, of which nothing was heard: they are for `feed`.
+        """
+        told, framing, cap = self._told_last, self._framing, self._cap
+        if told is None or framing is None or self.is_over or (cap is not None and not cap.has_room(piece)):
+            return None
+        messages = framing.messages_in(piece)
+        if messages is None:
+            return None
+        texts = self._decoder.continues(messages, told.slot)
+        if texts is not None:
+            self.has_progressed = True
+            if cap is not None:
+                cap.count(texts)
+        return texts
 
     def ended(self, broken: Fault | None = None) -> list[Delta]:
         """Hear that the body is over, or how it broke off."""
@@ -258,6 +285,9 @@ class Hearing:
                 self._has_stopped = self.is_over = True
                 spent = (delta for delta in batch[place:] if type(delta) is Spent)
                 batch = [*batch[:place], *spent, Stopped("length")]
+        last = batch[-1] if batch else None
+        # Where text is looked at for the client's stop texts, all of it has to be.
+        self._told_last = last if type(last) is Text and last.text and self._stops is None else None
         return batch
 
     def _held_to(self, stops: StopWords, batch: list[Delta]) -> list[Delta]:

@@ -27,6 +27,7 @@ from trunkline.adapters.chat.wire import (
     arguments_of,
     decode_usage,
     is_success,
+    only_text,
     read_chunk,
     read_leniently,
     signature_of,
@@ -37,6 +38,7 @@ from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import read_loosely
+from trunkline.adapters.decoding.template import Template
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
@@ -45,6 +47,7 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     FunctionCall,
+    Slot,
     Spent,
     Stopped,
     StopReason,
@@ -99,6 +102,7 @@ class ChatDecoder(Decoder):
         self._usage: Json = None
         self._tier: ServiceTier | None = None
         self._halves = Halves()
+        self._template = Template("content")
 
     @property
     def held_back(self) -> int:
@@ -108,6 +112,9 @@ class ChatDecoder(Decoder):
         if self._is_over:
             return ()
         data = message.data
+        slot = self._texts.slot if self._is_plain else None
+        if slot is not None and (text := self._template.text_in(data)):
+            return (Text(slot, text),)
         try:
             chunk = read_chunk(data)
         except UNREADABLE:
@@ -115,31 +122,17 @@ class ChatDecoder(Decoder):
             if mended is not None:
                 return self.message(mended)
             return self._unread(data)
-        slot, choices = self._texts.slot, chunk.choices
-        if slot is not None and choices and self._is_plain and chunk.usage is None and chunk.error is None:
-            choice = choices[0]
-            piece = choice.delta
-            if (
-                piece is not None
-                and piece.content.__class__ is str
-                and choice.finish_reason is None
-                and choice.logprobs is None
-                and piece.tool_calls is None
-                and piece.reasoning_content is None
-                and piece.reasoning is None
-                and piece.reasoning_details is None
-                and piece.function_call is None
-                and piece.refusal is None
-                and piece.annotations is None
-                and piece.images is None
-                and piece.audio is None
-                and choice.usage is None
-                and choice.error is None
-            ):
-                return (Text(slot, piece.content),) if piece.content else ()
+        if slot is not None and (text := only_text(chunk)) is not None:
+            self._template.learn(data, text)
+            return (Text(slot, text),) if text else ()
         if message.name == "error" and not chunk.choices:
             return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
         return self._chunk(chunk, data)
+
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
+        if slot != self._texts.slot or not self._is_plain or self._is_over:
+            return None
+        return self._template.texts_in(messages, _read_text)
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         if self._is_over:
@@ -178,6 +171,7 @@ class ChatDecoder(Decoder):
         return self._chunk(chunk, data)
 
     def _chunk(self, chunk: WireChunk, data: bytes) -> Sequence[Delta]:
+        self._template.forget()
         out: list[Delta] = []
         fault: Fault | None = None
         if chunk.error or not is_success(chunk.base_resp):
@@ -347,6 +341,13 @@ class ChatDecoder(Decoder):
         if usage is not None:
             out.append(Spent(usage, service_tier=self._tier))
             self._usage = None
+
+
+def _read_text(data: bytes) -> str | None:
+    try:
+        return only_text(read_chunk(data))
+    except UNREADABLE:
+        return None
 
 
 def _has_words(entry: dict[str, Json]) -> bool:

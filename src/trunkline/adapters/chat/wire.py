@@ -66,6 +66,34 @@ class WireChunk(Struct, gc=False):
     service_tier: Json = None
 
 
+def only_text(chunk: WireChunk) -> str | None:
+    """The text of a chunk that says nothing else, and may be empty; None for any other."""
+    if not chunk.choices or chunk.usage is not None or chunk.error is not None:
+        return None
+    choice = chunk.choices[0]
+    piece = choice.delta
+    if (
+        piece is not None
+        and piece.content.__class__ is str
+        and choice.finish_reason is None
+        and choice.logprobs is None
+        and piece.tool_calls is None
+        and piece.reasoning_content is None
+        and piece.reasoning is None
+        and piece.reasoning_details is None
+        and piece.function_call is None
+        and piece.refusal is None
+        and piece.annotations is None
+        and piece.images is None
+        and piece.audio is None
+        and choice.usage is None
+        and choice.error is None
+    ):
+        text: str = piece.content
+        return text
+    return None
+
+
 read_chunk = msgspec.json.Decoder(WireChunk).decode
 _encode_json = msgspec.json.Encoder().encode
 

@@ -129,6 +129,9 @@ class FenceDecoder(Around):
             return [msgspec.structs.replace(delta, text=held)]
         return self._inside(delta.slot, text) if self._opening else [delta]
 
+    def _passes_text(self, slot: Slot) -> bool:
+        return slot == self._slot and self._head is None and not self._opening
+
     def _inside(self, slot: Slot, text: str) -> list[Delta]:
         """Tell what is inside the fence, but for what may be its end."""
         text = self._tail + text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from trunkline.stream.deltas import Arguments, Delta, Text
+from trunkline.stream.deltas import Arguments, Delta, Slot, Text
 from trunkline.wire import Fault, UpstreamRequest, WireMessage
 
 
@@ -18,6 +18,8 @@ class Heard(Protocol):
     def held_back(self) -> int: ...
 
     def message(self, message: WireMessage) -> Iterable[Delta]: ...
+
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None: ...
 
     def whole(self, body: bytes) -> Iterable[Delta]: ...
 
@@ -41,6 +43,9 @@ class Around:
         self.held_back = self._inner.held_back + self._held_here
         return told
 
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
+        return self._inner.continues(messages, slot) if self._passes_text(slot) else None
+
     def whole(self, body: bytes) -> Iterable[Delta]:
         told = self._heard(self._inner.whole(body))
         self.is_done = self._inner.is_done
@@ -63,6 +68,10 @@ class Around:
 
     def _turned(self, delta: Delta) -> Sequence[Delta]:
         raise NotImplementedError
+
+    def _passes_text(self, slot: Slot) -> bool:
+        """Whether more text in a slot is told as it comes, and changes nothing here."""
+        return False
 
     def _rest(self) -> list[Delta]:
         """What was held back of an answer that nothing stopped."""

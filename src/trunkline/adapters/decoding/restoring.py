@@ -87,6 +87,9 @@ class RestoringDecoder(Around):
             case _:
                 return self._followed(delta)
 
+    def _passes_text(self, slot: Slot) -> bool:
+        return not self._open and not self._has_half
+
     def _called(self, call: FunctionCall) -> Sequence[Delta]:
         if call.slot in self._open:
             if self._said[call.slot] == call:

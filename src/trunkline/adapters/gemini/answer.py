@@ -44,6 +44,7 @@ from trunkline.adapters.gemini.wire import (
     compact,
     decode_logprobs,
     decode_usage,
+    only_text,
     read_body,
     read_response,
 )
@@ -61,6 +62,7 @@ from trunkline.stream.deltas import (
     ReasoningSeal,
     ReasoningSummary,
     Search,
+    Slot,
     Spent,
     Stopped,
     StopReason,
@@ -109,31 +111,35 @@ class GeminiDecoder(Decoder):
             if mended is not None:
                 return self.message(mended)
             return self._unread(data)
-        slot, candidates = self._text, response.candidates
-        if slot is not None and candidates and len(candidates) == 1 and response.error is None:
+        if self._text is not None and not self._signature and (text := only_text(response)):
             # Nearly every message is a piece of plain text.
-            candidate = candidates[0]
-            content = candidate.content
-            if (
-                content is not None
-                and content.parts
-                and len(content.parts) == 1
-                and candidate.finish_reason is None
-                and not candidate.grounding_metadata
-                and not candidate.logprobs_result
-            ):
-                part = content.parts[0]
-                text = part.text
-                if text and not part.thought and part.thought_signature is None and not self._signature:
-                    if response.usage_metadata:
-                        self._usage = response.usage_metadata
-                    self._said.append(text)
-                    return (Text(slot, text),)
-        if candidates is None and not (response.error or response.prompt_feedback or response.usage_metadata):
+            self._usage = response.usage_metadata or self._usage
+            self._said.append(text)
+            return (Text(self._text, text),)
+        if response.candidates is None and not (response.error or response.prompt_feedback or response.usage_metadata):
             told = faults.stray(data, self._endpoint.quirks)
             if told is not None:
                 return self._failed(told)
         return self._count_input(self._hear(response))
+
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
+        if slot != self._text or self._signature or self._is_over:
+            return None
+        texts: list[str] = []
+        usage = self._usage
+        try:
+            for message in messages:
+                response = read_response(message.data)
+                text = only_text(response)
+                if not text:
+                    return None
+                texts.append(text)
+                usage = response.usage_metadata or usage
+        except UNREADABLE:
+            return None
+        self._usage = usage
+        self._said += texts
+        return texts
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         """Decode a whole answer; a list of them is a stream that was asked for without `alt=sse`."""

@@ -63,6 +63,21 @@ class WireResponse(Struct, gc=False, rename="camel"):
     error: Json = None
 
 
+def only_text(response: WireResponse) -> str | None:
+    """The text of a message that has nothing else but usage; None or empty for any other."""
+    candidates = response.candidates
+    if not candidates or len(candidates) != 1 or response.error is not None:
+        return None
+    candidate = candidates[0]
+    content = candidate.content
+    if content is None or not content.parts or len(content.parts) != 1 or candidate.finish_reason is not None:
+        return None
+    part = content.parts[0]
+    if candidate.grounding_metadata or candidate.logprobs_result or part.thought or part.thought_signature is not None:
+        return None
+    return part.text
+
+
 read_response = msgspec.json.Decoder(WireResponse).decode
 read_body = msgspec.json.Decoder(WireResponse | list[WireResponse]).decode
 

@@ -17,7 +17,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 import msgspec
@@ -28,6 +28,7 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
+from trunkline.adapters.decoding.template import Template
 from trunkline.adapters.messages.blocks import Block
 from trunkline.adapters.messages.wire import (
     STOPS,
@@ -66,6 +67,7 @@ from trunkline.stream.deltas import (
     ReasoningSeal,
     Refusal,
     Search,
+    Slot,
     Spent,
     Stopped,
     Text,
@@ -97,28 +99,57 @@ class MessagesDecoder(Decoder):
         self._pauses = 0
         self.is_done = False
         self._halves = Halves()
+        self._template = Template("text")
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self._is_over:
             return ()
+        data, block = message.data, self._text
+        if block is not None and (text := self._template.text_in(data)):
+            self._add(block, (text,))
+            return (Text(block.slot, text),)
         try:
-            event = read_event(message.data)
+            event = read_event(data)
         except UNREADABLE:
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
             # What cannot be read after the stop reason takes nothing away from the answer.
-            return () if self._stop.stop_reason is not None else self._unread(message.data)
-        if type(event) is BlockDelta:
+            return () if self._stop.stop_reason is not None else self._unread(data)
+        if block is not None and (text := self._only_text(event)):
             # Nearly every message is a piece of plain text.
-            block = self._text
-            text = event.delta.text
-            if text and block is not None and self._has_told and self._blocks.get(event.index) is block:
-                block.end += len(text)
-                if self._kept is not None:
-                    block.pieces.append(text)
-                return (Text(block.slot, text),)
+            self._template.learn(data, text)
+            self._add(block, (text,))
+            return (Text(block.slot, text),)
+        self._template.forget()
         return self._count_input(self._event(event))
+
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
+        block = self._text
+        if block is None or block.slot != slot or self._is_over:
+            return None
+        texts = self._template.texts_in(messages, self._read_text)
+        if texts is not None:
+            self._add(block, texts)
+        return texts
+
+    def _read_text(self, data: bytes) -> str | None:
+        try:
+            return self._only_text(read_event(data))
+        except UNREADABLE:
+            return None
+
+    def _only_text(self, event: Event) -> str | None:
+        """What an event adds to the open text and nothing else; None or nothing for any other."""
+        if type(event) is not BlockDelta or not self._has_told or self._blocks.get(event.index) is not self._text:
+            return None
+        return event.delta.text
+
+    def _add(self, block: Block, texts: Sequence[str]) -> None:
+        for text in texts:
+            block.end += len(text)
+        if self._kept is not None:
+            block.pieces += texts
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         try:

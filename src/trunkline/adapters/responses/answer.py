@@ -26,6 +26,7 @@ from trunkline.adapters.responses.wire import (
     Look,
     Part,
     Piece,
+    TextPiece,
     WireResponse,
     decode_service_tier,
     decode_usage,
@@ -89,7 +90,7 @@ class ResponsesDecoder(Decoder):
         if self._failure is not None:
             return self._explained(message)
         try:
-            if message.name == TEXT_DELTA or (message.name is None and message.data.startswith(_TEXT_DELTA_HEADS)):
+            if _is_text_delta(message):
                 return self._text_delta(message.data)
             return self._event(message.name, message.data)
         except UNREADABLE as error:
@@ -97,6 +98,22 @@ class ResponsesDecoder(Decoder):
             if mended is not None:
                 return self.message(mended)
             return self._unread(f"an event could not be read: {error}", message.data)
+
+    def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
+        if slot != self._talking or self.is_done or self._failure is not None:
+            return None
+        texts: list[str] = []
+        try:
+            for message in messages:
+                if not _is_text_delta(message):
+                    return None
+                piece = read_text_piece(message.data)
+                if not piece.delta or piece.logprobs or self._slot_of(piece) != slot:
+                    return None
+                texts.append(piece.delta)
+        except UNREADABLE:
+            return None
+        return texts
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         self._is_whole = True
@@ -120,15 +137,18 @@ class ResponsesDecoder(Decoder):
         piece = read_text_piece(data)
         if not piece.delta and not piece.logprobs:
             return ()
-        item = slot = self._slots.get(piece.output_index, piece.output_index)
-        if piece.content_index:
-            slot = (slot, piece.content_index)
+        slot = self._slot_of(piece)
         if slot != self._talking:
             self._talking = slot
             self._heard.add(("text", slot, 0))
             if self._phases:
+                item = self._slots.get(piece.output_index, piece.output_index)
                 return (*self._told_phase(item), Text(slot, piece.delta, as_logprobs(piece.logprobs or ())))
         return (Text(slot, piece.delta, as_logprobs(piece.logprobs)) if piece.logprobs else Text(slot, piece.delta),)
+
+    def _slot_of(self, piece: TextPiece) -> Slot:
+        slot = self._slots.get(piece.output_index, piece.output_index)
+        return (slot, piece.content_index) if piece.content_index else slot
 
     # All other events
 
@@ -379,6 +399,11 @@ class ResponsesDecoder(Decoder):
 
 
 _TEXT_DELTA_HEADS = (b'{"type":"response.output_text.delta"', b'{"type": "response.output_text.delta"')
+
+
+def _is_text_delta(message: WireMessage) -> bool:
+    return message.name == TEXT_DELTA or (message.name is None and message.data.startswith(_TEXT_DELTA_HEADS))
+
 
 _AT_WORK = ("response.code_interpreter_call", "response.mcp_", "response.shell_call", "response.apply_patch_call")
 

@@ -19,7 +19,7 @@ from trunkline.stream.deltas import Usage
 ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
 
 
-class TextPiece(Struct):
+class TextPiece(Struct, gc=False):
     delta: str
     output_index: int = 0
     content_index: int = 0
