@@ -51,6 +51,7 @@ class SseFraming:
         self._tail = bytearray()
         self._start: bytes | None = b""  # the first bytes while they may be a byte order mark, then None
         self._after_cr = False
+        self._usual: tuple[bytes, str | None] = (b"data: ", None)  # what a read of one message began with last
 
     def feed(self, data: bytes) -> list[WireMessage]:
         if self._start is not None:
@@ -80,7 +81,15 @@ class SseFraming:
         if self._tail or self._start is not None or self._after_cr or b"\r" in data or not data.endswith(_END):
             return None
         end = len(data) - len(_END)
-        return _cut_alike(data, end) if end <= self._max_bytes else None
+        if end > self._max_bytes:
+            return None
+        prefix, name = self._usual
+        if data.startswith(prefix) and data.find(b"\n", len(prefix)) == end:
+            return [WireMessage(name, data[len(prefix) : end])]
+        messages = _cut_alike(data, end)
+        if messages is not None and len(messages) == 1:
+            self._usual = data[: end - len(messages[0].data)], messages[0].name
+        return messages
 
     def flush(self) -> list[WireMessage]:
         rest = (self._start or b"") + bytes(self._tail)
@@ -160,7 +169,10 @@ class TextFrames:
     def write(self, number: Callable[[], int], texts: Iterable[str]) -> bytes:
         """Write what `write_events` writes of a delta for each text, with the next numbers."""
         head, middle, tail = self._head, self._middle, self._tail
-        return b"".join([b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail) for text in texts])
+        written = b""
+        for text in texts:  # nearly always one
+            written += b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail)
+        return written
 
 
 def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
@@ -192,8 +204,6 @@ def _cut_alike(data: bytes, end: int) -> list[WireMessage] | None:
 
 def _cut_plain(data: bytes, end: int) -> list[WireMessage] | None:
     """Cut messages of exactly one `data: ` line each."""
-    if data.find(b"\n", 0, end) < 0:  # as nearly every read of a model that speaks as it thinks
-        return [WireMessage(None, data[6:end])]
     values = data[6:end].split(b"\n\ndata: ")
     if data.count(b"\n", 0, end) != 2 * len(values) - 2:
         return None

@@ -68,34 +68,35 @@ _CUT_OFF = Fault("nonsense", "the answer was cut off")
 
 
 class Cap:
-    """How many tokens an answer may have, against what is known of how many it has at the least."""
+    """How many tokens an answer may have, against what is known of how many it has at the least.
 
-    __slots__ = ("_characters", "_max_characters", "_max_tokens")
+    `room` is how many characters more may be told before the limit is passed.
+    """
+
+    __slots__ = ("_max_tokens", "room")
 
     def __init__(self, max_tokens: int) -> None:
         self._max_tokens = max_tokens
-        self._max_characters = (max_tokens + 1) * _MOST_CHARACTERS_PER_TOKEN - 1
-        self._characters = 0
-
-    def has_room(self, piece: bytes) -> bool:
-        """Whether the limit cannot be passed by what these bytes say: a character takes one of them at the least."""
-        return self._characters + len(piece) <= self._max_characters
+        self.room = (max_tokens + 1) * _MOST_CHARACTERS_PER_TOKEN - 1
 
     def count(self, texts: Iterable[str]) -> None:
-        """Count what is told; for `place_of_end`, where there may not be room for it."""
+        """Count what is told."""
         for text in texts:
             # A run of one character may be a single token, however long it is: an indent, a line of a table.
-            self._characters += len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
+            self.room -= len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
 
     def place_of_end(self, batch: list[Delta], usage: Usage | None) -> int | None:
         """How many of these deltas may be told, where the limit is passed by them; None where it is not.
 
         How much of an answer comes in one read must not decide how far it goes beyond its limit.
         """
-        for place, delta in enumerate(batch, 1):
-            if type(delta) in _WORDED_KINDS:
-                self.count((delta.text,))  # type: ignore[union-attr]  # these kinds have one
-                if self._characters > self._max_characters:
+        room = self.room  # and these kinds have a text
+        self.count([delta.text for delta in batch if type(delta) in _WORDED_KINDS])  # type: ignore[union-attr]
+        if self.room < 0:
+            self.room = room
+            for place, delta in enumerate(batch, 1):
+                self.count([delta.text] if type(delta) in _WORDED_KINDS else ())  # type: ignore[union-attr]
+                if self.room < 0:
                     return place
         is_told = usage is not None and usage.output_tokens > self._max_tokens and not usage.estimated
         return len(batch) if is_told else None
@@ -210,12 +211,13 @@ class Hearing:
         None for any other bytes, of which nothing was heard: they are for `feed`.
         """
         told, framing, cap = self._told_last, self._framing, self._cap
-        if told is None or framing is None or self.is_over or (cap is not None and not cap.has_room(piece)):
+        if told is None or framing is None or self.is_over:
+            return None
+        # A character takes a byte at the least.
+        if cap is not None and len(piece) > cap.room:
             return None
         messages = framing.messages_in(piece)
-        if messages is None:
-            return None
-        texts = self._decoder.continues(messages, told.slot)
+        texts = None if messages is None else self._decoder.continues(messages, told.slot)
         if texts is not None:
             self.has_progressed = True
             if cap is not None:

@@ -132,7 +132,23 @@ class ChatDecoder(Decoder):
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         if slot != self._texts.slot or not self._is_plain or self._is_over:
             return None
-        return self._template.texts_in(messages, _read_text)
+        texts: list[str] = []
+        for message in messages:
+            data = message.data
+            text = self._template.text_in(data) or self._read_text(data)
+            if not text:
+                return None
+            texts.append(text)
+        return texts
+
+    def _read_text(self, data: bytes) -> str | None:
+        try:
+            text = only_text(read_chunk(data))
+        except UNREADABLE:
+            return None
+        if text:
+            self._template.learn(data, text)
+        return text
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         if self._is_over:
@@ -341,13 +357,6 @@ class ChatDecoder(Decoder):
         if usage is not None:
             out.append(Spent(usage, service_tier=self._tier))
             self._usage = None
-
-
-def _read_text(data: bytes) -> str | None:
-    try:
-        return only_text(read_chunk(data))
-    except UNREADABLE:
-        return None
 
 
 def _has_words(entry: dict[str, Json]) -> bool:

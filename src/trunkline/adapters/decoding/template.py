@@ -15,10 +15,6 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
-from trunkline.wire import WireMessage
-
 _MOST_LEARNED = 4
 
 
@@ -46,19 +42,6 @@ class Template:
         except UnicodeDecodeError:
             return None
         return text if text.isprintable() and '"' not in text and "\\" not in text else None
-
-    def texts_in(self, messages: Iterable[WireMessage], read: Callable[[bytes], str | None]) -> list[str] | None:
-        """The texts of messages none of which is empty; `read` gives those of messages unlike the last. Else None."""
-        texts: list[str] = []
-        for message in messages:
-            data = message.data
-            text = self.text_in(data)
-            if text is None and (text := read(data)):
-                self.learn(data, text)
-            if not text:
-                return None
-            texts.append(text)
-        return texts
 
     def learn(self, data: bytes, text: str) -> None:
         """Keep what stands around the text of a message that says nothing else, if that is sure."""

@@ -128,16 +128,24 @@ class MessagesDecoder(Decoder):
         block = self._text
         if block is None or block.slot != slot or self._is_over:
             return None
-        texts = self._template.texts_in(messages, self._read_text)
-        if texts is not None:
-            self._add(block, texts)
+        texts: list[str] = []
+        for message in messages:
+            data = message.data
+            text = self._template.text_in(data) or self._read_text(data)
+            if not text:
+                return None
+            texts.append(text)
+        self._add(block, texts)
         return texts
 
     def _read_text(self, data: bytes) -> str | None:
         try:
-            return self._only_text(read_event(data))
+            text = self._only_text(read_event(data))
         except UNREADABLE:
             return None
+        if text:
+            self._template.learn(data, text)
+        return text
 
     def _only_text(self, event: Event) -> str | None:
         """What an event adds to the open text and nothing else; None or nothing for any other."""
