@@ -25,9 +25,9 @@ from trunkline.catalog.entries import Dialect, Endpoint, Model, Price, Provider
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_response
+from trunkline.protocol.response import Response
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
-from trunkline.stream.fold import fold
 from trunkline.stream.framing import framing_for
 from trunkline.stream.sse import write_events
 
@@ -97,12 +97,14 @@ def _whole_stages(side: _Side) -> Mapping[str, Stage]:
     def price() -> list[Delta]:
         return Meter(len(body)).price(deltas, side.endpoint)
 
-    def assemble() -> list[Event]:
-        assembler = Assembler(request, "gen-bench", _ids(), 0.0, side.endpoint.model.slug)
-        return [*assembler.feed(deltas), *assembler.end(1.0)]
+    def assemble() -> Response:
+        assembler = Assembler(request, "gen-bench", _ids(), 0.0, side.endpoint.model.slug, is_stream=False)
+        assembler.feed(deltas)
+        assembler.end(1.0)
+        return assembler.response
 
-    events = assemble()
-    if TEXT not in render_response(fold(events)).decode():
+    response = assemble()
+    if response.output_text != TEXT:
         raise AssertionError("the answer lost its text")
     return {
         "parse": lambda: parse(body),
@@ -110,7 +112,7 @@ def _whole_stages(side: _Side) -> Mapping[str, Stage]:
         "decode": decode,
         "price": price,
         "assemble": assemble,
-        "fold, render": lambda: render_response(fold(events)),
+        "render": lambda: render_response(response),
         _WHOLE: _whole(side, "application/json", [side.wire.recording.body], body),
     }
 
@@ -143,7 +145,7 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
         return [*map(assembler.feed, deltas), assembler.end(1.0)]
 
     events = [batch for batch in assemble() if batch]
-    if TEXT not in render_response(fold(itertools.chain.from_iterable(events))).decode():
+    if TEXT not in write_events(events[-1]).decode():
         raise AssertionError("the answer lost its text")
     return {
         "parse": lambda: parse(body),

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from tests.fold import fold
 from trunkline.adapters.contract import Adapter, Decoder, begin
 from trunkline.adapters.encoding.offers import Offer, offered, restoring
 from trunkline.adapters.encoding.results import readable
@@ -35,7 +36,6 @@ from trunkline.protocol.render import render_event, render_response
 from trunkline.protocol.request import Request
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Began, Delta, Failed
-from trunkline.stream.fold import fold
 from trunkline.stream.framing import Framing, framing_for
 from trunkline.wire import Fault, Malformed, UpstreamRequest
 
@@ -166,8 +166,16 @@ def told(cassette: Cassette, heard: Heard) -> list[Event] | Fault:
     """The events the client gets; the fault alone when nothing had been said yet."""
     if heard.fault is not None and not any(isinstance(delta, Began) for delta in heard.deltas):
         return heard.fault
+    return assemble(new_assembler(cassette), heard)
+
+
+def new_assembler(cassette: Cassette, *, is_stream: bool = True) -> Assembler:
     ids = (f"{number:04d}" for number in count())
-    assembler = Assembler(cassette.request, "resp_cassette", ids, BEGAN_AT, cassette.endpoint.model.slug)
+    model = cassette.endpoint.model.slug
+    return Assembler(cassette.request, "resp_cassette", ids, BEGAN_AT, model, is_stream=is_stream)
+
+
+def assemble(assembler: Assembler, heard: Heard) -> list[Event]:
     events = [event for delta in heard.deltas for event in assembler.feed([delta])]
     if heard.fault is not None:
         return events + assembler.fail(BadGateway(heard.fault.message))

@@ -11,12 +11,12 @@ import re
 import pytest
 
 from tests import document
-from tests.record import WRITTEN, Cassette, Heard, cassettes, hear, play, record, told
+from tests.fold import fold
+from tests.record import WRITTEN, Cassette, Heard, assemble, cassettes, hear, new_assembler, play, record, told
 from trunkline.protocol.events import Event, OutputItemDone, ResponseCompleted
 from trunkline.protocol.items import FunctionCallItem
 from trunkline.protocol.render import render_event, render_response
 from trunkline.stream.deltas import Spent, Stopped
-from trunkline.stream.fold import fold
 from trunkline.wire import Fault
 
 pytestmark = pytest.mark.law
@@ -71,6 +71,14 @@ def test_law_2_the_events_fold_to_the_response(cassette: Cassette, suffix: str) 
         response = json.loads(render_response(fold(events)))
         rebuilt = document.independent_fold(as_json(events))
         assert {name: response[name] for name in rebuilt} == rebuilt
+
+
+@every_answer
+def test_law_2_a_whole_answer_is_the_fold_of_the_events_it_is_not_told(cassette: Cassette, suffix: str) -> None:
+    heard = hear(cassette, suffix, [cassette.answers[suffix]])
+    whole = new_assembler(cassette, is_stream=False)
+    assert assemble(whole, heard) == []
+    assert render_response(whole.response) == render_response(fold(assemble(new_assembler(cassette), heard)))
 
 
 @pytest.mark.parametrize("cassette", [c for c in ALL if len(c.answers) > 1], ids=lambda cassette: cassette.name)

@@ -115,5 +115,6 @@ class Course(Protocol):
 def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:
     """Begin to tell an answer; nobody needs to have answered yet."""
     call, request = admitted.call, admitted.request
-    assembler = Assembler(request, call.id, services.ids, call.received_at, model)
-    return Telling(assembler, services.wall_clock, is_stream=bool(request.stream))
+    is_stream = bool(request.stream)
+    assembler = Assembler(request, call.id, services.ids, call.received_at, model, is_stream=is_stream)
+    return Telling(assembler, services.wall_clock)

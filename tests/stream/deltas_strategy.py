@@ -157,8 +157,8 @@ def tokens() -> Iterator[str]:
     return (f"{number:06}" for number in count())
 
 
-def assembler(request: Request | None = None) -> Assembler:
-    return Assembler(request or Request(input=()), "resp_1", tokens(), STARTED, MODEL)
+def assembler(request: Request | None = None, *, is_stream: bool = True) -> Assembler:
+    return Assembler(request or Request(input=()), "resp_1", tokens(), STARTED, MODEL, is_stream=is_stream)
 
 
 def assemble(*deltas: Delta, request: Request | None = None) -> list[Event]:

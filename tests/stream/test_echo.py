@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.document import NOTHING_USED, validate_response
+from tests.fold import fold
 from tests.stream.deltas_strategy import assemble
 from trunkline.protocol.items import Json
 from trunkline.protocol.render import render_response
@@ -21,7 +22,6 @@ from trunkline.protocol.tools import (
 )
 from trunkline.stream.deltas import Stopped
 from trunkline.stream.echo import echo
-from trunkline.stream.fold import fold
 
 
 def told(request: Request) -> dict[str, Json]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 
+from tests.fold import fold
 from tests.stream.deltas_strategy import ANY_DELTAS, assemble, assembler
-from trunkline.errors import BadGateway, InternalError
-from trunkline.protocol.events import ErrorEvent, ResponseCompleted, ResponseFailed, ResponseIncomplete
-from trunkline.stream.deltas import Delta, Stopped, Text
-from trunkline.stream.fold import fold
+from trunkline.errors import BadGateway
+from trunkline.protocol.events import ResponseCompleted, ResponseFailed, ResponseIncomplete
+from trunkline.stream.deltas import Delta, Text
 
 
 @given(ANY_DELTAS)
@@ -24,15 +23,3 @@ def test_a_failed_answer_is_a_response_too() -> None:
     machine = assembler()
     events = [*machine.feed([Text(0, "a")]), *machine.fail(BadGateway("gone"))]
     assert (fold(events).status, fold(events).output_text) == ("failed", "a")
-
-
-def test_events_without_an_end_are_a_defect() -> None:
-    with pytest.raises(InternalError, match="ended without a response"):
-        fold(assemble(Text(0, "a"), Stopped("stop"))[:-1])
-    with pytest.raises(InternalError):
-        fold([])
-
-
-def test_an_error_event_holds_no_response() -> None:
-    with pytest.raises(InternalError, match="broken"):
-        fold([ErrorEvent(0, None, "broken", None)])

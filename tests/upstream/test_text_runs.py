@@ -57,7 +57,7 @@ class Told:
 def drive(
     hearing: Hearing, reads: Iterable[bytes], *, asks: bool, is_stream: bool = True, broken: bool = False
 ) -> Told:
-    telling, told = Telling(assembler(), lambda: ENDED, is_stream=is_stream), Told()
+    telling, told = Telling(assembler(is_stream=is_stream), lambda: ENDED), Told()
 
     def note(piece: bytes) -> None:
         told.pieces.append(piece)

@@ -52,7 +52,7 @@ says `{}` when it is finished. `Spent` counts as last heard. After the terminal 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import count, groupby
+from itertools import groupby
 from typing import Any
 
 from msgspec.structs import replace
@@ -97,6 +97,7 @@ from trunkline.stream.deltas import (
     Text,
 )
 from trunkline.stream.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
+from trunkline.stream.numbering import Events, Tell, tell_nobody
 from trunkline.stream.pieces import (
     CALLS,
     REFUSAL,
@@ -120,14 +121,25 @@ class Assembler:
     """Assembles one answer.
 
     `ids` yields random tokens without end, `model` is told when no `Began` is heard, `created_at` and `now` are Unix
-    seconds. Exactly one of `end` and `fail` is called last and gives the terminal event.
+    seconds. Exactly one of `end` and `fail` is called last and gives the terminal event; from then on `response` is
+    the whole answer. A client that wants no stream gets that alone, and no event is made (`is_stream`).
     """
 
-    def __init__(self, request: Request, response_id: str, ids: Iterator[str], created_at: float, model: str) -> None:
-        self._response = echo(request, response_id, created_at, model)
+    def __init__(
+        self,
+        request: Request,
+        response_id: str,
+        ids: Iterator[str],
+        created_at: float,
+        model: str,
+        *,
+        is_stream: bool = True,
+    ) -> None:
+        self.response = echo(request, response_id, created_at, model)
+        self.is_stream = is_stream
         self._ids = ids
-        self.number = count().__next__
-        self._events: list[Event] = []
+        self._events = Events() if is_stream else None
+        self._tell: Tell = tell_nobody if self._events is None else self._events.tell
         self._has_begun = False
         self._is_over = False
         self._output: list[OutputItem | None] = []
@@ -163,6 +175,12 @@ class Assembler:
         part.pieces += texts
         return part
 
+    @property
+    def number(self) -> Callable[[], int]:
+        """Gives the number of the next event; of a stream alone."""
+        assert self._events is not None
+        return self._events.number
+
     def end(self, now: float) -> list[Event]:
         """Close what is open and tell how the answer ended, by what was heard."""
         if self._stop is None:
@@ -181,14 +199,12 @@ class Assembler:
 
     def _begin(self, model: str | None) -> None:
         self._has_begun = True
-        if model is not None and model != self._response.model:
-            self._response = replace(self._response, model=model)
-        self._events += (
-            ResponseCreated(self.number(), self._response),
-            ResponseInProgress(self.number(), self._response),
-        )
+        if model is not None and model != self.response.model:
+            self.response = replace(self.response, model=model)
+        self._tell(ResponseCreated, self.response)
+        self._tell(ResponseInProgress, self.response)
 
-    def _conclude(self, tell: Callable[[int, Response], Event], *, is_cut: bool, **changes: object) -> list[Event]:
+    def _conclude(self, event: Callable[[int, Response], Event], *, is_cut: bool, **changes: object) -> list[Event]:
         if self._is_over:
             return []
         if not self._has_begun:
@@ -197,25 +213,24 @@ class Assembler:
         self._finish_calls(is_cut=is_cut)
         self._is_over = True
         output = tuple(item for item in self._output if item is not None)
-        response = replace(
-            self._response,
+        self.response = replace(
+            self.response,
             output=output,
             output_text=told_text(output),
             usage=told_usage(self._spent),
             **changes,
         )
-        self._events.append(tell(self.number(), response))
+        self._tell(event, self.response)
         return self._told()
 
     def _told(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
+        return [] if self._events is None else self._events.take()
 
     # One method for each kind of delta, which hears one, but for texts
 
     def _hear_texts(self, deltas: Iterable[Text]) -> None:
         # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
-        part, number, tell = self._part, self.number, self._events.append
+        part, events = self._part, self._events
         for delta in deltas:
             text, logprobs = delta.text, delta.logprobs
             if not (text or logprobs):
@@ -225,7 +240,9 @@ class Assembler:
             part.pieces.append(text)
             if logprobs:
                 part.logprobs += logprobs
-            tell(OutputTextDelta(number(), part.item_id, part.output_index, part.index, text, logprobs))
+            if events is not None:
+                place = (part.item_id, part.output_index, part.index)
+                events.told.append(OutputTextDelta(events.number(), *place, text, logprobs))
 
     def _hear_citation(self, delta: Citation) -> None:
         part = self._part
@@ -233,7 +250,7 @@ class Assembler:
             part = self._begin_text(delta.slot)
         place = (part.item_id, part.output_index, part.index, len(part.annotations))
         if part.cites(delta.annotation):
-            self._events.append(AnnotationAdded(self.number(), *place, delta.annotation))
+            self._tell(AnnotationAdded, *place, delta.annotation)
 
     def _hear_refusal(self, delta: Refusal) -> None:
         if not delta.text:
@@ -242,7 +259,7 @@ class Assembler:
         if not (isinstance(part, PlainPart) and part.takes(REFUSAL, delta.slot)):
             part = self._message_for(REFUSAL, delta.slot).new_refusal(delta.slot)
             self._begin_part(part)
-        self._events.append(part.heard(self.number, delta.text))
+        part.hear(delta.text, self._tell)
 
     def _hear_reasoning(self, delta: Reasoning) -> None:
         if not delta.text:
@@ -251,7 +268,7 @@ class Assembler:
         if not (isinstance(part, PlainPart) and part.takes(THOUGHT, delta.slot)):
             part = self._thought_for(delta.slot).new_text()
             self._begin_part(part)
-        self._events.append(part.heard(self.number, delta.text))
+        part.hear(delta.text, self._tell)
 
     def _hear_summary(self, delta: ReasoningSummary) -> None:
         if not delta.text:
@@ -260,7 +277,7 @@ class Assembler:
         if not (isinstance(part, PlainPart) and part.takes(SUMMARY, delta.slot, delta.part)):
             part = self._thought_for(delta.slot).new_summary(delta.part)
             self._begin_part(part)
-        self._events.append(part.heard(self.number, delta.text))
+        part.hear(delta.text, self._tell)
 
     def _hear_seal(self, delta: ReasoningSeal) -> None:
         if self._unsealed is not None and self._unsealed.slot == delta.slot:
@@ -301,7 +318,7 @@ class Assembler:
         if call is not self._latest_call:
             self._finish_closed_calls()
             self._latest_call = call
-        call.hear(delta.text, self.number, self._events)
+        call.hear(delta.text, self._tell)
 
     def _hear_search(self, delta: Search) -> None:
         if (delta.kind, delta.slot) in self._over:
@@ -318,7 +335,7 @@ class Assembler:
         item = self._open
         if not isinstance(item, ImageItem) or item.slot != delta.slot:
             item = self._begin_image(delta.slot)
-        self._events += item.heard(delta, self.number)
+        item.hear(delta, self._tell)
         if delta.final:
             self._finish_open(is_cut=False)
 
@@ -353,8 +370,8 @@ class Assembler:
 
     def _hear_spent(self, delta: Spent) -> None:
         self._spent = delta
-        if delta.service_tier not in (None, self._response.service_tier):
-            self._response = replace(self._response, service_tier=delta.service_tier)
+        if delta.service_tier not in (None, self.response.service_tier):
+            self.response = replace(self.response, service_tier=delta.service_tier)
 
     def _hear_stopped(self, delta: Stopped) -> None:
         self._stop = self._stop or delta.reason
@@ -397,12 +414,12 @@ class Assembler:
     def _begin_image(self, slot: Slot) -> ImageItem:
         item = ImageItem(self._place("ig_"), slot)
         self._begin_item(item)
-        self._events.append(ImageInProgress(self.number(), *item.place))
+        self._tell(ImageInProgress, *item.place)
         return item
 
     def _begin_part(self, part: OpenPart) -> None:
         self._part = part
-        self._events.append(part.begun(self.number))
+        part.begin(self._tell)
 
     def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem) -> None:
         before = self._open
@@ -415,9 +432,9 @@ class Assembler:
         self._announce(item)
 
     def _announce(self, item: OpenItem) -> None:
-        begun = item.begun()
-        self._output.append(begun)
-        self._events.append(OutputItemAdded(self.number(), item.place.output_index, begun))
+        self._output.append(None)
+        if self._events is not None:
+            self._tell(OutputItemAdded, item.place.output_index, item.begun())
 
     def _place(self, prefix: str) -> Place:
         return Place(prefix + next(self._ids), len(self._output))
@@ -471,19 +488,19 @@ class Assembler:
             self._output[call.place.output_index] = None
             return
         if call.NOTHING and not call.pieces:
-            call.hear(call.NOTHING, self.number, self._events)
-        call.end(self.number, self._events)
+            call.hear(call.NOTHING, self._tell)
+        call.end(self._tell)
         self._finish_item(call, is_cut=False)
 
     def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
         done = item.finished(is_cut)
         self._output[item.place.output_index] = done
-        self._events.append(OutputItemDone(self.number(), item.place.output_index, done))
+        self._tell(OutputItemDone, item.place.output_index, done)
 
     def _finish_part(self) -> None:
         part, self._part = self._part, None
         if part is not None:
-            self._events += part.finished(self.number)
+            part.finish(self._tell)
 
 
 def _each(hear: Callable[[Assembler, Any], None]) -> Callable[[Assembler, Iterable[Any]], None]:

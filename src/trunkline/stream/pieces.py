@@ -59,11 +59,9 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import CallKind, FunctionCall, Image, Opaque, ReasoningSeal, Search, Slot
+from trunkline.stream.numbering import Tell
 from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
-
-Number = Callable[[], int]
-"""Gives the next sequence number."""
 
 PartStruct = TypeVar("PartStruct", bound=RefusalPart | ReasoningText | SummaryText)
 
@@ -95,6 +93,9 @@ class Place(NamedTuple):
 # Parts
 
 
+_NO_TEXT = OutputText("")
+
+
 class TextPart:
     """An open `output_text` part of a message."""
 
@@ -110,8 +111,8 @@ class TextPart:
         self.annotations: list[Annotation] = []
         self.cited: set[tuple[str, int, int] | Annotation] = set()
 
-    def begun(self, number: Number) -> Event:
-        return ContentPartAdded(number(), self.item_id, self.output_index, self.index, OutputText(""))
+    def begin(self, tell: Tell) -> None:
+        tell(ContentPartAdded, self.item_id, self.output_index, self.index, _NO_TEXT)
 
     def cites(self, annotation: Annotation) -> bool:
         """Take an annotation; False where the same was taken before, as of one passage and two places of one page."""
@@ -124,15 +125,13 @@ class TextPart:
             self.annotations.append(annotation)
         return is_new
 
-    def finished(self, number: Number) -> list[Event]:
+    def finish(self, tell: Tell) -> None:
         text = "".join(self.pieces)
         logprobs = tuple(self.logprobs)
         part = OutputText(text, tuple(self.annotations), logprobs or UNSET)
         self.message.content.append(part)
-        return [
-            OutputTextDone(number(), self.item_id, self.output_index, self.index, text, logprobs),
-            ContentPartDone(number(), self.item_id, self.output_index, self.index, part),
-        ]
+        tell(OutputTextDone, self.item_id, self.output_index, self.index, text, logprobs)
+        tell(ContentPartDone, self.item_id, self.output_index, self.index, part)
 
 
 class PlainPart(Generic[PartStruct]):
@@ -161,25 +160,23 @@ class PlainPart(Generic[PartStruct]):
         self.said_part = said_part
         self.pieces: list[str] = []
 
-    def begun(self, number: Number) -> Event:
-        return self.form.added(number(), self.item_id, self.output_index, self.index, self.form.part(""))
+    def begin(self, tell: Tell) -> None:
+        tell(self.form.added, self.item_id, self.output_index, self.index, self.form.part(""))
 
     def takes(self, form: object, slot: Slot, said_part: int = 0) -> bool:
         """Say whether a delta of this form and slot belongs here."""
         return self.form is form and self.slot == slot and self.said_part == said_part
 
-    def heard(self, number: Number, text: str) -> Event:
+    def hear(self, text: str, tell: Tell) -> None:
         self.pieces.append(text)
-        return self.form.delta(number(), self.item_id, self.output_index, self.index, text)
+        tell(self.form.delta, self.item_id, self.output_index, self.index, text)
 
-    def finished(self, number: Number) -> list[Event]:
+    def finish(self, tell: Tell) -> None:
         text = "".join(self.pieces)
         part = self.form.part(text)
         self.keep(part)
-        return [
-            self.form.text_done(number(), self.item_id, self.output_index, self.index, text),
-            self.form.done(number(), self.item_id, self.output_index, self.index, part),
-        ]
+        tell(self.form.text_done, self.item_id, self.output_index, self.index, text)
+        tell(self.form.done, self.item_id, self.output_index, self.index, part)
 
 
 OpenPart = TextPart | PlainPart[RefusalPart] | PlainPart[ReasoningText] | PlainPart[SummaryText]
@@ -292,15 +289,15 @@ class CallItem:
         except UNREADABLE:
             return False
 
-    def hear(self, text: str, number: Number, events: list[Event]) -> None:
+    def hear(self, text: str, tell: Tell) -> None:
         """Take a piece, and tell it where there are words for that."""
         self.pieces.append(text)
-        events.append(ArgumentsDelta(number(), self.place.id, self.place.output_index, text))
+        tell(ArgumentsDelta, self.place.id, self.place.output_index, text)
 
-    def end(self, number: Number, events: list[Event]) -> None:
+    def end(self, tell: Tell) -> None:
         """Tell that no more is to come, where there are words for that."""
         id, index = self.place
-        events.append(ArgumentsDone(number(), id, index, self.said.name, "".join(self.pieces)))
+        tell(ArgumentsDone, id, index, self.said.name, "".join(self.pieces))
 
     def begun(self) -> OutputItem:
         return self._told("in_progress")
@@ -327,12 +324,12 @@ class CustomCall(CallItem):
 
     __slots__ = ()
 
-    def hear(self, text: str, number: Number, events: list[Event]) -> None:
+    def hear(self, text: str, tell: Tell) -> None:
         self.pieces.append(text)
-        events.append(CustomInputDelta(number(), self.place.id, self.place.output_index, text))
+        tell(CustomInputDelta, self.place.id, self.place.output_index, text)
 
-    def end(self, number: Number, events: list[Event]) -> None:
-        events.append(CustomInputDone(number(), self.place.id, self.place.output_index, "".join(self.pieces)))
+    def end(self, tell: Tell) -> None:
+        tell(CustomInputDone, self.place.id, self.place.output_index, "".join(self.pieces))
 
     def _told(self, status: ItemStatus) -> OutputItem:
         return CustomCallItem(
@@ -350,10 +347,10 @@ class _ObjectCall(CallItem):
 
     __slots__ = ()
 
-    def hear(self, text: str, number: Number, events: list[Event]) -> None:
+    def hear(self, text: str, tell: Tell) -> None:
         self.pieces.append(text)
 
-    def end(self, number: Number, events: list[Event]) -> None:
+    def end(self, tell: Tell) -> None:
         """There is no event for it."""
 
     def _object(self) -> dict[str, Json]:
@@ -430,18 +427,20 @@ class ImageItem:
         self.sketches = 0
         self.result: str | None = None
 
-    def heard(self, image: Image, number: Number) -> list[Event]:
+    def hear(self, image: Image, tell: Tell) -> None:
         """Take the picture or a sketch of it; one that is empty says nothing."""
         if not image.base64:
-            return []
+            return
         id, index = self.place
-        events: list[Event] = [] if self.is_drawing else [ImageGenerating(number(), id, index)]
-        self.is_drawing = True
+        if not self.is_drawing:
+            self.is_drawing = True
+            tell(ImageGenerating, id, index)
         if image.final:
             self.result = f"data:{image.media_type};base64,{image.base64}"
-            return [*events, ImageCompleted(number(), id, index)]
-        self.sketches += 1
-        return [*events, ImagePartial(number(), id, index, self.sketches - 1, image.base64)]
+            tell(ImageCompleted, id, index)
+        else:
+            self.sketches += 1
+            tell(ImagePartial, id, index, self.sketches - 1, image.base64)
 
     def begun(self) -> ImageGenerationCall:
         return ImageGenerationCall(id=self.place.id, status="in_progress")

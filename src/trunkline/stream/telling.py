@@ -1,10 +1,10 @@
 """One answer on its way to its client: deltas in, bytes out. A machine; who waits for whom is its driver's business.
 
-Theory of operation. The same events are made for a stream and for a whole answer. A stream gets them as they come, all
-but those of a list that holds the end: they wait for the terminal event, and leave with it and the end mark in one
+Theory of operation. One assembler decides for both what an answer is. A stream gets the events as they come, all but
+those of a list that holds the end: they wait for the terminal event, and leave with it and the end mark in one
 piece. Each of them repeats all that was said, so an end that is large leaves in several, between which others are
 served; nobody can fail an answer whose end has begun to leave. A whole answer gets nothing before its end, and then the
-fold of the events: there is no second account of it. After the end nothing is told any more.
+response that the terminal event would tell: no event is made for it. After the end nothing is told any more.
 
 A text that goes on is told from its pieces (`go_on`), without events: frames that differ in number and text alone.
 """
@@ -18,7 +18,6 @@ from trunkline.protocol.events import Event
 from trunkline.protocol.render import render_response
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
-from trunkline.stream.fold import fold
 from trunkline.stream.pieces import TextPart
 from trunkline.stream.sse import DONE, TextFrames, write_events, write_pieces
 
@@ -26,18 +25,18 @@ _LARGE_BYTES = 256 * 1024
 
 
 class Telling:
-    """Tells one answer, as a stream or whole; `now` is Unix time."""
+    """Tells one answer, as its assembler makes it: a stream, or whole; `now` is Unix time."""
 
     __slots__ = ("_assembler", "_end", "_frames", "_held", "_now", "_part", "is_over", "is_stream")
 
-    def __init__(self, assembler: Assembler, now: Callable[[], float], *, is_stream: bool) -> None:
+    def __init__(self, assembler: Assembler, now: Callable[[], float]) -> None:
         self._assembler = assembler
         self._now = now
         self._held: list[Event] = []
         self._end: Iterator[bytes] | None = None
         self._part: TextPart | None = None
         self._frames: TextFrames
-        self.is_stream = is_stream
+        self.is_stream = assembler.is_stream
         self.is_over = False
 
     @property
@@ -100,4 +99,4 @@ class Telling:
         if self.is_stream:
             self._end = write_pieces([*held, *events], _LARGE_BYTES)
         else:
-            self._end = iter((render_response(fold(events)),))
+            self._end = iter((render_response(self._assembler.response),))

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
+from tests.fold import fold
 from tests.record import Cassette, cassettes, encode
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.encoding.schema_subsets import GEMINI, GEMINI_OPENAPI, Subset
@@ -43,7 +44,6 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.fold import fold
 from trunkline.wire import WireMessage
 
 Json = dict[str, Any]
