@@ -51,8 +51,7 @@ says `{}` when it is finished. `Spent` counts as last heard. After the terminal 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -161,11 +160,17 @@ class Assembler:
         if not self._has_begun:
             first = deltas[0]
             self._begin(first.model if isinstance(first, Began) else None)
-        if len(deltas) == 1:
-            _HEAR[type(deltas[0])](self, deltas)
-        else:
-            for kind, run in groupby(deltas, type):
-                _HEAR[kind](self, run)
+        texts: list[Text] = []
+        for delta in deltas:
+            if type(delta) is Text:
+                texts.append(delta)
+                continue
+            if texts:
+                self._hear_texts(texts)
+                texts = []
+            _HEAR[type(delta)](self, delta)
+        if texts:
+            self._hear_texts(texts)
         return self._told()
 
     def go_on(self, texts: Sequence[str]) -> TextPart:
@@ -210,9 +215,10 @@ class Assembler:
         if not self._has_begun:
             self._begin(None)
         self._finish_open(is_cut=is_cut)
-        self._finish_calls(is_cut=is_cut)
+        if self._calls:
+            self._finish_calls(is_cut=is_cut)
         self._is_over = True
-        output = tuple(item for item in self._output if item is not None)
+        output = tuple([item for item in self._output if item is not None])
         self.response = replace(
             self.response,
             output=output,
@@ -228,7 +234,7 @@ class Assembler:
 
     # One method for each kind of delta, which hears one, but for texts
 
-    def _hear_texts(self, deltas: Iterable[Text]) -> None:
+    def _hear_texts(self, deltas: Sequence[Text]) -> None:
         # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
         part, events = self._part, self._events
         for delta in deltas:
@@ -426,7 +432,7 @@ class Assembler:
         if isinstance(before, ThoughtItem) and before.awaits_seal and isinstance(item, MessageItem):
             self._finish_part()
             self._unsealed = before
-        else:
+        elif before is not None or self._calls:
             self._finish_all()
         self._open = item
         self._announce(item)
@@ -503,31 +509,22 @@ class Assembler:
             part.finish(self._tell)
 
 
-def _each(hear: Callable[[Assembler, Any], None]) -> Callable[[Assembler, Iterable[Any]], None]:
-    def hear_run(assembler: Assembler, deltas: Iterable[Any]) -> None:
-        for delta in deltas:
-            hear(assembler, delta)
-
-    return hear_run
-
-
-_HEAR: Mapping[type, Callable[[Assembler, Iterable[Any]], None]] = {
-    Text: Assembler._hear_texts,
-    Reasoning: _each(Assembler._hear_reasoning),
-    ReasoningSummary: _each(Assembler._hear_summary),
-    ReasoningSeal: _each(Assembler._hear_seal),
-    Phase: _each(Assembler._hear_phase),
-    FunctionCall: _each(Assembler._hear_call),
-    Arguments: _each(Assembler._hear_arguments),
-    Refusal: _each(Assembler._hear_refusal),
-    Citation: _each(Assembler._hear_citation),
-    Search: _each(Assembler._hear_search),
-    Image: _each(Assembler._hear_image),
-    Opaque: _each(Assembler._hear_opaque),
-    Closed: _each(Assembler._hear_closed),
-    Spent: _each(Assembler._hear_spent),
-    Stopped: _each(Assembler._hear_stopped),
-    Began: _each(Assembler._ignore),
-    Failed: _each(Assembler._ignore),
+_HEAR: Mapping[type, Callable[[Assembler, Any], None]] = {
+    Reasoning: Assembler._hear_reasoning,
+    ReasoningSummary: Assembler._hear_summary,
+    ReasoningSeal: Assembler._hear_seal,
+    Phase: Assembler._hear_phase,
+    FunctionCall: Assembler._hear_call,
+    Arguments: Assembler._hear_arguments,
+    Refusal: Assembler._hear_refusal,
+    Citation: Assembler._hear_citation,
+    Search: Assembler._hear_search,
+    Image: Assembler._hear_image,
+    Opaque: Assembler._hear_opaque,
+    Closed: Assembler._hear_closed,
+    Spent: Assembler._hear_spent,
+    Stopped: Assembler._hear_stopped,
+    Began: Assembler._ignore,
+    Failed: Assembler._ignore,
 }
-"""By type of delta, who hears a run of them; one look-up instead of a ladder, because it is paid per token."""
+"""By type of delta, who hears it; one look-up instead of a ladder."""

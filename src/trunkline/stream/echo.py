@@ -116,8 +116,8 @@ def told_usage(spent: Spent | None) -> ResponseUsage:
 
 def told_text(output: Sequence[OutputItem]) -> str:
     """Tell all text of the output at once, as clients read it that want nothing else."""
-    messages = [item for item in output if isinstance(item, Message)]
-    return "".join(part.text for message in messages for part in message.content if isinstance(part, OutputText))
+    messages = [item for item in output if type(item) is Message]
+    return "".join([part.text for message in messages for part in message.content if type(part) is OutputText])
 
 
 def told_error(error: GatewayError) -> ResponseError:

@@ -102,7 +102,7 @@ class ChatDecoder(Decoder):
         self._usage: Json = None
         self._tier: ServiceTier | None = None
         self._halves = Halves()
-        self._template = Template("content")
+        self._template = Template(b'"content"')
 
     @property
     def held_back(self) -> int:

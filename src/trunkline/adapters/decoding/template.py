@@ -19,12 +19,12 @@ _MOST_LEARNED = 4
 
 
 class Template:
-    """The template of one stream; `member` is the name that the text has in its messages."""
+    """The template of one stream; `member` is the name that the text has in its messages, as JSON."""
 
     __slots__ = ("_closing", "_left", "_member", "_opening")
 
-    def __init__(self, member: str) -> None:
-        self._member = f'"{member}"'.encode()
+    def __init__(self, member: bytes) -> None:
+        self._member = member
         self._left = _MOST_LEARNED
         self._opening: bytes | None = None
         self._closing = b""

@@ -99,7 +99,7 @@ class MessagesDecoder(Decoder):
         self._pauses = 0
         self.is_done = False
         self._halves = Halves()
-        self._template = Template("text")
+        self._template = Template(b'"text"')
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self._is_over:
