@@ -51,7 +51,8 @@ says `{}` when it is finished. `Spent` counts as last heard. After the terminal 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from msgspec.structs import replace
@@ -160,17 +161,13 @@ class Assembler:
         if not self._has_begun:
             first = deltas[0]
             self._begin(first.model if isinstance(first, Began) else None)
-        texts: list[Text] = []
-        for delta in deltas:
-            if type(delta) is Text:
-                texts.append(delta)
-                continue
-            if texts:
-                self._hear_texts(texts)
-                texts = []
-            _HEAR[type(delta)](self, delta)
-        if texts:
-            self._hear_texts(texts)
+        for kind, run in groupby(deltas, type):
+            if kind is Text:
+                self._hear_texts(run)  # type: ignore[arg-type]  # kind is their type
+            else:
+                hear = _HEAR[kind]
+                for delta in run:
+                    hear(self, delta)
         return self._told()
 
     def go_on(self, texts: Sequence[str]) -> TextPart:
@@ -234,9 +231,10 @@ class Assembler:
 
     # One method for each kind of delta, which hears one, but for texts
 
-    def _hear_texts(self, deltas: Sequence[Text]) -> None:
+    def _hear_texts(self, deltas: Iterable[Text]) -> None:
         # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
         part, events = self._part, self._events
+        tell, number = (None, None) if events is None else (events.told.append, events.number)
         for delta in deltas:
             text, logprobs = delta.text, delta.logprobs
             if not (text or logprobs):
@@ -246,9 +244,8 @@ class Assembler:
             part.pieces.append(text)
             if logprobs:
                 part.logprobs += logprobs
-            if events is not None:
-                place = (part.item_id, part.output_index, part.index)
-                events.told.append(OutputTextDelta(events.number(), *place, text, logprobs))
+            if tell is not None and number is not None:
+                tell(OutputTextDelta(number(), part.item_id, part.output_index, part.index, text, logprobs))
 
     def _hear_citation(self, delta: Citation) -> None:
         part = self._part

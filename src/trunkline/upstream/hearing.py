@@ -49,7 +49,7 @@ from trunkline.stream.deltas import (
 )
 from trunkline.stream.framing import Framing, framing_for, is_telling
 from trunkline.stream.stopping import StopWords
-from trunkline.wire import Fault, Malformed, UpstreamRequest
+from trunkline.wire import Fault, Malformed, UpstreamRequest, WireMessage
 
 _SILENT_KINDS = frozenset({Began, Phase, Spent})
 """Deltas that a client does not see: until another comes, the next endpoint may still be asked."""
@@ -59,6 +59,9 @@ _WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments
 
 _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 """Deltas that say how the attempt goes."""
+
+_TOGETHER = 8
+"""So many messages are asked at once whether they only go on with a text."""
 
 _MOST_CHARACTERS_PER_TOKEN = 8
 _LEAST_RUN = 8
@@ -193,8 +196,7 @@ class Hearing:
         self.has_progressed = framing.is_whole and not piece.isspace()
         batch: list[Delta] = []
         try:
-            for message in framing.feed(piece):
-                batch += self._decoder.message(message)
+            batch += self._decoded(framing.feed(piece))
         except Malformed as error:
             batch.append(Failed(Fault("nonsense", str(error))))
         self.is_over = self.has_end_mark = self._decoder.is_done
@@ -261,6 +263,20 @@ class Hearing:
         assert self.exchange is not None
         self.exchange = self._decoder.next_exchange(self.exchange.request, fault)
         return self.exchange is not None
+
+    def _decoded(self, messages: Sequence[WireMessage]) -> list[Delta]:
+        """Decode the messages of one read; of many, those that only go on with a text are heard together."""
+        batch: list[Delta] = []
+        for start in range(0, len(messages), _TOGETHER):
+            some, last = messages[start : start + _TOGETHER], batch[-1] if batch else None
+            texts = self._decoder.continues(some, last.slot) if type(last) is Text else None
+            if texts is not None and type(last) is Text:
+                slot = last.slot
+                batch += [Text(slot, text) for text in texts]
+            else:
+                for message in some:
+                    batch += self._decoder.message(message)
+        return batch
 
     def _rest(self, framing: Framing) -> list[Delta]:
         """What is left to decode when the body has ended; all of it, where the body is no stream."""
