@@ -82,13 +82,19 @@ def drive(
 
 
 def check(new: Callable[[], Hearing], reads: Sequence[bytes]) -> int:
-    """Both drivers tell the same, as a stream, whole, and left in the middle; gives how many reads went on."""
+    """Both drivers tell the same, as a stream and whole; gives how many reads went on."""
     asked = drive(new(), reads, asks=True)
     fed = drive(new(), reads, asks=False)
     assert (asked.pieces, asked.marks) == (fed.pieces, fed.marks)
     whole = drive(new(), reads, asks=True, is_stream=False)
     assert whole.pieces == drive(new(), reads, asks=False, is_stream=False).pieces
     return asked.runs
+
+
+def check_at_once(new: Callable[[], Hearing], reads: Sequence[bytes]) -> None:
+    """All in one read is told as read by read."""
+    at_once, one_by_one = drive(new(), [b"".join(reads)], asks=True), drive(new(), reads, asks=False)
+    assert b"".join(at_once.pieces) == b"".join(one_by_one.pieces)
 
 
 def cut(answer: bytes, places: Iterable[int]) -> list[bytes]:
@@ -309,7 +315,7 @@ REQUESTS = [
 @every_wire
 @settings(max_examples=40)
 @given(
-    texts=st.lists(TEXTS, max_size=12),
+    texts=st.lists(TEXTS, max_size=30),
     spaces=st.sampled_from([(",", ":"), (", ", ": ")]),
     request=st.sampled_from(REQUESTS),
     data=st.data(),
@@ -320,6 +326,8 @@ def test_any_texts_are_told_alike(
     said = [*wire.before, *(wire.token(text, number) for number, text in enumerate(texts)), *wire.after]
     reads = [wire.frame(message, spaces) for message in said]
     check(lambda: wire.new(request), reads)
+    if not request.stop and request.max_output_tokens is None:
+        check_at_once(lambda: wire.new(request), reads)
     check(lambda: wire.new(request), cut(b"".join(reads), _ends(reads, data.draw(st.sets(st.integers(0, len(reads)))))))
 
 
@@ -327,11 +335,12 @@ def test_any_texts_are_told_alike(
 @settings(max_examples=40)
 @given(data=st.data())
 def test_a_message_that_says_anything_else_is_heard_in_full(wire: Wire, data: st.DataObject) -> None:
-    tokens = [wire.token(text, number) for number, text in enumerate(["a", "b", "c", "d", "e", "f"])]
-    for place in data.draw(st.sets(st.integers(1, 5), min_size=1, max_size=2)):
+    tokens = [wire.token(text, number) for number, text in enumerate("abcdefghijklmnopqrstuvwxyz")]
+    for place in data.draw(st.sets(st.integers(1, 25), min_size=1, max_size=2)):
         tokens[place] = data.draw(st.sampled_from(wire.other))(tokens[place])
     reads = [wire.frame(message) for message in [*wire.before, *tokens, *wire.after]]
     check(lambda: wire.new(REQUESTS[0]), reads)
+    check_at_once(lambda: wire.new(REQUESTS[0]), reads)
     check(lambda: wire.new(REQUESTS[0]), [b"".join(reads[start : start + 2]) for start in range(0, len(reads), 2)])
 
 

@@ -85,8 +85,10 @@ class Cap:
     def count(self, texts: Iterable[str]) -> None:
         """Count what is told."""
         for text in texts:
-            # A run of one character may be a single token, however long it is: an indent, a line of a table.
-            self.room -= len(text) if len(text) < _LEAST_RUN else len(_RUN.sub("x", text))
+            self.room -= len(text)
+            if len(text) >= _LEAST_RUN:
+                # A run of one character may be a single token, however long it is: an indent, a line of a table.
+                self.room += len(text) - len(_RUN.sub("x", text))
 
     def place_of_end(self, batch: list[Delta], usage: Usage | None) -> int | None:
         """How many of these deltas may be told, where the limit is passed by them; None where it is not.
@@ -319,6 +321,8 @@ class Hearing:
     def _note(self, batch: list[Delta]) -> list[Delta]:
         """Keep what was spent and that the answer stopped; cut the list where the provider broke off."""
         for index, delta in enumerate(batch):
+            if type(delta) not in _NOTED_KINDS:
+                continue
             match delta:
                 case Spent():
                     self.usage = delta.usage

@@ -132,6 +132,8 @@ class ChatDecoder(Decoder):
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         if slot != self._texts.slot or not self._is_plain or self._is_over:
             return None
+        if len(messages) > 1 and (alike := self._template.texts_in(messages)) is not None:
+            return alike
         texts: list[str] = []
         for message in messages:
             data = message.data

@@ -15,7 +15,12 @@ more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from trunkline.wire import WireMessage
+
 _MOST_LEARNED = 4
+_BETWEEN = b"\n"
 
 
 class Template:
@@ -42,6 +47,22 @@ class Template:
         except UnicodeDecodeError:
             return None
         return text if text.isprintable() and '"' not in text and "\\" not in text else None
+
+    def texts_in(self, messages: Sequence[WireMessage]) -> list[str] | None:
+        """The texts of several messages all of which are like the last, none of them empty; else None."""
+        opening, closing = self._opening, self._closing
+        if opening is None:
+            return None
+        start, stop = len(opening), -len(closing)
+        datas = [message.data for message in messages]
+        literals = [data[start:stop] for data in datas if data.startswith(opening) and data.endswith(closing)]
+        try:
+            texts = _BETWEEN.join(literals).decode().split("\n")
+        except UnicodeDecodeError:
+            return None
+        said = "".join(texts)
+        is_plain = said.isprintable() and '"' not in said and "\\" not in said
+        return texts if is_plain and len(texts) == len(literals) == len(messages) and "" not in texts else None
 
     def learn(self, data: bytes, text: str) -> None:
         """Keep what stands around the text of a message that says nothing else, if that is sure."""

@@ -128,6 +128,9 @@ class MessagesDecoder(Decoder):
         block = self._text
         if block is None or block.slot != slot or self._is_over:
             return None
+        if len(messages) > 1 and (alike := self._template.texts_in(messages)) is not None:
+            self._add(block, alike)
+            return alike
         texts: list[str] = []
         for message in messages:
             data = message.data
