@@ -105,7 +105,6 @@ class Connection(asyncio.Protocol):
         "_exchange",
         "_fields",
         "_has_body",
-        "_held_bytes",
         "_is_kept",
         "_is_open_ended",
         "_is_paused",
@@ -145,7 +144,6 @@ class Connection(asyncio.Protocol):
         self._is_kept = False
         self._is_open_ended = False
         self._is_paused = False
-        self._held_bytes = 0
         self._unheard_bytes = 0
         self._fields: Fields = {}
         # What is called for every field and every chunk is C.
@@ -171,7 +169,7 @@ class Connection(asyncio.Protocol):
         self._has_body = has_body
         self.fault = None
         self.has_head = self.is_over = self._is_kept = self._is_open_ended = False
-        self._held_bytes = self._unheard_bytes = 0
+        self._unheard_bytes = 0
         self._transport.writelines(request)
 
     def taken(self) -> bytes:
@@ -187,7 +185,6 @@ class Connection(asyncio.Protocol):
             count = max(1, sum(size <= READ_BUFFER_BYTES for size in sizes))
             piece = b"".join(pieces[:count])
             del pieces[:count]
-        self._held_bytes = sum(map(len, pieces))
         if self._is_paused and not pieces:
             self._is_paused = False
             if not self._transport.is_closing():
@@ -253,7 +250,7 @@ class Connection(asyncio.Protocol):
             if self.has_head is had_head:
                 return
         if not exchange.hear() and not self.is_over:
-            self._hold(len(data))
+            self._hold()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
@@ -298,9 +295,8 @@ class Connection(asyncio.Protocol):
         if self.has_head:
             self.is_over = True
 
-    def _hold(self, size: int) -> None:
-        self._held_bytes += size
-        is_full = self._held_bytes > READ_BUFFER_BYTES and not self._is_paused
+    def _hold(self) -> None:
+        is_full = not self._is_paused and sum(map(len, self.pieces)) > READ_BUFFER_BYTES
         if is_full and not self._transport.is_closing():
             self._is_paused = True
             self._transport.pause_reading()

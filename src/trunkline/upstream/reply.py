@@ -186,7 +186,8 @@ class Reply:
                 if not waiter.done():
                     waiter.set_exception(error)
         self._take = None
-        return self._wake()
+        self._wake()
+        return False  # whoever is woken waits for room first
 
     def _let_run_out(self) -> bool:
         """Throw away what comes after the reply was closed."""
@@ -196,11 +197,15 @@ class Reply:
         return True
 
     def _wake(self) -> bool:
-        """Wake whoever waits; say whether anybody does."""
-        if self._waiter is None:
+        """Wake whoever waits; say whether anybody does, and takes what is here before much more comes."""
+        waiter = self._waiter
+        if waiter is None:
             return False
-        if not self._waiter.done():
-            self._waiter.set_result(None)
+        if waiter.done():
+            # uvloop may give megabytes before the one that it woke runs. But of TLS it must: what it has read there and
+            # may not give on is lost when the server then closes.
+            return self._connection.origin.is_tls
+        waiter.set_result(None)
         return True
 
     async def _woken(self) -> None:
