@@ -23,6 +23,7 @@ from trunkline.stopping import Stopping
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
+from trunkline.upstream.lane import Lane
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names
@@ -130,7 +131,7 @@ class _Reply:
     async def read(self) -> bytes:
         return next(self._reads, b"")
 
-    async def pump(self, take: Take) -> None:
+    async def pump(self, take: Take, lane: Lane | None = None) -> None:
         for read in self._reads:
             if not take(read):
                 return

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from trunkline.settlement import Settlement
 from trunkline.stream.deltas import Delta
 from trunkline.stream.telling import Telling
+from trunkline.stream.text_run import TextRun
 
 Push = Callable[[bytes], bool]
 """Sends a piece to a client at once; False when the client reads too slowly for another."""
@@ -19,12 +20,14 @@ Push = Callable[[bytes], bool]
 class Pushing:
     """Prices, tells and sends what a course hears; says whether there is room for more."""
 
-    __slots__ = ("_push", "_settlement", "_telling")
+    __slots__ = ("_push", "_run", "_settlement", "_telling", "count")
 
     def __init__(self, settlement: Settlement, telling: Telling, push: Push) -> None:
         self._settlement = settlement
         self._telling = telling
         self._push = push
+        self._run: TextRun
+        self.count = settlement.count
 
     def hear(self, batch: list[Delta]) -> bool:
         """Send what deltas say."""
@@ -35,3 +38,11 @@ class Pushing:
         """Send texts that only go on with the text heard last."""
         self._settlement.count(texts)
         return self._push(self._telling.go_on(texts))
+
+    def run(self) -> Callable[[str], bool]:
+        """Get ready for single texts of those, which are counted afterwards."""
+        self._run = self._telling.run()
+        return self._tell
+
+    def _tell(self, text: str) -> bool:
+        return self._push(self._run.tell(text))

@@ -145,7 +145,7 @@ class TestReading:
     ) -> None:
         before = gateway.memory_kib
         upstream.play(nonce, Script([HEAD, *[FLOOD] * 1000], "stall"))
-        with gateway.connect(receive_buffer=4096) as client:
+        with gateway.connect(receive_buffer=16384) as client:
             client.send(post(ask(model, nonce, stream=True), path=path) + post(ask(model), path=path) + GET)
             for _ in range(60):
                 assert client.read(2048), "the connection was cut although it is read"

@@ -17,6 +17,7 @@ import pytest
 from trunkline.upstream import causes
 from trunkline.upstream.connection import MAX_HEADERS, MAX_LINE_BYTES, READ_BUFFER_BYTES, Connection
 from trunkline.upstream.dialing import Origin
+from trunkline.upstream.lane import Lane
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.reply import Reply, Unanswered, ask
 from trunkline.upstream.transport import UpstreamFailure
@@ -465,6 +466,74 @@ def test_while_nobody_takes_only_so_much_is_read(is_pumped_before: bool) -> None
         reply.close()
         assert line.shelf.kept
         line.wire.abort()
+
+    run(play())
+
+
+def token(text: str) -> bytes:
+    piece = b'data: {"delta":"%b"}\n\n' % text.encode()
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+class Laned:
+    """Takes pieces, and texts by a lane; stops at a text that says so."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.heard: list[str | bytes] = []
+        self.lane = Lane(lambda: (self.tell, 10_000))
+        self._error = error
+
+    def take(self, piece: bytes) -> bool:
+        text = piece.partition(b':"')[2].partition(b'"')[0].decode()
+        self.heard.append(piece)
+        self.lane.last = text if text.isalpha() else None
+        return True
+
+    def tell(self, text: str) -> bool:
+        self.heard.append(text)
+        if text == "full" and self._error is not None:
+            raise self._error
+        return text != "full"
+
+
+def test_what_goes_by_a_lane_leaves_the_parser_where_it_was() -> None:
+    async def play() -> None:
+        line, taker = new_line(), Laned()
+        reply = await open_stream(line)
+        pumping = asyncio.ensure_future(reply.pump(taker.take, taker.lane))
+        await asyncio.sleep(0)
+        first, *rest = [token(text) for text in ("one", "two", "three", "is 4", "five", "six")]
+        for read in (first, *rest, token("a") + token("b"), token("c")[:9], token("c")[9:], token("d"), token("e")):
+            line.wire.receive(read)
+        line.wire.receive(b"0\r\n\r\n")
+        await pumping
+        assert await reply.read() == b""
+        reply.close()
+        assert line.shelf.kept
+        texts = [each if isinstance(each, str) else each.partition(b':"')[2].partition(b'"')[0] for each in taker.heard]
+        assert texts == [b"one", "two", "three", "is 4", "five", "six", b"a", b"", b"c", b"d", "e"]
+        line.wire.abort()
+
+    run(play())
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("secret")])
+def test_a_lane_ends_where_there_is_no_room(error: BaseException | None) -> None:
+    async def play() -> None:
+        line, taker = new_line(), Laned(error)
+        reply = await open_stream(line)
+        pumping = asyncio.ensure_future(reply.pump(taker.take, taker.lane))
+        await asyncio.sleep(0)
+        for text in ("one", "full", "after"):
+            line.wire.receive(token(text))
+        if error is None:
+            await pumping
+        else:
+            with pytest.raises(type(error)):
+                await pumping
+        assert taker.heard[1:] == ["full"]
+        assert b"after" in await reply.read()
+        reply.close()
 
     run(play())
 

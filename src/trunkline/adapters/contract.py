@@ -43,6 +43,11 @@ class Decoder(Protocol):
     is_done: bool
 
     @property
+    def number_member(self) -> bytes:
+        """The name of the member, as JSON and with its colon, that counts messages, where nobody hears it."""
+        return b""
+
+    @property
     def held_back(self) -> int:
         """How many pieces of output were heard and not told, or not yet: who sends them is not silent."""
         return 0
@@ -57,6 +62,10 @@ class Decoder(Protocol):
         None where one does anything else, or may do: then nothing was heard, and `message` is to be asked.
         """
         return None
+
+    def went_on(self, texts: Sequence[str]) -> None:
+        """Hear that messages came which are those that `continues` heard last, but for these texts and their number."""
+        return
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         """Decode the same answer, arrived all at once."""

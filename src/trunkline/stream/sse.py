@@ -155,20 +155,23 @@ def write_pieces(events: Sequence[Event], enough_bytes: int) -> Iterator[bytes]:
 
 
 class TextFrames:
-    """The frames of the deltas of one text, which differ in their number and their text alone."""
+    """The frames of the deltas of one text, which differ in their number and their text alone.
 
-    __slots__ = ("_head", "_middle", "_tail")
+    The number stands between `head` and `middle`, the text as JSON between `middle` and `tail`.
+    """
+
+    __slots__ = ("head", "middle", "tail")
 
     def __init__(self, item_id: str, output_index: int, content_index: int) -> None:
         head, field, rest = write_events([OutputTextDelta(0, item_id, output_index, content_index, "", ())]).partition(
             b'"sequence_number":'
         )
-        self._head = head + field
-        self._middle, _, self._tail = rest.removeprefix(b"0").rpartition(b'""')
+        self.head = head + field
+        self.middle, _, self.tail = rest.removeprefix(b"0").rpartition(b'""')
 
     def write(self, number: Callable[[], int], texts: Iterable[str]) -> bytes:
         """Write what `write_events` writes of a delta for each text, with the next numbers."""
-        head, middle, tail = self._head, self._middle, self._tail
+        head, middle, tail = self.head, self.middle, self.tail
         written = b""
         for text in texts:  # nearly always one
             written += b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail)

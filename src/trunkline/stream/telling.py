@@ -20,6 +20,7 @@ from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
 from trunkline.stream.pieces import TextPart
 from trunkline.stream.sse import DONE, TextFrames, write_events, write_pieces
+from trunkline.stream.text_run import TextRun
 
 _LARGE_BYTES = 256 * 1024
 
@@ -62,6 +63,11 @@ class Telling:
         if part is not self._part:
             self._part, self._frames = part, TextFrames(part.item_id, part.output_index, part.index)
         return self._frames.write(self._assembler.number, texts)
+
+    def run(self) -> TextRun:
+        """The same for one text at a time, until anything else is told; `go_on` has told one before."""
+        assert self._part is not None
+        return TextRun(self._part.pieces, self._frames, self._assembler.number)
 
     def end(self, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body.

@@ -26,6 +26,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from trunkline.upstream.causes import BROKE, CLOSED, CUT_OFF, NOT_HTTP
 from trunkline.upstream.dialing import Origin
+from trunkline.upstream.lane import Lane
 from trunkline.wire import Fault
 
 MAX_LINE_BYTES: Final = 16 * 1024
@@ -45,6 +46,9 @@ class Exchange(Protocol):
 
     def hear(self) -> bool:
         """Something has come; say whether somebody has it, or is about to."""
+
+    def go_on(self, lane: Lane, text: str) -> None:
+        """A read came that is like the one before, but for this text."""
 
 
 class Keeper(Protocol):
@@ -99,7 +103,10 @@ class Alarm:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; `pieces` of the body are taken by whoever has the exchange, `alarm` and `now` are for it too."""
+    """One connection; `pieces` of the body are taken by whoever has the exchange, `alarm` and `now` are for it too.
+
+    `read` is what is heard at the moment. While there is a `lane`, what is like the last read goes past the parser.
+    """
 
     __slots__ = (
         "_exchange",
@@ -118,12 +125,14 @@ class Connection(asyncio.Protocol):
         "idle_since",
         "is_lost",
         "is_over",
+        "lane",
         "loop",
         "now",
         "on_body",
         "on_header",
         "origin",
         "pieces",
+        "read",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin, keeper: Keeper) -> None:
@@ -132,6 +141,8 @@ class Connection(asyncio.Protocol):
         self.now = loop.time
         self.alarm = Alarm(loop)
         self.pieces: list[bytes] = []
+        self.read = b""
+        self.lane: Lane | None = None
         self.fault: Fault | None = None
         self.has_head = False
         self.is_over = False
@@ -232,6 +243,14 @@ class Connection(asyncio.Protocol):
             self._is_kept = False
             self._transport.abort()
             return
+        lane = self.lane
+        if lane is not None:
+            text = lane.text_in(data)
+            if text is not None:
+                exchange.go_on(lane, text)
+                return
+            self.lane = None
+        self.read = data
         had_head = self.has_head
         self._unheard_bytes += len(data)
         try:
@@ -251,6 +270,7 @@ class Connection(asyncio.Protocol):
                 return
         if not exchange.hear() and not self.is_over:
             self._hold()
+        self.read = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True

@@ -7,22 +7,29 @@ and a fault end the pushing, and whoever pushed pulls: what is to be waited for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from trunkline.stream.deltas import Delta
 from trunkline.upstream.hearing import Hearing
+from trunkline.upstream.lane import Lane
 from trunkline.upstream.transport import Reply, UpstreamFailure
 
 
 class Sink(Protocol):
     """Where deltas go on without waiting; each method says whether there is room for more.
 
-    `go_on` is given texts that only go on with the text heard last.
+    `go_on` is given texts that only go on with the text heard last. `run` gives the shortest way for single such texts,
+    until anything else is heard; they are counted by `count` before that.
     """
 
     def hear(self, batch: list[Delta]) -> bool: ...
 
     def go_on(self, texts: list[str]) -> bool: ...
+
+    def run(self) -> Callable[[str], bool]: ...
+
+    def count(self, texts: list[str]) -> None: ...
 
 
 async def pull(reply: Reply, hearing: Hearing) -> list[Delta]:
@@ -47,28 +54,36 @@ async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None
     if reply.pump is None:
         return []
     pumping = _Pumping(reply, hearing, sink)
-    await reply.pump(pumping.take)
-    return pumping.left if pumping.has_room else None
+    try:
+        await reply.pump(pumping.take, pumping.lane)
+    finally:
+        has_room = pumping.count()
+    return pumping.left if has_room else None
 
 
 class _Pumping:
-    __slots__ = ("_hearing", "_reply", "_sink", "has_room", "left")
+    __slots__ = ("_has_room", "_hearing", "_reply", "_sink", "_tell", "lane", "left")
 
     def __init__(self, reply: Reply, hearing: Hearing, sink: Sink) -> None:
         self._reply = reply
         self._hearing = hearing
         self._sink = sink
+        self._has_room = True
         self.left: list[Delta] = []
-        self.has_room = True
+        self.lane = Lane(self._begin, hearing.number_member)
 
     def take(self, piece: bytes) -> bool:
         """Hear one read; False when no more shall come this way."""
-        hearing = self._hearing
+        hearing, lane = self._hearing, self.lane
+        if lane.texts:
+            self.count()
         texts = hearing.continued(piece)
         if texts is not None:
+            lane.last = texts[0] if len(texts) == 1 else None
             self._reply.note_output()
-            self.has_room = self._sink.go_on(texts)
-            return self.has_room
+            self._has_room = self._sink.go_on(texts)
+            return self._has_room
+        lane.last = None
         batch = hearing.feed(piece)
         if hearing.has_progressed:
             self._reply.note_output()
@@ -76,5 +91,21 @@ class _Pumping:
             self.left = batch
             return False
         if batch:
-            self.has_room = self._sink.hear(batch)
-        return self.has_room
+            self._has_room = self._sink.hear(batch)
+        return self._has_room
+
+    def count(self) -> bool:
+        """Account for what went by the lane; say whether there is room for more."""
+        texts, self.lane.texts = self.lane.texts, []
+        if texts:
+            self._hearing.went_on(texts)
+            self._sink.count(texts)
+        return self._has_room
+
+    def _begin(self) -> tuple[Callable[[str], bool], int]:
+        self._tell = self._sink.run()
+        return self._tell_on, self._hearing.room
+
+    def _tell_on(self, text: str) -> bool:
+        self._has_room = self._tell(text)
+        return self._has_room

@@ -63,6 +63,7 @@ _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 _TOGETHER = 8
 """So many messages are asked at once whether they only go on with a text."""
 
+_MUCH = 1 << 40
 _MOST_CHARACTERS_PER_TOKEN = 8
 _LEAST_RUN = 8
 _RUN = re.compile(rf"(.)\1{{{_LEAST_RUN - 1},}}", re.DOTALL)
@@ -227,6 +228,23 @@ class Hearing:
             if cap is not None:
                 cap.count(texts)
         return texts
+
+    @property
+    def number_member(self) -> bytes:
+        """The member that counts messages where nobody hears it, as JSON."""
+        return self._decoder.number_member
+
+    @property
+    def room(self) -> int:
+        """How many characters of text may go on before they are to be counted."""
+        return _MUCH if self._cap is None else self._cap.room
+
+    def went_on(self, texts: Sequence[str]) -> None:
+        """Hear that bytes came which are those that `continued` heard last, but for these texts."""
+        self._decoder.went_on(texts)
+        self.has_progressed = True
+        if self._cap is not None:
+            self._cap.count(texts)
 
     def ended(self, broken: Fault | None = None) -> list[Delta]:
         """Hear that the body is over, or how it broke off."""

@@ -71,6 +71,11 @@ class Patience:
         self._waits_since = now
         self._has_pinged = True
 
+    def renew_output(self, now: float) -> None:
+        """More came of the output that was noted last, and whoever waits goes on waiting."""
+        self._waits_since = now
+        self._quiet_s = 0.0
+
     def note_output(self) -> None:
         """What came last said something."""
         self._quiet_s = 0.0

@@ -7,7 +7,7 @@ Theory of operation. The connection calls `hear` after each read that brought so
 - somebody *waits* – `ask` for the head, `read` for a piece: the future that he waits for is set, and what came lies in
   the connection until he takes it;
 - somebody *pumps*: what came is given to his `take` at once, in this very call, and he is woken only when `take` says
-  no, or raises, or nothing more comes;
+  no, or raises, or nothing more comes; what is like the read before may go by a lane (`lane.py`), with the same rules;
 - nobody does either: what came lies in the connection, which stops reading when it is much.
 
 So both ways take the same pieces out of the same place, and see the same end. `patience.py` says how long it may be
@@ -26,6 +26,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream import causes
 from trunkline.upstream.connection import Connection, Fields
+from trunkline.upstream.lane import Lane
 from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.upstream.transport import Take, UpstreamFailure
 from trunkline.wire import Headers
@@ -69,6 +70,7 @@ class Reply:
         "_fields",
         "_is_closed",
         "_is_overdue",
+        "_lane",
         "_linger_s",
         "_patience",
         "_take",
@@ -85,6 +87,7 @@ class Reply:
         self._deadline = deadline
         self._patience = patience
         self._take: Take | None = None
+        self._lane: Lane | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._unpacker: Unpacker | None = None
         self._is_closed = False
@@ -122,19 +125,22 @@ class Reply:
             await self._woken()
         return self._given()
 
-    async def pump(self, take: Take) -> None:
-        """Give each piece of the body to `take`, until it says no or the body ends or breaks; `read` tells which."""
+    async def pump(self, take: Take, lane: Lane | None = None) -> None:
+        """Give each piece of the body to `take`, until it says no or the body ends or breaks; `read` tells which.
+
+        What is like the piece before goes by the lane, if one is given.
+        """
         if self._unpacker is not None:
             await self._pump_unpacked(take)
             return
         if self._connection.pieces and not (self._is_closed or take(self._given())):
             return
         if self._is_awaited():
-            self._take = take
+            self._take, self._lane = take, lane
             try:
                 await self._woken()
             finally:
-                self._take = None
+                self._take = self._connection.lane = None
 
     async def body(self, max_bytes: int) -> bytes:
         """Read at most `max_bytes` of the body; the rest is left."""
@@ -177,17 +183,36 @@ class Reply:
         if connection.pieces:
             self._patience.renew(connection.now())
             try:
-                goes_on = take(connection.taken())
+                piece = connection.taken()
+                goes_on = take(piece)
                 while goes_on and connection.pieces:
                     goes_on = take(connection.taken())
                 if goes_on and not connection.is_over:
+                    if self._lane is not None and self._lane.learn(connection.read, piece):
+                        connection.lane = self._lane
                     return True
-            except BaseException as error:  # it belongs to whoever pumps
-                if not waiter.done():
-                    waiter.set_exception(error)
+            except BaseException as error:
+                self._break_off(error)
         self._take = None
         self._wake()
         return False  # whoever is woken waits for room first
+
+    def go_on(self, lane: Lane, text: str) -> None:
+        """A read came that is like the one before, but for this text."""
+        self._patience.renew_output(self._connection.now())
+        lane.texts.append(text)
+        try:
+            if lane.tell(text):
+                return
+        except BaseException as error:
+            self._break_off(error)
+        self._take = self._connection.lane = None
+        self._wake()
+
+    def _break_off(self, error: BaseException) -> None:
+        """End the pumping with an error, which belongs to whoever pumps."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
 
     def _let_run_out(self) -> bool:
         """Throw away what comes after the reply was closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+from trunkline.upstream.lane import Lane
 from trunkline.wire import Fault, Headers, UpstreamRequest
 
 Take: TypeAlias = Callable[[bytes], bool]
@@ -39,11 +40,11 @@ class Reply(Protocol):
         ...
 
     @property
-    def pump(self) -> Callable[[Take], Awaitable[None]] | None:
+    def pump(self) -> Callable[[Take, Lane | None], Awaitable[None]] | None:
         """Give each piece to a `Take` as soon as it is here, without waking anybody; None where that cannot be.
 
         Returns when no further piece is wanted, and when the body has ended or broken, of which `read` tells. What
-        `take` raises is raised. The limits of time are those of `read`.
+        `take` raises is raised. The limits of time are those of `read`. Reads that go by a lane are no pieces.
         """
         ...
 

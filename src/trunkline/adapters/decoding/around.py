@@ -15,11 +15,16 @@ class Heard(Protocol):
     is_done: bool
 
     @property
+    def number_member(self) -> bytes: ...
+
+    @property
     def held_back(self) -> int: ...
 
     def message(self, message: WireMessage) -> Iterable[Delta]: ...
 
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None: ...
+
+    def went_on(self, texts: Sequence[str]) -> None: ...
 
     def whole(self, body: bytes) -> Iterable[Delta]: ...
 
@@ -37,6 +42,10 @@ class Around:
         self.is_done = inner.is_done
         self.held_back = 0
 
+    @property
+    def number_member(self) -> bytes:
+        return self._inner.number_member
+
     def message(self, message: WireMessage) -> Iterable[Delta]:
         told = self._heard(self._inner.message(message))
         self.is_done = self._inner.is_done
@@ -45,6 +54,9 @@ class Around:
 
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         return self._inner.continues(messages, slot) if self._passes_text(slot) else None
+
+    def went_on(self, texts: Sequence[str]) -> None:
+        self._inner.went_on(texts)
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         told = self._heard(self._inner.whole(body))

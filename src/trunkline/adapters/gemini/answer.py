@@ -141,6 +141,9 @@ class GeminiDecoder(Decoder):
         self._said += texts
         return texts
 
+    def went_on(self, texts: Sequence[str]) -> None:
+        self._said += texts
+
     def whole(self, body: bytes) -> Sequence[Delta]:
         """Decode a whole answer; a list of them is a stream that was asked for without `alt=sse`."""
         if self._is_over:

@@ -141,6 +141,10 @@ class MessagesDecoder(Decoder):
         self._add(block, texts)
         return texts
 
+    def went_on(self, texts: Sequence[str]) -> None:
+        assert self._text is not None  # a text went on
+        self._add(self._text, texts)
+
     def _read_text(self, data: bytes) -> str | None:
         try:
             text = self._only_text(read_event(data))

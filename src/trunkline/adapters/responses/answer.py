@@ -99,6 +99,10 @@ class ResponsesDecoder(Decoder):
                 return self.message(mended)
             return self._unread(f"an event could not be read: {error}", message.data)
 
+    @property
+    def number_member(self) -> bytes:
+        return b'"sequence_number":'
+
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         if slot != self._talking or self.is_done or self._failure is not None:
             return None

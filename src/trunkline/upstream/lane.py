@@ -1,0 +1,101 @@
+"""The shortest way of a token: a read that is like the one before it but for its text.
+
+Theory of operation. Most reads of a stream are one HTTP chunk with one event that adds one piece to the open text, and
+differ from the read before in that piece alone. When such a read was heard the long way – by the parser, the framing
+and the decoder – `learn` keeps what stands around its text. A read with the same bytes around another text means the
+same, and leaves all three of them as they were: so it is taken here, before any of them sees it.
+
+It is learned only where that is certain: the chunk is whole, and its bytes are the piece that the parser gave, so the
+parser stands between two chunks; no backslash is in it, so each string is written as it is; the text stands in it
+once, between quotes; and in a read that is taken the text holds no quote, no backslash and nothing unprintable. Some
+dialects number their events, which nobody hears: there the digits may be others. Whatever is not like it goes the long
+way, and must be seen to be like it again.
+
+What was taken here is counted later (`texts`), before anything else is heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_MOST_VAIN = 4
+"""So often is something learned that no read is like before it is given up: some servers write something new into each
+event."""
+
+
+class Lane:
+    """The lane of one answer.
+
+    `last` is the text that the piece heard last was, if it was nothing else. `begin` is asked when a lane is learned:
+    for what tells a text and says whether there is room for more, and for how many characters may be taken uncounted.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_closing",
+        "_is_new",
+        "_middle",
+        "_number_member",
+        "_opening",
+        "_room",
+        "_vain",
+        "last",
+        "tell",
+        "texts",
+    )
+
+    def __init__(self, begin: Callable[[], tuple[Callable[[str], bool], int]], number_member: bytes = b"") -> None:
+        self._begin = begin
+        self._number_member = number_member
+        self._opening = self._middle = self._closing = b""
+        self._is_new = False
+        self._vain = 0
+        self._room = 0
+        self.last: str | None = None
+        self.tell: Callable[[str], bool]
+        self.texts: list[str] = []
+
+    def learn(self, data: bytes, piece: bytes) -> bool:
+        """Learn from a read that was heard the long way and the one piece in it, if that is sure."""
+        if self.last is None or self._vain >= _MOST_VAIN or b"\\" in piece:
+            return False
+        start, literal = len(data) - len(piece) - 2, b'"%b"' % self.last.encode()
+        if data[:start] != b"%x\r\n" % len(piece) or data[start:-2] != piece or piece.count(literal) != 1:
+            return False
+        self._vain += self._is_new
+        self._is_new = True
+        opening, _, closing = piece.partition(literal)
+        self._opening, self._middle, self._closing = opening + b'"', b"", b'"%b\r\n' % closing
+        number = opening.find(self._number_member) + len(self._number_member)
+        after = opening[number:].lstrip(b"0123456789")
+        if self._number_member and self._number_member in opening and len(after) < len(opening) - number:
+            self._opening, self._middle = opening[:number], after + b'"'
+        self.tell, self._room = self._begin()
+        return True
+
+    def text_in(self, data: bytes) -> str | None:
+        """The text of a read like the one that was learned; None for any other."""
+        start = data.find(b"\r\n", 0, 10) + 2
+        opening, closing = self._opening, self._closing
+        if not (data.startswith(opening, start) and data.endswith(closing)):
+            return None
+        begin, end = start + len(opening), len(data) - len(closing)
+        if self._middle:
+            begin = self._place_after_number(data, begin)
+        if end <= begin or data[: start - 2] != b"%x" % (len(data) - start - 2):
+            return None
+        try:
+            text = data[begin:end].decode()
+        except UnicodeDecodeError:
+            return None
+        if not text.isprintable() or '"' in text or "\\" in text or len(text) > self._room:
+            return None
+        self._room -= len(text)
+        self._is_new = False
+        self._vain = 0
+        return text
+
+    def _place_after_number(self, data: bytes, place: int) -> int:
+        """Where the text begins behind a number and what follows it; where nothing can, if something else is there."""
+        end = data.find(self._middle, place, place + len(self._middle) + 20)
+        return end + len(self._middle) if data[place:end].isdigit() and end > place else len(data)
