@@ -33,7 +33,7 @@ def learned(piece: bytes, text: str, room: int = 1000) -> Lane:
 
 
 @given(
-    st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=12),
     st.integers(0, 10**6),
     st.sampled_from(["", ',"logprobs":[]', ',"x":"delta"']),
 )
@@ -108,3 +108,27 @@ def test_what_is_learned_in_vain_is_not_learned_for_ever() -> None:
     for _ in range(9):
         assert used.text_in(chunk(event("b"))) == "b"
         assert used.learn(chunk(event("a")), event("a"))
+
+
+def spending(text: str, spent: object, *, reason: str = "") -> bytes:
+    said = f'{{"candidates":[{{"content":{{"parts":[{{"text":{json.dumps(text)}}}]}},"index":0{reason}}}]'
+    return f'data: {said},"usageMetadata":{{"total":{spent}}},"model":"m-2"}}\n\n'.encode()
+
+
+def test_what_was_spent_may_differ_and_the_last_word_is_kept() -> None:
+    lane = Lane(lambda: (lambda _: True, 1000), usage_member=b'"usageMetadata":')
+    lane.last = "a"
+    assert lane.learn(chunk(spending("a", 1)), spending("a", 1))
+    assert not lane.latest
+    assert [lane.text_in(chunk(spending(text, spent))) for text, spent in (("b", 2), ("c", 30))] == ["b", "c"]
+    assert lane.latest == spending("c", 30)
+    for other in (
+        spending("d", '"4"'),
+        spending("d", 5, reason=',"finishReason":"STOP"'),
+        spending("d", 5).replace(b'"index":0', b'"index":1'),
+        spending("d", "5,6.0").replace(b"total", b"totals"),
+        spending('d"', 5),
+        spending("", 5),
+    ):
+        assert lane.text_in(chunk(other)) is None
+    assert lane.latest == spending("c", 30)

@@ -48,6 +48,11 @@ class Decoder(Protocol):
         return b""
 
     @property
+    def usage_member(self) -> bytes:
+        """The same of one that stands behind the text and says in each message anew what was spent."""
+        return b""
+
+    @property
     def held_back(self) -> int:
         """How many pieces of output were heard and not told, or not yet: who sends them is not silent."""
         return 0
@@ -63,8 +68,11 @@ class Decoder(Protocol):
         """
         return None
 
-    def went_on(self, texts: Sequence[str]) -> None:
-        """Hear that messages came which are those that `continues` heard last, but for these texts and their number."""
+    def went_on(self, texts: Sequence[str], latest: WireMessage | None) -> None:
+        """Hear that messages came which are those that `continues` heard last, but for these texts and their numbers.
+
+        Where the numbers say what was spent, `latest` is the last of them.
+        """
         return
 
     def whole(self, body: bytes) -> Iterable[Delta]:

@@ -70,7 +70,7 @@ class _Pumping:
         self._sink = sink
         self._has_room = True
         self.left: list[Delta] = []
-        self.lane = Lane(self._begin, hearing.number_member)
+        self.lane = Lane(self._begin, *hearing.loose_members)
 
     def take(self, piece: bytes) -> bool:
         """Hear one read; False when no more shall come this way."""
@@ -98,7 +98,7 @@ class _Pumping:
         """Account for what went by the lane; say whether there is room for more."""
         texts, self.lane.texts = self.lane.texts, []
         if texts:
-            self._hearing.went_on(texts)
+            self._hearing.went_on(texts, self.lane.latest)
             self._sink.count(texts)
         return self._has_room
 

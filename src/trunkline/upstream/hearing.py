@@ -230,18 +230,23 @@ class Hearing:
         return texts
 
     @property
-    def number_member(self) -> bytes:
-        """The member that counts messages where nobody hears it, as JSON."""
-        return self._decoder.number_member
+    def loose_members(self) -> tuple[bytes, bytes]:
+        """The members, as JSON, whose numbers may differ between messages alike: their count, and what was spent."""
+        return self._decoder.number_member, self._decoder.usage_member
 
     @property
     def room(self) -> int:
         """How many characters of text may go on before they are to be counted."""
         return _MUCH if self._cap is None else self._cap.room
 
-    def went_on(self, texts: Sequence[str]) -> None:
-        """Hear that bytes came which are those that `continued` heard last, but for these texts."""
-        self._decoder.went_on(texts)
+    def went_on(self, texts: Sequence[str], latest: bytes) -> None:
+        """Hear that bytes came which are those that `continued` heard last, but for these texts and loose numbers.
+
+        `latest` are the last of them, where their numbers say what was spent.
+        """
+        framing = self._framing
+        messages = framing.messages_in(latest) if latest and framing is not None else None
+        self._decoder.went_on(texts, messages[-1] if messages else None)
         self.has_progressed = True
         if self._cap is not None:
             self._cap.count(texts)

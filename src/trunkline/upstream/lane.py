@@ -8,10 +8,10 @@ same, and leaves all three of them as they were: so it is taken here, before any
 It is learned only where that is certain: the chunk is whole, and its bytes are the piece that the parser gave, so the
 parser stands between two chunks; no backslash is in it, so each string is written as it is; the text stands in it
 once, between quotes; and in a read that is taken the text holds no quote, no backslash and nothing unprintable. Some
-dialects number their events, which nobody hears: there the digits may be others. Whatever is not like it goes the long
-way, and must be seen to be like it again.
+dialects number their events, which nobody hears, or say with each what was spent so far, of which the last word counts:
+there the digits may be others. Whatever is not like it goes the long way, and must be seen to be like it again.
 
-What was taken here is counted later (`texts`), before anything else is heard.
+What was taken here is accounted for later (`texts`, `latest`), before anything else is heard.
 """
 
 from __future__ import annotations
@@ -22,32 +22,44 @@ _MOST_VAIN = 4
 """So often is something learned that no read is like before it is given up: some servers write something new into each
 event."""
 
+_DIGITS = b"0123456789"
+
 
 class Lane:
     """The lane of one answer.
 
     `last` is the text that the piece heard last was, if it was nothing else. `begin` is asked when a lane is learned:
     for what tells a text and says whether there is room for more, and for how many characters may be taken uncounted.
+    `latest` is the last piece taken, where it says what was spent.
     """
 
     __slots__ = (
         "_begin",
         "_closing",
         "_is_new",
+        "_loose_end",
         "_middle",
         "_number_member",
         "_opening",
         "_room",
+        "_usage_member",
         "_vain",
         "last",
+        "latest",
         "tell",
         "texts",
     )
 
-    def __init__(self, begin: Callable[[], tuple[Callable[[str], bool], int]], number_member: bytes = b"") -> None:
+    def __init__(
+        self,
+        begin: Callable[[], tuple[Callable[[str], bool], int]],
+        number_member: bytes = b"",
+        usage_member: bytes = b"",
+    ) -> None:
         self._begin = begin
         self._number_member = number_member
-        self._opening = self._middle = self._closing = b""
+        self._usage_member = usage_member
+        self._opening = self._middle = self._closing = self._loose_end = self.latest = b""
         self._is_new = False
         self._vain = 0
         self._room = 0
@@ -65,11 +77,16 @@ class Lane:
         self._vain += self._is_new
         self._is_new = True
         opening, _, closing = piece.partition(literal)
-        self._opening, self._middle, self._closing = opening + b'"', b"", b'"%b\r\n' % closing
-        number = opening.find(self._number_member) + len(self._number_member)
-        after = opening[number:].lstrip(b"0123456789")
-        if self._number_member and self._number_member in opening and len(after) < len(opening) - number:
-            self._opening, self._middle = opening[:number], after + b'"'
+        self._opening, self._middle = opening + b'"', b""
+        self._closing, self._loose_end, self.latest = b'"%b\r\n' % closing, b"", b""
+        if self._number_member and self._number_member in opening:
+            before, member, rest = opening.partition(self._number_member)
+            after = rest.lstrip(_DIGITS)
+            if len(after) < len(rest):
+                self._opening, self._middle = before + member, after + b'"'
+        if self._usage_member and self._usage_member in closing:
+            before, member, rest = self._closing.partition(self._usage_member)
+            self._closing, self._loose_end = before + member, rest.translate(None, _DIGITS)
         self.tell, self._room = self._begin()
         return True
 
@@ -77,11 +94,15 @@ class Lane:
         """The text of a read like the one that was learned; None for any other."""
         start = data.find(b"\r\n", 0, 10) + 2
         opening, closing = self._opening, self._closing
-        if not (data.startswith(opening, start) and data.endswith(closing)):
+        if not data.startswith(opening, start):
             return None
         begin, end = start + len(opening), len(data) - len(closing)
         if self._middle:
             begin = self._place_after_number(data, begin)
+        if self._loose_end:
+            end = self._place_before_usage(data, begin)
+        elif not data.endswith(closing):
+            return None
         if end <= begin or data[: start - 2] != b"%x" % (len(data) - start - 2):
             return None
         try:
@@ -90,6 +111,8 @@ class Lane:
             return None
         if not text.isprintable() or '"' in text or "\\" in text or len(text) > self._room:
             return None
+        if self._loose_end:
+            self.latest = data[start:-2]
         self._room -= len(text)
         self._is_new = False
         self._vain = 0
@@ -99,3 +122,10 @@ class Lane:
         """Where the text begins behind a number and what follows it; where nothing can, if something else is there."""
         end = data.find(self._middle, place, place + len(self._middle) + 20)
         return end + len(self._middle) if data[place:end].isdigit() and end > place else len(data)
+
+    def _place_before_usage(self, data: bytes, place: int) -> int:
+        """Where a text ends before what was spent; where none is, if something else follows it."""
+        end = data.find(b'"', place)
+        after = end + len(self._closing)
+        is_like = end > place and data[end:after] == self._closing
+        return end if is_like and data[after:].translate(None, _DIGITS) == self._loose_end else 0

@@ -18,13 +18,16 @@ class Heard(Protocol):
     def number_member(self) -> bytes: ...
 
     @property
+    def usage_member(self) -> bytes: ...
+
+    @property
     def held_back(self) -> int: ...
 
     def message(self, message: WireMessage) -> Iterable[Delta]: ...
 
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None: ...
 
-    def went_on(self, texts: Sequence[str]) -> None: ...
+    def went_on(self, texts: Sequence[str], latest: WireMessage | None) -> None: ...
 
     def whole(self, body: bytes) -> Iterable[Delta]: ...
 
@@ -46,6 +49,10 @@ class Around:
     def number_member(self) -> bytes:
         return self._inner.number_member
 
+    @property
+    def usage_member(self) -> bytes:
+        return self._inner.usage_member
+
     def message(self, message: WireMessage) -> Iterable[Delta]:
         told = self._heard(self._inner.message(message))
         self.is_done = self._inner.is_done
@@ -55,8 +62,8 @@ class Around:
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         return self._inner.continues(messages, slot) if self._passes_text(slot) else None
 
-    def went_on(self, texts: Sequence[str]) -> None:
-        self._inner.went_on(texts)
+    def went_on(self, texts: Sequence[str], latest: WireMessage | None) -> None:
+        self._inner.went_on(texts, latest)
 
     def whole(self, body: bytes) -> Iterable[Delta]:
         told = self._heard(self._inner.whole(body))

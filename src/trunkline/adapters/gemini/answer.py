@@ -22,6 +22,7 @@ Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/gemin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -141,8 +142,15 @@ class GeminiDecoder(Decoder):
         self._said += texts
         return texts
 
-    def went_on(self, texts: Sequence[str]) -> None:
+    @property
+    def usage_member(self) -> bytes:
+        return b'"usageMetadata":'
+
+    def went_on(self, texts: Sequence[str], latest: WireMessage | None) -> None:
         self._said += texts
+        if latest is not None:
+            with suppress(*UNREADABLE):
+                self._usage = read_response(latest.data).usage_metadata or self._usage
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         """Decode a whole answer; a list of them is a stream that was asked for without `alt=sse`."""

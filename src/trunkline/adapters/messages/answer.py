@@ -141,7 +141,7 @@ class MessagesDecoder(Decoder):
         self._add(block, texts)
         return texts
 
-    def went_on(self, texts: Sequence[str]) -> None:
+    def went_on(self, texts: Sequence[str], latest: WireMessage | None) -> None:
         assert self._text is not None  # a text went on
         self._add(self._text, texts)
 
