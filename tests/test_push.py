@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 from msgspec.structs import replace
 
+from bench import recordings, wires
+from bench.recordings import TOKENS
 from tests.record import MEDIA_TYPES, Cassette, cassettes
 from trunkline.accounts.keys import Key
 from trunkline.call import Admitted, Call, Services
 from trunkline.catalog.entries import Catalog
+from trunkline.catalog.quirks import Quirks
 from trunkline.errors import GatewayError
 from trunkline.generation import Generation
 from trunkline.pipeline import respond, told
+from trunkline.protocol.parse import parse
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
@@ -42,6 +48,14 @@ STREAMS = [
     for suffix in cassette.answers
     if suffix != ".json"
 ]
+RECORDINGS = {
+    "chat": recordings.chat(with_usage=True),
+    "responses": recordings.responses(),
+    "messages": wires.messages().recording,
+    "gemini": wires.gemini().recording,
+}
+WORDS = (" the", " line", "x", " é", " 線", "12", ", and", " 🚀")
+STRANGE = ('"', "\\", "line\n", "\x07", "\u2028", "delta", "text", "{}", "x" * 40)
 BROKEN = Fault("nonsense", "the answer was cut off")
 NOW = 1_700_000_000.0
 
@@ -105,7 +119,7 @@ class Laned(Pulled):
             text = lane.text_in(read) if is_open else None
             if text is not None:
                 self.note_output()
-                Laned.went += 1
+                self.went += 1
                 lane.texts.append(text)
                 goes_on = lane.tell(text)
             else:
@@ -220,6 +234,34 @@ def test_push_and_pull_give_the_same(cassette: Cassette, suffix: str, breaks: bo
             assert (pushed.body, pushed.error) == (pulled.body, pulled.error)
             assert [as_noted(each) for each in pushed.generations] == [as_noted(each) for each in pulled.generations]
             assert pushed.outputs == pulled.outputs
+
+
+@pytest.mark.law
+@pytest.mark.parametrize("dialect", RECORDINGS)
+def test_long_streams_go_by_the_lane_and_give_the_same(dialect: str) -> None:
+    """Texts of every kind, cut off at every end of an event and some places between."""
+    recording, dice = RECORDINGS[dialect], random.Random(dialect)
+    endpoint = next(each.endpoint for each, suffix in STREAMS if each.endpoint.dialect == dialect and suffix == ".sse")
+    request = parse(b'{"model":"m","input":"hi","max_output_tokens":70,"stream":true}')
+    cassette = Cassette(Path(dialect), request, replace(endpoint, quirks=Quirks()), {}, 200, {})
+    texts = [dice.choice((*WORDS, *STRANGE)) if dice.random() < 0.2 else dice.choice(WORDS) for _ in recording.tokens]
+    tokens = [retold(frame, token, text) for frame, token, text in zip(recording.tokens, TOKENS, texts, strict=True)]
+    pieces = [*recording.opening, *tokens, *recording.closing]
+    went = 0
+    for length in (*range(len(pieces) - 12, len(pieces) + 1), *range(8, 50, 9)):
+        breaks = length < len(pieces)
+        pulled = play(cassette, Pulled("text/event-stream", pieces[:length], breaks=breaks))
+        laned = Laned("text/event-stream", pieces[:length], breaks=breaks)
+        pushed = play(cassette, laned, iter(lambda: dice.random() > 0.05, None))
+        assert (pushed.body, pushed.error, pushed.outputs) == (pulled.body, pulled.error, pulled.outputs)
+        assert [as_noted(each) for each in pushed.generations] == [as_noted(each) for each in pulled.generations]
+        went += laned.went
+    assert went > 300
+
+
+def retold(frame: bytes, token: str, text: str) -> bytes:
+    """A recorded token with another text, written as it is where JSON allows that."""
+    return frame.replace(b":" + json.dumps(token).encode(), b":" + json.dumps(text, ensure_ascii=False).encode())
 
 
 def as_noted(generation: Generation) -> object:
