@@ -128,6 +128,9 @@ class _Reply:
         self.content_type = content_type
         self._reads = reads
 
+    def rest(self) -> bytes:
+        return b"".join(self._reads)
+
     async def read(self) -> bytes:
         return next(self._reads, b"")
 

@@ -78,6 +78,8 @@ class Pulled:
         self.breaks = breaks
         self.outputs = 0
 
+    def rest(self) -> None: ...
+
     async def read(self) -> bytes:
         if self.pieces:
             return self.pieces.pop(0)

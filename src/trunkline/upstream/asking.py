@@ -57,21 +57,29 @@ class Upstream:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     is_hedging: bool = False
 
-    async def send(self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False) -> Reply:
+    def send(
+        self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False
+    ) -> Awaitable[Reply]:
         """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
-        credential = self.tokens.known(provider) or await self.tokens.credential(provider, deadline)
+        credential = self.tokens.known(provider)
+        # A signature may be over the whole body.
+        if credential is None or len(request.body) > DEAR_BYTES:
+            return self._send_signed(request, provider, deadline, thinks)
+        return self._transport(request).send(sign(request, credential, self.wall_clock()), deadline, thinks=thinks)
+
+    async def _send_signed(self, request: UpstreamRequest, provider: str, deadline: float, thinks: bool) -> Reply:
+        """The same, where a credential or the signing of a large body is waited for."""
+        credential = await self.tokens.credential(provider, deadline)
         if credential is not None:
-            now = self.wall_clock()
-            # A signature may be over the whole body.
-            is_large = len(request.body) > DEAR_BYTES
-            request = (
-                await self.aside.run(sign, request, credential, now) if is_large else sign(request, credential, now)
-            )
-        return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
+            request = await self.aside.run(sign, request, credential, self.wall_clock())
+        return await self._transport(request).send(request, deadline, thinks=thinks)
+
+    def _transport(self, request: UpstreamRequest) -> Transport:
+        return self.transports[request.url.partition(":")[0]]
 
     async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
         """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
-        if _is_success(reply):
+        if 200 <= reply.status < 300:
             return
         if 300 <= reply.status < 400:
             raise UpstreamFailure(Fault("nonsense", "the provider redirects, which is not followed", reply.status))
@@ -172,7 +180,7 @@ class Asking:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
-        return reply if _is_success(reply) else await self._checked(reply)
+        return reply if 200 <= reply.status < 300 else await self._checked(reply)
 
     async def _exchanged(self, exchange: Exchange) -> Reply:
         request, question = exchange.request, self._question
@@ -229,10 +237,6 @@ def _encoded(
     if encoded.has_nonce:
         body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())
     return UpstreamRequest(encoded.method, encoded.url, encoded.headers, body, (*unread, *encoded.dropped))
-
-
-def _is_success(reply: Reply) -> bool:
-    return 200 <= reply.status < 300
 
 
 def _thinks(request: Request, endpoint: Endpoint) -> bool:

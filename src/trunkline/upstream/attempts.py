@@ -22,7 +22,7 @@ from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.asking import Asking, Question, Upstream
-from trunkline.upstream.drivers import Sink, pull, push
+from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
@@ -344,7 +344,8 @@ class Run:
         reply, hearing = await self._asked(attempt, asking)
         try:
             while not hearing.is_over:
-                attempt.held += await pull(reply, hearing)
+                heard = hear_rest(reply, hearing)
+                attempt.held += await pull(reply, hearing) if heard is None else heard
                 if attempt.spoke is None and hearing.has_spoken:
                     self._speak(attempt)
                 if attempt.is_tellable:

@@ -1,8 +1,9 @@
 """The two drivers of `hearing.py`: what waits for an answer's bytes.
 
-Pulled, a task waits for each read, and hears it. Pushed, each read is heard in the very callback that received it, and
-what it says goes to a sink at once: no task wakes for an answer that only goes on. A sink that has no room, the end,
-and a fault end the pushing, and whoever pushed pulls: what is to be waited for then is told by a read.
+Pulled, a task waits for each read, and hears it; what has all arrived is heard without waiting. Pushed, each read is
+heard in the very callback that received it, and what it says goes to a sink at once: no task wakes for an answer that
+only goes on. A sink that has no room, the end, and a fault end the pushing, and whoever pushed pulls: what is to be
+waited for then is told by a read.
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ async def pull(reply: Reply, hearing: Hearing) -> list[Delta]:
     if hearing.has_progressed:
         reply.note_output()
     return batch
+
+
+def hear_rest(reply: Reply, hearing: Hearing) -> list[Delta] | None:
+    """Hear what is left of an answer that has all arrived, with its end; None of any other."""
+    body = reply.rest()
+    if body is None:
+        return None
+    batch = hearing.feed(body) if body else []
+    return batch if hearing.is_over else batch + hearing.ended()
 
 
 async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None:

@@ -114,6 +114,16 @@ class Reply:
             headers["date"] = formatdate(usegmt=True)
         return headers
 
+    def rest(self) -> bytes | None:
+        """All that is left of the body, if it is here and came well; None where something is to be waited for."""
+        connection = self._connection
+        if not connection.is_over or connection.fault is not None or self._unpacker is not None or self._is_closed:
+            return None
+        taken = connection.taken()
+        while connection.pieces:
+            taken += connection.taken()
+        return taken
+
     async def read(self) -> bytes:
         """Wait for the next piece of the body, unpacked; empty at its end.
 
@@ -295,7 +305,8 @@ class Reply:
             connection.alarm.set(self._due(), self._look)
         names = b"\n".join(self._fields).lower()
         self.tells_limits = b"ratelimit" in names
-        self.content_type = self._field(b"content-type", b"Content-Type").decode("latin-1")
+        media_type = self._fields.get(b"content-type") or self._field(b"content-type", b"Content-Type")
+        self.content_type = media_type.decode("latin-1")
         if b"content-encoding" in names:
             self._unpacker = _unpacker(self._field(b"content-encoding", b"Content-Encoding").decode("latin-1"))
 

@@ -42,6 +42,9 @@ class StagedReply:
 
     pump = None
 
+    def rest(self) -> None:
+        """What is left takes its time."""
+
     async def read(self) -> bytes:
         """Wait for the next piece; empty at the end. Raises UpstreamFailure where the script breaks off or stalls."""
         return await anext(self._pieces, b"")

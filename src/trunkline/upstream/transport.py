@@ -35,6 +35,10 @@ class Reply(Protocol):
     @property
     def tells_limits(self) -> bool: ...
 
+    def rest(self) -> bytes | None:
+        """All that is left of the body, if it is here and came well; None where something is to be waited for."""
+        ...
+
     async def read(self) -> bytes:
         """Wait for the next piece of the body, unpacked; empty at its end. Raises UpstreamFailure when it breaks."""
         ...

@@ -66,10 +66,14 @@ class FetchedReply:
 
     pump = None
 
-    async def read(self) -> bytes:
+    def rest(self) -> bytes:
         """Give all that is left."""
         body, self._left = self._left, b""
         return body
+
+    async def read(self) -> bytes:
+        """Give all that is left."""
+        return self.rest()
 
     def note_output(self) -> None:
         """Nothing is waited for here."""
