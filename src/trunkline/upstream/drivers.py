@@ -68,6 +68,8 @@ async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None
         await reply.pump(pumping.take, pumping.lane)
     finally:
         has_room = pumping.count()
+        # It holds the lane, whose methods hold it: a ring that would wait for the search for garbage.
+        del pumping.lane
     return pumping.left if has_room else None
 
 

@@ -150,7 +150,7 @@ class Reply:
             try:
                 await self._woken()
             finally:
-                self._take = self._connection.lane = None
+                self._take = self._lane = self._connection.lane = None
 
     async def body(self, max_bytes: int) -> bytes:
         """Read at most `max_bytes` of the body; the rest is left."""
