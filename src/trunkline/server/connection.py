@@ -31,7 +31,6 @@ import asyncio
 import itertools
 import time
 from array import array
-from collections import deque
 from fcntl import ioctl
 from functools import cached_property
 from termios import TIOCOUTQ
@@ -74,8 +73,24 @@ class _Flow(FlowControl):
         return event
 
 
+class _Queue(list[tuple[RequestResponseCycle | DirectCycle, Any]]):
+    """The few requests that may wait; an empty deque, which the server would keep for it, is a page of 64 places."""
+
+    __slots__ = ()
+
+    def appendleft(self, waiting: tuple[RequestResponseCycle | DirectCycle, Any]) -> None:
+        self.insert(0, waiting)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds for the head of a request, for clients that do not read, and in number."""
+
+    # In places of their own: with more than thirty names a connection would have a whole dict for them.
+    __slots__ = (
+        "_ahead_bytes", "_answered", "_complaint", "_deadline", "_head_bytes", "_hearing_out", "_idle_since",
+        "_is_in_body", "_is_in_head", "_keeps_alive", "_left_to_hear_bytes", "_read_bytes", "_rest", "_stall",
+        "_unsent_bytes", "_upgrades", "joined",
+    )  # fmt: skip
 
     header_timeout_s = 10.0
     write_timeout_s = 60.0
@@ -88,29 +103,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     cycle: RequestResponseCycle | DirectCycle | None  # type: ignore[assignment]
     """The request that was read last, or is being read."""
-    _answered: RequestResponseCycle | DirectCycle | None = None
+    _answered: RequestResponseCycle | DirectCycle | None
     """The one that is being answered, or was last."""
-    pipeline: deque[tuple[RequestResponseCycle | DirectCycle, Any]]  # type: ignore[assignment]
+    pipeline: _Queue  # type: ignore[assignment]
     """Those that wait for it, the last one first, each with the application."""
-    joined: JoinedTransport
-    _deadline: asyncio.TimerHandle | None = None
-    _is_in_head = False
-    _head_bytes = 0
-    _read_bytes = 0
-    _ahead_bytes = 0
-    _is_in_body = False
-    _upgrades = False
-    _keeps_alive = True
-    _left_to_hear_bytes = HEAR_OUT_BYTES
-    _hearing_out: asyncio.TimerHandle | None = None
-    _complaint = ""
-    _stall: asyncio.TimerHandle | None = None
-    _rest: asyncio.TimerHandle | None = None
-    _idle_since = 0.0
-    _unsent_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.pipeline = _Queue()
+        self._answered = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._rest: asyncio.TimerHandle | None = None
+        self._hearing_out: asyncio.TimerHandle | None = None
+        self._is_in_head = self._is_in_body = self._upgrades = False
+        self._keeps_alive = True
+        self._head_bytes = self._read_bytes = self._ahead_bytes = self._unsent_bytes = 0
+        self._left_to_hear_bytes = HEAR_OUT_BYTES
+        self._idle_since = 0.0
+        self._complaint = ""
         self.joined = JoinedTransport(transport)
         self.transport = self.joined  # type: ignore[assignment]  # it has all that is used
         self.flow = _Flow(transport)

@@ -66,6 +66,7 @@ class ResponsesRoute:
                     stream.end(piece)
                 elif piece:  # none is there where only room was to be waited for
                     stream.write(piece)
+                del told_piece, piece  # an answer may be silent for long
         finally:
             await pieces.aclose()
 
