@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import chain
 
 from trunkline.accounts.opening import open_keys, pepper_of
 from trunkline.call import Services
@@ -87,8 +88,11 @@ def _noting(*observers: Callable[[Generation], None]) -> Callable[[Generation], 
 
 
 def _tokens() -> Iterator[str]:
-    """Random names without end, in hex digits; drawn many at a time, for each draw is a system call."""
-    while True:
-        drawn = secrets.token_hex(_TOKEN_DIGITS // 2 * 64)
-        for start in range(0, len(drawn), _TOKEN_DIGITS):
-            yield drawn[start : start + _TOKEN_DIGITS]
+    """Random names without end, in hex digits."""
+    return chain.from_iterable(iter(_draw_tokens, None))
+
+
+def _draw_tokens() -> list[str]:
+    """Draw many at a time, for each draw is a system call."""
+    drawn = secrets.token_hex(_TOKEN_DIGITS // 2 * 64)
+    return [drawn[start : start + _TOKEN_DIGITS] for start in range(0, len(drawn), _TOKEN_DIGITS)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trunkline.billing import Meter, lost
 from trunkline.call import Admitted, Course
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
-from trunkline.stream.deltas import Delta
+from trunkline.routing.fallback import Outrun
+from trunkline.stream.deltas import Delta, Spent
 
 
 class Settlement:
@@ -48,8 +49,9 @@ class Settlement:
         """Note the end. What was heard until then the provider bills, however it ended."""
         course, call = self._course, self._admitted.call
         if course.has_spoken:
-            self._meter.price([*course.held], course.answering)
-            self.rest()
+            if course.held:
+                self._meter.price([*course.held], course.answering)
+            self._meter.close(course.answering)
         self._note(
             Generation(
                 id=call.id,
@@ -60,10 +62,14 @@ class Settlement:
                 endpoint=course.endpoint,
                 has_answered=course.has_spoken,
                 attempted=course.attempted,
-                outrun=[(each, lost(each.usage, call.body_bytes, each.endpoint)) for each in course.outrun],
+                outrun=_with_losses(course.outrun, call.body_bytes) if course.outrun else (),
                 dropped=course.dropped,
                 spent=self._meter.spent,
                 received_at=call.received_at,
                 took_s=self._wall_clock() - call.received_at,
             )
         )
+
+
+def _with_losses(outrun: Sequence[Outrun], body_bytes: int) -> list[tuple[Outrun, Spent]]:
+    return [(each, lost(each.usage, body_bytes, each.endpoint)) for each in outrun]

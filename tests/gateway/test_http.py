@@ -326,7 +326,7 @@ def test_SE_03_a_defect_is_a_500_that_says_only_its_id() -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("secret words")
 
-    status, body = answer_to(Edge(broken, repeat("id"), Stopping(1, time.monotonic)), "/")
+    status, body = answer_to(Edge(broken, repeat("req_id"), Stopping(1, time.monotonic)), "/")
     assert status == 500
     validate_error(500, json.loads(body))
     assert b"secret" not in body

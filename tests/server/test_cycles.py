@@ -35,12 +35,12 @@ def served(route: Route, act: Act, stopping: Stopping | None = None) -> Connecti
     """A connection on which /hot leads to the route below ASGI, and /hot? through it."""
     ends = stopping or Stopping(1.0, time.monotonic)
     allowed = Origins([ORIGIN])
-    hot = HotPaths({b"/hot": route}, repeat("id"), ends, allowed)
-    return connect(act, hot, AllowingOrigins(Edge(Mounted(route, ends), repeat("id"), ends), allowed))
+    hot = HotPaths({b"/hot": route}, repeat("req_id"), ends, allowed)
+    return connect(act, hot, AllowingOrigins(Edge(Mounted(route, ends), repeat("req_id"), ends), allowed))
 
 
 async def read(cycle: Cycle) -> None:
-    while not cycle.is_whole:
+    while cycle.more_body:
         await cycle.wait(asyncio.get_running_loop().time() + 5)
 
 

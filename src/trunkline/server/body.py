@@ -19,6 +19,7 @@ _READ = frozenset(
 )
 _GZIP = ("gzip", "x-gzip")
 _PACKINGS = ("", "identity", *_GZIP)
+_JSON = ("application/json", "")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Bounds:
 
 
 class Body(Protocol):
-    """Where the bytes go; it may refuse them."""
+    """Where the bytes go; it refuses those that are too many."""
 
     @property
     def size(self) -> int: ...
@@ -44,10 +45,10 @@ class Body(Protocol):
     def add(self, chunk: bytes | bytearray) -> None: ...
 
 
-@dataclass(slots=True)
 class Head:
     """The header fields that the gateway reads. `is_packed`: the body comes in gzip."""
 
+    # What a request does not send is the class's: nothing is set for it.
     authorization: str | None = None
     session_id: str | None = None
     content_type: str = ""
@@ -103,7 +104,7 @@ def check_head(head: Head, bounds: Bounds) -> None:
 
     Raises BadRequest for another media type or packing, PayloadTooLarge.
     """
-    if not _is_json(head.content_type):
+    if head.content_type not in _JSON and not head.content_type.endswith("+json"):
         raise BadRequest(
             f"Content-Type is {head.content_type[:80]!r}. Send the body as JSON, with Content-Type: application/json."
         )
@@ -112,12 +113,7 @@ def check_head(head: Head, bounds: Bounds) -> None:
             f"Content-Encoding is {head.content_encoding[:80]!r}. Send the body in gzip, or without Content-Encoding."
         )
     if head.content_length > bounds.max_body_bytes:
-        raise _too_large(bounds.max_body_bytes)
-
-
-def take_body(cycle: Cycle, body: Body, bounds: Bounds) -> None:
-    """Take a body that is whole and not packed. Raises PayloadTooLarge, ServiceUnavailable."""
-    _add(body, cycle.take(), bounds.max_body_bytes)
+        raise too_large(bounds.max_body_bytes)
 
 
 async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, is_packed: bool) -> None:
@@ -138,10 +134,6 @@ async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, i
         ) from None
 
 
-def _is_json(content_type: str) -> bool:
-    return content_type in ("", "application/json") or content_type.endswith("+json")
-
-
 async def _gather(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, unpacker: Unpacker | None) -> None:
     """Read to the end. A megabyte has its time anew when the one before has come, and when the work aside is over."""
     goal = _MEGABYTE
@@ -151,13 +143,13 @@ async def _gather(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, unpack
     while True:
         chunk = cycle.take()
         if unpacker is None:
-            _add(body, chunk, bounds.max_body_bytes)
+            body.add(chunk)
         else:
             packed_bytes += len(chunk)
             if packed_bytes > bounds.max_body_bytes:
-                raise _too_large(bounds.max_body_bytes)
-            await _unpack(bytes(chunk), unpacker, body, bounds)
-        if cycle.is_whole:
+                raise too_large(bounds.max_body_bytes)
+            await _unpack(bytes(chunk), unpacker, body)
+        if not cycle.more_body:
             break
         if body.size >= goal:
             goal = body.size + _MEGABYTE
@@ -170,18 +162,12 @@ async def _gather(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, unpack
         unpacker.end()
 
 
-async def _unpack(chunk: bytes, unpacker: Unpacker, body: Body, bounds: Bounds) -> None:
+async def _unpack(chunk: bytes, unpacker: Unpacker, body: Body) -> None:
     unpacker.feed(chunk)
     while piece := unpacker.take():
-        _add(body, piece, bounds.max_body_bytes)
+        body.add(piece)
         if len(piece) == PIECE_BYTES:
             await asyncio.sleep(0)
-
-
-def _add(body: Body, chunk: bytes | bytearray, max_bytes: int) -> None:
-    if body.size + len(chunk) > max_bytes:
-        raise _too_large(max_bytes)
-    body.add(chunk)
 
 
 def _not_unpacked(error: NotUnpacked, max_bytes: int) -> ClientError:
@@ -191,12 +177,13 @@ def _not_unpacked(error: NotUnpacked, max_bytes: int) -> ClientError:
         case "cut_off":
             return BadRequest("The gzip body is cut off. Send all of it.")
         case "too_large":
-            return _too_large(max_bytes)
+            return too_large(max_bytes)
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _too_large(max_bytes: int) -> PayloadTooLarge:
+def too_large(max_bytes: int) -> PayloadTooLarge:
+    """What is told of a body that is larger than any may be."""
     return PayloadTooLarge(f"The request body is larger than the {max_bytes} bytes that this gateway takes.")

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from trunkline.errors import GatewayError
 from trunkline.server.cycle import Field, Lines, Route
-from trunkline.server.edge import next_id, serve
+from trunkline.server.edge import serve
 from trunkline.server.joined import JoinedTransport
 from trunkline.server.origins import Origins
 from trunkline.stopping import Stopping
@@ -93,7 +93,7 @@ class DirectCycle:
         """Begin to serve: no earlier answer is under way."""
         connection, hot = self._connection, self._hot
         self.is_full = connection.flow.write_paused
-        self.request_id = next_id(hot.request_ids)
+        self.request_id = next(hot.request_ids)
         if hot.origins is not None:
             self._allowed = hot.origins.allow(self.fields)
         self._task = task = connection.loop.create_task(serve(self._route, self, hot.stopping))
@@ -133,10 +133,6 @@ class DirectCycle:
                 self._task.cancel()
 
     # For the route: the request
-
-    @property
-    def is_whole(self) -> bool:
-        return not self.more_body
 
     def take(self) -> bytes | bytearray:
         taken, self.body = self.body, b""

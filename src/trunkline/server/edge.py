@@ -43,16 +43,16 @@ async def serve(route: Route, cycle: Cycle, stopping: Stopping) -> None:
 class Edge:
     """ASGI middleware around all routes."""
 
-    def __init__(self, app: ASGIApp, tokens: Iterator[str], stopping: Stopping) -> None:
+    def __init__(self, app: ASGIApp, request_ids: Iterator[str], stopping: Stopping) -> None:
         self._app = app
-        self._tokens = tokens
+        self._request_ids = request_ids
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope[REQUEST_ID] = request_id = next_id(self._tokens)
+        scope[REQUEST_ID] = request_id = next(self._request_ids)
         try:
             await self._app(scope, receive, send)
         except (Exception, asyncio.CancelledError) as raised:
@@ -64,9 +64,9 @@ class Edge:
             told = None  # it holds this frame
 
 
-def next_id(tokens: Iterator[str]) -> str:
-    """Name a request."""
-    return "req_" + next(tokens)
+def name_requests(tokens: Iterator[str]) -> Iterator[str]:
+    """Make an id of each token."""
+    return map("req_".__add__, tokens)
 
 
 def _is_told(cycle: Cycle, raised: BaseException, stopping: Stopping) -> bool:

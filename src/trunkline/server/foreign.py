@@ -56,7 +56,7 @@ class AsgiCycle:
         self.fields: Sequence[Field] = scope["headers"]
         self.has_left = False
         self.has_started = False
-        self.is_whole = False
+        self.more_body = True
         self.owner: str | None = None
         self.request_id: str = scope[REQUEST_ID]
 
@@ -75,8 +75,8 @@ class AsgiCycle:
             self._leave()
             await asyncio.sleep(0)  # where the task is told
         self._body += message.get("body", b"")
-        self.is_whole = not message.get("more_body", False)
-        if self.is_whole:
+        self.more_body = message.get("more_body", False)
+        if not self.more_body:
             self._watching = asyncio.create_task(self._watch())
 
     def whole(self, status: int, lines: Lines, body: bytes, *, closes: bool = False) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
-from trunkline.server.body import Bounds, check_head, head_of, read_body, take_body
+from trunkline.server.body import Bounds, check_head, head_of, read_body, too_large
 from trunkline.server.cycle import Cycle
 from trunkline.server.edge import OWNER
 
@@ -25,54 +25,45 @@ class BodyMemory:
     """How many bytes of request bodies are held by all requests together."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._free_bytes = max_bytes
-
-    def body(self) -> Body:
-        """An empty body, whose bytes will be counted here."""
-        return Body(self)
+        self.free_bytes = max_bytes
 
     def check(self, wanted_bytes: int) -> None:
         """Raise ServiceUnavailable when so many bytes would not fit."""
-        if wanted_bytes > self._free_bytes:
+        if wanted_bytes > self.free_bytes:
             message = "The gateway holds as many request bodies as it has memory for."
             raise ServiceUnavailable(message, kind="server", retry_after=_RETRY_AFTER_S)
-
-    def take(self, taken_bytes: int) -> None:
-        """Count bytes that have come. Raises ServiceUnavailable when they do not fit."""
-        if taken_bytes > self._free_bytes:
-            self.check(taken_bytes)
-        self._free_bytes -= taken_bytes
-
-    def give_back(self, given_bytes: int) -> None:
-        """Count bytes that are held no more."""
-        self._free_bytes += given_bytes
 
 
 class Body:
     """One body as it comes in: its bytes are kept until they are taken, its room until it is closed."""
 
-    __slots__ = ("_bytes", "_memory", "size")
+    __slots__ = ("_bytes", "_max_bytes", "_memory", "size")
 
-    def __init__(self, memory: BodyMemory) -> None:
+    def __init__(self, memory: BodyMemory, max_bytes: int) -> None:
         self._memory = memory
+        self._max_bytes = max_bytes
         self._bytes: bytes | bytearray = b""
         self.size = 0
 
     def close(self) -> None:
         """Give back the room: the request is over."""
         self._bytes = b""
-        if self.size:
-            self._memory.give_back(self.size)
-            self.size = 0
+        self._memory.free_bytes += self.size
+        self.size = 0
 
     def expect(self, told_bytes: int) -> None:
         """Refuse a body that would not fit now. Raises ServiceUnavailable."""
         self._memory.check(told_bytes)
 
     def add(self, chunk: bytes | bytearray) -> None:
-        """Keep what has come. Raises ServiceUnavailable."""
-        self._memory.take(len(chunk))
-        self.size += len(chunk)
+        """Keep what has come. Raises PayloadTooLarge, ServiceUnavailable."""
+        memory, added_bytes = self._memory, len(chunk)
+        if self.size + added_bytes > self._max_bytes:
+            raise too_large(self._max_bytes)
+        if added_bytes > memory.free_bytes:
+            memory.check(added_bytes)
+        memory.free_bytes -= added_bytes
+        self.size += added_bytes
         if not self._bytes:
             self._bytes = chunk
             return
@@ -97,7 +88,7 @@ class Intake:
 
     def body(self) -> Body:
         """Room for the body of one request, to be given to `read`."""
-        return self._memory.body()
+        return Body(self._memory, self._bounds.max_body_bytes)
 
     async def read(self, cycle: Cycle, body: Body) -> Call:
         """Find out who calls, and read the body.
@@ -110,11 +101,11 @@ class Intake:
         key = await services.keys.authenticate(head.authorization)
         cycle.owner = key.account_id
         check_head(head, bounds)
-        if cycle.is_whole and not head.is_packed:
-            take_body(cycle, body, bounds)
-        else:
+        if cycle.more_body or head.is_packed:
             body.expect(head.content_length)
             await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
+        else:
+            body.add(cycle.take())
         return Call(
             id="resp_" + cycle.request_id.removeprefix("req_"),
             key=key,

@@ -38,7 +38,8 @@ class ResponsesRoute:
             if admitted.request.stream:
                 await self._serve_stream(admitted, cycle)
             else:
-                await self._serve_whole(admitted, cycle)
+                course, answer = await respond_whole(admitted, self._services)
+                cycle.whole(200, JSON + _lines(cycle, admitted) + _answer_lines(course), answer)
         finally:
             body.close()
 
@@ -83,10 +84,6 @@ class ResponsesRoute:
                 raise
             return (piece if is_last else await pieces.athrow(error)), True
         return piece, is_last
-
-    async def _serve_whole(self, admitted: Admitted, cycle: Cycle) -> None:
-        course, body = await respond_whole(admitted, self._services)
-        cycle.whole(200, JSON + _lines(cycle, admitted) + _answer_lines(course), body)
 
 
 def _end_unheard(stream: EventStream, admitted: Admitted, services: Services, error: GatewayError) -> None:

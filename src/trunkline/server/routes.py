@@ -15,7 +15,7 @@ from trunkline.errors import MethodNotAllowed, NotFound
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
 from trunkline.server.direct import HotPaths
-from trunkline.server.edge import REQUEST_ID, Edge
+from trunkline.server.edge import REQUEST_ID, Edge, name_requests
 from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
 from trunkline.server.foreign import Mounted
@@ -54,7 +54,7 @@ def application(
     services: Services,
     bounds: Bounds,
     lifespan: Lifespan,
-    request_ids: Iterator[str],
+    tokens: Iterator[str],
     memory: BodyMemory,
     *,
     has_open_listings: bool = True,
@@ -63,9 +63,10 @@ def application(
     """Put the routes together.
 
     Clients that are told the address without /api find everything all the same. `has_open_listings`: what models and
-    providers there are is told without a key. `origins` are those whose pages may read answers.
+    providers there are is told without a key. `tokens` are random. `origins` are those whose pages may read answers.
     """
     intake, stopping = Intake(services, bounds, memory), services.stopping
+    request_ids = name_requests(tokens)
     responses = ResponsesRoute(services, bounds, intake)
     allowed = Origins(frozenset(origins)) if origins else None
     hot = HotPaths({b"/api/v1/responses": responses, b"/v1/responses": responses}, request_ids, stopping, allowed)
