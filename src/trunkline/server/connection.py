@@ -42,7 +42,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
-from trunkline.server.direct import DirectCycle, HotPaths
+from trunkline.server.cycle import Route
+from trunkline.server.direct import DirectCycle, HotPaths, wake
 from trunkline.server.joined import JoinedTransport
 from trunkline.stopping import Stopping
 
@@ -163,7 +164,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._read_bytes = len(data)
         try:
-            self._feed(data)
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._read_on(data, upgrade.args[0])
         except httptools.HttpParserError:
             self.send_400_response(self._complaint or "Invalid HTTP request received.")
             return
@@ -204,16 +208,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop_deadline()
         if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES:
             self._check_size()
-        if self._offers_upgrade():
+        parser = self.parser
+        method, version = parser.get_method(), parser.get_http_version()
+        # The parser takes what follows for another protocol; after CONNECT, too, but that is an error here.
+        self._upgrades = parser.should_upgrade() and method != b"CONNECT"
+        if self._upgrades:
             return
-        self._read_head()
+        self._read_head(version)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
         route = self.hot.routes.get(self.url)
-        if route is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+        if route is None or method != b"POST" or version != "1.1":
             self._begin_asgi()
         else:
-            self._begin(DirectCycle(self, self.hot, route, self.headers, expects_go_on=self.expect_100_continue))
+            self._begin(route)
         self._is_in_body = True
         self.joined.hear_out = self._hear_out
 
@@ -232,14 +240,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if not cycle.response_started:
             cycle.keep_alive = self._keeps_alive
         if isinstance(cycle, DirectCycle):
-            cycle.close_body()
+            cycle.more_body = False
+            if cycle.more is not None:
+                wake(cycle.more)
         else:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         # Without the server's own, which sets and cancels a timer for every answer.
         joined = self.joined
-        joined.flush()
+        if joined.held:
+            joined.flush()
         self.server_state.total_requests += 1
         if self._stall is None and joined.get_write_buffer_size():
             self._start_stall()
@@ -277,16 +288,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(BadRequest(msg))
 
-    def _feed(self, data: bytes) -> None:
-        """Parse what came. Raises HttpParserError."""
-        while data:
+    def _read_on(self, data: bytes, upgraded_at: int) -> None:
+        """Parse what came as if it did not offer another protocol. Raises HttpParserError."""
+        while True:
+            data = self._head_without_upgrade() + data[upgraded_at:]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the one before
             try:
                 self.parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as upgrade:
-                data = self._head_without_upgrade() + data[upgrade.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the one before
+                upgraded_at = upgrade.args[0]
 
     def _begin_asgi(self) -> None:
         """Begin a request for the application, in the server's own way."""
@@ -301,8 +313,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._keeps_alive = self.cycle.keep_alive
         self.cycle.keep_alive = False  # unless its body comes before its answer
 
-    def _begin(self, cycle: DirectCycle) -> None:
+    def _begin(self, route: Route) -> None:
         """Begin a request on a hot path."""
+        cycle = DirectCycle(self, self.hot, route, self.headers, expects_go_on=self.expect_100_continue)
         last, self.cycle = self.cycle, cycle
         self.headers = []  # the cycle has them
         self._keeps_alive = self.parser.should_keep_alive()
@@ -327,11 +340,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if sum([len(name) + len(value) for name, value in self.headers]) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("head too large")
 
-    def _offers_upgrade(self) -> bool:
-        """Whether the parser takes what follows for another protocol. CONNECT, too, but that is an error here."""
-        self._upgrades = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        return self._upgrades
-
     def _head_without_upgrade(self) -> bytes:
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         for name, value in self.headers:
@@ -342,7 +350,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 lines.append(b"%s: %s" % (name, value))
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def _read_head(self) -> None:
+    def _read_head(self, version: str) -> None:
         """Look for what the protocol itself means.
 
         RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two.
@@ -353,7 +361,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 hosts += 1
             elif name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
             self._complaint = "A request has exactly one Host header."
             raise ValueError(self._complaint)
 

@@ -56,12 +56,15 @@ class Connection(Protocol):
 
 
 class DirectCycle:
-    """One request on a connection of our listener, and its answer. A `Cycle`, and one of uvicorn's."""
+    """One request on a connection of our listener, and its answer. A `Cycle`, and one of uvicorn's.
+
+    `more` is woken when some of the body has come, or its end.
+    """
 
     __slots__ = (
-        "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_more", "_room", "_route", "_task", "_write",
-        "body", "break_off", "disconnected", "fields", "is_full", "keep_alive", "more_body", "owner", "request_id",
-        "response_complete", "response_started",
+        "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_room", "_route", "_task", "_write",
+        "body", "break_off", "disconnected", "fields", "is_full", "keep_alive", "more", "more_body", "owner",
+        "request_id", "response_complete", "response_started",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +78,6 @@ class DirectCycle:
         self._allowed: Lines = b""
         self._head: bytes = b""
         self._task: asyncio.Task[None] | None = None
-        self._more: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self.body: bytes | bytearray = b""
         self.break_off: Callable[[GatewayError], None] | None = None
@@ -85,6 +87,7 @@ class DirectCycle:
         self.owner: str | None = None
         self.request_id = ""
         self.more_body = True
+        self.more: asyncio.Future[None] | None = None
         self.disconnected = self.response_started = self.response_complete = False
 
     # For the connection
@@ -110,20 +113,14 @@ class DirectCycle:
             self.body = bytearray(self.body) + piece
         else:
             self.body += piece
-        if self._more is not None:
-            _wake(self._more)
-
-    def close_body(self) -> None:
-        """No more of it comes."""
-        self.more_body = False
-        if self._more is not None:
-            _wake(self._more)
+        if self.more is not None:
+            wake(self.more)
 
     def set_full(self, is_full: bool) -> None:
         """The transport is full, or is not any more."""
         self.is_full = is_full
         if not is_full and self._room is not None:
-            _wake(self._room)
+            wake(self._room)
 
     def leave(self) -> None:
         """The client is gone; an answer that was given does not mind."""
@@ -144,13 +141,13 @@ class DirectCycle:
             self._write(_GO_ON)
         loop = self._connection.loop
         self._connection.flow.resume_reading()
-        self._more = more = loop.create_future()
+        self.more = more = loop.create_future()
         timer = loop.call_at(until, _expire, more)
         try:
             await more
         finally:
             timer.cancel()
-            self._more = None
+            self.more = None
 
     # For the route: the answer
 
@@ -215,7 +212,8 @@ class DirectCycle:
             self._connection.joined.close()  # the client must not wait for the rest of it
 
 
-def _wake(future: asyncio.Future[None]) -> None:
+def wake(future: asyncio.Future[None]) -> None:
+    """Wake who waits, unless that was done."""
     if not future.done():
         future.set_result(None)
 
