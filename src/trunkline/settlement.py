@@ -26,15 +26,13 @@ class Settlement:
         self._admitted = admitted
         self._note = note
         self._wall_clock = wall_clock
-        self._meter = Meter(admitted.call.body_bytes)
+        self._meter = meter = Meter(admitted.call.body_bytes)
+        self.count: Callable[[list[str]], None] = meter.count
+        """Takes into account what went on with the text heard last."""
 
     def price(self, batch: list[Delta]) -> list[Delta]:
         """Give the same deltas on, with what they cost."""
         return self._meter.price(batch, self._course.answering)
-
-    def count(self, texts: list[str]) -> None:
-        """Take into account what went on with the text heard last."""
-        self._meter.count(texts)
 
     def rest(self) -> list[Delta]:
         """What nobody counted, once nothing more is heard."""

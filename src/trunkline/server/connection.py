@@ -42,7 +42,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
 from trunkline.protocol.render import render_error
-from trunkline.server.cycle import Route
 from trunkline.server.direct import DirectCycle, HotPaths, wake
 from trunkline.server.joined import JoinedTransport
 from trunkline.stopping import Stopping
@@ -88,9 +87,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # In places of their own: with more than thirty names a connection would have a whole dict for them.
     __slots__ = (
-        "_ahead_bytes", "_answered", "_complaint", "_deadline", "_head_bytes", "_hearing_out", "_idle_since",
-        "_is_in_body", "_is_in_head", "_keeps_alive", "_left_to_hear_bytes", "_read_bytes", "_rest", "_stall",
-        "_unsent_bytes", "_upgrades", "joined",
+        "_ahead_bytes", "_answered", "_complaint", "_deadline", "_head_bytes", "_hearing_out", "_hosts",
+        "_idle_since", "_is_in_body", "_is_in_head", "_keeps_alive", "_left_to_hear_bytes", "_read_bytes", "_rest",
+        "_stall", "_unsent_bytes", "_upgrades", "joined",
     )  # fmt: skip
 
     header_timeout_s = 10.0
@@ -194,11 +193,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.idle.pop(self, None)
         self._is_in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._hosts = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        headers = self.headers
-        headers.append((name.lower(), value))
+        headers, name = self.headers, name.lower()
+        headers.append((name, value))
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
         if len(headers) > MAX_HEADERS:
             raise ValueError("too many headers")  # the parser turns it into its own error, and that into a 400
 
@@ -214,14 +217,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self._upgrades = parser.should_upgrade() and method != b"CONNECT"
         if self._upgrades:
             return
-        self._read_head(version)
+        # RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two.
+        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
+            self._complaint = "A request has exactly one Host header."
+            raise ValueError(self._complaint)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
         route = self.hot.routes.get(self.url)
         if route is None or method != b"POST" or version != "1.1":
             self._begin_asgi()
         else:
-            self._begin(route)
+            cycle = DirectCycle(self, self.hot, route, self.headers, expects_go_on=self.expect_100_continue)
+            last, self.cycle = self.cycle, cycle
+            self.headers = []  # the cycle has them
+            self._keeps_alive = parser.should_keep_alive()
+            if last is None or last.response_complete:
+                self._answered = cycle
+                cycle.start()
+            else:
+                self.pipeline.appendleft((cycle, self.app))
         self._is_in_body = True
         self.joined.hear_out = self._hear_out
 
@@ -313,18 +327,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._keeps_alive = self.cycle.keep_alive
         self.cycle.keep_alive = False  # unless its body comes before its answer
 
-    def _begin(self, route: Route) -> None:
-        """Begin a request on a hot path."""
-        cycle = DirectCycle(self, self.hot, route, self.headers, expects_go_on=self.expect_100_continue)
-        last, self.cycle = self.cycle, cycle
-        self.headers = []  # the cycle has them
-        self._keeps_alive = self.parser.should_keep_alive()
-        if last is None or last.response_complete:
-            self._answered = cycle
-            cycle.start()
-        else:
-            self.pipeline.appendleft((cycle, self.app))
-
     def _start_asgi_task(self, cycle: RequestResponseCycle | DirectCycle, app: Any) -> None:
         self._answered = cycle
         if isinstance(cycle, DirectCycle):
@@ -349,21 +351,6 @@ class BoundedProtocol(HttpToolsProtocol):
             if name not in _UPGRADE_OPTIONS:
                 lines.append(b"%s: %s" % (name, value))
         return b"\r\n".join(lines) + b"\r\n\r\n"
-
-    def _read_head(self, version: str) -> None:
-        """Look for what the protocol itself means.
-
-        RFC 9112, 3.2: a server answers 400 where HTTP/1.1 names no host, and where anything names two.
-        """
-        hosts = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue"
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            self._complaint = "A request has exactly one Host header."
-            raise ValueError(self._complaint)
 
     def _hear_out(self) -> None:
         """The answer is given: read what is still coming, for a moment, and throw it away."""

@@ -9,6 +9,9 @@ over, not when the body is read: the parsed request, and what is sent upstream, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from starlette.types import Scope
 
 from trunkline.accounts.keys import Key
@@ -84,11 +87,8 @@ class Intake:
     def __init__(self, services: Services, bounds: Bounds, memory: BodyMemory) -> None:
         self._services = services
         self._bounds = bounds
-        self._memory = memory
-
-    def body(self) -> Body:
-        """Room for the body of one request, to be given to `read`."""
-        return Body(self._memory, self._bounds.max_body_bytes)
+        self.body: Callable[[], Body] = partial(Body, memory, bounds.max_body_bytes)
+        """Makes room for the body of one request, to be given to `read`."""
 
     async def read(self, cycle: Cycle, body: Body) -> Call:
         """Find out who calls, and read the body.
