@@ -19,7 +19,8 @@ _READ = frozenset(
 )
 _GZIP = ("gzip", "x-gzip")
 _PACKINGS = ("", "identity", *_GZIP)
-_JSON = ("application/json", "")
+_PLAIN_JSON = (b"application/json", b"")
+"""How nearly everybody says it, where nothing is to be taken apart."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Head:
     # What a request does not send is the class's: nothing is set for it.
     authorization: str | None = None
     session_id: str | None = None
-    content_type: str = ""
+    content_type: bytes = b""
     content_encoding: str = ""
     content_length: int = 0
     is_packed: bool = False
@@ -78,7 +79,7 @@ def head_of(fields: Iterable[Field]) -> Head:
                     raise Unauthorized("More than one x-api-key header. Send one.")
                 api_key = value.decode("latin-1").strip()
             case b"content-type":
-                head.content_type = value.decode("latin-1").partition(";")[0].strip().lower()
+                head.content_type = value
             case b"content-length":
                 head.content_length = int(value) if value.isdigit() and len(value) < 20 else 0
             case b"content-encoding":
@@ -104,10 +105,8 @@ def check_head(head: Head, bounds: Bounds) -> None:
 
     Raises BadRequest for another media type or packing, PayloadTooLarge.
     """
-    if head.content_type not in _JSON and not head.content_type.endswith("+json"):
-        raise BadRequest(
-            f"Content-Type is {head.content_type[:80]!r}. Send the body as JSON, with Content-Type: application/json."
-        )
+    if head.content_type not in _PLAIN_JSON:
+        _check_media_type(head.content_type)
     if head.content_encoding not in _PACKINGS:
         raise BadRequest(
             f"Content-Encoding is {head.content_encoding[:80]!r}. Send the body in gzip, or without Content-Encoding."
@@ -132,6 +131,12 @@ async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, i
             f"The request body came too slowly: a megabyte of it may take {bounds.body_s:g} s, all of it"
             f" {bounds.whole_body_s:g} s."
         ) from None
+
+
+def _check_media_type(content_type: bytes) -> None:
+    kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    if kind not in ("", "application/json") and not kind.endswith("+json"):
+        raise BadRequest(f"Content-Type is {kind[:80]!r}. Send the body as JSON, with Content-Type: application/json.")
 
 
 async def _gather(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, unpacker: Unpacker | None) -> None:

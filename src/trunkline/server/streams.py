@@ -40,6 +40,7 @@ class EventStream:
     def begin(self, lines: Lines = b"") -> None:
         """Give the head, with what has become known."""
         self._cycle.begin(200, _LINES + self._lines + lines)
+        self._lines = b""
 
     def write(self, piece: bytes) -> None:
         """Send a piece."""
