@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from trunkline.billing import Meter, lost
-from trunkline.call import Admitted, Course
+from trunkline.call import Call, Course
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
 from trunkline.routing.fallback import Outrun
+from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Spent
 
 
@@ -18,15 +19,17 @@ class Settlement:
     def __init__(
         self,
         course: Course,
-        admitted: Admitted,
+        call: Call,
+        plan: Plan,
         note: Callable[[Generation], None],
         wall_clock: Callable[[], float],
     ) -> None:
         self._course = course
-        self._admitted = admitted
+        self._call = call
+        self._plan = plan
         self._note = note
         self._wall_clock = wall_clock
-        self._meter = meter = Meter(admitted.call.body_bytes)
+        self._meter = meter = Meter(call.body_bytes)
         self.count: Callable[[list[str]], None] = meter.count
         """Takes into account what went on with the text heard last."""
 
@@ -45,7 +48,7 @@ class Settlement:
 
     def end(self, ending: Ending) -> None:
         """Note the end. What was heard until then the provider bills, however it ended."""
-        course, call = self._course, self._admitted.call
+        course, call = self._course, self._call
         if course.has_spoken:
             if course.held:
                 self._meter.price([*course.held], course.answering)
@@ -56,7 +59,7 @@ class Settlement:
                 account_id=call.key.account_id,
                 key_id=call.key.id,
                 ending=ending,
-                plan=self._admitted.plan,
+                plan=self._plan,
                 endpoint=course.endpoint,
                 has_answered=course.has_spoken,
                 attempted=course.attempted,

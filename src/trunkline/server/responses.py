@@ -36,7 +36,9 @@ class ResponsesRoute:
         try:
             admitted = await admit(await self._intake.read(cycle, body), self._services)
             if admitted.request.stream:
-                await self._serve_stream(admitted, cycle)
+                serving = self._serve_stream(admitted, cycle)
+                del admitted  # what was asked is not kept while the answer lasts
+                await serving
             else:
                 course, answer = await respond_whole(admitted, self._services)
                 cycle.whole(200, JSON + _lines(cycle, admitted) + _answer_lines(course), answer)
@@ -50,6 +52,7 @@ class ResponsesRoute:
         try:
             answer = await respond(admitted, self._services)
             cycle.break_off = partial(_end, stream, answer.telling)
+            del admitted
             await self._send_pieces(answer, stream, cycle)
         finally:
             stream.close()
