@@ -16,14 +16,11 @@ render_text: Callable[[str], bytes] = _encoder.encode
 """Renders a string as it stands in an event."""
 
 
-def render_response(response: Response) -> bytes:
-    """Render the body of a JSON answer."""
-    return _encoder.encode(response)
+render_response: Callable[[Response], bytes] = _encoder.encode
+"""Renders the body of a JSON answer."""
 
-
-def render_event(event: Event) -> bytes:
-    """Render the JSON of one stream event."""
-    return _encoder.encode(event)
+render_event: Callable[[Event], bytes] = _encoder.encode
+"""Renders the JSON of one stream event."""
 
 
 def render_events(events: Iterable[Event]) -> bytes:

@@ -164,11 +164,11 @@ class Assembler:
         for kind, run in groupby(deltas, type):
             if kind is Text:
                 self._hear_texts(run)  # type: ignore[arg-type]  # kind is their type
-            else:
+            elif kind is not Began:
                 hear = _HEAR[kind]
                 for delta in run:
                     hear(self, delta)
-        return self._told()
+        return [] if self._events is None else self._events.take()
 
     def go_on(self, texts: Sequence[str]) -> TextPart:
         """Hear more of the text that was heard last, none of it empty, and tell nothing: it is told by its part."""
@@ -203,8 +203,9 @@ class Assembler:
         self._has_begun = True
         if model is not None and model != self.response.model:
             self.response = replace(self.response, model=model)
-        self._tell(ResponseCreated, self.response)
-        self._tell(ResponseInProgress, self.response)
+        if self._events is not None:
+            self._tell(ResponseCreated, self.response)
+            self._tell(ResponseInProgress, self.response)
 
     def _conclude(self, event: Callable[[int, Response], Event], *, is_cut: bool, **changes: object) -> list[Event]:
         if self._is_over:
@@ -223,11 +224,10 @@ class Assembler:
             usage=told_usage(self._spent),
             **changes,
         )
+        if self._events is None:
+            return []
         self._tell(event, self.response)
-        return self._told()
-
-    def _told(self) -> list[Event]:
-        return [] if self._events is None else self._events.take()
+        return self._events.take()
 
     # One method for each kind of delta, which hears one, but for texts
 
@@ -391,7 +391,8 @@ class Assembler:
 
     def _message_for(self, kind: object, slot: Slot) -> MessageItem:
         """Find or begin the message that takes a new part; the part before is finished."""
-        self._finish_part()
+        if self._part is not None:
+            self._finish_part()
         message, told = self._open, self._phase
         is_open = isinstance(message, MessageItem) and (told is None or message.phase == told.phase)
         if not isinstance(message, MessageItem) or not is_open or (kind, slot) in message.slots:
@@ -417,12 +418,13 @@ class Assembler:
     def _begin_image(self, slot: Slot) -> ImageItem:
         item = ImageItem(self._place("ig_"), slot)
         self._begin_item(item)
-        self._tell(ImageInProgress, *item.place)
+        self._tell(ImageInProgress, item.place.id, item.place.output_index)
         return item
 
     def _begin_part(self, part: OpenPart) -> None:
         self._part = part
-        part.begin(self._tell)
+        if self._events is not None:
+            part.begin(self._tell)
 
     def _begin_item(self, item: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem) -> None:
         before = self._open
@@ -475,8 +477,10 @@ class Assembler:
             self._finish_item(item, is_cut=False)
 
     def _finish_open(self, *, is_cut: bool) -> None:
-        self._finish_unsealed()
-        self._finish_part()
+        if self._unsealed is not None:
+            self._finish_unsealed()
+        if self._part is not None:
+            self._finish_part()
         item, self._open = self._open, None
         if item is None:
             return
@@ -498,7 +502,8 @@ class Assembler:
     def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
         done = item.finished(is_cut)
         self._output[item.place.output_index] = done
-        self._tell(OutputItemDone, item.place.output_index, done)
+        if self._events is not None:
+            self._tell(OutputItemDone, item.place.output_index, done)
 
     def _finish_part(self) -> None:
         part, self._part = self._part, None

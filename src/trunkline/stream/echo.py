@@ -59,11 +59,11 @@ def echo(request: Request, response_id: str, created_at: float, model: str) -> R
         model=model,
         instructions=request.instructions,
         metadata=request.metadata,
-        tools=_told_tools(request),
+        tools=_told_tools(request) if request.tools else (),
         tool_choice="auto" if request.tool_choice is None else request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls is not False,
         text=_PLAIN if request.text is None else request.text,
-        reasoning=_echo_reasoning(request.reasoning),
+        reasoning=None if request.reasoning is None else _echo_reasoning(request.reasoning),
         temperature=1.0 if request.temperature is None else request.temperature,
         top_p=1.0 if request.top_p is None else request.top_p,
         presence_penalty=request.presence_penalty or 0.0,
@@ -116,8 +116,13 @@ def told_usage(spent: Spent | None) -> ResponseUsage:
 
 def told_text(output: Sequence[OutputItem]) -> str:
     """Tell all text of the output at once, as clients read it that want nothing else."""
-    messages = [item for item in output if type(item) is Message]
-    return "".join([part.text for message in messages for part in message.content if type(part) is OutputText])
+    texts = []
+    for item in output:
+        if type(item) is Message:
+            for part in item.content:
+                if type(part) is OutputText:
+                    texts.append(part.text)
+    return "".join(texts)
 
 
 def told_error(error: GatewayError) -> ResponseError:
@@ -125,9 +130,9 @@ def told_error(error: GatewayError) -> ResponseError:
     return ResponseError(_ERROR_CODES.get(error.kind, "server_error"), error.message)
 
 
-def _echo_reasoning(asked: ReasoningConfig | None) -> ReasoningEcho | None:
+def _echo_reasoning(asked: ReasoningConfig) -> ReasoningEcho | None:
     """Echo `effort` and `summary`, the only two settings a response has words for, and for no more than `xhigh`."""
-    if asked is None or (asked.effort is None and asked.summary is None):
+    if asked.effort is None and asked.summary is None:
         return None
     match asked.effort:
         case "max" | "ultra":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from trunkline.protocol.events import (
     ArgumentsDelta,
@@ -59,7 +59,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import CallKind, FunctionCall, Image, Opaque, ReasoningSeal, Search, Slot
-from trunkline.stream.numbering import Tell
+from trunkline.stream.numbering import Tell, tell_nobody
 from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
 
@@ -83,7 +83,7 @@ THOUGHT: Form[ReasoningText] = Form(
 SUMMARY: Form[SummaryText] = Form(SummaryText, SummaryPartAdded, SummaryTextDelta, SummaryTextDone, SummaryPartDone)
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True, gc=False):
     """Where an item stands in the output; fixed when the item begins."""
 
     id: str
@@ -104,7 +104,8 @@ class TextPart:
     def __init__(self, message: MessageItem, slot: Slot) -> None:
         self.message = message
         self.slot = slot
-        self.item_id, self.output_index = message.place
+        self.item_id = message.place.id
+        self.output_index = message.place.output_index
         self.index = len(message.content)
         self.pieces: list[str] = []
         self.logprobs: list[Logprob] = []
@@ -130,8 +131,9 @@ class TextPart:
         logprobs = tuple(self.logprobs)
         part = OutputText(text, tuple(self.annotations), logprobs or UNSET)
         self.message.content.append(part)
-        tell(OutputTextDone, self.item_id, self.output_index, self.index, text, logprobs)
-        tell(ContentPartDone, self.item_id, self.output_index, self.index, part)
+        if tell is not tell_nobody:
+            tell(OutputTextDone, self.item_id, self.output_index, self.index, text, logprobs)
+            tell(ContentPartDone, self.item_id, self.output_index, self.index, part)
 
 
 class PlainPart(Generic[PartStruct]):
@@ -154,7 +156,8 @@ class PlainPart(Generic[PartStruct]):
     ) -> None:
         self.form = form
         self.slot = slot
-        self.item_id, self.output_index = place
+        self.item_id = place.id
+        self.output_index = place.output_index
         self.index = index
         self.keep = keep
         self.said_part = said_part
@@ -203,7 +206,7 @@ class MessageItem:
         return self._told("in_progress")
 
     def finished(self, is_cut: bool) -> Message:
-        return self._told(_status(is_cut))
+        return self._told("incomplete" if is_cut else "completed")
 
     def _told(self, status: ItemStatus) -> Message:
         phase, content = self.phase or UNSET, tuple(self.content)
@@ -296,8 +299,8 @@ class CallItem:
 
     def end(self, tell: Tell) -> None:
         """Tell that no more is to come, where there are words for that."""
-        id, index = self.place
-        tell(ArgumentsDone, id, index, self.said.name, "".join(self.pieces))
+        place = self.place
+        tell(ArgumentsDone, place.id, place.output_index, self.said.name, "".join(self.pieces))
 
     def begun(self) -> OutputItem:
         return self._told("in_progress")
@@ -431,7 +434,7 @@ class ImageItem:
         """Take the picture or a sketch of it; one that is empty says nothing."""
         if not image.base64:
             return
-        id, index = self.place
+        id, index = self.place.id, self.place.output_index
         if not self.is_drawing:
             self.is_drawing = True
             tell(ImageGenerating, id, index)

@@ -75,7 +75,8 @@ class Telling:
         Of a large end only the beginning: the rest is asked for with `more`, until the answer is over.
         """
         if self._end is None:
-            self._conclude([*self._assembler.feed(rest), *self._assembler.end(self._now())])
+            last = self._assembler.feed(rest) if rest else []
+            self._conclude(last + self._assembler.end(self._now()))
         return self.more()
 
     def fail(self, error: GatewayError, rest: Sequence[Delta] = ()) -> bytes:
