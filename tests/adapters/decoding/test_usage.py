@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.adapters.decoding.usage import MAX_COUNT, clean_usage, count, dollars, first_count
+from trunkline.adapters.decoding.usage import MAX_COUNT, clean_usage, count, counts_in, dollars
 from trunkline.protocol.items import Json
+
+values: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 2**40) | st.floats() | st.text(max_size=3) | st.just("12"),
+    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
+    max_leaves=3,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,9 +40,14 @@ def test_MO_09_counts_are_cleaned(told: Json, counted: int) -> None:
     assert count(told) == counted
 
 
-def test_the_first_count_above_nothing_is_taken() -> None:
-    assert first_count(None, 0, "7", 9) == 7
-    assert first_count() == 0
+@given(st.dictionaries(st.text(max_size=3), values))
+def test_the_counts_of_an_object_are_those_above_nothing(told: dict[str, Json]) -> None:
+    assert counts_in(told) == {name: number for name, value in told.items() if (number := count(value))}
+
+
+@pytest.mark.parametrize("told", [None, [], "7", 7])
+def test_what_is_no_object_holds_no_counts(told: Json) -> None:
+    assert counts_in(told) == {}
 
 
 @pytest.mark.parametrize(

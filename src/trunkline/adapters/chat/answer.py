@@ -101,8 +101,9 @@ class ChatDecoder(Decoder):
         self._finish: str | None = None
         self._usage: Json = None
         self._tier: ServiceTier | None = None
-        self._halves = Halves()
-        self._template = Template(b'"content"')
+        # Made when there is something to keep in them, which is never in most answers.
+        self._halves: Halves | None = None
+        self._template: Template | None = None
 
     @property
     def held_back(self) -> int:
@@ -112,18 +113,20 @@ class ChatDecoder(Decoder):
         if self._is_over:
             return ()
         data = message.data
-        slot = self._texts.slot if self._is_plain else None
-        if slot is not None and (text := self._template.text_in(data)):
+        slot, template = self._texts.slot if self._is_plain else None, self._template
+        if slot is not None and template is not None and (text := template.text_in(data)):
             return (Text(slot, text),)
         try:
             chunk = read_chunk(data)
         except UNREADABLE:
+            if self._halves is None:
+                self._halves = Halves()
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
             return self._unread(data)
         if slot is not None and (text := only_text(chunk)) is not None:
-            self._template.learn(data, text)
+            self._learn(data, text)
             return (Text(slot, text),) if text else ()
         if message.name == "error" and not chunk.choices:
             return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
@@ -132,15 +135,17 @@ class ChatDecoder(Decoder):
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         if slot != self._texts.slot or not self._is_plain or self._is_over:
             return None
-        if len(messages) > 1 and (alike := self._template.texts_in(messages)) is not None:
+        template = self._template
+        if len(messages) > 1 and template is not None and (alike := template.texts_in(messages)) is not None:
             return alike
         texts: list[str] = []
         for message in messages:
             data = message.data
-            text = self._template.text_in(data) or self._read_text(data)
+            text = (None if template is None else template.text_in(data)) or self._read_text(data)
             if not text:
                 return None
             texts.append(text)
+            template = self._template
         return texts
 
     def _read_text(self, data: bytes) -> str | None:
@@ -149,8 +154,13 @@ class ChatDecoder(Decoder):
         except UNREADABLE:
             return None
         if text:
-            self._template.learn(data, text)
+            self._learn(data, text)
         return text
+
+    def _learn(self, data: bytes, text: str) -> None:
+        if self._template is None:
+            self._template = Template(b'"content"')
+        self._template.learn(data, text)
 
     def whole(self, body: bytes) -> Sequence[Delta]:
         if self._is_over:
@@ -165,7 +175,7 @@ class ChatDecoder(Decoder):
             chunk = loose
         if chunk.choices is None and chunk.error is None and is_success(chunk.base_resp):
             return self._failed(faults.unread("the answer has no choices", body, self._quirks))
-        out = [*self._chunk(chunk, body)]
+        out = self._chunk(chunk, body)
         return out if self._is_over else [*out, *self._conclude(is_done=True)]
 
     def end(self) -> Sequence[Delta]:
@@ -189,10 +199,11 @@ class ChatDecoder(Decoder):
         return self._chunk(chunk, data)
 
     def _chunk(self, chunk: WireChunk, data: bytes) -> Sequence[Delta]:
-        self._template.forget()
+        if self._template is not None:
+            self._template.forget()
         out: list[Delta] = []
         fault: Fault | None = None
-        if chunk.error or not is_success(chunk.base_resp):
+        if chunk.error or (chunk.base_resp is not None and not is_success(chunk.base_resp)):
             fault = faults.fault_of_error(read_loosely(data), self._quirks)
             if not self._keeps_output:
                 return self._failed(fault)
@@ -325,7 +336,8 @@ class ChatDecoder(Decoder):
     def _conclude(self, *, is_done: bool) -> Sequence[Delta]:
         self._is_over = True
         out: list[Delta] = []
-        self._texts.release(out, is_whole=is_done or self._finish is not None)
+        if not self._is_plain:
+            self._texts.release(out, is_whole=is_done or self._finish is not None)
         nameless = [call for call in self._calls.all if not call.is_announced and not self._answers_in_tool]
         if any(not says_nothing("".join(call.arguments)) for call in nameless):
             return self._failed(faults.nonsense(NAMELESS))
@@ -333,7 +345,8 @@ class ChatDecoder(Decoder):
         if not is_good and not self._has_told and not out:
             return self._failed(faults.nonsense("the provider gave an empty answer"))
         self._texts.end(out)
-        self._spend(out)
+        if self._usage is not None:
+            self._spend(out)
         if is_good:
             out.append(Stopped(self._reason()))
         return out

@@ -60,7 +60,7 @@ class Texts:
             self._splitter = TagSplitter(quirks.think_tag, is_opened=is_opened)
         self.slot: int | None = None
         self._thought: int | None = None
-        self.has_said = self.has_thought = self.has_drawn = self.has_citations = False
+        self.has_said = self.has_thought = self.has_drawn = self.has_citations = self.has_searched = False
         self._said: list[str] = []
         self._aside: list[str] = []
         self._uncited: list[UrlCitation] = []
@@ -101,8 +101,9 @@ class Texts:
         self._thought = None
         self._calls.close_latest(out)
         slot = next(self._slots)
-        out.extend(Citation(slot, citation) for citation in self._uncited)
-        self._uncited.clear()
+        if self._uncited:
+            out.extend(Citation(slot, citation) for citation in self._uncited)
+            self._uncited.clear()
         return slot
 
     def refuse(self, text: str, out: list[Delta]) -> None:
@@ -142,7 +143,8 @@ class Texts:
 
     def _end_text(self, out: list[Delta]) -> None:
         if self.slot is not None:
-            self._cite_marks(out)
+            if self._sources:
+                self._cite_marks(out)
             self.slot = None
             self._said.clear()
 
@@ -219,16 +221,13 @@ class Texts:
                 out.append(Citation(self.slot, citation))
 
     def hear_sources(self, sources: list[Json]) -> None:
+        """Hear the sources of the answer, which nobody has without a search."""
         self._sources = sources or self._sources
-
-    @property
-    def has_searched(self) -> bool:
-        """Whether sources were named, which nobody has without a search."""
-        return bool(self._sources)
+        self.has_searched = bool(self._sources)
 
     def _cite_marks(self, out: list[Delta]) -> None:
         """Join the `[n]` marks of the text with the provider's numbered list of sources."""
-        if not self._sources or self.has_citations or self.slot is None:
+        if self.has_citations or self.slot is None:
             return
         for mark in _MARK.finditer("".join(self._said)):
             number = int(mark[1])

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from trunkline.adapters.decoding.logprobs import WireLogprob, as_logprobs
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.decoding.usage import clean_usage, count, dollars, first_count, rest
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, dollars, rest
 from trunkline.protocol.items import Json, Logprob, UrlCitation
 from trunkline.stream.deltas import Usage
 from trunkline.wire import UNREADABLE
@@ -105,36 +105,34 @@ def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool =
     """Read a `usage` object in any of the shapes that chat servers have; None when nothing was counted."""
     if not isinstance(usage, dict):
         return None
-    asked = as_object(usage.get("prompt_tokens_details"))
-    told = as_object(usage.get("completion_tokens_details"))
-    read = first_count(usage.get("prompt_tokens"), usage.get("input_tokens"))
-    written = first_count(usage.get("completion_tokens"), usage.get("output_tokens"))
-    reasoning = first_count(told.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    told = counts_in(usage)
+    of_read = counts_in(usage.get("prompt_tokens_details"))
+    of_written = counts_in(usage.get("completion_tokens_details"))
+    read = told.get("prompt_tokens") or told.get("input_tokens", 0)
+    written = told.get("completion_tokens") or told.get("output_tokens", 0)
+    reasoning = of_written.get("reasoning_tokens") or told.get("reasoning_tokens", 0)
     if adds_reasoning:
         written += reasoning
     written = written or rest(usage.get("total_tokens"), read)
     if not read and not written:
         return None
     cost = usage.get("cost")
+    cost = cost.get("total_cost") if isinstance(cost, dict) else cost or usage.get("estimated_cost")
     return clean_usage(
         read=read,
-        cache_read=first_count(
-            asked.get("cached_tokens"),
-            usage.get("prompt_cache_hit_tokens"),
-            usage.get("num_cached_tokens"),
-            usage.get("cached_tokens"),
-            usage.get("cache_read_input_tokens"),
-        ),
-        cache_write=first_count(
-            asked.get("cache_write_tokens"),
-            asked.get("cache_creation_tokens"),
-            usage.get("cache_creation_input_tokens"),
-        ),
+        cache_read=of_read.get("cached_tokens")
+        or told.get("prompt_cache_hit_tokens")
+        or told.get("num_cached_tokens")
+        or told.get("cached_tokens")
+        or told.get("cache_read_input_tokens", 0),
+        cache_write=of_read.get("cache_write_tokens")
+        or of_read.get("cache_creation_tokens")
+        or told.get("cache_creation_input_tokens", 0),
         written=written,
         reasoning=reasoning,
-        audio_read=count(asked.get("audio_tokens")),
-        searches=count(usage.get("num_search_queries")) or int(has_searched),
-        cost=dollars(cost.get("total_cost") if isinstance(cost, dict) else cost or usage.get("estimated_cost")),
+        audio_read=of_read.get("audio_tokens", 0),
+        searches=told.get("num_search_queries") or int(has_searched),
+        cost=None if cost is None else dollars(cost),
     )
 
 

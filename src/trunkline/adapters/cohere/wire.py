@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from trunkline.adapters.decoding.strange import as_object
-from trunkline.adapters.decoding.usage import clean_usage, count, first_count
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in
 from trunkline.protocol.items import Json, Logprob
 from trunkline.stream.deltas import StopReason, Usage
 from trunkline.wire import Fault
@@ -117,12 +117,12 @@ def decode_usage(usage: Json) -> Usage | None:
     """Read the counts of what the model saw and wrote; where they are missing, of what is billed."""
     if not isinstance(usage, dict):
         return None
-    tokens, billed = as_object(usage.get("tokens")), as_object(usage.get("billed_units"))
-    read = first_count(tokens.get("input_tokens"), billed.get("input_tokens"))
-    written = first_count(tokens.get("output_tokens"), billed.get("output_tokens"))
+    tokens, billed = counts_in(usage.get("tokens")), counts_in(usage.get("billed_units"))
+    read = tokens.get("input_tokens") or billed.get("input_tokens", 0)
+    written = tokens.get("output_tokens") or billed.get("output_tokens", 0)
     if not read and not written:
         return None
-    searches = count(billed.get("search_units"))
+    searches = billed.get("search_units", 0)
     return clean_usage(read=read, cache_read=count(usage.get("cached_tokens")), written=written, searches=searches)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.usage import clean_usage, count, rest
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, rest
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
 
@@ -150,13 +150,14 @@ read_body = msgspec.json.Decoder(Body).decode
 
 def decode_usage(told: dict[str, Json]) -> Usage:
     """Read the counts; reads from and writes to the cache are apart on this wire and part of the input in ours."""
-    cache_read, cache_write = count(told.get("cacheReadInputTokens")), count(told.get("cacheWriteInputTokens"))
-    read = count(told.get("inputTokens")) + cache_read + cache_write
+    counts = counts_in(told)
+    cache_read, cache_write = counts.get("cacheReadInputTokens", 0), counts.get("cacheWriteInputTokens", 0)
+    read = counts.get("inputTokens", 0) + cache_read + cache_write
     return clean_usage(
         read=read,
         cache_read=cache_read,
         cache_write=cache_write,
-        written=count(told.get("outputTokens")) or rest(told.get("totalTokens"), read),
+        written=counts.get("outputTokens") or rest(told.get("totalTokens"), read),
     )
 
 

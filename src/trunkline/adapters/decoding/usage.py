@@ -5,6 +5,7 @@ Does not price anything and does not estimate what was not told.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from trunkline.protocol.items import Json
@@ -31,12 +32,17 @@ def count(value: Json) -> int:
     return int(min(number, MAX_COUNT))
 
 
-def first_count(*values: Json) -> int:
-    """The first of the values that is a count above 0, else 0."""
-    for value in values:
-        if value and (number := count(value)):
-            return number
-    return 0
+def counts_in(told: Json) -> Mapping[str, int]:
+    """The counts above 0 that an object holds, by name; none where it is no object."""
+    counts: dict[str, int] = {}
+    if type(told) is not dict:
+        return counts
+    for name, value in told.items():
+        if type(value) is int and 0 < value <= MAX_COUNT:
+            counts[name] = value
+        elif value and type(value) is not dict and (number := count(value)):
+            counts[name] = number
+    return counts
 
 
 def rest(total: Json, read: int) -> int:

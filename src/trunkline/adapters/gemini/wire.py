@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.decoding.usage import clean_usage, count, rest
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, rest
 from trunkline.protocol.items import Json, Logprob, TopLogprob
 from trunkline.stream.deltas import StopReason, Usage
 from trunkline.stream.seals import GEMINI_FORMAT
@@ -114,16 +114,17 @@ BROKEN_FINISHES = frozenset(
 def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | None:
     """Read `usageMetadata`; thoughts come beside the candidates' tokens, and what tools read beside the prompt's."""
     usage = as_object(read_loosely(told))
-    read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
-    reasoning = count(usage.get("thoughtsTokenCount"))
+    counts = counts_in(usage)
+    read = counts.get("promptTokenCount", 0) + counts.get("toolUsePromptTokenCount", 0)
+    reasoning = counts.get("thoughtsTokenCount", 0)
     # The count of the answer's tokens is optional.
-    answered = count(usage.get("candidatesTokenCount"))
+    answered = counts.get("candidatesTokenCount", 0)
     written = answered + reasoning if answered else max(rest(usage.get("totalTokenCount"), read), reasoning)
     if not read and not written:
         return None
     return clean_usage(
         read=read,
-        cache_read=count(usage.get("cachedContentTokenCount")),
+        cache_read=counts.get("cachedContentTokenCount", 0),
         written=written,
         reasoning=reasoning,
         audio_read=_audio(usage.get("promptTokensDetails")),

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.usage import clean_usage, count
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
 from trunkline.wire import UNREADABLE
@@ -184,15 +184,16 @@ def decode_citation(citation: Json, start: int, end: int) -> Annotation | None:
 
 def decode_usage(told: dict[str, Json]) -> Usage:
     """Read the counts; the three kinds of input are apart on this wire and one sum in ours."""
-    cache_read = count(told.get("cache_read_input_tokens"))
-    cache_write = count(told.get("cache_creation_input_tokens"))
+    counts = counts_in(told)
+    cache_read = counts.get("cache_read_input_tokens", 0)
+    cache_write = counts.get("cache_creation_input_tokens", 0)
     return clean_usage(
-        read=count(told.get("input_tokens")) + cache_read + cache_write,
+        read=counts.get("input_tokens", 0) + cache_read + cache_write,
         cache_read=cache_read,
         cache_write=cache_write,
-        written=count(told.get("output_tokens")),
-        reasoning=count(_field(told.get("output_tokens_details"), "thinking_tokens")),
-        searches=count(_field(told.get("server_tool_use"), "web_search_requests")),
+        written=counts.get("output_tokens", 0),
+        reasoning=counts_in(told.get("output_tokens_details")).get("thinking_tokens", 0),
+        searches=counts_in(told.get("server_tool_use")).get("web_search_requests", 0),
     )
 
 
