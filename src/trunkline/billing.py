@@ -34,34 +34,29 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
     Without a price `total` is what the provider says it was, or None. With the client's own provider key `total` is 0
     and `upstream` says what it cost.
     """
+    total: NanoUsd | None
     if price is None:
-        told = usage.upstream_cost_usd
-        return _cost(None if told is None else _rounded_usd(told), 0, 0, is_byok=is_byok)
-    rates = _rates(price, usage.input_tokens)
-    into, out, fees = _input_parts(usage, rates), _output_parts(usage, rates), _fee_parts(usage, rates)
-    if rates.parts != 1:
-        into, out, fees = (_rounded(each, rates.parts) for each in (into, out, fees))
-    return _cost(into + out + fees, into, out, is_byok=is_byok)
+        told, into, out = usage.upstream_cost_usd, 0, 0
+        total = None if told is None else _rounded_usd(told)
+    else:
+        # Those of the highest tier that the input reaches; the last hold from the first token on.
+        for rates in price.rates:
+            if usage.input_tokens > rates.above_input_tokens:
+                break
+        into, out = _input_parts(usage, rates), _output_parts(usage, rates)
+        fees = rates.request + usage.images * rates.image_output + usage.searches * rates.search
+        if rates.parts != 1:
+            into, out, fees = (_rounded(each, rates.parts) for each in (into, out, fees))
+        total = into + out + fees
+    if is_byok and total is not None:
+        return Cost(total=0, input=into, output=out, is_byok=True, upstream=total)
+    return Cost(total=total, input=into, output=out, is_byok=is_byok)
 
 
 def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
     """What an answer that nobody will hear may have cost: its whole input, where the provider had not said."""
     usage = usage or Usage(input_tokens=_tokens(input_bytes), estimated=True)
     return Spent(usage, cost(usage, endpoint.price))
-
-
-def _cost(total: NanoUsd | None, input_nano: NanoUsd, output_nano: NanoUsd, *, is_byok: bool) -> Cost:
-    if is_byok and total is not None:
-        return Cost(total=0, input=input_nano, output=output_nano, is_byok=True, upstream=total)
-    return Cost(total=total, input=input_nano, output=output_nano, is_byok=is_byok)
-
-
-def _rates(price: Price, input_tokens: int) -> Rates:
-    """The rates of the highest tier that the input reaches."""
-    for rates in price.rates:
-        if input_tokens > rates.above_input_tokens:
-            break
-    return rates
 
 
 def _input_parts(usage: Usage, rates: Rates) -> int:
@@ -80,10 +75,6 @@ def _output_parts(usage: Usage, rates: Rates) -> int:
         return usage.output_tokens * rates.output
     thought = min(usage.reasoning_tokens, usage.output_tokens)
     return (usage.output_tokens - thought) * rates.output + thought * rates.reasoning
-
-
-def _fee_parts(usage: Usage, rates: Rates) -> int:
-    return rates.request + usage.images * rates.image_output + usage.searches * rates.search
 
 
 def _tokens(size: int) -> int:

@@ -21,6 +21,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 128 * 1024 * 1024
 """The largest whole answer."""
 
+_BODY = (b"{", b"[")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
 _LONGEST_FIELD = max(map(len, _FIELDS))
 _BEGUN_FIELDS = frozenset(field[:length] for field in _FIELDS for length in range(1, len(field)))
@@ -48,6 +49,8 @@ class Framing(Protocol):
 
 def is_telling(start: bytes) -> bool:
     """Whether the start of an answer is long enough to choose by."""
+    if start.startswith(_BODY):
+        return True
     told = _told(start)
     return bool(told) and told not in _BEGUN_FIELDS
 
@@ -57,9 +60,9 @@ def framing_for(media_type: str, start: bytes) -> Framing:
     kind = media_type.partition(";")[0].strip().lower()
     if kind == AWS_EVENT_STREAM:
         return AwsEventFraming(MAX_MESSAGE_BYTES)
-    told = _told(start)
-    # Some servers say `application/event-stream`.
-    is_labelled = kind.endswith("event-stream") and not told.startswith((b"{", b"["))
+    if start.startswith(_BODY) or (told := _told(start)).startswith(_BODY):
+        return WholeBody(MAX_BODY_BYTES)
+    is_labelled = kind.endswith("event-stream")  # some servers say `application/event-stream`
     return SseFraming(MAX_MESSAGE_BYTES) if is_labelled or told.startswith(_FIELDS) else WholeBody(MAX_BODY_BYTES)
 
 

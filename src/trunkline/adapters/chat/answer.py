@@ -35,7 +35,7 @@ from trunkline.adapters.chat.wire import (
 )
 from trunkline.adapters.contract import Decoder
 from trunkline.adapters.decoding import faults
-from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
+from trunkline.adapters.decoding.calls import NAMELESS
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.adapters.decoding.template import Template
@@ -92,8 +92,7 @@ class ChatDecoder(Decoder):
         self._answers_in_tool = answers_in_tool
         self._is_cumulative = endpoint.quirks.deltas == "cumulative"
         self._slots = count()
-        self._calls = Calls(is_cumulative=self._is_cumulative)
-        self._texts = Texts(request, endpoint, self._slots, self._calls, answers_in_tool=answers_in_tool)
+        self._texts = Texts(request, endpoint, self._slots, answers_in_tool=answers_in_tool)
         self._is_plain = self._texts.is_plain
         self._has_told = self._is_whole = False
         self.is_done = False
@@ -102,6 +101,7 @@ class ChatDecoder(Decoder):
         self._usage: Json = None
         self._tier: ServiceTier | None = None
         # Made when there is something to keep in them, which is never in most answers.
+        self._calls: Calls | None = None
         self._halves: Halves | None = None
         self._template: Template | None = None
 
@@ -252,14 +252,14 @@ class ChatDecoder(Decoder):
 
     def _untold(self, message: WirePiece) -> WirePiece:
         """What no delta told of a whole message at the end of a stream, where MiniMax says everything again."""
-        texts = self._texts
+        texts, has_called = self._texts, self._calls is not None and bool(self._calls.all)
         return WirePiece(
             content=None if texts.has_said else message.content,
             reasoning_content=None if texts.has_thought else message.reasoning_content,
             reasoning=None if texts.has_thought else message.reasoning,
             reasoning_details=None if texts.has_thought else message.reasoning_details,
-            tool_calls=None if self._calls.all else message.tool_calls,
-            function_call=None if self._calls.all else message.function_call,
+            tool_calls=None if has_called else message.tool_calls,
+            function_call=None if has_called else message.function_call,
             refusal=None if texts.has_said else message.refusal,
             annotations=None if texts.has_citations else message.annotations,
             images=None if texts.has_drawn else message.images,
@@ -297,8 +297,11 @@ class ChatDecoder(Decoder):
         function = wire.function
         name = function.name if function is not None else None
         arguments = arguments_of(function.arguments) if function is not None else ""
-        before = self._calls.latest
-        call = self._calls.find(wire, name, arguments, position, has_others)
+        calls = self._calls
+        if calls is None:
+            calls = self._calls = self._texts.calls = Calls(is_cumulative=self._is_cumulative)
+        before = calls.latest
+        call = calls.find(wire, name, arguments, position, has_others)
         if call is not None and call.slot < 0:
             self._open_call(call, before, out)
         if call is None or call.is_closed or function is None:
@@ -308,7 +311,7 @@ class ChatDecoder(Decoder):
         if self._is_cumulative:
             arguments = arguments.removeprefix("".join(call.arguments))
         if self._answers_in_tool:
-            if arguments and call is self._calls.all[0]:
+            if arguments and call is calls.all[0]:
                 call.arguments.append(arguments)
                 self._texts.say(arguments, out)
             return
@@ -338,8 +341,7 @@ class ChatDecoder(Decoder):
         out: list[Delta] = []
         if not self._is_plain:
             self._texts.release(out, is_whole=is_done or self._finish is not None)
-        nameless = [call for call in self._calls.all if not call.is_announced and not self._answers_in_tool]
-        if any(not says_nothing("".join(call.arguments)) for call in nameless):
+        if self._calls is not None and self._calls.has_nameless and not self._answers_in_tool:
             return self._failed(faults.nonsense(NAMELESS))
         is_good = self._finish is not None or (is_done and (self._has_told or bool(out)))
         if not is_good and not self._has_told and not out:
@@ -356,7 +358,7 @@ class ChatDecoder(Decoder):
         if self._answers_in_tool:
             return "stop" if reason == "calls" else reason
         if reason in ("stop", "calls"):
-            return "calls" if any(call.is_announced for call in self._calls.all) else "stop"
+            return "calls" if self._calls is not None and self._calls.has_announced else "stop"
         return reason
 
     def _failed(self, fault: Fault) -> list[Delta]:

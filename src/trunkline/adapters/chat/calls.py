@@ -53,6 +53,16 @@ class Calls:
         self.all: list[Call] = []
         self.latest: Call | None = None
 
+    @property
+    def has_announced(self) -> bool:
+        """Whether the name of any is known."""
+        return any(call.is_announced for call in self.all)
+
+    @property
+    def has_nameless(self) -> bool:
+        """Whether any says something, and nobody knows to whom."""
+        return any(not call.is_announced and not says_nothing("".join(call.arguments)) for call in self.all)
+
     def find(self, wire: WireCall, name: str | None, arguments: str, position: int, has_others: bool) -> Call | None:
         """The call a piece belongs to, which may be new; None where it is a stub that no call was begun for.
 

@@ -37,15 +37,16 @@ _MARK = re.compile(r"\[(\d{1,3})\]")
 
 
 class Texts:
-    """What one answer says beside its calls. `slot` is that of the open text; every method tells into `out`."""
+    """What one answer says beside its calls, which are set once there are some.
 
-    def __init__(
-        self, request: Request, endpoint: Endpoint, slots: Iterator[int], calls: Calls, *, answers_in_tool: bool
-    ) -> None:
+    `slot` is that of the open text; every method tells into `out`.
+    """
+
+    def __init__(self, request: Request, endpoint: Endpoint, slots: Iterator[int], *, answers_in_tool: bool) -> None:
         quirks = endpoint.quirks
         self._endpoint = endpoint
         self._slots = slots
-        self._calls = calls
+        self.calls: Calls | None = None
         self._answers_in_tool = answers_in_tool
         self._wants_logprobs = bool(request.top_logprobs)
         self._keeps_text = quirks.web_search != "none"
@@ -99,7 +100,8 @@ class Texts:
     def _open(self, out: list[Delta]) -> int:
         self.has_said = True
         self._thought = None
-        self._calls.close_latest(out)
+        if self.calls is not None:
+            self.calls.close_latest(out)
         slot = next(self._slots)
         if self._uncited:
             out.extend(Citation(slot, citation) for citation in self._uncited)
@@ -137,7 +139,8 @@ class Texts:
         if self._thought is None:
             self.has_thought = True
             self._end_text(out)
-            self._calls.close_latest(out)
+            if self.calls is not None:
+                self.calls.close_latest(out)
             self._thought = next(self._slots)
         return self._thought
 
