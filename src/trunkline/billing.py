@@ -106,13 +106,15 @@ class Meter:
 
     def price(self, batch: list[Delta], endpoint: Endpoint) -> list[Delta]:
         """Give the same deltas on, each `Spent` with its cost."""
+        characters = 0
         for index, delta in enumerate(batch):
             kind = type(delta)
             if kind in _COUNTED:
-                self._characters += len(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
+                characters += len(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
             elif kind is Spent:
                 batch[index] = spent = self._note(delta, endpoint)  # type: ignore[arg-type]  # kind is its type
                 self._is_counted = not spent.usage.estimated
+        self._characters += characters
         return batch
 
     def count(self, texts: list[str]) -> None:

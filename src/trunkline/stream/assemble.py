@@ -234,12 +234,14 @@ class Assembler:
     def _hear_texts(self, deltas: Iterable[Text]) -> None:
         # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
         part, events = self._part, self._events
+        if not isinstance(part, TextPart):
+            part = None
         tell, number = (None, None) if events is None else (events.told.append, events.number)
         for delta in deltas:
             text, logprobs = delta.text, delta.logprobs
             if not (text or logprobs):
                 continue
-            if not isinstance(part, TextPart) or part.slot != delta.slot:
+            if part is None or part.slot != delta.slot:
                 part = self._begin_text(delta.slot)
             part.pieces.append(text)
             if logprobs:

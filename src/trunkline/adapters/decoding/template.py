@@ -54,15 +54,19 @@ class Template:
         if opening is None:
             return None
         start, stop = len(opening), -len(closing)
-        datas = [message.data for message in messages]
-        literals = [data[start:stop] for data in datas if data.startswith(opening) and data.endswith(closing)]
+        literals: list[bytes] = []
+        for message in messages:
+            data = message.data
+            if not (data.startswith(opening) and data.endswith(closing)):
+                return None
+            literals.append(data[start:stop])
         try:
             texts = _BETWEEN.join(literals).decode().split("\n")
         except UnicodeDecodeError:
             return None
         said = "".join(texts)
         is_plain = said.isprintable() and '"' not in said and "\\" not in said
-        return texts if is_plain and len(texts) == len(literals) == len(messages) and "" not in texts else None
+        return texts if is_plain and len(texts) == len(literals) and "" not in texts else None
 
     def learn(self, data: bytes, text: str) -> None:
         """Keep what stands around the text of a message that says nothing else, if that is sure."""
