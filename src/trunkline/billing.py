@@ -119,7 +119,8 @@ class Meter:
 
     def count(self, texts: list[str]) -> None:
         """Count texts as `price` counts the deltas that say them."""
-        self._characters += sum(map(len, texts))
+        for text in texts:  # nearly always one
+            self._characters += len(text)
 
     def close(self, endpoint: Endpoint) -> list[Delta]:
         """The `Spent` that an answer ends with when nobody counted it to its end.
