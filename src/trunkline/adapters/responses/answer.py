@@ -258,7 +258,7 @@ class ResponsesDecoder(Decoder):
         look = read_look(event.item)
         known = self._slot_of_id.get(look.id or "")
         slot = known if known is not None else self._slots.get(event.output_index)
-        return self._finish(event.item, self._open(event.output_index, look.id) if slot is None else slot)
+        return self._finish(event.item, look, self._open(event.output_index, look.id) if slot is None else slot)
 
     def _terminal(self, data: bytes, status: str) -> Sequence[Delta]:
         terminal = read_terminal(data)
@@ -285,15 +285,15 @@ class ResponsesDecoder(Decoder):
         self._slot_of_id[item_id or f"nameless {len(self._slot_of_id)}"] = slot
         return slot
 
-    def _finish(self, raw: Raw, slot: Slot) -> list[Delta]:
+    def _finish(self, raw: Raw, look: Look, slot: Slot) -> list[Delta]:
         if slot in self._closed:
             return []
-        look = read_look(raw)
-        deltas = self._items.finished(slot, raw)
+        deltas = self._items.finished(slot, raw, look)
         if deltas is None:
             return []
         self._closed.add(slot)
-        self._note_phase(slot, look)
+        if look.phase:
+            self._note_phase(slot, look)
         if ("text", slot, 0) in self._heard:
             # Where it was said before, the phase is told late, of the message that is still open.
             deltas = [*self._told_phase(slot), *deltas]
@@ -351,7 +351,8 @@ class ResponsesDecoder(Decoder):
     def _unheard(self, output: Iterable[Raw]) -> list[Delta]:
         deltas: list[Delta] = []
         for index, raw in enumerate(output):
-            deltas += self._finish(raw, self._slot_in_response(index, read_look(raw).id))
+            look = read_look(raw)
+            deltas += self._finish(raw, look, self._slot_in_response(index, look.id))
         return deltas
 
     def _slot_in_response(self, index: int, item_id: str | None) -> Slot:

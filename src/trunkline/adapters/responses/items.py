@@ -80,9 +80,8 @@ class Items:
             case _:
                 return self.opaque(slot, raw, is_done=False)
 
-    def finished(self, slot: Slot, raw: Raw) -> list[Delta] | None:
+    def finished(self, slot: Slot, raw: Raw, look: Look) -> list[Delta] | None:
         """Tell what a finished item has that was not told; None for a kind that the client's side does not have."""
-        look = read_look(raw)
         kind = kind_of(look)
         if kind is not None:
             return self.whole_call(slot, read_item(raw), kind)
@@ -115,7 +114,7 @@ class Items:
             return []
         deltas: list[Delta] = []
         if part.text and self._is_news("text", slot):
-            deltas.append(Text(slot, part.text, as_logprobs(part.logprobs or ())))
+            deltas.append(Text(slot, part.text, as_logprobs(part.logprobs) if part.logprobs else ()))
         annotations = part.annotations or ()
         for told in annotations[self._cited.get(slot, 0) :]:
             annotation = decode_annotation(told)
