@@ -62,8 +62,6 @@ from trunkline.protocol.events import (
     AnnotationAdded,
     Event,
     ImageInProgress,
-    OutputItemAdded,
-    OutputItemDone,
     OutputTextDelta,
     ResponseCompleted,
     ResponseCreated,
@@ -71,7 +69,6 @@ from trunkline.protocol.events import (
     ResponseIncomplete,
     ResponseInProgress,
 )
-from trunkline.protocol.items import OutputItem
 from trunkline.protocol.request import Request
 from trunkline.protocol.response import IncompleteDetails, Response
 from trunkline.stream.deltas import (
@@ -97,19 +94,17 @@ from trunkline.stream.deltas import (
     Text,
 )
 from trunkline.stream.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
-from trunkline.stream.numbering import Events, Tell, tell_nobody
+from trunkline.stream.numbering import Events
+from trunkline.stream.open_calls import OpenCalls
+from trunkline.stream.output import Output
 from trunkline.stream.pieces import (
-    CALLS,
     REFUSAL,
     SUMMARY,
     THOUGHT,
-    CallItem,
     ImageItem,
     MessageItem,
     OpaqueItem,
-    OpenItem,
     OpenPart,
-    Place,
     PlainPart,
     SearchItem,
     TextPart,
@@ -137,18 +132,15 @@ class Assembler:
     ) -> None:
         self.response = echo(request, response_id, created_at, model)
         self.is_stream = is_stream
-        self._ids = ids
         self._events = Events() if is_stream else None
-        self._tell: Tell = tell_nobody if self._events is None else self._events.tell
+        self._output = Output(ids, self._events)
+        self._tell = self._output.tell
         self._has_begun = False
         self._is_over = False
-        self._output: list[OutputItem | None] = []
         self._open: MessageItem | ThoughtItem | SearchItem | ImageItem | OpaqueItem | None = None
         self._part: OpenPart | None = None
         self._unsealed: ThoughtItem | None = None
-        self._calls: dict[Slot, CallItem] = {}
-        self._latest_call: CallItem | None = None
-        self._call_ids: set[str] = set()
+        self._calls: OpenCalls | None = None
         self._over: set[tuple[str, Slot]] = set()
         self._phase: Phase | None = None
         self._spent: Spent | None = None
@@ -213,10 +205,12 @@ class Assembler:
         if not self._has_begun:
             self._begin(None)
         self._finish_open(is_cut=is_cut)
-        if self._calls:
-            self._finish_calls(is_cut=is_cut)
+        if self._calls is not None and is_cut:
+            self._calls.cut(has_stopped=self._stop is not None)
+        elif self._calls is not None:
+            self._calls.finish()
         self._is_over = True
-        output = tuple([item for item in self._output if item is not None])
+        output = self._output.whole()
         self.response = replace(
             self.response,
             output=output,
@@ -302,28 +296,15 @@ class Assembler:
             self._phase = delta
 
     def _hear_call(self, delta: FunctionCall) -> None:
-        same = self._calls.get(delta.slot)
-        if same is not None and same.said == delta and not same.is_closed:
-            return
-        self._finish_open(is_cut=False)
-        self._finish_closed_calls()
-        if delta.slot in self._calls:
-            self._finish_call(self._calls.pop(delta.slot))
-        make = CALLS[delta.kind]
-        call = make(self._place(make.PREFIX), self._call_id(delta.call_id), delta)
-        self._calls[delta.slot] = self._latest_call = call
-        self._announce(call)
+        if self._calls is None:
+            self._calls = OpenCalls(self._output)
+        if not self._calls.is_repeated(delta):
+            self._finish_open(is_cut=False)
+            self._calls.begin(delta)
 
     def _hear_arguments(self, delta: Arguments) -> None:
-        call = self._calls.get(delta.slot)
-        if call is None or call.is_closed or not delta.text:
-            return
-        if not call.pieces and call.NOTHING and delta.text.strip() == "null":
-            return  # some models write this for a tool without parameters
-        if call is not self._latest_call:
-            self._finish_closed_calls()
-            self._latest_call = call
-        call.hear(delta.text, self._tell)
+        if self._calls is not None:
+            self._calls.hear(delta)
 
     def _hear_search(self, delta: Search) -> None:
         if (delta.kind, delta.slot) in self._over:
@@ -332,7 +313,7 @@ class Assembler:
         if isinstance(item, SearchItem) and item.slot == delta.slot and item.said.kind == delta.kind:
             item.said = delta if delta.queries else replace(delta, queries=item.said.queries)
         else:
-            self._begin_item(SearchItem(self._place("ws_" if delta.kind == "web" else "fs_"), delta))
+            self._begin_item(SearchItem(self._output.place("ws_" if delta.kind == "web" else "fs_"), delta))
         if delta.status in ("completed", "failed"):
             self._finish_open(is_cut=False)
 
@@ -349,7 +330,7 @@ class Assembler:
             return
         item = self._open
         if not isinstance(item, OpaqueItem) or item.slot != delta.slot:
-            item = OpaqueItem(len(self._output), delta)
+            item = OpaqueItem(self._output.length, delta)
             self._begin_item(item)
         item.said = delta.item
         if delta.is_done:
@@ -357,11 +338,9 @@ class Assembler:
             self._finish_open(is_cut=False)
 
     def _hear_closed(self, delta: Closed) -> None:
-        call, part = self._calls.get(delta.slot), self._part
-        if call is not None:
-            call.is_closed = True
-            if call is not self._latest_call:
-                self._finish_call(self._calls.pop(delta.slot))
+        part = self._part
+        if self._calls is not None:
+            self._calls.close(delta.slot)
         match self._open:
             case MessageItem() if part is not None and part.slot == delta.slot:
                 self._finish_part()
@@ -398,7 +377,7 @@ class Assembler:
         message, told = self._open, self._phase
         is_open = isinstance(message, MessageItem) and (told is None or message.phase == told.phase)
         if not isinstance(message, MessageItem) or not is_open or (kind, slot) in message.slots:
-            message = MessageItem(self._place("msg_"), None if told is None else told.phase)
+            message = MessageItem(self._output.place("msg_"), None if told is None else told.phase)
             self._begin_item(message)
         self._phase = None
         message.slots.add((kind, slot))
@@ -413,12 +392,12 @@ class Assembler:
         return self._begin_thought(slot)
 
     def _begin_thought(self, slot: Slot) -> ThoughtItem:
-        item = ThoughtItem(self._place("rs_"), slot)
+        item = ThoughtItem(self._output.place("rs_"), slot)
         self._begin_item(item)
         return item
 
     def _begin_image(self, slot: Slot) -> ImageItem:
-        item = ImageItem(self._place("ig_"), slot)
+        item = ImageItem(self._output.place("ig_"), slot)
         self._begin_item(item)
         self._tell(ImageInProgress, item.place.id, item.place.output_index)
         return item
@@ -433,50 +412,20 @@ class Assembler:
         if isinstance(before, ThoughtItem) and before.awaits_seal and isinstance(item, MessageItem):
             self._finish_part()
             self._unsealed = before
-        elif before is not None or self._calls:
-            self._finish_all()
+        else:
+            if before is not None:
+                self._finish_open(is_cut=False)
+            if self._calls is not None:
+                self._calls.finish()
         self._open = item
-        self._announce(item)
-
-    def _announce(self, item: OpenItem) -> None:
-        self._output.append(None)
-        if self._events is not None:
-            self._tell(OutputItemAdded, item.place.output_index, item.begun())
-
-    def _place(self, prefix: str) -> Place:
-        return Place(prefix + next(self._ids), len(self._output))
-
-    def _call_id(self, said: str) -> str:
-        call_id = said if said and said not in self._call_ids else f"call_{next(self._ids)}"
-        self._call_ids.add(call_id)
-        return call_id
+        self._output.begin(item)
 
     # Closing
-
-    def _finish_all(self) -> None:
-        self._finish_open(is_cut=False)
-        self._finish_calls(is_cut=False)
-
-    def _finish_calls(self, *, is_cut: bool) -> None:
-        for call in self._calls.values():
-            self._finish_call(call, is_cut=is_cut and self._may_be_half(call))
-        self._calls.clear()
-
-    def _finish_closed_calls(self) -> None:
-        for slot, call in list(self._calls.items()):
-            if call.is_closed:
-                self._finish_call(self._calls.pop(slot))
-
-    def _may_be_half(self, call: CallItem) -> bool:
-        """Whether a call in an answer that was cut may be but the beginning of one."""
-        if not call.is_closed:
-            return True
-        return call is self._latest_call and not (self._stop is None and call.is_plainly_whole)
 
     def _finish_unsealed(self) -> None:
         item, self._unsealed = self._unsealed, None
         if item is not None:
-            self._finish_item(item, is_cut=False)
+            self._output.finish(item, is_cut=False)
 
     def _finish_open(self, *, is_cut: bool) -> None:
         if self._unsealed is not None:
@@ -490,22 +439,7 @@ class Assembler:
             self._over.add((item.said.kind, item.slot))
         elif isinstance(item, OpaqueItem):
             self._over.add(("opaque", item.slot))
-        self._finish_item(item, is_cut=is_cut)
-
-    def _finish_call(self, call: CallItem, *, is_cut: bool = False) -> None:
-        if is_cut:
-            self._output[call.place.output_index] = None
-            return
-        if call.NOTHING and not call.pieces:
-            call.hear(call.NOTHING, self._tell)
-        call.end(self._tell)
-        self._finish_item(call, is_cut=False)
-
-    def _finish_item(self, item: OpenItem, *, is_cut: bool) -> None:
-        done = item.finished(is_cut)
-        self._output[item.place.output_index] = done
-        if self._events is not None:
-            self._tell(OutputItemDone, item.place.output_index, done)
+        self._output.finish(item, is_cut=is_cut)
 
     def _finish_part(self) -> None:
         part, self._part = self._part, None
