@@ -141,7 +141,7 @@ class Assembler:
         self._part: OpenPart | None = None
         self._unsealed: ThoughtItem | None = None
         self._calls: OpenCalls | None = None
-        self._over: set[tuple[str, Slot]] = set()
+        self._over: set[tuple[str, Slot]] | None = None  # made for the first: an idle stream is to be small
         self._phase: Phase | None = None
         self._spent: Spent | None = None
         self._stop: StopReason | None = None
@@ -307,7 +307,7 @@ class Assembler:
             self._calls.hear(delta)
 
     def _hear_search(self, delta: Search) -> None:
-        if (delta.kind, delta.slot) in self._over:
+        if self._over is not None and (delta.kind, delta.slot) in self._over:
             return
         item = self._open
         if isinstance(item, SearchItem) and item.slot == delta.slot and item.said.kind == delta.kind:
@@ -326,7 +326,7 @@ class Assembler:
             self._finish_open(is_cut=False)
 
     def _hear_opaque(self, delta: Opaque) -> None:
-        if ("opaque", delta.slot) in self._over:
+        if self._over is not None and ("opaque", delta.slot) in self._over:
             return
         item = self._open
         if not isinstance(item, OpaqueItem) or item.slot != delta.slot:
@@ -435,10 +435,10 @@ class Assembler:
         item, self._open = self._open, None
         if item is None:
             return
-        if isinstance(item, SearchItem):
-            self._over.add((item.said.kind, item.slot))
-        elif isinstance(item, OpaqueItem):
-            self._over.add(("opaque", item.slot))
+        if isinstance(item, SearchItem | OpaqueItem):
+            kind = item.said.kind if isinstance(item, SearchItem) else "opaque"
+            self._over = self._over or set()
+            self._over.add((kind, item.slot))
         self._output.finish(item, is_cut=is_cut)
 
     def _finish_part(self) -> None:

@@ -110,7 +110,7 @@ class TextPart:
         self.pieces: list[str] = []
         self.logprobs: list[Logprob] = []
         self.annotations: list[Annotation] = []
-        self.cited: set[tuple[str, int, int] | Annotation] = set()
+        self.cited: set[tuple[str, int, int] | Annotation] | None = None  # most texts cite nothing
 
     def begin(self, tell: Tell) -> None:
         tell(ContentPartAdded, self.item_id, self.output_index, self.index, _NO_TEXT)
@@ -120,6 +120,8 @@ class TextPart:
         key: tuple[str, int, int] | Annotation = annotation
         if isinstance(annotation, UrlCitation):
             key = (annotation.url, annotation.start_index, annotation.end_index)
+        if self.cited is None:
+            self.cited = set()
         is_new = key not in self.cited
         if is_new:
             self.cited.add(key)
