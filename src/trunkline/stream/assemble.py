@@ -366,8 +366,9 @@ class Assembler:
     # Opening
 
     def _begin_text(self, slot: Slot) -> TextPart:
-        part = TextPart(self._message_for(TextPart, slot), slot)
-        self._begin_part(part)
+        self._part = part = TextPart(self._message_for(TextPart, slot), slot)
+        if self._events is not None:
+            part.begin(self._tell)
         return part
 
     def _message_for(self, kind: object, slot: Slot) -> MessageItem:
@@ -435,11 +436,15 @@ class Assembler:
         item, self._open = self._open, None
         if item is None:
             return
-        if isinstance(item, SearchItem | OpaqueItem):
-            kind = item.said.kind if isinstance(item, SearchItem) else "opaque"
-            self._over = self._over or set()
-            self._over.add((kind, item.slot))
+        if isinstance(item, SearchItem):
+            self._note_over(item.said.kind, item.slot)
+        elif isinstance(item, OpaqueItem):
+            self._note_over("opaque", item.slot)
         self._output.finish(item, is_cut=is_cut)
+
+    def _note_over(self, kind: str, slot: Slot) -> None:
+        self._over = self._over or set()
+        self._over.add((kind, slot))
 
     def _finish_part(self) -> None:
         part, self._part = self._part, None
