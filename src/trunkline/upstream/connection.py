@@ -191,6 +191,9 @@ class Connection(asyncio.Protocol):
         pieces = self.pieces
         if len(pieces) == 1:
             piece = pieces.pop()
+        elif sum(map(len, pieces)) <= READ_BUFFER_BYTES:
+            piece = b"".join(pieces)
+            pieces.clear()
         else:
             sizes = accumulate(map(len, pieces))
             count = max(1, sum(size <= READ_BUFFER_BYTES for size in sizes))
