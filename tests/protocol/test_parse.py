@@ -334,10 +334,29 @@ TAKEN = [
 
 @pytest.mark.parametrize("case", TAKEN, ids=lambda case: case.id)
 def test_a_member_is_taken(case: Taken) -> None:
-    assert parsed(**case.members) == Request(input=(HI,), **case.expected)
+    assert parsed(**case.members) == Request(input=(HI,), is_text_alone=True, **case.expected)
 
 
 PNG = "data:image/png;base64,AA=="
+SAYS = {"role": "assistant", "content": [{"type": "output_text", "text": "Yes"}, {"type": "refusal", "refusal": "No"}]}
+SHOWS = {"role": "user", "content": [{"type": "input_text", "text": "See"}, {"type": "input_image", "image_url": PNG}]}
+THINKS = {"type": "reasoning", "summary": []}
+
+
+@pytest.mark.parametrize(
+    ("items", "is_text_alone"),
+    [
+        ([{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}, SAYS], True),
+        ([SHOWS], False),
+        ([SAYS, SHOWS], False),
+        ([{"role": "user", "content": "Hi"}, THINKS, SAYS], False),
+        ([{"role": "user", "content": "Hi"}, CALL, ANSWER], False),
+    ],
+)
+def test_an_input_of_text_alone_is_told_from_others(items: list[Any], is_text_alone: bool) -> None:
+    assert parsed(input=items).is_text_alone == is_text_alone
+
+
 ITEMS = [
     Taken("the easiest message", {"role": "user", "content": "Hi"}, {"": HI}),
     Taken(

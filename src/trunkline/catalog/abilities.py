@@ -154,7 +154,7 @@ def unspoken(request: Request, endpoint: Endpoint) -> list[str]:
     # Most requests say nothing of all that.
     if _SAYS[dialect](request) != _SAYS_NOTHING[dialect]:
         names = [_WRITTEN.get(name, name) for name in UNSPOKEN[dialect] if _asks(request, name)]
-    names += untaken(request, endpoint)
+        names += untaken(request, endpoint)
     if dialect == "responses" and "phase" not in endpoint.quirks.drops:
         return names
     for item in request.input:
@@ -192,9 +192,11 @@ _WRITTEN: Final = {"max_tokens": "max_output_tokens", "verbosity": "text.verbosi
 
 _FIELDS: Final = {"max_tokens": "max_output_tokens", "verbosity": "text", "reasoning.summary": "reasoning"}
 _SAYS: Final[Mapping[Dialect, Callable[[Request], object]]] = {
-    dialect: attrgetter(*(_FIELDS.get(name, name) for name in names)) for dialect, names in UNSPOKEN.items()
+    dialect: attrgetter("sampling", "service_tier", "reasoning", *(_FIELDS.get(name, name) for name in names))
+    for dialect, names in UNSPOKEN.items()
 }
-"""The values of the fields in which the parameters are said that a dialect has no place for, all at once."""
+"""The values of the fields in which the parameters are said that an endpoint may not take, or its dialect has no place
+for, all at once."""
 _SAYS_NOTHING: Final = {dialect: says(Request(input=())) for dialect, says in _SAYS.items()}
 
 

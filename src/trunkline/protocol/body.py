@@ -71,7 +71,10 @@ def decode_object(body: bytes | bytearray) -> dict[str, Json]:
     Raises BadRequest.
     """
     written = _count_if_large(body) if len(body) > MAX_VALUES else None
-    value = _decode(body)
+    try:
+        value = msgspec.json.decode(body)
+    except (RecursionError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise _undecodable(body, error) from None
     if not isinstance(value, dict):
         raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
     items = value.get("input")
@@ -94,23 +97,17 @@ def decode_prices(body: bytes | bytearray) -> Json:
     return _exact_decoder.decode(_outer_decoder.decode(body).provider.max_price)
 
 
-def _decode(body: bytes | bytearray) -> Json:
-    try:
-        return msgspec.json.decode(body)
-    except RecursionError:
-        raise BadRequest(_TOO_DEEP) from None
-    except UnicodeDecodeError:
-        raise BadRequest("The body is not UTF-8.") from None
-    except msgspec.MsgspecError as error:
-        raise BadRequest(_why_not_json(body, str(error))) from None
-
-
-def _why_not_json(body: bytes | bytearray, reason: str) -> str:
+def _undecodable(body: bytes | bytearray, error: Exception) -> BadRequest:
+    if isinstance(error, RecursionError):
+        return BadRequest(_TOO_DEEP)
+    if isinstance(error, UnicodeDecodeError):
+        return BadRequest("The body is not UTF-8.")
     if not body.strip():
-        return "The body is empty; send a JSON object."
+        return BadRequest("The body is empty; send a JSON object.")
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return "The body starts with a byte order mark; send plain UTF-8."
-    return f"The body is not valid JSON: {reason[:1].lower()}{reason[1:]}."
+        return BadRequest("The body starts with a byte order mark; send plain UTF-8.")
+    reason = str(error)
+    return BadRequest(f"The body is not valid JSON: {reason[:1].lower()}{reason[1:]}.")
 
 
 def _count_if_large(body: bytes | bytearray) -> _Written | None:

@@ -36,6 +36,7 @@ from trunkline.protocol.request import Request
 InputModality = Literal["image", "file", "audio", "video"]
 
 _TEXT_ALONE: Final[frozenset[InputModality]] = frozenset()
+_TEXTS: Final[frozenset[type]] = frozenset((InputText, OutputText, RefusalPart))
 _MODALITIES: Final[dict[type, InputModality]] = {InputImage: "image", InputAudio: "audio", InputVideo: "video"}
 
 
@@ -58,13 +59,26 @@ def extent_of(request: Request) -> Extent:
     sealed: str | None = None
     for item in request.input:
         if type(item) is Message:
-            characters += _parts(item.content, modalities)
+            for part in item.content:
+                # By far most parts are.
+                characters += len(part.text) if type(part) is InputText else _part(part, modalities)
         elif type(item) is ReasoningItem:
             if item.encrypted_content is not UNSET and item.encrypted_content:
                 sealed = item.encrypted_content
         else:
             characters += _call(item, modalities)
     return Extent(characters, frozenset(modalities) if modalities else _TEXT_ALONE, sealed)
+
+
+def is_text_alone(items: Iterable[InputItem]) -> bool:
+    """Whether an input is nothing but messages of text: no medium, no call, no result, no thought."""
+    for item in items:
+        if type(item) is not Message:
+            return False
+        for part in item.content:
+            if type(part) not in _TEXTS:
+                return False
+    return True
 
 
 def modality_of(part: MessagePart) -> InputModality | None:
@@ -75,19 +89,21 @@ def modality_of(part: MessagePart) -> InputModality | None:
     return _MODALITIES.get(type(part))
 
 
+def _part(part: MessagePart, modalities: set[InputModality]) -> int:
+    """The characters of a part. Notes what reads one that is no text."""
+    kind = type(part)
+    if kind is InputText or kind is OutputText:
+        return len(part.text)  # type: ignore[union-attr]  # narrowed by identity, for speed
+    if kind is RefusalPart:
+        return len(part.refusal)  # type: ignore[union-attr]
+    if kind is InputFile:
+        return _file(part, modalities)  # type: ignore[arg-type]
+    modalities.add(_MODALITIES[kind])
+    return 0
+
+
 def _parts(parts: Iterable[MessagePart], modalities: set[InputModality]) -> int:
-    characters = 0
-    for part in parts:
-        kind = type(part)
-        if kind is InputText or kind is OutputText:
-            characters += len(part.text)  # type: ignore[union-attr]  # narrowed by identity, for speed
-        elif kind is RefusalPart:
-            characters += len(part.refusal)  # type: ignore[union-attr]
-        elif kind is InputFile:
-            characters += _file(part, modalities)  # type: ignore[arg-type]
-        else:
-            modalities.add(_MODALITIES[kind])
-    return characters
+    return sum([_part(part, modalities) for part in parts])
 
 
 def _file(part: InputFile, modalities: set[InputModality]) -> int:

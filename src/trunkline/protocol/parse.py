@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from trunkline.errors import BadRequest
 from trunkline.protocol.body import decode_object, decode_prices
 from trunkline.protocol.extensions import has_extensions
+from trunkline.protocol.extent import is_text_alone
 from trunkline.protocol.items import Json
 from trunkline.protocol.parse_items import read_input
 from trunkline.protocol.parse_preferences import read_plugins, read_preferences
@@ -73,6 +74,7 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["reasoning"] = _thinking(members.get("reasoning"))
         if has_more:
             _add_what_is_beside(members, raw)
+        members["is_text_alone"] = type(raw["input"]) is str or is_text_alone(members["input"])
         request = Request(**members)
         if has_extensions(request):
             request = replace(request, has_extensions=True)

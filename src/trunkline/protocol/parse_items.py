@@ -92,7 +92,7 @@ _item_status = one_of(get_args(ItemStatus))
 def read_input(value: Json) -> tuple[InputItem, ...]:
     """Read `input`: a string is one user message, an array is the conversation, calls paired with their outputs."""
     if isinstance(value, str):
-        return (Message(role="user", content=(InputText(_some_text(value)),)),)
+        return (Message(role="user", content=(InputText(value or _some_text(value)),)),)
     if not isinstance(value, list):
         raise mismatch(value, "a string or an array of items")
     if not value:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -72,6 +72,8 @@ def shown(value: Json) -> str:
 
 def text(*, at_least: int = 0, at_most: int | None = None) -> Reader[str]:
     """Read a string; the bounds are in code points."""
+    if not at_least and at_most is None:
+        return any_text
 
     def read(value: Json) -> str:
         if not isinstance(value, str):
@@ -85,11 +87,22 @@ def text(*, at_least: int = 0, at_most: int | None = None) -> Reader[str]:
     return read
 
 
+def any_text(value: Json) -> str:
+    """Read a string of any length."""
+    if not isinstance(value, str):
+        raise mismatch(value, "a string")
+    return value
+
+
 def flag(value: Json) -> bool:
     """Read true or false."""
     if not isinstance(value, bool):
         raise mismatch(value, "true or false")
     return value
+
+
+_WHOLE_TYPES: dict[Reader[Any], type] = {any_text: str, flag: bool}
+"""The readers that give every value of a type back as it is, so that they need not be asked about one."""
 
 
 def number(low: float, high: float = _MAX_NUMBER) -> Reader[float]:
@@ -224,6 +237,7 @@ def record(
 
     Members without a reader are left out, or refused where the object is `closed`.
     """
+    whole_types = {key: _WHOLE_TYPES.get(reader) for key, reader in readers.items()}
 
     def read(value: Json) -> T:
         if not isinstance(value, dict):
@@ -233,7 +247,9 @@ def record(
         try:
             for key, member in value.items():
                 if key in readers:
-                    if member is not None:
+                    if type(member) is whole_types[key]:
+                        members[key] = member
+                    elif member is not None:
                         members[key] = readers[key](member)
                 elif closed:
                     raise Wrong(f"is not known here; known are {', '.join(sorted(readers))}")

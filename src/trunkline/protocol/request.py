@@ -71,6 +71,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
+    `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
     """
 
     input: tuple[InputItem, ...]
@@ -109,6 +110,7 @@ class Request(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     ignored: tuple[str, ...] = ()
     has_extensions: bool = False
+    is_text_alone: bool = False
 
 
 class Search(Struct, frozen=True):

@@ -223,6 +223,8 @@ def _readied(
     adapter: Adapter, request: Request, endpoint: Endpoint
 ) -> tuple[Request, tuple[str, ...], Sequence[Wanted]]:
     """The request as an endpoint can read it, what was left out of it, and the links that are wanted as files."""
+    if request.is_text_alone:
+        return request, (), ()
     request, unread = readable(request, endpoint)
     return request, unread, links_to_inline(request, endpoint, adapter.needs_file)
 

@@ -44,7 +44,7 @@ def encode_messages(draft: Draft) -> list[Json]:
     Raises Unprocessable for a part that the endpoint has no words for, BadRequest for data that is not base64.
     """
     found = turns(draft.request)
-    if len(found) > 1:
+    if len(found) > 1 and not draft.request.is_text_alone:
         found = results_media_as_user(images_as_user(found))
     if draft.hints:
         leading, rest = split_system(found)
@@ -60,6 +60,8 @@ def encode_messages(draft: Draft) -> list[Json]:
     messages: list[Json] = []
     for turn in found:
         match turn:
+            case UserTurn((InputText(text),)):
+                messages.append({"role": "user", "content": text})
             case UserTurn(parts):
                 messages.append({"role": "user", "content": _encode_parts(draft, parts)})
             case SystemTurn(text):
@@ -88,9 +90,6 @@ def _system_into_user(found: list[Turn]) -> list[Turn]:
 
 def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
     """A string when all is text: many servers know lists only for models that see."""
-    match parts:
-        case (InputText(text),):
-            return text
     encoded = [_encode_part(draft, part) for part in parts]
     if all(part["type"] == "text" for part in encoded):
         return "\n\n".join(part["text"] for part in encoded)

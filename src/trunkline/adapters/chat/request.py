@@ -73,8 +73,10 @@ class ChatAdapter(Adapter):
         return link.noun == "file" and endpoint.quirks.file_links == "none"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        if request.text is None:
+            return ChatDecoder(request, endpoint)
         form, asked = None, _as_asked(request, endpoint)
-        if request.text is not None and isinstance(request.text.format, JsonSchemaFormat):
+        if isinstance(request.text.format, JsonSchemaFormat):
             form = schema_form(request, asked, request.text.format)
         return in_words(ChatDecoder(request, endpoint, answers_in_tool=form == "tool"), request, asked)
 
@@ -95,7 +97,9 @@ def _as_asked(request: Request, endpoint: Endpoint) -> Endpoint:
 
 def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     """Write the whole body; the dialects that differ in parts of it go on from here."""
-    draft = Draft(request, _as_asked(request, endpoint))
+    # Forms and tools alone can be in each other's way.
+    is_plain = request.text is None and not request.tools
+    draft = Draft(request, endpoint if is_plain else _as_asked(request, endpoint))
     body = draft.body
     body["model"] = endpoint.upstream_model
     body["messages"] = None  # its place on the wire; the settings below may add to the instructions
@@ -114,7 +118,10 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
         _encode_text(draft)
     if request.modalities or request.image_config:
         _encode_images_out(draft)
-    _encode_identity(draft, end_user)
+    if request.user or request.safety_identifier:
+        draft.tell_user(end_user)
+    if request.prompt_cache_key:
+        _encode_cache_key(draft, request.prompt_cache_key)
     body["messages"] = encode_messages(draft)
     if draft.streams:
         body["stream"] = True
@@ -173,14 +180,11 @@ def _encode_logprobs(draft: Draft, wanted: int) -> None:
             pass
 
 
-def _encode_identity(draft: Draft, end_user: str | None) -> None:
-    request = draft.request
-    draft.tell_user(end_user)
-    if request.prompt_cache_key:
-        if draft.quirks.has_cache_key:
-            draft.body["prompt_cache_key"] = request.prompt_cache_key
-        else:
-            draft.dropped.append("prompt_cache_key")
+def _encode_cache_key(draft: Draft, key: str) -> None:
+    if draft.quirks.has_cache_key:
+        draft.body["prompt_cache_key"] = key
+    else:
+        draft.dropped.append("prompt_cache_key")
 
 
 def _encode_images_out(draft: Draft) -> None:

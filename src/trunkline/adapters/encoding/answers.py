@@ -18,5 +18,5 @@ def as_json(decoder: Heard, request: Request, endpoint: Endpoint) -> Heard:
 
 
 def in_words(decoder: Heard, request: Request, endpoint: Endpoint) -> Heard:
-    """The decoder where the answer may have been asked for in words."""
-    return FenceDecoder(decoder) if request.text is not None and is_asked_in_words(request, endpoint) else decoder
+    """The decoder where a form was asked for, maybe in words."""
+    return FenceDecoder(decoder) if is_asked_in_words(request, endpoint) else decoder

@@ -76,27 +76,27 @@ class Draft:
         return {name: value for name, value in said.said().items() if takes_sampling(self.endpoint, name)}
 
     def tell_user(self, end_user: str | None) -> None:
-        """Say who the client's user is, in the field of OpenAI's that the endpoint knows; noted if it knows none."""
-        if not (names := user_names(self.request)):
-            return
+        """Say who the user is that the client names, in the field of OpenAI's that the endpoint knows, or note it."""
         quirks, body = self.quirks, self.body
         if end_user is None:
-            self.dropped += names
+            self.dropped += user_names(self.request)
         elif quirks.has_safety_identifier and "safety_identifier" not in quirks.drops:
             body["safety_identifier"] = end_user
         elif quirks.has_user and "user" not in quirks.drops:
             body["user"] = end_user
         else:
-            self.dropped += names
+            self.dropped += user_names(self.request)
 
     def posted(self, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
         """The finished request; fixed fields of the provider go beneath what the client asked, as do `headers`."""
         for name, value in self.quirks.extra_body.items():
             add_beneath(self.body, name, value)
-        dropped = [*self.dropped, *lost_proofs(self.request, self.endpoint), *unspoken(self.request, self.endpoint)]
+        request, endpoint = self.request, self.endpoint
+        proofs = () if request.is_text_alone else lost_proofs(request, endpoint)
+        dropped = [*self.dropped, *proofs, *unspoken(request, endpoint)]
         return UpstreamRequest(
             "POST",
-            self.endpoint.base_url + path,
+            endpoint.base_url + path,
             {**(_STREAM if self.streams else _WHOLE), **headers, **self.quirks.extra_headers},
             _encode(self.body),
             tuple(dict.fromkeys(dropped)) if dropped else (),

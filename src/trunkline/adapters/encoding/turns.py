@@ -111,7 +111,8 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     pieces: list[AssistantPiece] = []
     results: list[FunctionCallOutput] = []
     # `offers.py` has told all others in the words of these.
-    for item in cast("tuple[PlainItem, ...]", settled(request.input)):
+    items = request.input if request.is_text_alone else settled(request.input)
+    for item in cast("tuple[PlainItem, ...]", items):
         if results and not isinstance(item, _OF_RESULTS):
             found.append(ResultsTurn(tuple(results)))
             results.clear()

@@ -106,6 +106,8 @@ class ResponsesAdapter(Adapter):
         return draft.posted(_path(endpoint))
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        if request.text is None:
+            return ResponsesDecoder(endpoint)
         asked = beside_tools(request, endpoint, FunctionTool, by_default=True)
         return in_words(ResponsesDecoder(endpoint), request, asked)
 
@@ -145,7 +147,8 @@ def _encode_settings(draft: Draft, end_user: str | None) -> None:
         _put(draft, "truncation", request.truncation)
     if request.prompt_cache_key is not None:
         _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
-    draft.tell_user(end_user)
+    if request.user or request.safety_identifier:
+        draft.tell_user(end_user)
     if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
         draft.body["service_tier"] = tier
     if quirks.forwards_metadata and request.metadata:
@@ -336,7 +339,7 @@ def _encode_input(draft: Draft) -> None:
         # Servers that refuse the field take the same words as their first item.
         written.append(_message(_role(draft, "system"), [InputText(said)]))
     thoughts: list[Json] = []
-    for item in settled(draft.request.input):
+    for item in draft.request.input if draft.request.is_text_alone else settled(draft.request.input):
         if isinstance(item, ReasoningItem):
             thoughts += _encode_thought(draft, item)
             continue
