@@ -78,7 +78,7 @@ def next_attempt(
         return None
     may_trouble = made == 0 or health.may_retry(now)
     last_resort: int | None = None
-    for place in _open_places(plan, attempted):
+    for place in _open_places(plan, attempted) if made else range(len(plan.attempts)):
         if place in passed:
             continue
         endpoint_id = plan.attempts[place].id
@@ -150,9 +150,7 @@ def attempt_as_json(attempted: Attempted) -> dict[str, object]:
 
 
 def _open_places(plan: Plan, attempted: Sequence[Attempted]) -> Sequence[int]:
-    """The attempts that are left, with the model to ask next in front."""
-    if not attempted:
-        return range(len(plan.attempts))
+    """The attempts that are left after some, with the model to ask next in front."""
     made = {(each.endpoint.id, each.is_byok) for each in attempted}
     closed = {each.endpoint.model.slug for each in attempted if MEANINGS[each.fault.kind].then == "next_model"}
     left = [

@@ -128,14 +128,14 @@ class Health:
             self._hedging.counts(now)[_REQUESTS] += 1
         elif track is not None and track.condition(now) >= OUTAGE:
             self._retrying.counts(now)[_EXTRA] += 1
-        if track is not None and track.is_half_open(now):
+        if track is not None and track.is_open and now >= track.open_until:
             track.probe_until = now + PROBE_LEASE_S
             track.seen_until = 0.0
 
     def answered(self, endpoint_id: str, now: float) -> None:
         """Note that the first token of an attempt has come: a sign of life long before its answer has ended."""
         track = self._tracks.get(endpoint_id)
-        if track is not None:
+        if track is not None and (track.faults_in_a_row or track.is_open):
             track.answer(now)
 
     def record(self, endpoint_id: str, outcome: Outcome, now: float, *, is_byok: bool = False) -> None:
@@ -288,10 +288,11 @@ class _Track:
         if outcome.fault is None:
             self.short.counts(now)[_GOOD] += 1
             counts[_GOOD] += 1
-            # A long answer that began before things went wrong says nothing about how they are now.
-            began = now - (first_token_s or 0.0) - (generation_s or 0.0)
-            if began >= self.row_began:
-                self.answer(began)
+            if self.faults_in_a_row or self.is_open:
+                # A long answer that began before things went wrong says nothing about how they are now.
+                began = now - (first_token_s or 0.0) - (generation_s or 0.0)
+                if began >= self.row_began:
+                    self.answer(began)
         else:
             self._fail(outcome.fault, outcome.retry_after_s, now)
         if first_token_s is not None:
@@ -302,6 +303,7 @@ class _Track:
         counts[_CACHED] += outcome.cache_read_tokens if outcome.input_tokens else 0
 
     def answer(self, now: float) -> None:
+        """End a row of faults, and close the breaker where its time is up."""
         self.faults_in_a_row = 0
         if self.is_open and now >= self.open_until:
             self.is_open = False
@@ -327,9 +329,6 @@ class _Track:
 
     def is_ejected(self, now: float) -> bool:
         return now < self.cooled_until or (self.is_open and now < max(self.open_until, self.probe_until))
-
-    def is_half_open(self, now: float) -> bool:
-        return self.is_open and now >= self.open_until
 
     def cache_hit_rate(self, now: float) -> float:
         read, cached = self.long.totals(now)[_READ : _CACHED + 1]

@@ -67,4 +67,8 @@ def opening(request: Request) -> str:
 
 
 def _text(message: Message) -> str:
-    return "".join([part.text for part in message.content if isinstance(part, (InputText, OutputText))])
+    text = ""
+    for part in message.content:
+        if type(part) is InputText or type(part) is OutputText:
+            text += part.text
+    return text

@@ -97,7 +97,7 @@ class _Alike(Struct, gc=False):
     """
 
     sifted: Sifted
-    room_tokens: int | None
+    room_tokens: int
     last: dict[tuple[str | None, ...], _Ranked] = {}
 
 
@@ -137,11 +137,16 @@ class Planner:
         for that is not configured in this gateway.
         """
         size = measure(request)
-        alike = self._alike(request, policy, size)
+        key = usual_key(request, policy, size)
+        alike = self._known.get(key)
+        if alike is None or size.needed_tokens > alike.room_tokens:
+            alike = self._find_out(request, policy, size, key)
         sifted, now = alike.sifted, self.clock()
         conversations, served_by = self._conversations(request, policy, sifted, now)
         issuer = None if size.sealed is None else _issuer(size.sealed, request.provider)
-        views = [self.health.views(each.ids, now) for each in sifted.kept]
+        views: list[Sequence[View]] = []
+        for each in sifted.kept:
+            views.append(self.health.views(each.ids, now))
         ranked = alike.last.get(served_by)
         if ranked is None or ranked.issuer != issuer or ranked.views != views:
             ranked = _Ranked(issuer, views)
@@ -157,18 +162,15 @@ class Planner:
         plan = ranked.settled or self._drawn(request, policy, sifted, ranked)
         return replace(plan, conversations=conversations) if conversations else plan
 
-    def _alike(self, request: Request, policy: Policy, size: Measure) -> _Alike:
-        """Find out who may serve, or remember it."""
-        key = usual_key(request, policy, size)
-        known = None if key is None else self._known.get(key)
-        if known is not None and known.room_tokens is not None and size.needed_tokens <= known.room_tokens:
-            return known
+    def _find_out(self, request: Request, policy: Policy, size: Measure, key: Hashable) -> _Alike:
+        """Find out who may serve, and remember it where requests may be alike."""
         sifted = sift(request, policy, self.catalog, size)
-        found = _Alike(sifted, None if key is None else room_tokens(sifted))
-        if found.room_tokens is not None:
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            self._known[key] = found
+        room = None if key is None else room_tokens(sifted)
+        if room is None:
+            return _Alike(sifted, 0)
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        found = self._known[key] = _Alike(sifted, room)
         return found
 
     def _conversations(
