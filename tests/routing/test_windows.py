@@ -35,7 +35,7 @@ def test_percentiles_are_those_of_what_is_not_forgotten(told: list[tuple[float, 
     distribution, added = Distribution(slices=4, slice_s=10.0), list[tuple[int, float]]()
     turn = 0
     for now, value in told:
-        turn = max(turn, int(now / 10))
+        turn = max(turn, int(now * (1 / 10)))
         if value is not None:
             distribution.add(value, now)
             added.append((turn, value))
