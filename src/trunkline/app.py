@@ -15,7 +15,7 @@ from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
 from trunkline.generation import Generation
 from trunkline.routing.affinity import Affinity
-from trunkline.routing.health import Health
+from trunkline.routing.health import HEDGED_SHARE, Health
 from trunkline.routing.plan import Planner
 from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
@@ -35,7 +35,8 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     """
     logs.configure(settings.log.level, settings.log.format)
     database, keys = open_keys(settings)
-    health = Health(retry_budget=settings.routing.retry_budget)
+    routing = settings.routing
+    health = Health(retry_budget=routing.retry_budget, hedges=HEDGED_SHARE if routing.hedge else 0.0)
     affinity = Affinity()
     upstream, connections = build_upstream(settings, catalog, health, affinity, pepper_of(settings), logs.token_failed)
     recent = Recent(settings.routing.explanations)

@@ -51,6 +51,7 @@ COOL_DOWN_S: Final = (1.0, 3600.0)
 OUTAGE_FAULTS: Final = 2
 UPTIME_SAMPLES: Final = 100
 HEDGE_SAMPLES: Final = 20
+HEDGED_SHARE: Final = 0.02
 MAX_ENDPOINTS: Final = 10_000
 
 _GOOD, _BAD, _READ, _CACHED, _DOWN = range(5)
@@ -107,10 +108,11 @@ class Health:
     """The recent past of every endpoint that was asked, and the budgets of what may be asked twice.
 
     `retry_budget` is the share of the requests that may be followed by an attempt at an endpoint in trouble, `hedges`
-    the share of the calls that may be doubled. Memory is bounded: at most 30 kB for each of `MAX_ENDPOINTS`.
+    the share of the calls that may be doubled, which with 0 are not counted. Memory is bounded: at most 30 kB for each
+    of `MAX_ENDPOINTS`.
     """
 
-    def __init__(self, *, retry_budget: float = 0.2, hedges: float = 0.02) -> None:
+    def __init__(self, *, retry_budget: float = 0.2, hedges: float = HEDGED_SHARE) -> None:
         self._tracks: dict[str, _Track] = {}
         self._retry_budget = retry_budget
         self._hedges = hedges
@@ -125,12 +127,13 @@ class Health:
         track = self._tracks.get(endpoint_id)
         if is_first:
             self._retrying.counts(now)[_REQUESTS] += 1
-            self._hedging.counts(now)[_REQUESTS] += 1
+            if self._hedges:
+                self._hedging.counts(now)[_REQUESTS] += 1
         elif track is not None and track.condition(now) >= OUTAGE:
             self._retrying.counts(now)[_EXTRA] += 1
         if track is not None and track.is_open and now >= track.open_until:
             track.probe_until = now + PROBE_LEASE_S
-            track.seen_until = 0.0
+            track.reconsider()
 
     def answered(self, endpoint_id: str, now: float) -> None:
         """Note that the first token of an attempt has come: a sign of life long before its answer has ended."""
@@ -184,7 +187,7 @@ class Health:
     def is_ejected(self, endpoint_id: str, now: float) -> bool:
         """Whether the endpoint's condition is the last of `CONDITIONS`, which is cheaper to say than which it is."""
         track = self._tracks.get(endpoint_id)
-        return track is not None and track.is_ejected(now)
+        return track is not None and now < track.ejected_until
 
     def latency(self, endpoint_id: str, share: float, now: float) -> float | None:
         """Seconds to the first token that `share` of the answers did not exceed."""
@@ -250,6 +253,7 @@ class _Track:
 
     __slots__ = (
         "cooled_until",
+        "ejected_until",
         "faults_in_a_row",
         "is_open",
         "latency",
@@ -271,7 +275,7 @@ class _Track:
         self.faults_in_a_row = 0
         self.is_open = False
         self.row_began = 0.0
-        self.open_until = self.probe_until = self.cooled_until = 0.0
+        self.open_until = self.probe_until = self.cooled_until = self.ejected_until = 0.0
         self.seen = _UNKNOWN
         self.seen_until = 0.0
 
@@ -281,6 +285,11 @@ class _Track:
         # Trouble ends at exact times, so only the view of an endpoint without trouble is kept.
         self.seen_until = now + _VIEW_S if self.seen.condition < OUTAGE else 0.0
         return self.seen
+
+    def reconsider(self) -> None:
+        """Work out how long the endpoint is ejected, after one of the times changed, and drop the view of it."""
+        self.ejected_until = max(self.cooled_until, self.open_until, self.probe_until)
+        self.seen_until = 0.0
 
     def record(self, outcome: Outcome, now: float) -> None:
         first_token_s, generation_s = outcome.first_token_s, outcome.generation_s
@@ -307,16 +316,17 @@ class _Track:
         self.faults_in_a_row = 0
         if self.is_open and now >= self.open_until:
             self.is_open = False
-            self.probe_until = self.seen_until = 0.0
+            self.probe_until = 0.0
+            self.reconsider()
 
     def cool_down(self, seconds: float, now: float) -> None:
         low, high = COOL_DOWN_S
         if isfinite(seconds):
             self.cooled_until = max(self.cooled_until, now + min(max(seconds, low), high))
-            self.seen_until = 0.0
+            self.reconsider()
 
     def condition(self, now: float) -> int:
-        if self.is_ejected(now):
+        if now < self.ejected_until:
             return EJECTED
         good, bad = self.short.totals(now)
         if bad >= OUTAGE_FAULTS and bad >= good:
@@ -326,9 +336,6 @@ class _Track:
         if attempts < UPTIME_SAMPLES or good >= 0.95 * attempts:
             return STABLE
         return DEGRADED if good >= 0.8 * attempts else FALLBACK_ONLY
-
-    def is_ejected(self, now: float) -> bool:
-        return now < self.cooled_until or (self.is_open and now < max(self.open_until, self.probe_until))
 
     def cache_hit_rate(self, now: float) -> float:
         read, cached = self.long.totals(now)[_READ : _CACHED + 1]
@@ -348,7 +355,8 @@ class _Track:
         )
 
     def _fail(self, fault: FaultKind, retry_after_s: float | None, now: float) -> None:
-        self.probe_until = self.seen_until = 0.0
+        self.probe_until = 0.0
+        self.reconsider()
         blame = MEANINGS[fault].blame
         if blame == "client":
             return
@@ -372,6 +380,7 @@ class _Track:
     def _open(self, until: float) -> None:
         self.is_open = True
         self.open_until = max(self.open_until, until)
+        self.reconsider()
 
 
 def _percentiles(distribution: Distribution, now: float, *, from_below: bool) -> Percentiles | None:

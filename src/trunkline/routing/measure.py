@@ -58,17 +58,13 @@ def opening(request: Request) -> str:
     for item in request.input:
         if type(item) is not Message:
             continue
-        if item.role in ("system", "developer"):
-            instruction = instruction if instruction is not None else _text(item)
-        else:
-            first = _text(item)
+        text = ""
+        for part in item.content:
+            if type(part) is InputText or type(part) is OutputText:
+                text += part.text
+        if item.role not in ("system", "developer"):
+            first = text
             break
+        if instruction is None:
+            instruction = text
     return f"{(instruction or '')[:4096]}\0{(first or '')[:4096]}"
-
-
-def _text(message: Message) -> str:
-    text = ""
-    for part in message.content:
-        if type(part) is InputText or type(part) is OutputText:
-            text += part.text
-    return text

@@ -102,7 +102,8 @@ class Distribution:
 
     def add(self, value: float, now: float) -> None:
         """Count a value; what is out of range goes to the nearest bucket."""
-        self._window.counts(now)[_bucket(value)] += 1
+        bucket = int((log2(value) - _LOWEST) * _STEPS) if value > 0 else 0
+        self._window.counts(now)[min(max(bucket, 0), BUCKETS - 1)] += 1
         self._summed = -1
 
     def percentile(self, share: float, now: float) -> float | None:
@@ -118,12 +119,6 @@ class Distribution:
             self._summed = turn
             self._sums = list(accumulate(self._window.totals(now)))
         return self._sums[-1]
-
-
-def _bucket(value: float) -> int:
-    if value <= 0:
-        return 0
-    return min(max(int((log2(value) - _LOWEST) * _STEPS), 0), BUCKETS - 1)
 
 
 def _middle(bucket: int) -> float:
