@@ -1,6 +1,6 @@
 """Signing an upstream request: the provider's key put where the provider wants it.
 
-Each scheme is one function in one table, and is apart from the dialects: any may be combined with any. Finding the
+Each scheme is one entry in one table, and is apart from the dialects: any may be combined with any. Finding the
 key is the catalog's part, and a scheme that needs a token first has it fetched in `upstream/tokens.py`.
 """
 
@@ -65,7 +65,11 @@ def sign(request: UpstreamRequest, credential: Credential, now: float) -> Upstre
 
     Raises KeyError for a scheme that is not in the table; the catalog turns such providers off.
     """
-    return SCHEMES[credential.scheme](request, credential, now)
+    scheme = SCHEMES[credential.scheme]
+    if scheme is not None:
+        return scheme(request, credential, now)
+    headers = {**request.headers, **credential.field}
+    return UpstreamRequest(request.method, request.url, headers, request.body, request.dropped)
 
 
 def credential(spec: CredentialSpec, secret: Secret | None) -> Credential:
@@ -87,11 +91,6 @@ def _sign_none(request: UpstreamRequest, credential: Credential, now: float) -> 
     return request
 
 
-def _sign_header(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
-    headers = {**request.headers, **credential.field}
-    return UpstreamRequest(request.method, request.url, headers, request.body, request.dropped)
-
-
 def _sign_query(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:
     joint = "&" if "?" in request.url else "?"
     url = f"{request.url}{joint}{quote(credential.name, safe='')}={quote(credential.secret.reveal(), safe='')}"
@@ -110,13 +109,15 @@ def _sign_sigv4(request: UpstreamRequest, credential: Credential, now: float) ->
     return sigv4.sign(request, replace(keys, region=region, service=service), datetime.fromtimestamp(now, UTC))
 
 
-SCHEMES: Mapping[CredentialScheme, Scheme] = {
+SCHEMES: Mapping[CredentialScheme, Scheme | None] = {
     "none": _sign_none,
-    "bearer": _sign_header,
-    "header": _sign_header,
+    "bearer": None,
+    "header": None,
     "query": _sign_query,
     "sigv4": _sign_sigv4,
-    "google": _sign_header,
-    "azure": _sign_header,
+    "google": None,
+    "azure": None,
 }
-"""With `azure` a key goes into its own header; an Entra token is an ordinary bearer credential."""
+"""None where the field with the key is all there is to it (`Credential.field`).
+
+With `azure` a key goes into its own header; an Entra token is an ordinary bearer credential."""

@@ -76,10 +76,8 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             _add_what_is_beside(members, raw)
         members["is_text_alone"] = type(raw["input"]) is str or is_text_alone(members["input"])
         request = Request(**members)
-        if has_extensions(request):
-            request = replace(request, has_extensions=True)
-        if request.tool_choice is not None:
-            _check_choice(request)
+        if request.tools or request.tool_choice is not None or not request.is_text_alone:
+            request = _with_calls_checked(request)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
     return request
@@ -130,6 +128,15 @@ def _no_input(raw: dict[str, Json]) -> Wrong:
     if "messages" in raw:
         return Wrong("is required; messages belongs to the Chat Completions API, send its list as input", "input")
     return Wrong("is required: a string or an array of items", "input")
+
+
+def _with_calls_checked(request: Request) -> Request:
+    """Check the choice among the tools, and say whether all of them and all items are what every dialect knows."""
+    if has_extensions(request):
+        request = replace(request, has_extensions=True)
+    if request.tool_choice is not None:
+        _check_choice(request)
+    return request
 
 
 def _check_choice(request: Request) -> None:

@@ -53,10 +53,8 @@ def encode_messages(draft: Draft) -> list[Json]:
         found = _system_into_user(found)
     elif draft.quirks.alternates_turns:
         found = merged(system_first(found))
-    elif draft.quirks.has_late_system:
-        found = system_joined(found)
-    else:
-        found = system_first(found)
+    elif SystemTurn in map(type, found[1:]):
+        found = system_joined(found) if draft.quirks.has_late_system else system_first(found)
     messages: list[Json] = []
     for turn in found:
         match turn:

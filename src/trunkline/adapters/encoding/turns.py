@@ -160,16 +160,12 @@ def split_system(found: Sequence[Turn]) -> tuple[str, list[Turn]]:
 
 def system_joined(found: list[Turn]) -> list[Turn]:
     """Join the leading system turns into one: many templates refuse a second one, and nothing is lost."""
-    if SystemTurn not in map(type, found[1:2]):
-        return found
     leading, rest = split_system(found)
     return [SystemTurn(leading), *rest] if leading else rest
 
 
 def system_first(found: list[Turn]) -> list[Turn]:
     """Join the leading system turns and mark the later ones as the user's, for servers that take one at the start."""
-    if SystemTurn not in map(type, found[1:]):
-        return found
     leading, rest = split_system(found)
     marked = system_as_user(rest)
     return [SystemTurn(leading), *marked] if leading else marked
