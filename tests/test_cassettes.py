@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tests import document
 from tests.fold import fold
-from tests.record import WRITTEN, Cassette, Heard, assemble, cassettes, hear, new_assembler, play, record, told
+from tests.record import WRITTEN, Cassette, Heard, assemble, cassettes, encode, hear, new_assembler, play, record, told
+from trunkline.errors import Unprocessable
 from trunkline.protocol.events import Event, OutputItemDone, ResponseCompleted
 from trunkline.protocol.items import FunctionCallItem
 from trunkline.protocol.render import render_event, render_response
@@ -55,6 +58,16 @@ def test_recorded_files_are_what_the_code_makes_now(cassette: Cassette) -> None:
     made = record(cassette)
     found = {name: (cassette.folder / name).read_bytes() for name in WRITTEN if (cassette.folder / name).exists()}
     assert found == made, "run `make cassettes` and review the difference"
+
+
+@every_cassette
+def test_what_is_known_of_an_input_makes_no_other_request(cassette: Cassette) -> None:
+    unknown = replace(cassette, request=msgspec.structs.replace(cassette.request, is_text_alone=False))
+    try:
+        sent = encode(cassette)
+    except Unprocessable:
+        return
+    assert encode(unknown) == sent
 
 
 @every_cassette
