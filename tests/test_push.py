@@ -124,6 +124,7 @@ class Laned(Pulled):
                 self.went += 1
                 lane.texts.append(text)
                 goes_on = lane.tell(text)
+                lane.is_full = not goes_on
             else:
                 goes_on = take(piece)
                 is_open = goes_on and lane.learn(read, piece)

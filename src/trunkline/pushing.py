@@ -11,7 +11,6 @@ from collections.abc import Callable
 from trunkline.settlement import Settlement
 from trunkline.stream.deltas import Delta
 from trunkline.stream.telling import Telling
-from trunkline.stream.text_run import TextRun
 
 Push = Callable[[bytes], bool]
 """Sends a piece to a client at once; False when the client reads too slowly for another."""
@@ -20,13 +19,12 @@ Push = Callable[[bytes], bool]
 class Pushing:
     """Prices, tells and sends what a course hears; says whether there is room for more."""
 
-    __slots__ = ("_push", "_run", "_settlement", "_telling", "count")
+    __slots__ = ("_push", "_settlement", "_telling", "count")
 
     def __init__(self, settlement: Settlement, telling: Telling, push: Push) -> None:
         self._settlement = settlement
         self._telling = telling
         self._push = push
-        self._run: TextRun
         self.count = settlement.count
 
     def hear(self, batch: list[Delta]) -> bool:
@@ -40,9 +38,5 @@ class Pushing:
         return self._push(self._telling.go_on(texts))
 
     def run(self) -> Callable[[str], bool]:
-        """Get ready for single texts of those, which are counted afterwards."""
-        self._run = self._telling.run()
-        return self._tell
-
-    def _tell(self, text: str) -> bool:
-        return self._push(self._run.tell(text))
+        """What sends single texts of those, which are counted afterwards."""
+        return self._telling.run(self._push).send

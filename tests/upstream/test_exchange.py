@@ -710,6 +710,26 @@ class TestSilence:
 
         run(play())
 
+    def test_a_lane_that_is_fed_is_not_silent_until_it_is(self) -> None:
+        async def play() -> None:
+            line, taker = new_line(), Laned()
+            reply = await open_stream(line, self.SHORT)
+
+            def take(piece: bytes) -> bool:
+                reply.note_output()
+                return taker.take(piece)
+
+            pumping = asyncio.ensure_future(reply.pump(take, taker.lane))
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                line.wire.receive(token("word"))
+            assert taker.heard[1:] == ["word"] * 19
+            await pumping
+            assert await self.fault_of(reply.read()) is causes.NO_BYTE
+            reply.close()
+
+        run(play())
+
     def test_the_deadline_holds_whoever_waits(self) -> None:
         async def play() -> Fault:
             line = new_line()

@@ -64,10 +64,10 @@ class Telling:
             self._part, self._frames = part, TextFrames(part.item_id, part.output_index, part.index)
         return self._frames.write(self._assembler.number, texts)
 
-    def run(self) -> TextRun:
-        """The same for one text at a time, until anything else is told; `go_on` has told one before."""
+    def run(self, send: Callable[[bytes], bool]) -> TextRun:
+        """The same for one text at a time, sent at once, until anything else is told; `go_on` has told one before."""
         assert self._part is not None
-        return TextRun(self._part.pieces, self._frames, self._assembler.number)
+        return TextRun(self._part.pieces, self._frames, self._assembler.number, send)
 
     def end(self, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body.

@@ -74,7 +74,7 @@ async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None
 
 
 class _Pumping:
-    __slots__ = ("_has_room", "_hearing", "_reply", "_sink", "_tell", "lane", "left")
+    __slots__ = ("_has_room", "_hearing", "_reply", "_sink", "lane", "left")
 
     def __init__(self, reply: Reply, hearing: Hearing, sink: Sink) -> None:
         self._reply = reply
@@ -112,12 +112,7 @@ class _Pumping:
         if texts:
             self._hearing.went_on(texts, self.lane.latest)
             self._sink.count(texts)
-        return self._has_room
+        return self._has_room and not self.lane.is_full
 
     def _begin(self) -> tuple[Callable[[str], bool], int]:
-        self._tell = self._sink.run()
-        return self._tell_on, self._hearing.room
-
-    def _tell_on(self, text: str) -> bool:
-        self._has_room = self._tell(text)
-        return self._has_room
+        return self._sink.run(), self._hearing.room

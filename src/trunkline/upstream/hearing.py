@@ -60,7 +60,7 @@ _WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments
 _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 """Deltas that say how the attempt goes."""
 
-_TOGETHER = 8
+_TOGETHER = 12
 """So many messages are asked at once whether they only go on with a text."""
 
 _MUCH = 1 << 40
@@ -292,15 +292,21 @@ class Hearing:
     def _decoded(self, messages: Sequence[WireMessage]) -> list[Delta]:
         """Decode the messages of one read; of many, those that only go on with a text are heard together."""
         batch: list[Delta] = []
-        for start in range(0, len(messages), _TOGETHER):
-            some, last = messages[start : start + _TOGETHER], batch[-1] if batch else None
-            texts = self._decoder.continues(some, last.slot) if type(last) is Text else None
-            if texts is not None and type(last) is Text:
-                slot = last.slot
-                batch += [Text(slot, text) for text in texts]
-            else:
-                for message in some:
+        place, end = 0, len(messages)
+        while place < end:
+            last = batch[-1] if batch else None
+            if type(last) is Text:
+                slot, some = last.slot, messages[place : place + _TOGETHER]
+                texts = self._decoder.continues(some, slot)
+                if texts is not None:
+                    batch += [Text(slot, text) for text in texts]
+                    place += len(some)
+                    continue
+                for message in some[:-1]:
                     batch += self._decoder.message(message)
+                place += len(some) - 1
+            batch += self._decoder.message(messages[place])
+            place += 1
         return batch
 
     def _rest(self, framing: Framing) -> list[Delta]:

@@ -30,7 +30,7 @@ class Lane:
 
     `last` is the text that the piece heard last was, if it was nothing else. `begin` is asked when a lane is learned:
     for what tells a text and says whether there is room for more, and for how many characters may be taken uncounted.
-    `latest` is the last piece taken, where it says what was spent.
+    `is_full`: there is no room for more. `latest` is the last piece taken, where it says what was spent.
     """
 
     __slots__ = (
@@ -44,6 +44,7 @@ class Lane:
         "_room",
         "_usage_member",
         "_vain",
+        "is_full",
         "last",
         "latest",
         "tell",
@@ -63,6 +64,7 @@ class Lane:
         self._is_new = False
         self._vain = 0
         self._room = 0
+        self.is_full = False
         self.last: str | None = None
         self.tell: Callable[[str], bool]
         self.texts: list[str] = []

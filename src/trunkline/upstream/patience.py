@@ -72,7 +72,7 @@ class Patience:
         self._has_pinged = True
 
     def renew_output(self, now: float) -> None:
-        """More came of the output that was noted last, and whoever waits goes on waiting."""
+        """Until now more came of the output that was noted last, and whoever waits goes on waiting."""
         self._waits_since = now
         self._quiet_s = 0.0
 

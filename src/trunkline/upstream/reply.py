@@ -76,6 +76,7 @@ class Reply:
         "_take",
         "_unpacker",
         "_waiter",
+        "_went_at",
         "content_type",
         "note_output",
         "status",
@@ -92,6 +93,7 @@ class Reply:
         self._unpacker: Unpacker | None = None
         self._is_closed = False
         self._is_overdue = False
+        self._went_at = 0.0
         self._linger_s = 0.0
         self._fields: Fields
         self.status: int
@@ -190,6 +192,7 @@ class Reply:
         connection, take, waiter = self._connection, self._take, self._waiter
         if take is None or waiter is None or waiter.done():
             return self._let_run_out() if self._is_closed else self._wake()
+        self._catch_up()
         if connection.pieces:
             self._patience.renew(connection.now())
             try:
@@ -209,15 +212,22 @@ class Reply:
 
     def go_on(self, lane: Lane, text: str) -> None:
         """A read came that is like the one before, but for this text."""
-        self._patience.renew_output(self._connection.now())
+        self._went_at = self._connection.now()
         lane.texts.append(text)
         try:
             if lane.tell(text):
                 return
+            lane.is_full = True
         except BaseException as error:
             self._break_off(error)
         self._take = self._connection.lane = None
         self._wake()
+
+    def _catch_up(self) -> None:
+        """Count the time of what went by a lane; the path of a token only notes it."""
+        if self._went_at:
+            self._patience.renew_output(self._went_at)
+            self._went_at = 0.0
 
     def _break_off(self, error: BaseException) -> None:
         """End the pumping with an error, which belongs to whoever pumps."""
@@ -252,6 +262,7 @@ class Reply:
             await self._waiter
         finally:
             self._waiter = None
+            self._catch_up()
             patience.rest(connection.now())
 
     def _is_awaited(self) -> bool:
@@ -319,6 +330,7 @@ class Reply:
         return found[-1] if found else b""
 
     def _due(self) -> float:
+        self._catch_up()
         return min(self._deadline, self._patience.due(self._connection.now()))
 
     def _look(self) -> None:

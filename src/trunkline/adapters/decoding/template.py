@@ -53,13 +53,13 @@ class Template:
         opening, closing = self._opening, self._closing
         if opening is None:
             return None
-        start, stop = len(opening), -len(closing)
-        literals: list[bytes] = []
-        for message in messages:
-            data = message.data
-            if not (data.startswith(opening) and data.endswith(closing)):
-                return None
-            literals.append(data[start:stop])
+        joined = _BETWEEN.join([message.data for message in messages])
+        if not (joined.startswith(opening) and joined.endswith(closing)):
+            return None
+        # One cut for all: what is not like the last leaves a line end in a text, or too few of them.
+        literals = joined[len(opening) : -len(closing)].split(closing + _BETWEEN + opening)
+        if len(literals) != len(messages):
+            return None
         try:
             texts = _BETWEEN.join(literals).decode().split("\n")
         except UnicodeDecodeError:
