@@ -57,6 +57,13 @@ class Authority:
             .add_extension(_usage(signs=False), critical=True)
             .sign(self._key, hashes.SHA256())
         )
+        return self._context(key, certificate)
+
+    def server_that_nobody_signed(self) -> ssl.SSLContext:
+        """What a server at no name in particular has that signed its certificate itself."""
+        return self._context(self._key, self._certificate)
+
+    def _context(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> ssl.SSLContext:
         path = self._folder / f"{certificate.serial_number}.pem"
         plain = serialization.NoEncryption()
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, plain)
