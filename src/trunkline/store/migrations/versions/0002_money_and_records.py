@@ -1,0 +1,175 @@
+"""Budgets, holds, the ledger, records of requests, roll-ups of them, and clients' own provider keys."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("accounts", sa.Column("terms", sa.Text(), nullable=True))
+    for column in (
+        sa.Column("pepper_id", sa.String(16), nullable=True),
+        sa.Column("limit_nano", sa.BigInteger(), nullable=True),
+        sa.Column("limit_reset", sa.String(16), nullable=True),
+        sa.Column("byok_counts", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("max_cost_nano", sa.BigInteger(), nullable=True),
+        sa.Column("terms", sa.Text(), nullable=True),
+        sa.Column("last_used_ms", sa.BigInteger(), nullable=True),
+    ):
+        op.add_column("keys", column)
+    _create_ledger()
+    _create_records()
+    op.create_table(
+        "provider_keys",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("provider", sa.String(64), nullable=False),
+        sa.Column("master_id", sa.String(64), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(12), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("hint", sa.String(16), nullable=False),
+        sa.Column("only_this", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_provider_keys"),
+        sa.UniqueConstraint("owner", "provider", name="uq_provider_keys_owner_provider"),
+    )
+
+
+def _create_ledger() -> None:
+    op.create_table(
+        "budgets",
+        sa.Column("id", sa.String(128), nullable=False),
+        sa.Column("credited_nano", sa.BigInteger(), nullable=False),
+        sa.Column("charged_nano", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("held_nano", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_budgets"),
+        sa.CheckConstraint(
+            "charged_nano >= 0 AND held_nano >= 0 AND charged_nano + held_nano <= credited_nano",
+            name="ck_budgets_covered",
+        ),
+    )
+    op.create_table(
+        "boots",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("node", sa.String(256), nullable=False),
+        sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_boots"),
+    )
+    op.create_table(
+        "holds",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("key_id", sa.String(64), nullable=False),
+        sa.Column("account_budget", sa.String(128), nullable=True),
+        sa.Column("key_budget", sa.String(128), nullable=True),
+        sa.Column("amount_nano", sa.BigInteger(), nullable=False),
+        sa.Column("boot_id", sa.String(64), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_holds"),
+        sa.CheckConstraint("amount_nano >= 0", name="ck_holds_amount"),
+    )
+    op.create_index("ix_holds_boot_id", "holds", ["boot_id"])
+    op.create_table(
+        "entries",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("debit", sa.String(128), nullable=False),
+        sa.Column("credit", sa.String(128), nullable=False),
+        sa.Column("amount_nano", sa.BigInteger(), nullable=False),
+        sa.Column("charge_of", sa.String(64), nullable=True),
+        sa.Column("reference", sa.String(256), nullable=True),
+        sa.Column("actor", sa.String(256), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("seq", name="pk_entries"),
+        sa.UniqueConstraint("charge_of", name="uq_entries_charge_of"),
+        sa.UniqueConstraint("reference", name="uq_entries_reference"),
+        sa.CheckConstraint("amount_nano > 0", name="ck_entries_amount"),
+    )
+    op.create_index("ix_entries_debit", "entries", ["debit", "seq"])
+    op.create_index("ix_entries_credit", "entries", ["credit", "seq"])
+    op.create_table(
+        "prices",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("endpoint_id", sa.String(256), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
+        sa.Column("price", sa.Text(), nullable=False),
+        sa.Column("first_used_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_prices"),
+        sa.UniqueConstraint("endpoint_id", "fingerprint", name="uq_prices_endpoint_id_fingerprint"),
+    )
+
+
+def _create_records() -> None:
+    op.create_table(
+        "generations",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("key_id", sa.String(64), nullable=False),
+        sa.Column("key_budget", sa.String(128), nullable=True),
+        *(sa.Column(name, sa.String(256), nullable=False) for name in ("model", "asked_model")),
+        sa.Column("endpoint_id", sa.String(256), nullable=True),
+        sa.Column("provider", sa.String(64), nullable=True),
+        sa.Column("upstream_id", sa.String(256), nullable=True),
+        sa.Column("price_id", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("stop", sa.String(32), nullable=True),
+        *(sa.Column(name, sa.Boolean(), nullable=False) for name in ("streamed", "is_byok", "is_estimated")),
+        sa.Column("service_tier", sa.String(32), nullable=True),
+        *(sa.Column(name, sa.BigInteger(), server_default="0", nullable=False) for name in _COUNTS),
+        *(sa.Column(name, sa.BigInteger(), server_default="0", nullable=False) for name in _AMOUNTS),
+        *(sa.Column(name, sa.BigInteger(), nullable=True) for name in ("upstream_nano", "told_nano", "held_nano")),
+        sa.Column("queued_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("first_token_ms", sa.BigInteger(), nullable=True),
+        sa.Column("total_ms", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Text(), nullable=True),
+        sa.Column("dropped", sa.Text(), nullable=True),
+        sa.Column("session_id", sa.String(256), nullable=True),
+        sa.Column("user", sa.String(256), nullable=True),
+        sa.PrimaryKeyConstraint("seq", name="pk_generations"),
+        sa.UniqueConstraint("id", name="uq_generations_id"),
+    )
+    op.create_index("ix_generations_account_id", "generations", ["account_id", "created_at_ms", "id"])
+    op.create_index("ix_generations_created_at_ms", "generations", ["created_at_ms"])
+    op.create_table(
+        "usage_daily",
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("day", sa.BigInteger(), nullable=False),
+        sa.Column("key_id", sa.String(64), nullable=False),
+        sa.Column("model", sa.String(256), nullable=False),
+        sa.Column("provider", sa.String(64), nullable=False),
+        sa.Column("is_byok", sa.Boolean(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), server_default="0", nullable=False) for name in _SUMS),
+        sa.PrimaryKeyConstraint("account_id", "day", "key_id", "model", "provider", "is_byok", name="pk_usage_daily"),
+    )
+
+
+_COUNTS = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "audio_cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "image_output_tokens",
+    "images",
+    "searches",
+)
+_AMOUNTS = ("cost_nano", "cost_input_nano", "cost_output_nano", "cost_fees_nano", "charged_nano", "house_nano")
+_SUMS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost_nano", "upstream_nano")
+
+
+def downgrade() -> None:
+    for table in ("provider_keys", "usage_daily", "generations", "prices", "entries", "holds", "boots", "budgets"):
+        op.drop_table(table)

@@ -1,0 +1,94 @@
+"""Rows as the tables hold them, in the order of their columns. Times are UTC milliseconds, amounts nano-dollars."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class HoldRow(NamedTuple):
+    """Credit that a request keeps others from spending until it is settled; `id` is that of its response.
+
+    `account_budget` and `key_budget` name what it is held in: of an account with credits, of a key with a limit.
+    """
+
+    id: str
+    account_id: str
+    key_id: str
+    account_budget: str | None
+    key_budget: str | None
+    amount_nano: int
+    boot_id: str
+    created_at_ms: int
+
+
+class GenerationRow(NamedTuple):
+    """One request that is over. `held_nano` is None where nothing was held; `charged_nano` is never above it.
+
+    `status`: completed, incomplete, failed, cancelled or lost. `charged_nano + house_nano` is what all of it was worth,
+    `told_nano` what the provider says it was, `upstream_nano` what a client's own provider key paid. `attempts` is
+    JSON, `dropped` names parameters, with commas between them.
+    """
+
+    id: str
+    created_at_ms: int
+    account_id: str
+    key_id: str
+    key_budget: str | None
+    model: str
+    asked_model: str
+    endpoint_id: str | None
+    provider: str | None
+    upstream_id: str | None
+    price_id: int | None
+    status: str
+    stop: str | None
+    streamed: bool
+    is_byok: bool
+    is_estimated: bool
+    service_tier: str | None
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    audio_input_tokens: int
+    audio_cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    image_output_tokens: int
+    images: int
+    searches: int
+    cost_nano: int
+    cost_input_nano: int
+    cost_output_nano: int
+    cost_fees_nano: int
+    charged_nano: int
+    house_nano: int
+    upstream_nano: int | None
+    told_nano: int | None
+    held_nano: int | None
+    queued_ms: int
+    first_token_ms: int | None
+    total_ms: int
+    attempts: str | None
+    dropped: str | None
+    session_id: str | None
+    user: str | None
+
+
+class EntryRow(NamedTuple):
+    """One posting of the ledger, both of its sides: a budget's owner, `world` or `house`.
+
+    `kind`: topup, charge, refund, adjust or carry. `charge_of` is the response that is charged, `reference` the outside
+    name of a top-up; each is there once at most.
+    """
+
+    seq: int
+    at_ms: int
+    kind: str
+    debit: str
+    credit: str
+    amount_nano: int
+    charge_of: str | None
+    reference: str | None
+    actor: str | None
+    note: str | None
