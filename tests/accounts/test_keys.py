@@ -14,8 +14,8 @@ import pytest
 
 from trunkline.accounts.keys import FRESH_S, GRACE_S, MAX_REMEMBERED, MAX_WANTED, NO_BEARER, NO_KEY, Key, Keys
 from trunkline.errors import ServiceUnavailable, Unauthorized
-from trunkline.store import statements
 from trunkline.store.database import Database, open_database
+from trunkline.store.statements import keys as statements
 
 Result = TypeVar("Result")
 PEPPER = b"pepper-for-tests"

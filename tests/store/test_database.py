@@ -19,10 +19,11 @@ from alembic.script import ScriptDirectory
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
-from trunkline.store import statements
 from trunkline.store.database import Database, open_database, sqlite_path, verify_database
 from trunkline.store.schema import HEAD
-from trunkline.store.statements import KeyRow
+from trunkline.store.statements import keys as statements
+from trunkline.store.statements.keys import KeyRow
+from trunkline.store.statements.tables import make_tables, read_revision
 from trunkline.store.upgrade import MIGRATIONS, upgrade
 
 Result = TypeVar("Result")
@@ -62,13 +63,13 @@ class TestTables:
             "open_database(sys.argv[1], 1.0); assert not {'alembic', 'sqlalchemy'} & set(sys.modules)"
         )
         subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path}/a.db"], check=True)
-        assert run(tmp_path / "a.db", lambda database: database.read(statements.read_revision)) == HEAD
+        assert run(tmp_path / "a.db", lambda database: database.read(read_revision)) == HEAD
 
     def test_the_revisions_lead_to_the_same_tables(self) -> None:
         made, migrated = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
-        statements.make_tables(made)
+        make_tables(made)
         upgrade(migrated)
-        assert statements.read_revision(migrated) == HEAD
+        assert read_revision(migrated) == HEAD
         assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
         assert written(made) == written(migrated)
         for connection in (made, migrated):

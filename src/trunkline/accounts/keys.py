@@ -26,9 +26,9 @@ from typing import TypeVar
 
 from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.routing.policy import Policy
-from trunkline.store import statements
 from trunkline.store.database import Database
-from trunkline.store.statements import KeyRow
+from trunkline.store.statements import keys as statements
+from trunkline.store.statements.keys import KeyRow
 
 FRESH_S = 5.0
 GRACE_S = 300.0

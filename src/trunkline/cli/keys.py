@@ -16,7 +16,7 @@ from trunkline.cli.tree import tree_of
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import sqlite_path
-from trunkline.store.statements import KeyRow
+from trunkline.store.statements.keys import KeyRow
 
 Result = TypeVar("Result")
 

@@ -2,7 +2,7 @@
 
 SQLite runs in one worker thread with one connection: its writers take turns anyway, and a thread keeps a slow disk
 from holding the loop. Nothing above this folder knows which database it is. What a statement says is in
-`statements.py`; retrying and caching are the callers' part.
+`statements/`; retrying and caching are the callers' part.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import quote
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
 from trunkline.store.schema import HEAD
-from trunkline.store.statements import make_tables, read_revision
+from trunkline.store.statements.tables import make_tables, read_revision
 
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]

@@ -1,4 +1,4 @@
-"""Every statement the gateway can run, named. Each takes an open connection; the caller decides the transaction."""
+"""Statements about keys. Each takes an open connection; the caller decides the transaction."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from trunkline.store.schema import HEAD, TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +78,6 @@ def disable_keys(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
     found = [_key_row(row) for row in connection.execute(f"{_KEYS} {is_named}", {"name": name})]
     connection.execute(f"UPDATE keys SET disabled = TRUE {is_named}", {"name": name})
     return found
-
-
-def read_revision(connection: sqlite3.Connection) -> str | None:
-    """Read which migration the schema is at; None for a database without tables of ours."""
-    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
-    if connection.execute(table).fetchone() is None:
-        return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return None if row is None else str(row[0])
-
-
-def make_tables(connection: sqlite3.Connection) -> None:
-    """Make every table of a new database, and note which revision they are of."""
-    for statement in TABLES:
-        connection.execute(statement)
-    connection.execute("INSERT INTO alembic_version (version_num) VALUES (:revision)", {"revision": HEAD})
 
 
 _KEYS = """
