@@ -221,15 +221,26 @@ CASES = [
 ]
 
 
+def costs(total: str, into: str = "0", out: str = "0", told: str | None = None) -> Cost:
+    """So many dollars, of which those that are neither for input nor for output are fees."""
+    fees = nano(total) - nano(into) - nano(out)
+    return Cost(nano(total), nano(into), nano(out), fees=fees, told=None if told is None else nano(told))
+
+
+def own_key(paid: Cost) -> Cost:
+    """The same where the client's own key paid it."""
+    return replace(paid, total=0, is_byok=True, upstream=paid.total)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_cost(case: Case) -> None:
-    assert cost(case.usage, case.price) == Cost(nano(case.total), nano(case.input), nano(case.output))
+    assert cost(case.usage, case.price) == costs(case.total, case.input, case.output)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_clients_own_key_pays_the_provider_and_not_us(case: Case) -> None:
-    expected = Cost(nano("0"), nano(case.input), nano(case.output), is_byok=True, upstream=nano(case.total))
-    assert cost(case.usage, case.price, is_byok=True) == expected
+    paid = costs(case.total, case.input, case.output)
+    assert cost(case.usage, case.price, is_byok=True) == own_key(paid)
 
 
 class TestWithoutAPrice:
@@ -240,13 +251,11 @@ class TestWithoutAPrice:
 
     def test_the_provider_told_it(self) -> None:
         usage = Usage(images=1, upstream_cost_usd=Decimal("0.13"))
-        assert cost(usage, None) == Cost(nano("0.13"), nano("0"), nano("0"))
+        assert cost(usage, None) == costs("0.13", told="0.13")
 
     def test_the_provider_told_it_of_the_clients_own_key(self) -> None:
         usage = Usage(images=1, upstream_cost_usd=Decimal("0.13"))
-        assert cost(usage, None, is_byok=True) == Cost(
-            nano("0"), nano("0"), nano("0"), is_byok=True, upstream=nano("0.13")
-        )
+        assert cost(usage, None, is_byok=True) == own_key(costs("0.13", told="0.13"))
 
     def test_a_price_of_ours_goes_before_what_the_provider_told(self) -> None:
         usage = Usage(input_tokens=1_000, upstream_cost_usd=Decimal("0.13"))

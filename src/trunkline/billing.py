@@ -35,9 +35,9 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
     and `upstream` says what it cost.
     """
     total: NanoUsd | None
+    told = None if usage.upstream_cost_usd is None else _rounded_usd(usage.upstream_cost_usd)
     if price is None:
-        told, into, out = usage.upstream_cost_usd, 0, 0
-        total = None if told is None else _rounded_usd(told)
+        total, into, out, fees = told, 0, 0, told or 0
     else:
         # Those of the highest tier that the input reaches; the last hold from the first token on.
         for rates in price.rates:
@@ -49,8 +49,8 @@ def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
             into, out, fees = (_rounded(each, rates.parts) for each in (into, out, fees))
         total = into + out + fees
     if is_byok and total is not None:
-        return Cost(total=0, input=into, output=out, is_byok=True, upstream=total)
-    return Cost(total=total, input=into, output=out, is_byok=is_byok)
+        return Cost(total=0, input=into, output=out, is_byok=True, upstream=total, fees=fees, told=told)
+    return Cost(total=total, input=into, output=out, is_byok=is_byok, fees=fees, told=told)
 
 
 def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:

@@ -27,8 +27,11 @@ class Usage(Struct, frozen=True):
     """What was consumed, as one vector whose parts are never counted twice by price.
 
     `input_tokens` holds everything read, cached and cache-written tokens included; `output_tokens` everything
-    generated, reasoning included. `estimated` says that the provider gave no count. `upstream_cost_usd` is the
-    provider's own figure where it gives one.
+    generated, reasoning included. `cache_write_1h_tokens` are those of `cache_write_tokens` that are kept for an hour,
+    `audio_cached_tokens` those of `audio_input_tokens` that stand in `cache_read_tokens` as well, and
+    `image_output_tokens` those of `output_tokens` that draw. `images` counts the pictures they make. `estimated` says
+    that the provider gave no count that can be believed. `upstream_cost_usd` is the provider's own figure where it
+    gives one.
     """
 
     input_tokens: int = 0
@@ -41,16 +44,25 @@ class Usage(Struct, frozen=True):
     searches: int = 0
     estimated: bool = False
     upstream_cost_usd: Decimal | None = None
+    cache_write_1h_tokens: int = 0
+    audio_cached_tokens: int = 0
+    image_output_tokens: int = 0
 
 
 class Cost(Struct, frozen=True):
-    """`total` is None when the endpoint has no price; `upstream` is set only when the client's own key paid."""
+    """What an answer costs its client: `total` is None when the endpoint has no price and its provider told none.
+
+    `input`, `output` and `fees` add up to it; where the client's own key paid, to `upstream`, which is set only then.
+    `told` is what the provider says it was.
+    """
 
     total: NanoUsd | None
     input: NanoUsd
     output: NanoUsd
     is_byok: bool = False
     upstream: NanoUsd | None = None
+    fees: NanoUsd = 0
+    told: NanoUsd | None = None
 
 
 class Began(Struct, frozen=True):
