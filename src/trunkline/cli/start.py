@@ -13,6 +13,7 @@ from types import ModuleType
 
 import typer
 
+from trunkline.cli.documents import Refusal
 from trunkline.cli.values import read_plainly
 from trunkline.errors import GatewayError
 from trunkline.settings.reading import SettingsError
@@ -31,14 +32,16 @@ _PARTS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; ends the process with 0, or with 2 for an error."""
+    """Run the command line; ends the process with 0, or with 2 for an error, 1 for one of what was asked for."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     tree = _load_tree(given[0] if given else "")
     read_plainly()
+    code = 2
     try:
         tree(args=given)
     except SettingsError as error:
         problems = error.problems
+        code = 1 if isinstance(error, Refusal) else code
     except GatewayError as error:
         problems = (error.message,)
     try:
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             typer.echo(f"trunkline: {problem}", err=True)
     except OSError:
         sys.stderr = None  # what is left in its buffer would change the exit code
-    sys.exit(2)
+    sys.exit(code)
 
 
 def load(name: str) -> ModuleType:
