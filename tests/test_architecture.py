@@ -17,6 +17,7 @@ LEVELS = {
     "settings": -1,
     "money": -1,
     "wire": 0,
+    "packing": 0,
     "protocol": 0,
     "stream": 1,
     "catalog": 1,

@@ -115,7 +115,33 @@ class TestTables:
         def read(connection: sqlite3.Connection) -> list[object]:
             return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-        assert run(tmp_path / "a.db", lambda database: database.read(read)) == ["wal", full, 1]
+        assert run(tmp_path / "a.db", lambda database: database.write(read)) == ["wal", full, 1]
+
+    def test_a_reader_changes_nothing(self, tmp_path: Path) -> None:
+        with pytest.raises(ServiceUnavailable, match="it cannot be written"):
+            run(tmp_path / "a.db", lambda database: database.read(partial(_set_revision, revision="9999")))
+
+    def test_a_reader_does_not_wait_for_a_writer(self, tmp_path: Path) -> None:
+        release = threading.Event()
+
+        async def work(database: Database) -> int:
+            writing = database.begin(lambda connection: release.wait(30))
+            count = await database.read(statements.count_keys)
+            release.set()
+            await writing
+            return count
+
+        assert run(tmp_path / "a.db", work) == 0
+
+    def test_a_database_in_memory_reads_what_it_wrote(self) -> None:
+        async def work() -> int:
+            database = open_database("sqlite:///:memory:", 2.0)
+            await add(database, "a")
+            count = await database.read(statements.count_keys)
+            await database.close()
+            return count
+
+        assert asyncio.run(work()) == 1
 
     @pytest.mark.parametrize("is_there", [False, True])
     def test_F14_its_files_are_for_their_owner_alone(self, tmp_path: Path, is_there: bool) -> None:

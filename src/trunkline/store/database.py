@@ -1,8 +1,9 @@
 """Opening the database by its URL, and running statements off the event loop.
 
-SQLite runs in one worker thread with one connection: its writers take turns anyway, and a thread keeps a slow disk
-from holding the loop. Nothing above this folder knows which database it is. What a statement says is in
-`statements/`; retrying and caching are the callers' part.
+SQLite runs in two worker threads, each with a connection: one writes and waits for the disk at every commit, one only
+reads, so that no look-up waits for a commit. A database in memory has one of both. Threads keep a slow disk from
+holding the loop. Nothing above this folder knows which database it is. What a statement says is in `statements/`;
+retrying and caching are the callers' part.
 """
 
 from __future__ import annotations
@@ -24,49 +25,78 @@ from trunkline.store.schema import HEAD
 from trunkline.store.statements.tables import make_tables, read_revision
 
 Result = TypeVar("Result")
-Work = Callable[[sqlite3.Connection], Result]
+Connection = sqlite3.Connection
+Work = Callable[[Connection], Result]
 """Statements to run in one transaction."""
 
 RETRY_AFTER_S = 1.0
+LATE = "The store did not answer in time."
 _SCHEME = "sqlite:///"
 _IN_MEMORY = ":memory:"
+_WRITES = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+_READS_ONLY = ("query_only = ON",)
 
 
 class Database:
-    """An open database. `timeout` is the longest a statement may wait, in seconds."""
+    """An open database. `timeout` is the longest a statement may wait, in seconds.
 
-    def __init__(self, connection: sqlite3.Connection, timeout: float) -> None:
-        self._connection = connection
-        self._timeout = timeout
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trunkline-store")
+    Without a `reading` connection the writing one serves both, as it must for a database in memory.
+    """
+
+    def __init__(self, writing: sqlite3.Connection, timeout: float, reading: sqlite3.Connection | None = None) -> None:
+        self.timeout = timeout
+        self._writing = _Lane(writing, "trunkline-write")
+        self._reading = self._writing if reading is None else _Lane(reading, "trunkline-read")
 
     async def read(self, work: Work[Result]) -> Result:
-        """Run statements that change nothing.
+        """Run statements that change nothing; they see one state of the database.
 
         Raises ServiceUnavailable when the database fails or does not answer in time.
         """
-        return await self._run(work, is_write=False)
+        return await self._run(self._reading.begin(work, is_write=False))
 
     async def write(self, work: Work[Result]) -> Result:
         """Run statements and commit them together; when one fails, none happened.
 
         Raises ServiceUnavailable as `read` does. A write that ran out of time may still be committed.
         """
-        return await self._run(work, is_write=True)
+        return await self._run(self.begin(work))
+
+    def begin(self, work: Work[Result]) -> asyncio.Future[Result]:
+        """Start what `write` does without waiting for it: for `writer.py`, which keeps watch itself.
+
+        The future raises sqlite3.Error, and must not be cancelled.
+        """
+        return self._writing.begin(work, is_write=True)
 
     async def close(self) -> None:
-        """Wait for the statement that is running and close the connection."""
-        await asyncio.get_running_loop().run_in_executor(self._worker, self._connection.close)
-        self._worker.shutdown(wait=False)
+        """Wait for the statements that are running and close the connections; the last to close tidies the file."""
+        if self._reading is not self._writing:
+            await self._reading.close()
+        await self._writing.close()
 
-    async def _run(self, work: Work[Result], *, is_write: bool) -> Result:
-        running = asyncio.get_running_loop().run_in_executor(self._worker, _transact, self._connection, work, is_write)
+    async def _run(self, running: asyncio.Future[Result]) -> Result:
         try:
-            return await asyncio.wait_for(running, self._timeout)
+            return await asyncio.wait_for(running, self.timeout)
         except TimeoutError:
-            raise _unavailable("The store did not answer in time.") from None
+            raise unavailable(LATE) from None
         except sqlite3.Error as error:
-            raise _unavailable(f"The store failed ({_reason(error)}).") from error
+            raise unavailable(failure(error)) from error
+
+
+class _Lane:
+    """One connection and the thread that it is used in."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def begin(self, work: Work[Result], *, is_write: bool) -> asyncio.Future[Result]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, _transact, self._connection, work, is_write)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown(wait=False)
 
 
 def open_database(url: str, timeout: float) -> Database:
@@ -85,12 +115,13 @@ def open_database(url: str, timeout: float) -> Database:
     try:
         if read_revision(connection) != HEAD:
             _bring_to_head(connection)
+        reading = None if path is None else _connect(path, timeout, reads_only=True)
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):
             raise _unopened(path, str(error)) from error
         raise
-    return Database(connection, timeout)
+    return Database(connection, timeout, reading)
 
 
 def verify_database(url: str) -> None:
@@ -156,24 +187,30 @@ _REASONS = {
 """What the driver's codes mean. Its messages repeat the values of a statement and are not passed on."""
 
 
+def failure(error: sqlite3.Error) -> str:
+    """Say what happened to the store, in words that repeat no value of a statement."""
+    return f"The store failed ({_reason(error)})."
+
+
+def unavailable(message: str) -> ServiceUnavailable:
+    """Make the error that a request gets when the store does not serve it."""
+    return ServiceUnavailable(message, kind="server", retry_after=RETRY_AFTER_S)
+
+
 def _reason(error: sqlite3.Error) -> str:
     code = str(getattr(error, "sqlite_errorname", ""))
     known = next((reason for name, reason in _REASONS.items() if code.startswith(name)), None)
     return known or type(error).__name__
 
 
-def _unavailable(message: str) -> ServiceUnavailable:
-    return ServiceUnavailable(message, kind="server", retry_after=RETRY_AFTER_S)
-
-
-def _connect(path: Path | None, timeout: float) -> sqlite3.Connection:
-    """Open the one connection; it begins no transaction by itself."""
+def _connect(path: Path | None, timeout: float, *, reads_only: bool = False) -> sqlite3.Connection:
+    """Open a connection; it begins no transaction by itself."""
     # Opened in one thread, used in another, never in two at once.
     connection = sqlite3.connect(
         _IN_MEMORY if path is None else path, timeout, isolation_level=None, check_same_thread=False
     )
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in _READS_ONLY if reads_only else _WRITES:
             connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 
 class HoldRow(NamedTuple):
@@ -74,12 +74,61 @@ class GenerationRow(NamedTuple):
     session_id: str | None
     user: str | None
 
+    @property
+    def total_nano(self) -> int:
+        """What its client is told it cost: what was charged, or where nothing was held, what it would have been."""
+        return self.cost_nano if self.held_nano is None else self.charged_nano
+
+
+_EMPTY: dict[object, object] = {int: 0, bool: False, str: ""}
+BLANK = GenerationRow(*(_EMPTY.get(kind) for kind in get_type_hints(GenerationRow).values()))  # type: ignore[arg-type]
+"""A record of nothing."""
+
+
+class BudgetRow(NamedTuple):
+    """What an account has, or a key may spend in one period; `charged_nano + held_nano` is never above the credit."""
+
+    id: str
+    credited_nano: int
+    charged_nano: int
+    held_nano: int
+
+
+class BootRow(NamedTuple):
+    """One run of a process, and when it was last seen; `node` is the same for every run in the same place."""
+
+    id: str
+    node: str
+    started_at_ms: int
+    seen_at_ms: int
+
+
+class UsageRow(NamedTuple):
+    """All requests of a day that have the first six columns in common; `day` counts from 1970-01-01, UTC.
+
+    `cost_nano` sums what clients are told, `provider` is empty for a request that nobody answered.
+    """
+
+    account_id: str
+    day: int
+    key_id: str
+    model: str
+    provider: str
+    is_byok: bool
+    requests: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_nano: int
+    upstream_nano: int
+
 
 class EntryRow(NamedTuple):
     """One posting of the ledger, both of its sides: a budget's owner, `world` or `house`.
 
-    `kind`: topup, charge, refund, adjust or carry. `charge_of` is the response that is charged, `reference` the outside
-    name of a top-up; each is there once at most.
+    `seq` is given by the database, and 0 before that. `kind`: topup, charge, refund, adjust or carry. `charge_of` is
+    the response that is charged, `reference` the outside name of a top-up; each is there once at most.
     """
 
     seq: int

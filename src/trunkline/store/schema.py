@@ -5,7 +5,7 @@ A key of ours is in no table, only its keyed hash; a client's own provider key i
 
 from __future__ import annotations
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/versions`; a database that names it needs no migration."""
 
 TABLES = (
@@ -192,6 +192,13 @@ TABLES = (
         created_at_ms BIGINT NOT NULL,
         CONSTRAINT pk_provider_keys PRIMARY KEY (id),
         CONSTRAINT uq_provider_keys_owner_provider UNIQUE (owner, provider)
+    )
+    """,
+    """
+    CREATE TABLE horizons (
+        id VARCHAR(32) NOT NULL,
+        at_ms BIGINT NOT NULL,
+        CONSTRAINT pk_horizons PRIMARY KEY (id)
     )
     """,
     # Alembic's own table, written and read without Alembic.

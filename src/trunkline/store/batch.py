@@ -1,0 +1,266 @@
+"""What one transaction of the writer does to the ledger, decided from what the tables hold: values in, values out.
+
+Theory of operation. A hold is HELD when its row is committed, and leaves that state once, by whichever comes first:
+
+    settle with a charge   POSTED    an entry and the record
+    settle without         VOID      the record alone
+    release                VOID      nothing was sent, so there is no record
+    expire                 EXPIRED   the record is `lost`, and nothing is charged
+
+Whoever comes later finds no row and changes nothing, so each of these may be said twice. There is one exception: a
+settle that finds its record `lost` overwrites it, and charges what the budgets can still bear (POSTED late).
+
+In a batch the settles come first, for they free credit; then what is released and expired; then the holds, one after
+the other, each decided on what those before it left. The caller keeps everybody else from the budgets meanwhile
+(SQLite: BEGIN IMMEDIATE). Differences are summed, so that a budget is updated once, however many requests share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow, HoldRow, UsageRow
+
+DAY_MS = 86_400_000
+HOUSE = "house"
+
+
+class Wish(NamedTuple):
+    """A hold that is asked for; at least one of its budgets is named.
+
+    `key_credit_nano` is what the key's budget begins with where it is not there yet. Where `floor_nano` is below
+    `wanted_nano` less than that may be held: an eighth of what is available, or the floor if that is more.
+    """
+
+    id: str
+    account_id: str
+    key_id: str
+    account_budget: str | None
+    key_budget: str | None
+    key_credit_nano: int | None
+    wanted_nano: int
+    floor_nano: int
+    created_at_ms: int
+
+
+class Shortage(NamedTuple):
+    """Why a hold was refused: what is available, and whose budget that is."""
+
+    available_nano: int
+    source: Literal["account", "key"]
+
+
+class Batch(NamedTuple):
+    """What is to happen in one transaction. `expired` are holds of boots that are gone, `uses` when keys were used."""
+
+    settles: Sequence[GenerationRow] = ()
+    releases: Sequence[str] = ()
+    expired: Sequence[HoldRow] = ()
+    wishes: Sequence[Wish] = ()
+    uses: Mapping[str, int] = {}
+    boot: BootRow | None = None
+
+
+class Facts(NamedTuple):
+    """What the tables hold of what a batch names, by id."""
+
+    holds: Mapping[str, HoldRow]
+    records: Mapping[str, GenerationRow]
+    budgets: Mapping[str, BudgetRow]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch changes, and the answer to each of its wishes: what is held, or why nothing is."""
+
+    held: list[HoldRow] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
+    entries: list[EntryRow] = field(default_factory=list)
+    records: list[GenerationRow] = field(default_factory=list)
+    overwritten: list[str] = field(default_factory=list)
+    usage: list[UsageRow] = field(default_factory=list)
+    begun: list[BudgetRow] = field(default_factory=list)
+    moved: list[tuple[int, int, str]] = field(default_factory=list)
+    answers: list[int | Shortage] = field(default_factory=list)
+
+
+def decide(batch: Batch, facts: Facts, boot_id: str, now_ms: int) -> Changes:
+    """Decide what a batch changes. Holds are taken for `boot_id`."""
+    decision = _Decision(facts, boot_id, now_ms)
+    for row in batch.settles:
+        decision.settle(row)
+    for id in batch.releases:
+        decision.free(id)
+    for hold in batch.expired:
+        decision.expire(hold)
+    for wish in batch.wishes:
+        decision.hold(wish)
+    return decision.close()
+
+
+def day_of(at_ms: int) -> int:
+    """Count the days from 1970-01-01, UTC."""
+    return at_ms // DAY_MS
+
+
+class _Balance:
+    """One budget within a batch."""
+
+    __slots__ = ("available", "charged", "held", "is_moved")
+
+    def __init__(self, available: int) -> None:
+        self.available = available
+        self.charged = 0
+        self.held = 0
+        self.is_moved = False
+
+
+class _Decision:
+    def __init__(self, facts: Facts, boot_id: str, now_ms: int) -> None:
+        self._holds = dict(facts.holds)
+        self._records = dict(facts.records)
+        self._balances = {
+            id: _Balance(row.credited_nano - row.charged_nano - row.held_nano) for id, row in facts.budgets.items()
+        }
+        self._boot_id = boot_id
+        self._now_ms = now_ms
+        self._usage: dict[tuple[object, ...], list[int]] = {}
+        self._changes = Changes()
+
+    def settle(self, row: GenerationRow) -> None:
+        if row.held_nano is None:
+            if row.id not in self._records:
+                self._record(row)
+            return
+        hold = self.free(row.id)
+        if hold is not None:
+            # Never more than was held, whatever the caller made of it: the rest is the house's.
+            self._post(row, hold.account_budget, hold.key_budget, min(row.charged_nano, hold.amount_nano))
+            return
+        lost = self._records.get(row.id)
+        if lost is not None and lost.status == "lost" and row.status != "lost":
+            self._settle_late(row, lost)
+
+    def free(self, id: str) -> HoldRow | None:
+        hold = self._holds.pop(id, None)
+        if hold is not None:
+            self._changes.freed.append(id)
+            self._move(hold, held=-hold.amount_nano)
+        return hold
+
+    def expire(self, hold: HoldRow) -> None:
+        if self.free(hold.id) is not None:
+            self._record(_lost(hold, self._now_ms))
+
+    def hold(self, wish: Wish) -> None:
+        if wish.key_budget is not None and wish.key_budget not in self._balances and wish.key_credit_nano is not None:
+            self._balances[wish.key_budget] = _Balance(wish.key_credit_nano)
+            self._changes.begun.append(BudgetRow(wish.key_budget, wish.key_credit_nano, 0, 0))
+        shortage = self._least(wish.account_budget, wish.key_budget)
+        if shortage.available_nano < wish.floor_nano:
+            self._changes.answers.append(shortage)
+            return
+        granted = min(wish.wanted_nano, max(shortage.available_nano // 8, wish.floor_nano))
+        hold = HoldRow(
+            wish.id,
+            wish.account_id,
+            wish.key_id,
+            wish.account_budget,
+            wish.key_budget,
+            granted,
+            self._boot_id,
+            wish.created_at_ms,
+        )
+        self._changes.held.append(hold)
+        self._move(hold, held=granted)
+        self._changes.answers.append(granted)
+
+    def close(self) -> Changes:
+        # In the order of their ids, as everybody takes them, where a database locks rows.
+        moved = sorted((id, balance) for id, balance in self._balances.items() if balance.is_moved)
+        self._changes.moved = [(balance.charged, balance.held, id) for id, balance in moved]
+        self._changes.usage = [UsageRow(*key, *sums) for key, sums in self._usage.items()]  # type: ignore[arg-type]
+        return self._changes
+
+    def _settle_late(self, row: GenerationRow, lost: GenerationRow) -> None:
+        account_budget = row.account_id if row.account_id in self._balances else None
+        # Where an account has become unlimited meanwhile there is nothing to charge, and the house bears it.
+        charged = min(row.charged_nano, max(0, self._least(account_budget, lost.key_budget).available_nano))
+        self._changes.overwritten.append(lost.id)
+        self._count(lost, -1)
+        self._post(row, account_budget, lost.key_budget, charged)
+
+    def _post(self, row: GenerationRow, account_budget: str | None, key_budget: str | None, charged: int) -> None:
+        if charged != row.charged_nano:
+            row = row._replace(charged_nano=charged, house_nano=row.house_nano + row.charged_nano - charged)
+        debit = account_budget or key_budget
+        if charged and debit is not None:
+            # Dated as the record is, so that an entry outlives its record by a rule that can be checked.
+            entry = EntryRow(0, row.created_at_ms, "charge", debit, HOUSE, charged, row.id, None, None, None)
+            self._changes.entries.append(entry)
+            for id in (account_budget, key_budget):
+                self._move_one(id, charged=charged)
+        self._record(row)
+
+    def _record(self, row: GenerationRow) -> None:
+        self._records[row.id] = row
+        self._changes.records.append(row)
+        self._count(row, 1)
+
+    def _count(self, row: GenerationRow, sign: int) -> None:
+        key = (row.account_id, day_of(row.created_at_ms), row.key_id, row.model, row.provider or "", row.is_byok)
+        sums = self._usage.get(key)
+        if sums is None:
+            sums = self._usage[key] = [0] * 7
+        sums[0] += sign
+        sums[1] += sign * row.input_tokens
+        sums[2] += sign * row.cache_read_tokens
+        sums[3] += sign * row.output_tokens
+        sums[4] += sign * row.reasoning_tokens
+        sums[5] += sign * row.total_nano
+        sums[6] += sign * (row.upstream_nano or 0)
+
+    def _least(self, account_budget: str | None, key_budget: str | None) -> Shortage:
+        """What can be held in both budgets, and whose that is; a budget that is not there has nothing."""
+        account = self._available(account_budget)
+        key = self._available(key_budget)
+        if key is not None and (account is None or key < account):
+            return Shortage(key, "key")
+        return Shortage(account or 0, "account")
+
+    def _available(self, budget: str | None) -> int | None:
+        if budget is None:
+            return None
+        balance = self._balances.get(budget)
+        return 0 if balance is None else balance.available
+
+    def _move(self, hold: HoldRow, *, held: int) -> None:
+        self._move_one(hold.account_budget, held=held)
+        self._move_one(hold.key_budget, held=held)
+
+    def _move_one(self, id: str | None, *, charged: int = 0, held: int = 0) -> None:
+        if id is None:
+            return
+        balance = self._balances.get(id)
+        if balance is None:  # nothing can be held in a budget that is not there, but nothing is what a free model wants
+            return
+        balance.charged += charged
+        balance.held += held
+        balance.available -= charged + held
+        balance.is_moved = True
+
+
+def _lost(hold: HoldRow, now_ms: int) -> GenerationRow:
+    """Record a request of which nobody knows how it ended."""
+    return BLANK._replace(
+        id=hold.id,
+        created_at_ms=hold.created_at_ms,
+        account_id=hold.account_id,
+        key_id=hold.key_id,
+        key_budget=hold.key_budget,
+        status="lost",
+        held_nano=hold.amount_nano,
+        total_ms=max(0, now_ms - hold.created_at_ms),
+    )

@@ -1,0 +1,121 @@
+"""Batches posted to the tables: facts read, the decision of `batch.py` written, in the transaction of the caller."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from trunkline.store.batch import Batch, Changes, Facts, Shortage, decide
+from trunkline.store.rows import GenerationRow
+from trunkline.store.statements import boots, budgets, generations
+
+
+class Posted(NamedTuple):
+    """The answers to a batch's wishes, None where one failed; and the settles that failed, with what went wrong."""
+
+    answers: list[int | Shortage | None]
+    failed: list[tuple[GenerationRow, str]]
+
+
+def post(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
+    """Post a batch. When that fails it is posted once more, operation by operation, and only the guilty ones fail.
+
+    Raises sqlite3.Error when it is the store that fails; then the whole of it is to be undone.
+    """
+    try:
+        return Posted(list(_try(connection, batch, boot_id, now_ms).answers), [])
+    except Exception as error:
+        if is_of_store(error):
+            raise
+    return _post_singly(connection, batch, boot_id, now_ms)
+
+
+def is_of_store(error: Exception) -> bool:
+    """Whether it is the store that failed, and not one value that it does not take."""
+    is_of_value = isinstance(
+        error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.InterfaceError | sqlite3.ProgrammingError
+    )
+    return isinstance(error, sqlite3.Error) and not is_of_value
+
+
+def _post_singly(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
+    posted = Posted([], [])
+    for row in batch.settles:
+        problem = _attempt(connection, Batch(settles=(row,)), boot_id, now_ms)
+        if isinstance(problem, Exception):
+            posted.failed.append((row, f"{type(problem).__name__}: {problem}"))
+            # Nobody would ever free what it holds, as its boot lives; so its request counts as lost.
+            held = budgets.find_holds(connection, (row.id,))
+            _attempt(connection, Batch(expired=tuple(held.values())), boot_id, now_ms)
+    for id in batch.releases:
+        _attempt(connection, Batch(releases=(id,)), boot_id, now_ms)
+    for hold in batch.expired:
+        _attempt(connection, Batch(expired=(hold,)), boot_id, now_ms)
+    for wish in batch.wishes:
+        changes = _attempt(connection, Batch(wishes=(wish,)), boot_id, now_ms)
+        posted.answers.append(None if isinstance(changes, Exception) else changes.answers[0])
+    _attempt(connection, Batch(uses=batch.uses, boot=batch.boot), boot_id, now_ms)
+    return posted
+
+
+def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes | Exception:
+    try:
+        return _try(connection, batch, boot_id, now_ms)
+    except Exception as error:
+        if is_of_store(error):
+            raise
+        return error
+
+
+def _try(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes:
+    """Post a batch, or leave everything as it was."""
+    connection.execute("SAVEPOINT batch")
+    try:
+        changes = decide(batch, _read(connection, batch), boot_id, now_ms)
+        _write(connection, batch, changes)
+    except Exception:
+        if connection.in_transaction:  # else the database has undone it all
+            connection.execute("ROLLBACK TO batch")
+            connection.execute("RELEASE batch")
+        raise
+    connection.execute("RELEASE batch")
+    return changes
+
+
+def _read(connection: sqlite3.Connection, batch: Batch) -> Facts:
+    ids = {row.id for row in batch.settles if row.held_nano is not None}
+    holds = budgets.find_holds(connection, ids.union(batch.releases, (hold.id for hold in batch.expired)))
+    # A record is looked for where there is no hold that would tell that its request is settled only now.
+    records = generations.find_generations(connection, {row.id for row in batch.settles if row.id not in holds})
+    named = {hold.account_budget for hold in holds.values()} | {hold.key_budget for hold in holds.values()}
+    named.update(wish.account_budget for wish in batch.wishes)
+    named.update(wish.key_budget for wish in batch.wishes)
+    for record in records.values():
+        if record.status == "lost":
+            named.update((record.account_id, record.key_budget))
+    return Facts(holds, records, budgets.find_budgets(connection, {id for id in named if id is not None}))
+
+
+def _write(connection: sqlite3.Connection, batch: Batch, changes: Changes) -> None:
+    if changes.freed:
+        budgets.delete_holds(connection, changes.freed)
+    if changes.entries:
+        budgets.add_entries(connection, changes.entries)
+    if changes.overwritten:
+        generations.delete_generations(connection, changes.overwritten)
+    if changes.records:
+        generations.add_generations(connection, changes.records)
+    if changes.usage:
+        generations.add_usage(connection, changes.usage)
+    if changes.overwritten:
+        generations.delete_empty_usage(connection, changes.usage)
+    if changes.held:
+        budgets.add_holds(connection, changes.held)
+    if changes.begun:
+        budgets.add_budgets(connection, changes.begun)
+    if changes.moved:
+        budgets.move_budgets(connection, changes.moved)
+    if batch.uses:
+        generations.note_use(connection, [(at_ms, key_id) for key_id, at_ms in batch.uses.items()])
+    if batch.boot is not None:
+        boots.note_boot(connection, batch.boot)

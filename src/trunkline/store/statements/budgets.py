@@ -1,0 +1,90 @@
+"""Statements about money: budgets, what is held in them, and the entries of the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from trunkline.store.rows import BudgetRow, EntryRow, HoldRow
+
+
+def find_budgets(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
+    """Find budgets by their ids; those that there are none of are left out."""
+    rows = select_in(connection, "SELECT id, credited_nano, charged_nano, held_nano FROM budgets WHERE id", ids)
+    return {row[0]: BudgetRow(*row) for row in rows}
+
+
+def add_budgets(connection: sqlite3.Connection, rows: Iterable[BudgetRow]) -> None:
+    """Add budgets; one that is there already stays as it is."""
+    connection.executemany(
+        """
+        INSERT INTO budgets (id, credited_nano, charged_nano, held_nano) VALUES (?, ?, ?, ?)
+        ON CONFLICT (id) DO NOTHING
+        """,
+        rows,
+    )
+
+
+def move_budgets(connection: sqlite3.Connection, changes: Iterable[tuple[int, int, str]]) -> None:
+    """Change what is charged to budgets and held in them: by how much each, and the id.
+
+    Raises sqlite3.IntegrityError when a budget would be overspent.
+    """
+    connection.executemany(
+        "UPDATE budgets SET charged_nano = charged_nano + ?, held_nano = held_nano + ? WHERE id = ?", changes
+    )
+
+
+def find_holds(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, HoldRow]:
+    """Find holds by their ids; those that there are none of are left out."""
+    return {row[0]: HoldRow(*row) for row in select_in(connection, f"{_HOLDS} WHERE id", ids)}
+
+
+def add_holds(connection: sqlite3.Connection, rows: Iterable[HoldRow]) -> None:
+    """Add holds, and leave the budgets that they name to `move_budgets`."""
+    connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def delete_holds(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Delete holds, and leave the budgets that they name to `move_budgets`."""
+    connection.executemany("DELETE FROM holds WHERE id = ?", ((id,) for id in ids))
+
+
+def list_holds(connection: sqlite3.Connection, boots: Collection[str], limit: int) -> list[HoldRow]:
+    """List holds of these boots, or of none that is known, oldest first."""
+    rows = select_in(connection, f"{_HOLDS} WHERE boot_id", boots)
+    strays = connection.execute(f"{_HOLDS} WHERE boot_id NOT IN (SELECT id FROM boots) LIMIT ?", (limit,))
+    return sorted({HoldRow(*row) for row in (*rows, *strays)}, key=lambda row: (row.created_at_ms, row.id))[:limit]
+
+
+def add_entries(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
+    """Add entries to the ledger; the database numbers them.
+
+    Raises sqlite3.IntegrityError for a second charge of one response, or a second entry with one reference.
+    """
+    connection.executemany(
+        """
+        INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (row[1:] for row in rows),
+    )
+
+
+def select_in(connection: sqlite3.Connection, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
+    """Run a statement that ends with a column's name for the rows where that is one of the values.
+
+    The places are filled up to a power of two with the last value, so that few texts of statements come about and the
+    driver's cache of prepared ones holds them all.
+    """
+    if not values:
+        return []
+    given = tuple(values)
+    filled = given + given[-1:] * ((1 << (len(given) - 1).bit_length()) - len(given))
+    return connection.execute(f"{statement} IN ({', '.join('?' * len(filled))})", filled).fetchall()
+
+
+_HOLDS = """
+    SELECT id, account_id, key_id, account_budget, key_budget, amount_nano, boot_id, created_at_ms FROM holds
+"""

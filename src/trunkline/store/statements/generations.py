@@ -1,0 +1,68 @@
+"""Statements about records of requests, and their roll-ups by day."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from trunkline.store.rows import GenerationRow, UsageRow
+from trunkline.store.statements.budgets import select_in
+
+COLUMNS = ", ".join(f'"{name}"' for name in GenerationRow._fields)
+"""The columns of a record, in the order of its fields."""
+
+_USAGE = UsageRow._fields[:6]
+_SUMS = UsageRow._fields[6:]
+_ADD_USAGE = f"""
+    INSERT INTO usage_daily ({", ".join(UsageRow._fields)}) VALUES ({", ".join("?" * len(UsageRow._fields))})
+    ON CONFLICT ({", ".join(_USAGE)}) DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)}
+"""
+
+
+def find_generations(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, GenerationRow]:
+    """Find records by their ids; those that there are none of are left out."""
+    return {
+        row[0]: generation_of(row) for row in select_in(connection, f"SELECT {COLUMNS} FROM generations WHERE id", ids)
+    }
+
+
+def add_generations(connection: sqlite3.Connection, rows: Iterable[GenerationRow]) -> None:
+    """Add records, and leave their roll-ups to `add_usage`.
+
+    Raises sqlite3.IntegrityError for one that is there.
+    """
+    places = ", ".join("?" * len(GenerationRow._fields))
+    connection.executemany(f"INSERT INTO generations ({COLUMNS}) VALUES ({places})", rows)
+
+
+def delete_generations(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Delete records, and leave their roll-ups as they are."""
+    connection.executemany("DELETE FROM generations WHERE id = ?", ((id,) for id in ids))
+
+
+def add_usage(connection: sqlite3.Connection, rows: Iterable[UsageRow]) -> None:
+    """Add to the roll-ups."""
+    connection.executemany(_ADD_USAGE, rows)
+
+
+def delete_empty_usage(connection: sqlite3.Connection, rows: Iterable[UsageRow]) -> None:
+    """Delete those of these roll-ups whose last request is counted elsewhere now, as one that was lost and is found."""
+    is_it = " AND ".join(f"{name} = ?" for name in _USAGE)
+    connection.executemany(f"DELETE FROM usage_daily WHERE {is_it} AND requests = 0", (row[:6] for row in rows))
+
+
+def note_use(connection: sqlite3.Connection, uses: Iterable[tuple[int, str]]) -> None:
+    """Note when keys were last used: at which millisecond, and the key's id."""
+    connection.executemany("UPDATE keys SET last_used_ms = max(coalesce(last_used_ms, 0), ?) WHERE id = ?", uses)
+
+
+def generation_of(row: tuple[Any, ...]) -> GenerationRow:
+    """Read a record from its columns; SQLite gives a truth as a number."""
+    values = list(row)
+    for place in _TRUTHS:
+        values[place] = bool(values[place])
+    return GenerationRow(*values)
+
+
+_TRUTHS = tuple(GenerationRow._fields.index(name) for name in ("streamed", "is_byok", "is_estimated"))

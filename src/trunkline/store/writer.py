@@ -1,0 +1,453 @@
+"""The one writer of a process: holds and settles of all requests, committed together.
+
+Theory of operation. Requests put what they want into lists and wait. The driver takes what is there, as soon as the
+commit before is done, and makes one transaction of it: alone when the gateway is idle, up to 512 operations the busier
+it is. There is no timer. What a transaction does is decided in `batch.py` and written in `posting.py`; here is only who
+waits for what, and for how long.
+
+    up      Transactions go through. Settles that are in the journal or in the ring ride along until none is left.
+    down    The last one failed, or takes too long. Settles go to the journal at once, holds are tried and refused, and
+            a transaction is tried every quarter of a second. The first that goes through leads back to *up*.
+
+A settle is never refused. When it has waited for `timeout`, or the store is down, it goes to the journal, and when that
+takes nothing either, into a ring in memory: then `is_settling` is False, and no new hold is given until the ring is
+empty. A hold waits for `timeout` at most. Whoever asked for it may have left when it is committed; then it is released
+in the next transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from trunkline.store.batch import Batch, Shortage, Wish
+from trunkline.store.database import LATE, Database, Work, failure, unavailable
+from trunkline.store.journal import Journal
+from trunkline.store.posting import Posted, is_of_store, post
+from trunkline.store.rows import BootRow, GenerationRow
+
+R = TypeVar("R")
+Item = TypeVar("Item")
+
+MAX_OPERATIONS = 512
+MAX_WAITING = 10_000
+MAX_RING = 50_000
+MAX_BACKLOG = MAX_OPERATIONS // 2
+BEAT_S = 10.0
+PROBE_S = 0.25
+WATCH_S = 0.05
+MENDING_S = 5.0
+USED_MS = 60_000
+MAX_USED = 20_000
+
+Alarm = Callable[[str, str], None]
+"""Tells the operator what happened to the store, and more about it."""
+
+
+class _Asked:
+    """A hold that somebody waits for, since when."""
+
+    __slots__ = ("granted", "since", "wish")
+
+    def __init__(self, wish: Wish, granted: asyncio.Future[int | Shortage], since: float) -> None:
+        self.wish = wish
+        self.granted = granted
+        self.since = since
+
+    def refuse(self, message: str) -> None:
+        if not self.granted.done():
+            self.granted.set_exception(unavailable(message))
+
+
+class _Ended:
+    """A request that is over, since when; `kept` is None where nobody waits for it to be kept."""
+
+    __slots__ = ("is_kept", "kept", "row", "since")
+
+    def __init__(self, row: GenerationRow, kept: asyncio.Future[None] | None, since: float) -> None:
+        self.row = row
+        self.kept = kept
+        self.since = since
+        self.is_kept = False
+
+    def tell(self) -> None:
+        self.is_kept = True
+        if self.kept is not None and not self.kept.done():
+            self.kept.set_result(None)
+
+
+class _Task(Generic[R]):
+    """Another transaction that somebody waits for, since when."""
+
+    __slots__ = ("done", "since", "work")
+
+    def __init__(self, work: Work[R], done: asyncio.Future[R], since: float) -> None:
+        self.work = work
+        self.done = done
+        self.since = since
+
+    def refuse(self, message: str) -> None:
+        if not self.done.done():
+            self.done.set_exception(unavailable(message))
+
+
+class _Taken:
+    """What the transaction under way is made of."""
+
+    __slots__ = ("asked", "backlog", "batch", "began", "ended", "is_of_ring", "task")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.asked: list[_Asked] = []
+        self.ended: list[_Ended] = []
+        self.backlog: list[GenerationRow] = []
+        self.is_of_ring = False
+        self.task: _Task[Any] | None = None
+        self.batch = Batch()
+
+
+class Writer:
+    """The writer of an open database. `wall_clock` is Unix time in seconds; one in memory has no journal."""
+
+    def __init__(
+        self, database: Database, boot: BootRow, journal: Journal | None, wall_clock: Callable[[], float], alarm: Alarm
+    ) -> None:
+        self._database = database
+        self._boot = boot
+        self._journal = journal
+        self._wall_clock = wall_clock
+        self._alarm = alarm
+        self._timeout = database.timeout
+        self._asked: deque[_Asked] = deque()
+        self._ended: deque[_Ended] = deque()
+        self._tasks: deque[_Task[Any]] = deque()
+        self._releases: deque[str] = deque()
+        self._ring: deque[GenerationRow] = deque()
+        self._taken = _Taken(0.0)
+        self._used: dict[str, int] = {}
+        self._beat_at = self._replay_at = 0.0
+        self._is_down = self._is_closing = False
+        self._waking: asyncio.Future[None] | None = None
+        self._driver: asyncio.Task[None] | None = None
+
+    async def hold(self, wish: Wish) -> int | Shortage:
+        """Hold credit, and answer how much, or why there is not enough.
+
+        Raises ServiceUnavailable when too many wait, or the store fails or does not answer in time.
+        """
+        if not self.is_settling:
+            raise unavailable("The store takes no records, so nothing can be spent.")
+        if len(self._asked) >= MAX_WAITING:
+            raise unavailable("Too many requests wait for the store.")
+        loop = asyncio.get_running_loop()
+        asked = _Asked(wish, loop.create_future(), loop.time())
+        self._asked.append(asked)
+        self._wake()
+        try:
+            return await asked.granted
+        except asyncio.CancelledError:
+            # Where the answer came at the same moment the driver took it for heard; else it sees that nobody waits.
+            granted = asked.granted
+            if granted.done() and not granted.cancelled() and granted.exception() is None:
+                self.release(wish.id)
+            raise
+
+    async def settle(self, row: GenerationRow) -> None:
+        """Keep a record and settle its hold. It is committed, or in the journal, when this returns.
+
+        Nothing is raised but the cancellation of the caller, and then it is kept all the same.
+        """
+        loop = asyncio.get_running_loop()
+        kept = loop.create_future()
+        self._ended.append(_Ended(row, kept, loop.time()))
+        self._wake()
+        await kept
+
+    def append(self, row: GenerationRow) -> None:
+        """Do as `settle` does, and let nobody wait for it."""
+        self._ended.append(_Ended(row, None, asyncio.get_running_loop().time()))
+        self._wake()
+
+    def release(self, id: str) -> None:
+        """Give back a hold for which nothing was sent to anybody; there will be no record."""
+        self._releases.append(id)
+        self._wake()
+
+    async def run(self, work: Work[R]) -> R:
+        """Run statements in a transaction of their own, in turn with all others.
+
+        Raises ServiceUnavailable when the store fails or does not answer in time; it may still be committed then.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[R] = loop.create_future()
+        self._tasks.append(_Task(work, done, loop.time()))
+        self._wake()
+        return await done
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether what is spent is sure to be kept; else nothing that is limited may be spent."""
+        return not self._ring
+
+    async def open(self) -> None:
+        """Begin to write."""
+        self._driver = asyncio.create_task(self._drive())
+
+    async def close(self) -> None:
+        """Commit what is there, or leave it in the journal, and end."""
+        self._is_closing = True
+        self._wake()
+        if self._driver is not None:
+            await self._driver
+        if self._journal is not None:
+            await self._journal.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _drive(self) -> None:
+        while not (self._is_closing and not self._has_work):
+            try:
+                await self._turn()
+            except Exception as error:  # a defect; those who wait must not do so for ever
+                self._alarm("writer.failed", f"{type(error).__name__}: {error}")
+                await self._go_down("The store failed.")
+
+    async def _turn(self) -> None:
+        await self._wait()
+        if self._is_down:
+            await self._keep_aside(self._take_ended())
+        if self._tasks:
+            await self._run_task(self._tasks.popleft())
+        await self._post(await self._take())
+
+    async def _wait(self) -> None:
+        """Wait until there is something to write; while the store is down, until it is tried again."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._is_closing or self._has_work or self._can_replay(now):
+            # Where each commit is quick, as in memory, the driver must not keep the loop from everybody else.
+            await asyncio.sleep(0)
+            return
+        self._waking = loop.create_future()
+        timer = loop.call_later(PROBE_S if self._is_down else max(0.0, self._beat_at - now), self._wake)
+        await self._waking
+        self._waking = None
+        timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waking is not None and not self._waking.done():
+            self._waking.set_result(None)
+
+    @property
+    def _has_work(self) -> bool:
+        # What is only in memory waits for the store; what is released would make the driver run in a circle.
+        waits = not self._is_down and (self._releases or (self._is_closing and self._ring))
+        return bool(self._asked or self._ended or self._tasks or waits)
+
+    def _can_replay(self, now: float) -> bool:
+        has_backlog = bool(self._ring) or (self._journal is not None and not self._journal.is_empty)
+        return has_backlog and not self._is_down and now >= self._replay_at
+
+    async def _run_task(self, task: _Task[Any]) -> None:
+        if task.done.done():
+            return
+        taken = self._taken = _Taken(asyncio.get_running_loop().time())
+        taken.task = task
+        running = self._database.begin(task.work)
+        await self._watch(running)
+        error = running.exception()
+        if error is None:
+            await self._come_back()
+            if not task.done.done():
+                task.done.set_result(running.result())
+        elif isinstance(error, sqlite3.Error):
+            task.refuse(failure(error))
+            if is_of_store(error):
+                await self._go_down(failure(error))
+        elif not task.done.done():
+            task.done.set_exception(error)
+
+    async def _take(self) -> _Taken:
+        """Take what is there, settles first, but a quarter of the room for holds."""
+        now = asyncio.get_running_loop().time()
+        taken = self._taken = _Taken(now)
+        if self._can_replay(now):
+            taken.is_of_ring = bool(self._ring)
+            taken.backlog = await self._read_backlog()
+        room = MAX_OPERATIONS - len(taken.backlog)
+        if not self._is_down:
+            taken.ended = self._take_ended(room - min(len(self._asked), room // 4))
+        asked = _take(self._asked, room - len(taken.ended))
+        taken.asked = [each for each in asked if not each.granted.done()]
+        releases = _take(self._releases, MAX_OPERATIONS)
+        settles = [*taken.backlog, *(ended.row for ended in taken.ended)]
+        taken.batch = Batch(
+            settles=settles,
+            releases=releases,
+            wishes=[asked.wish for asked in taken.asked],
+            uses=self._new_uses(settles),
+            boot=self._boot._replace(seen_at_ms=self._now_ms()) if self._is_down or now >= self._beat_at else None,
+        )
+        return taken
+
+    def _take_ended(self, count: int | None = None) -> list[_Ended]:
+        return _take(self._ended, len(self._ended) if count is None else count)
+
+    async def _read_backlog(self) -> list[GenerationRow]:
+        if self._ring:
+            return [self._ring[place] for place in range(min(len(self._ring), MAX_BACKLOG))]
+        assert self._journal is not None
+        try:
+            return await self._journal.read(MAX_BACKLOG)
+        except OSError as error:
+            self._alarm("journal.unreadable", str(error.strerror))
+            self._replay_at = asyncio.get_running_loop().time() + MENDING_S
+            return []
+
+    def _new_uses(self, rows: Iterable[GenerationRow]) -> dict[str, int]:
+        """When keys were used, of those for which the table is a minute behind."""
+        uses: dict[str, int] = {}
+        for row in rows:
+            if row.created_at_ms - self._used.get(row.key_id, -USED_MS) >= USED_MS:
+                uses[row.key_id] = max(row.created_at_ms, uses.get(row.key_id, 0))
+        return uses
+
+    async def _post(self, taken: _Taken) -> None:
+        batch = taken.batch
+        if not any(batch):
+            return
+        posting = self._database.begin(partial(post, batch=batch, boot_id=self._boot.id, now_ms=self._now_ms()))
+        await self._watch(posting)
+        error = posting.exception()
+        if error is None:
+            await self._finish(taken, posting.result())
+            return
+        self._releases.extendleft(reversed(batch.releases))
+        await self._go_down(failure(error) if isinstance(error, sqlite3.Error) else f"The store failed ({error!r}).")
+
+    async def _finish(self, taken: _Taken, posted: Posted) -> None:
+        for asked, answer in zip(taken.asked, posted.answers, strict=True):
+            if answer is None:
+                asked.refuse("The store did not take the hold.")
+            elif not asked.granted.done():
+                asked.granted.set_result(answer)
+            elif isinstance(answer, int):
+                self._releases.append(asked.wish.id)
+        for ended in taken.ended:
+            ended.tell()
+        for row, problem in posted.failed:
+            self._alarm("record.refused", f"{row.id}: {problem}")
+        self._note_uses(taken.batch.uses)
+        if taken.batch.boot is not None:
+            self._beat_at = asyncio.get_running_loop().time() + BEAT_S
+        await self._come_back()
+        if taken.backlog:
+            await self._drop_backlog(taken)
+
+    def _note_uses(self, uses: Mapping[str, int]) -> None:
+        if len(self._used) + len(uses) > MAX_USED:
+            self._used.clear()
+        self._used.update(uses)
+
+    async def _drop_backlog(self, taken: _Taken) -> None:
+        if taken.is_of_ring:
+            for row in taken.backlog:
+                if self._ring and self._ring[0] is row:  # else it had to make room meanwhile
+                    self._ring.popleft()
+            if not self._ring:
+                self._alarm("journal.taken", "the records that were only in memory are in the store")
+            return
+        assert self._journal is not None
+        try:
+            await self._journal.drop()
+        except OSError as error:
+            self._alarm("journal.unwritable", str(error.strerror))
+            self._replay_at = asyncio.get_running_loop().time() + MENDING_S
+
+    async def _watch(self, running: asyncio.Future[Any]) -> None:
+        """Wait for a transaction, and let nobody wait with it for too long."""
+        loop = asyncio.get_running_loop()
+        while not running.done():
+            await asyncio.wait({running}, timeout=WATCH_S if self._is_down else self._patience_s(loop.time()))
+            if not running.done():
+                await self._lose_patience(loop.time())
+
+    def _patience_s(self, now: float) -> float:
+        taken = self._taken
+        queues = (taken.ended, taken.asked, self._ended, self._asked, self._tasks)
+        since = min((queue[0].since for queue in queues if queue), default=taken.began)
+        return max(WATCH_S, min(since, taken.began) + self._timeout - now)
+
+    async def _lose_patience(self, now: float) -> None:
+        taken = self._taken
+        latest = now - self._timeout
+        waiting: list[_Asked | _Task[Any]] = [asked for asked in taken.asked if asked.since <= latest]
+        if taken.task is not None and taken.task.since <= latest:
+            waiting.append(taken.task)
+        for queue in (self._asked, self._tasks):
+            while queue and queue[0].since <= latest:
+                waiting.append(queue.popleft())
+        for each in waiting:
+            each.refuse(LATE)
+        if taken.began <= latest:
+            await self._go_down(LATE)
+        elif self._is_down or any(queue and queue[0].since <= latest for queue in (taken.ended, self._ended)):
+            # Else the store is not down, only too slow for what comes.
+            await self._keep_aside(taken.ended + self._take_ended())
+
+    async def _go_down(self, message: str) -> None:
+        """Take the store for gone: nobody waits for what is under way, and what is over goes aside."""
+        if not self._is_down:
+            self._is_down = True
+            self._alarm("store.down", message)
+        for asked in self._taken.asked:
+            asked.refuse(message)
+        await self._keep_aside(self._taken.ended + self._take_ended())
+
+    async def _come_back(self) -> None:
+        if self._is_down:
+            self._is_down = False
+            self._alarm("store.back", "")
+
+    async def _keep_aside(self, ended: list[_Ended]) -> None:
+        """Keep settles in the journal; in memory where that takes nothing."""
+        rows = [each.row for each in ended if not each.is_kept]
+        if not rows:
+            return
+        try:
+            if self._journal is None:
+                raise OSError(errno.ENOENT, "a database in memory has no journal")
+            await self._journal.append(rows)
+        except OSError as error:
+            if not self._ring:
+                self._alarm("journal.unwritable", str(error.strerror))
+            self._ring.extend(rows)
+            self._cut_ring()
+        for each in ended:
+            each.tell()
+
+    def _cut_ring(self) -> None:
+        if len(self._ring) > MAX_RING:
+            self._alarm("record.dropped", f"{len(self._ring) - MAX_RING} of the oldest")
+        while len(self._ring) > MAX_RING:
+            self._ring.popleft()
+
+    def _now_ms(self) -> int:
+        return int(self._wall_clock() * 1000)
+
+
+def _take(queue: deque[Item], count: int) -> list[Item]:
+    return [queue.popleft() for _ in range(min(max(0, count), len(queue)))]

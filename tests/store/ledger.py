@@ -1,0 +1,141 @@
+"""A ledger for tests: accounts with credit, wishes and records, a writer that is opened, and one that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trunkline.accounts.audit import audit
+from trunkline.store.batch import Shortage, Wish
+from trunkline.store.database import Database, Work, open_database
+from trunkline.store.journal import open_journal
+from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow
+from trunkline.store.statements import budgets
+from trunkline.store.writer import Writer
+
+Result = TypeVar("Result")
+
+START_MS = 1_764_000_000_000
+_numbers = itertools.count(1)
+
+
+def wish(id: str, nano: int = 10, **changes: Any) -> Wish:
+    """A wish of the account `a`, for as much as is said and no less."""
+    base = Wish(id, "a", "k", "a", None, None, nano, nano, START_MS)
+    return base._replace(**changes)
+
+
+def record(id: str, charged: int = 0, **changes: Any) -> GenerationRow:
+    """The record of a request of the account `a` for which something was held."""
+    row = BLANK._replace(
+        id=id,
+        created_at_ms=START_MS,
+        account_id="a",
+        key_id="k",
+        model="author/name",
+        asked_model="author/name",
+        provider="fakeprovider",
+        status="completed",
+        input_tokens=3,
+        output_tokens=5,
+        cost_nano=charged,
+        cost_input_nano=charged,
+        charged_nano=charged,
+        held_nano=charged,
+        total_ms=12,
+    )
+    return row._replace(**changes)
+
+
+def top_up(connection: sqlite3.Connection, account: str, nano: int, reference: str | None = None) -> None:
+    """Give an account credit, and a budget where it has none."""
+    budgets.add_budgets(connection, [BudgetRow(account, 0, 0, 0)])
+    entry = EntryRow(0, START_MS, "topup", "world", account, nano, None, reference, "test", None)
+    budgets.add_entries(connection, [entry])
+    connection.execute("UPDATE budgets SET credited_nano = credited_nano + ? WHERE id = ?", (nano, account))
+
+
+def make_accounts(connection: sqlite3.Connection, credits: Mapping[str, int]) -> None:
+    """Make accounts with credit."""
+    for account, nano in credits.items():
+        connection.execute(
+            "INSERT INTO accounts (id, name, created_at_ms) VALUES (?, ?, ?)", (account, account, START_MS)
+        )
+        top_up(connection, account, nano)
+
+
+def find_budget(connection: sqlite3.Connection, id: str = "a") -> BudgetRow:
+    """The budget, which is there."""
+    return budgets.find_budgets(connection, [id])[id]
+
+
+def count(connection: sqlite3.Connection, table: str) -> int:
+    """How many rows a table has."""
+    (found,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(found)
+
+
+class Books:
+    """A database in a folder with a writer, and what it told the operator."""
+
+    def __init__(self, database: Database, writer: Writer, alarms: list[str], clock: list[float]) -> None:
+        self.database = database
+        self.writer = writer
+        self.alarms = alarms
+        self.clock = clock
+
+    async def hold(self, id: str, nano: int = 10, **changes: Any) -> int | Shortage:
+        return await self.writer.hold(wish(id, nano, **changes))
+
+    async def spend(self, id: str, nano: int = 10, **changes: Any) -> None:
+        """Hold and charge all of it."""
+        assert await self.hold(id, nano, **changes) == nano
+        await self.writer.settle(record(id, nano))
+
+    async def read(self, work: Work[Result]) -> Result:
+        return await self.database.read(work)
+
+    async def budget(self, id: str = "a") -> BudgetRow:
+        return await self.read(partial(find_budget, id=id))
+
+    async def count(self, table: str) -> int:
+        return await self.read(partial(count, table=table))
+
+
+@asynccontextmanager
+async def open_books(
+    folder: Path | None, *, node: str = "here:8080", patience_s: float = 2.0, audits: bool = True, **credits: int
+) -> AsyncIterator[Books]:
+    """Open a writer on a file in the folder, or in memory; at its end nothing must be wrong in the books."""
+    database = open_database("sqlite:///:memory:" if folder is None else f"sqlite:///{folder}/a.db", patience_s)
+    if credits:
+        await database.write(partial(make_accounts, credits=credits))
+    clock = [START_MS / 1000]
+    boot = BootRow(f"boot{next(_numbers)}", node, START_MS, START_MS)
+    journal = None if folder is None else open_journal(folder / "a.db.journal", boot.id)
+    alarms: list[str] = []
+    writer = Writer(database, boot, journal, lambda: clock[0], lambda event, detail: alarms.append(event))
+    books = Books(database, writer, alarms, clock)
+    try:
+        async with writer:
+            yield books
+        if audits:
+            assert (await database.read(partial(audit, now_ms=START_MS))).differences == ()
+    finally:
+        await database.close()
+
+
+def run(scene: Callable[[Books], Awaitable[None]], folder: Path | None = None, **terms: Any) -> None:
+    """Play a scene on new books."""
+
+    async def play() -> None:
+        async with open_books(folder, **terms) as books:
+            await scene(books)
+
+    asyncio.run(play())
