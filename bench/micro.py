@@ -21,7 +21,8 @@ from bench.wires import Wire
 from trunkline.adapters.contract import Adapter, begin
 from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import Meter
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Price, Provider
+from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.prices import Price
 from trunkline.protocol.events import Event
 from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_response
@@ -95,7 +96,7 @@ def _whole_stages(side: _Side) -> Mapping[str, Stage]:
     deltas = begin(decode(), side.endpoint)
 
     def price() -> list[Delta]:
-        return Meter(len(body)).price(deltas, side.endpoint)
+        return Meter(request).price(deltas, side.endpoint)
 
     def assemble() -> Response:
         assembler = Assembler(request, "gen-bench", _ids(), 0.0, side.endpoint.model.slug, is_stream=False)
@@ -137,7 +138,7 @@ def _stream_stages(side: _Side, reads: Sequence[bytes]) -> Mapping[str, Stage]:
     deltas = [begin(first, side.endpoint), *rest]
 
     def price() -> list[list[Delta]]:
-        meter = Meter(len(body))
+        meter = Meter(request)
         return [meter.price(batch, side.endpoint) for batch in deltas]
 
     def assemble() -> list[list[Event]]:

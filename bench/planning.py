@@ -13,7 +13,8 @@ from itertools import chain, count, cycle
 from statistics import median
 from typing import Final
 
-from trunkline.catalog.entries import Endpoint, Model, Price, Provider
+from trunkline.catalog.entries import Endpoint, Model, Provider
+from trunkline.catalog.prices import Price
 from trunkline.generation import Generation
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.preferences import Cutoffs, ProviderPreferences, Sort

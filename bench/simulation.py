@@ -19,7 +19,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
-from trunkline.catalog.entries import Endpoint, Model, Price, Provider
+from trunkline.catalog.entries import Endpoint, Model, Provider
+from trunkline.catalog.prices import Price
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.preferences import ProviderPreferences, Sort
 from trunkline.protocol.request import Request

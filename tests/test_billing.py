@@ -16,12 +16,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.catalog.loading import PROVIDERS, known
+from tests.cost_formula import parts_of
 from tests.routing.catalogs import endpoint
 from trunkline.billing import Meter, cost, lost
-from trunkline.catalog.entries import Price, PriceTier
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import catalog_of
+from trunkline.catalog.prices import Price, PriceTier
 from trunkline.money import NanoUsd, dollars_of
+from trunkline.protocol.items import InputText, Message
+from trunkline.protocol.request import Request
 from trunkline.settings.sections import Settings
 from trunkline.stream.deltas import Arguments, Began, Cost, Delta, Reasoning, Spent, Stopped, Text, Usage
 
@@ -36,13 +39,10 @@ def per_million(**rates: str) -> Any:
     return {name: Decimal(rate) / 1_000_000 for name, rate in rates.items()}
 
 
-def price(*tiers: PriceTier, fees: dict[str, str] | None = None, **rates: str) -> Price:
-    """Rates in USD per million tokens, fees in USD apiece."""
-    return Price(
-        **per_million(**{"input": "2", "output": "10", **rates}),
-        **{name: Decimal(fee) for name, fee in (fees or {}).items()},
-        tiers=tiers,
-    )
+def price(*tiers: PriceTier, fees: dict[str, str] | None = None, ways: Any = None, **rates: str) -> Price:
+    """Rates in USD per million tokens, fees in USD apiece; `ways` is what else a price says."""
+    apiece: Any = {name: Decimal(fee) for name, fee in (fees or {}).items()}
+    return Price(**per_million(**{"input": "2", "output": "10", **rates}), **apiece, tiers=tiers, **(ways or {}))
 
 
 def tier(above: int, **rates: str) -> PriceTier:
@@ -124,11 +124,11 @@ CASES = [
         "0",
     ),
     Case(
-        "audio is at most what is neither read nor written",
+        "audio that does not fit into what is neither read nor written was read from the cache",
         Usage(input_tokens=1_000, cache_read_tokens=900, audio_input_tokens=400),
-        price(cache_read="0.2", audio_input="40"),
-        "0.00418",
-        "0.00418",
+        price(cache_read="0.2", audio_input="40", audio_cached="0.4"),
+        "0.00424",
+        "0.00424",
         "0",
     ),
     Case(
@@ -263,19 +263,21 @@ class TestWithoutAPrice:
 
 
 PRICED = replace(endpoint(), price=price())
+HELLO = Request(input=(Message(role="user", content=(InputText("a" * 3_984),)),))
+"""A thousand tokens, four of which say whose message it is."""
 
 
 class TestMeter:
     def test_what_the_provider_counted_is_priced(self) -> None:
         batch: list[Delta] = [Text(0, "Hi"), Spent(Usage(input_tokens=1_000, output_tokens=100)), Stopped("stop")]
-        meter = Meter(4_000)
+        meter = Meter(HELLO)
         priced = meter.price(batch, PRICED)[1]
         assert isinstance(priced, Spent)
         assert priced.cost == Cost(nano("0.003"), nano("0.002"), nano("0.001"))
         assert meter.close(PRICED) == []
 
     def test_an_answer_without_a_count_is_estimated(self) -> None:
-        meter = Meter(4_000)
+        meter = Meter(HELLO)
         meter.price([Began("m"), Text(0, "a" * 40), Reasoning(1, "b" * 40), Arguments(2, "c" * 20)], PRICED)
         [spent] = meter.close(PRICED)
         assert isinstance(spent, Spent)
@@ -285,18 +287,18 @@ class TestMeter:
 
     def test_a_count_of_the_beginning_is_no_count_of_the_end(self) -> None:
         """F13: Messages and Gemini count the input first; an answer that breaks off has made more output than that."""
-        meter = Meter(4)
+        meter = Meter(HELLO)
         meter.price([Spent(Usage(input_tokens=1_000, output_tokens=1, estimated=True)), Text(0, "a" * 400)], PRICED)
         [spent] = meter.close(PRICED)
         assert isinstance(spent, Spent)
         assert spent.usage == Usage(input_tokens=1_000, output_tokens=100, estimated=True)
 
     def test_an_attempt_that_lost_the_race_cost_its_input(self) -> None:
-        assert lost(None, 4_000, PRICED) == Spent(
+        assert lost(None, HELLO, PRICED) == Spent(
             Usage(input_tokens=1_000, estimated=True), Cost(nano("0.002"), nano("0.002"), nano("0"))
         )
         told = Usage(input_tokens=10)
-        assert lost(told, 4_000, PRICED) == Spent(told, Cost(nano("0.00002"), nano("0.00002"), nano("0")))
+        assert lost(told, HELLO, PRICED) == Spent(told, Cost(nano("0.00002"), nano("0.00002"), nano("0")))
 
 
 NANO_USD = Decimal("1e-9")
@@ -305,29 +307,7 @@ KEYS = {name: "k" for row in tomllib.loads(PROVIDERS).values() for name in row.g
 SHIPPED = catalog_of(known(Settings(), KEYS, listed=LISTED))
 
 
-def _decimal_cost(usage: Usage, price: Price) -> tuple[Decimal, Decimal, Decimal]:
-    """Total, input and output in dollars, by the same rules in decimal fractions."""
-    reached = [tier for tier in price.tiers if usage.input_tokens > tier.above_input_tokens]
-    rates = max(reached, key=lambda tier: tier.above_input_tokens) if reached else price
-    read = min(usage.cache_read_tokens, usage.input_tokens)
-    written = min(usage.cache_write_tokens, usage.input_tokens - read)
-    plain = usage.input_tokens - read - written
-    into = Decimal(0)
-    if price.audio_input is not None:
-        audio = min(usage.audio_input_tokens, plain)
-        plain -= audio
-        into += audio * price.audio_input
-    into += plain * rates.input
-    into += read * (rates.input if rates.cache_read is None else rates.cache_read)
-    into += written * (rates.input if rates.cache_write is None else rates.cache_write)
-    thought = 0 if price.reasoning is None else min(usage.reasoning_tokens, usage.output_tokens)
-    out = (usage.output_tokens - thought) * rates.output + thought * (price.reasoning or 0)
-    fees = price.request + usage.images * (price.image_output or 0) + usage.searches * (price.search or 0)
-    parts = [amount.quantize(NANO_USD, rounding=ROUND_HALF_EVEN) for amount in (into, out, fees)]
-    return sum(parts, Decimal(0)), parts[0], parts[1]
-
-
-def test_every_shipped_price_gives_to_the_nano_dollar_what_decimal_fractions_give() -> None:
+def test_every_shipped_price_gives_to_the_nano_dollar_what_fractions_give() -> None:
     dice = Random(61)
     prices = {each.price for found in SHIPPED.endpoints.values() for each in found if each.price is not None}
     assert len(prices) > 300
@@ -337,16 +317,19 @@ def test_every_shipped_price_gives_to_the_nano_dollar_what_decimal_fractions_giv
                 input_tokens=dice.randrange(most),
                 cache_read_tokens=dice.randrange(most),
                 cache_write_tokens=dice.randrange(most),
+                cache_write_1h_tokens=dice.randrange(most),
                 output_tokens=dice.randrange(most),
                 reasoning_tokens=dice.randrange(most),
+                image_output_tokens=dice.choice((0, dice.randrange(most))),
                 audio_input_tokens=dice.randrange(most),
+                audio_cached_tokens=dice.randrange(most),
                 images=dice.randrange(4),
                 searches=dice.randrange(4),
             )
-            counted = cost(usage, priced)
-            assert counted.total is not None
-            told = [dollars_of(each) for each in (counted.total, counted.input, counted.output)]
-            assert tuple(told) == _decimal_cost(usage, priced), (usage, priced)
+            tier = dice.choice((None, "flex", "priority"))
+            counted = cost(usage, priced, service_tier=tier)
+            expected = parts_of(usage, priced, tier)
+            assert (counted.total, counted.input, counted.output, counted.fees) == expected, (usage, priced)
 
 
 @pytest.mark.parametrize("told", ["0.0000000005", "0.0000000015", "0.13", "12.00000000049999999999999999999999999"])

@@ -3,60 +3,87 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Endpoint, Price, Rates
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.prices import Price, Rates
 from trunkline.money import NANO_PER_USD, NanoUsd
+from trunkline.protocol.content import bytes_of, content_tokens, tokens_of
+from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
     Cost,
     Delta,
+    Image,
     Reasoning,
     ReasoningSummary,
     Refusal,
     Spent,
+    Stopped,
+    StopReason,
     Text,
     Usage,
 )
 
-BYTES_PER_TOKEN = 4
-"""The usual size of a token of English text; only for estimates, which are marked as such."""
+TOKENS_PER_DRAWN_PICTURE: Final = 1_290
+"""Of a picture that nobody counted: what Gemini takes for one of a million pixels."""
 
-_COUNTED = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
+_COUNTED: Final = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
+_NO_FEE: Final = Decimal(0)
+_LEEWAY: Final = 16
+"""A list's 128,000 may be 131,072, its 1,000,000 may be 1,048,576: the part of a context by which it is exceeded."""
 
 
-def cost(usage: Usage, price: Price | None, *, is_byok: bool = False) -> Cost:
+def cost(
+    usage: Usage,
+    price: Price | None,
+    *,
+    is_byok: bool = False,
+    service_tier: str | None = None,
+    bills_as_told: bool = False,
+    byok_fee: Decimal = _NO_FEE,
+) -> Cost:
     """Price one answer.
 
     Cached and cache-written tokens are counted inside `usage.input_tokens` and priced apart, reasoning likewise inside
-    `usage.output_tokens`. `input` and `output` are the token parts; request, image and search fees are in `total` only.
-    Without a price `total` is what the provider says it was, or None. With the client's own provider key `total` is 0
-    and `upstream` says what it cost.
+    `usage.output_tokens`. `input` and `output` are the token parts, `fees` what is asked for requests, pictures and
+    searches. Without a price, and with `bills_as_told` wherever it is told, the total is what the provider says.
+    With the client's own provider key the total is the share `byok_fee` of what `upstream` says it cost.
     """
-    total: NanoUsd | None
     told = None if usage.upstream_cost_usd is None else _rounded_usd(usage.upstream_cost_usd)
+    total: NanoUsd | None
     if price is None:
         total, into, out, fees = told, 0, 0, told or 0
     else:
-        # Those of the highest tier that the input reaches; the last hold from the first token on.
-        for rates in price.rates:
-            if usage.input_tokens > rates.above_input_tokens:
-                break
-        into, out = _input_parts(usage, rates), _output_parts(usage, rates)
-        fees = rates.request + usage.images * rates.image_output + usage.searches * rates.search
-        if rates.parts != 1:
-            into, out, fees = (_rounded(each, rates.parts) for each in (into, out, fees))
+        into, out, fees = _priced(usage, price.rates_for(usage.input_tokens, service_tier))
+        if bills_as_told and told is not None:
+            into = min(into, told)
+            out = min(out, told - into)
+            fees = told - into - out
         total = into + out + fees
+    upstream = None
     if is_byok and total is not None:
-        return Cost(total=0, input=into, output=out, is_byok=True, upstream=total, fees=fees, told=told)
-    return Cost(total=total, input=into, output=out, is_byok=is_byok, fees=fees, told=told)
+        upstream, total = total, _rounded_usd(total * byok_fee / NANO_PER_USD)
+    return Cost(total=total, input=into, output=out, is_byok=is_byok, upstream=upstream, fees=fees, told=told)
 
 
-def lost(usage: Usage | None, input_bytes: int, endpoint: Endpoint) -> Spent:
+def lost(usage: Usage | None, request: Request, endpoint: Endpoint, *, is_byok: bool = False) -> Spent:
     """What an answer that nobody will hear may have cost: its whole input, where the provider had not said."""
-    usage = usage or Usage(input_tokens=_tokens(input_bytes), estimated=True)
-    return Spent(usage, cost(usage, endpoint.price))
+    usage = usage or Usage(input_tokens=content_tokens(request), estimated=True)
+    return _spent(Spent(usage), endpoint, is_byok, _NO_FEE)
+
+
+def _priced(usage: Usage, rates: Rates) -> tuple[NanoUsd, NanoUsd, NanoUsd]:
+    """What input, output and all else cost."""
+    into, out = _input_parts(usage, rates), _output_parts(usage, rates)
+    pictures = 0 if rates.draws_by_token and usage.image_output_tokens else usage.images
+    searches = min(usage.searches, 1) if rates.searches_once else usage.searches
+    fees = rates.request + pictures * rates.image_output + searches * rates.search
+    if rates.parts == 1:
+        return into, out, fees
+    return _rounded(into, rates.parts), _rounded(out, rates.parts), _rounded(fees, rates.parts)
 
 
 def _input_parts(usage: Usage, rates: Rates) -> int:
@@ -65,20 +92,29 @@ def _input_parts(usage: Usage, rates: Rates) -> int:
     # A provider may report more cached tokens than input; the surplus is not charged twice.
     read = min(usage.cache_read_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - read)
-    audio = min(usage.audio_input_tokens, usage.input_tokens - read - written)
-    plain = usage.input_tokens - read - written - audio
-    return plain * rates.input + read * rates.cache_read + written * rates.cache_write + audio * rates.audio_input
+    kept = min(usage.cache_write_1h_tokens, written)
+    fresh = usage.input_tokens - read - written
+    audio = min(usage.audio_input_tokens, usage.input_tokens)
+    heard = min(audio - min(usage.audio_cached_tokens, audio), fresh)
+    # Sound that is neither told to be cached nor fits into what is not must be cached all the same.
+    recalled = min(audio - heard, read)
+    return (
+        (fresh - heard) * rates.input
+        + heard * rates.audio_input
+        + (read - recalled) * rates.cache_read
+        + recalled * rates.audio_cached
+        + (written - kept) * rates.cache_write
+        + kept * rates.cache_write_1h
+    )
 
 
 def _output_parts(usage: Usage, rates: Rates) -> int:
-    if not usage.reasoning_tokens:
+    if not (usage.reasoning_tokens or usage.image_output_tokens):
         return usage.output_tokens * rates.output
-    thought = min(usage.reasoning_tokens, usage.output_tokens)
-    return (usage.output_tokens - thought) * rates.output + thought * rates.reasoning
-
-
-def _tokens(size: int) -> int:
-    return -(-size // BYTES_PER_TOKEN)
+    drawn = min(usage.image_output_tokens, usage.output_tokens)
+    thought = min(usage.reasoning_tokens, usage.output_tokens - drawn)
+    said = usage.output_tokens - drawn - thought
+    return drawn * rates.image_token + thought * rates.reasoning + said * (rates.answer if thought else rates.output)
 
 
 def _rounded(amount: int, parts: int) -> NanoUsd:
@@ -92,52 +128,112 @@ def _rounded_usd(amount: Decimal) -> NanoUsd:
     return _rounded(above * NANO_PER_USD, below)
 
 
+def _spent(spent: Spent, endpoint: Endpoint, is_byok: bool, byok_fee: Decimal) -> Spent:
+    """What was spent, as far as it can be believed, with its cost."""
+    usage = _bounded(spent.usage, endpoint)
+    counted = cost(
+        usage,
+        endpoint.price,
+        is_byok=is_byok,
+        service_tier=spent.service_tier,
+        bills_as_told=endpoint.quirks.bills_as_told,
+        byok_fee=byok_fee,
+    )
+    return Spent(usage, counted, spent.service_tier)
+
+
+def _bounded(usage: Usage, endpoint: Endpoint) -> Usage:
+    """A usage that the endpoint can have had: what is beyond its context is a broken count, and no charge.
+
+    A provider that searches reads the conversation anew after each search, and counts it each time.
+    """
+    context = endpoint.context_tokens
+    if context is None:
+        return usage
+    most = context * (1 + usage.searches)
+    most_believed = most + most // _LEEWAY
+    if usage.input_tokens <= most_believed and usage.output_tokens <= most_believed:
+        return usage
+    read, written = min(usage.input_tokens, most), min(usage.output_tokens, most)
+    cached = min(usage.cache_read_tokens, read)
+    return replace(
+        usage,
+        input_tokens=read,
+        cache_read_tokens=cached,
+        cache_write_tokens=min(usage.cache_write_tokens, read - cached),
+        audio_input_tokens=min(usage.audio_input_tokens, read),
+        output_tokens=written,
+        reasoning_tokens=min(usage.reasoning_tokens, written),
+        estimated=True,
+    )
+
+
 class Meter:
-    """Follows one answer: prices what the provider says was spent, and estimates where it says nothing."""
+    """Follows one answer: prices what the provider says was spent, and estimates where it says nothing.
 
-    __slots__ = ("_characters", "_input_bytes", "_is_counted", "spent")
+    Theory of operation. A count of the beginning (`Usage.estimated`) says what was read; of what is written after it,
+    it knows nothing. So an answer is *counted* once a count of its end is heard. One that ends without, as when its
+    client leaves, is closed: input is what was told of it, else what the request holds; output is what was heard, and
+    no less than was told. What is heard is only kept until then, so that a token costs no more than keeping it.
+    """
 
-    def __init__(self, input_bytes: int) -> None:
-        """Take the size of the client's request, from which its tokens are estimated should nobody count them."""
-        self._input_bytes = input_bytes
-        self._characters = 0
+    __slots__ = ("_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_pictures", "_request", "spent", "stop")
+
+    def __init__(self, request: Request, byok_fee: Decimal = _NO_FEE) -> None:
+        """Take the client's request, from which its tokens are estimated should nobody count them."""
+        self._request = request
+        self._byok_fee = byok_fee
+        self._heard: list[str] = []
+        self._heard_bytes = 0
+        self._pictures = 0
         self._is_counted = False
         self.spent: Spent | None = None
+        self.stop: StopReason | None = None
 
-    def price(self, batch: list[Delta], endpoint: Endpoint) -> list[Delta]:
+    def price(self, batch: list[Delta], endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
         """Give the same deltas on, each `Spent` with its cost."""
-        characters = 0
+        heard = self._heard
         for index, delta in enumerate(batch):
             kind = type(delta)
             if kind in _COUNTED:
-                characters += len(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
+                heard.append(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
             elif kind is Spent:
-                batch[index] = spent = self._note(delta, endpoint)  # type: ignore[arg-type]  # kind is its type
-                self._is_counted = not spent.usage.estimated
-        self._characters += characters
+                batch[index] = self._note(delta, endpoint, is_byok)  # type: ignore[arg-type]  # kind is its type
+                self._is_counted = not delta.usage.estimated  # type: ignore[union-attr]
+            elif kind is Stopped:
+                self.stop = delta.reason  # type: ignore[union-attr]
+            elif kind is Image and delta.final:  # type: ignore[union-attr]
+                self._pictures += 1
         return batch
 
     def count(self, texts: list[str]) -> None:
         """Count texts as `price` counts the deltas that say them."""
-        for text in texts:  # nearly always one
-            self._characters += len(text)
+        self._heard += texts
 
-    def close(self, endpoint: Endpoint) -> list[Delta]:
-        """The `Spent` that an answer ends with when nobody counted it to its end.
+    def heard_tokens(self) -> int:
+        """Estimate the tokens of the text heard until now."""
+        self._heard_bytes += bytes_of("".join(self._heard))
+        self._heard.clear()
+        return tokens_of(self._heard_bytes)
 
-        A count of the beginning says what was read; of what was written after it, it knows nothing.
-        """
+    def close(self, endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
+        """The `Spent` that an answer ends with when nobody counted it to its end."""
         if self._is_counted:
             return []
         self._is_counted = True
-        heard = _tokens(self._characters)
-        if self.spent is None:
-            usage = Usage(input_tokens=_tokens(self._input_bytes), output_tokens=heard, estimated=True)
-            return [self._note(Spent(usage), endpoint)]
-        told = self.spent.usage
-        usage = replace(told, output_tokens=max(told.output_tokens, heard))
-        return [self._note(Spent(usage, service_tier=self.spent.service_tier), endpoint)]
+        told = Spent(Usage(input_tokens=content_tokens(self._request))) if self.spent is None else self.spent
+        usage = told.usage
+        pictures = max(self._pictures, usage.images)
+        drawn = max(pictures * TOKENS_PER_DRAWN_PICTURE, usage.image_output_tokens)
+        usage = replace(
+            usage,
+            output_tokens=max(self.heard_tokens() + drawn, usage.output_tokens),
+            images=pictures,
+            image_output_tokens=drawn,
+            estimated=True,
+        )
+        return [self._note(Spent(usage, service_tier=told.service_tier), endpoint, is_byok)]
 
-    def _note(self, spent: Spent, endpoint: Endpoint) -> Spent:
-        self.spent = Spent(spent.usage, cost(spent.usage, endpoint.price), spent.service_tier)
+    def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:
+        self.spent = _spent(spent, endpoint, is_byok, self._byok_fee)
         return self.spent

@@ -117,4 +117,4 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
 def _begin(admitted: Admitted, services: Services) -> tuple[Course, Settlement]:
     call, request, plan, dear = admitted
     course = Run(services.upstream, plan, request, call.deadline, account=call.key.account_id, is_dear=dear)
-    return course, Settlement(course, call, plan, services.note, services.wall_clock)
+    return course, Settlement(course, call, plan, services.note, services.wall_clock, request)

@@ -8,6 +8,7 @@ from trunkline.billing import Meter, lost
 from trunkline.call import Call, Course
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
+from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Outrun
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Spent
@@ -23,13 +24,15 @@ class Settlement:
         plan: Plan,
         note: Callable[[Generation], None],
         wall_clock: Callable[[], float],
+        request: Request,
     ) -> None:
         self._course = course
         self._call = call
         self._plan = plan
         self._note = note
         self._wall_clock = wall_clock
-        self._meter = meter = Meter(call.body_bytes)
+        self._request = request
+        self._meter = meter = Meter(request)
         self.count: Callable[[list[str]], None] = meter.count
         """Takes into account what went on with the text heard last."""
 
@@ -63,7 +66,7 @@ class Settlement:
                 endpoint=course.endpoint,
                 has_answered=course.has_spoken,
                 attempted=course.attempted,
-                outrun=_with_losses(course.outrun, call.body_bytes) if course.outrun else (),
+                outrun=_with_losses(course.outrun, self._request) if course.outrun else (),
                 dropped=course.dropped,
                 spent=self._meter.spent,
                 received_at=call.received_at,
@@ -72,5 +75,5 @@ class Settlement:
         )
 
 
-def _with_losses(outrun: Sequence[Outrun], body_bytes: int) -> list[tuple[Outrun, Spent]]:
-    return [(each, lost(each.usage, body_bytes, each.endpoint)) for each in outrun]
+def _with_losses(outrun: Sequence[Outrun], request: Request) -> list[tuple[Outrun, Spent]]:
+    return [(each, lost(each.usage, request, each.endpoint, is_byok=each.is_byok)) for each in outrun]

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trunkline.catalog.entries import DataPolicy, Endpoint, Modality, Model, Price, Provider
+from trunkline.catalog.entries import DataPolicy, Endpoint, Modality, Model, Provider
+from trunkline.catalog.prices import Price
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import NotFound
 from trunkline.protocol.items import InputText, Message

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tests.routing.catalogs import NOW, Shelf, ask, endpoint, thrown
 from tests.routing.generated import a_model, a_past, a_policy, a_request
-from trunkline.catalog.entries import Endpoint, Price, PriceTier
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.prices import Price, PriceTier
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.items import InputImage, InputText, Message, ReasoningItem

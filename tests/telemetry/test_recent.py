@@ -9,6 +9,8 @@ import msgspec
 from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at, thrown
 from trunkline.billing import lost
 from trunkline.generation import Generation, generation_as_json
+from trunkline.protocol.items import InputText, Message
+from trunkline.protocol.request import Request
 from trunkline.routing.explanation import why
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
@@ -39,6 +41,10 @@ def test_nothing_is_kept_where_nothing_is_wanted() -> None:
     assert recent.find("a", "mine") is None
 
 
+HELLO = Request(input=(Message(role="user", content=(InputText("a" * 384),)),))
+"""A hundred tokens, four of which say whose message it is."""
+
+
 def test_another_account_finds_nothing() -> None:
     recent = Recent(2)
     recent.keep(generation())
@@ -48,7 +54,7 @@ def test_another_account_finds_nothing() -> None:
 def test_a_generation_tells_what_became_of_the_plan() -> None:
     failure = Attempted(endpoint=BETA, fault=Fault("silent", "no byte in time"), started=1.0, ended=3.0)
     slower = Outrun(endpoint=BETA, started=1.0, ended=1.5)
-    outrun = [(slower, lost(None, 400, BETA))]
+    outrun = [(slower, lost(None, HELLO, BETA))]
     told = generation_as_json(generation(plan=PLAN, attempted=[failure], outrun=outrun))
     msgspec.json.encode(told)
     assert told["answered_by"] == "alpha:m/one"
@@ -78,7 +84,7 @@ def test_a_generation_tells_what_became_of_the_plan() -> None:
 
 
 def test_what_a_provider_said_is_not_estimated() -> None:
-    spent = lost(Usage(input_tokens=10, output_tokens=1), 400, ALPHA)
+    spent = lost(Usage(input_tokens=10, output_tokens=1), HELLO, ALPHA)
     assert spent.cost is not None
     assert (spent.cost.total, spent.usage.estimated) == (11_000, False)
 

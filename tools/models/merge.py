@@ -287,18 +287,24 @@ def _sum(price: PriceRow) -> Decimal:
 
 
 def _completed(price: PriceRow, others: Sequence[PriceRow]) -> PriceRow:
-    """Take fees that the chosen list does not know from the others; parts of the token price are not mixed.
+    """Take what the chosen list does not know from the others; parts of the token price are mixed only if they agree.
 
     A list that prices the tokens of pictures as output is not given a fee for each picture on top.
     """
     search = (other.search for other in others)
-    read = (other.image_input for other in others)
     drawn = (other.image for other in others if price.output <= 2 * other.output)
+    drawing = (other.image_token for other in others if price.output == other.output)
+    kept = (other.cache_write_1h for other in others if price.cache_write == other.cache_write)
+    recalled = (other.audio_cached for other in others if price.audio == other.audio)
+    tiers = (other.service_tiers for other in others if other.service_tiers)
     return replace(
         price,
+        cache_write_1h=_first_told(price.cache_write_1h, kept),
+        audio_cached=_first_told(price.audio_cached, recalled),
+        image_token=_first_told(price.image_token, drawing),
         search=_first_told(price.search, search),
-        image_input=_first_told(price.image_input, read),
         image=_first_told(price.image, drawn),
+        service_tiers=price.service_tiers or next(tiers, {}),
     )
 
 

@@ -312,26 +312,55 @@ def _litellm_efforts(entry: Json) -> tuple[str, ...]:
 def _litellm_price(entry: Json, mode: Mode) -> PriceRow | None:
     images = entry.get("output_cost_per_image")
     search = entry.get("search_context_cost_per_query") or {}
-    has_tokens = "input_cost_per_token" in entry and "output_cost_per_token" in entry
-    if not has_tokens and not (mode == "image" and images):
-        return None
     read = _per_million(entry)
-    output = read("output_cost_per_token") or Decimal(0)
     image_tokens = read("output_cost_per_image_token")
+    has_tokens = "input_cost_per_token" in entry and "output_cost_per_token" in entry
+    if not has_tokens and not (mode == "image" and (images or image_tokens)):
+        return None
+    # Who only draws may have no other price of what is written.
+    output = read("output_cost_per_token") or image_tokens or Decimal(0)
     return price_row(
         input=read("input_cost_per_token") or Decimal(0),
         output=output,
         cache_read=read("cache_read_input_token_cost"),
         cache_write=read("cache_creation_input_token_cost"),
+        cache_write_1h=read("cache_creation_input_token_cost_above_1hr"),
         reasoning=read("output_cost_per_reasoning_token"),
         audio=read("input_cost_per_audio_token"),
+        audio_cached=read("cache_read_input_audio_token_cost"),
+        image_token=image_tokens,
         # Where a picture's tokens are priced as output anyway, a fee for each picture would count them twice.
-        image=None if image_tokens is not None and output >= image_tokens else _apiece(images),
-        image_input=_apiece(entry.get("input_cost_per_image")),
+        image=None if image_tokens is not None and output >= image_tokens else _picture(images),
         request=_apiece(entry.get("input_cost_per_request")),
         search=_apiece(search.get("search_context_size_medium")),
         tiers=list(_litellm_tiers(entry)),
+        service_tiers=_litellm_service_tiers(entry),
     )
+
+
+_LEAST_USD_PER_PICTURE: Final = Decimal("0.001")
+"""What costs less is the price of one of its tokens, which litellm has in this place for Gemini 3.1 Pro."""
+
+
+def _picture(usd: Json) -> Decimal | None:
+    amount = _apiece(usd)
+    return amount if amount is not None and amount >= _LEAST_USD_PER_PICTURE else None
+
+
+_MOST_FACTOR: Final = 10
+"""A service tier that is dearer is a slip of the pen: litellm has 50 for one of OpenAI's, whose own page says 2."""
+
+
+def _litellm_service_tiers(entry: Json) -> dict[str, Decimal]:
+    """How much dearer or cheaper tokens are in each tier of service; of a tier in which the kinds differ, input's."""
+    read, usual = _per_million(entry), _decimal(entry.get("input_cost_per_token"))
+    factors: dict[str, Decimal] = {}
+    for name in ("flex", "priority"):
+        if usual and (asked := read(f"input_cost_per_token_{name}")) is not None:
+            factor = (asked / usual.scaleb(6)).quantize(Decimal("1e-12")).normalize()
+            if factor != 1 and 0 < factor <= _MOST_FACTOR:
+                factors[name] = Decimal(f"{factor:f}")
+    return factors
 
 
 def _per_million(entry: Json) -> Callable[[str], Decimal | None]:
@@ -484,8 +513,11 @@ def _genai_price(prices: Json) -> PriceRow | None:
         output=_base(prices.get("output_mtok")),
         cache_read=_base(prices.get("cache_read_mtok")),
         cache_write=_base(prices.get("cache_write_mtok")),
+        cache_write_1h=_base(prices.get("cache_write_1h_mtok")),
         reasoning=_base(prices.get("output_reasoning_mtok")),
         audio=_base(prices.get("input_audio_mtok")),
+        audio_cached=_base(prices.get("cache_audio_read_mtok")),
+        image_token=_base(prices.get("output_image_mtok")),
         search=None if search is None else search.scaleb(-3),
         request=None if request is None else request.scaleb(-3),
         tiers=[
@@ -512,7 +544,14 @@ def _at(price: Json, tokens: int) -> Decimal | None:
 # Prices
 
 
-def price_row(*, input: Json, output: Json, tiers: Sequence[Json] = (), **others: Json) -> PriceRow | None:
+def price_row(
+    *,
+    input: Json,
+    output: Json,
+    tiers: Sequence[Json] = (),
+    service_tiers: Mapping[str, Decimal] | None = None,
+    **others: Json,
+) -> PriceRow | None:
     """Make a price of what a list says, in USD per million tokens; None unless input and output are plausible.
 
     An implausible part (negative, not a number, beyond all measure, or reading from a cache dearer than not doing so)
@@ -524,11 +563,26 @@ def price_row(*, input: Json, output: Json, tiers: Sequence[Json] = (), **others
     named = {name: _plausible(value) for name, value in others.items()}
     if (read := named.get("cache_read")) is not None and read > base[0]:
         named["cache_read"] = None
-    for alike, than in (("reasoning", base[1]), ("audio", base[0]), ("image", Decimal(0)), ("search", Decimal(0))):
+    for alike, than in (
+        ("reasoning", base[1]),
+        ("audio", base[0]),
+        ("cache_write_1h", named.get("cache_write")),
+        ("image_token", base[1]),
+        ("image", Decimal(0)),
+        ("search", Decimal(0)),
+    ):
         if named.get(alike) == than:
             named[alike] = None
-    fields = {name: value for name, value in named.items() if value is not None and (value or name != "request")}
-    return PriceRow(input=base[0], output=base[1], tiers=tuple(_tiers(tiers, base[0])), **fields)
+    fields: dict[str, Json] = {
+        name: value for name, value in named.items() if value is not None and (value or name != "request")
+    }
+    return PriceRow(
+        input=base[0],
+        output=base[1],
+        tiers=tuple(_tiers(tiers, base[0])),
+        service_tiers=dict(service_tiers or {}),
+        **fields,
+    )
 
 
 def _tiers(tiers: Sequence[Json], base: Decimal) -> Iterator[TierRow]:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property, wraps
-from math import gcd, lcm
 from typing import Literal, TypeVar
 
 from msgspec import Struct
 
 from trunkline.catalog.lookup import MAX_SUGGESTED_LENGTH, Spellings, fold_name, nearest
+from trunkline.catalog.prices import Price
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import NotFound
-from trunkline.money import NANO_PER_USD
 from trunkline.protocol.preferences import Quantization
 from trunkline.settings.secret import Secret
 
@@ -100,80 +99,8 @@ class Provider(Struct, frozen=True, kw_only=True):
         return self.dialect_quirks.get(dialect, self.quirks)
 
 
-class PriceTier(Struct, frozen=True, kw_only=True):
-    """The prices that hold when the input has more than `above_input_tokens` tokens. USD per token."""
-
-    above_input_tokens: int
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-
-
 MAX_SWITCHES = 3
 """How many providers that are off an error names with what would turn them on."""
-
-
-class Rates(Struct, frozen=True, kw_only=True):
-    """A price as it is counted with: whole parts of a nano-dollar for each token, picture, request and search.
-
-    They hold above `above_input_tokens`. `parts` make a nano-dollar: so many that every rate is exact. A kind that is
-    not priced apart has the rate of the kind it belongs to.
-    """
-
-    above_input_tokens: int
-    parts: int
-    input: int
-    cache_read: int
-    cache_write: int
-    audio_input: int
-    output: int
-    reasoning: int
-    request: int
-    image_output: int
-    search: int
-
-
-class Price(Struct, frozen=True, kw_only=True, dict=True):
-    """USD per token, image, request or search. None: not priced apart from the kind it belongs to."""
-
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-    reasoning: Decimal | None = None
-    audio_input: Decimal | None = None
-    image_input: Decimal | None = None
-    image_output: Decimal | None = None
-    request: Decimal = Decimal(0)
-    search: Decimal | None = None
-    tiers: tuple[PriceTier, ...] = ()
-
-    @cached_property
-    def rates(self) -> tuple[Rates, ...]:
-        """The rates of each tier, the highest first, and last those that hold from the first token on."""
-        tiers = sorted(self.tiers, key=lambda tier: tier.above_input_tokens, reverse=True)
-        return (*(self._rates_in(tier, tier.above_input_tokens) for tier in tiers), self._rates_in(self, -1))
-
-    def _rates_in(self, tier: Price | PriceTier, above_input_tokens: int) -> Rates:
-        amounts = {
-            "input": tier.input,
-            "cache_read": tier.input if tier.cache_read is None else tier.cache_read,
-            "cache_write": tier.input if tier.cache_write is None else tier.cache_write,
-            "audio_input": tier.input if self.audio_input is None else self.audio_input,
-            "output": tier.output,
-            "reasoning": tier.output if self.reasoning is None else self.reasoning,
-            "request": self.request,
-            "image_output": self.image_output or _FREE,
-            "search": self.search or _FREE,
-        }
-        ratios = {kind: amount.as_integer_ratio() for kind, amount in amounts.items()}
-        parts = lcm(*(below // gcd(below, NANO_PER_USD) for _, below in ratios.values()))
-        whole = {kind: above * NANO_PER_USD * parts // below for kind, (above, below) in ratios.items()}
-        return Rates(above_input_tokens=above_input_tokens, parts=parts, **whole)
-
-
-_FREE = Decimal(0)
 
 
 class Claim(Struct, frozen=True, kw_only=True):

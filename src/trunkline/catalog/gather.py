@@ -29,6 +29,7 @@ from trunkline.catalog.rows import (
     PriceRow,
     ProviderRow,
     SourceRow,
+    TierRow,
 )
 from trunkline.catalog.standings import (
     DIALECTS,
@@ -43,7 +44,7 @@ from trunkline.protocol.request import Sampling
 from trunkline.settings.forms import Json
 from trunkline.settings.reading import SettingsError, suggestion
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import EndpointSettings, Settings, present
+from trunkline.settings.sections import EndpointSettings, PriceSettings, Settings, present
 
 PLAIN: Final = frozenset(
     {
@@ -231,6 +232,15 @@ def _changed_model(model: Model, wish: EndpointSettings) -> Model:
     return replace(model, name=wish.name or model.name, is_distillable=distillable)
 
 
+def _priced(wish: PriceSettings) -> PriceRow:
+    """The price that an operator's entry sets."""
+    fields: dict[str, Json] = {name: getattr(wish, name) for name in wish.__struct_fields__}
+    tiers = tuple(TierRow(**{name: getattr(tier, name) for name in tier.__struct_fields__}) for tier in wish.tiers)
+    factors = {name: getattr(wish.service_tiers, name) for name in wish.service_tiers.__struct_fields__}
+    service_tiers = {name: factor for name, factor in factors.items() if factor is not None}
+    return PriceRow(**{**fields, "tiers": tiers, "service_tiers": service_tiers})
+
+
 def _upstream_model(wish: EndpointSettings, provider: str) -> str:
     """Guess the provider's name for a model: hosts use the maker's own spelling, makers leave themselves out."""
     written = wish.model.strip().partition(":")[0]
@@ -251,7 +261,7 @@ def _wishes(wish: EndpointSettings, known: Entry) -> dict[str, Json]:
         listed = supports_of(known)
         wishes["supports"] = frozenset(wish.supports) | (PLAIN if listed is None else listed & PLAIN)
     if wish.price is not None:
-        wishes["price"] = PriceRow(**{name: getattr(wish.price, name) for name in wish.price.__struct_fields__})
+        wishes["price"] = _priced(wish.price)
     if wish.quirks:
         wishes["quirks"] = {**row.quirks, **wish.quirks}
     # What an operator names is meant to be called, wherever the lists think it can be.

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, Claim, Dialect, Endpoint, Price, PriceTier, Provider, Retired, Standing
+from trunkline.catalog.entries import Catalog, Claim, Dialect, Endpoint, Provider, Retired, Standing
 from trunkline.catalog.gather import Entry, Known, supports_of
 from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name
+from trunkline.catalog.prices import Price, PriceTier
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, OtherPriceRow, PriceRow
 from trunkline.catalog.standings import laid_over
@@ -196,11 +197,15 @@ def _price(row: PriceRow) -> Price:
         cache_read=_each_if(row.cache_read),
         cache_write=_each_if(row.cache_write),
         reasoning=_each_if(row.reasoning),
+        cache_write_1h=_each_if(row.cache_write_1h),
+        reasoning_per=row.reasoning_per,
         audio_input=_each_if(row.audio),
-        image_input=row.image_input,
+        audio_cached=_each_if(row.audio_cached),
+        image_token=_each_if(row.image_token),
         image_output=row.image,
         request=row.request,
         search=row.search,
+        search_per=row.search_per,
         tiers=tuple(
             PriceTier(
                 above_input_tokens=tier.above_input_tokens,
@@ -211,6 +216,7 @@ def _price(row: PriceRow) -> Price:
             )
             for tier in row.tiers
         ),
+        service_tiers=tuple(row.service_tiers.items()),
     )
 
 

@@ -269,6 +269,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
     schema_keywords: Literal["json_schema", "openapi"] = "json_schema"
     """`openapi`: a Gemini server takes schemas only as `responseSchema` and `parameters`, a subset without `$ref`."""
 
+    bills_as_told: bool = False
+    """Whether the provider's own figure for the cost of an answer is the cost, whatever price is known (Perplexity,
+    whose fee for a request depends on how much is searched)."""
+
     follow_hosts: frozenset[str] = frozenset()
     """Hosts, besides that of the base URL, to which the provider may send us on with our key; `.a.example` names all
     hosts under it. Any other address is asked without the key, and only if it is a public one."""

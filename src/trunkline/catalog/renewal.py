@@ -6,6 +6,7 @@ Fetching files is `cli/catalog.py`'s, keeping them `store/lists.py`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -110,11 +111,10 @@ def _defects(file: ModelsFile) -> Iterator[str]:
 
 
 def _is_plausible(price: PriceRow) -> bool:
-    amounts = [getattr(price, name) for name in PriceRow.__struct_fields__ if name != "tiers"]
-    amounts += [
-        getattr(tier, name) for tier in price.tiers for name in ("input", "output", "cache_read", "cache_write")
-    ]
-    return all(amount is None or (amount.is_finite() and 0 <= amount <= MOST_USD_PER_MILLION) for amount in amounts)
+    rows = (price, *price.tiers)
+    told = [getattr(row, name) for row in rows for name in row.__struct_fields__] + [*price.service_tiers.values()]
+    amounts = [amount for amount in told if isinstance(amount, Decimal)]
+    return all(amount.is_finite() and 0 <= amount <= MOST_USD_PER_MILLION for amount in amounts)
 
 
 def _is_whole(row: EndpointRow, file: ModelsFile) -> bool:

@@ -8,7 +8,7 @@ Rows hold prices per million tokens and addresses with braces; `standings.py` an
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -59,19 +59,24 @@ class TierRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class PriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """USD per million tokens; `request`, `image` (made), `image_input` (read) and `search` are USD apiece."""
+    """USD per million tokens; `request`, `image` (made) and `search` are USD apiece, `service_tiers` are factors."""
 
     input: Decimal
     output: Decimal
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
     reasoning: Decimal | None = None
+    reasoning_per: Literal["token", "answer"] = "token"
     audio: Decimal | None = None
+    audio_cached: Decimal | None = None
+    image_token: Decimal | None = None
     request: Decimal = Decimal(0)
     image: Decimal | None = None
-    image_input: Decimal | None = None
     search: Decimal | None = None
+    search_per: Literal["query", "request"] = "query"
     tiers: tuple[TierRow, ...] = ()
+    service_tiers: dict[str, Decimal] = {}
 
 
 class OtherPriceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -142,7 +147,7 @@ class SourceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 MOST_USD_PER_MILLION: Final = Decimal(2000)
 """A dearer token is a slip of the pen in a public list: the dearest one listed in 2026 asks 225."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when an older version of this program would misread the file."""
 
 

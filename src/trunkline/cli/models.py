@@ -10,9 +10,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from trunkline.catalog.entries import Endpoint, Price
+from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.load import Offer, offers_of
 from trunkline.catalog.lookup import fold_name
+from trunkline.catalog.prices import Price
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.table import table
 from trunkline.cli.tree import tree_of
@@ -172,16 +173,22 @@ def _price_entry(end: Endpoint) -> dict[str, Any] | None:
         "cache_read": price.cache_read,
         "cache_write": price.cache_write,
         "reasoning": price.reasoning,
+        "cache_write_1h": price.cache_write_1h,
         "audio": price.audio_input,
+        "audio_cached": price.audio_cached,
+        "image_token": price.image_token,
     }
     apiece = {
         "image": price.image_output,
-        "image_input": price.image_input,
         "request": price.request,
         "search": price.search,
     }
     entry: dict[str, Any] = {name: _usd(amount * MILLION) for name, amount in each.items() if amount is not None}
     entry |= {name: _usd(amount) for name, amount in apiece.items() if amount}
+    entry |= {"reasoning_per": "answer"} if price.reasoning_per == "answer" else {}
+    entry |= {"search_per": "request"} if price.search_per == "request" else {}
+    if price.service_tiers:
+        entry["service_tiers"] = {name: _usd(factor) for name, factor in price.service_tiers}
     if price.tiers:
         entry["tiers"] = [
             {

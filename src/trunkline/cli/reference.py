@@ -30,6 +30,7 @@ _WORDS = {
     "Pause": "duration or 0",
     "Size": "size",
     "Usd": "USD, as a string",
+    "Factor": "number, as a string",
     "Fraction": "0 to 1",
     "SecretField": "secret",
     "Slug": "text",

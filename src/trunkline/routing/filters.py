@@ -23,7 +23,8 @@ from trunkline.catalog.abilities import (
     truncates,
     untaken,
 )
-from trunkline.catalog.entries import Endpoint, Modality, Price, PriceTier
+from trunkline.catalog.entries import Endpoint, Modality
+from trunkline.catalog.prices import Price, PriceTier
 from trunkline.protocol.addresses import is_stored_link
 from trunkline.protocol.extensions import bound_to_openai
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
@@ -414,7 +415,6 @@ def _asked(price: Price, most: MaxPrice, input_tokens: int) -> Iterator[tuple[st
         ("prompt", tier.input * _MILLION, most.prompt),
         ("completion", tier.output * _MILLION, most.completion),
         ("request", price.request, most.request),
-        ("image", price.image_input, most.image),
         ("image", price.image_output, most.image),
         ("audio", None if price.audio_input is None else price.audio_input * _MILLION, most.audio),
     )

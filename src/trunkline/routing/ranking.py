@@ -27,7 +27,8 @@ from itertools import accumulate
 from math import inf
 from typing import Final
 
-from trunkline.catalog.entries import Endpoint, Price
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.prices import Price
 from trunkline.protocol.preferences import Cutoffs, ProviderPreferences
 from trunkline.routing.explanation import By, Candidate, Step
 from trunkline.routing.filters import rates, supports

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
 
-from trunkline.catalog.entries import Catalog, Claim, Endpoint, Price
+from trunkline.catalog.entries import Catalog, Claim, Endpoint
+from trunkline.catalog.prices import Price
 from trunkline.protocol.items import Json
 from trunkline.routing.health import Figures
 from trunkline.server.capabilities import capabilities_of
@@ -149,8 +150,10 @@ def prices(price: Price | None) -> dict[str, str]:
         "input_cache_read": price.cache_read,
         "input_cache_write": price.cache_write,
         "internal_reasoning": price.reasoning,
+        "input_cache_write_1h": price.cache_write_1h,
         "audio": price.audio_input,
-        "image": price.image_input,
+        "input_audio_cache": price.audio_cached,
+        "image_token": price.image_token,
         "image_output": price.image_output,
         "web_search": price.search,
     }

@@ -48,6 +48,17 @@ def parse_usd(value: object) -> Decimal:
     return usd
 
 
+def parse_factor(value: object) -> Decimal:
+    """Read `"0.5"`, by which a price is multiplied.
+
+    Raises ValueError.
+    """
+    try:
+        return parse_usd(value)
+    except ValueError:
+        raise ValueError('write the factor as a string that is not below zero, as "0.5"') from None
+
+
 def format_duration(seconds: float) -> str:
     """Write seconds in the largest unit that keeps them a whole number."""
     for unit in ("d", "h", "min", "s"):
@@ -79,4 +90,5 @@ Pause = Annotated[float, Written(parse_duration, format_duration)]
 """A duration that may be 0."""
 Size = Annotated[int, Written(parse_size, format_size), Meta(gt=0)]
 Usd = Annotated[Decimal, Written(parse_usd, str)]
+Factor = Annotated[Decimal, Written(parse_factor, str)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from trunkline.settings.forms import Json, Written
-from trunkline.settings.quantities import Duration, Fraction, Pause, Size, Usd, format_size
+from trunkline.settings.quantities import Duration, Factor, Fraction, Pause, Size, Usd, format_size
 from trunkline.settings.secret import Secret
 
 _MINUTE = 60.0
@@ -258,6 +258,38 @@ class ProviderSettings(Section, frozen=True):
     """Values for the braces in the provider's address, as `region` or `account_id`."""
 
 
+class TierSettings(Section, frozen=True):
+    """USD per million tokens of requests with a large input. What is absent is as much dearer as `input` is."""
+
+    above_input_tokens: Count
+    """The prices hold for requests with more input tokens than this."""
+
+    input: Usd
+    """Input tokens."""
+
+    output: Usd
+    """Output tokens."""
+
+    cache_read: Usd | None = None
+    """Input tokens read from the provider's cache."""
+
+    cache_write: Usd | None = None
+    """Input tokens written to the provider's cache."""
+
+
+class ServiceTierSettings(Section, frozen=True):
+    """By which factor tokens cost more or less where the provider says that it served in this tier."""
+
+    flex: Factor | None = None
+    """As `"0.5"` for half of the price."""
+
+    priority: Factor | None = None
+    """As `"2"` for twice the price."""
+
+    scale: Factor | None = None
+    """OpenAI's tier of bought units."""
+
+
 class PriceSettings(Section, frozen=True):
     """USD per million tokens; `request`, `image` and `search` are USD apiece. Strings, so that they stay exact."""
 
@@ -273,11 +305,24 @@ class PriceSettings(Section, frozen=True):
     cache_write: Usd | None = None
     """Input tokens written to the provider's cache; as `input` when absent."""
 
+    cache_write_1h: Usd | None = None
+    """Of these, tokens that are kept for an hour; as `cache_write` when absent."""
+
     reasoning: Usd | None = None
     """Reasoning tokens; as `output` when absent."""
 
+    reasoning_per: Literal["token", "answer"] = "token"
+    """`answer`: where the model thought, all of its output costs what `reasoning` says (Alibaba's Qwen models)."""
+
     audio: Usd | None = None
     """Audio input tokens; as `input` when absent."""
+
+    audio_cached: Usd | None = None
+    """Audio input tokens read from the provider's cache; when absent the same part of `audio` as `cache_read` is of
+    `input`."""
+
+    image_token: Usd | None = None
+    """Output tokens that draw. A picture costs its tokens where the provider counts them, else what `image` says."""
 
     request: Usd = Decimal(0)
     """Each request."""
@@ -287,6 +332,15 @@ class PriceSettings(Section, frozen=True):
 
     search: Usd | None = None
     """Each web search."""
+
+    search_per: Literal["query", "request"] = "query"
+    """`request`: all searches of a request cost together what one does."""
+
+    tiers: list[TierSettings] = []
+    """What requests with a large input cost, as `[{ above_input_tokens = 200000, input = "4", output = "15" }]`."""
+
+    service_tiers: ServiceTierSettings = ServiceTierSettings()
+    """What the provider's tiers of service cost, as `{ flex = "0.5", priority = "2" }`."""
 
 
 class EndpointSettings(Section, frozen=True):
@@ -309,7 +363,7 @@ class EndpointSettings(Section, frozen=True):
     """Tells apart two endpoints of one model at one provider, as `deepinfra/fp8`; the provider's slug when absent."""
 
     price: PriceSettings | None = None
-    """What the endpoint costs. An endpoint without a price is served, and its requests cost nothing."""
+    """What the endpoint costs. One without a price is served, and costs what the provider says, or nothing."""
 
     context_tokens: Count | None = None
     """How many tokens input and output may have together."""
