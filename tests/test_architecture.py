@@ -27,6 +27,7 @@ LEVELS = {
     "routing": 2,
     "billing": 2,
     "generation": 3,
+    "failpoints": 4,
     "store": 4,
     "accounts": 5,
     "telemetry": 5,
@@ -49,6 +50,7 @@ LEVELS = {
 SAME_LINE = {
     ("protocol", "wire"): False,
     ("cli", "__main__"): False,
+    ("store", "failpoints"): True,
     ("fakeprovider", "adapters"): True,
     ("__main__", "cli"): True,
     ("plugins", "upstream"): True,

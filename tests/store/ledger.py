@@ -17,6 +17,7 @@ from trunkline.store.database import Database, Work, open_database
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow
 from trunkline.store.statements import budgets
+from trunkline.store.upkeep import Upkeep
 from trunkline.store.writer import Writer
 
 Result = TypeVar("Result")
@@ -120,7 +121,13 @@ async def open_books(
     boot = BootRow(f"boot{next(_numbers)}", node, START_MS, START_MS)
     journal = None if folder is None else open_journal(folder / "a.db.journal", boot.id)
     alarms: list[str] = []
-    writer = Writer(database, boot, journal, lambda: clock[0], lambda event, detail: alarms.append(event))
+    folder = None if folder is None else folder / "a.db.journal"
+
+    def alarm(event: str, detail: str) -> None:
+        alarms.append(event)
+
+    upkeep = Upkeep(boot, folder, 0.0, lambda: clock[0], alarm)
+    writer = Writer(database, boot, journal, upkeep, lambda: clock[0], alarm)
     books = Books(database, writer, alarms, clock)
     try:
         async with writer:

@@ -17,6 +17,7 @@ from trunkline.settings.quantities import Duration, Factor, Fraction, Pause, Siz
 from trunkline.settings.secret import Secret
 
 _MINUTE = 60.0
+_DAY = 86_400.0
 
 
 def _secret_source(value: object) -> object:
@@ -188,6 +189,19 @@ class StoreSettings(Section, frozen=True):
     """The secret that keys are hashed with. When absent it is made once and kept in a file beside the SQLite
     database, readable by its owner only. Nodes that share a database need the same one; without it no key is
     recognised. Needs a restart."""
+
+    journal: str | None = None
+    """The folder where records are kept that the database does not take, until it does. When absent it is beside the
+    SQLite database, and named like it with `.journal` at the end. Needs a restart."""
+
+    node: str | None = None
+    """The name of this place in the database, the same after a restart, so that credit held by a process that was
+    killed is given back at once; elsewhere it is given back after a minute. When absent it is the name of the host
+    and the port. No two processes may have the same. Needs a restart."""
+
+    keep_records: Pause = 90 * _DAY
+    """How long the record of each request is kept; 0 keeps it for ever. What is summed up by day stays, and so does the
+    ledger. Needs a restart."""
 
     def __post_init__(self) -> None:
         if not re.match(r"sqlite:///.", self.url):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
 from trunkline.store.schema import HEAD
@@ -169,7 +170,11 @@ def _transaction(connection: sqlite3.Connection, *, is_write: bool) -> Iterator[
     connection.execute("BEGIN IMMEDIATE" if is_write else "BEGIN")
     try:
         yield
+        if is_write:
+            failpoints.reach("commit.before")
         connection.execute("COMMIT")
+        if is_write:
+            failpoints.reach("commit.after")
     finally:
         if connection.in_transaction:  # else the database has undone it itself, as when its disk is full
             connection.execute("ROLLBACK")

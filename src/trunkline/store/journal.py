@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from trunkline import failpoints
 from trunkline.packing import pack, unpack
 from trunkline.store.rows import BLANK, GenerationRow
 
@@ -69,13 +70,19 @@ class Journal:
     def _append(self, data: bytes) -> None:
         if self._end + len(data) > self._max_bytes:
             raise OSError(errno.EFBIG, "the journal is full")
+        failpoints.reach("journal.before")
         # At the end of what counts, so that the rest of a record that did not find room is written over.
         place = self._end
         left = memoryview(data)
+        if failpoints.is_armed("journal.half"):
+            os.pwrite(self._handle, left[: len(left) * 2 // 3], place)
+            failpoints.reach("journal.half")
         while left:
             written = os.pwrite(self._handle, left, place)
             left, place = left[written:], place + written
+        failpoints.reach("journal.written")
         os.fdatasync(self._handle)
+        failpoints.reach("journal.synced")
         self._end = place
 
     def _read(self, count: int) -> list[GenerationRow]:
@@ -125,6 +132,7 @@ def open_journal(folder: Path, boot_id: str, max_bytes: int = MAX_BYTES) -> Jour
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(unnamed, path)
+        _make_durable(folder)
     except BaseException:
         os.close(handle)
         unnamed.unlink(missing_ok=True)
@@ -153,6 +161,15 @@ def is_running(folder: Path, boot_id: str) -> bool:
         return False
     try:
         return not _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_durable(folder: Path) -> None:
+    """Have the name of a new file on the disk before anything in it counts as kept."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)
 

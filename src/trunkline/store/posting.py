@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from trunkline import failpoints
 from trunkline.store.batch import Batch, Changes, Facts, Shortage, decide
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import boots, budgets, generations
@@ -70,6 +71,7 @@ def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms:
 def _try(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes:
     """Post a batch, or leave everything as it was."""
     connection.execute("SAVEPOINT batch")
+    failpoints.reach("batch.begun")
     try:
         changes = decide(batch, _read(connection, batch), boot_id, now_ms)
         _write(connection, batch, changes)
@@ -99,22 +101,29 @@ def _read(connection: sqlite3.Connection, batch: Batch) -> Facts:
 def _write(connection: sqlite3.Connection, batch: Batch, changes: Changes) -> None:
     if changes.freed:
         budgets.delete_holds(connection, changes.freed)
+        failpoints.reach("settle.freed")
     if changes.entries:
         budgets.add_entries(connection, changes.entries)
+        failpoints.reach("settle.entered")
     if changes.overwritten:
         generations.delete_generations(connection, changes.overwritten)
     if changes.records:
         generations.add_generations(connection, changes.records)
+        failpoints.reach("settle.recorded")
     if changes.usage:
         generations.add_usage(connection, changes.usage)
+        failpoints.reach("settle.counted")
     if changes.overwritten:
         generations.delete_empty_usage(connection, changes.usage)
     if changes.held:
         budgets.add_holds(connection, changes.held)
+        failpoints.reach("hold.added")
     if changes.begun:
         budgets.add_budgets(connection, changes.begun)
     if changes.moved:
         budgets.move_budgets(connection, changes.moved)
+        if changes.held:
+            failpoints.reach("hold.moved")
     if batch.uses:
         generations.note_use(connection, [(at_ms, key_id) for key_id, at_ms in batch.uses.items()])
     if batch.boot is not None:

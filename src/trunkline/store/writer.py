@@ -18,6 +18,7 @@ in the next transaction.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import sqlite3
 from collections import deque
@@ -26,11 +27,15 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from trunkline import failpoints
+from trunkline.errors import ServiceUnavailable
 from trunkline.store.batch import Batch, Shortage, Wish
 from trunkline.store.database import LATE, Database, Work, failure, unavailable
 from trunkline.store.journal import Journal
 from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow
+from trunkline.store.statements.boots import delete_boot
+from trunkline.store.upkeep import Upkeep
 
 R = TypeVar("R")
 Item = TypeVar("Item")
@@ -113,14 +118,24 @@ class _Taken:
 
 
 class Writer:
-    """The writer of an open database. `wall_clock` is Unix time in seconds; one in memory has no journal."""
+    """The writer of an open database, for one boot. `wall_clock` is Unix time in seconds; one in memory has no journal.
+
+    `store/opening.py` makes one.
+    """
 
     def __init__(
-        self, database: Database, boot: BootRow, journal: Journal | None, wall_clock: Callable[[], float], alarm: Alarm
+        self,
+        database: Database,
+        boot: BootRow,
+        journal: Journal | None,
+        upkeep: Upkeep,
+        wall_clock: Callable[[], float],
+        alarm: Alarm,
     ) -> None:
         self._database = database
         self._boot = boot
         self._journal = journal
+        self._upkeep = upkeep
         self._wall_clock = wall_clock
         self._alarm = alarm
         self._timeout = database.timeout
@@ -134,7 +149,8 @@ class Writer:
         self._beat_at = self._replay_at = 0.0
         self._is_down = self._is_closing = False
         self._waking: asyncio.Future[None] | None = None
-        self._driver: asyncio.Task[None] | None = None
+        self._driving: asyncio.Task[None]
+        self._keeping: asyncio.Task[None]
 
     async def hold(self, wish: Wish) -> int | Shortage:
         """Hold credit, and answer how much, or why there is not enough.
@@ -191,20 +207,35 @@ class Writer:
         return await done
 
     @property
+    def living(self) -> int:
+        """How many processes write this database, as far as is known."""
+        return self._upkeep.living
+
+    @property
     def is_settling(self) -> bool:
         """Whether what is spent is sure to be kept; else nothing that is limited may be spent."""
         return not self._ring
 
     async def open(self) -> None:
-        """Begin to write."""
-        self._driver = asyncio.create_task(self._drive())
+        """Begin to write, and wait a little for what a process before left to be put in order."""
+        loop = asyncio.get_running_loop()
+        begun = loop.create_future()
+        self._driving = loop.create_task(self._drive())
+        self._keeping = loop.create_task(self._upkeep.keep(self, begun))
+        await asyncio.wait({begun, self._keeping}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:
         """Commit what is there, or leave it in the journal, and end."""
+        self._keeping.cancel()
+        await asyncio.wait({self._keeping})
         self._is_closing = True
         self._wake()
-        if self._driver is not None:
-            await self._driver
+        await self._driving
+        failpoints.reach("close.drained")
+        if self._journal is None or self._journal.is_empty:
+            # Else it stays, for as long as a process counts as living, so that the journal is posted first.
+            with contextlib.suppress(ServiceUnavailable):
+                await self._database.write(partial(delete_boot, id=self._boot.id))
         if self._journal is not None:
             await self._journal.close()
 
@@ -311,7 +342,9 @@ class Writer:
             return [self._ring[place] for place in range(min(len(self._ring), MAX_BACKLOG))]
         assert self._journal is not None
         try:
-            return await self._journal.read(MAX_BACKLOG)
+            rows = await self._journal.read(MAX_BACKLOG)
+            failpoints.reach("replay.read")
+            return rows
         except OSError as error:
             self._alarm("journal.unreadable", str(error.strerror))
             self._replay_at = asyncio.get_running_loop().time() + MENDING_S
@@ -346,8 +379,12 @@ class Writer:
                 asked.granted.set_result(answer)
             elif isinstance(answer, int):
                 self._releases.append(asked.wish.id)
+        if taken.asked:
+            failpoints.reach("hold.answered")
         for ended in taken.ended:
             ended.tell()
+        if taken.ended:
+            failpoints.reach("settle.answered")
         for row, problem in posted.failed:
             self._alarm("record.refused", f"{row.id}: {problem}")
         self._note_uses(taken.batch.uses)
@@ -371,8 +408,10 @@ class Writer:
                 self._alarm("journal.taken", "the records that were only in memory are in the store")
             return
         assert self._journal is not None
+        failpoints.reach("replay.posted")
         try:
             await self._journal.drop()
+            failpoints.reach("replay.dropped")
         except OSError as error:
             self._alarm("journal.unwritable", str(error.strerror))
             self._replay_at = asyncio.get_running_loop().time() + MENDING_S

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from trunkline import failpoints
+
 _RECORDS = "records"
 
 
@@ -30,4 +32,5 @@ def delete_records_before(connection: sqlite3.Connection, at_ms: int, limit: int
         """,
         (at_ms, limit),
     )
+    failpoints.reach("retention.deleted")
     return deleted.rowcount

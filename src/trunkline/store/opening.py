@@ -1,0 +1,47 @@
+"""The writer of the store that the settings name."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from trunkline.settings.reading import SettingsError
+from trunkline.settings.sections import Settings
+from trunkline.store.database import Database, sqlite_path
+from trunkline.store.journal import open_journal
+from trunkline.store.rows import BootRow
+from trunkline.store.upkeep import Upkeep
+from trunkline.store.writer import Alarm, Writer
+
+
+def make_writer(settings: Settings, database: Database, wall_clock: Callable[[], float], alarm: Alarm) -> Writer:
+    """Make the writer of this process, with a boot and a journal of its own; `alarm` is told what operators must know.
+
+    Raises SettingsError.
+    """
+    now_ms = int(wall_clock() * 1000)
+    boot = BootRow(f"boot_{secrets.token_hex(8)}", node_of(settings), now_ms, now_ms)
+    folder = journal_folder(settings)
+    try:
+        journal = None if folder is None else open_journal(folder, boot.id)
+    except OSError as error:
+        problem = f"store.journal: cannot write in {folder}: {error.strerror}; name a folder that can be written"
+        raise SettingsError([problem]) from None
+    upkeep = Upkeep(boot, folder, settings.store.keep_records, wall_clock, alarm)
+    return Writer(database, boot, journal, upkeep, wall_clock, alarm)
+
+
+def node_of(settings: Settings) -> str:
+    """Name the place where this process runs. The port is in it: of several processes on a host each has its own."""
+    port = settings.server.listen.rpartition(":")[2]
+    return settings.store.node or f"{socket.gethostname()}:{port}"
+
+
+def journal_folder(settings: Settings) -> Path | None:
+    """Name the folder of journals; a database in memory has none."""
+    path = sqlite_path(settings.store.url)
+    if path is None:
+        return None
+    return Path(settings.store.journal) if settings.store.journal else path.with_name(f"{path.name}.journal")
