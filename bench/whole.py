@@ -8,10 +8,11 @@ import itertools
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from trunkline.accounts.keys import Key
-from trunkline.call import Call, Services
+from trunkline.accounts.ledger import Ledger
+from trunkline.call import NOTHING_RESERVED, Call, Services
 from trunkline.catalog.entries import Endpoint
 from trunkline.generation import Generation
 from trunkline.pipeline import admit, respond, respond_whole, told
@@ -63,6 +64,7 @@ class Gateway:
             upstream=upstream,
             recent=self._recent,
             note=self._note,
+            ledger=cast("Ledger", _Ledger()),
             aside=aside,
             ids=itertools.repeat("bench"),
             wall_clock=time.time,
@@ -80,9 +82,9 @@ class Gateway:
         call = Call(id, _KEY, None, lambda: body, len(body), time.time(), time.monotonic() + _DEADLINE_S)
         admitted = await admit(call, self._services)
         if not admitted.request.stream:
-            _, body = await respond_whole(admitted, self._services)
+            _, body = await respond_whole(admitted, NOTHING_RESERVED, self._services)
             return body
-        answer = await respond(admitted, self._services)
+        answer = await respond(admitted, NOTHING_RESERVED, self._services)
         pieces: list[bytes] = []
 
         def push(piece: bytes) -> bool:
@@ -95,6 +97,11 @@ class Gateway:
 
     def _note(self, generation: Generation) -> None:
         self._recent.keep(generation)
+
+
+class _Ledger:
+    async def settle(self, generation: Generation) -> None:
+        """Nothing is kept."""
 
 
 class _Catalog:

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from bench import recordings, wires
 from bench.recordings import TOKENS
 from tests.record import MEDIA_TYPES, Cassette, cassettes
+from tests.unkept import unkept
 from trunkline.accounts.keys import Key
-from trunkline.call import Admitted, Call, Services
+from trunkline.call import NOTHING_RESERVED, Admitted, Call, Services
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import GatewayError
@@ -173,6 +174,7 @@ def services(reply: Pulled, note: list[Generation]) -> Services:
         upstream=upstream,
         recent=Recent(1),
         note=note.append,
+        ledger=unkept(),
         aside=aside,
         ids=(f"{number:04d}" for number in count()),
         wall_clock=lambda: NOW,
@@ -198,7 +200,7 @@ def play(cassette: Cassette, reply: Pulled, room: Iterator[bool] | None = None) 
 
     async def answer() -> None:
         try:
-            begun = await respond(Admitted(call, request, plan, False), made)
+            begun = await respond(Admitted(call, request, plan, False), NOTHING_RESERVED, made)
         except GatewayError as error:
             played.error = error.message
             return

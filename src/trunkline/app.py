@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import chain
 
+from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.opening import open_keys, pepper_of
 from trunkline.call import Services
 from trunkline.calling import build_upstream
@@ -22,6 +23,7 @@ from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import Application, application
 from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
+from trunkline.store.opening import make_writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
 
@@ -35,6 +37,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     """
     logs.configure(settings.log.level, settings.log.format)
     database, keys = open_keys(settings)
+    writer = make_writer(settings, database, time.time, logs.store_alarm)
     routing = settings.routing
     health = Health(retry_budget=routing.retry_budget, hedges=HEDGED_SHARE if routing.hedge else 0.0)
     affinity = Affinity()
@@ -48,6 +51,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         upstream=upstream,
         recent=recent,
         note=_noting(logs.request_observer(settings.log.level), recent.keep),
+        ledger=Ledger(writer, time.time),
         aside=upstream.aside,
         ids=_tokens(),
         wall_clock=time.time,
@@ -57,7 +61,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with connections:
+        async with writer, connections:
             logs.started(settings.server.listen, catalog)
             yield
         await database.close()

@@ -177,11 +177,17 @@ class Meter:
     no less than was told. What is heard is only kept until then, so that a token costs no more than keeping it.
     """
 
-    __slots__ = ("_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_pictures", "_request", "spent", "stop")
+    __slots__ = (
+        "_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_most_nano", "_pictures", "_request", "spent", "stop",
+    )  # fmt: skip
 
-    def __init__(self, request: Request, byok_fee: Decimal = _NO_FEE) -> None:
-        """Take the client's request, from which its tokens are estimated should nobody count them."""
+    def __init__(self, request: Request, most_nano: NanoUsd | None = None, byok_fee: Decimal = _NO_FEE) -> None:
+        """Take the client's request, from which its tokens are estimated should nobody count them.
+
+        Its client is told no more than `most_nano`, whatever it was worth; `spent` says that.
+        """
         self._request = request
+        self._most_nano = most_nano
         self._byok_fee = byok_fee
         self._heard: list[str] = []
         self._heard_bytes = 0
@@ -235,5 +241,8 @@ class Meter:
         return [self._note(Spent(usage, service_tier=told.service_tier), endpoint, is_byok)]
 
     def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:
-        self.spent = _spent(spent, endpoint, is_byok, self._byok_fee)
-        return self.spent
+        self.spent = spent = _spent(spent, endpoint, is_byok, self._byok_fee)
+        cost, most = spent.cost, self._most_nano
+        if most is None or cost is None or cost.total is None or cost.total <= most:
+            return spent
+        return Spent(spent.usage, replace(cost, total=most), spent.service_tier)

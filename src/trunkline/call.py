@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
+from trunkline.accounts.ledger import Ledger
 from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
 from trunkline.generation import Generation
+from trunkline.money import NanoUsd
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
@@ -50,6 +52,7 @@ class Services:
     upstream: Upstream
     recent: Recent
     note: Callable[[Generation], None]
+    ledger: Ledger
     aside: Aside
     ids: Iterator[str]
     wall_clock: Callable[[], float]
@@ -69,11 +72,30 @@ class Admitted(NamedTuple):
     is_dear: bool
 
 
+class Reservation(NamedTuple):
+    """What a request may spend, and what of it is kept from others until it is settled.
+
+    `held_nano` is None where nothing is held, `most_nano` where nothing bounds what is charged. `max_output_tokens` is
+    sent upstream, and kept to, in the place of the client's own where that is not None. `key_budget` is the budget of a
+    key with a limit, for as long as that lasts.
+    """
+
+    held_nano: NanoUsd | None = None
+    most_nano: NanoUsd | None = None
+    max_output_tokens: int | None = None
+    key_budget: str | None = None
+
+
+NOTHING_RESERVED = Reservation()
+"""That of a key without limits."""
+
+
 class Course(Protocol):
     """How one answer comes about: a run of attempts, or whatever goes through several of them.
 
     `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
-    what it said and nobody was told. A `sink` may be set, and unset, once the first list has come: what goes on without
+    what it said and nobody was told. `is_byok`, `spoke` (when, on the loop's clock) and `upstream_id` (what they call
+    the answer) are of who answers. A `sink` may be set, and unset, once the first list has come: what goes on without
     waiting is given to it then, in place of being yielded, and an empty list says that the sink has no room.
     """
 
@@ -96,6 +118,15 @@ class Course(Protocol):
 
     @property
     def has_spoken(self) -> bool: ...
+
+    @property
+    def is_byok(self) -> bool: ...
+
+    @property
+    def spoke(self) -> float | None: ...
+
+    @property
+    def upstream_id(self) -> str | None: ...
 
     @property
     def held(self) -> Sequence[Delta]: ...

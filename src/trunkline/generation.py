@@ -8,11 +8,11 @@ from typing import Literal
 from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
-from trunkline.money import dollars_of
+from trunkline.money import NanoUsd, dollars_of
 from trunkline.routing.explanation import as_json
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
 from trunkline.routing.plan import Plan
-from trunkline.stream.deltas import Spent
+from trunkline.stream.deltas import Spent, StopReason
 
 Ending = Literal["ended", "failed", "left"]
 """How a request went: to its terminal event, to an error, or its client left."""
@@ -24,7 +24,9 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
     `plan` tells its explanation to whoever asks for it. `endpoint` answered, or was asked last where `has_answered` is
     not so. `attempted` failed, `outrun` was given up because another spoke first, each with what it may have cost.
     `dropped` are the parameters that the endpoint was not told. `received_at` is Unix time, `took_s` from then to the
-    end.
+    end, `queued_s` to when the first was asked, `first_token_s` to what a client saw first of a stream. `stop` is why
+    the model ended its turn, where it did. `held_nano` was held until the end, in the account's credit and in
+    `key_budget`; None where nothing was. `most_nano` is the most that may be charged.
     """
 
     id: str
@@ -40,6 +42,28 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
     spent: Spent | None = None
     received_at: float = 0.0
     took_s: float = 0.0
+    asked_model: str = ""
+    is_stream: bool = False
+    is_byok: bool = False
+    stop: StopReason | None = None
+    held_nano: NanoUsd | None = None
+    most_nano: NanoUsd | None = None
+    key_budget: str | None = None
+    queued_s: float = 0.0
+    first_token_s: float | None = None
+    upstream_id: str | None = None
+    session_id: str | None = None
+    user: str | None = None
+
+    @property
+    def status(self) -> str:
+        """What the request came to: completed, incomplete, failed or cancelled."""
+        if self.ending != "ended":
+            return "cancelled" if self.ending == "left" else "failed"
+        return "incomplete" if self.stop in _INCOMPLETE else "completed"
+
+
+_INCOMPLETE: frozenset[StopReason | None] = frozenset({"length", "content_filter"})
 
 
 def generation_as_json(generation: Generation) -> dict[str, object]:

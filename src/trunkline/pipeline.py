@@ -7,16 +7,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from trunkline.call import Admitted, Call, Course, Services, new_telling
+from trunkline.call import Admitted, Call, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending
 from trunkline.protocol.parse import parse
 from trunkline.pushing import Push, Pushing
-from trunkline.settlement import Settlement
+from trunkline.settlement import Settlement, begin
 from trunkline.stream.deltas import Delta
 from trunkline.stream.telling import Telling
 from trunkline.upstream.aside import is_dear
-from trunkline.upstream.attempts import Run
 
 
 @dataclass(slots=True)
@@ -41,12 +40,12 @@ async def admit(call: Call, services: Services) -> Admitted:
     return Admitted(call, request, services.planner.plan(request, call.key.policy), dear)
 
 
-async def respond(admitted: Admitted, services: Services) -> Answer:
+async def respond(admitted: Admitted, reservation: Reservation, services: Services) -> Answer:
     """Ask the providers, up to the first delta.
 
     Raises a GatewayError until then; afterwards every fault of a stream is told in it.
     """
-    course, settlement = _begin(admitted, services)
+    course, settlement = begin(admitted, reservation, services)
     heard = course.deltas()
     try:
         first = settlement.price(await anext(heard))
@@ -55,21 +54,21 @@ async def respond(admitted: Admitted, services: Services) -> Answer:
     return Answer(course, settlement, new_telling(admitted, services, course.answering.model.slug), first, heard)
 
 
-async def respond_whole(admitted: Admitted, services: Services) -> tuple[Course, bytes]:
+async def respond_whole(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, bytes]:
     """Answer a client that wants no stream: how the answer came about, and the body that tells it.
 
     Raises a GatewayError where there is nothing to tell.
     """
-    course, settlement = _begin(admitted, services)
+    course, settlement = begin(admitted, reservation, services)
     try:
         heard, error = await course.whole()
         telling = new_telling(admitted, services, course.answering.model.slug)
         telling.feed(settlement.price(heard))
         rest = settlement.rest()
         body = telling.end(rest) if error is None else telling.fail(error, rest)
+        await _settle(settlement, "ended" if error is None else "failed", services)
     except BaseException as raised:
         raise settlement.fail(services.stopping.translate(raised)) from None
-    settlement.end("ended" if error is None else "failed")
     return course, body
 
 
@@ -80,7 +79,6 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
     that there is no room for more, to be waited for. An error that is thrown in is told after what was on its way out.
     """
     settlement, telling, course = answer.settlement, answer.telling, answer.course
-    ending: Ending = "left"
     piece = b""
     try:
         async with aclosing(answer.heard) as heard:
@@ -94,8 +92,9 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
                 elif piece := telling.feed(settlement.price(batch)):
                     yield piece
                     piece = b""
-        ending = "ended"
-        piece = telling.end(settlement.rest())
+        rest = settlement.rest()
+        await _settle(settlement, "ended", services)
+        piece = telling.end(rest)
         while not telling.is_over:
             yield piece
             piece = telling.more()
@@ -104,17 +103,16 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
         # No other name: an error that a frame keeps keeps the frame, and all that was heard, until garbage is searched.
         raised = services.stopping.translate(raised)
         if not isinstance(raised, GatewayError):
-            ending = "left"
             raise
-        if not telling.is_ending:
-            ending = "failed"
-        yield piece + telling.fail(raised, settlement.rest())
+        rest = settlement.rest()
+        await _settle(settlement, "failed", services)
+        yield piece + telling.fail(raised, rest)
     finally:
         course.sink = None  # it holds what holds the course
-        settlement.end(ending)
+        settlement.end("left")
 
 
-def _begin(admitted: Admitted, services: Services) -> tuple[Course, Settlement]:
-    call, request, plan, dear = admitted
-    course = Run(services.upstream, plan, request, call.deadline, account=call.key.account_id, is_dear=dear)
-    return course, Settlement(course, call, plan, services.note, services.wall_clock, request)
+async def _settle(settlement: Settlement, ending: Ending, services: Services) -> None:
+    """Have an answer on record before its end is told."""
+    if (generation := settlement.close(ending)) is not None:
+        await services.ledger.settle(generation)

@@ -1,48 +1,54 @@
-"""The account of one answer: prices what it spends, and notes its end once, however it comes."""
+"""The account of one answer: prices what it spends, and gives its end to the ledger once, however it comes.
+
+Theory of operation. The account of an answer that comes to its end is *closed* first, and who tells the answer waits
+until its record is kept and its hold resolved: whoever has seen an end can read what it cost. Where nobody waits any
+more – the client left, or is told an error instead of an answer – its *end* is only handed over, which runs under
+cancellation. Whatever comes second finds the account closed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from trunkline.billing import Meter, lost
-from trunkline.call import Call, Course
+from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
-from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Spent
+from trunkline.upstream.attempts import Run
 
 
 class Settlement:
-    """Prices what one answer spends and estimates it where nobody counted. `end` runs under cancellation: no await."""
+    """Prices what one answer spends and estimates it where nobody counted."""
 
-    def __init__(
-        self,
-        course: Course,
-        call: Call,
-        plan: Plan,
-        note: Callable[[Generation], None],
-        wall_clock: Callable[[], float],
-        request: Request,
-    ) -> None:
+    __slots__ = (
+        "_call", "_course", "_is_closed", "_meter", "_plan", "_queued_s", "_request", "_reservation", "_services",
+        "count",
+    )  # fmt: skip
+
+    def __init__(self, course: Course, admitted: Admitted, reservation: Reservation, services: Services) -> None:
+        call, request, self._plan, _ = admitted
         self._course = course
         self._call = call
-        self._plan = plan
-        self._note = note
-        self._wall_clock = wall_clock
+        self._reservation = reservation
+        self._services = services
         self._request = request
-        self._meter = meter = Meter(request)
+        self._queued_s = services.wall_clock() - call.received_at
+        self._is_closed = False
+        self._meter = meter = Meter(request, reservation.most_nano)
         self.count: Callable[[list[str]], None] = meter.count
         """Takes into account what went on with the text heard last."""
 
     def price(self, batch: list[Delta]) -> list[Delta]:
         """Give the same deltas on, with what they cost."""
-        return self._meter.price(batch, self._course.answering)
+        course = self._course
+        return self._meter.price(batch, course.answering, is_byok=course.is_byok)
 
     def rest(self) -> list[Delta]:
         """What nobody counted, once nothing more is heard."""
-        return self._meter.close(self._course.answering)
+        return self._meter.close(self._course.answering, is_byok=self._course.is_byok)
 
     def fail(self, error: BaseException) -> BaseException:
         """Note that nothing is told but this error, and give it back."""
@@ -50,29 +56,68 @@ class Settlement:
         return error
 
     def end(self, ending: Ending) -> None:
-        """Note the end. What was heard until then the provider bills, however it ended."""
-        course, call = self._course, self._call
+        """Close the account, unless that was done, and let nobody wait for its record."""
+        if (generation := self.close(ending)) is not None:
+            self._services.ledger.settle_later(generation)
+
+    def close(self, ending: Ending) -> Generation | None:
+        """Close the account, and give what is to be kept; None where that was done.
+
+        What was heard until then the provider bills, however it ended.
+        """
+        if self._is_closed:
+            return None
+        self._is_closed = True
+        course = self._course
         if course.has_spoken:
             if course.held:
-                self._meter.price([*course.held], course.answering)
-            self._meter.close(course.answering)
-        self._note(
-            Generation(
-                id=call.id,
-                account_id=call.key.account_id,
-                key_id=call.key.id,
-                ending=ending,
-                plan=self._plan,
-                endpoint=course.endpoint,
-                has_answered=course.has_spoken,
-                attempted=course.attempted,
-                outrun=_with_losses(course.outrun, self._request) if course.outrun else (),
-                dropped=course.dropped,
-                spent=self._meter.spent,
-                received_at=call.received_at,
-                took_s=self._wall_clock() - call.received_at,
-            )
+                self.price([*course.held])
+            self.rest()
+        generation = self._generation(ending)
+        self._services.note(generation)
+        return generation
+
+    def _generation(self, ending: Ending) -> Generation:
+        course, call, request, services = self._course, self._call, self._request, self._services
+        reservation, meter = self._reservation, self._meter
+        took_s = services.wall_clock() - call.received_at
+        spoke = course.spoke if course.has_spoken and request.stream else None
+        return Generation(
+            id=call.id,
+            account_id=call.key.account_id,
+            key_id=call.key.id,
+            ending=ending,
+            plan=self._plan,
+            endpoint=course.endpoint,
+            has_answered=course.has_spoken,
+            attempted=course.attempted,
+            outrun=_with_losses(course.outrun, request) if course.outrun else (),
+            dropped=course.dropped,
+            spent=meter.spent,
+            received_at=call.received_at,
+            took_s=took_s,
+            asked_model=request.model or (request.models[0] if request.models else ""),
+            is_stream=request.stream,
+            is_byok=course.is_byok,
+            stop=meter.stop,
+            held_nano=reservation.held_nano,
+            most_nano=reservation.most_nano,
+            key_budget=reservation.key_budget,
+            queued_s=self._queued_s,
+            first_token_s=None if spoke is None else max(0.0, took_s - (services.loop_clock() - spoke)),
+            upstream_id=course.upstream_id,
+            session_id=request.session_id,
+            user=request.user,
         )
+
+
+def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
+    """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
+    call, request, plan, dear = admitted
+    if reservation.max_output_tokens is not None:
+        request = request_within(request, reservation.max_output_tokens)
+    course = Run(services.upstream, plan, request, call.deadline, account=call.key.account_id, is_dear=dear)
+    return course, Settlement(course, admitted, reservation, services)
 
 
 def _with_losses(outrun: Sequence[Outrun], request: Request) -> list[tuple[Outrun, Spent]]:

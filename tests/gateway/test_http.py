@@ -21,7 +21,8 @@ from tests.document import check_stream, validate_error
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
 from tests.gateway.server import Gateway, post, read_events
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
-from trunkline import pipeline
+from tests.unkept import unkept
+from trunkline import settlement
 from trunkline.accounts.keys import Key
 from trunkline.call import Services
 from trunkline.errors import ServiceUnavailable
@@ -338,6 +339,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
 
     class BrokenRun:
         attempted, outrun, dropped, held, has_spoken = (), (), (), (), True
+        is_byok, spoke, upstream_id = False, None, None
 
         def __init__(self, _: object, plan: Plan, *__: object, **___: object) -> None:
             self.endpoint = self.answering = plan.attempts[0]
@@ -350,7 +352,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
         async def authenticate(self, _: object) -> Key:
             return Key("key", "account", "name", Policy())
 
-    monkeypatch.setattr(pipeline, "Run", BrokenRun)
+    monkeypatch.setattr(settlement, "Run", BrokenRun)
     doubles: Any = SimpleNamespace(keys=Anybody(), upstream=None)
     catalog = load_catalog(Settings(providers={"fake-provider": ProviderSettings(enabled=True)}))
     health = Health()
@@ -361,6 +363,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
         planner=Planner(catalog, health, lambda: 0.5, time.monotonic),
         recent=Recent(1),
         note=lambda _: None,
+        ledger=unkept(),
         upstream=doubles.upstream,
         ids=map(str, count()),
         wall_clock=time.time,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.test_push import NOW, Pulled, services
 from trunkline.accounts.keys import Key
-from trunkline.call import Call, Services
+from trunkline.call import NOTHING_RESERVED, Call, Services
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.credentials.schemes import Credential
 from trunkline.pipeline import admit, respond_whole
@@ -82,7 +82,7 @@ def done_beside_the_loop(**members: Any) -> list[str]:
     async def answer() -> list[str]:
         aside = Noting()
         made = gateway(aside)
-        _, told = await respond_whole(await admit(call, made), made)
+        _, told = await respond_whole(await admit(call, made), NOTHING_RESERVED, made)
         assert b'"completed"' in told
         return aside.done
 

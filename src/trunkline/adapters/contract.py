@@ -6,7 +6,7 @@ What most dialects do alike stands here as the body of a method; a dialect that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
@@ -112,6 +112,9 @@ def begin(deltas: list[Delta], endpoint: Endpoint, *, may_be_empty: bool = False
 
 class Adapter(Protocol):
     """One upstream wire language."""
+
+    id_header: ClassVar[str] = ""
+    """The header field, in lower case, that names an answer, where its body does not."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         """Say the request in this language; `end_user` is the client's user, hashed for this provider.

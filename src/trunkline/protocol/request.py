@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trunkline.protocol.items import AdditionalTools, InputItem, Json, ToolSearchOutput
 from trunkline.protocol.opaque import ServerTool
@@ -111,6 +112,11 @@ class Request(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     has_extensions: bool = False
     is_text_alone: bool = False
+
+
+def request_within(request: Request, max_output_tokens: int) -> Request:
+    """The same request with another bound on its answer."""
+    return replace(request, max_output_tokens=max_output_tokens)
 
 
 class Search(Struct, frozen=True):

@@ -30,7 +30,10 @@ RETRY_AFTER_S: Final = (1.0, 3600.0)
 
 
 class Attempted(Struct, frozen=True, kw_only=True):
-    """One attempt that failed; times in seconds on the caller's clock."""
+    """One attempt that failed; times in seconds on the caller's clock.
+
+    `usage` is what it told until then, if anything; it may have said something without (`has_spoken`).
+    """
 
     endpoint: Endpoint
     fault: Fault
@@ -38,6 +41,8 @@ class Attempted(Struct, frozen=True, kw_only=True):
     ended: float
     is_byok: bool = False
     output_began: bool = False
+    has_spoken: bool = False
+    usage: Usage | None = None
 
 
 class Outrun(Struct, frozen=True, kw_only=True):

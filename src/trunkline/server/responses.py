@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import cache, partial
 
-from trunkline.call import Admitted, Course, Services, new_telling
+from trunkline.call import NOTHING_RESERVED, Admitted, Course, Services, new_telling
 from trunkline.errors import GatewayError
 from trunkline.pipeline import Answer, admit, respond, respond_whole, told
 from trunkline.server.body import Bounds
@@ -40,7 +40,7 @@ class ResponsesRoute:
                 del admitted  # what was asked is not kept while the answer lasts
                 await serving
             else:
-                course, answer = await respond_whole(admitted, self._services)
+                course, answer = await respond_whole(admitted, NOTHING_RESERVED, self._services)
                 cycle.whole(200, JSON + _lines(cycle, admitted) + _answer_lines(course), answer)
         finally:
             body.close()
@@ -50,7 +50,7 @@ class ResponsesRoute:
         cycle.fields = ()  # a stream may last
         cycle.break_off = partial(_end_unheard, stream, admitted, self._services)
         try:
-            answer = await respond(admitted, self._services)
+            answer = await respond(admitted, NOTHING_RESERVED, self._services)
             cycle.break_off = partial(_end, stream, answer.telling)
             del admitted
             await self._send_pieces(answer, stream, cycle)

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow, HoldRow, UsageRow
+from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow, HoldRow, PriceRow, UsageRow
 
 DAY_MS = 86_400_000
 HOUSE = "house"
@@ -53,13 +53,18 @@ class Shortage(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is to happen in one transaction. `expired` are holds of boots that are gone, `uses` when keys were used."""
+    """What is to happen in one transaction.
+
+    `expired` are holds of boots that are gone, `uses` when keys were used, `prices` what records of this batch or a
+    later one name.
+    """
 
     settles: Sequence[GenerationRow] = ()
     releases: Sequence[str] = ()
     expired: Sequence[HoldRow] = ()
     wishes: Sequence[Wish] = ()
     uses: Mapping[str, int] = {}
+    prices: Sequence[PriceRow] = ()
     boot: BootRow | None = None
 
 

@@ -55,7 +55,7 @@ def _post_singly(connection: sqlite3.Connection, batch: Batch, boot_id: str, now
     for wish in batch.wishes:
         changes = _attempt(connection, Batch(wishes=(wish,)), boot_id, now_ms)
         posted.answers.append(None if isinstance(changes, Exception) else changes.answers[0])
-    _attempt(connection, Batch(uses=batch.uses, boot=batch.boot), boot_id, now_ms)
+    _attempt(connection, Batch(uses=batch.uses, prices=batch.prices, boot=batch.boot), boot_id, now_ms)
     return posted
 
 
@@ -99,6 +99,8 @@ def _read(connection: sqlite3.Connection, batch: Batch) -> Facts:
 
 
 def _write(connection: sqlite3.Connection, batch: Batch, changes: Changes) -> None:
+    if batch.prices:
+        generations.add_prices(connection, batch.prices)
     if changes.freed:
         budgets.delete_holds(connection, changes.freed)
         failpoints.reach("settle.freed")

@@ -141,3 +141,13 @@ class EntryRow(NamedTuple):
     reference: str | None
     actor: str | None
     note: str | None
+
+
+class PriceRow(NamedTuple):
+    """What an endpoint charges, as `catalog/price_texts.py` writes it; `id` is made of its fingerprint."""
+
+    id: int
+    endpoint_id: str
+    fingerprint: bytes
+    price: str
+    first_used_ms: int

@@ -33,7 +33,7 @@ from trunkline.store.batch import Batch, Shortage, Wish
 from trunkline.store.database import LATE, Database, Work, failure, unavailable
 from trunkline.store.journal import Journal
 from trunkline.store.posting import Posted, is_of_store, post
-from trunkline.store.rows import BootRow, GenerationRow
+from trunkline.store.rows import BootRow, GenerationRow, PriceRow
 from trunkline.store.statements.boots import delete_boot
 from trunkline.store.upkeep import Upkeep
 
@@ -143,6 +143,7 @@ class Writer:
         self._ended: deque[_Ended] = deque()
         self._tasks: deque[_Task[Any]] = deque()
         self._releases: deque[str] = deque()
+        self._prices: dict[int, PriceRow] = {}
         self._ring: deque[GenerationRow] = deque()
         self._taken = _Taken(0.0)
         self._used: dict[str, int] = {}
@@ -194,6 +195,10 @@ class Writer:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
         self._releases.append(id)
         self._wake()
+
+    def add_price(self, row: PriceRow) -> None:
+        """Keep what records will name, together with the first of them."""
+        self._prices[row.id] = row
 
     async def run(self, work: Work[R]) -> R:
         """Run statements in a transaction of their own, in turn with all others.
@@ -330,6 +335,7 @@ class Writer:
             releases=releases,
             wishes=[asked.wish for asked in taken.asked],
             uses=self._new_uses(settles),
+            prices=tuple(self._prices.values()),
             boot=self._boot._replace(seen_at_ms=self._now_ms()) if self._is_down or now >= self._beat_at else None,
         )
         return taken
@@ -388,6 +394,8 @@ class Writer:
         for row, problem in posted.failed:
             self._alarm("record.refused", f"{row.id}: {problem}")
         self._note_uses(taken.batch.uses)
+        for price in taken.batch.prices:
+            self._prices.pop(price.id, None)
         if taken.batch.boot is not None:
             self._beat_at = asyncio.get_running_loop().time() + BEAT_S
         await self._come_back()

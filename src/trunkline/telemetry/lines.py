@@ -24,9 +24,12 @@ class Event:
 
 def json_line(event: Event) -> str:
     """Write an event as one JSON object; what JSON does not know is written as Python does."""
-    told = {**_plain(event), "event": event.name, "level": event.level, "timestamp": _time(event)}
-    problem = _problem(event)
-    return json.dumps({**told, "exception": problem} if problem else told, default=repr)
+    told = {**event.fields, "event": event.name, "level": event.level, "timestamp": _time(event)}
+    if "exc_info" in told:
+        del told["exc_info"]
+        if problem := _problem(event):
+            told["exception"] = problem
+    return _encode(told)
 
 
 def console_line(event: Event, *, has_colors: bool) -> str:
@@ -65,6 +68,7 @@ def _time(event: Event) -> str:
     return event.at.isoformat().replace("+00:00", "Z")
 
 
+_encode = json.JSONEncoder(default=repr).encode
 _TO_QUOTE = frozenset(" \t=\r\n\"'")
 _LEVEL_WIDTH = 9
 _NAME_WIDTH = 30

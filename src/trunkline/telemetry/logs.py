@@ -116,6 +116,15 @@ def token_failed(provider: str, problem: str) -> None:
     _log.write("warning", "token.failed", provider=provider, problem=problem)
 
 
+def store_alarm(event: str, detail: str) -> None:
+    """What the writer of the store tells operators: that the store is down or back, and what became of records."""
+    level: Level = "info" if event in _GOOD_NEWS else "error"
+    _log.write(level, event, **({"problem": detail} if detail else {}))
+
+
+_GOOD_NEWS = frozenset({"store.back", "journal.taken", "journal.adopted", "hold.expired"})
+
+
 def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
     """One endpoint was given up because another spoke first; its provider may charge what it had spent by then."""
     _log.write(
@@ -135,8 +144,8 @@ def _told_cost(spent: Spent | None) -> str | None:
 
 
 def request_observer(level: Level) -> Callable[[Generation], None]:
-    """What is told of a request that is over: how its attempts failed and, at `debug`, how it ended."""
-    return _request_ended if level == "debug" else _attempts_ended
+    """What is told of a request that is over: how its attempts failed and, down to `info`, how it ended."""
+    return _request_ended if _LEVELS[level] <= _LEVELS["info"] else _attempts_ended
 
 
 def _attempts_ended(generation: Generation) -> None:
@@ -147,14 +156,21 @@ def _attempts_ended(generation: Generation) -> None:
 
 
 def _request_ended(generation: Generation) -> None:
+    """One line for every request, and nothing of what it says."""
     _attempts_ended(generation)
-    spent = generation.spent
+    spent, first = generation.spent, generation.first_token_s
     _log.write(
-        "debug",
+        "info",
         "request.ended",
         request=generation.id,
-        ending=generation.ending,
+        key=generation.key_id,
+        model=generation.asked_model,
         endpoint=generation.endpoint.id if generation.endpoint else None,
+        attempts=len(generation.attempted) + len(generation.outrun) + generation.has_answered,
+        status=generation.status,
+        ending=generation.ending,
+        first_token_ms=None if first is None else round(first * 1000),
+        took_ms=round(generation.took_s * 1000),
         input_tokens=spent.usage.input_tokens if spent else None,
         output_tokens=spent.usage.output_tokens if spent else None,
         cost_usd=_told_cost(spent),

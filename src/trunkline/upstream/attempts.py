@@ -68,6 +68,9 @@ class Run:
     whole. `endpoint` is the same, or until then who was asked last. `held` is what was said and nobody was told,
     `dropped` the client's parameters that who answers was not told. `attempted` is what failed before somebody answered
     (or instead), `outrun` what was asked beside and was slower. `sink`, once set, takes what goes on without waiting.
+
+    Of who answers, or is the last that did: `is_byok`, whether with the client's own key; `spoke`, when on the loop's
+    clock; `upstream_id`, what it calls the answer.
     """
 
     answering: Endpoint
@@ -98,9 +101,16 @@ class Run:
         self.endpoint: Endpoint | None = None
         self.held: Sequence[Delta] = ()
         self.dropped: tuple[str, ...] = ()
+        self.is_byok = False
+        self.spoke: float | None = None
         self.sink: Sink | None = None
+        self._heard_last: Hearing | None = None
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
+
+    @property
+    def upstream_id(self) -> str | None:
+        return None if self._heard_last is None else self._heard_last.answer_id
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
@@ -214,6 +224,7 @@ class Run:
         self.has_spoken = True
         self.answering = self.endpoint = attempt.endpoint
         self.held, self.dropped = attempt.held, attempt.dropped
+        self.is_byok, self.spoke, self._heard_last = attempt.is_byok, attempt.spoke, attempt.hearing
 
     def _release(self, attempt: _Attempt) -> list[Delta]:
         """Give what an attempt held, once."""
@@ -300,6 +311,8 @@ class Run:
             ended=now,
             is_byok=attempt.is_byok,
             output_began=attempt.is_told,
+            has_spoken=attempt.spoke is not None,
+            usage=attempt.usage,
         )
         self.attempted.append(attempted)
         return attempted
@@ -368,9 +381,12 @@ class Run:
         if offer.lost or sent.dropped:
             attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
         try:
-            decoder = restoring(ADAPTERS[endpoint.dialect].decoder(offer.request, endpoint), offer)
+            adapter = ADAPTERS[endpoint.dialect]
+            decoder = restoring(adapter.decoder(offer.request, endpoint), offer)
             cap, stop = request.max_output_tokens, request.stop
             attempt.hearing = hearing = Hearing(decoder, endpoint, sent, reply.content_type, cap, stop)
+            if adapter.id_header:
+                hearing.answer_id = reply.headers.get(adapter.id_header)
         except BaseException:
             reply.close()
             raise

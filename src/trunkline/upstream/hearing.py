@@ -32,6 +32,7 @@ import re
 from collections.abc import Iterable, Sequence, Set
 
 from trunkline.adapters.contract import Decoder, Exchange, begin
+from trunkline.adapters.decoding.answer_ids import read_answer_id
 from trunkline.catalog.entries import Endpoint
 from trunkline.stream.deltas import (
     Arguments,
@@ -67,6 +68,9 @@ _MUCH = 1 << 40
 _MOST_CHARACTERS_PER_TOKEN = 8
 _LEAST_RUN = 8
 _RUN = re.compile(rf"(.)\1{{{_LEAST_RUN - 1},}}", re.DOTALL)
+
+_MAX_NAMED_BYTES = 1024 * 1024
+"""Larger answers are pictures, which no API names, and reading them once more would hold the loop."""
 
 _CUT_OFF = Fault("nonsense", "the answer was cut off")
 
@@ -112,8 +116,8 @@ class Hearing:
     """What one attempt hears.
 
     `sent` is the request whose answer is heard at the moment, `exchange` the one to make next, `usage` what the
-    provider says was spent so far. `fault` is how the answer failed, once it is over. `has_end_mark`: the provider said
-    itself that nothing follows, so the connection may be used again.
+    provider says was spent so far, `answer_id` what it calls the answer. `fault` is how the answer failed, once it is
+    over. `has_end_mark`: the provider said itself that nothing follows, so the connection may be used again.
     """
 
     __slots__ = (
@@ -130,6 +134,7 @@ class Hearing:
         "_start",
         "_stops",
         "_told_last",
+        "answer_id",
         "exchange",
         "has_end_mark",
         "has_progressed",
@@ -162,6 +167,7 @@ class Hearing:
         self._held_back = 0
         self._told_last: Text | None = None
         self.sent = sent
+        self.answer_id: str | None = None
         self.exchange: Exchange | None = None
         self.usage: Usage | None = None
         self.is_over = False
@@ -293,6 +299,8 @@ class Hearing:
         """Decode the messages of one read; of many, those that only go on with a text are heard together."""
         batch: list[Delta] = []
         place, end = 0, len(messages)
+        if not self._has_begun and messages and self.answer_id is None:
+            self.answer_id = read_answer_id(messages[0].data)
         while place < end:
             last = batch[-1] if batch else None
             if type(last) is Text:
@@ -313,6 +321,8 @@ class Hearing:
         """What is left to decode when the body has ended; all of it, where the body is no stream."""
         batch: list[Delta] = []
         for message in framing.flush():
+            if framing.is_whole and self.answer_id is None and len(message.data) <= _MAX_NAMED_BYTES:
+                self.answer_id = read_answer_id(message.data)
             batch += self._decoder.whole(message.data) if framing.is_whole else self._decoder.message(message)
         return batch
 

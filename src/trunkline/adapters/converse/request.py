@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import assert_never
+from typing import ClassVar, assert_never
 from urllib.parse import quote
 
 import msgspec
@@ -73,6 +73,8 @@ from trunkline.wire import Fault, UpstreamRequest
 
 class ConverseAdapter(Adapter):
     """The adapter of the `converse` dialect."""
+
+    id_header: ClassVar[str] = "x-amzn-requestid"
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         """Say the request; there is no place for `end_user`."""

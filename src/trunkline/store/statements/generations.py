@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from trunkline.store.rows import GenerationRow, UsageRow
+from trunkline.store.rows import GenerationRow, PriceRow, UsageRow
 from trunkline.store.statements.budgets import select_in
 
 COLUMNS = ", ".join(f'"{name}"' for name in GenerationRow._fields)
@@ -50,6 +50,13 @@ def delete_empty_usage(connection: sqlite3.Connection, rows: Iterable[UsageRow])
     """Delete those of these roll-ups whose last request is counted elsewhere now, as one that was lost and is found."""
     is_it = " AND ".join(f"{name} = ?" for name in _USAGE)
     connection.executemany(f"DELETE FROM usage_daily WHERE {is_it} AND requests = 0", (row[:6] for row in rows))
+
+
+def add_prices(connection: sqlite3.Connection, rows: Iterable[PriceRow]) -> None:
+    """Add prices that records name; one that is there is the same."""
+    places = ", ".join("?" * len(PriceRow._fields))
+    columns = ", ".join(PriceRow._fields)
+    connection.executemany(f"INSERT INTO prices ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING", rows)
 
 
 def note_use(connection: sqlite3.Connection, uses: Iterable[tuple[int, str]]) -> None:

@@ -1,0 +1,69 @@
+"""What requests cost, given to the store: holds before, and for each request that is over its record and its charge.
+
+What is held and charged is decided elsewhere (`routing/estimate.py`, `billing.py`), how it is written safely in
+`store/writer.py`; here the one is put into the words of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trunkline.accounts.records import row_of
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.price_texts import fingerprint_of, id_of, write_price
+from trunkline.catalog.prices import Price
+from trunkline.generation import Generation
+from trunkline.money import NanoUsd
+from trunkline.store.batch import Shortage, Wish
+from trunkline.store.rows import GenerationRow, PriceRow
+from trunkline.store.writer import Writer
+
+
+class Ledger:
+    """The ledger and the records of one store."""
+
+    def __init__(self, writer: Writer, wall_clock: Callable[[], float]) -> None:
+        self._writer = writer
+        self._wall_clock = wall_clock
+        self._price_ids: dict[str, tuple[Price, int]] = {}
+
+    async def hold(self, wish: Wish) -> NanoUsd | Shortage:
+        """Keep credit from others. Raises ServiceUnavailable."""
+        return await self._writer.hold(wish)
+
+    async def settle(self, generation: Generation) -> None:
+        """Keep a record, charge it and resolve its hold; done, or sure to be done, once this returns."""
+        if (row := self._row(generation)) is not None:
+            await self._writer.settle(row)
+
+    def settle_later(self, generation: Generation) -> None:
+        """The same without waiting."""
+        if (row := self._row(generation)) is not None:
+            self._writer.append(row)
+
+    def release(self, id: str) -> None:
+        """Give a hold back for which nothing was sent."""
+        self._writer.release(id)
+
+    def _row(self, generation: Generation) -> GenerationRow | None:
+        """The record, if somebody was asked; of a request for which nobody was, nothing is kept and nothing held."""
+        if generation.endpoint is None:
+            if generation.held_nano is not None:
+                self._writer.release(generation.id)
+            return None
+        return row_of(generation, self._price_id(generation.endpoint))
+
+    def _price_id(self, endpoint: Endpoint) -> int | None:
+        """Name the price of an endpoint: the same on every node and for ever, so that nothing has to be looked up."""
+        price = endpoint.price
+        if price is None:
+            return None
+        known = self._price_ids.get(endpoint.id)
+        if known is not None and known[0] is price:
+            return known[1]
+        text = write_price(price)
+        fingerprint = fingerprint_of(endpoint.id, text)
+        id = id_of(fingerprint)
+        self._writer.add_price(PriceRow(id, endpoint.id, fingerprint, text, int(self._wall_clock() * 1000)))
+        self._price_ids[endpoint.id] = price, id
+        return id

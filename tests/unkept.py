@@ -1,0 +1,27 @@
+"""A ledger that keeps nothing, for what is tested without a store; what was settled may be looked at."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from trunkline.accounts.ledger import Ledger
+from trunkline.generation import Generation
+
+
+class Unkept:
+    def __init__(self) -> None:
+        self.settled: list[Generation] = []
+        self.released: list[str] = []
+
+    async def settle(self, generation: Generation) -> None:
+        self.settled.append(generation)
+
+    def settle_later(self, generation: Generation) -> None:
+        self.settled.append(generation)
+
+    def release(self, id: str) -> None:
+        self.released.append(id)
+
+
+def unkept() -> Ledger:
+    return cast("Ledger", Unkept())
