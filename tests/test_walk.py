@@ -89,7 +89,7 @@ def made_to_run(folder: Path) -> Iterator[tuple[int, str]]:
 @pytest.mark.timeout(180)
 def test_readme_and_quickstart_work_as_they_are_written(tmp_path: Path) -> None:
     with made_to_run(tmp_path) as (port, shown):
-        (key,) = re.findall(r"Your API key, shown only now: (tl-[\w-]{43})\n", shown)
+        (key,) = re.findall(r"Your API key, shown only now: (tl-[\w-]{49})\n", shown)
 
         def here(text: str) -> str:
             return text.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace("tl-…", key)

@@ -64,6 +64,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         async with writer, connections:
             logs.started(settings.server.listen, catalog)
             yield
+        await keys.close()
         await database.close()
         logs.stopped()
 

@@ -34,9 +34,9 @@ async def admit(call: Call, services: Services) -> Admitted:
 
     Raises a GatewayError: 400, 404.
     """
-    body, session_id = call.take_body(), call.session_id
-    dear = is_dear(body)
-    request = await services.aside.run(parse, body, session_id) if dear else parse(body, session_id)
+    body, session = call.take_body(), call.session_id
+    parsed = await services.aside.run(parse, body, session) if (dear := is_dear(body)) else parse(body, session)
+    request = call.key.complete(parsed)
     return Admitted(call, request, services.planner.plan(request, call.key.policy), dear)
 
 

@@ -85,7 +85,7 @@ def test_a_key_is_made_and_recognised(tmp_path: Path) -> None:
     async def act(scene: Scene) -> Key:
         made = await scene.keys.create("laptop")
         assert made.text.startswith("tl-")
-        assert len(made.text) == 46
+        assert len(made.text) == 52
         assert made.row.prefix == made.text[:7]
         return await scene.keys.authenticate(f"Bearer {made.text}")
 

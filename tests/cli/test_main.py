@@ -211,7 +211,8 @@ class TestCheck:
             ),
             (
                 "store.counters = 'redis://here'",
-                "trunkline: trunkline.toml:1: unknown setting 'store.counters'; known: pepper, timeout, url\n",
+                "trunkline: trunkline.toml:1: unknown setting 'store.counters';"
+                " known: pepper, pepper_previous, timeout, url\n",
             ),
             ("[servr]", "trunkline: trunkline.toml:1: unknown setting 'servr'; did you mean 'server'?\n"),
             (
@@ -254,7 +255,7 @@ class TestKeys:
 
     def test_a_key_is_made_listed_and_revoked(self, run: Run) -> None:
         code, key, _ = run("keys", "create", "--name", "laptop")
-        assert (code, key[:3], len(key.strip())) == (0, "tl-", 46)
+        assert (code, key[:3], len(key.strip())) == (0, "tl-", 52)
         listed = run("keys", "list")[1]
         assert "laptop" in listed
         assert key.strip() not in listed

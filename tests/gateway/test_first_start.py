@@ -33,7 +33,7 @@ model = "mock/chat"
 upstream_model = "gpt-x"
 """
 
-SHOWN = re.compile(r"Your API key, shown only now: (tl-[\w-]{43})\n")
+SHOWN = re.compile(r"Your API key, shown only now: (tl-[\w-]{49})\n")
 
 
 @contextlib.contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from trunkline.accounts.keys import Keys, check_given
-from trunkline.accounts.pepper import read_pepper, reveal
+from trunkline.accounts.key_text import check_given
+from trunkline.accounts.keys import Keys
+from trunkline.accounts.pepper import given_pepper, read_pepper, reveal
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, sqlite_path, verify_database
@@ -17,9 +18,16 @@ def open_keys(settings: Settings) -> tuple[Database, Keys]:
 
     Raises SettingsError.
     """
-    pepper = pepper_of(settings)
+    pepper, previous = pepper_of(settings), _previous_pepper(settings)
     database = open_database(settings.store.url, settings.store.timeout)
-    keys = Keys(database, pepper, clock=time.monotonic, wall_clock=time.time, max_attempts=settings.routing.attempts)
+    keys = Keys(
+        database,
+        pepper,
+        clock=time.monotonic,
+        wall_clock=time.time,
+        max_attempts=settings.routing.attempts,
+        previous_pepper=previous,
+    )
     return database, keys
 
 
@@ -52,6 +60,12 @@ def verify_bootstrap_key(settings: Settings) -> str | None:
 
 def _verify_pepper(settings: Settings) -> None:
     read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ, makes=False)
+    _previous_pepper(settings)
+
+
+def _previous_pepper(settings: Settings) -> bytes | None:
+    source = settings.store.pepper_previous
+    return None if source is None else given_pepper(source, "store.pepper_previous", os.environ)
 
 
 def pepper_of(settings: Settings) -> bytes:

@@ -25,7 +25,7 @@ def read_pepper(
     Without `makes` nothing is written, and the pepper that would be made is empty. Raises SettingsError.
     """
     if source is not None:
-        return _given(source, environ)
+        return given_pepper(source, "store.pepper", environ)
     if database is None:
         return secrets.token_bytes(32)
     path = database.with_name(f"{database.name}.pepper")
@@ -63,8 +63,9 @@ def reveal(source: SecretSource, environ: Mapping[str, str]) -> str:
     return text.strip()
 
 
-def _given(source: SecretSource, environ: Mapping[str, str]) -> bytes:
-    return _checked(reveal(source, environ), "store.pepper")
+def given_pepper(source: SecretSource, place: str, environ: Mapping[str, str]) -> bytes:
+    """Read a pepper that a setting, whose name is `place`, tells where to find. Raises SettingsError."""
+    return _checked(reveal(source, environ), place)
 
 
 def _checked(text: str, place: str) -> bytes:

@@ -19,6 +19,7 @@ from trunkline.protocol.items import Json
 from trunkline.protocol.parse_items import read_input
 from trunkline.protocol.parse_preferences import read_plugins, read_preferences
 from trunkline.protocol.parse_tools import check_tool_choice, read_text_config, read_tool_choice, read_tools
+from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.reading import (
     Reader,
     Wrong,
@@ -81,6 +82,20 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
     except Wrong as wrong:
         raise _bad_request(wrong) from None
     return request
+
+
+def parse_defaults(body: bytes) -> tuple[ProviderPreferences, tuple[PluginSettings, ...]]:
+    """Read the `provider` and the `plugins` of a body that has no more, as those of a request are read.
+
+    Raises BadRequest.
+    """
+    raw = decode_object(body)
+    try:
+        _prepare(raw, body)
+        members = _read_members(raw)
+    except Wrong as wrong:
+        raise _bad_request(wrong) from None
+    return members.get("provider", NO_PREFERENCES), members.get("plugins", ())
 
 
 def _prepare(raw: dict[str, Json], body: bytes | bytearray) -> None:

@@ -119,6 +119,17 @@ def request_within(request: Request, max_output_tokens: int) -> Request:
     return replace(request, max_output_tokens=max_output_tokens)
 
 
+def with_defaults(
+    request: Request, preferences: ProviderPreferences | None, plugins: tuple[PluginSettings, ...]
+) -> Request:
+    """The request with what it does not say itself: preferences, or plugins, each as a whole."""
+    if preferences is not None and request.provider == NO_PREFERENCES:
+        request = replace(request, provider=preferences)
+    if plugins and not request.plugins:
+        request = replace(request, plugins=plugins)
+    return request
+
+
 class Search(Struct, frozen=True):
     """A web search that a request lets the model make.
 

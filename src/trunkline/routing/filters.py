@@ -90,14 +90,7 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
     wish = request.provider
     found: list[Filter] = []
     add = found.append
-    if policy.allowed_models:
-        add(Filter("allowed_models", allowed_models(policy.allowed_models)))
-    if policy.allowed_providers:
-        add(Filter("allowed_providers", only(listed(policy.allowed_providers, provider_slug))))
-    if policy.ignored_providers:
-        add(Filter("ignored_providers", ignore(listed(policy.ignored_providers, provider_slug))))
-    if policy.regions:
-        add(Filter("region", region(policy.regions)))
+    found += _agreed(policy, provider_slug)
     if wish.only:
         add(Filter("only", only(listed(wish.only, provider_slug))))
     if wish.ignore:
@@ -138,6 +131,21 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
     if wish.require_parameters:
         add(Filter("require_parameters", require_parameters(request, search)))
     return found
+
+
+def _agreed(policy: Policy, provider_slug: ProviderSlug) -> Iterator[Filter]:
+    """What a key and its account allow, whatever is asked for."""
+    for patterns in (policy.allowed_models, policy.account_models):
+        if patterns:
+            yield Filter("allowed_models", allowed_models(patterns))
+    for names in (policy.allowed_providers, policy.account_providers):
+        if names:
+            yield Filter("allowed_providers", only(listed(names, provider_slug)))
+    if policy.ignored_providers:
+        yield Filter("ignored_providers", ignore(listed(policy.ignored_providers, provider_slug)))
+    for regions in (policy.regions, policy.account_regions):
+        if regions:
+            yield Filter("region", region(regions))
 
 
 def allowed_models(patterns: Sequence[str]) -> Check:

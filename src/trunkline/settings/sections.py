@@ -202,6 +202,9 @@ class StoreSettings(Section, frozen=True):
     keep_records: Pause = 90 * _DAY
     """How long the record of each request is kept; 0 keeps it for ever. What is summed up by day stays, and so does the
     ledger. Needs a restart."""
+    pepper_previous: SecretField | None = None
+    """The secret that `pepper` took the place of. Keys that were made with it stay good, and are kept under the new one
+    from the first time they are used; leave it in until those that are needed have been used. Needs a restart."""
 
     def __post_init__(self) -> None:
         if not re.match(r"sqlite:///.", self.url):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key as it is kept; `disabled` also when its account is. `prefix` is for people, to tell keys apart."""
+    """A key as it is kept, with what is kept of its account. `prefix` is for people, to tell keys apart.
+
+    `has_credit`: its account has a budget. Terms are JSON, which `accounts/terms.py` reads.
+    """
 
     id: str
     account_id: str
@@ -19,12 +22,21 @@ class KeyRow:
     created_at_ms: int
     disabled: bool
     expires_at_ms: int | None
+    pepper_id: str | None = None
+    limit_nano: int | None = None
+    limit_reset: str | None = None
+    byok_counts: bool = False
+    max_cost_nano: int | None = None
+    terms: str | None = None
+    last_used_ms: int | None = None
+    account_disabled: bool = False
+    account_terms: str | None = None
+    has_credit: bool = False
 
 
 def find_key(connection: sqlite3.Connection, hash: bytes) -> KeyRow | None:
     """Find a key by its whole hash."""
-    row = connection.execute(f"{_KEYS} WHERE keys.hash = :hash", {"hash": hash}).fetchone()
-    return None if row is None else _key_row(row)
+    return find_keys(connection, [hash]).get(hash)
 
 
 def find_keys(connection: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
@@ -37,6 +49,12 @@ def find_keys(connection: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[b
 def list_keys(connection: sqlite3.Connection) -> list[KeyRow]:
     """List all keys, oldest first."""
     return [_key_row(row) for row in connection.execute(f"{_KEYS} ORDER BY keys.created_at_ms, keys.id")]
+
+
+def keys_named(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
+    """List the keys with this id, display prefix or name, oldest first."""
+    rows = connection.execute(f"{_KEYS} {_IS_NAMED} ORDER BY keys.created_at_ms, keys.id", {"name": name})
+    return [_key_row(row) for row in rows]
 
 
 def count_keys(connection: sqlite3.Connection) -> int:
@@ -54,39 +72,85 @@ def add_key(connection: sqlite3.Connection, row: KeyRow, hash: bytes) -> None:
         """,
         {"id": row.account_id, "created_at_ms": row.created_at_ms},
     )
+    members = {name: getattr(row, name) for name in _OWN}
     connection.execute(
-        """
-        INSERT INTO keys (id, account_id, name, hash, prefix, created_at_ms, disabled, expires_at_ms)
-        VALUES (:id, :account_id, :name, :hash, :prefix, :created_at_ms, :disabled, :expires_at_ms)
-        """,
-        {
-            "id": row.id,
-            "account_id": row.account_id,
-            "name": row.name,
-            "hash": hash,
-            "prefix": row.prefix,
-            "created_at_ms": row.created_at_ms,
-            "disabled": row.disabled,
-            "expires_at_ms": row.expires_at_ms,
-        },
+        f"INSERT INTO keys ({', '.join(_OWN)}, hash) VALUES ({', '.join(f':{name}' for name in _OWN)}, :hash)",
+        {**members, "hash": hash},
     )
+
+
+def change_key(connection: sqlite3.Connection, id: str, changes: Mapping[str, object]) -> None:
+    """Change members of a key: any of `CHANGEABLE`, by its name. Raises ValueError for another."""
+    if unknown := changes.keys() - CHANGEABLE:
+        raise ValueError(f"no members of a key that may be changed: {sorted(unknown)}")
+    if changes:
+        assignments = ", ".join(f"{name} = :{name}" for name in changes)
+        connection.execute(f"UPDATE keys SET {assignments} WHERE id = :id", {**changes, "id": id})
 
 
 def disable_keys(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
     """Disable the keys with this id, display prefix or name, and list them as they were before."""
-    is_named = "WHERE :name IN (keys.id, keys.prefix, keys.name)"
-    found = [_key_row(row) for row in connection.execute(f"{_KEYS} {is_named}", {"name": name})]
-    connection.execute(f"UPDATE keys SET disabled = TRUE {is_named}", {"name": name})
+    found = keys_named(connection, name)
+    connection.execute(f"UPDATE keys SET disabled = TRUE {_IS_NAMED}", {"name": name})
     return found
 
 
-_KEYS = """
-    SELECT keys.id, keys.account_id, keys.name, keys.prefix, keys.created_at_ms, keys.disabled OR accounts.disabled,
-           keys.expires_at_ms, keys.hash
-    FROM keys JOIN accounts ON accounts.id = keys.account_id
+def note_keys(
+    connection: sqlite3.Connection,
+    *,
+    used: Iterable[tuple[str, int]],
+    renewed: Iterable[tuple[str, bytes, bytes]],
+    pepper_id: str,
+) -> None:
+    """Note when keys were used, by their ids, and keep keys under the present pepper.
+
+    An earlier use than is noted changes nothing. Of a key that is `renewed` come its id, the hash that was found and
+    the one it is to have. It stays as it is where it has another by now, having got a new text, or that is there.
+    """
+    connection.executemany(
+        "UPDATE keys SET last_used_ms = :at_ms WHERE id = :id AND (last_used_ms IS NULL OR last_used_ms < :at_ms)",
+        [{"id": id, "at_ms": at_ms} for id, at_ms in used],
+    )
+    connection.executemany(
+        "UPDATE OR IGNORE keys SET hash = ?, pepper_id = ? WHERE id = ? AND hash = ?",
+        [(hash, pepper_id, id, found) for id, found, hash in renewed],
+    )
+
+
+_OWN = (
+    "id",
+    "account_id",
+    "name",
+    "prefix",
+    "created_at_ms",
+    "disabled",
+    "expires_at_ms",
+    "pepper_id",
+    "limit_nano",
+    "limit_reset",
+    "byok_counts",
+    "max_cost_nano",
+    "terms",
+    "last_used_ms",
+)
+"""The columns of a key itself but for its hash, in the order of `KeyRow`."""
+
+CHANGEABLE = frozenset(_OWN) - {"id", "account_id", "created_at_ms", "last_used_ms"} | {"hash"}
+
+_IS_NAMED = "WHERE :name IN (keys.id, keys.prefix, keys.name)"
+
+_KEYS = f"""
+    SELECT {", ".join(f"keys.{name}" for name in _OWN)}, accounts.disabled, accounts.terms, budgets.id IS NOT NULL,
+           keys.hash
+    FROM keys JOIN accounts ON accounts.id = keys.account_id LEFT JOIN budgets ON budgets.id = keys.account_id
 """
 
 
 def _key_row(row: tuple[Any, ...]) -> KeyRow:
-    id, account_id, name, prefix, created_at_ms, disabled, expires_at_ms, _ = row
-    return KeyRow(id, account_id, name, prefix, created_at_ms, bool(disabled), expires_at_ms)
+    found = dict(zip(_OWN, row, strict=False))
+    account_disabled, account_terms, has_credit, _ = row[len(_OWN) :]
+    for flag in ("disabled", "byok_counts"):
+        found[flag] = bool(found[flag])
+    return KeyRow(
+        **found, account_disabled=bool(account_disabled), account_terms=account_terms, has_credit=bool(has_credit)
+    )
