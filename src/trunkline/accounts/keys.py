@@ -22,12 +22,14 @@ import asyncio
 import contextlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Final, TypeVar
 
+from trunkline.accounts.administration import Declined, changed_terms
+from trunkline.accounts.budgets import period_budget
 from trunkline.accounts.key_text import MAX_KEY_LENGTH, check_given, is_mistyped, new_key_text, unknown, unreadable
 from trunkline.accounts.key_text import NO_BEARER as NO_BEARER
 from trunkline.accounts.key_text import NO_KEY as NO_KEY
@@ -37,8 +39,9 @@ from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
 from trunkline.protocol.request import Request, with_defaults
 from trunkline.routing.policy import Policy
-from trunkline.store.database import Database
+from trunkline.store.database import Connection, Database
 from trunkline.store.statements import keys as statements
+from trunkline.store.statements.credits import find_budget, fit_budget
 from trunkline.store.statements.keys import KeyRow
 
 FRESH_S = 5.0
@@ -180,9 +183,12 @@ class Keys:
         limit_reset: str | None = None,
         byok_counts: bool = False,
         max_cost_nano: int | None = None,
-        terms: str | None = None,
+        terms: Mapping[str, object] | None = None,
     ) -> NewKey:
-        """Make a key and keep its hash. The account is made too, where it is the default one and new."""
+        """Make a key and keep its hash. The account is made too, where it is the default one and new.
+
+        Raises Declined for terms that cannot be taken.
+        """
         row = replace(
             self._new_row(name),
             account_id=account_id,
@@ -191,7 +197,7 @@ class Keys:
             limit_reset=limit_reset,
             byok_counts=byok_counts,
             max_cost_nano=max_cost_nano,
-            terms=terms,
+            terms=changed_terms(None, terms or {}),
         )
         return await self._keep(new_key_text(), row)
 
@@ -224,13 +230,64 @@ class Keys:
         self._forget()
         return found
 
+    async def named(self, name: str) -> list[KeyRow]:
+        """Find the key with this id, else list those with this display prefix or name."""
+        found = await self._database.read(partial(statements.keys_named, name=name))
+        return [row for row in found if row.id == name] or found
+
+    async def change(self, id: str, changes: Mapping[str, object], terms: Mapping[str, object]) -> KeyRow:
+        """Change members of a key by their names in its row, and its terms: here at once, elsewhere within 5 s.
+
+        A new limit is that of the period that is now too, but never less than what is charged and held in it. Raises
+        Declined for terms that cannot be taken, and for a reset without a limit.
+        """
+        now_ms = self._now_ms()
+
+        def work(connection: Connection) -> KeyRow:
+            row = _found(connection, id)
+            statements.change_key(connection, id, {**changes, "terms": changed_terms(row.terms, terms)})
+            row = _found(connection, id)
+            if row.limit_nano is None and row.limit_reset is not None:
+                raise Declined("invalid", "a limit that begins anew needs an amount; set --limit too")
+            if row.limit_nano is not None and changes.keys() & {"limit_nano", "limit_reset"}:
+                fit_budget(connection, period_budget(id, row.limit_reset, now_ms), row.limit_nano)
+            return row
+
+        changed = await self._database.write(work)
+        self._forget()
+        return changed
+
+    async def spent(self, rows: Sequence[KeyRow]) -> dict[str, tuple[int, int, int]]:
+        """What keys with a limit have in the period that is now, by their ids: nano-dollars given, charged and held."""
+        budgets = {
+            row.id: (period_budget(row.id, row.limit_reset, self._now_ms()), row.limit_nano)
+            for row in rows
+            if row.limit_nano is not None
+        }
+
+        def work(connection: Connection) -> dict[str, tuple[int, int, int]]:
+            return {id: find_budget(connection, budget) or (limit, 0, 0) for id, (budget, limit) in budgets.items()}
+
+        return await self._database.read(work)
+
     async def rotate(self, row: KeyRow) -> NewKey:
-        """Give a key a new text; the old one is good for five seconds more on other nodes, and here no longer."""
+        """Give a key a new text; the old one is good for five seconds more on other nodes, and here no longer.
+
+        Raises Declined for a key that is revoked.
+        """
+        if row.disabled:
+            raise Declined("revoked", f"key {row.id} is revoked for good; make another")
         text = new_key_text()
         changes = {"hash": self._digest(text.encode()), "prefix": text[:SHOWN], "pepper_id": self._pepper_id}
         await self._database.write(partial(statements.change_key, id=row.id, changes=changes))
         self._forget()
         return NewKey(text, replace(row, prefix=text[:SHOWN], pepper_id=self._pepper_id))
+
+    def pepper_of(self, row: KeyRow) -> str | None:
+        """Which pepper a key is kept under: `current` or `previous`; None where that was not noted yet."""
+        if row.pepper_id is None:
+            return None
+        return "current" if row.pepper_id == self._pepper_id else "previous"
 
     async def close(self) -> None:
         """Wait for what is being noted."""
@@ -369,6 +426,10 @@ class Keys:
 def pepper_id(pepper: bytes) -> str:
     """What a pepper is called in the store: enough to tell two apart, and nothing to find one by."""
     return hmac.digest(pepper, b"trunkline pepper", "sha256")[:8].hex()
+
+
+def _found(connection: Connection, id: str) -> KeyRow:
+    return next(row for row in statements.keys_named(connection, id) if row.id == id)
 
 
 def _key_of(row: KeyRow, max_attempts: int) -> Key:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from trunkline.cli.table import table
 from trunkline.errors import GatewayError
+from trunkline.money import NanoUsd, nano_of
 from trunkline.settings.reading import SettingsError
 
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document.")]
@@ -86,9 +88,33 @@ def cell_of(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case list():
-            return " ".join(map(str, value))
+            return " ".join(each if isinstance(each, str) else _encode(each) for each in value)
         case _:
             return str(value)
+
+
+def time_text(at_ms: int | None) -> str | None:
+    """Write a time as RFC 3339 does, in UTC and with milliseconds."""
+    if at_ms is None:
+        return None
+    whole_s, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(whole_s, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z"
+
+
+def amount_of(option: str, text: str) -> NanoUsd:
+    """Read an amount in USD that is given to an option or argument. Raises a Refusal."""
+    try:
+        return nano_of(text)
+    except ValueError as error:
+        raise Refusal("bad_amount", f"{option}: {error}") from None
+
+
+def some_amount_of(option: str, text: str) -> NanoUsd:
+    """Read an amount in USD of more than 0. Raises a Refusal."""
+    amount = amount_of(option, text)
+    if not amount:
+        raise Refusal("bad_amount", f"{option}: the amount is to be more than 0")
+    return amount
 
 
 def _members(prefix: str, document: Document) -> Iterator[tuple[str, object]]:
@@ -105,5 +131,5 @@ def _told(error: SettingsError | GatewayError) -> Document:
     return {"code": getattr(error, "code", "invalid"), "message": "; ".join(error.problems)}
 
 
-def _encode(document: Document) -> str:
-    return json.dumps(document, ensure_ascii=False)
+def _encode(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

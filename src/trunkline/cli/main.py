@@ -1,4 +1,4 @@
-"""The tree of commands: serve, check, keys, providers, models, catalog, docs.
+"""The tree of commands: serve, check, keys, accounts, credits, ledger, providers, models, catalog, docs.
 
 Each error is one line that says what to do next, and exit code 2 (`start.py`)."""
 
@@ -9,9 +9,12 @@ from typing import Annotated
 
 import typer
 
+from trunkline.cli.accounts import ACCOUNTS
 from trunkline.cli.catalog import CATALOG
 from trunkline.cli.checking import check
+from trunkline.cli.credits import CREDITS
 from trunkline.cli.keys import KEYS
+from trunkline.cli.ledger import LEDGER
 from trunkline.cli.models import list_models
 from trunkline.cli.providers import PROVIDERS, providers_page
 from trunkline.cli.reference import settings_page
@@ -23,6 +26,9 @@ from trunkline.cli.tree import new_tree
 TREE = new_tree("A gateway of your own in front of every model provider. Start with: trunkline serve")
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
 TREE.add_typer(KEYS, name="keys")
+TREE.add_typer(ACCOUNTS, name="accounts")
+TREE.add_typer(CREDITS, name="credits")
+TREE.add_typer(LEDGER, name="ledger")
 TREE.add_typer(PROVIDERS, name="providers")
 TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(ROUTE, name="route")

@@ -20,9 +20,12 @@ from trunkline.settings.reading import SettingsError
 
 _WHOLE = "trunkline.cli.main"
 _PARTS = {
+    "accounts": "trunkline.cli.accounts",
     "catalog": "trunkline.cli.catalog",
     "check": "trunkline.cli.checking",
+    "credits": "trunkline.cli.credits",
     "keys": "trunkline.cli.keys",
+    "ledger": "trunkline.cli.ledger",
     "models": "trunkline.cli.models",
     "providers": "trunkline.cli.providers",
     "route": "trunkline.cli.route",

@@ -5,6 +5,23 @@ from __future__ import annotations
 from typing import NamedTuple, get_type_hints
 
 
+class AccountRow(NamedTuple):
+    """An account with its budget, of which there is none where it never had credit, and what its requests came to.
+
+    `terms` is JSON. `cost_nano` sums what clients were told, of all days that are kept.
+    """
+
+    id: str
+    name: str
+    created_at_ms: int
+    disabled: bool
+    terms: str | None
+    credited_nano: int | None
+    charged_nano: int | None
+    held_nano: int | None
+    cost_nano: int
+
+
 class HoldRow(NamedTuple):
     """Credit that a request keeps others from spending until it is settled; `id` is that of its response.
 

@@ -1,0 +1,78 @@
+"""The store that the settings name, open while one command runs. It loads nothing of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+from trunkline.accounts.administration import Accounts, Declined
+from trunkline.cli.documents import Refusal, Unknown
+from trunkline.settings.reading import SettingsError
+from trunkline.settings.sections import Settings
+from trunkline.store.database import Database, open_database, sqlite_path
+from trunkline.store.rows import AccountRow
+
+Result = TypeVar("Result")
+
+
+class HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=HasId)
+
+
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Open the database, do one thing with it, and close it.
+
+    Raises SettingsError, a Refusal for what the books do not allow, ServiceUnavailable.
+    """
+    require_database(settings)
+
+    async def run() -> Result:
+        database = open_database(settings.store.url, settings.store.timeout)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return run_work(run())
+
+
+def with_accounts(settings: Settings, work: Callable[[Accounts], Awaitable[Result]]) -> Result:
+    """Do one thing with the accounts of the database, as `with_database` does."""
+    return with_database(settings, lambda database: work(Accounts(database, time.time)))
+
+
+def run_work(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run what a command waits for, and tell what is declined as its refusal."""
+    try:
+        return asyncio.run(work)
+    except Declined as declined:
+        raise Refusal(declined.code, declined.message) from None
+
+
+def require_database(settings: Settings) -> None:
+    """Raise SettingsError where there is no database: one made elsewhere would be none that the gateway knows."""
+    path = sqlite_path(settings.store.url)
+    if path is not None and not path.exists():
+        problem = f"there is no database {path.resolve()}"
+        raise SettingsError([f"{problem}; run this where `trunkline serve` runs, or name its file with --config"])
+
+
+async def find_account(accounts: Accounts, name: str) -> AccountRow:
+    """Find the one account with this id or name. Raises Unknown."""
+    return the_one("account", name, await accounts.named(name))
+
+
+def the_one(kind: str, name: str, found: Sequence[Named]) -> Named:
+    """What a name stands for, where it stands for one thing. Raises Unknown."""
+    if not found:
+        raise Unknown(f"there is no {kind} {name!r}; see `trunkline {kind}s list`")
+    if len(found) > 1:
+        ids = ", ".join(each.id for each in found)
+        raise Unknown(f"{name!r} is the name of {len(found)} {kind}s; use one of their ids: {ids}")
+    return found[0]

@@ -1,0 +1,84 @@
+"""Statements about what budgets are given: credit of accounts, limits of keys, and the entries of an account."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from trunkline.store.rows import EntryRow
+
+
+def find_posting(connection: sqlite3.Connection, reference: str) -> EntryRow | None:
+    """Find the entry that has a reference."""
+    row = connection.execute(f"{_ENTRIES} WHERE reference = ?", (reference,)).fetchone()
+    return None if row is None else EntryRow(*row)
+
+
+def post_credit(connection: sqlite3.Connection, entry: EntryRow, owner: str) -> int:
+    """Post an entry that gives to an account, or takes from it, with its budget; the entry's number.
+
+    Raises sqlite3.IntegrityError where the budget would be overspent, or the reference is there already.
+    """
+    posted = connection.execute(
+        """
+        INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        entry[1:],
+    )
+    change = entry.amount_nano if entry.credit == owner else -entry.amount_nano
+    connection.execute("UPDATE budgets SET credited_nano = credited_nano + ? WHERE id = ?", (change, owner))
+    assert posted.lastrowid is not None
+    return posted.lastrowid
+
+
+def open_budget(connection: sqlite3.Connection, id: str) -> None:
+    """Make the budget of an account, with nothing in it; one that is there stays as it is."""
+    connection.execute("INSERT INTO budgets (id, credited_nano) VALUES (?, 0) ON CONFLICT (id) DO NOTHING", (id,))
+
+
+def fit_budget(connection: sqlite3.Connection, id: str, credited_nano: int) -> None:
+    """Make the budget of a limited key what its limit is now, and at least what is charged to it and held in it.
+
+    It is made where it is not there yet: else a process that knows the limit of before would.
+    """
+    connection.execute(
+        """
+        INSERT INTO budgets (id, credited_nano) VALUES (:id, :credited)
+        ON CONFLICT (id) DO UPDATE SET credited_nano = max(:credited, charged_nano + held_nano)
+        """,
+        {"id": id, "credited": credited_nano},
+    )
+
+
+def find_budget(connection: sqlite3.Connection, id: str) -> tuple[int, int, int] | None:
+    """Find what a budget was given, what is charged to it and what is held in it."""
+    row = connection.execute(
+        "SELECT credited_nano, charged_nano, held_nano FROM budgets WHERE id = ?", (id,)
+    ).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]), int(row[2]))
+
+
+def list_entries(
+    connection: sqlite3.Connection, account_id: str | None, after: int = 0, limit: int = -1
+) -> list[EntryRow]:
+    """List entries in their order: of one account and its keys, or all; behind one, at most so many."""
+    if account_id is None:
+        rows = connection.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [EntryRow(*row) for row in rows]
+    rows = connection.execute(_OF_ACCOUNT, {"account_id": account_id, "after": after, "limit": limit})
+    return [EntryRow(*row) for row in rows]
+
+
+_ENTRIES = "SELECT seq, at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note FROM entries"
+
+# A key's budgets are its id, alone or with an @ and a day; A is the character after @. The keys are gone through first
+# and their entries found by the index; UNION leaves out what is found twice.
+_OF_ACCOUNT = f"""
+    {_ENTRIES} WHERE debit = :account_id AND seq > :after
+    UNION {_ENTRIES} WHERE credit = :account_id AND seq > :after
+    UNION SELECT seq, at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note
+        FROM keys CROSS JOIN entries
+            ON entries.debit = keys.id OR (entries.debit > keys.id || '@' AND entries.debit < keys.id || 'A')
+        WHERE keys.account_id = :account_id AND seq > :after
+    ORDER BY seq LIMIT :limit
+"""
