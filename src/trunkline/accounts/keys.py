@@ -40,8 +40,10 @@ from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
 from trunkline.protocol.request import Request, with_defaults
 from trunkline.routing.policy import Policy
 from trunkline.store.database import Connection, Database
+from trunkline.store.rows import BudgetRow
 from trunkline.store.statements import keys as statements
-from trunkline.store.statements.credits import find_budget, fit_budget
+from trunkline.store.statements.budgets import find_budgets
+from trunkline.store.statements.credits import fit_budget
 from trunkline.store.statements.keys import KeyRow
 
 FRESH_S = 5.0
@@ -257,18 +259,17 @@ class Keys:
         self._forget()
         return changed
 
-    async def spent(self, rows: Sequence[KeyRow]) -> dict[str, tuple[int, int, int]]:
-        """What keys with a limit have in the period that is now, by their ids: nano-dollars given, charged and held."""
-        budgets = {
-            row.id: (period_budget(row.id, row.limit_reset, self._now_ms()), row.limit_nano)
+    async def spent(self, rows: Sequence[KeyRow]) -> dict[str, BudgetRow]:
+        """What keys with a limit have in the period that is now, by their ids."""
+        now_ms = self._now_ms()
+        limits = {
+            row.id: BudgetRow(period_budget(row.id, row.limit_reset, now_ms), row.limit_nano, 0, 0)
             for row in rows
             if row.limit_nano is not None
         }
-
-        def work(connection: Connection) -> dict[str, tuple[int, int, int]]:
-            return {id: find_budget(connection, budget) or (limit, 0, 0) for id, (budget, limit) in budgets.items()}
-
-        return await self._database.read(work)
+        ids = [budget.id for budget in limits.values()]
+        found = await self._database.read(partial(find_budgets, ids=ids))
+        return {id: found.get(budget.id, budget) for id, budget in limits.items()}
 
     async def rotate(self, row: KeyRow) -> NewKey:
         """Give a key a new text; the old one is good for five seconds more on other nodes, and here no longer.

@@ -13,13 +13,13 @@ from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, sqlite_path, verify_database
 
 
-def open_keys(settings: Settings) -> tuple[Database, Keys]:
-    """Open the store and what is kept there of keys.
+def open_keys(settings: Settings, patience_s: float = 0.0) -> tuple[Database, Keys]:
+    """Open the store and what is kept there of keys; a statement may wait so long, `store.timeout` at least.
 
     Raises SettingsError.
     """
     pepper, previous = pepper_of(settings), _previous_pepper(settings)
-    database = open_database(settings.store.url, settings.store.timeout)
+    database = open_database(settings.store.url, max(patience_s, settings.store.timeout))
     keys = Keys(
         database,
         pepper,

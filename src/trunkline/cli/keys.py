@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -17,13 +17,14 @@ from trunkline.cli.accounts import check_name
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, Unknown, amount_of, failing_as, show, some_amount_of, time_text
 from trunkline.cli.moments import read_expiry
-from trunkline.cli.stores import find_account, require_database, run_work, the_one
+from trunkline.cli.stores import PATIENCE_S, find_account, require_database, run_work, the_one
 from trunkline.cli.term_options import UNSET_WORDS, Terms, with_terms, without
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, sqlite_path
+from trunkline.store.rows import BudgetRow
 from trunkline.store.statements.keys import KeyRow
 
 Result = TypeVar("Result")
@@ -185,10 +186,9 @@ def revoke_key(key: Named, config: Config = None, as_json: AsJson = False) -> No
 Change = Callable[[Keys, KeyRow], Awaitable[KeyRow]]
 
 
-def key_document(row: KeyRow, spent: dict[str, tuple[int, int, int]], keys: Keys, text: str | None = None) -> Document:
+def key_document(row: KeyRow, spent: Mapping[str, BudgetRow], keys: Keys, text: str | None = None) -> Document:
     """Tell a key; its text only when it is new. Amounts charged, held and available are those of the present period."""
-    limit = spent.get(row.id)
-    credited, charged, held = limit or (0, 0, 0)
+    budget = spent.get(row.id)
     return {
         "id": row.id,
         **({} if text is None else {"key": text}),
@@ -202,9 +202,9 @@ def key_document(row: KeyRow, spent: dict[str, tuple[int, int, int]], keys: Keys
         "last_used_at": time_text(row.last_used_ms),
         "limit_usd": None if row.limit_nano is None else usd_text(row.limit_nano),
         "limit_reset": row.limit_reset,
-        "charged_usd": None if limit is None else usd_text(charged),
-        "held_usd": None if limit is None else usd_text(held),
-        "available_usd": None if limit is None else usd_text(credited - charged - held),
+        "charged_usd": None if budget is None else usd_text(budget.charged_nano),
+        "held_usd": None if budget is None else usd_text(budget.held_nano),
+        "available_usd": None if budget is None else usd_text(_left(budget)),
         "max_cost_usd": None if row.max_cost_nano is None else usd_text(row.max_cost_nano),
         "byok_counts": row.byok_counts,
         "pepper": keys.pepper_of(row),
@@ -243,7 +243,7 @@ def _with_both(
         require_database(settings)
 
     async def run() -> Result:
-        database, keys = open_keys(settings)
+        database, keys = open_keys(settings, 0.0 if makes else PATIENCE_S)
         try:
             return await work(database, keys)
         finally:
@@ -305,6 +305,10 @@ def _tell(
         settings, _ = read_settings(config)
         row, document = _with_both(settings, work)
         show(document, as_json, None if line is None else [line(row)])
+
+
+def _left(budget: BudgetRow) -> int:
+    return budget.credited_nano - budget.charged_nano - budget.held_nano
 
 
 def _line(row: KeyRow) -> str:

@@ -1,15 +1,19 @@
-"""ledger: entries. It loads the store and nothing of the server."""
+"""ledger: entries, audit. It loads the store and nothing of the server."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from trunkline.accounts.administration import Accounts
+from trunkline.accounts.audit import Audit, audit
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.documents import AsJson, Document, failing_as, row_lines, show, time_text
-from trunkline.cli.stores import find_account, with_accounts
+from trunkline.cli.documents import AsJson, Document, failing_as, member_lines, row_lines, show, time_text
+from trunkline.cli.stores import find_account, with_accounts, with_database
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.store.rows import EntryRow
@@ -17,10 +21,8 @@ from trunkline.store.rows import EntryRow
 LEDGER = typer.Typer(help="Read the books.", no_args_is_help=True)
 TREE = tree_of(LEDGER, "ledger")
 
-
-@LEDGER.callback()
-def root() -> None:
-    pass
+AUDIT_S = 3600.0
+"""How long the books may take to be read: some 25 s for ten million records."""
 
 
 @LEDGER.command("entries")
@@ -56,6 +58,32 @@ def list_entries(
         }
         rows = [{**entry, "of": entry["generation"] or entry["reference"]} for entry in found]
         show({"entries": found}, as_json, row_lines(rows, columns, "><<<<><"))
+
+
+@LEDGER.command("audit")
+def audit_ledger(config: Config = None, as_json: AsJson = False) -> None:
+    """Check the books, and end with 1 where a sum is wrong.
+
+    What is summed up somewhere is compared with what it was summed from: budgets with entries, entries with
+    generations, held credit with holds, days with records. It may run while gateways do, and mends nothing.
+    """
+    with failing_as(as_json):
+        settings, _ = read_settings(config)
+        work = partial(audit, now_ms=int(time.time() * 1000))
+        found = with_database(settings, lambda database: database.read(work), timeout=AUDIT_S)
+        show(found.document(), as_json, _audit_lines(found))
+        if not found.is_ok:
+            raise typer.Exit(1)
+
+
+def _audit_lines(found: Audit) -> Iterator[str]:
+    document = found.document()
+    columns = {"CHECK": "check", "SUBJECT": "subject", "EXPECTED": "expected", "FOUND": "found"}
+    rows = document.pop("differences")
+    yield from member_lines(document)
+    if isinstance(rows, list) and rows:
+        yield ""
+        yield from row_lines(rows, columns, "<<>>")
 
 
 def _document(entry: EntryRow) -> Document:

@@ -25,15 +25,21 @@ class HasId(Protocol):
 Named = TypeVar("Named", bound=HasId)
 
 
-def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Open the database, do one thing with it, and close it.
+PATIENCE_S = 30.0
+"""How long a command waits for the database at least: gateways that write may keep it from its turn for a while."""
+
+
+def with_database(
+    settings: Settings, work: Callable[[Database], Awaitable[Result]], *, timeout: float = PATIENCE_S
+) -> Result:
+    """Open the database, do one thing with it within so many seconds, and close it.
 
     Raises SettingsError, a Refusal for what the books do not allow, ServiceUnavailable.
     """
     require_database(settings)
 
     async def run() -> Result:
-        database = open_database(settings.store.url, settings.store.timeout)
+        database = open_database(settings.store.url, max(timeout, settings.store.timeout))
         try:
             return await work(database)
         finally:

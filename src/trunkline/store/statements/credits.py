@@ -50,14 +50,6 @@ def fit_budget(connection: sqlite3.Connection, id: str, credited_nano: int) -> N
     )
 
 
-def find_budget(connection: sqlite3.Connection, id: str) -> tuple[int, int, int] | None:
-    """Find what a budget was given, what is charged to it and what is held in it."""
-    row = connection.execute(
-        "SELECT credited_nano, charged_nano, held_nano FROM budgets WHERE id = ?", (id,)
-    ).fetchone()
-    return None if row is None else (int(row[0]), int(row[1]), int(row[2]))
-
-
 def list_entries(
     connection: sqlite3.Connection, account_id: str | None, after: int = 0, limit: int = -1
 ) -> list[EntryRow]:
