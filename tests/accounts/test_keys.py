@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
+import hmac
+import random
 import sqlite3
+import string
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,9 +17,15 @@ from typing import Any, TypeVar
 
 import pytest
 
+from trunkline.accounts.administration import Accounts, Declined
+from trunkline.accounts.key_text import checksum, is_mistyped, new_key_text
 from trunkline.accounts.keys import FRESH_S, GRACE_S, MAX_REMEMBERED, MAX_WANTED, NO_BEARER, NO_KEY, Key, Keys
+from trunkline.accounts.rates import Rate
 from trunkline.errors import ServiceUnavailable, Unauthorized
+from trunkline.protocol.preferences import Sort, WebPlugin
+from trunkline.routing.policy import Policy
 from trunkline.store.database import Database, open_database
+from trunkline.store.rows import BudgetRow
 from trunkline.store.statements import keys as statements
 
 Result = TypeVar("Result")
@@ -359,3 +370,322 @@ def test_another_pepper_recognises_nothing(tmp_path: Path) -> None:
         assert await scene.gate.read(partial(statements.find_key, hash=b"0" * 32)) is None
 
     play(tmp_path, act)
+
+
+class TestChecksum:
+    def test_a_new_key_ends_in_its_crc_32_in_base_62(self) -> None:
+        assert checksum("") == "000000"
+        assert checksum("tl-" + "A" * 43) == "3KB38F"
+        digits = string.digits + string.ascii_uppercase + string.ascii_lowercase
+        for text in (new_key_text() for _ in range(100)):
+            value = sum(digits.index(digit) * 62**place for place, digit in enumerate(reversed(text[46:])))
+            assert value == binascii.crc32(text[:46].encode())
+            assert not is_mistyped(text)
+
+    def test_AU_03_a_slip_of_one_character_is_401_without_a_look_up(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            text = (await scene.keys.create("a")).text
+            scene.gate.is_down = True
+            for place in range(3, 52):
+                for other in "0aZ_-":
+                    if text[place] != other:
+                        slip = text[:place] + other + text[place + 1 :]
+                        with pytest.raises(Unauthorized, match="does not know"):
+                            await scene.keys.authenticate(f"Bearer {slip}")
+            assert scene.gate.reads == 0
+            # What has another length is looked up, as ever.
+            with pytest.raises(ServiceUnavailable):
+                await scene.keys.authenticate(f"Bearer {text[:-1]}")
+            with pytest.raises(ServiceUnavailable):
+                await scene.keys.authenticate(f"Bearer {text}")
+            scene.gate.is_down = False
+            assert await scene.is_good(text)
+
+        play(tmp_path, act)
+
+    def test_keys_of_other_lengths_and_beginnings_stay_good(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            for given in ("tl-" + "x" * 43, "sk-" + "x" * 49, "x" * 52):
+                assert await scene.keys.bootstrap(given) is not None
+                assert await scene.is_good(given)
+            with pytest.raises(ValueError, match="ends in a checksum, which this one does not"):
+                await scene.keys.bootstrap("tl-" + "x" * 49)
+
+        play(tmp_path, act)
+
+
+async def noted(keys: Keys) -> None:
+    """Wait until what became known of keys is written."""
+    await asyncio.sleep(0)
+    await keys.close()
+
+
+class TestPeppers:
+    def node(self, scene: Scene, pepper: bytes, previous: bytes | None) -> Keys:
+        clocks = scene.clocks
+        return Keys(
+            scene.gate.database,
+            pepper,
+            clock=lambda: clocks.now,
+            wall_clock=lambda: clocks.wall,
+            previous_pepper=previous,
+        )
+
+    def test_a_key_of_the_previous_pepper_is_good_and_kept_under_the_new_one_from_then_on(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            made = await scene.keys.create("a")
+            revoked = await scene.keys.create("b")
+            await scene.keys.revoke("b")
+            both, new, old = (
+                self.node(scene, *peppers) for peppers in ((b"n" * 16, PEPPER), (b"n" * 16, None), (PEPPER, None))
+            )
+            header = f"Bearer {made.text}"
+            with pytest.raises(Unauthorized):
+                await new.authenticate(header)
+            assert (await both.authenticate(header)).id == made.row.id
+            with pytest.raises(Unauthorized):
+                await both.authenticate(f"Bearer {revoked.text}")
+            await noted(both)
+            scene.clocks.now += FRESH_S
+            assert (await new.authenticate(header)).id == made.row.id
+            assert [both.pepper_of(row) for row in await both.all()] == ["current", "current"]
+            with pytest.raises(Unauthorized):
+                await new.authenticate(f"Bearer {revoked.text}")
+            with pytest.raises(Unauthorized):
+                await old.authenticate(header)
+
+        play(tmp_path, act)
+
+    def test_an_operators_key_is_not_added_again_under_a_new_pepper_nor_revived(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            given = "an-operators-own-key-0001"
+            await scene.keys.bootstrap(given)
+            await scene.keys.revoke("bootstrap")
+            both = self.node(scene, b"n" * 16, PEPPER)
+            assert await both.bootstrap(given) is None
+            with pytest.raises(Unauthorized):
+                await both.authenticate(f"Bearer {given}")
+            assert len(await both.all()) == 1
+
+        play(tmp_path, act)
+
+    def test_a_key_that_got_a_new_text_meanwhile_does_not_get_its_old_one_back(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            made = await scene.keys.create("a")
+            both = self.node(scene, b"n" * 16, PEPPER)
+            await both.authenticate(f"Bearer {made.text}")
+            rotated = await scene.another_node().rotate(made.row)  # before the other has written what it saw
+            await noted(both)
+            assert await scene.is_good(rotated.text)
+            assert not await scene.is_good(made.text)
+            scene.clocks.now += FRESH_S
+            with pytest.raises(Unauthorized):
+                await both.authenticate(f"Bearer {made.text}")
+
+        play(tmp_path, act)
+
+    def test_a_row_of_before_there_were_ids_of_peppers_gets_one_when_it_is_used(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            made = await scene.keys.create("a")
+            await scene.gate.write(lambda connection: connection.execute("UPDATE keys SET pepper_id = NULL") and None)
+            assert [scene.keys.pepper_of(row) for row in await scene.keys.all()] == [None]
+            assert await scene.is_good(made.text)
+            await noted(scene.keys)
+            assert [scene.keys.pepper_of(row) for row in await scene.keys.all()] == ["current"]
+
+        play(tmp_path, act)
+
+
+def test_it_is_noted_when_a_key_was_last_used_once_a_minute_and_never_waited_for(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        made = await scene.keys.create("a")
+        unused = await scene.keys.create("b")
+
+        async def last_used() -> list[int | None]:
+            await noted(scene.keys)
+            return [row.last_used_ms for row in await scene.keys.all() if row.name == "a"]
+
+        def at(later_s: float) -> list[int | None]:
+            return [int(1_800_000_000_000 + later_s * 1000)]
+
+        assert await last_used() == [None]
+        for later_s, noted_s in ((0, 0), (30, 0), (59, 0), (61, 61), (3600, 3600)):
+            scene.clocks.wall = 1_800_000_000.0 + later_s
+            scene.clocks.now += FRESH_S
+            assert await scene.is_good(made.text)
+            assert await last_used() == at(noted_s)
+        (row,) = await scene.keys.named(unused.row.id)
+        assert row.last_used_ms is None
+
+    play(tmp_path, act)
+
+
+class TestTerms:
+    """What the rows of a key and its account make of the key that is authenticated."""
+
+    def test_all_that_is_agreed_comes_with_the_key(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> Key:
+            accounts = Accounts(scene.gate.database, lambda: scene.clocks.wall)
+            account = await accounts.create("acme", 5_000_000_000, {"models": ["a/*"], "rpm": 100, "zdr": True})
+            made = await scene.keys.create(
+                "a",
+                account_id=account.id,
+                limit_nano=1_000,
+                limit_reset="daily",
+                max_cost_nano=7,
+                byok_counts=True,
+                terms={
+                    "models": ["b/*"],
+                    "rpm": 10,
+                    "concurrency": 2,
+                    "model_rates": {"b/*": {"tpd": 9}},
+                    "preferences": {"sort": "price"},
+                    "plugins": [{"id": "web"}],
+                },
+            )
+            return await scene.keys.authenticate(f"Bearer {made.text}")
+
+        key = play(tmp_path, act)
+        assert key.is_limited
+        assert key.budget == key.account_id
+        assert (key.limit_nano, key.limit_reset, key.max_cost_nano, key.byok_counts) == (1_000, "daily", 7, True)
+        assert (key.policy.allowed_models, key.policy.account_models, key.policy.zdr) == (("b/*",), ("a/*",), True)
+        assert key.preferences is not None
+        assert key.preferences.sort == Sort("price")
+        assert key.plugins == (WebPlugin(),)
+        assert set(key.rates) == {
+            Rate(key.id, "requests", 10, 60),
+            Rate(key.id, "streams", 2, 0),
+            Rate(key.id, "tokens", 9, 86_400, "b/*"),
+            Rate(key.account_id, "requests", 100, 60),
+        }
+
+    def test_a_key_of_before_there_were_terms_may_all_and_is_unlimited(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> Key:
+            made = await scene.keys.create("a")
+            return await scene.keys.authenticate(f"Bearer {made.text}")
+
+        key = play(tmp_path, act)
+        assert not key.is_limited
+        assert key.policy == Policy(account="default", max_attempts=3)
+        assert (key.rates, key.preferences, key.plugins, key.budget) == ((), None, (), None)
+
+    def test_AU_07_with_the_store_down_a_key_with_a_limit_is_503_and_one_without_goes_on(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            account = await Accounts(scene.gate.database, lambda: scene.clocks.wall).create("acme", 0, {})
+            free = (await scene.keys.create("free")).text
+            limited = [
+                (await scene.keys.create("own", limit_nano=1)).text,
+                (await scene.keys.create("accounts", account_id=account.id)).text,
+            ]
+            for text in (free, *limited):
+                assert await scene.is_good(text)
+            scene.gate.is_down = True
+            scene.clocks.now += FRESH_S
+            assert await scene.is_good(free)
+            for text in limited:
+                with pytest.raises(ServiceUnavailable):
+                    await scene.keys.authenticate(f"Bearer {text}")
+
+        play(tmp_path, act)
+
+    def test_terms_that_cannot_be_read_are_503_for_that_key_alone(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            good, bad = [(await scene.keys.create(name)).text for name in "ab"]
+            spoil = "UPDATE keys SET terms = '{\"modles\": []}' WHERE name = 'b'"
+            await scene.gate.write(lambda connection: connection.execute(spoil) and None)
+            found = await asyncio.gather(
+                scene.is_good(good), scene.keys.authenticate(f"Bearer {bad}"), return_exceptions=True
+            )
+            assert found[0] is True
+            assert isinstance(found[1], ServiceUnavailable)
+            assert "modles is not known here" in found[1].message
+
+        play(tmp_path, act)
+
+    def test_AU_16_an_account_is_refused_while_it_is_disabled_and_elsewhere_within_five_seconds(
+        self, tmp_path: Path
+    ) -> None:
+        async def act(scene: Scene) -> None:
+            accounts = Accounts(scene.gate.database, lambda: scene.clocks.wall)
+            text = (await scene.keys.create("a")).text
+            assert await scene.is_good(text)
+            for disabled in (True, False):
+                await accounts.change("default", disabled=disabled)
+                assert await scene.is_good(text) is disabled
+                scene.clocks.now += FRESH_S
+                assert await scene.is_good(text) is not disabled
+
+        play(tmp_path, act)
+
+
+class TestChange:
+    def test_a_new_limit_is_that_of_the_present_period_and_never_below_what_is_spent(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            row = (await scene.keys.create("a", limit_nano=100, limit_reset="daily")).row
+            assert await scene.keys.spent([row]) == {row.id: BudgetRow(f"{row.id}@2027-01-15", 100, 0, 0)}
+            await scene.keys.change(row.id, {"limit_nano": 50}, {})
+            spend = "UPDATE budgets SET charged_nano = 20, held_nano = 10"
+            await scene.gate.write(lambda connection: connection.execute(spend) and None)
+            for limit, credited in ((40, 40), (5, 30), (200, 200)):
+                changed = await scene.keys.change(row.id, {"limit_nano": limit}, {})
+                assert changed.limit_nano == limit
+                assert (await scene.keys.spent([changed]))[row.id][1:] == (credited, 20, 10)
+            scene.clocks.wall += 86_400
+            assert (await scene.keys.spent([changed]))[row.id][1:] == (200, 0, 0)
+            with pytest.raises(Declined, match="set --limit too"):
+                await scene.keys.change(row.id, {"limit_nano": None}, {})
+            free = await scene.keys.change(row.id, {"limit_nano": None, "limit_reset": None}, {})
+            assert await scene.keys.spent([free]) == {}
+
+        play(tmp_path, act)
+
+    def test_terms_are_laid_over_those_that_are_there(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            row = (await scene.keys.create("a", terms={"rpm": 5, "zdr": True})).row
+            changed = await scene.keys.change(row.id, {"name": "b"}, {"rpm": None, "tpm": 7})
+            assert (changed.name, changed.terms) == ("b", '{"tpm": 7, "zdr": true}')
+            with pytest.raises(Declined, match="tpm must be a whole number"):
+                await scene.keys.change(row.id, {"name": "c"}, {"tpm": 0})
+            assert [row.name for row in await scene.keys.all()] == ["b"]
+
+        play(tmp_path, act)
+
+    def test_a_key_that_is_revoked_gets_no_new_text(self, tmp_path: Path) -> None:
+        async def act(scene: Scene) -> None:
+            await scene.keys.create("a")
+            (row,) = await scene.keys.revoke("a")
+            (row,) = await scene.keys.named(row.id)
+            with pytest.raises(Declined, match="revoked for good"):
+                await scene.keys.rotate(row)
+
+        play(tmp_path, act)
+
+
+def test_AU_04_a_look_up_takes_as_long_whatever_the_key_begins_with(tmp_path: Path) -> None:
+    """Times of the hash and the statement, which are all that a refused key differs in; Mann and Whitney's U."""
+
+    async def act(scene: Scene) -> list[list[float]]:
+        known = [(await scene.keys.create(str(number))).text for number in range(50)]
+
+        texts = [(begun[:7] + new_key_text()[7:], 0) for begun in known * 40]
+        texts += [(new_key_text(), 1) for _ in range(2_000)]
+        random.Random(4).shuffle(texts)
+
+        def work(connection: sqlite3.Connection) -> list[list[float]]:
+            samples: list[list[float]] = [[], []]
+            for text, which in texts:
+                started = time.perf_counter()
+                found = statements.find_keys(connection, [hmac.digest(PEPPER, text.encode(), "sha256")])
+                samples[which].append(time.perf_counter() - started)
+                assert not found
+            return samples
+
+        return await scene.gate.database.read(work)
+
+    one, other = play(tmp_path, act)
+    ranked = sorted([(each, 0) for each in one] + [(each, 1) for each in other])
+    n = len(one)
+    u = sum(rank for rank, (_, which) in enumerate(ranked, 1) if which == 0) - n * (n + 1) / 2
+    z = (u - n * n / 2) / (n * n * (2 * n + 1) / 12) ** 0.5
+    assert abs(z) < 5

@@ -23,9 +23,11 @@ Reference = Annotated[
     str, typer.Option(metavar="REF", help="What it is known by outside, as the number of a payment; used once.")
 ]
 MAX_REFERENCE = 256
+_SIGNED = {"ignore_unknown_options": True}
+"""So that an amount like -5 is refused as one, and not taken for an option."""
 
 
-@CREDITS.command("add")
+@CREDITS.command("add", context_settings=_SIGNED)
 def add_credit(
     account: Account, amount: Amount, reference: Reference, config: Config = None, as_json: AsJson = False
 ) -> None:
@@ -41,7 +43,7 @@ def add_credit(
     _post(account, amount, reference, config, as_json, Accounts.add_credit, document)
 
 
-@CREDITS.command("remove")
+@CREDITS.command("remove", context_settings=_SIGNED)
 def remove_credit(
     account: Account, amount: Amount, reference: Reference, config: Config = None, as_json: AsJson = False
 ) -> None:

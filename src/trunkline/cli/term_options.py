@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
+from trunkline.cli.documents import failing_as
 from trunkline.settings.reading import SettingsError
 
 Command = Callable[..., None]
@@ -74,7 +75,7 @@ UNSET_WORDS: Final = "Take this away again, as models, rpm or zdr; may be repeat
 
 
 def with_terms(command: Command) -> Command:
-    """Add the options to a command, which gets what is given to them as `terms`."""
+    """Add the options to a command, which gets what is given to them as `terms`; its last two are of every command."""
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != "terms"]
     added = [_parameter(option) for option in OPTIONS]
@@ -82,9 +83,10 @@ def with_terms(command: Command) -> Command:
     @functools.wraps(command)
     def run(**given: Any) -> None:
         terms = {}
-        for option in OPTIONS:
-            if (value := given.pop(option.term)) is not None and value is not False and value != []:
-                terms[option.term] = _document(option.flag, value) if option.kind is _DOCUMENT else value
+        with failing_as(given["as_json"]):
+            for option in OPTIONS:
+                if (value := given.pop(option.term)) is not None and value is not False and value != []:
+                    terms[option.term] = _document(option.flag, value) if option.kind is _DOCUMENT else value
         command(terms=terms, **given)
 
     # `eval_str` reads annotations that are text, and those of what is added are none.
