@@ -17,6 +17,7 @@
     │   ├── PayloadTooLarge 413
     │   ├── Unprocessable 422
     │   └── TooManyRequests 429
+    │       └── RateLimited       by a limit of the client's own key or account
     ├── UpstreamError             a provider failed
     │   ├── BadGateway 502
     │   ├── ServiceUnavailable 503
@@ -142,6 +143,28 @@ class TooManyRequests(ClientError):
 
     status = 429
     default_kind = "rate_limit_exceeded"
+
+
+class RateLimited(TooManyRequests):
+    """A limit of the client's own key or account is reached; `metadata` says which, headers its figures."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: int,
+        remaining: int,
+        reset_ms: int,
+        metadata: Mapping[str, object] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, metadata=metadata, retry_after=retry_after)
+        self.figures = {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": str(remaining),
+            "X-RateLimit-Reset": str(reset_ms),
+        }
+        self.metadata["headers"] = self.figures
 
 
 class UpstreamError(GatewayError):

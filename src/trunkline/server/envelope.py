@@ -6,7 +6,7 @@ import math
 
 from starlette.types import Send
 
-from trunkline.errors import GatewayError, Unauthorized
+from trunkline.errors import GatewayError, RateLimited, Unauthorized
 from trunkline.protocol.render import render_error
 from trunkline.server.cycle import Cycle, Field, Lines
 
@@ -59,4 +59,7 @@ def _lines_of(error: GatewayError, request_id: str) -> Lines:
         lines += b'www-authenticate: Bearer realm="trunkline"\r\n'
     if error.retry_after is not None:
         lines += b"retry-after: %d\r\n" % max(1, math.ceil(error.retry_after))
+    if isinstance(error, RateLimited):
+        for name, figure in error.figures.items():
+            lines += line(name.lower().encode(), figure)
     return lines

@@ -9,7 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trunkline.server.cycle import Field, Lines
 from trunkline.server.envelope import fields_of
 
-_EXPOSED = b"x-request-id, x-generation-id, x-trunkline-provider, x-trunkline-dropped, retry-after"
+_EXPOSED = (
+    b"x-request-id, x-generation-id, x-trunkline-provider, x-trunkline-dropped, retry-after, "
+    b"x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+)
 _PREFLIGHT = b"access-control-allow-methods: GET, POST\r\naccess-control-max-age: 600\r\n"
 
 
