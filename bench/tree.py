@@ -32,6 +32,13 @@ def cpu_seconds(root: int) -> float:
     return spent_ns / 1e9
 
 
+def cpu_seconds_aside(root: int) -> float:
+    """As `cpu_seconds`, of the threads beside the first of the first process."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return cpu_seconds(root) - int((_PROC / f"{root}/task/{root}/schedstat").read_text().split()[0]) / 1e9
+    return 0.0
+
+
 def anonymous_bytes(root: int) -> int:
     """Memory of the tree that is its own: RssAnon and VmSwap, summed."""
     total = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bench.holding import Held
 from bench.measure import Measured, Round
+from bench.money import Turn, gateway_table, writer_table
 from bench.recordings import Case
 from bench.report import tables, targets
 
@@ -47,3 +49,36 @@ def test_a_machine_that_others_use_is_said() -> None:
     busy = Round(100, 1.0, 1.0, 1.0, 1.0, 500, 0.1, 0.4)
     alone = Measured("relay", "", 0.1, 1, 1, 1.0, {case: [busy] for case in (Case.JSON, Case.BURST, Case.PACED)})
     assert "NOT A QUIET MACHINE" in tables([alone])
+
+
+def turns(*cpu_us: float) -> list[Turn]:
+    return [Turn(1_500, each, 40, 30, 60) for each in cpu_us]
+
+
+def test_accounting_is_judged_by_the_pairs_of_a_round() -> None:
+    """Not by the medians of either: these are equal, and in most rounds one took twice as much as the other."""
+    limited = {"budget": turns(400, 800, 600), "budget and limits": turns(440, 880, 660)}
+    measured = {**limited, "unlimited": turns(300, 600, 700)}
+    before = {"before": turns(200, 400, 600)}
+    lines = gateway_table(measured | before, Turn(1_100, 700, 40, 30, 60)).splitlines()
+    assert lines[-4:] == [
+        "CPU of 'budget' by 'before', lowest 1.00, highest 2.00, median: 2.00 <= 1.5 MISSED",
+        "CPU of 'budget and limits' by 'budget', lowest 1.10, highest 1.10, median: 1.10",
+        "CPU of 'unlimited' by 'before', lowest 1.17, highest 1.50, median: 1.50 <= 1.15 MISSED",
+        "requests/s for 20 s: 1100 >= 1200 MISSED",
+    ]
+    alone = gateway_table(measured, Turn(1_300, 700, 40, 30, 60)).splitlines()
+    assert alone[-3:] == [
+        "CPU of 'budget' by 'unlimited', lowest 0.86, highest 1.33, median: 1.33 <= 1.5 met",
+        "CPU of 'budget and limits' by 'budget', lowest 1.10, highest 1.10, median: 1.10",
+        "requests/s for 20 s: 1300 >= 1200 met",
+    ]
+
+
+def test_what_a_hold_takes_is_told_with_what_the_disk_takes() -> None:
+    lines = writer_table([Held(1, 10, 1, 900, 3, 9), Held(50, 10, 1, 151, 3, 9), Held(200, 10, 1, 90, 9, 99)], (2.1, 8))
+    assert "2.10 ms (p50), 8.00 ms (p99)" in lines
+    assert lines.splitlines()[-2:] == [
+        "CPU of hold and settle, us, >= 50 in flight: 151 <= 150 MISSED",
+        "hold p99, ms, 200 in flight: 99 <= 100 met",
+    ]
