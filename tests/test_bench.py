@@ -56,7 +56,7 @@ def turns(*cpu_us: float) -> list[Turn]:
 
 
 def test_accounting_is_judged_by_the_pairs_of_a_round() -> None:
-    """Not by the medians of either: these are equal, and in most rounds one took twice as much as the other."""
+    """Not by the medians of either, which would be as they should: 600 by 400."""
     limited = {"budget": turns(400, 800, 600), "budget and limits": turns(440, 880, 660)}
     measured = {**limited, "unlimited": turns(300, 600, 700)}
     before = {"before": turns(200, 400, 600)}
