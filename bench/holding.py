@@ -9,15 +9,16 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trunkline.settings.sections import Settings, StoreSettings
 from trunkline.store.batch import Wish
 from trunkline.store.database import Connection, open_database
-from trunkline.store.journal import open_journal
-from trunkline.store.rows import BLANK, BootRow, BudgetRow
-from trunkline.store.statements import boots, budgets
+from trunkline.store.opening import make_writer
+from trunkline.store.rows import BLANK, BudgetRow
+from trunkline.store.statements import budgets
 from trunkline.store.writer import Writer
 
 _ACCOUNT = "acc_bench"
@@ -57,13 +58,11 @@ def fsync_ms(folder: Path) -> tuple[float, float]:
 async def measure_writer(in_flight: Sequence[int], seconds: float) -> list[Held]:
     """Load a writer of its own, on a database in a temporary folder, with each number in flight for a while."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        database = open_database(f"sqlite:///{folder}/bench.db", _TIMEOUT_S)
-        now_ms = int(time.time() * 1000)
-        boot = BootRow("boot_bench", "bench", now_ms, now_ms)
-        await database.write(_prepare(boot))
-        journal = open_journal(Path(folder) / "journal", boot.id, 1 << 28)
+        url = f"sqlite:///{folder}/bench.db"
+        database = open_database(url, _TIMEOUT_S)
+        await database.write(_add_credit)
         try:
-            async with Writer(database, boot, journal, time.time, _alarm) as writer:
+            async with make_writer(Settings(store=StoreSettings(url=url)), database, time.time, _alarm) as writer:
                 await _load(writer, 8, seconds / 4, "warm")
                 return [await _load(writer, count, seconds, f"gen-{count}") for count in in_flight]
         finally:
@@ -116,14 +115,8 @@ _RECORD = BLANK._replace(
 )
 
 
-def _prepare(boot: BootRow) -> Callable[[Connection], None]:
-    """Make one account with credit for every run."""
-
-    def prepare(connection: Connection) -> None:
-        boots.note_boot(connection, boot)
-        budgets.add_budgets(connection, [BudgetRow(_ACCOUNT, _CREDIT_NANO, 0, 0)])
-
-    return prepare
+def _add_credit(connection: Connection) -> None:
+    budgets.add_budgets(connection, [BudgetRow(_ACCOUNT, _CREDIT_NANO, 0, 0)])
 
 
 def _alarm(name: str, more: str) -> None:
