@@ -126,8 +126,8 @@ MISTAKES = [
     Case(
         "a variable that looks like those of container services but is a wish",
         "",
-        "TRUNKLINE_PORT: unknown setting 'port'; known: bootstrap_key, catalog, defaults, endpoints, log, providers, "
-        "routing, server, store",
+        "TRUNKLINE_PORT: unknown setting 'port'; known: billing, bootstrap_key, catalog, defaults, endpoints, log, "
+        "providers, routing, server, store",
         {"TRUNKLINE_PORT": "9000"},
     ),
     Case(

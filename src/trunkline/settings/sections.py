@@ -458,6 +458,42 @@ class RoutingSettings(Section, frozen=True):
     """Limits on waiting."""
 
 
+class BillingSettings(Section, frozen=True):
+    """How much of a limited credit is held for a request while it runs. What it costs is charged at its end; a bound
+    that was too low costs the house, one that is too high refuses requests with 402 that would have fitted."""
+
+    text_bytes_per_token: Count = 2
+    """Bytes of the request's text, tools and schemas included, that are held for as one input token."""
+
+    tokens_per_image: CountOrNone = 2_000
+    """Input tokens held for each picture."""
+
+    file_bytes_per_token: Count = 8
+    """Bytes of a file that is no text that are held for as one input token."""
+
+    linked_file_tokens: CountOrNone = 50_000
+    """Input tokens held for a file or film behind a link, whose size nobody knows."""
+
+    audio_tokens_per_second: CountOrNone = 32
+    """Input tokens held for each second of sound."""
+
+    unlimited_output_tokens: Count = 32_768
+    """Output tokens held for at an endpoint of which no limit is known, when the client names none."""
+
+    floor_tokens: Count = 256
+    """The shortest answer worth asking for. A request without `max_output_tokens` is refused only when the credit does
+    not pay for that; with more credit its answer may be as long as an eighth of the credit pays for."""
+
+    reasoning_floor_tokens: Count = 2_048
+    """The same of a model that thinks before it answers."""
+
+    searches: CountOrNone = 5
+    """Web searches held for when a model may search and the client names no `max_tool_calls`."""
+
+    unpriced_hold: Usd = Decimal("0.50")
+    """USD held at an endpoint without a price, where what the provider says is what it costs."""
+
+
 class DefaultsSettings(Section, frozen=True):
     """What a request gets when it does not say."""
 
@@ -493,6 +529,7 @@ class Settings(Section, frozen=True):
     providers: dict[str, ProviderSettings] = {}
     endpoints: list[EndpointSettings] = []
     routing: RoutingSettings = RoutingSettings()
+    billing: BillingSettings = BillingSettings()
     defaults: DefaultsSettings = DefaultsSettings()
     catalog: CatalogSettings = CatalogSettings()
     log: LogSettings = LogSettings()

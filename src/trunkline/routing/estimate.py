@@ -1,0 +1,295 @@
+"""What a request may cost at the most, before anybody is asked: what is held for it, and how much a smaller sum buys.
+
+Bounds, not guesses: nobody counts tokens here. A provider that reads or writes more than a bound is paid by the house.
+Who holds, and what of, is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from trunkline.catalog.abilities import searches_unasked
+from trunkline.catalog.entries import Endpoint, Rates
+from trunkline.money import NANO_PER_USD, NanoUsd
+from trunkline.protocol.data_urls import is_data_url
+from trunkline.protocol.file_types import is_text, kind_of
+from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.places import Media, placed_media
+from trunkline.protocol.request import Request, search_of
+from trunkline.routing.plan import Plan
+from trunkline.settings.sections import BillingSettings
+
+MOST_NANO: Final[NanoUsd] = 10**18
+"""No amount is larger: a thousand million dollars, which no credit reaches."""
+
+_SOUND_BYTES_PER_S: Final = {"wav": 16_000, "aiff": 16_000, "flac": 16_000}
+_PACKED_SOUND_BYTES_PER_S: Final = 4_000
+"""Rather too few than too many: speech of one voice, sampled as coarsely as anybody does."""
+
+_FILM_BYTES_PER_S: Final = 60_000
+_FILM_TOKENS_PER_S: Final = 300
+_MOST_IMAGES: Final = 10
+_PICTURE_TOKENS: Final = 6_500
+"""The largest picture that is made of tokens: https://platform.openai.com/docs/guides/image-generation, 2026-11-27."""
+
+
+class Ceiling(NamedTuple):
+    """The most that one endpoint may ask for an answer, by its length.
+
+    `fixed_nano` is what it costs however short it is; `parts` of `rate` make a nano-dollar for each of its tokens, of
+    which there are at most `most_tokens`. With less than `floor_tokens` it is of no use.
+    """
+
+    fixed_nano: NanoUsd
+    rate: int
+    parts: int
+    most_tokens: int
+    floor_tokens: int
+
+    def cost(self, output_tokens: int) -> NanoUsd:
+        """What an answer of so many tokens may cost."""
+        tokens = min(output_tokens, self.most_tokens)
+        return min(self.fixed_nano - (-tokens * self.rate // self.parts), MOST_NANO)
+
+    def tokens_for(self, amount: NanoUsd) -> int:
+        """How many tokens an amount buys; less than none where it does not pay for what was read."""
+        left = amount - self.fixed_nano
+        if left < 0:
+            return -1
+        return min(left * self.parts // self.rate, self.most_tokens) if self.rate else self.most_tokens
+
+
+class Estimate(Struct, frozen=True, gc=False):
+    """What a request may cost at those of its endpoints that the house pays.
+
+    `ceilings` are theirs, of every tier of prices that the input may reach; there is none where all is paid by the
+    client's own keys. `unpriced_nano` is held where an endpoint has no price. `asked_tokens` is the client's limit.
+    """
+
+    input_tokens: int
+    asked_tokens: int | None
+    ceilings: tuple[Ceiling, ...]
+    unpriced_nano: NanoUsd
+    least_tokens: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no house key is used."""
+        return not self.ceilings and not self.unpriced_nano
+
+    @property
+    def wanted_nano(self) -> NanoUsd:
+        """The worst case."""
+        return self._most([each.cost(each.most_tokens) for each in self.ceilings])
+
+    @property
+    def floor_nano(self) -> NanoUsd:
+        """The least to be held: all that the client asked for, or where it named no limit an answer that is of use."""
+        if self.asked_tokens is not None:
+            return self.wanted_nano
+        return self._most([each.cost(each.floor_tokens) for each in self.ceilings])
+
+    @property
+    def floor_tokens(self) -> int:
+        """How many tokens of answer `floor_nano` pays for."""
+        if self.asked_tokens is not None:
+            return self.asked_tokens
+        return max([min(each.floor_tokens, each.most_tokens) for each in self.ceilings], default=0)
+
+    @property
+    def output_tokens(self) -> int:
+        """How many tokens of answer `wanted_nano` pays for."""
+        return max([each.most_tokens for each in self.ceilings], default=0)
+
+    @property
+    def least_nano(self) -> NanoUsd:
+        """What a cap on the cost has to leave room for: what was read, and a few tokens. No price, no cost to cap."""
+        return max([each.cost(self.least_tokens) for each in self.ceilings], default=0)
+
+    def tokens_for(self, amount: NanoUsd) -> int | None:
+        """The longest answer that an amount surely pays for, whoever gives it; None where it pays for any."""
+        bought = [(each.tokens_for(amount), each.most_tokens) for each in self.ceilings]
+        return min([max(tokens, 0) for tokens, most in bought if tokens < most], default=None)
+
+    def _most(self, costs: Sequence[NanoUsd]) -> NanoUsd:
+        return max([*costs, self.unpriced_nano])
+
+
+class _Size(NamedTuple):
+    """The bound of an input: all its tokens, and which of them are sound."""
+
+    tokens: int
+    sound_tokens: int
+
+
+def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSettings) -> Estimate:
+    """Work out what a request of so many bytes may cost.
+
+    Of its plan those endpoints count that are asked while each before them fails: as many as there are attempts, and of
+    each further model the first.
+    """
+    size = _size(request, body_bytes, bounds)
+    ceilings: list[Ceiling] = []
+    unpriced_nano = input_tokens = 0
+    for endpoint in _paid_by_house(plan):
+        read = _within(size, endpoint)
+        input_tokens = max(input_tokens, read.tokens)
+        if endpoint.price is None:
+            unpriced_nano = int(bounds.unpriced_hold * NANO_PER_USD)
+            continue
+        most_tokens = _most_tokens(request, endpoint, bounds)
+        floor_tokens = min(_floor_tokens(request, endpoint, bounds), most_tokens)
+        for rates in endpoint.price.rates:
+            if rates.above_input_tokens < read.tokens:
+                fixed = _fixed(rates, read, request, endpoint, bounds)
+                ceilings.append(Ceiling(fixed, _output_rate(rates), rates.parts, most_tokens, floor_tokens))
+    return Estimate(
+        input_tokens=input_tokens,
+        asked_tokens=request.max_output_tokens,
+        ceilings=tuple(ceilings),
+        unpriced_nano=unpriced_nano,
+        least_tokens=bounds.floor_tokens,
+    )
+
+
+def _paid_by_house(plan: Plan) -> Iterator[Endpoint]:
+    """The endpoints that may be asked with a house key."""
+    models: set[str] = set()
+    for place, endpoint in enumerate(plan.attempts):
+        slug = endpoint.model.slug
+        if place >= plan.max_attempts and (slug in models or plan.partition == "none"):
+            continue
+        models.add(slug)
+        if not (plan.is_byok and plan.is_byok[place]):
+            yield endpoint
+
+
+# Input
+
+
+def _size(request: Request, body_bytes: int, bounds: BillingSettings) -> _Size:
+    """The bound of a request's input. What stands around its texts counts as text; base64 does not."""
+    if request.is_text_alone:
+        return _Size(_share(body_bytes, bounds.text_bytes_per_token), 0)
+    tokens = sound_tokens = inline_bytes = 0
+    for part, _ in placed_media(request):
+        packed_bytes = _inline_bytes(part)
+        inline_bytes += packed_bytes
+        if (form := _sound_form(part)) is not None:
+            sound_tokens += _seconds(packed_bytes, form) * bounds.audio_tokens_per_second
+        else:
+            tokens += _media_tokens(part, packed_bytes, bounds)
+    text_tokens = _share(max(body_bytes - inline_bytes, 0), bounds.text_bytes_per_token)
+    return _Size(text_tokens + tokens + sound_tokens, sound_tokens)
+
+
+def _media_tokens(part: Media, packed_bytes: int, bounds: BillingSettings) -> int:
+    if not isinstance(part, InputFile | InputVideo):
+        return bounds.tokens_per_image
+    if not packed_bytes:
+        return bounds.linked_file_tokens
+    kind = "video/" if isinstance(part, InputVideo) else kind_of(part)
+    size = packed_bytes * 3 // 4
+    if kind.startswith("image/"):
+        return bounds.tokens_per_image
+    if kind.startswith("video/"):
+        return (size // _FILM_BYTES_PER_S + 1) * _FILM_TOKENS_PER_S
+    return _share(size, bounds.text_bytes_per_token if is_text(kind) else bounds.file_bytes_per_token)
+
+
+def _sound_form(part: Media) -> str | None:
+    """How sound is packed; None for what is none."""
+    if isinstance(part, InputAudio):
+        return part.format
+    kind = kind_of(part) if isinstance(part, InputFile) else ""
+    return kind.removeprefix("audio/").removeprefix("x-") if kind.startswith("audio/") else None
+
+
+def _seconds(packed_bytes: int, form: str) -> int:
+    return packed_bytes * 3 // 4 // _SOUND_BYTES_PER_S.get(form, _PACKED_SOUND_BYTES_PER_S) + 1
+
+
+def _inline_bytes(part: Media) -> int:
+    """How much of the request's body a part takes that is base64."""
+    match part:
+        case InputAudio(data=data):
+            return len(data)
+        case InputFile(file_data=data, file_url=url):
+            source = data or url or ""
+            return 0 if not data and not is_data_url(source) else len(source)
+        case InputImage(image_url=url) | InputVideo(video_url=url):
+            return len(url) if is_data_url(url) else 0
+        case _:
+            return len(part.result or "")
+
+
+def _within(size: _Size, endpoint: Endpoint) -> _Size:
+    most = endpoint.context_tokens
+    if most is None or size.tokens <= most:
+        return size
+    return _Size(most, min(size.sound_tokens, most))
+
+
+# Output
+
+
+def _most_tokens(request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
+    """How many tokens an endpoint may write."""
+    asked = request.max_output_tokens
+    limits = [each for each in (asked, endpoint.max_output_tokens, endpoint.context_tokens) if each is not None]
+    return min(limits, default=bounds.unlimited_output_tokens)
+
+
+def _floor_tokens(request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
+    if _draws(request, endpoint):
+        return _PICTURE_TOKENS
+    return bounds.reasoning_floor_tokens if _thinks(request, endpoint) else bounds.floor_tokens
+
+
+def _thinks(request: Request, endpoint: Endpoint) -> bool:
+    """Whether thought is asked for, or the model is known to think always."""
+    asked = request.reasoning
+    if asked is not None:
+        if asked.enabled is False or asked.effort == "none" or asked.max_tokens == 0:
+            return False
+        if asked.enabled or asked.effort is not None or asked.max_tokens is not None:
+            return True
+    return bool(endpoint.reasoning_efforts) and "none" not in endpoint.reasoning_efforts
+
+
+def _draws(request: Request, endpoint: Endpoint) -> bool:
+    return "image" in endpoint.output_modalities and request.modalities != ("text",)
+
+
+# Amounts
+
+
+def _fixed(rates: Rates, size: _Size, request: Request, endpoint: Endpoint, bounds: BillingSettings) -> NanoUsd:
+    """What is paid for reading, and for each request, search and picture."""
+    plain = max(rates.input, rates.cache_read, rates.cache_write)
+    sound = max(plain, rates.audio_input)
+    read = (size.tokens - size.sound_tokens) * plain + size.sound_tokens * sound
+    fees = rates.request
+    if rates.search and (searches_unasked(endpoint) or search_of(request) is not None):
+        fees += rates.search * (bounds.searches if request.max_tool_calls is None else request.max_tool_calls)
+    if rates.image_output and _draws(request, endpoint):
+        fees += rates.image_output * _images(request)
+    # Each part of a cost is rounded by itself.
+    return min(_share(read, rates.parts) + _share(fees, rates.parts), MOST_NANO)
+
+
+def _output_rate(rates: Rates) -> int:
+    return max(rates.output, rates.reasoning)
+
+
+def _images(request: Request) -> int:
+    wished = (request.image_config or {}).get("n", 1)
+    return min(max(int(wished), 1), _MOST_IMAGES) if isinstance(wished, int | float) else 1
+
+
+def _share(amount: int, parts: int) -> int:
+    """So many parts in whole ones; what is begun counts."""
+    return -(-amount // parts)
