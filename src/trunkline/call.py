@@ -30,6 +30,7 @@ class Call(NamedTuple):
     """One HTTP request, as received, from a key that may be used.
 
     `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
+    `max_cost_nano` is the most that the client wants to pay.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Call(NamedTuple):
     body_bytes: int
     received_at: float
     deadline: float
+    max_cost_nano: int | None = None
 
 
 @dataclass(frozen=True)

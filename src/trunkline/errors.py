@@ -9,7 +9,7 @@
     │   │   └── NoEndpoint        also a NotFound
     │   ├── BadRequest 400
     │   ├── Unauthorized 401
-    │   ├── PaymentRequired 402   in the contract and not raised yet
+    │   ├── PaymentRequired 402   `metadata` says what is needed and what is there
     │   ├── Forbidden 403         moderation and guardrails only; the contract does not list it
     │   ├── NotFound 404
     │   ├── MethodNotAllowed 405  the contract does not list it
@@ -90,7 +90,7 @@ class Unauthorized(ClientError):
 
 
 class PaymentRequired(ClientError):
-    """The credits or the key's limit are used up: in the contract, and not told by this version."""
+    """The credit, the key's limit or the cap on the cost does not pay for the request; `metadata` says what would."""
 
     status = 402
     default_kind = "payment_required"

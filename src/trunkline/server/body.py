@@ -8,14 +8,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge, RequestTimeout, Unauthorized
+from trunkline.money import NanoUsd, nano_of
 from trunkline.server.cycle import Cycle, Field
 from trunkline.stream.unpacking import PIECE_BYTES, NotUnpacked, Unpacker
 from trunkline.upstream.aside import Aside
 
 _SMALL_BYTES = 256_000
 _MEGABYTE = 1_000_000
+MAX_COST = "x-trunkline-max-cost"
 _READ = frozenset(
-    (b"authorization", b"x-api-key", b"content-type", b"content-length", b"content-encoding", b"x-session-id")
+    (
+        b"authorization",
+        b"x-api-key",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"x-session-id",
+        MAX_COST.encode(),
+    )
 )
 _GZIP = ("gzip", "x-gzip")
 _PACKINGS = ("", "identity", *_GZIP)
@@ -47,11 +57,12 @@ class Body(Protocol):
 
 
 class Head:
-    """The header fields that the gateway reads. `is_packed`: the body comes in gzip."""
+    """The header fields that the gateway reads. `is_packed`: the body comes in gzip; `max_cost` is in USD, as sent."""
 
     # What a request does not send is the class's: nothing is set for it.
     authorization: str | None = None
     session_id: str | None = None
+    max_cost: str | None = None
     content_type: bytes = b""
     content_encoding: str = ""
     content_length: int = 0
@@ -85,8 +96,12 @@ def head_of(fields: Iterable[Field]) -> Head:
             case b"content-encoding":
                 head.content_encoding = value.decode("latin-1").strip().lower()
                 head.is_packed = head.content_encoding in _GZIP
-            case _:
+            case b"x-session-id":
                 head.session_id = value.decode("latin-1")
+            case _:
+                # Of two nobody knows which is meant; together they are no amount.
+                told = value.decode("latin-1")
+                head.max_cost = told if head.max_cost is None else f"{head.max_cost}, {told}"
     if api_key is not None:
         _merge(head, f"Bearer {api_key}")
     return head
@@ -113,6 +128,16 @@ def check_head(head: Head, bounds: Bounds) -> None:
         )
     if head.content_length > bounds.max_body_bytes:
         raise too_large(bounds.max_body_bytes)
+
+
+def max_cost_of(head: Head) -> NanoUsd | None:
+    """The most that the client wants to pay. Raises BadRequest for what is no amount."""
+    if head.max_cost is None:
+        return None
+    try:
+        return nano_of(head.max_cost.strip())
+    except ValueError as error:
+        raise BadRequest(f"{MAX_COST} is {head.max_cost[:80]!r}: {error}.", metadata={"header": MAX_COST}) from None
 
 
 async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, is_packed: bool) -> None:

@@ -23,13 +23,15 @@ class Cycle(Protocol):
     """A request and its answer. One task serves it, which is cancelled when the client leaves.
 
     `fields` are those of the request; whoever has read them may let them go. `owner` is the account whose key came
-    along, set once that is known. `more_body`: not all that is left of the body is here. `break_off` is set by a route
-    whose stream can be ended with an error once it has begun. What is written after the client left goes nowhere.
+    along, `generation_id` names the record that is made of the request; each is set once there is one. `more_body`: not
+    all that is left of the body is here. `break_off` is set by a route whose stream can be ended with an error once it
+    has begun. What is written after the client left goes nowhere.
     """
 
     fields: Sequence[Field]
     request_id: str
     owner: str | None
+    generation_id: str | None
     more_body: bool
     break_off: Callable[[GatewayError], None] | None
 

@@ -63,8 +63,8 @@ class DirectCycle:
 
     __slots__ = (
         "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_room", "_route", "_task", "_write",
-        "body", "break_off", "disconnected", "fields", "is_full", "keep_alive", "more", "more_body", "owner",
-        "request_id", "response_complete", "response_started",
+        "body", "break_off", "disconnected", "fields", "generation_id", "is_full", "keep_alive", "more", "more_body",
+        "owner", "request_id", "response_complete", "response_started",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,7 @@ class DirectCycle:
         self.is_full = False
         self.keep_alive = False
         self.owner: str | None = None
+        self.generation_id: str | None = None
         self.request_id = ""
         self.more_body = True
         self.more: asyncio.Future[None] | None = None

@@ -15,12 +15,14 @@ JSON: Lines = b"content-type: application/json\r\n"
 
 
 def tell_error(cycle: Cycle, error: GatewayError, *, closes: bool = False) -> None:
-    """Tell an error as a whole answer, to the owner of the key where it is known who calls.
+    """Tell an error as a whole answer, to the owner of the key where it is known who calls, with its record's id.
 
     `closes` says that no other answer follows on the connection. The listener ends the connection by itself when the
     request's body was not read.
     """
     lines = _lines_of(error, cycle.request_id)
+    if cycle.generation_id is not None:
+        lines += line(b"x-generation-id", cycle.generation_id)
     cycle.whole(error.status, lines, render_error(error, cycle.owner), closes=closes)
 
 

@@ -58,6 +58,7 @@ class AsgiCycle:
         self.has_started = False
         self.more_body = True
         self.owner: str | None = None
+        self.generation_id: str | None = None
         self.request_id: str = scope[REQUEST_ID]
 
     @property

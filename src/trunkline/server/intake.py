@@ -17,7 +17,7 @@ from starlette.types import Scope
 from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
-from trunkline.server.body import Bounds, check_head, head_of, read_body, too_large
+from trunkline.server.body import Bounds, check_head, head_of, max_cost_of, read_body, too_large
 from trunkline.server.cycle import Cycle
 from trunkline.server.edge import OWNER
 
@@ -101,6 +101,7 @@ class Intake:
         key = await services.keys.authenticate(head.authorization)
         cycle.owner = key.account_id
         check_head(head, bounds)
+        max_cost_nano = max_cost_of(head)
         if cycle.more_body or head.is_packed:
             body.expect(head.content_length)
             await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
@@ -112,6 +113,7 @@ class Intake:
             session_id=head.session_id,
             take_body=body.take,
             body_bytes=body.size,
+            max_cost_nano=max_cost_nano,
             received_at=received_at,
             deadline=started + bounds.deadline_s,
         )

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trunkline.adapters.contract import Adapter, Exchange
+from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.links import Wanted, links_to_inline
+from trunkline.adapters.encoding.narrowing import limited, unlimited, with_room
 from trunkline.adapters.encoding.results import readable, reading_text
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
@@ -98,6 +100,7 @@ class Question(NamedTuple):
     """What is asked of whoever answers.
 
     `deadline` is on the loop's clock. `is_dear`: the request is so large that it is encoded beside the loop.
+    `is_clamped`: how long the answer may be is no word of the client's.
     """
 
     request: Request
@@ -105,6 +108,7 @@ class Question(NamedTuple):
     account: str
     links: Links
     is_dear: bool
+    is_clamped: bool = False
 
 
 class Asking:
@@ -129,8 +133,7 @@ class Asking:
         try:
             return sent, await self._send(sent)
         except UpstreamFailure as failure:
-            narrowed = self._adapter.narrowed(request, self._endpoint, failure.fault)
-            narrowed = narrowed or reading_text(request, self._endpoint, failure.fault)
+            narrowed = self._narrowed(request, failure.fault)
             if narrowed is None:
                 raise
             again = await self._encode(narrowed, request)
@@ -138,6 +141,14 @@ class Asking:
                 raise
         self._exchanges += 1
         return again, await self._send(again)
+
+    def _narrowed(self, request: Request, fault: Fault) -> Endpoint | None:
+        """The endpoint as its refusal tells it to be, where that is of something that the client did not ask for."""
+        endpoint, is_clamped = self._endpoint, self._question.is_clamped
+        asked = unlimited(request) if is_clamped else request
+        narrowed = self._adapter.narrowed(asked, endpoint, fault) or reading_text(asked, endpoint, fault)
+        # Most dialects send no limit but the client's own, so that nothing is told of it otherwise.
+        return narrowed or (with_room(asked, endpoint, told_room(fault.message)) if is_clamped else None)
 
     async def ask_on(self, hearing: Hearing) -> Reply:
         """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
@@ -159,6 +170,7 @@ class Asking:
     async def _encode(self, endpoint: Endpoint, request: Request) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
         question, adapter, aside = self._question, self._adapter, self._upstream.aside
+        request = limited(request, endpoint)
         if question.is_dear:
             readied = await aside.run(_readied, adapter, request, endpoint)
         else:

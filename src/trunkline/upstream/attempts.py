@@ -84,16 +84,18 @@ class Run:
         *,
         account: str = "",
         is_dear: bool = False,
+        is_clamped: bool = False,
     ) -> None:
         """Prepare to carry out a plan for an account; nothing is sent before the first delta is asked for.
 
-        `is_dear`: the request is so large that it is encoded beside the loop.
+        `is_dear`: the request is so large that it is encoded beside the loop. `is_clamped`: its limit of the answer is
+        what a credit pays for, and no word of the client's.
         """
         self._upstream = upstream
         self._plan = plan
         self._request = request
         self._deadline = deadline
-        self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear)
+        self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear, is_clamped)
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | None = None
         self._broken: _Attempt | None = None
