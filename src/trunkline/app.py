@@ -57,6 +57,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         wall_clock=time.time,
         loop_clock=time.monotonic,
         stopping=stopping,
+        bounds=settings.billing,
     )
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
+from trunkline.settings.sections import BillingSettings
 from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
@@ -45,7 +46,10 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Services:
-    """What a request needs of the process; built once in `app.py`. `note` is told of every request that is over."""
+    """What a request needs of the process; built once in `app.py`.
+
+    `note` is told of every request that is over; `bounds` say how much is held for one.
+    """
 
     keys: Keys
     catalog: Catalog
@@ -60,6 +64,7 @@ class Services:
     wall_clock: Callable[[], float]
     loop_clock: Callable[[], float]
     stopping: Stopping
+    bounds: BillingSettings = BillingSettings()
 
 
 class Admitted(NamedTuple):

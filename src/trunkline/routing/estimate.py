@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from trunkline.catalog.abilities import searches_unasked
 from trunkline.catalog.entries import Endpoint, Rates
-from trunkline.money import NANO_PER_USD, NanoUsd
+from trunkline.money import NANO_PER_USD, NanoUsd, dollars_of
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
@@ -153,6 +153,16 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
         unpriced_nano=unpriced_nano,
         least_tokens=bounds.floor_tokens,
     )
+
+
+def estimate_as_json(estimate: Estimate) -> dict[str, object]:
+    """Put an estimate into plain values that JSON can hold: what it counts with, and what would be held, in USD."""
+    return {
+        "input_tokens": estimate.input_tokens,
+        "output_tokens": estimate.output_tokens,
+        "wanted_usd": float(dollars_of(estimate.wanted_nano)),
+        "least_usd": float(dollars_of(estimate.floor_nano)),
+    }
 
 
 def _paid_by_house(plan: Plan) -> Iterator[Endpoint]:

@@ -21,6 +21,7 @@ from trunkline.errors import BadRequest, NotFound
 from trunkline.generation import generation_as_json
 from trunkline.pipeline import admit
 from trunkline.protocol.render import render_error
+from trunkline.routing.estimate import estimate, estimate_as_json
 from trunkline.routing.explanation import Explanation, as_json, why
 from trunkline.routing.refusal import Refused
 from trunkline.server.cycle import Cycle, Field
@@ -75,9 +76,10 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     except (Refused, NotFound) as error:
         explanation = error.explanation if isinstance(error, Refused) else Explanation()
         return {"why": [error.message], **as_json(explanation), "error": json.loads(render_error(error))["error"]}
-    explanation = admitted.plan.explanation
+    plan, explanation = admitted.plan, admitted.plan.explanation
     found = {"why": why(explanation), **as_json(explanation)}
-    return {**found, "max_attempts": admitted.plan.max_attempts, "error": None}
+    told = estimate_as_json(estimate(plan, admitted.request, call.body_bytes, services.bounds))
+    return {**found, "max_attempts": plan.max_attempts, "estimate": told, "error": None}
 
 
 def _thrown(fields: Iterable[Field]) -> Sequence[float] | None:
