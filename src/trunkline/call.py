@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
@@ -25,6 +25,8 @@ from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
 from trunkline.upstream.drivers import Sink
+
+_USUAL_BOUNDS: Final = BillingSettings()
 
 
 class Call(NamedTuple):
@@ -64,7 +66,7 @@ class Services:
     wall_clock: Callable[[], float]
     loop_clock: Callable[[], float]
     stopping: Stopping
-    bounds: BillingSettings = BillingSettings()
+    bounds: BillingSettings = _USUAL_BOUNDS
 
 
 class Admitted(NamedTuple):

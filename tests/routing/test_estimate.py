@@ -20,9 +20,10 @@ from msgspec.structs import replace
 from tests.catalog.loading import PROVIDERS, known
 from tests.routing.catalogs import ask, endpoint
 from trunkline.billing import cost
-from trunkline.catalog.entries import Endpoint, Price, PriceTier
+from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import catalog_of
+from trunkline.catalog.prices import Price, PriceTier
 from trunkline.protocol.items import ImageGenerationCall, InputAudio, InputFile, InputImage, InputText, InputVideo
 from trunkline.protocol.items import Message as Said
 from trunkline.protocol.request import ReasoningConfig, Request
@@ -130,6 +131,29 @@ TIERED = replace(
 )
 
 
+TOKEN_DRAWER = replace(
+    DRAWER,
+    price=Price(input=Decimal(0), output=Decimal("1e-6"), image_token=Decimal("30e-6"), image_output=Decimal("0.04")),
+    max_output_tokens=8_000,
+)
+BY_ANSWER = replace(
+    endpoint(context=None, max_output=100),
+    price=Price(input=Decimal(0), output=Decimal("1e-6"), reasoning=Decimal("4e-6"), reasoning_per="answer"),
+)
+SEARCHER_ONCE = replace(
+    SEARCHER,
+    price=Price(input=Decimal(0), output=Decimal(0), search=Decimal("0.01"), search_per="request"),
+)
+SERVED = replace(
+    endpoint(context=None, max_output=1_000),
+    price=Price(
+        input=Decimal("1e-6"),
+        output=Decimal("1e-6"),
+        service_tiers=(("flex", Decimal("0.5")), ("priority", Decimal(2))),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Amount:
     """USD millionths: what is wanted of an input of 500 tokens, and the least that is taken."""
@@ -165,6 +189,11 @@ AMOUNTS = [
     Amount("the dearer of thought and answer", ask(), (BY_THOUGHT,), 400, 400),
     Amount("the dearer of read and written to a cache, and no discount", ask(), (WRITING,), 1_000, 1_000),
     Amount("the highest tier that the input reaches", ask(), (TIERED,), 1_500, 1_500),
+    Amount("a picture, by its tokens", ask(), (TOKEN_DRAWER,), 240_000, 195_000),
+    Amount("one search, where several cost no more", SEARCHING, (SEARCHER_ONCE,), 10_000, 10_000),
+    Amount("an answer that costs what its thought does", ask(), (BY_ANSWER,), 400, 400),
+    Amount("a dearer service tier", ask(service_tier="priority"), (SERVED,), 3_000, 1_512),
+    Amount("a cheaper service tier may not be had", ask(service_tier="flex"), (SERVED,), 1_500, 756),
     Amount("no price", ask(), (endpoint(usd=None),), 500_000, 500_000),
     Amount("one of several has no price", ask(), (ONE, endpoint("beta", usd=None)), 500_000, 500_000),
 ]
@@ -230,6 +259,7 @@ REQUESTS = [
     SEARCHING,
     THINKING,
     replace(SEARCHING, max_tool_calls=3),
+    ask(service_tier="priority"),
     said(InputText(text="Hi"), SOUND, PICTURE),
 ]
 
@@ -261,6 +291,7 @@ def spent(data: st.DataObject, drawn: Drawn, one: Endpoint, output_tokens: int) 
     if request.tools:
         searches = BOUNDS.searches if request.max_tool_calls is None else request.max_tool_calls
     input_tokens = data.draw(st.integers(0, read))
+    draws = "image" in one.output_modalities
     counted = cost(
         Usage(
             input_tokens=input_tokens,
@@ -269,10 +300,12 @@ def spent(data: st.DataObject, drawn: Drawn, one: Endpoint, output_tokens: int) 
             audio_input_tokens=data.draw(st.integers(0, min(11 * 32, read))) if request is REQUESTS[-1] else 0,
             output_tokens=output_tokens,
             reasoning_tokens=data.draw(st.integers(0, output_tokens)),
-            images=int("image" in one.output_modalities),
+            images=int(draws),
+            image_output_tokens=data.draw(st.sampled_from((0, output_tokens)) if draws else st.just(0)),
             searches=searches,
         ),
         one.price,
+        service_tier=data.draw(st.sampled_from((None, "default", request.service_tier))),
     )
     assert counted.total is not None
     return counted.total

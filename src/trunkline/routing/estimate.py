@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from trunkline.catalog.abilities import searches_unasked
-from trunkline.catalog.entries import Endpoint, Rates
+from trunkline.catalog.entries import Endpoint
+from trunkline.catalog.prices import Price, Rates
 from trunkline.money import NANO_PER_USD, NanoUsd, dollars_of
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.file_types import is_text, kind_of
@@ -31,7 +32,7 @@ _PACKED_SOUND_BYTES_PER_S: Final = 4_000
 
 _FILM_BYTES_PER_S: Final = 60_000
 _FILM_TOKENS_PER_S: Final = 300
-_MOST_IMAGES: Final = 10
+_MOST_PICTURES: Final = 10
 _PICTURE_TOKENS: Final = 6_500
 """The largest picture that is made of tokens: https://platform.openai.com/docs/guides/image-generation, 2026-11-27."""
 
@@ -140,12 +141,7 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
         if endpoint.price is None:
             unpriced_nano = int(bounds.unpriced_hold * NANO_PER_USD)
             continue
-        most_tokens = _most_tokens(request, endpoint, bounds)
-        floor_tokens = min(_floor_tokens(request, endpoint, bounds), most_tokens)
-        for rates in endpoint.price.rates:
-            if rates.above_input_tokens < read.tokens:
-                fixed = _fixed(rates, read, request, endpoint, bounds)
-                ceilings.append(Ceiling(fixed, _output_rate(rates), rates.parts, most_tokens, floor_tokens))
+        ceilings += _ceilings(endpoint.price, read, request, endpoint, bounds)
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
@@ -277,27 +273,49 @@ def _draws(request: Request, endpoint: Endpoint) -> bool:
 # Amounts
 
 
-def _fixed(rates: Rates, size: _Size, request: Request, endpoint: Endpoint, bounds: BillingSettings) -> NanoUsd:
-    """What is paid for reading, and for each request, search and picture."""
+def _ceilings(
+    price: Price, size: _Size, request: Request, endpoint: Endpoint, bounds: BillingSettings
+) -> Iterator[Ceiling]:
+    """The most that an endpoint may ask for, in each of the ways in which its price may be counted."""
+    most_tokens = _most_tokens(request, endpoint, bounds)
+    floor_tokens = min(_floor_tokens(request, endpoint, bounds), most_tokens)
+    pictures = _pictures(request) if _draws(request, endpoint) else 0
+    for rates in _reached(price, size.tokens, request.service_tier):
+        read, fees = _read(rates, size), rates.request + _search_fee(rates, request, endpoint, bounds)
+        said = max(rates.output, rates.reasoning, rates.answer)
+        ways = [(fees + pictures * rates.image_output, said)]
+        if pictures and rates.draws_by_token:
+            # A picture is paid by its tokens where these are told, and apiece where they are not.
+            ways.append((fees, max(said, rates.image_token)))
+        for fee, rate in ways:
+            # Each part of a cost is rounded by itself.
+            fixed_nano = _share(read, rates.parts) + _share(fee, rates.parts)
+            yield Ceiling(min(fixed_nano, MOST_NANO), rate, rates.parts, most_tokens, floor_tokens)
+
+
+def _reached(price: Price, input_tokens: int, service_tier: str | None) -> Iterator[Rates]:
+    """The rates that may hold: of every tier up to the input's, in the service tier that is asked for and the usual."""
+    for name in (None,) if service_tier is None else (None, service_tier):
+        yield from [each for each in price.rates_in(name) if each.above_input_tokens < input_tokens]
+
+
+def _read(rates: Rates, size: _Size) -> int:
+    """What is paid for reading; not in a cache's hour, for which nobody is asked."""
     plain = max(rates.input, rates.cache_read, rates.cache_write)
-    sound = max(plain, rates.audio_input)
-    read = (size.tokens - size.sound_tokens) * plain + size.sound_tokens * sound
-    fees = rates.request
-    if rates.search and (searches_unasked(endpoint) or search_of(request) is not None):
-        fees += rates.search * (bounds.searches if request.max_tool_calls is None else request.max_tool_calls)
-    if rates.image_output and _draws(request, endpoint):
-        fees += rates.image_output * _images(request)
-    # Each part of a cost is rounded by itself.
-    return min(_share(read, rates.parts) + _share(fees, rates.parts), MOST_NANO)
+    sound = max(plain, rates.audio_input, rates.audio_cached)
+    return (size.tokens - size.sound_tokens) * plain + size.sound_tokens * sound
 
 
-def _output_rate(rates: Rates) -> int:
-    return max(rates.output, rates.reasoning)
+def _search_fee(rates: Rates, request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
+    if not rates.search or not (searches_unasked(endpoint) or search_of(request) is not None):
+        return 0
+    searches = bounds.searches if request.max_tool_calls is None else request.max_tool_calls
+    return rates.search * (min(searches, 1) if rates.searches_once else searches)
 
 
-def _images(request: Request) -> int:
+def _pictures(request: Request) -> int:
     wished = (request.image_config or {}).get("n", 1)
-    return min(max(int(wished), 1), _MOST_IMAGES) if isinstance(wished, int | float) else 1
+    return min(max(int(wished), 1), _MOST_PICTURES) if isinstance(wished, int | float) else 1
 
 
 def _share(amount: int, parts: int) -> int:
