@@ -179,6 +179,7 @@ TABLES = (
         CONSTRAINT pk_usage_daily PRIMARY KEY (account_id, day, key_id, model, provider, is_byok)
     )
     """,
+    "CREATE INDEX ix_usage_daily_key_id ON usage_daily (key_id, day)",
     """
     CREATE TABLE provider_keys (
         id VARCHAR(64) NOT NULL,

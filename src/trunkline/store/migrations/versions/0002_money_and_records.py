@@ -151,6 +151,7 @@ def _create_records() -> None:
         *(sa.Column(name, sa.BigInteger(), server_default="0", nullable=False) for name in _SUMS),
         sa.PrimaryKeyConstraint("account_id", "day", "key_id", "model", "provider", "is_byok", name="pk_usage_daily"),
     )
+    op.create_index("ix_usage_daily_key_id", "usage_daily", ["key_id", "day"])
 
 
 _COUNTS = (
