@@ -58,6 +58,7 @@ class Gateway:
         )
         self._services = Services(
             keys=None,  # type: ignore[arg-type]  # nobody is asked who calls
+            records=None,  # type: ignore[arg-type]  # … nor what is on record
             catalog=None,  # type: ignore[arg-type]  # only the planner looks into it
             health=health,
             planner=Planner(_Catalog(endpoint), health, lambda: 0.5, time.monotonic, affinity),

@@ -168,6 +168,7 @@ def services(reply: Pulled, note: list[Generation]) -> Services:
     catalog = Catalog(standings={}, models={}, endpoints={}, offers={}, provider_slugs={}, pairs={})
     return Services(
         keys=None,  # type: ignore[arg-type]  # nobody is asked who calls
+        records=None,  # type: ignore[arg-type]  # … nor what is on record
         catalog=catalog,
         health=health,
         planner=Planner(catalog, health, lambda: 0.5, lambda: 0.0, affinity),

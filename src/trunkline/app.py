@@ -11,6 +11,7 @@ from itertools import chain
 
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.opening import open_keys, pepper_of
+from trunkline.accounts.records import Records
 from trunkline.call import Services
 from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
@@ -45,6 +46,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     recent = Recent(settings.routing.explanations)
     services = Services(
         keys=keys,
+        records=Records(database, time.time),
         catalog=catalog,
         health=health,
         planner=Planner(catalog, health, random.Random(secrets.randbits(128)).random, time.monotonic, affinity),

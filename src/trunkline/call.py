@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
+from trunkline.accounts.records import Records
 from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
 from trunkline.generation import Generation
@@ -54,6 +55,7 @@ class Services:
     """
 
     keys: Keys
+    records: Records
     catalog: Catalog
     health: Health
     planner: Planner

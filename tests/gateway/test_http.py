@@ -52,6 +52,10 @@ METHODS = {
     "/v1/responses": "POST",
     "/api/v1/responses/explain": "POST",
     "/api/v1/responses/req_1/explanation": READ,
+    "/api/v1/generation": READ,
+    "/api/v1/activity": READ,
+    "/api/v1/key": READ,
+    "/api/v1/credits": READ,
     "/api/v1/models": READ,
     "/api/v1/models/count": READ,
     "/api/v1/models/fake/echo": READ,
@@ -353,11 +357,12 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
             return Key("key", "account", "name", Policy())
 
     monkeypatch.setattr(settlement, "Run", BrokenRun)
-    doubles: Any = SimpleNamespace(keys=Anybody(), upstream=None)
+    doubles: Any = SimpleNamespace(keys=Anybody(), records=None, upstream=None)
     catalog = load_catalog(Settings(providers={"fake-provider": ProviderSettings(enabled=True)}))
     health = Health()
     services = Services(
         keys=doubles.keys,
+        records=doubles.records,
         catalog=catalog,
         health=health,
         planner=Planner(catalog, health, lambda: 0.5, time.monotonic),

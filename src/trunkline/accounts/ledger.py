@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trunkline.accounts.records import row_of
+from trunkline.accounts.recording import row_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.price_texts import fingerprint_of, id_of, write_price
 from trunkline.catalog.prices import Price

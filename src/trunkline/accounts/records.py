@@ -1,131 +1,118 @@
-"""One request that is over, as the store keeps it: what it used, what that was worth, and who pays which part of it."""
+"""What is on record of requests, for the account whose they are: one of them, what days came to, what is left.
+
+Every question is one read transaction, so that the figures of an answer are of one moment. What a record is called on
+the wire is `server/records.py`'s.
+"""
 
 from __future__ import annotations
 
-import json
-from operator import itemgetter
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import NamedTuple
 
-from trunkline.billing import cost
-from trunkline.generation import Generation
-from trunkline.money import NanoUsd, dollars_of
-from trunkline.routing.fallback import Attempted
+from trunkline.accounts.budgets import RESETS, period_budget, period_start
+from trunkline.errors import NotFound
+from trunkline.store.database import Database
 from trunkline.store.rows import GenerationRow
-from trunkline.stream.deltas import Cost, Spent, Usage
+from trunkline.store.statements import records
+from trunkline.store.statements.records import ActivityRow, KeyFigures, Spending
 
-_NOTHING = Spent(Usage(), Cost(total=0, input=0, output=0))
-_MAX_LENGTH = 256
+DAYS_BEFORE = 30
+"""How many days before today are told where none is named."""
+
+_LONGEST = {"daily": 1, "weekly": 7, "monthly": 31}
+"""So many days after a period began the next one has begun, whichever it was."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
-def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
-    """Put a request into a row; somebody was asked for it.
+class Credits(NamedTuple):
+    """What an account was credited, 0 for one without limit, and what its requests cost."""
 
-    Where something was held, the charge is what the answer was worth, at most what was reserved. Everything else that
-    it cost – the rest of it, attempts that failed, answers given up for a faster one – is the house's.
+    credited_nano: int
+    used_nano: int
+
+
+class Limit(NamedTuple):
+    """A key's limit in its present period. `spent_nano` is what is charged and held of it, never above the limit.
+
+    `begins_anew` is the first day of the next period, in days since 1970 began; None for a limit that is for good.
     """
-    endpoint, spent = generation.endpoint, generation.spent or _NOTHING
-    assert endpoint is not None
-    usage, price = spent.usage, spent.cost or _NOTHING.cost
-    assert price is not None
-    worth = price.total or 0
-    charged = worth if generation.most_nano is None else min(worth, generation.most_nano)
-    is_held = generation.held_nano is not None
-    return GenerationRow(
-        id=generation.id,
-        created_at_ms=int(generation.received_at * 1000),
-        account_id=generation.account_id,
-        key_id=generation.key_id,
-        key_budget=generation.key_budget,
-        model=endpoint.model.slug,
-        asked_model=generation.asked_model[:_MAX_LENGTH],
-        endpoint_id=endpoint.id,
-        provider=endpoint.provider.slug,
-        upstream_id=generation.upstream_id,
-        price_id=price_id,
-        status=generation.status,
-        stop=generation.stop,
-        streamed=generation.is_stream,
-        is_byok=generation.is_byok,
-        is_estimated=usage.estimated,
-        service_tier=spent.service_tier,
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        cache_write_1h_tokens=usage.cache_write_1h_tokens,
-        audio_input_tokens=usage.audio_input_tokens,
-        audio_cached_tokens=usage.audio_cached_tokens,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        image_output_tokens=usage.image_output_tokens,
-        images=usage.images,
-        searches=usage.searches,
-        cost_nano=worth if is_held else charged,
-        cost_input_nano=price.input,
-        cost_output_nano=price.output,
-        cost_fees_nano=price.fees,
-        charged_nano=charged if is_held else 0,
-        house_nano=worth - charged + _given_up_nano(generation),
-        upstream_nano=price.upstream,
-        told_nano=price.told,
-        held_nano=generation.held_nano,
-        queued_ms=round(generation.queued_s * 1000),
-        first_token_ms=None if generation.first_token_s is None else round(generation.first_token_s * 1000),
-        total_ms=round(generation.took_s * 1000),
-        attempts=attempts_as_json(generation) if generation.attempted or generation.outrun else None,
-        dropped=", ".join(generation.dropped) or None,
-        session_id=generation.session_id,
-        user=generation.user,
-    )
+
+    amount_nano: int
+    spent_nano: int
+    reset: str | None
+    begins_anew: int | None
 
 
-def attempts_as_json(generation: Generation) -> str:
-    """The attempts that did not answer, each with what it may have cost, in the order in which they ended."""
-    failed: list[tuple[float, dict[str, object]]] = [
-        (
-            each.ended,
-            {
-                "endpoint": each.endpoint.id,
-                "kind": each.fault.kind,
-                "status": each.fault.status,
-                "ms": round((each.ended - each.started) * 1000),
-                "is_byok": each.is_byok,
-                "cost_usd": _dollars(_failed_nano(each)),
-            },
+class Standing(NamedTuple):
+    """How a key stands: its limit, if it has one, what it spent, and what its account's own provider keys paid."""
+
+    limit: Limit | None
+    byok_counts: bool
+    spent: Spending
+    paid_elsewhere: Spending
+
+
+def number_of(day: date) -> int:
+    """A day as sums are kept by it: since 1970 began."""
+    return day.toordinal() - _EPOCH
+
+
+def day_of(number: int) -> date:
+    """The day that such a number stands for."""
+    return date.fromordinal(number + _EPOCH)
+
+
+class Records:
+    """The records in one store. `wall_clock` is Unix time in seconds."""
+
+    def __init__(self, database: Database, wall_clock: Callable[[], float]) -> None:
+        self._database = database
+        self._wall_clock = wall_clock
+
+    async def generation(self, id: str, account_id: str) -> GenerationRow | None:
+        """The record of a response; None where there is none, and where it is another account's."""
+        return await self._database.read(partial(records.find_record, id=id, account_id=account_id))
+
+    async def activity(self, account_id: str, day: int | None = None) -> list[ActivityRow]:
+        """What an account's requests came to: on one day, or today and on the days before."""
+        today = self._now_ms() // records.MS_PER_DAY
+        from_day, to_day = (today - DAYS_BEFORE, today) if day is None else (day, day)
+        return await self._database.read(
+            partial(records.list_activity, account_id=account_id, from_day=from_day, to_day=to_day)
         )
-        for each in generation.attempted
-    ]
-    outrun: list[tuple[float, dict[str, object]]] = [
-        (
-            each.ended,
-            {
-                "endpoint": each.endpoint.id,
-                "kind": "outrun",
-                "status": None,
-                "ms": round((each.ended - each.started) * 1000),
-                "is_byok": each.is_byok,
-                "cost_usd": _dollars(_paid(spent)),
-            },
+
+    async def credits(self, account_id: str) -> Credits:
+        """What an account may spend in all, and what it has spent."""
+        budget, cost_nano = await self._database.read(partial(records.find_credits, account_id=account_id))
+        return Credits(0, cost_nano) if budget is None else Credits(budget.credited_nano, budget.charged_nano)
+
+    async def standing(self, key_id: str) -> Standing:
+        """How a key stands now. Raises NotFound for one that was deleted."""
+        now_ms = self._now_ms()
+        budgets = {reset: period_budget(key_id, reset, now_ms) for reset in (None, *RESETS)}
+        daily, weekly, monthly = (number_of(period_start(reset, now_ms)) for reset in RESETS)
+        found = await self._database.read(
+            partial(records.find_key_figures, key_id=key_id, budgets=budgets, since=(daily, weekly, monthly))
         )
-        for each, spent in generation.outrun
-    ]
-    return json.dumps([told for _, told in sorted((*failed, *outrun), key=itemgetter(0))])
+        if found is None:
+            raise NotFound("This key is not in the store any more.")
+        return Standing(_limit(found, now_ms), found.byok_counts, found.spent, found.paid_elsewhere)
+
+    def _now_ms(self) -> int:
+        return int(self._wall_clock() * 1000)
 
 
-def _given_up_nano(generation: Generation) -> NanoUsd:
-    """What the house paid for what nobody was told."""
-    failed = sum(_failed_nano(each) for each in generation.attempted) if generation.attempted else 0
-    return failed + (sum(_paid(spent) for _, spent in generation.outrun) if generation.outrun else 0)
+def _limit(found: KeyFigures, now_ms: int) -> Limit | None:
+    if found.limit_nano is None:
+        return None
+    budget, reset = found.budget, found.limit_reset
+    gone = 0 if budget is None else min(budget.charged_nano + budget.held_nano, found.limit_nano)
+    return Limit(found.limit_nano, gone, reset, None if reset is None else _begins_anew(reset, now_ms))
 
 
-def _failed_nano(attempted: Attempted) -> NanoUsd:
-    """What a failed attempt told that it used; nothing where a client's own key paid, or where it told nothing."""
-    if attempted.usage is None or attempted.output_began:
-        return 0  # of an answer that broke off before the client's eyes the client pays
-    return _paid(Spent(attempted.usage, cost(attempted.usage, attempted.endpoint.price, is_byok=attempted.is_byok)))
-
-
-def _paid(spent: Spent) -> NanoUsd:
-    return 0 if spent.cost is None or spent.cost.is_byok else spent.cost.total or 0
-
-
-def _dollars(amount: NanoUsd) -> str:
-    return f"{dollars_of(amount):f}"
+def _begins_anew(reset: str, now_ms: int) -> int:
+    late = number_of(period_start(reset, now_ms)) + _LONGEST[reset]
+    return number_of(period_start(reset, late * records.MS_PER_DAY))

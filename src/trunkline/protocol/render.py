@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from trunkline.errors import GatewayError
+from trunkline.money import NanoUsd, dollars_of
 from trunkline.protocol.events import Event
 from trunkline.protocol.response import Response
 
@@ -26,6 +27,20 @@ render_event: Callable[[Event], bytes] = _encoder.encode
 def render_events(events: Iterable[Event]) -> bytes:
     """Render the JSON of several stream events, with a line end after each; spares the hot path a call for each."""
     return _encoder.encode_lines(events)
+
+
+render_document: Callable[[object], bytes] = _encoder.encode
+"""Renders plain values, and among them amounts of `render_usd` and JSON of `render_inner`."""
+
+
+def render_usd(amount: NanoUsd) -> object:
+    """Render an amount in a document: a number of USD, exact, without an exponent, of nine decimals at most."""
+    return msgspec.Raw(f"{dollars_of(amount):f}".encode())
+
+
+def render_inner(text: str) -> object:
+    """Put JSON that is a text into a document as it is."""
+    return msgspec.Raw(text.encode())
 
 
 def render_error(error: GatewayError, user_id: str | None = None) -> bytes:

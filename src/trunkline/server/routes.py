@@ -23,12 +23,14 @@ from trunkline.server.health import live, ready
 from trunkline.server.intake import BodyMemory, Intake
 from trunkline.server.listings import Listings
 from trunkline.server.origins import AllowingOrigins, Origins
+from trunkline.server.records import RecordRoutes
 from trunkline.server.reference import show_reference
 from trunkline.server.responses import ResponsesRoute
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
+_BASE = "/api/v1"
 _LIVE = ("/health/live", "/health", "/healthz")
 """The first is the path's own name; the others are what probes ask for unless they are told."""
 
@@ -97,6 +99,7 @@ def application(
 
 def _routes(services: Services, has_open_listings: bool) -> list[Route]:
     listings = Listings(services, is_open=has_open_listings)
+    records = RecordRoutes(services)
     return [
         *(_Route(path, live) for path in _LIVE),
         _Route("/health/ready", partial(ready, services)),
@@ -107,6 +110,10 @@ def _routes(services: Services, has_open_listings: bool) -> list[Route]:
         _Route("/api/v1/providers", listings.providers),
         _Route("/api/v1/capabilities", listings.capabilities),
         _Route("/api/v1/responses/{id}/explanation", partial(explain_past, services)),
+        _Route("/api/v1/generation", records.generation),
+        _Route("/api/v1/activity", records.activity),
+        _Route("/api/v1/key", records.key),
+        _Route("/api/v1/credits", records.credits),
         _Route("/openapi.json", partial(show_contract, services)),
         _Route("/docs", partial(show_reference, services)),
     ]
@@ -130,7 +137,9 @@ class _NotFound:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = [path for path in paths if "{" not in path]
-        self._pairs = LetterPairs(self._paths)
+        # Compared without what all begin with: by that alone every path would be like every other.
+        self._by_end = {path.removeprefix(_BASE): path for path in self._paths}
+        self._pairs = LetterPairs(self._by_end)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -143,8 +152,8 @@ class _NotFound:
         last = path.rpartition("/")[2]
         # The commonest mistakes are about what stands before the last part: /responses, /api/responses.
         meant = next((known for known in self._paths if last and known.endswith(f"/{last}")), None)
-        near = [meant] if meant else nearest(self._pairs, path, limit=1)
-        return f"Did you mean {near[0]}?" if near else "The paths are listed at /docs."
+        near = [meant] if meant else nearest(self._pairs, path.removeprefix(_BASE), limit=1)
+        return f"Did you mean {self._by_end.get(near[0], near[0])}?" if near else "The paths are listed at /docs."
 
 
 async def _refuse(scope: Scope, send: Send, hint: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.routing.catalogs import endpoint
-from trunkline.accounts.records import row_of
+from trunkline.accounts.recording import row_of
 from trunkline.generation import Ending, Generation
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.plan import Plan

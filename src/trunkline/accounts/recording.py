@@ -1,0 +1,131 @@
+"""One request that is over, as the store keeps it: what it used, what that was worth, and who pays which part of it."""
+
+from __future__ import annotations
+
+import json
+from operator import itemgetter
+
+from trunkline.billing import cost
+from trunkline.generation import Generation
+from trunkline.money import NanoUsd, dollars_of
+from trunkline.routing.fallback import Attempted
+from trunkline.store.rows import GenerationRow
+from trunkline.stream.deltas import Cost, Spent, Usage
+
+_NOTHING = Spent(Usage(), Cost(total=0, input=0, output=0))
+_MAX_LENGTH = 256
+
+
+def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
+    """Put a request into a row; somebody was asked for it.
+
+    Where something was held, the charge is what the answer was worth, at most what was reserved. Everything else that
+    it cost – the rest of it, attempts that failed, answers given up for a faster one – is the house's.
+    """
+    endpoint, spent = generation.endpoint, generation.spent or _NOTHING
+    assert endpoint is not None
+    usage, price = spent.usage, spent.cost or _NOTHING.cost
+    assert price is not None
+    worth = price.total or 0
+    charged = worth if generation.most_nano is None else min(worth, generation.most_nano)
+    is_held = generation.held_nano is not None
+    return GenerationRow(
+        id=generation.id,
+        created_at_ms=int(generation.received_at * 1000),
+        account_id=generation.account_id,
+        key_id=generation.key_id,
+        key_budget=generation.key_budget,
+        model=endpoint.model.slug,
+        asked_model=generation.asked_model[:_MAX_LENGTH],
+        endpoint_id=endpoint.id,
+        provider=endpoint.provider.slug,
+        upstream_id=generation.upstream_id,
+        price_id=price_id,
+        status=generation.status,
+        stop=generation.stop,
+        streamed=generation.is_stream,
+        is_byok=generation.is_byok,
+        is_estimated=usage.estimated,
+        service_tier=spent.service_tier,
+        input_tokens=usage.input_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        audio_cached_tokens=usage.audio_cached_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        image_output_tokens=usage.image_output_tokens,
+        images=usage.images,
+        searches=usage.searches,
+        cost_nano=worth if is_held else charged,
+        cost_input_nano=price.input,
+        cost_output_nano=price.output,
+        cost_fees_nano=price.fees,
+        charged_nano=charged if is_held else 0,
+        house_nano=worth - charged + _given_up_nano(generation),
+        upstream_nano=price.upstream,
+        told_nano=price.told,
+        held_nano=generation.held_nano,
+        queued_ms=round(generation.queued_s * 1000),
+        first_token_ms=None if generation.first_token_s is None else round(generation.first_token_s * 1000),
+        total_ms=round(generation.took_s * 1000),
+        attempts=attempts_as_json(generation) if generation.attempted or generation.outrun else None,
+        dropped=", ".join(generation.dropped) or None,
+        session_id=generation.session_id,
+        user=generation.user,
+    )
+
+
+def attempts_as_json(generation: Generation) -> str:
+    """The attempts that did not answer, each with what it may have cost, in the order in which they ended."""
+    failed: list[tuple[float, dict[str, object]]] = [
+        (
+            each.ended,
+            {
+                "endpoint": each.endpoint.id,
+                "kind": each.fault.kind,
+                "status": each.fault.status,
+                "ms": round((each.ended - each.started) * 1000),
+                "is_byok": each.is_byok,
+                "cost_usd": _dollars(_failed_nano(each)),
+            },
+        )
+        for each in generation.attempted
+    ]
+    outrun: list[tuple[float, dict[str, object]]] = [
+        (
+            each.ended,
+            {
+                "endpoint": each.endpoint.id,
+                "kind": "outrun",
+                "status": None,
+                "ms": round((each.ended - each.started) * 1000),
+                "is_byok": each.is_byok,
+                "cost_usd": _dollars(_paid(spent)),
+            },
+        )
+        for each, spent in generation.outrun
+    ]
+    return json.dumps([told for _, told in sorted((*failed, *outrun), key=itemgetter(0))])
+
+
+def _given_up_nano(generation: Generation) -> NanoUsd:
+    """What the house paid for what nobody was told."""
+    failed = sum(_failed_nano(each) for each in generation.attempted) if generation.attempted else 0
+    return failed + (sum(_paid(spent) for _, spent in generation.outrun) if generation.outrun else 0)
+
+
+def _failed_nano(attempted: Attempted) -> NanoUsd:
+    """What a failed attempt told that it used; nothing where a client's own key paid, or where it told nothing."""
+    if attempted.usage is None or attempted.output_began:
+        return 0  # of an answer that broke off before the client's eyes the client pays
+    return _paid(Spent(attempted.usage, cost(attempted.usage, attempted.endpoint.price, is_byok=attempted.is_byok)))
+
+
+def _paid(spent: Spent) -> NanoUsd:
+    return 0 if spent.cost is None or spent.cost.is_byok else spent.cost.total or 0
+
+
+def _dollars(amount: NanoUsd) -> str:
+    return f"{dollars_of(amount):f}"

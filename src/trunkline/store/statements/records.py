@@ -1,0 +1,226 @@
+"""Statements that read what is over: records of requests, their sums by day, and what stands in the budgets.
+
+Whole months are read from the sums; only one record, or the newest of them, is ever read from the records themselves.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from trunkline.store.rows import GenerationRow
+
+MS_PER_DAY = 86_400_000
+"""What a time is divided by to give its day in `usage_daily`: days since 1970 began, in UTC."""
+
+Grouping = Literal["day", "model", "key"]
+"""What sums are told apart by."""
+
+
+class RecordFilter(NamedTuple):
+    """Which records are asked for; None asks for nothing in particular. `model` may hold `*`."""
+
+    account_id: str | None = None
+    key_id: str | None = None
+    model: str | None = None
+    status: str | None = None
+
+
+class UsageFilter(NamedTuple):
+    """Which sums are asked for: of one account or of all, of one key or of all; both days are among them."""
+
+    account_id: str | None
+    key_id: str | None
+    from_day: int
+    to_day: int
+
+
+class UsageRow(NamedTuple):
+    """What a group of requests came to. `group` is a day's number, a model or a key's id."""
+
+    group: int | str
+    requests: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_nano: int
+    upstream_nano: int
+
+
+class ActivityRow(NamedTuple):
+    """What an account's requests of a day came to, of one model at one provider."""
+
+    day: int
+    model: str
+    provider: str
+    requests: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_nano: int
+    upstream_nano: int
+
+
+class Spending(NamedTuple):
+    """What a key has spent: ever, and in this day, week and month."""
+
+    ever_nano: int
+    daily_nano: int
+    weekly_nano: int
+    monthly_nano: int
+
+
+class BudgetRow(NamedTuple):
+    """What may be spent of a budget, what was, and what requests under way keep of it."""
+
+    credited_nano: int
+    charged_nano: int
+    held_nano: int
+
+
+class KeyFigures(NamedTuple):
+    """A key's limit, what stands in its present budget, what its requests cost and what provider keys paid for them."""
+
+    limit_nano: int | None
+    limit_reset: str | None
+    byok_counts: bool
+    budget: BudgetRow | None
+    spent: Spending
+    paid_elsewhere: Spending
+
+
+def find_record(connection: sqlite3.Connection, id: str, account_id: str | None = None) -> GenerationRow | None:
+    """Find the record of one request; with an account only if it is that account's."""
+    row = connection.execute(f"SELECT {_RECORD} FROM generations WHERE id = :id", {"id": id}).fetchone()
+    if row is None:
+        return None
+    record = _record(row)
+    return record if account_id in (None, record.account_id) else None
+
+
+def list_newest_records(connection: sqlite3.Connection, wanted: RecordFilter, limit: int) -> list[GenerationRow]:
+    """List the records that began last, the newest of them last."""
+    found = connection.execute(
+        f"SELECT {_RECORD} FROM generations {_where(wanted)} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
+        {**wanted._asdict(), "limit": limit},
+    )
+    return [_record(row) for row in found][::-1]
+
+
+def last_record(connection: sqlite3.Connection) -> int:
+    """Tell the number of the record that was written last; 0 when there is none."""
+    (number,) = connection.execute("SELECT coalesce(max(seq), 0) FROM generations").fetchone()
+    return int(number)
+
+
+def list_records_after(
+    connection: sqlite3.Connection, wanted: RecordFilter, number: int, limit: int
+) -> list[tuple[int, GenerationRow]]:
+    """List records that were written after a number, in the order they were written in, each with its own."""
+    is_wanted = _where(wanted, "seq > :number")
+    found = connection.execute(
+        f"SELECT seq, {_RECORD} FROM generations {is_wanted} ORDER BY seq LIMIT :limit",
+        {**wanted._asdict(), "number": number, "limit": limit},
+    )
+    return [(row[0], _record(row[1:])) for row in found]
+
+
+def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping) -> list[UsageRow]:
+    """Sum what requests came to: days in their order, models and keys by cost, the dearest first."""
+    group = _GROUPS[by]
+    order = group if by == "day" else f"sum(cost_nano) DESC, {group}"
+    found = connection.execute(
+        f"SELECT {group}, {_SUMS} FROM usage_daily {_where_used(wanted)} GROUP BY {group} ORDER BY {order}",
+        wanted._asdict(),
+    )
+    return [UsageRow._make(row) for row in found]
+
+
+def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int, to_day: int) -> list[ActivityRow]:
+    """List what an account's requests of some days came to, the newest day first."""
+    found = connection.execute(
+        f"""
+        SELECT day, model, provider, {_SUMS} FROM usage_daily
+        WHERE account_id = :account_id AND day BETWEEN :from_day AND :to_day
+        GROUP BY day, model, provider ORDER BY day DESC, model, provider
+        """,
+        {"account_id": account_id, "from_day": from_day, "to_day": to_day},
+    )
+    return [ActivityRow._make(row) for row in found]
+
+
+def find_credits(connection: sqlite3.Connection, account_id: str) -> tuple[BudgetRow | None, int]:
+    """Find the budget of an account, if it has one, and what all of its requests cost, in nano-dollars."""
+    query = "SELECT coalesce(sum(cost_nano), 0) FROM usage_daily WHERE account_id = :account_id"
+    (cost_nano,) = connection.execute(query, {"account_id": account_id}).fetchone()
+    return _find_budget(connection, account_id), int(cost_nano)
+
+
+def find_key_figures(
+    connection: sqlite3.Connection,
+    key_id: str,
+    budgets: Mapping[str | None, str],
+    since: tuple[int, int, int],
+) -> KeyFigures | None:
+    """Find how a key stands.
+
+    `budgets` names its present budget for each way in which a limit may begin anew; `since` has the first day of this
+    day, week and month.
+    """
+    query = "SELECT limit_nano, limit_reset, byok_counts FROM keys WHERE id = :id"
+    row = connection.execute(query, {"id": key_id}).fetchone()
+    if row is None:
+        return None
+    limit_nano, limit_reset, byok_counts = row
+    budget = None if limit_nano is None else _find_budget(connection, budgets[limit_reset])
+    return KeyFigures(limit_nano, limit_reset, bool(byok_counts), budget, *_sum_key(connection, key_id, since))
+
+
+def _sum_key(connection: sqlite3.Connection, key_id: str, since: tuple[int, int, int]) -> tuple[Spending, Spending]:
+    sums = [
+        f"coalesce(sum({amount}) {filtered}, 0)"
+        for amount in ("cost_nano", "upstream_nano")
+        for filtered in ("", *(f"FILTER (WHERE day >= :{name})" for name in ("daily", "weekly", "monthly")))
+    ]
+    row = connection.execute(
+        f"SELECT {', '.join(sums)} FROM usage_daily WHERE key_id = :key_id",
+        {"key_id": key_id, **dict(zip(("daily", "weekly", "monthly"), since, strict=True))},
+    ).fetchone()
+    return Spending._make(row[:4]), Spending._make(row[4:])
+
+
+def _find_budget(connection: sqlite3.Connection, id: str) -> BudgetRow | None:
+    query = "SELECT credited_nano, charged_nano, held_nano FROM budgets WHERE id = :id"
+    row = connection.execute(query, {"id": id}).fetchone()
+    return None if row is None else BudgetRow._make(row)
+
+
+_RECORD = ", ".join(GenerationRow._fields)
+_CLAIMS = frozenset(map(GenerationRow._fields.index, ("streamed", "is_byok", "is_estimated")))
+"""Columns that are true or false, and numbers as SQLite gives them."""
+
+_SUMS = ", ".join(f"sum({name})" for name in UsageRow._fields[1:])
+_GROUPS: dict[Grouping, str] = {"day": "day", "model": "model", "key": "key_id"}
+
+
+def _record(row: tuple[Any, ...]) -> GenerationRow:
+    return GenerationRow._make(bool(value) if place in _CLAIMS else value for place, value in enumerate(row))
+
+
+def _where(wanted: RecordFilter, *more: str) -> str:
+    conditions = [f"{name} = :{name}" for name in ("account_id", "key_id", "status") if getattr(wanted, name)]
+    if wanted.model:
+        conditions.append(f"model {'GLOB' if '*' in wanted.model else '='} :model")
+    return _joined([*more, *conditions])
+
+
+def _where_used(wanted: UsageFilter) -> str:
+    conditions = [f"{name} = :{name}" for name in ("account_id", "key_id") if getattr(wanted, name)]
+    return _joined([*conditions, "day BETWEEN :from_day AND :to_day"])
+
+
+def _joined(conditions: list[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
