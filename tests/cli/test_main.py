@@ -72,7 +72,7 @@ class TestHelp:
         commands = out[out.index("Commands") :]
         assert commands.index(" serve ") < commands.index(" check ") < commands.index(" models ")
 
-    @pytest.mark.parametrize("group", ["", "keys", "providers", "catalog", "route", "docs"])
+    @pytest.mark.parametrize("group", ["", "keys", "requests", "providers", "catalog", "route", "docs"])
     def test_help_on_a_narrow_terminal_is_whole_and_says_nothing_of_types(self, group: str, run: Run) -> None:
         out = run(*group.split(), "--help", COLUMNS="80")[1]
         assert max(map(len, out.splitlines())) <= 80

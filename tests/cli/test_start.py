@@ -27,6 +27,8 @@ RUNS = [
     ),
     ("keys create", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("keys --help", NEVER | SERVER | UPSTREAM | CATALOGUE),
+    ("requests", NEVER | SERVER | UPSTREAM | CATALOGUE),
+    ("usage", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("check", NEVER | SERVER | UPSTREAM),
     ("models", NEVER | SERVER | UPSTREAM | STORE),
     ("providers", NEVER | SERVER | UPSTREAM | STORE),

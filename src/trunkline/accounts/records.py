@@ -16,7 +16,7 @@ from trunkline.errors import NotFound
 from trunkline.store.database import Database
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import records
-from trunkline.store.statements.records import ActivityRow, KeyFigures, Spending
+from trunkline.store.statements.records import ActivitySum, KeyFigures, Spending
 
 DAYS_BEFORE = 30
 """How many days before today are told where none is named."""
@@ -76,7 +76,7 @@ class Records:
         """The record of a response; None where there is none, and where it is another account's."""
         return await self._database.read(partial(records.find_record, id=id, account_id=account_id))
 
-    async def activity(self, account_id: str, day: int | None = None) -> list[ActivityRow]:
+    async def activity(self, account_id: str, day: int | None = None) -> list[ActivitySum]:
         """What an account's requests came to: on one day, or today and on the days before."""
         today = self._now_ms() // records.MS_PER_DAY
         from_day, to_day = (today - DAYS_BEFORE, today) if day is None else (day, day)

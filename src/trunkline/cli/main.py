@@ -1,4 +1,4 @@
-"""The tree of commands: serve, check, keys, accounts, credits, ledger, providers, models, catalog, docs.
+"""The tree of commands: serve, check, keys, accounts, credits, ledger, requests, usage, providers, models, catalog, docs.
 
 Each error is one line that says what to do next, and exit code 2 (`start.py`)."""
 
@@ -18,10 +18,12 @@ from trunkline.cli.ledger import LEDGER
 from trunkline.cli.models import list_models
 from trunkline.cli.providers import PROVIDERS, providers_page
 from trunkline.cli.reference import settings_page
+from trunkline.cli.requests import REQUESTS
 from trunkline.cli.route import ROUTE
 from trunkline.cli.serving import serve
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
 from trunkline.cli.tree import new_tree
+from trunkline.cli.usage import print_usage
 
 TREE = new_tree("A gateway of your own in front of every model provider. Start with: trunkline serve")
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
@@ -29,6 +31,7 @@ TREE.add_typer(KEYS, name="keys")
 TREE.add_typer(ACCOUNTS, name="accounts")
 TREE.add_typer(CREDITS, name="credits")
 TREE.add_typer(LEDGER, name="ledger")
+TREE.add_typer(REQUESTS, name="requests")
 TREE.add_typer(PROVIDERS, name="providers")
 TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(ROUTE, name="route")
@@ -54,6 +57,7 @@ def root(
 TREE.command()(serve)
 TREE.command()(check)
 TREE.command("models")(list_models)
+TREE.command("usage")(print_usage)
 
 
 @DOCS.command("settings")

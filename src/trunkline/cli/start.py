@@ -28,8 +28,10 @@ _PARTS = {
     "ledger": "trunkline.cli.ledger",
     "models": "trunkline.cli.models",
     "providers": "trunkline.cli.providers",
+    "requests": "trunkline.cli.requests",
     "route": "trunkline.cli.route",
     "serve": "trunkline.cli.serving",
+    "usage": "trunkline.cli.usage",
 }
 """First words that lead to a tree of their own, in which nothing else is."""
 

@@ -24,7 +24,7 @@ from trunkline.money import NanoUsd
 from trunkline.protocol.render import render_document, render_inner, render_usd
 from trunkline.server.intake import caller
 from trunkline.store.rows import GenerationRow
-from trunkline.store.statements.records import MS_PER_DAY, ActivityRow, Spending
+from trunkline.store.statements.records import MS_PER_DAY, ActivitySum, Spending
 
 Document = Mapping[str, object]
 
@@ -199,7 +199,7 @@ def _provider_responses(row: GenerationRow, catalog: Catalog) -> Sequence[Docume
     return told
 
 
-def activity_item(row: ActivityRow, catalog: Catalog) -> Document:
+def activity_item(row: ActivitySum, catalog: Catalog) -> Document:
     """What a day came to, of one model at one provider."""
     return {
         "date": day_of(row.day).isoformat(),

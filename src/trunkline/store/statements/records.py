@@ -14,6 +14,8 @@ from trunkline.store.rows import GenerationRow
 MS_PER_DAY = 86_400_000
 """What a time is divided by to give its day in `usage_daily`: days since 1970 began, in UTC."""
 
+Status = Literal["completed", "incomplete", "failed", "cancelled", "lost"]
+
 Grouping = Literal["day", "model", "key"]
 """What sums are told apart by."""
 
@@ -36,7 +38,7 @@ class UsageFilter(NamedTuple):
     to_day: int
 
 
-class UsageRow(NamedTuple):
+class UsageSum(NamedTuple):
     """What a group of requests came to. `group` is a day's number, a model or a key's id."""
 
     group: int | str
@@ -49,7 +51,7 @@ class UsageRow(NamedTuple):
     upstream_nano: int
 
 
-class ActivityRow(NamedTuple):
+class ActivitySum(NamedTuple):
     """What an account's requests of a day came to, of one model at one provider."""
 
     day: int
@@ -110,25 +112,26 @@ def list_newest_records(connection: sqlite3.Connection, wanted: RecordFilter, li
     return [_record(row) for row in found][::-1]
 
 
-def last_record(connection: sqlite3.Connection) -> int:
-    """Tell the number of the record that was written last; 0 when there is none."""
-    (number,) = connection.execute("SELECT coalesce(max(seq), 0) FROM generations").fetchone()
-    return int(number)
+def open_tail(connection: sqlite3.Connection, wanted: RecordFilter, limit: int) -> tuple[list[GenerationRow], int]:
+    """List the newest records, and tell the number after which `follow_tail` goes on."""
+    return list_newest_records(connection, wanted, limit), _last_number(connection)
 
 
-def list_records_after(
+def follow_tail(
     connection: sqlite3.Connection, wanted: RecordFilter, number: int, limit: int
-) -> list[tuple[int, GenerationRow]]:
-    """List records that were written after a number, in the order they were written in, each with its own."""
+) -> tuple[list[GenerationRow], int]:
+    """List what was written after a number, in that order, and tell the number to go on after."""
     is_wanted = _where(wanted, "seq > :number")
     found = connection.execute(
         f"SELECT seq, {_RECORD} FROM generations {is_wanted} ORDER BY seq LIMIT :limit",
         {**wanted._asdict(), "number": number, "limit": limit},
-    )
-    return [(row[0], _record(row[1:])) for row in found]
+    ).fetchall()
+    # Where all that is wanted has come, what is not wanted need not be looked at again.
+    last = found[-1][0] if len(found) == limit else _last_number(connection)
+    return [_record(row[1:]) for row in found], last
 
 
-def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping) -> list[UsageRow]:
+def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping) -> list[UsageSum]:
     """Sum what requests came to: days in their order, models and keys by cost, the dearest first."""
     group = _GROUPS[by]
     order = group if by == "day" else f"sum(cost_nano) DESC, {group}"
@@ -136,10 +139,10 @@ def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping)
         f"SELECT {group}, {_SUMS} FROM usage_daily {_where_used(wanted)} GROUP BY {group} ORDER BY {order}",
         wanted._asdict(),
     )
-    return [UsageRow._make(row) for row in found]
+    return [UsageSum._make(row) for row in found]
 
 
-def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int, to_day: int) -> list[ActivityRow]:
+def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int, to_day: int) -> list[ActivitySum]:
     """List what an account's requests of some days came to, the newest day first."""
     found = connection.execute(
         f"""
@@ -149,7 +152,7 @@ def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int
         """,
         {"account_id": account_id, "from_day": from_day, "to_day": to_day},
     )
-    return [ActivityRow._make(row) for row in found]
+    return [ActivitySum._make(row) for row in found]
 
 
 def find_credits(connection: sqlite3.Connection, account_id: str) -> tuple[BudgetRow | None, int]:
@@ -198,12 +201,34 @@ def _find_budget(connection: sqlite3.Connection, id: str) -> BudgetRow | None:
     return None if row is None else BudgetRow._make(row)
 
 
+def find_account_ids(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Find the accounts with this id or name."""
+    found = connection.execute("SELECT id FROM accounts WHERE :name IN (id, name) ORDER BY id", {"name": name})
+    return [row[0] for row in found]
+
+
+def find_key_ids(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Find the keys with this id, display prefix or name."""
+    found = connection.execute("SELECT id FROM keys WHERE :name IN (id, prefix, name) ORDER BY id", {"name": name})
+    return [row[0] for row in found]
+
+
+def list_key_names(connection: sqlite3.Connection) -> dict[str, str]:
+    """List the names of all keys by their ids."""
+    return dict(connection.execute("SELECT id, name FROM keys"))
+
+
 _RECORD = ", ".join(GenerationRow._fields)
 _CLAIMS = frozenset(map(GenerationRow._fields.index, ("streamed", "is_byok", "is_estimated")))
 """Columns that are true or false, and numbers as SQLite gives them."""
 
-_SUMS = ", ".join(f"sum({name})" for name in UsageRow._fields[1:])
+_SUMS = ", ".join(f"sum({name})" for name in UsageSum._fields[1:])
 _GROUPS: dict[Grouping, str] = {"day": "day", "model": "model", "key": "key_id"}
+
+
+def _last_number(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute("SELECT coalesce(max(seq), 0) FROM generations").fetchone()
+    return int(number)
 
 
 def _record(row: tuple[Any, ...]) -> GenerationRow:
