@@ -4,49 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trunkline.store.rows import GenerationRow
-from trunkline.store.statements.records import MS_PER_DAY
+from trunkline.store.batch import DAY_MS, Batch
+from trunkline.store.posting import post
+from trunkline.store.rows import BLANK, GenerationRow, HoldRow
+from trunkline.store.statements.budgets import add_holds
 
-DAY = 20_000 * MS_PER_DAY
+DAY = 20_000 * DAY_MS
 """2024-10-04, in UTC milliseconds."""
 
-USUAL: dict[str, Any] = {
-    **dict.fromkeys(GenerationRow._fields),
-    **{
-        name: 0
-        for name in GenerationRow._fields
-        if name.endswith(("_tokens", "_nano")) or name in ("images", "searches")
-    },
-    "created_at_ms": DAY,
-    "account_id": "default",
-    "key_id": "key_1",
-    "model": "acme/large",
-    "asked_model": "acme/large",
-    "endpoint_id": "acme:acme/large",
-    "provider": "acme",
-    "status": "completed",
-    "stop": "stop",
-    "streamed": False,
-    "is_byok": False,
-    "is_estimated": False,
-    "input_tokens": 100,
-    "output_tokens": 10,
-    "cost_nano": 7,
-    "upstream_nano": None,
-    "told_nano": None,
-    "held_nano": None,
-    "queued_ms": 1,
-    "total_ms": 30,
-}
+USUAL = BLANK._replace(
+    created_at_ms=DAY,
+    account_id="default",
+    key_id="key_1",
+    model="acme/large",
+    asked_model="acme/large",
+    endpoint_id="acme:acme/large",
+    provider="acme",
+    status="completed",
+    stop="stop",
+    input_tokens=100,
+    output_tokens=10,
+    cost_nano=7,
+    cost_input_nano=7,
+    queued_ms=1,
+    total_ms=30,
+)
 
 
 def record(id: str, **changes: Any) -> GenerationRow:
     """A record of an account without limit, but for what is changed."""
-    return GenerationRow(**{**USUAL, "id": id, **changes})
+    return USUAL._replace(id=id, **changes)
 
 
 @contextlib.contextmanager
@@ -56,34 +47,15 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def keep(connection: sqlite3.Connection, rows: Iterable[GenerationRow]) -> None:
-    """Write records, and add them to their days."""
-    names = ", ".join(GenerationRow._fields)
-    places = ", ".join("?" * len(GenerationRow._fields))
-    for row in rows:
-        connection.execute(f"INSERT INTO generations ({names}) VALUES ({places})", row)
-        connection.execute(
-            """
-            INSERT INTO usage_daily VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET
-                requests = requests + 1,
-                input_tokens = input_tokens + excluded.input_tokens,
-                cached_tokens = cached_tokens + excluded.cached_tokens,
-                output_tokens = output_tokens + excluded.output_tokens,
-                reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
-                cost_nano = cost_nano + excluded.cost_nano,
-                upstream_nano = upstream_nano + excluded.upstream_nano
-            """,
-            (
-                *(
-                    row.account_id,
-                    row.created_at_ms // MS_PER_DAY,
-                    row.key_id,
-                    row.model,
-                    row.provider or "",
-                    row.is_byok,
-                ),
-                *(row.input_tokens, row.cache_read_tokens, row.output_tokens, row.reasoning_tokens),
-                *(row.total_nano, row.upstream_nano or 0),
-            ),
-        )
+def keep(connection: sqlite3.Connection, rows: Sequence[GenerationRow]) -> None:
+    """Write records as the writer does, and hold before what they say was held, in no budget."""
+    held = [row for row in rows if row.held_nano is not None]
+    add_holds(
+        connection,
+        [
+            HoldRow(row.id, row.account_id, row.key_id, None, None, row.held_nano or 0, "boot", row.created_at_ms)
+            for row in held
+        ],
+    )
+    posted = post(connection, Batch(settles=tuple(rows)), "boot", DAY)
+    assert not posted.failed, posted.failed

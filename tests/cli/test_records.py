@@ -17,9 +17,9 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.recorded import DAY, keep, opened, record
+from trunkline.store.batch import DAY_MS
 from trunkline.store.database import open_database
 from trunkline.store.rows import GenerationRow
-from trunkline.store.statements.records import MS_PER_DAY
 
 ATTEMPTS = '[{"endpoint":"slow:acme/large","kind":"silent","status":null,"ms":1500,"is_byok":false,"cost_nano":12}]'
 
@@ -186,8 +186,8 @@ class TestUsage:
             store,
             record("resp_1", cost_nano=5, cache_read_tokens=4),
             record("resp_2", cost_nano=7, key_id="key_4", status="failed"),
-            record("resp_3", created_at_ms=DAY + MS_PER_DAY, cost_nano=11, model="acme/small"),
-            record("resp_4", created_at_ms=DAY + 2 * MS_PER_DAY, cost_nano=13),
+            record("resp_3", created_at_ms=DAY + DAY_MS, cost_nano=11, model="acme/small"),
+            record("resp_4", created_at_ms=DAY + 2 * DAY_MS, cost_nano=13),
             record("resp_5", account_id="acc_b", key_id="key_2", is_byok=True, upstream_nano=2000, cost_nano=0),
         )
 
@@ -247,7 +247,7 @@ class TestUsage:
     def test_without_days_the_last_thirty_and_today(self, run: Run, store: Path) -> None:
         today = int(time.time() * 1000)
         for before in (0, 30, 31):
-            written(store, record(f"resp_t{before}", created_at_ms=today - before * MS_PER_DAY))
+            written(store, record(f"resp_t{before}", created_at_ms=today - before * DAY_MS))
         rows = json.loads(run("usage", "--json").out)["rows"]
         assert [row["requests"] for row in rows] == [1, 1]
 

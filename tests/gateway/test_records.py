@@ -21,8 +21,8 @@ from tests.gateway.checks import error_of
 from tests.gateway.server import Gateway, Reply, running
 from tests.recorded import keep, opened, record
 from trunkline.accounts.pepper import read_pepper
+from trunkline.store.batch import DAY_MS
 from trunkline.store.rows import GenerationRow
-from trunkline.store.statements.records import MS_PER_DAY
 
 CONFIG = """
 [server]
@@ -30,8 +30,8 @@ origins = ["https://console.example"]
 [providers.fake-provider]
 enabled = true
 """
-TODAY = int(time.time()) * 1000 // MS_PER_DAY
-NOW = TODAY * MS_PER_DAY + 60_000
+TODAY = int(time.time()) * 1000 // DAY_MS
+NOW = TODAY * DAY_MS + 60_000
 PATHS = ("generation?id=resp_none", "activity", "key", "credits")
 
 
@@ -279,14 +279,14 @@ class TestActivity:
 
     def test_without_a_date_thirty_days_and_today_are_told_newest_first(self, tenant: Tenant) -> None:
         for before in (0, 1, 30, 31):
-            tenant.keep(f"resp_day_{before}_{tenant.key_id}", created_at_ms=NOW - before * MS_PER_DAY)
+            tenant.keep(f"resp_day_{before}_{tenant.key_id}", created_at_ms=NOW - before * DAY_MS)
         days = [date.fromisoformat(item["date"]) for item in tenant.data("activity")]
         today = datetime.now(UTC).date()
         assert days == [today - timedelta(days=before) for before in (0, 1, 30)]
 
     def test_one_day_is_a_day_of_utc(self, tenant: Tenant) -> None:
-        midnight = (TODAY - 40) * MS_PER_DAY
-        for at in (midnight - 1, midnight, midnight + MS_PER_DAY - 1, midnight + MS_PER_DAY):
+        midnight = (TODAY - 40) * DAY_MS
+        for at in (midnight - 1, midnight, midnight + DAY_MS - 1, midnight + DAY_MS):
             tenant.keep(f"resp_at_{at}_{tenant.key_id}", created_at_ms=at)
         day = (date(1970, 1, 1) + timedelta(days=TODAY - 40)).isoformat()
         (item,) = tenant.data(f"activity?date={day}")
@@ -313,7 +313,7 @@ class TestActivity:
 class TestCredits:
     def test_an_account_without_limit_has_used_what_its_requests_cost(self, tenant: Tenant) -> None:
         tenant.keep("resp_c1", cost_nano=3)
-        tenant.keep("resp_c2", cost_nano=4, created_at_ms=NOW - 400 * MS_PER_DAY, key_id="key_other")
+        tenant.keep("resp_c2", cost_nano=4, created_at_ms=NOW - 400 * DAY_MS, key_id="key_other")
         assert tenant.data("credits") == {"total_credits": 0, "total_usage": 7e-9}
 
     def test_an_account_with_credits_has_used_what_it_was_charged(self, tenant: Tenant) -> None:
@@ -334,7 +334,7 @@ class TestKey:
         ages = range(45)
         for age in ages:
             changes = {"cost_nano": 10**age if age < 9 else 10**9, "upstream_nano": 1, "is_byok": True}
-            tenant.keep(f"resp_s{age}_{tenant.key_id}", created_at_ms=NOW - age * MS_PER_DAY, **changes)
+            tenant.keep(f"resp_s{age}_{tenant.key_id}", created_at_ms=NOW - age * DAY_MS, **changes)
         told = tenant.data("key")
         week = [age for age in ages if age <= today.weekday()]
         month = [age for age in ages if (today - timedelta(days=age)).replace(day=1) == today.replace(day=1)]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from trunkline.accounts.budgets import RESETS, period_budget, period_start
 from trunkline.errors import NotFound
+from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Database
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import records
@@ -78,7 +79,7 @@ class Records:
 
     async def activity(self, account_id: str, day: int | None = None) -> list[ActivitySum]:
         """What an account's requests came to: on one day, or today and on the days before."""
-        today = self._now_ms() // records.MS_PER_DAY
+        today = self._now_ms() // DAY_MS
         from_day, to_day = (today - DAYS_BEFORE, today) if day is None else (day, day)
         return await self._database.read(
             partial(records.list_activity, account_id=account_id, from_day=from_day, to_day=to_day)
@@ -115,4 +116,4 @@ def _limit(found: KeyFigures, now_ms: int) -> Limit | None:
 
 def _begins_anew(reset: str, now_ms: int) -> int:
     late = number_of(period_start(reset, now_ms)) + _LONGEST[reset]
-    return number_of(period_start(reset, late * records.MS_PER_DAY))
+    return number_of(period_start(reset, late * DAY_MS))

@@ -18,9 +18,10 @@ from trunkline.cli.reading import account_named, day_number, key_named, with_sto
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
+from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Database
 from trunkline.store.statements import records
-from trunkline.store.statements.records import MS_PER_DAY, Grouping, UsageFilter, UsageSum
+from trunkline.store.statements.records import Grouping, UsageFilter, UsageSum
 
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
@@ -85,7 +86,7 @@ def usage_document(row: UsageSum, by: Grouping, key_names: dict[str, str]) -> Do
 
 
 def _days(from_day: str | None, to_day: str | None) -> tuple[int, int]:
-    today = int(time.time() * 1000) // MS_PER_DAY
+    today = int(time.time() * 1000) // DAY_MS
     last = today if to_day is None else day_number("--to", to_day)
     first = min(today, last) - DAYS_BEFORE if from_day is None else day_number("--from", from_day)
     if first > last:

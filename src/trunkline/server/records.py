@@ -23,8 +23,9 @@ from trunkline.errors import BadRequest, NotFound
 from trunkline.money import NanoUsd
 from trunkline.protocol.render import render_document, render_inner, render_usd
 from trunkline.server.intake import caller
+from trunkline.store.batch import DAY_MS
 from trunkline.store.rows import GenerationRow
-from trunkline.store.statements.records import MS_PER_DAY, ActivitySum, Spending
+from trunkline.store.statements.records import ActivitySum, Spending
 
 Document = Mapping[str, object]
 
@@ -254,7 +255,7 @@ def _key_budget(limit: Limit, *, byok_counts: bool) -> Document:
         "spend_usd": render_usd(limit.spent_nano),
         "remaining_usd": render_usd(limit.amount_nano - limit.spent_nano),
         "reset_interval": limit.reset,
-        "resets_at": None if limit.begins_anew is None else _moment(limit.begins_anew * MS_PER_DAY),
+        "resets_at": None if limit.begins_anew is None else _moment(limit.begins_anew * DAY_MS),
         "include_byok": byok_counts,
     }
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from trunkline.store.rows import GenerationRow
-
-MS_PER_DAY = 86_400_000
-"""What a time is divided by to give its day in `usage_daily`: days since 1970 began, in UTC."""
+from trunkline.store.rows import BudgetRow, GenerationRow
+from trunkline.store.statements.budgets import find_budgets
+from trunkline.store.statements.generations import COLUMNS, generation_of
 
 Status = Literal["completed", "incomplete", "failed", "cancelled", "lost"]
 
@@ -75,14 +74,6 @@ class Spending(NamedTuple):
     monthly_nano: int
 
 
-class BudgetRow(NamedTuple):
-    """What may be spent of a budget, what was, and what requests under way keep of it."""
-
-    credited_nano: int
-    charged_nano: int
-    held_nano: int
-
-
 class KeyFigures(NamedTuple):
     """A key's limit, what stands in its present budget, what its requests cost and what provider keys paid for them."""
 
@@ -96,20 +87,20 @@ class KeyFigures(NamedTuple):
 
 def find_record(connection: sqlite3.Connection, id: str, account_id: str | None = None) -> GenerationRow | None:
     """Find the record of one request; with an account only if it is that account's."""
-    row = connection.execute(f"SELECT {_RECORD} FROM generations WHERE id = :id", {"id": id}).fetchone()
+    row = connection.execute(f"SELECT {COLUMNS} FROM generations WHERE id = :id", {"id": id}).fetchone()
     if row is None:
         return None
-    record = _record(row)
+    record = generation_of(row)
     return record if account_id in (None, record.account_id) else None
 
 
 def list_newest_records(connection: sqlite3.Connection, wanted: RecordFilter, limit: int) -> list[GenerationRow]:
     """List the records that began last, the newest of them last."""
     found = connection.execute(
-        f"SELECT {_RECORD} FROM generations {_where(wanted)} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
+        f"SELECT {COLUMNS} FROM generations {_where(wanted)} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
         {**wanted._asdict(), "limit": limit},
     )
-    return [_record(row) for row in found][::-1]
+    return [generation_of(row) for row in found][::-1]
 
 
 def open_tail(connection: sqlite3.Connection, wanted: RecordFilter, limit: int) -> tuple[list[GenerationRow], int]:
@@ -123,12 +114,12 @@ def follow_tail(
     """List what was written after a number, in that order, and tell the number to go on after."""
     is_wanted = _where(wanted, "seq > :number")
     found = connection.execute(
-        f"SELECT seq, {_RECORD} FROM generations {is_wanted} ORDER BY seq LIMIT :limit",
+        f"SELECT seq, {COLUMNS} FROM generations {is_wanted} ORDER BY seq LIMIT :limit",
         {**wanted._asdict(), "number": number, "limit": limit},
     ).fetchall()
     # Where all that is wanted has come, what is not wanted need not be looked at again.
     last = found[-1][0] if len(found) == limit else _last_number(connection)
-    return [_record(row[1:]) for row in found], last
+    return [generation_of(row[1:]) for row in found], last
 
 
 def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping) -> list[UsageSum]:
@@ -159,7 +150,7 @@ def find_credits(connection: sqlite3.Connection, account_id: str) -> tuple[Budge
     """Find the budget of an account, if it has one, and what all of its requests cost, in nano-dollars."""
     query = "SELECT coalesce(sum(cost_nano), 0) FROM usage_daily WHERE account_id = :account_id"
     (cost_nano,) = connection.execute(query, {"account_id": account_id}).fetchone()
-    return _find_budget(connection, account_id), int(cost_nano)
+    return find_budgets(connection, [account_id]).get(account_id), int(cost_nano)
 
 
 def find_key_figures(
@@ -178,7 +169,8 @@ def find_key_figures(
     if row is None:
         return None
     limit_nano, limit_reset, byok_counts = row
-    budget = None if limit_nano is None else _find_budget(connection, budgets[limit_reset])
+    name = budgets[limit_reset]
+    budget = find_budgets(connection, [name]).get(name)
     return KeyFigures(limit_nano, limit_reset, bool(byok_counts), budget, *_sum_key(connection, key_id, since))
 
 
@@ -193,12 +185,6 @@ def _sum_key(connection: sqlite3.Connection, key_id: str, since: tuple[int, int,
         {"key_id": key_id, **dict(zip(("daily", "weekly", "monthly"), since, strict=True))},
     ).fetchone()
     return Spending._make(row[:4]), Spending._make(row[4:])
-
-
-def _find_budget(connection: sqlite3.Connection, id: str) -> BudgetRow | None:
-    query = "SELECT credited_nano, charged_nano, held_nano FROM budgets WHERE id = :id"
-    row = connection.execute(query, {"id": id}).fetchone()
-    return None if row is None else BudgetRow._make(row)
 
 
 def find_account_ids(connection: sqlite3.Connection, name: str) -> list[str]:
@@ -218,10 +204,6 @@ def list_key_names(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT id, name FROM keys"))
 
 
-_RECORD = ", ".join(GenerationRow._fields)
-_CLAIMS = frozenset(map(GenerationRow._fields.index, ("streamed", "is_byok", "is_estimated")))
-"""Columns that are true or false, and numbers as SQLite gives them."""
-
 _SUMS = ", ".join(f"sum({name})" for name in UsageSum._fields[1:])
 _GROUPS: dict[Grouping, str] = {"day": "day", "model": "model", "key": "key_id"}
 
@@ -229,10 +211,6 @@ _GROUPS: dict[Grouping, str] = {"day": "day", "model": "model", "key": "key_id"}
 def _last_number(connection: sqlite3.Connection) -> int:
     (number,) = connection.execute("SELECT coalesce(max(seq), 0) FROM generations").fetchone()
     return int(number)
-
-
-def _record(row: tuple[Any, ...]) -> GenerationRow:
-    return GenerationRow._make(bool(value) if place in _CLAIMS else value for place, value in enumerate(row))
 
 
 def _where(wanted: RecordFilter, *more: str) -> str:
