@@ -178,6 +178,7 @@ TABLES = (
         upstream_nano BIGINT DEFAULT '0' NOT NULL,
         CONSTRAINT pk_usage_daily PRIMARY KEY (account_id, day, key_id, model, provider, is_byok)
     )
+     WITHOUT ROWID
     """,
     "CREATE INDEX ix_usage_daily_key_id ON usage_daily (key_id, day)",
     """
