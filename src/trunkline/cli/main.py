@@ -1,4 +1,4 @@
-"""The tree of commands: serve, check, keys, accounts, credits, ledger, requests, usage, providers, models, catalog, docs.
+"""The tree of commands: what serves, what it serves with, who may ask, what was asked and what that came to.
 
 Each error is one line that says what to do next, and exit code 2 (`start.py`)."""
 
