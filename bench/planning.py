@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from itertools import chain, count, cycle
 from statistics import median
@@ -41,7 +41,7 @@ class Shelf:
         slugs = {f"many/m{number}": 20 for number in range(499)} | {"few/m": 5, "few/cached": 5, "one/m": 1}
         self._by_model = {slug: tuple(_endpoint(slug, n) for n in range(size)) for slug, size in slugs.items()}
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         """The endpoints of a model."""
         return self._by_model[model]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from heapq import heappop, heappush
@@ -167,7 +167,7 @@ class _Catalog:
     def __init__(self) -> None:
         self._endpoints = tuple(_endpoint(name) for name in PRICES)
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         return self._endpoints
 
     def provider_slug(self, name: str) -> str:

@@ -6,7 +6,7 @@ Its transport has the whole answer at once, so nothing is waited for and no even
 
 import itertools
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from types import MappingProxyType
 from typing import TypeVar, cast
 
@@ -111,7 +111,7 @@ class _Catalog:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoints = (endpoint,)
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         return self._endpoints
 
     def provider_slug(self, name: str) -> str:

@@ -48,6 +48,7 @@ def build_upstream(
         clock=time.monotonic,
         report=report,
         hidden=hidden_texts(catalog, os.environ),
+        specs={slug: standing.provider.credential for slug, standing in catalog.standings.items()},
     )
     upstream = Upstream(
         transports={"http": http, "https": http, "fake": Stage(limits)},

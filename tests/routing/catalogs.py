@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -33,7 +33,7 @@ class Shelf:
         self._off = off
         self.default_model = default
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         if model.lower() in self._by_model:
             return self._by_model[model.lower()]
         if model in self._off:

@@ -16,7 +16,7 @@ from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.preferences import Cutoffs
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonSchemaFormat
-from trunkline.routing.health import Health
+from trunkline.routing.health import CONDITIONS, Health
 from trunkline.routing.policy import Policy
 
 
@@ -67,13 +67,16 @@ def planned(
         cached = Fraction(listed.cache_read or 0) * hits
         return (fresh + cached) * expected_in + Fraction(listed.output) * expected_out + Fraction(listed.request)
 
+    def condition(ticket: Ticket) -> str:
+        return CONDITIONS[health.condition(ticket.endpoint.id, now, is_byok=ticket.own_key)]
+
     def ejected(ticket: Ticket) -> int:
-        return int(health.figures(ticket.endpoint.id, now).condition == "ejected")
+        return int(condition(ticket) == "ejected")
 
     def outage(ticket: Ticket) -> int:
         if any(named(entry, ticket.endpoint) for entry in wish.order):
             return 0
-        return int(health.figures(ticket.endpoint.id, now).condition == "outage")
+        return int(condition(ticket) == "outage")
 
     def performance(ticket: Ticket) -> int:
         return max(
@@ -97,7 +100,7 @@ def planned(
         return 0 if cheap and not wish.order and ticket.endpoint.id == served_by else 1
 
     def uptime(ticket: Ticket) -> int:
-        return {"degraded": 1, "fallback_only": 2}.get(health.figures(ticket.endpoint.id, now).condition, 0)
+        return {"degraded": 1, "fallback_only": 2}.get(condition(ticket), 0)
 
     def equals(heap: list[Ticket]) -> list[Ticket]:
         by = None if wish.order or wish.sort is None else wish.sort.by

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +35,7 @@ class Counting(Shelf):
 
     asked = 0
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         self.asked += 1
         return super().endpoints_of(model)
 

@@ -15,6 +15,7 @@ from trunkline.routing.meanings import MEANINGS
 from trunkline.wire import FaultKind
 
 A = "alpha:m/one"
+B = "beta:m/one"
 GOOD = Outcome()
 FAULT_KINDS = tuple(MEANINGS)
 
@@ -166,11 +167,78 @@ def test_UP_12_an_endpoint_with_a_bad_credential_is_probed_once_after_its_rest()
 def test_RT_17_a_clients_own_bad_key_says_nothing_about_the_endpoint() -> None:
     health = Health()
     for _ in range(20):
-        health.record(A, bad("credentials"), NOW, is_byok=True)
-        health.record(A, bad("limited", 60.0), NOW, is_byok=True)
+        for fault in (bad("credentials"), bad("missing"), bad("denied"), bad("limited", 60.0)):
+            health.record(A, fault, NOW, own_key="pk_1")
     assert condition(health, NOW) == "stable"
-    health.record(A, bad("unavailable"), NOW, is_byok=True)
+    assert not health.is_ejected(A, NOW)
+    assert not health.is_ejected(A, NOW, "pk_2"), "nor about another's key"
+    health.record(A, bad("unavailable"), NOW, own_key="pk_1")
     assert health.figures(A, NOW).attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rest_s"),
+    [
+        (bad("credentials"), 30.0),
+        (bad("missing"), 30.0),
+        (bad("limited", 7.0), 7.0),
+        (bad("limited", 86_400.0), 3600.0),
+        (bad("limited"), 0.0),
+        (bad("limited", float("nan")), 0.0),
+        (bad("denied", 7.0), 0.0),
+    ],
+)
+def test_RT_17_an_own_key_rests_alone(outcome: Outcome, rest_s: float) -> None:
+    health = Health()
+    health.record(A, outcome, NOW, own_key="pk_1")
+    assert health.is_ejected(A, NOW, "pk_1") == (rest_s > 0)
+    if rest_s:
+        assert health.is_ejected(A, NOW + rest_s - 0.1, "pk_1")
+    assert not health.is_ejected(A, NOW + rest_s + 0.1, "pk_1")
+    assert not health.is_ejected(B, NOW, "pk_1"), "at another endpoint it was not refused"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ours", "own"),
+    [
+        ([bad("credentials")], "ejected", "stable"),
+        ([bad("limited", 60.0)], "ejected", "stable"),
+        ([bad("limited")] * 9, "outage", "stable"),
+        ([bad("missing")] * 4, "outage", "stable"),
+        ([bad("missing")] * 5, "ejected", "stable"),
+        ([bad("overloaded", 60.0)], "ejected", "ejected"),
+        ([bad("unavailable")] * 4, "outage", "outage"),
+        ([bad("unavailable")] * 5, "ejected", "ejected"),
+        ([bad("credentials"), *[bad("unavailable")] * 9], "ejected", "outage"),
+    ],
+)
+def test_what_is_wrong_with_our_key_keeps_nobody_away_who_brings_one(
+    outcomes: list[Outcome], ours: str, own: str
+) -> None:
+    health = Health()
+    for outcome in outcomes:
+        health.record(A, outcome, NOW)
+    (view,) = health.views([A], NOW)
+    assert (CONDITIONS[view.condition], CONDITIONS[view.own_condition]) == (ours, own)
+    assert health.condition(A, NOW, is_byok=True) == view.own_condition
+    assert health.is_ejected(A, NOW, "pk_1") == (own == "ejected")
+    assert health.is_ejected(A, NOW) == (ours == "ejected")
+
+
+def test_rate_limit_headers_of_ours_are_nothing_to_own_keys() -> None:
+    health = Health()
+    health.cool_down(A, 20.0, NOW)
+    assert health.is_ejected(A, NOW)
+    assert not health.is_ejected(A, NOW, "pk_1")
+
+
+def test_own_keys_are_forgotten_from_the_oldest_on() -> None:
+    health = Health()
+    for number in range(MAX_ENDPOINTS + 1):
+        health.record(A, bad("credentials"), NOW, own_key=f"pk_{number}")
+    assert not health.is_ejected(A, NOW, "pk_0")
+    assert health.is_ejected(A, NOW, "pk_1")
+    assert health.is_ejected(A, NOW, f"pk_{MAX_ENDPOINTS}")
 
 
 def test_rate_limit_headers_cool_down() -> None:

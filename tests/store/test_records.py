@@ -84,7 +84,9 @@ def test_sums_are_found_by_their_index_and_no_record_is_read(
 ) -> None:
     taken = steps(connection, read)
     assert not [step for step in taken if step.startswith("SCAN") or "generations" in step]
-    assert any(re.match(r"SEARCH usage_daily USING (PRIMARY KEY|INDEX \w+) \((account_id|key_id)=\?", step) for step in taken)
+    assert any(
+        re.match(r"SEARCH usage_daily USING (PRIMARY KEY|INDEX \w+) \((account_id|key_id)=\?", step) for step in taken
+    )
 
 
 @pytest.mark.parametrize("read", MONTH, ids=lambda read: read.func.__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -58,7 +58,7 @@ class Noting(Aside):
 class OneEndpoint:
     default_model = None
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         return (ENDPOINT,)
 
     def provider_slug(self, name: str) -> str:

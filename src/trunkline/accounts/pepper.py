@@ -32,7 +32,7 @@ def read_pepper(
     if not path.exists() and not database.exists():
         if not makes:
             return b""
-        _make(path)
+        make_secret_file(path)
     try:
         text = path.read_text("ascii").strip()
     except FileNotFoundError:
@@ -74,8 +74,11 @@ def _checked(text: str, place: str) -> bytes:
     return text.encode()
 
 
-def _make(path: Path) -> None:
-    """Write a new pepper under its name in one step: of two nodes that start together, one wins and both read it."""
+def make_secret_file(path: Path) -> None:
+    """Write 32 new bytes in hexadecimal under a name in one step: of two nodes that start together, one wins.
+
+    Both read it then. Raises SettingsError.
+    """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

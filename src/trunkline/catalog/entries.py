@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property, wraps
@@ -131,6 +131,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, dict=True):
     lists differ by more than a tenth about it; `claims` then are what each says, that in force first. `deprecated_on`
     is the day the provider stops serving it, where known; `source_date` the day that `source` tells the state of.
     `prompt_caching`: when a dialect that marks what is to be cached does so (`adapters/encoding/caching.py`).
+    `needs_own_key`: the gateway has no key for the provider, so only an account that brings one is served.
     """
 
     model: Model
@@ -157,6 +158,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, dict=True):
     source: str = "operator"
     source_date: str = ""
     tag: str = ""
+    needs_own_key: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -188,6 +190,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     `hidden` is what else of the operator's entry may be secret: the values of fixed headers. `answers_by_name`: it is
     off, and what nobody else serves can be called of it all the same; nothing lists it and no other name leads there.
+    `lacks_key`: it is off for want of the gateway's own key and nothing else, so an account may bring one.
     """
 
     provider: Provider
@@ -196,6 +199,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     secret: Secret | None = None
     hidden: tuple[Secret, ...] = ()
     answers_by_name: bool = False
+    lacks_key: bool = False
 
     @property
     def is_callable(self) -> bool:
@@ -215,7 +219,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
 
     `standings` is by provider slug, those that are off included. `endpoints` is by model slug and holds only what
     providers that are on serve; `offers` names for every known model the slugs of all its providers.
-    `by_name` is `endpoints` of those that only answer by name. `provider_slugs` leads from a folded name to the slug;
+    `by_name` is `endpoints` of those that only answer by name, `keyless` of those whose provider lacks nothing but the
+    gateway's own key. `provider_slugs` leads from a folded name to the slug;
     `pairs` holds the letter pairs of each slug in `endpoints`, `offered_pairs` those of each in `offers`, with its
     author and without; `spellings` knows by which other names the models of `offers` go. `retired` is by the slug of
     a model that its maker shut down, whether others serve it or not.
@@ -228,19 +233,23 @@ class Catalog(Struct, frozen=True, kw_only=True):
     provider_slugs: Mapping[str, str]
     pairs: Mapping[str, frozenset[str]]
     by_name: Mapping[str, tuple[Endpoint, ...]] = {}
+    keyless: Mapping[str, tuple[Endpoint, ...]] = {}
     offered_pairs: Mapping[str, frozenset[str]] = {}
     spellings: Spellings = Spellings()
     retired: Mapping[str, Retired] = {}
     default_model: str | None = None
     warnings: tuple[str, ...] = ()
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         """List the endpoints of a model, in the catalog's order; a name without its author will do if only one has it.
 
+        `own_keys` are the slugs of providers that the caller brings a key for: those that lack nothing else come last.
         A name that is no slug stands for the one model that is spelled like it, or that one provider calls so.
         Raises NotFound: for an unknown model with the nearest slugs, for one that is gone with its successor, for a
         known one with the providers that would serve it if they were on.
         """
+        if own_keys and (brought := self._brought(model, own_keys)):
+            return brought
         found = self.endpoints.get(model)
         if found is None:
             slug = model.strip().lower()
@@ -251,6 +260,12 @@ class Catalog(Struct, frozen=True, kw_only=True):
                 if found is None:
                     raise self._missing(meant)
         return found
+
+    def _brought(self, model: str, own_keys: Collection[str]) -> tuple[Endpoint, ...]:
+        """The endpoints with those that only lack a key, where the caller brings it; nothing where there are none."""
+        slug = self._meant(model.strip().lower())
+        brought = tuple([each for each in self.keyless.get(slug, ()) if each.provider.slug in own_keys])
+        return brought and self.endpoints.get(slug, self.by_name.get(slug, ())) + brought
 
     def _meant(self, name: str) -> str:
         """The slug that a name stands for; the name itself when that is none, or more than one."""

@@ -33,13 +33,18 @@ def catalog_of(known: Known) -> Catalog:
     """Cut out what can be called now."""
     endpoints: dict[str, list[Endpoint]] = {}
     by_name: dict[str, list[Endpoint]] = {}
+    keyless: dict[str, list[Entry]] = {}
     offers: dict[str, dict[str, None]] = {}
     maker = _EndpointMaker(known)
     for entry in known.entries:
         slug, standing = entry.model.slug, known.standings[entry.row.provider]
         offers.setdefault(slug, {})[standing.provider.slug] = None
-        if standing.is_callable and not _obstacle(entry.row, standing, known.dialects):
+        if not (standing.is_callable or standing.lacks_key) or _obstacle(entry.row, standing, known.dialects):
+            continue
+        if standing.is_callable:
             (endpoints if standing.is_on else by_name).setdefault(slug, []).append(maker.make(entry))
+        else:
+            keyless.setdefault(slug, []).append(entry)
     slugs = {slug: tuple(providers) for slug, providers in offers.items()}
     every = [end for found in endpoints.values() for end in found]
     return Catalog(
@@ -50,6 +55,7 @@ def catalog_of(known: Known) -> Catalog:
         provider_slugs=known.slugs,
         pairs=LetterPairs(endpoints),
         by_name={slug: tuple(found) for slug, found in by_name.items() if len(slugs[slug]) == 1},
+        keyless=_Keyless(keyless, maker),
         offered_pairs=LetterPairs([*slugs, *dict.fromkeys(slug.partition("/")[2] for slug in slugs)]),
         spellings=Spellings(
             ((entry.model.slug, entry.row.upstream_model) for entry in known.entries),
@@ -159,6 +165,28 @@ class _EndpointMaker:
                 self._quirks[key] = shared
             quirks = shared
         return laid_over(quirks, row.quirks, entry.model.slug, []) if row.quirks else quirks
+
+
+class _Keyless(Mapping[str, tuple[Endpoint, ...]]):
+    """The endpoints that lack nothing but a key, by model; made when they are asked for, since hardly any ever is."""
+
+    def __init__(self, entries: Mapping[str, Sequence[Entry]], maker: _EndpointMaker) -> None:
+        self._entries = entries
+        self._maker = maker
+        self._made: dict[str, tuple[Endpoint, ...]] = {}
+
+    def __getitem__(self, slug: str) -> tuple[Endpoint, ...]:
+        made = self._made.get(slug)
+        if made is None:
+            found = [replace(self._maker.make(entry), needs_own_key=True) for entry in self._entries[slug]]
+            made = self._made[slug] = tuple(found)
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def _usual_format(dialect: Dialect, entry: Entry, provider: Provider) -> str:

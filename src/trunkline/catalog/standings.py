@@ -168,7 +168,11 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         note=row.note,
     )
     secret, found = _credential(row, entry, around)
-    obstacle = _obstacle(slug, row, entry, around, unfilled) if secret or row.scheme == "none" else found
+    lacks_key = secret is None and row.scheme != "none"
+    obstacle = _obstacle(slug, row, entry, around, unfilled)
+    has_all_else = not obstacle and bool(row.urls) and entry.enabled is not False
+    if lacks_key:
+        obstacle = found
     if not row.urls:
         obstacle = f"it has no public address; set base_url, dialect and api_key in providers.{slug}"
     if entry.enabled is False:
@@ -178,6 +182,7 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         is_on=not obstacle,
         reason=obstacle or found,
         secret=secret,
+        lacks_key=lacks_key and has_all_else,
         hidden=tuple(map(Secret, (*entry.headers.values(), *header_values(entry.quirks)))),
     )
 

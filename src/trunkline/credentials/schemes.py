@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TypeAlias, assert_never
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,11 +21,13 @@ from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec
 from trunkline.credentials import sigv4
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.settings.secret import Secret
-from trunkline.wire import UpstreamRequest
+from trunkline.wire import UNREADABLE, UpstreamRequest
 
 AZURE_KEY_HEADER = "api-key"
 
 _AWS_REGION = re.compile(r"(?<![a-z0-9-])[a-z]{2}(?:-[a-z]+)+-[0-9]+(?![a-z0-9-])")
+
+_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 
 _MANTLE = "bedrock-mantle"
 """The hosts with OpenAI's and Anthropic's dialects are a service of their own."""
@@ -85,6 +88,67 @@ def credentials(catalog: Catalog) -> dict[str, Credential]:
         for slug, standing in catalog.standings.items()
         if standing.is_callable
     }
+
+
+class _AwsParts(Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys of one AWS identity, as an account's own are given."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str = ""
+    region: str = "us-east-1"
+
+
+def own_credential(spec: CredentialSpec, secret: Secret) -> Credential:
+    """Join what a provider wants with a key that an account brings: its text, or for AWS's keys an object of JSON.
+
+    Raises ValueError, saying what the provider takes, for one that cannot be sent there.
+    """
+    text = secret.reveal()
+    match spec.scheme:
+        case "none":
+            raise ValueError("it needs no key")
+        case "google":
+            raise ValueError("it is asked with tokens that Google gives for a service account; only the gateway's own")
+        case "sigv4" if text.startswith("{"):
+            return _aws_credential(text)
+        case "sigv4":
+            _check_sendable(text, "its key is a Bedrock API key, or JSON with access_key_id and secret_access_key")
+            return Credential("bearer", "", secret)
+        case "azure":
+            _check_sendable(text, "its key is the API key of the resource that is asked; no Entra application")
+        case "bearer" | "header" | "query":
+            _check_sendable(text, "its key is one text, without white space")
+        case _:
+            assert_never(spec.scheme)
+    return credential(spec, secret)
+
+
+def _aws_credential(text: str) -> Credential:
+    try:
+        parts = msgspec.json.decode(text, type=_AwsParts)
+    except UNREADABLE:
+        wanted = "access_key_id and secret_access_key, and session_token and region where there are any"
+        raise ValueError(f"its keys are one object of JSON with {wanted}") from None
+    for each in (parts.access_key_id, parts.secret_access_key, parts.session_token or "-", parts.region):
+        _check_sendable(each, "no part of its keys is empty or has white space in it")
+    token = Secret(parts.session_token) if parts.session_token else None
+    keys = AwsCredential(parts.access_key_id, Secret(parts.secret_access_key), parts.region, token)
+    return Credential("sigv4", "", Secret(""), keys)
+
+
+def _check_sendable(text: str, words: str) -> None:
+    if not text or text.startswith("{") or _UNSENDABLE.search(text):
+        raise ValueError(words)
+
+
+def secrets_of(credential: Credential) -> list[str]:
+    """List what of a credential nobody may be told."""
+    found = [credential.secret.reveal()]
+    if credential.aws is not None:
+        found.append(credential.aws.secret_key.reveal())
+        found += [credential.aws.session_token.reveal()] if credential.aws.session_token else []
+    return found
 
 
 def _sign_none(request: UpstreamRequest, credential: Credential, now: float) -> UpstreamRequest:

@@ -5,7 +5,7 @@ It sends nothing and keeps nothing; who carries out a plan asks here before ever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isnan
 from typing import Final
 
@@ -68,13 +68,15 @@ def next_attempt(
     now: float,
     remaining_s: float | None = None,
     passed: Collection[int] = (),
+    own_keys: Mapping[str, str] = {},
 ) -> int | None:
     """Choose the next attempt by its place in `plan.attempts`; None when this was it.
 
     The plan's order holds, but for three things: an endpoint that is being probed or was set aside since is passed
     over while others remain; attempts run out with one left for each model not asked yet; and after the first attempt
     an endpoint in trouble is asked only within the retry budget. `passed` holds places that cannot be asked, because
-    their dialect has no words for the request.
+    their dialect has no words for the request. `own_keys` are the ids of the account's own keys, by provider: what is
+    wrong with one of them, and what is wrong with the gateway's own, is apart.
     """
     made = len(attempted)
     if made >= plan.max_attempts or (remaining_s is not None and remaining_s < MIN_ATTEMPT_S):
@@ -86,8 +88,11 @@ def next_attempt(
     for place in _open_places(plan, attempted) if made else range(len(plan.attempts)):
         if place in passed:
             continue
-        endpoint_id = plan.attempts[place].id
-        if not health.is_ejected(endpoint_id, now) and (may_trouble or health.condition(endpoint_id, now) < OUTAGE):
+        endpoint = plan.attempts[place]
+        own_key = own_keys.get(endpoint.provider.slug, "") if plan.is_byok and plan.is_byok[place] else None
+        if not health.is_ejected(endpoint.id, now, own_key) and (
+            may_trouble or health.condition(endpoint.id, now, is_byok=own_key is not None) < OUTAGE
+        ):
             return place
         last_resort = place if last_resort is None else last_resort
     return last_resort if may_trouble else None
@@ -102,6 +107,7 @@ def next_hedge(
     now: float,
     remaining_s: float,
     passed: Collection[int] = (),
+    own_keys: Mapping[str, str] = {},
 ) -> int | None:
     """Choose who is asked beside the attempt at the place `first`, which stays silent; None when nobody is.
 
@@ -117,7 +123,8 @@ def next_hedge(
         or endpoint.model.slug != silent.model.slug
         or health.condition(endpoint.id, now) >= OUTAGE
     }
-    return next_attempt(plan, attempted, health, now=now, remaining_s=remaining_s, passed=unfit.union(passed))
+    unfit.update(passed)
+    return next_attempt(plan, attempted, health, now=now, remaining_s=remaining_s, passed=unfit, own_keys=own_keys)
 
 
 def last_word(attempted: Sequence[Attempted]) -> GatewayError:

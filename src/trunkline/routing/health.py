@@ -18,6 +18,11 @@ Each endpoint has a breaker:
 An open breaker removes nothing. The endpoint is *ejected*: it goes to the end of every plan, so that it is asked only
 when nobody else is left. Half-open, it returns to its place for one attempt at a time, the probe; to all others it
 looks ejected until the probe has ended or its lease ran out.
+
+Keys are told apart. What is wrong with an account's own key – it is bad, has no credit, does not reach the model, is at
+its limit – counts for that key alone: it is set aside for a while, and the endpoint's figures know nothing of it. And
+what is wrong with the gateway's own key, or its limit, does not keep those away who bring theirs: to them the endpoint
+is ejected, or in an outage, by faults of the provider's only.
 """
 
 from __future__ import annotations
@@ -53,17 +58,28 @@ UPTIME_SAMPLES: Final = 100
 HEDGE_SAMPLES: Final = 20
 HEDGED_SHARE: Final = 0.02
 MAX_ENDPOINTS: Final = 10_000
+OWN_KEY_REST_S: Final = 30.0
+"""So long an account's own key that was refused is set aside: shorter than ours, since its owner pays meanwhile."""
 
 _GOOD, _BAD, _READ, _CACHED, _DOWN = range(5)
+_OURS: Final = 2
+"""In the short window: faults of our own key or of its limit, which are no faults to who brings another."""
 _REQUESTS, _EXTRA = range(2)
 
 
 class View(NamedTuple):
-    """An endpoint's place in `CONDITIONS`, and the share of its input that its cache served lately."""
+    """An endpoint's place in `CONDITIONS`, and the share of its input that its cache served lately.
+
+    `own_condition` is its place for who asks with a key of their own.
+    """
 
     condition: int
     cache_hit_rate: float
+    own_condition: int = STABLE
 
+
+_OF_KEYS: Final = frozenset({"credentials", "denied", "missing", "limited"})
+"""Faults that may be about the key that was asked with: a model that it does not reach is not there to it."""
 
 _UNKNOWN: Final = View(STABLE, 0.0)
 _VIEW_S: Final = 2.0
@@ -114,6 +130,7 @@ class Health:
 
     def __init__(self, *, retry_budget: float = 0.2, hedges: float = HEDGED_SHARE) -> None:
         self._tracks: dict[str, _Track] = {}
+        self._own_keys: dict[tuple[str, str], float] = {}
         self._retry_budget = retry_budget
         self._hedges = hedges
         # Retries come in bursts and are budgeted over ten seconds; hedges are rare, and over five minutes.
@@ -141,9 +158,13 @@ class Health:
         if track is not None and (track.faults_in_a_row or track.is_open):
             track.answer(now)
 
-    def record(self, endpoint_id: str, outcome: Outcome, now: float, *, is_byok: bool = False) -> None:
-        """Note how an attempt ended. What is wrong with a client's own key says nothing about the endpoint."""
-        if is_byok and outcome.fault in ("credentials", "limited"):
+    def record(self, endpoint_id: str, outcome: Outcome, now: float, *, own_key: str | None = None) -> None:
+        """Note how an attempt ended, made with the account's own key of this id, or with ours.
+
+        What is wrong with an account's own key says nothing about the endpoint.
+        """
+        if own_key is not None and outcome.fault in _OF_KEYS:
+            self._set_aside(own_key, endpoint_id, outcome, now)
             return
         track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id)
         track.record(outcome, now)
@@ -179,15 +200,22 @@ class Health:
                 found.append(track.seen if now < track.seen_until else track.look(now))
         return found
 
-    def condition(self, endpoint_id: str, now: float) -> int:
-        """The endpoint's place in `CONDITIONS`; one that was never asked is stable."""
+    def condition(self, endpoint_id: str, now: float, *, is_byok: bool = False) -> int:
+        """The endpoint's place in `CONDITIONS`, to us or to who brings a key; one that was never asked is stable."""
         track = self._tracks.get(endpoint_id)
-        return STABLE if track is None else track.condition(now)
+        return STABLE if track is None else track.condition(now, is_byok=is_byok)
 
-    def is_ejected(self, endpoint_id: str, now: float) -> bool:
-        """Whether the endpoint's condition is the last of `CONDITIONS`, which is cheaper to say than which it is."""
+    def is_ejected(self, endpoint_id: str, now: float, own_key: str | None = None) -> bool:
+        """Whether the endpoint's condition is the last of `CONDITIONS`, which is cheaper to say than which it is.
+
+        With an account's own key: also whether that is set aside there.
+        """
         track = self._tracks.get(endpoint_id)
-        return track is not None and now < track.ejected_until
+        if own_key is None:
+            return track is not None and now < track.ejected_until
+        if self._own_keys and now < self._own_keys.get((own_key, endpoint_id), 0.0):
+            return True
+        return track is not None and now < track.own_ejected_until
 
     def latency(self, endpoint_id: str, share: float, now: float) -> float | None:
         """Seconds to the first token that `share` of the answers did not exceed."""
@@ -240,6 +268,21 @@ class Health:
             throughput=_percentiles(Distribution.merged([t.throughput for t in tracks], now), now, from_below=False),
         )
 
+    def _set_aside(self, own_key: str, endpoint_id: str, outcome: Outcome, now: float) -> None:
+        """Set an account's own key aside at one endpoint; one that is at its limit for as long as it was told."""
+        low, high = COOL_DOWN_S
+        match outcome.fault:
+            case "credentials" | "missing":
+                rest_s = OWN_KEY_REST_S
+            case "limited" if outcome.retry_after_s is not None and isfinite(outcome.retry_after_s):
+                rest_s = min(max(outcome.retry_after_s, low), high)
+            case _:
+                return
+        self._own_keys.pop((own_key, endpoint_id), None)
+        if len(self._own_keys) >= MAX_ENDPOINTS:
+            del self._own_keys[next(iter(self._own_keys))]
+        self._own_keys[own_key, endpoint_id] = now + rest_s
+
     def _new_track(self, endpoint_id: str) -> _Track:
         if len(self._tracks) >= MAX_ENDPOINTS:
             # The one least recently created goes; it comes back as unknown when it is asked again.
@@ -256,9 +299,12 @@ class _Track:
         "ejected_until",
         "faults_in_a_row",
         "is_open",
+        "key_open_until",
         "latency",
         "long",
         "open_until",
+        "own_cooled_until",
+        "own_ejected_until",
         "probe_until",
         "row_began",
         "seen",
@@ -268,7 +314,7 @@ class _Track:
     )
 
     def __init__(self) -> None:
-        self.short = Window(2, slices=15, slice_s=2.0)
+        self.short = Window(3, slices=15, slice_s=2.0)
         self.long = Window(5, slices=30, slice_s=60.0, typecode="q")
         self.latency = Distribution()
         self.throughput = Distribution()
@@ -276,12 +322,13 @@ class _Track:
         self.is_open = False
         self.row_began = 0.0
         self.open_until = self.probe_until = self.cooled_until = self.ejected_until = 0.0
+        self.key_open_until = self.own_cooled_until = self.own_ejected_until = 0.0
         self.seen = _UNKNOWN
         self.seen_until = 0.0
 
     def look(self, now: float) -> View:
         """Take a new view and keep it for as long as the shortest slice of a window, or until a fault."""
-        self.seen = View(self.condition(now), self.cache_hit_rate(now))
+        self.seen = View(self.condition(now), self.cache_hit_rate(now), self.condition(now, is_byok=True))
         # Trouble ends at exact times, so only the view of an endpoint without trouble is kept.
         self.seen_until = now + _VIEW_S if self.seen.condition < OUTAGE else 0.0
         return self.seen
@@ -289,6 +336,8 @@ class _Track:
     def reconsider(self) -> None:
         """Work out how long the endpoint is ejected, after one of the times changed, and drop the view of it."""
         self.ejected_until = max(self.cooled_until, self.open_until, self.probe_until)
+        is_ours = self.open_until <= self.key_open_until
+        self.own_ejected_until = max(self.own_cooled_until, 0.0 if is_ours else max(self.open_until, self.probe_until))
         self.seen_until = 0.0
 
     def record(self, outcome: Outcome, now: float) -> None:
@@ -319,16 +368,19 @@ class _Track:
             self.probe_until = 0.0
             self.reconsider()
 
-    def cool_down(self, seconds: float, now: float) -> None:
+    def cool_down(self, seconds: float, now: float, *, is_ours: bool = True) -> None:
         low, high = COOL_DOWN_S
         if isfinite(seconds):
             self.cooled_until = max(self.cooled_until, now + min(max(seconds, low), high))
+            if not is_ours:
+                self.own_cooled_until = self.cooled_until
             self.reconsider()
 
-    def condition(self, now: float) -> int:
-        if now < self.ejected_until:
+    def condition(self, now: float, *, is_byok: bool = False) -> int:
+        if now < (self.own_ejected_until if is_byok else self.ejected_until):
             return EJECTED
-        good, bad = self.short.totals(now)
+        good, bad, ours = self.short.totals(now)
+        bad += 0 if is_byok else ours
         if bad >= OUTAGE_FAULTS and bad >= good:
             return OUTAGE
         good, bad = self.long.totals(now)[: _BAD + 1]
@@ -360,9 +412,10 @@ class _Track:
         blame = MEANINGS[fault].blame
         if blame == "client":
             return
-        self.short.counts(now)[_BAD] += 1
+        is_ours = fault in _OF_KEYS
+        self.short.counts(now)[_OURS if is_ours else _BAD] += 1
         if retry_after_s is not None:
-            self.cool_down(retry_after_s, now)
+            self.cool_down(retry_after_s, now, is_ours=is_ours)
         if blame == "limit":
             return
         # A fault of an endpoint that is known to be down says only that it still is. Counted like the others it would
@@ -371,11 +424,13 @@ class _Track:
         if not self.faults_in_a_row:
             self.row_began = now
         self.faults_in_a_row += 1
-        if fault == "credentials":
-            self._open(now + BAD_CREDENTIALS_OPEN_S)
-        elif self.faults_in_a_row >= FAULTS_TO_OPEN and now >= self.open_until:
-            # Faults of attempts that were on their way when the breaker opened do not keep it open for longer.
-            self._open(now + OPEN_S)
+        is_bad_key = fault == "credentials"
+        # Faults of attempts that were on their way when the breaker opened do not keep it open for longer.
+        if is_bad_key or (self.faults_in_a_row >= FAULTS_TO_OPEN and now >= self.open_until):
+            until = now + (BAD_CREDENTIALS_OPEN_S if is_bad_key else OPEN_S)
+            if is_ours:
+                self.key_open_until = until
+            self._open(until)
 
     def _open(self, until: float) -> None:
         self.is_open = True

@@ -242,24 +242,24 @@ def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served
     by, group = kept.asked.by, kept.asked.group
     has_preference = wish.preferred_max_latency is not None or wish.preferred_min_throughput is not None
     found: list[Candidate] = []
-    for endpoint, endpoint_id, (condition, cache_hit_rate) in zip(kept.endpoints, kept.ids, views, strict=True):
+    for endpoint, endpoint_id, seen in zip(kept.endpoints, kept.ids, views, strict=True):
         candidate = Candidate(
             endpoint=endpoint,
             is_byok=False,
-            condition=condition,
+            condition=seen.condition,
             preference=preference(wish, endpoint_id, health, now) if has_preference else 0,
             group=group,
             place=_place(endpoint, order) if order else 0,
             issued=2 if issuer is None else _issued(issuer, endpoint_id),
             is_sticky=endpoint_id == served_by and has_cheap_cache(endpoint),
-            cache_hit_rate=cache_hit_rate,
+            cache_hit_rate=seen.cache_hit_rate,
             figure=None if by is None else sort_figure(by, endpoint_id, health, now),
             lacks_search=search is not None and search_shortfall(endpoint, search) is not None,
         )
         slug = endpoint.provider.slug
         if slug in policy.own_keys:
-            found.append(replace(candidate, is_byok=True))
-            if slug in policy.own_keys_only:
+            found.append(replace(candidate, is_byok=True, condition=seen.own_condition))
+            if slug in policy.own_keys_only or endpoint.needs_own_key:
                 continue
         found.append(candidate)
     return found

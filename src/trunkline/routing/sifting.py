@@ -5,7 +5,8 @@ In which order they are asked is `ranking.py`'s and `plan.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -36,8 +37,11 @@ class Catalog(Protocol):
     @property
     def default_model(self) -> str | None: ...
 
-    def endpoints_of(self, model: str) -> tuple[Endpoint, ...]:
-        """Raises NotFound; its metadata has `suggestions` when the model is unknown and not merely off."""
+    def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
+        """With the endpoints of providers that lack nothing but a key, where the account brings it.
+
+        Raises NotFound; its metadata has `suggestions` when the model is unknown and not merely off.
+        """
         ...
 
     def provider_slug(self, name: str) -> str:
@@ -168,12 +172,15 @@ def _asked(request: Request, policy: Policy, catalog: Catalog, partition: Partit
     found: list[Asked] = []
     wishes: tuple[str, ...] = ()
     off: NotFound | None = None
+    endpoints_of = catalog.endpoints_of
+    if policy.own_keys:
+        endpoints_of = partial(catalog.endpoints_of, own_keys=policy.own_keys)
     for place, name in enumerate(names):
         try:
             if ":" in name:
-                endpoints, wishes = resolve(name, catalog.endpoints_of)
+                endpoints, wishes = resolve(name, endpoints_of)
             else:
-                endpoints, wishes = catalog.endpoints_of(name), ()
+                endpoints, wishes = endpoints_of(name), ()
         except NotFound as error:
             # A mistyped fallback is told; one whose providers are merely off, or that is gone, is passed over.
             if "suggestions" in error.metadata and "retired_on" not in error.metadata:

@@ -168,3 +168,20 @@ class PriceRow(NamedTuple):
     fingerprint: bytes
     price: str
     first_used_ms: int
+
+
+class ProviderKeyRow(NamedTuple):
+    """A provider key that an account or an API key brings, by its id `owner`; sealed, and read nowhere but in memory.
+
+    `hint` are its last characters, `only_this`: the gateway's own key is not asked with in its place.
+    """
+
+    id: str
+    owner: str
+    provider: str
+    master_id: str
+    nonce: bytes
+    sealed: bytes
+    hint: str
+    only_this: bool
+    created_at_ms: int

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from trunkline.accounts.provider_keys import Owner
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.links import Wanted, links_to_inline
@@ -60,18 +61,26 @@ class Upstream:
     is_hedging: bool = False
 
     def send(
-        self, request: UpstreamRequest, provider: str, deadline: float, *, thinks: bool = False
+        self,
+        request: UpstreamRequest,
+        provider: str,
+        deadline: float,
+        *,
+        thinks: bool = False,
+        owner: Owner | None = None,
     ) -> Awaitable[Reply]:
-        """Send to a provider, by its slug, with its credential. Raises UpstreamFailure."""
-        credential = self.tokens.known(provider)
+        """Send to a provider, by its slug, with its credential, or with the owner's. Raises UpstreamFailure."""
+        credential = self.tokens.known(provider, owner)
         # A signature may be over the whole body.
         if credential is None or len(request.body) > DEAR_BYTES:
-            return self._send_signed(request, provider, deadline, thinks)
+            return self._send_signed(request, provider, deadline, thinks, owner)
         return self._transport(request).send(sign(request, credential, self.wall_clock()), deadline, thinks=thinks)
 
-    async def _send_signed(self, request: UpstreamRequest, provider: str, deadline: float, thinks: bool) -> Reply:
+    async def _send_signed(
+        self, request: UpstreamRequest, provider: str, deadline: float, thinks: bool, owner: Owner | None
+    ) -> Reply:
         """The same, where a credential or the signing of a large body is waited for."""
-        credential = await self.tokens.credential(provider, deadline)
+        credential = await self.tokens.credential(provider, deadline, owner)
         if credential is not None:
             request = await self.aside.run(sign, request, credential, self.wall_clock())
         return await self._transport(request).send(request, deadline, thinks=thinks)
@@ -112,15 +121,16 @@ class Question(NamedTuple):
 
 
 class Asking:
-    """One endpoint being asked, in as many exchanges as its answer takes."""
+    """One endpoint being asked, in as many exchanges as its answer takes; with an `owner`, by their own key."""
 
-    __slots__ = ("_adapter", "_endpoint", "_exchanges", "_question", "_upstream")
+    __slots__ = ("_adapter", "_endpoint", "_exchanges", "_owner", "_question", "_upstream")
 
-    def __init__(self, upstream: Upstream, question: Question, endpoint: Endpoint) -> None:
+    def __init__(self, upstream: Upstream, question: Question, endpoint: Endpoint, owner: Owner | None = None) -> None:
         self._upstream = upstream
         self._question = question
         self._endpoint = endpoint
         self._adapter = ADAPTERS[endpoint.dialect]
+        self._owner = owner
         self._exchanges = 1
 
     async def ask(self, request: Request) -> tuple[UpstreamRequest, Reply]:
@@ -187,8 +197,10 @@ class Asking:
         """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
         upstream, endpoint, question = self._upstream, self._endpoint, self._question
         thinks = _thinks(question.request, endpoint)
-        reply = await upstream.send(request, endpoint.provider.slug, question.deadline, thinks=thinks)
-        if reply.tells_limits:
+        slug, owner = endpoint.provider.slug, self._owner
+        reply = await upstream.send(request, slug, question.deadline, thinks=thinks, owner=owner)
+        # What is left of an own key's limit is nothing to others.
+        if reply.tells_limits and owner is None:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from trunkline.accounts.provider_keys import NOBODY, Owner
 from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
@@ -34,7 +35,7 @@ _AFTERMATH_S = 0.5
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is noted of one attempt.
+    """What is noted of one attempt; with an `owner` it is made with their own key.
 
     `spoke` is when the first delta came that a client sees, `held` what was heard and not given on yet, `is_told` that
     its answer is given on as it comes, so that nobody else can answer any more.
@@ -42,13 +43,23 @@ class _Attempt:
 
     place: int
     endpoint: Endpoint
-    is_byok: bool
+    owner: Owner | None
     started: float
     spoke: float | None = None
     is_told: bool = False
     hearing: Hearing | None = None
     dropped: tuple[str, ...] = ()
     held: list[Delta] = field(default_factory=list)
+
+    @property
+    def is_byok(self) -> bool:
+        """Whether it is made with the account's own key."""
+        return self.owner is not None
+
+    @property
+    def own_key(self) -> str | None:
+        """The id of that key."""
+        return None if self.owner is None else self.owner.ids.get(self.endpoint.provider.slug, "")
 
     @property
     def usage(self) -> Usage | None:
@@ -83,18 +94,21 @@ class Run:
         deadline: float,
         *,
         account: str = "",
+        owner: Owner | None = None,
         is_dear: bool = False,
         is_clamped: bool = False,
     ) -> None:
         """Prepare to carry out a plan for an account; nothing is sent before the first delta is asked for.
 
-        `is_dear`: the request is so large that it is encoded beside the loop. `is_clamped`: its limit of the answer is
-        what a credit pays for, and no word of the client's.
+        `owner` brings the keys of attempts that are planned with an own one. `is_dear`: the request is so large that it
+        is encoded beside the loop. `is_clamped`: its limit of the answer is what a credit pays for, and no word of the
+        client's.
         """
         self._upstream = upstream
         self._plan = plan
         self._request = request
         self._deadline = deadline
+        self._owner = owner or NOBODY
         self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear, is_clamped)
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | None = None
@@ -212,6 +226,7 @@ class Run:
             now=now,
             remaining_s=self._deadline - now,
             passed=self._passed,
+            own_keys=self._owner.ids,
         )
 
     def _begin(self, place: int, *, is_first: bool) -> _Attempt:
@@ -219,7 +234,9 @@ class Run:
         endpoint = self._plan.attempts[place]
         self._upstream.health.started(endpoint.id, now, is_first=is_first)
         self.endpoint = endpoint
-        return _Attempt(place, endpoint, bool(self._plan.is_byok) and self._plan.is_byok[place], now)
+        # With nobody's key an attempt fails that is planned with an own one: the house's is none of its.
+        owner = self._owner if self._plan.is_byok and self._plan.is_byok[place] else None
+        return _Attempt(place, endpoint, owner, now)
 
     def _commit(self, attempt: _Attempt) -> None:
         """Let an attempt be the one that answers."""
@@ -250,6 +267,7 @@ class Run:
                 now=now,
                 remaining_s=self._deadline - now,
                 passed=self._passed,
+                own_keys=self._owner.ids,
             )
             if place is None:
                 return None
@@ -298,14 +316,14 @@ class Run:
             cache_read_tokens=usage.cache_read_tokens,
             output_tokens=usage.output_tokens,
         )
-        self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
+        self._upstream.health.record(attempt.endpoint.id, outcome, now, own_key=attempt.own_key)
 
     def _fail(self, attempt: _Attempt, fault: Fault) -> Attempted:
         """Note how an attempt ended; further than this no fault carries a secret of the provider's."""
-        fault = self._upstream.tokens.mask(attempt.endpoint.provider.slug).fault(fault)
+        fault = self._upstream.tokens.mask(attempt.endpoint.provider.slug, attempt.owner).fault(fault)
         now = self._upstream.clock()
         outcome = Outcome(fault=fault.kind, retry_after_s=fault.retry_after)
-        self._upstream.health.record(attempt.endpoint.id, outcome, now, is_byok=attempt.is_byok)
+        self._upstream.health.record(attempt.endpoint.id, outcome, now, own_key=attempt.own_key)
         attempted = Attempted(
             endpoint=attempt.endpoint,
             fault=fault,
@@ -325,7 +343,7 @@ class Run:
         An empty list says that the sink has no room, which is to be waited for before the next is asked for.
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
-        asking = Asking(self._upstream, self._question, attempt.endpoint)
+        asking = Asking(self._upstream, self._question, attempt.endpoint, attempt.owner)
         reply, hearing = await self._asked(attempt, asking)
         may_push = True
         try:
@@ -355,7 +373,7 @@ class Run:
 
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
-        asking = Asking(self._upstream, self._question, attempt.endpoint)
+        asking = Asking(self._upstream, self._question, attempt.endpoint, attempt.owner)
         reply, hearing = await self._asked(attempt, asking)
         try:
             while not hearing.is_over:

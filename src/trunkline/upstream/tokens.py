@@ -8,6 +8,9 @@ more than one fetch for a provider. An attempt takes what the keeper holds. When
 under way, and if there is none, or it fails, the attempt ends with a `credentials` fault: the next endpoint is asked.
 
 google-auth and botocore do their own I/O, which blocks, so they run in a thread. Both are optional extras.
+
+Keys that accounts bring do not expire and are not kept here: they come along with the request (`Owner`), so that no
+request can be given another's. What asks with one is never given the house's key in its place.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from json import loads
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from trunkline.accounts.provider_keys import Owner
 from trunkline.adapters.decoding.faults import scrubbed
-from trunkline.catalog.entries import Catalog
+from trunkline.catalog.entries import Catalog, CredentialSpec
 from trunkline.credentials.entra import AUTHORITY, Application, decode_grant, decode_refusal, encode_grant_request
 from trunkline.credentials.masking import Mask, address_secrets
-from trunkline.credentials.schemes import Credential
+from trunkline.credentials.schemes import Credential, own_credential, secrets_of
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.settings.secret import Secret
 from trunkline.upstream.http import HttpClient
@@ -87,10 +91,11 @@ class Tokens:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         report: Report = lambda provider, problem: None,
         hidden: Mapping[str, Collection[str]] = {},
+        specs: Mapping[str, CredentialSpec] = {},
     ) -> None:
         """Take credentials and sources by provider slug, where a source goes before; the clock is the loop's.
 
-        `hidden` are the secrets of each provider that are not among these.
+        `hidden` are the secrets of each provider that are not among these; `specs` says how each wants its key.
         """
 
         def report_masked(provider: str, problem: str) -> None:
@@ -99,6 +104,7 @@ class Tokens:
         self._fixed = {slug: credential for slug, credential in fixed.items() if slug not in sources}
         self._keepers = {slug: _Keeper(slug, source, clock, sleep, report_masked) for slug, source in sources.items()}
         self._hidden = hidden
+        self._specs = specs
         self._masks: dict[str, tuple[frozenset[str], Mask]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -112,38 +118,52 @@ class Tokens:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def known(self, provider: str) -> Credential | None:
-        """The provider's credential where there is nothing to wait for; else `credential` says what there is."""
+    def known(self, provider: str, owner: Owner | None = None) -> Credential | None:
+        """The provider's credential where there is nothing to wait for; else `credential` says what there is.
+
+        With an `owner` it is their own, and never the house's.
+        """
+        if owner is not None:
+            return self._own(provider, owner)
         keeper = self._keepers.get(provider)
         return self._fixed.get(provider) if keeper is None else keeper.held()
 
-    async def credential(self, provider: str, deadline: float) -> Credential | None:
+    async def credential(self, provider: str, deadline: float, owner: Owner | None = None) -> Credential | None:
         """Give the provider's credential, None if it needs none; `deadline` bounds the wait for a fetch under way.
 
         Raises UpstreamFailure with a `credentials` fault.
         """
-        credential, keeper = self.known(provider), self._keepers.get(provider)
+        credential = self.known(provider, owner)
+        if owner is not None:
+            if credential is None:
+                raise UpstreamFailure(Fault("credentials", "the account's own key for it cannot be opened or used now"))
+            return credential
+        keeper = self._keepers.get(provider)
         return await keeper.awaited(deadline) if credential is None and keeper is not None else credential
 
-    def mask(self, provider: str) -> Mask:
-        """Give what takes the provider's secrets out of a text: those of now, and the token before this one."""
+    def mask(self, provider: str, owner: Owner | None = None) -> Mask:
+        """Give what takes the provider's secrets out of a text: those of now, the token before, and the owner's."""
         keeper, fixed = self._keepers.get(provider), self._fixed.get(provider)
         known = [fixed] if keeper is None else keeper.latest
-        secrets = frozenset(self._hidden.get(provider, ())).union(*map(_secrets_of, known))
+        secrets = frozenset(self._hidden.get(provider, ())).union(*map(secrets_of, filter(None, known)))
+        if owner is not None:
+            # Not kept: it is made when an attempt with an own key fails, and there may be any number of owners.
+            own = self._own(provider, owner)
+            return Mask(secrets.union(() if own is None else secrets_of(own)))
         kept = self._masks.get(provider)
         if kept is None or kept[0] != secrets:
             kept = self._masks[provider] = secrets, Mask(secrets)
         return kept[1]
 
-
-def _secrets_of(credential: Credential | None) -> list[str]:
-    if credential is None:
-        return []
-    found = [credential.secret.reveal()]
-    if credential.aws is not None:
-        found.append(credential.aws.secret_key.reveal())
-        found += [credential.aws.session_token.reveal()] if credential.aws.session_token else []
-    return found
+    def _own(self, provider: str, owner: Owner) -> Credential | None:
+        """The owner's key for a provider as it is sent there; None where it cannot be."""
+        own, spec = owner.keys.get(provider), self._specs.get(provider)
+        if own is None or own.secret is None or spec is None:
+            return None
+        try:
+            return own_credential(spec, own.secret)
+        except ValueError:  # the operator changed how the provider is asked
+            return None
 
 
 class _Keeper:
