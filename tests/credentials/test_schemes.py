@@ -9,7 +9,15 @@ import pytest
 
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Standing
 from trunkline.credentials import sigv4
-from trunkline.credentials.schemes import SCHEMES, Credential, credential, credentials, sign
+from trunkline.credentials.schemes import (
+    SCHEMES,
+    Credential,
+    credential,
+    credentials,
+    own_credential,
+    secrets_of,
+    sign,
+)
 from trunkline.credentials.sigv4 import AwsCredential
 from trunkline.settings.secret import Secret
 from trunkline.wire import UpstreamRequest
@@ -99,3 +107,59 @@ def test_aws_requests_are_signed_for_the_region_and_service_that_the_address_nam
 
 def test_every_scheme_of_the_catalog_can_be_signed() -> None:
     assert SCHEMES.keys() == set(get_args(CredentialScheme))
+
+
+AWS_KEYS = '{"access_key_id": "AKIA0", "secret_access_key": "s3cret/key", "session_token": "t0ken"}'
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text", "headers"),
+    [
+        ("bearer", "sk-own", {"authorization": "Bearer sk-own"}),
+        ("header", "sk-own", {"x-key": "sk-own"}),
+        ("azure", "sk-own", {"api-key": "sk-own"}),
+        ("sigv4", "bedrock-key", {"authorization": "Bearer bedrock-key"}),
+    ],
+)
+def test_an_own_key_is_sent_as_the_provider_wants_it(
+    scheme: CredentialScheme, text: str, headers: dict[str, str]
+) -> None:
+    own = own_credential(CredentialSpec(scheme, "X-Key"), Secret(text))
+    assert sign(REQUEST, own, NOW.timestamp()).headers == {"accept": "*/*", **headers}
+    assert secrets_of(own) == [text]
+
+
+def test_own_keys_of_aws_sign() -> None:
+    own = own_credential(CredentialSpec("sigv4"), Secret(AWS_KEYS))
+    assert own.aws == AwsCredential("AKIA0", Secret("s3cret/key"), "us-east-1", Secret("t0ken"))
+    assert {"s3cret/key", "t0ken"} <= set(secrets_of(own))
+    request = UpstreamRequest("POST", "https://bedrock-runtime.eu-central-1.amazonaws.com/m", {}, b"{}")
+    signed = sign(request, own, NOW.timestamp()).headers
+    assert "Credential=AKIA0/20261122/eu-central-1/bedrock/aws4_request" in signed["authorization"]
+    assert signed["x-amz-security-token"] == "t0ken"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text", "words"),
+    [
+        ("none", "sk-own", "needs no key"),
+        ("google", '{"type": "service_account"}', "tokens that Google gives"),
+        ("bearer", '{"key": "sk-own"}', "one text"),
+        ("bearer", "", "one text"),
+        ("bearer", "sk own", "one text"),
+        ("header", "sk-ówn", "one text"),
+        ("query", "sk\nown", "one text"),
+        ("azure", '{"tenant": "t"}', "no Entra application"),
+        ("sigv4", "bedrock key", "Bedrock API key, or JSON"),
+        ("sigv4", '{"access_key_id": "AKIA0"}', "access_key_id and secret_access_key"),
+        ("sigv4", '{"access_key_id": "AKIA0", "secret_access_key": "s", "role": "r"}', "one object of JSON"),
+        ("sigv4", '{"access_key_id": "AKIA0", "secret_access_key": ""}', "no part"),
+        ("sigv4", '{"access_key_id": "AKIA0", "secret_access_key": "a b"}', "no part"),
+        ("sigv4", '{"access_key_id": 7, "secret_access_key": "s"}', "one object of JSON"),
+        ("sigv4", "{", "one object of JSON"),
+    ],
+)
+def test_an_own_key_that_cannot_be_sent_is_refused(scheme: CredentialScheme, text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as refused:
+        own_credential(CredentialSpec(scheme, "x-key"), Secret(text))
+    assert "own" not in str(refused.value).replace("gateway's own", "")

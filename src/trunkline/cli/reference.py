@@ -40,6 +40,7 @@ _WORDS = {
     "CountOrNone": "number",
     "bool": "true or false",
     "dict[str, str]": "table of texts",
+    "dict[str, SecretField]": "table of secrets",
     "dict[str, Json]": "table",
     "list[str]": "list of texts",
     "list[Origin]": "list of texts",

@@ -206,9 +206,18 @@ class StoreSettings(Section, frozen=True):
     """The secret that `pepper` took the place of. Keys that were made with it stay good, and are kept under the new one
     from the first time they are used; leave it in until those that are needed have been used. Needs a restart."""
 
+    master_keys: dict[str, SecretField] = {}
+    """The keys that provider keys of accounts are encrypted with (`trunkline byok`), each by a name of your choice: 32
+    random bytes in base64 or hexadecimal, as `openssl rand -base64 32` gives. The first one encrypts, all of them
+    decrypt: put a new one first, restart every gateway, and `trunkline byok rotate` encrypts with it what is there.
+    When absent one is made with the first such key and kept in a file beside the SQLite database, readable by its
+    owner only. Without it those keys cannot be used. Needs a restart."""
+
     def __post_init__(self) -> None:
         if not re.match(r"sqlite:///.", self.url):
             raise ValueError("records are kept in SQLite only; write url as sqlite:///trunkline.db")
+        if any(len(name) > 64 for name in self.master_keys):
+            raise ValueError("the name of a master key has at most 64 characters")
 
 
 class DataPolicySettings(Section, frozen=True):
@@ -492,6 +501,10 @@ class BillingSettings(Section, frozen=True):
 
     unpriced_hold: Usd = Decimal("0.50")
     """USD held at an endpoint without a price, where what the provider says is what it costs."""
+
+    byok_fee: Fraction = 0.0
+    """What a request costs that an account's own provider key pays for (`trunkline byok`): this share of what the
+    provider asks for it."""
 
 
 class DefaultsSettings(Section, frozen=True):
