@@ -114,9 +114,10 @@ class Settlement:
 def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
     call, request, plan, dear = admitted
+    is_clamped = reservation.max_output_tokens is not None
     if reservation.max_output_tokens is not None:
         request = request_within(request, reservation.max_output_tokens)
-    course = Run(services.upstream, plan, request, call.deadline, account=call.key.account_id, is_dear=dear)
+    course = Run(services.upstream, plan, request, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
     return course, Settlement(course, admitted, reservation, services)
 
 

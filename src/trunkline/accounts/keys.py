@@ -3,7 +3,8 @@
 Of a key only its HMAC-SHA-256 under a pepper is kept, so a copied database opens nothing; with that much randomness
 (`key_text.py`) a slow password hash would add nothing but load. While a pepper is being replaced a key is looked for
 under the previous one too, and kept under the present one from then on. What a key may do is its policy (`routing/`),
-made of its terms (`terms.py`); what it may spend is not decided here.
+made of its terms (`terms.py`); what it may spend is not decided here. The provider keys that come with it
+(`provider_keys.py`) are read with it, and believed for as long.
 
 What was read from the store is believed for five seconds; then the next request with that key reads it again. When
 the store does not answer, a key that was good within the last five minutes goes on, unless it has a limit, which only
@@ -33,6 +34,8 @@ from trunkline.accounts.budgets import period_budget
 from trunkline.accounts.key_text import MAX_KEY_LENGTH, check_given, is_mistyped, new_key_text, unknown, unreadable
 from trunkline.accounts.key_text import NO_BEARER as NO_BEARER
 from trunkline.accounts.key_text import NO_KEY as NO_KEY
+from trunkline.accounts.master_keys import MasterKeys
+from trunkline.accounts.provider_keys import NOBODY, Owner, open_own, owners_among
 from trunkline.accounts.rates import Rate, rates_of
 from trunkline.accounts.terms import policy_of, read_terms
 from trunkline.errors import ServiceUnavailable, Unauthorized
@@ -45,6 +48,7 @@ from trunkline.store.statements import keys as statements
 from trunkline.store.statements.budgets import find_budgets
 from trunkline.store.statements.credits import fit_budget
 from trunkline.store.statements.keys import KeyRow
+from trunkline.store.statements.provider_keys import find_keys_and_own
 
 FRESH_S = 5.0
 GRACE_S = 300.0
@@ -69,7 +73,8 @@ class Key:
     """A key that may be used now, and the terms that come with it.
 
     `budget` is that of its account, None where that is unlimited; `limit_nano` what the key may spend in all, or in
-    each period of `limit_reset`. `preferences` and `plugins` are for requests that say none.
+    each period of `limit_reset`. `preferences` and `plugins` are for requests that say none. `owner` holds the
+    provider keys that come with it.
     """
 
     id: str
@@ -85,6 +90,7 @@ class Key:
     rates: tuple[Rate, ...] = ()
     preferences: ProviderPreferences | None = None
     plugins: tuple[PluginSettings, ...] = ()
+    owner: Owner = NOBODY
 
     @property
     def is_limited(self) -> bool:
@@ -121,7 +127,8 @@ class Keys:
     """The keys of one store.
 
     `clock` is monotonic, `wall_clock` Unix time, both in seconds. `max_attempts` is how many endpoints a request may
-    try, whatever its key. Keys that are kept under `previous_pepper` are good too.
+    try, whatever its key. Keys that are kept under `previous_pepper` are good too. `masters` open the provider keys
+    that come with them.
     """
 
     def __init__(
@@ -133,6 +140,7 @@ class Keys:
         wall_clock: Callable[[], float],
         max_attempts: int = 3,
         previous_pepper: bytes | None = None,
+        masters: MasterKeys | None = None,
     ) -> None:
         self._database = database
         self._pepper = pepper
@@ -141,6 +149,7 @@ class Keys:
         self._clock = clock
         self._wall_clock = wall_clock
         self._max_attempts = max_attempts
+        self._open_own = partial(open_own, masters=masters or MasterKeys({}, None, {}))
         self._latest_ms = 0
         self._revocations = 0
         # What is remembered goes by a mark of its own: it is made on every request, and twenty times faster than what
@@ -338,17 +347,19 @@ class Keys:
         started_at, revocations = self._clock(), self._revocations
         hashes = [*wanted, *(each.previous for each in wanted.values() if each.previous is not None)]
         try:
-            rows = await self._database.read(partial(statements.find_keys, hashes=hashes))
+            rows, own = await self._database.read(partial(find_keys_and_own, hashes=hashes, opened=self._open_own))
         except ServiceUnavailable as error:
             for digest in wanted:
                 self._fail(digest, error)
             return
+        owners = owners_among(rows.values(), own)
         for digest, each in wanted.items():
             row = rows.get(digest)
             if row is None and each.previous is not None and (row := rows.get(each.previous)) is not None:
                 self._renewed.append((row.id, each.previous, digest))
             try:
-                key = self._learn(each.mark, digest, row, started_at, revocations)
+                owner = NOBODY if row is None else owners[row.id]
+                key = self._learn(each.mark, digest, row, owner, started_at, revocations)
             except ValueError as error:
                 self._fail(digest, ServiceUnavailable(f"The terms of this key cannot be read: {error}.", kind="server"))
             else:
@@ -360,13 +371,15 @@ class Keys:
         found.set_exception(ServiceUnavailable(error.message, kind=error.kind, retry_after=error.retry_after))
         found.exception()  # seen here, in case nobody is waiting for it any more
 
-    def _learn(self, mark: bytes, digest: bytes, row: KeyRow | None, started_at: float, revocations: int) -> Key | None:
+    def _learn(
+        self, mark: bytes, digest: bytes, row: KeyRow | None, owner: Owner, started_at: float, revocations: int
+    ) -> Key | None:
         """Remember what was read of a key. Raises ValueError for terms that cannot be read."""
         if row is None or row.disabled or row.account_disabled:
             self._good.pop(mark, None)
             _remember(self._bad, digest, started_at)
             return None
-        key = _key_of(row, self._max_attempts)
+        key = _key_of(row, owner, self._max_attempts)
         self._bad.pop(digest, None)
         if revocations == self._revocations:
             _remember(self._good, mark, (key, started_at))
@@ -433,13 +446,20 @@ def _found(connection: Connection, id: str) -> KeyRow:
     return next(row for row in statements.keys_named(connection, id) if row.id == id)
 
 
-def _key_of(row: KeyRow, max_attempts: int) -> Key:
+def _key_of(row: KeyRow, owner: Owner, max_attempts: int) -> Key:
     account, own = read_terms(row.account_terms), read_terms(row.terms)
     return Key(
         id=row.id,
         account_id=row.account_id,
         name=row.name,
-        policy=policy_of(row.account_id, account, own, max_attempts=max_attempts),
+        policy=policy_of(
+            row.account_id,
+            account,
+            own,
+            max_attempts=max_attempts,
+            own_keys=owner.providers,
+            own_keys_only=owner.only,
+        ),
         expires_at_ms=row.expires_at_ms,
         budget=row.account_id if row.has_credit and not account.is_unlimited else None,
         limit_nano=row.limit_nano,
@@ -449,6 +469,7 @@ def _key_of(row: KeyRow, max_attempts: int) -> Key:
         rates=(*rates_of(row.id, own), *rates_of(row.account_id, account)),
         preferences=own.preferences or account.preferences,
         plugins=own.plugins or account.plugins,
+        owner=owner,
     )
 
 

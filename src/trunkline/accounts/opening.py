@@ -7,6 +7,7 @@ import time
 
 from trunkline.accounts.key_text import check_given
 from trunkline.accounts.keys import Keys
+from trunkline.accounts.master_keys import MasterKeys
 from trunkline.accounts.pepper import given_pepper, read_pepper, reveal
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
@@ -27,6 +28,7 @@ def open_keys(settings: Settings, patience_s: float = 0.0) -> tuple[Database, Ke
         wall_clock=time.time,
         max_attempts=settings.routing.attempts,
         previous_pepper=previous,
+        masters=masters_of(settings),
     )
     return database, keys
 
@@ -37,7 +39,12 @@ def verify_store(settings: Settings) -> None:
     Raises SettingsError with all that is wrong.
     """
     problems: list[str] = []
-    for verify in (_verify_pepper, lambda settings: verify_database(settings.store.url), verify_bootstrap_key):
+    for verify in (
+        _verify_pepper,
+        masters_of,
+        lambda settings: verify_database(settings.store.url),
+        verify_bootstrap_key,
+    ):
         try:
             verify(settings)
         except SettingsError as error:
@@ -71,3 +78,8 @@ def _previous_pepper(settings: Settings) -> bytes | None:
 def pepper_of(settings: Settings) -> bytes:
     """Read the pepper, or make it at the first start. Raises SettingsError."""
     return read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ)
+
+
+def masters_of(settings: Settings) -> MasterKeys:
+    """Read the master keys that the settings name. Raises SettingsError."""
+    return MasterKeys(settings.store.master_keys, sqlite_path(settings.store.url), os.environ)

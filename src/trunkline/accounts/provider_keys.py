@@ -40,7 +40,7 @@ class OwnKey:
 
 @dataclass(frozen=True)
 class Owner:
-    """Who brings provider keys, and which, by the provider's slug."""
+    """Whose a request is, and the provider keys that come with it, by the provider's slug."""
 
     account_id: str
     key_id: str
@@ -63,7 +63,7 @@ class Owner:
 
 
 NOBODY: Final = Owner("", "", {})
-"""Who brings no key."""
+"""Whoever asks without an API key, as commands do."""
 
 
 def open_own(row: ProviderKeyRow, masters: MasterKeys) -> OwnKey:
@@ -76,12 +76,14 @@ def open_own(row: ProviderKeyRow, masters: MasterKeys) -> OwnKey:
 
 
 def owners_among(keys: Iterable[KeyRow], own: Sequence[tuple[str, OwnKey]]) -> dict[str, Owner]:
-    """Put together which API keys bring which provider keys, by their ids: an own one goes before the account's."""
+    """Say whose each API key is and what comes with it, by their ids: a key's own goes before its account's."""
     of_owner: dict[str, dict[str, OwnKey]] = {}
     for owner, each in own:
         of_owner.setdefault(owner, {})[each.provider] = each
-    found = {key.id: (key.account_id, of_owner.get(key.account_id, {}) | of_owner.get(key.id, {})) for key in keys}
-    return {key_id: Owner(account_id, key_id, own_keys) for key_id, (account_id, own_keys) in found.items() if own_keys}
+    return {
+        key.id: Owner(key.account_id, key.id, of_owner.get(key.account_id, {}) | of_owner.get(key.id, {}))
+        for key in keys
+    }
 
 
 class Rotation(NamedTuple):

@@ -92,23 +92,22 @@ class Run:
         plan: Plan,
         request: Request,
         deadline: float,
+        owner: Owner = NOBODY,
         *,
-        account: str = "",
-        owner: Owner | None = None,
         is_dear: bool = False,
         is_clamped: bool = False,
     ) -> None:
-        """Prepare to carry out a plan for an account; nothing is sent before the first delta is asked for.
+        """Prepare to carry out a plan for whoever asks; nothing is sent before the first delta is asked for.
 
-        `owner` brings the keys of attempts that are planned with an own one. `is_dear`: the request is so large that it
-        is encoded beside the loop. `is_clamped`: its limit of the answer is what a credit pays for, and no word of the
-        client's.
+        Attempts that are planned with an own key are made with the `owner`'s. `is_dear`: the request is so large that
+        it is encoded beside the loop. `is_clamped`: its limit of the answer is what a credit pays for, and no word of
+        the client's.
         """
         self._upstream = upstream
         self._plan = plan
         self._request = request
         self._deadline = deadline
-        self._owner = owner or NOBODY
+        self._owner, account = owner, owner.account_id
         self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear, is_clamped)
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | None = None
