@@ -38,15 +38,25 @@ def gather_known(settings: Settings) -> Known:
         shipped.joinpath("providers.toml").read_text("utf-8"),
         shipped.joinpath("models.toml").read_text("utf-8"),
         settings,
-        Surroundings(
-            environ=os.environ,
-            read_file=lambda path: Path(path).read_text("utf-8"),
-            dialects=frozenset(DIALECTS),
-            schemes=frozenset(SCHEMES),
-        ),
+        _surroundings(),
         listed,
         notes,
         shipped.joinpath("names.toml").read_text("utf-8"),
+    )
+
+
+def gather_providers(settings: Settings) -> Known:
+    """Gather what is known of providers alone, without the shipped models. Raises SettingsError."""
+    providers = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
+    return gather(providers, "", settings, _surroundings())
+
+
+def _surroundings() -> Surroundings:
+    return Surroundings(
+        environ=os.environ,
+        read_file=lambda path: Path(path).read_text("utf-8"),
+        dialects=frozenset(DIALECTS),
+        schemes=frozenset(SCHEMES),
     )
 
 

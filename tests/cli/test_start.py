@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-NEVER = frozenset({"alembic", "mako", "pydantic", "pydantic_settings", "rich", "pygments", "sqlalchemy", "structlog"})
+NEVER = frozenset(
+    {"alembic", "mako", "pydantic", "pydantic_settings", "rich", "pygments", "sqlalchemy", "structlog"}
+    | {"cryptography"}
+)
 """What no start needs: some are loaded for an upgrade of the database, some are only in reach of tests."""
 
 SERVER = frozenset({"starlette", "uvicorn", "uvloop", "trunkline.app", "trunkline.server.listener"})
@@ -26,6 +29,7 @@ RUNS = [
         NEVER | LINKS | {"trunkline.cli.main", "trunkline.cli.catalog", "trunkline.cli.route"},
     ),
     ("keys create", NEVER | SERVER | UPSTREAM | CATALOGUE),
+    ("byok list", NEVER | SERVER | UPSTREAM),
     ("keys --help", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("requests", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("usage", NEVER | SERVER | UPSTREAM | CATALOGUE),

@@ -86,6 +86,11 @@ def owners_among(keys: Iterable[KeyRow], own: Sequence[tuple[str, OwnKey]]) -> d
     }
 
 
+def hint_of(secret: str) -> str:
+    """The last characters of a secret, to tell it by; nothing of a short one."""
+    return secret[-HINT_LENGTH:] if len(secret) >= MIN_HINTED_LENGTH else ""
+
+
 class Rotation(NamedTuple):
     """What a rotation did: the id of the master key that seals now, how many keys it sealed, how many there are."""
 
@@ -102,12 +107,13 @@ class ProviderKeys:
         self._masters = masters
         self._wall_clock = wall_clock
 
-    async def add(self, owner: str, provider: str, secret: Secret, *, only: bool) -> tuple[ProviderKeyRow, bool]:
+    async def add(
+        self, owner: str, provider: str, secret: Secret, *, only: bool, hint: str = ""
+    ) -> tuple[ProviderKeyRow, bool]:
         """Seal and keep a key in the place of the one its owner had for this provider; also whether there was one.
 
-        Raises SettingsError where there is no master key to seal with.
+        `hint` is what it may be told by. Raises SettingsError where there is no master key to seal with.
         """
-        text = secret.reveal()
         known = await self.all()
         master = self._masters.sealing(may_make=all(row.master_id != MADE_ID for row in known))
         empty = ProviderKeyRow(
@@ -117,7 +123,7 @@ class ProviderKeys:
             master_id="",
             nonce=b"",
             sealed=b"",
-            hint=text[-HINT_LENGTH:] if len(text) >= MIN_HINTED_LENGTH else "",
+            hint=hint,
             only_this=only,
             created_at_ms=int(self._wall_clock() * 1000),
         )

@@ -190,7 +190,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     `hidden` is what else of the operator's entry may be secret: the values of fixed headers. `answers_by_name`: it is
     off, and what nobody else serves can be called of it all the same; nothing lists it and no other name leads there.
-    `lacks_key`: it is off for want of the gateway's own key and nothing else, so an account may bring one.
+    `obstacle` is what would keep it from being called with any key; empty if nothing would.
     """
 
     provider: Provider
@@ -199,7 +199,12 @@ class Standing(Struct, frozen=True, kw_only=True):
     secret: Secret | None = None
     hidden: tuple[Secret, ...] = ()
     answers_by_name: bool = False
-    lacks_key: bool = False
+    obstacle: str = ""
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether it is off for want of the gateway's own key and nothing else, so that an account may bring one."""
+        return not self.is_on and not self.obstacle and self.provider.credential.scheme != "none"
 
     @property
     def is_callable(self) -> bool:

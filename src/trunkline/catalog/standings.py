@@ -168,21 +168,19 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         note=row.note,
     )
     secret, found = _credential(row, entry, around)
-    lacks_key = secret is None and row.scheme != "none"
     obstacle = _obstacle(slug, row, entry, around, unfilled)
-    has_all_else = not obstacle and bool(row.urls) and entry.enabled is not False
-    if lacks_key:
-        obstacle = found
     if not row.urls:
         obstacle = f"it has no public address; set base_url, dialect and api_key in providers.{slug}"
     if entry.enabled is False:
         obstacle = "turned off in the settings"
+    lacks_key = secret is None and row.scheme != "none"
+    reason = found if lacks_key and row.urls and entry.enabled is not False else obstacle or found
     return Standing(
         provider=provider,
-        is_on=not obstacle,
-        reason=obstacle or found,
+        is_on=not obstacle and not lacks_key,
+        reason=reason,
         secret=secret,
-        lacks_key=lacks_key and has_all_else,
+        obstacle=obstacle,
         hidden=tuple(map(Secret, (*entry.headers.values(), *header_values(entry.quirks)))),
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from trunkline.cli.accounts import ACCOUNTS
+from trunkline.cli.byok import BYOK
 from trunkline.cli.catalog import CATALOG
 from trunkline.cli.checking import check
 from trunkline.cli.credits import CREDITS
@@ -32,6 +33,7 @@ TREE.add_typer(ACCOUNTS, name="accounts")
 TREE.add_typer(CREDITS, name="credits")
 TREE.add_typer(LEDGER, name="ledger")
 TREE.add_typer(REQUESTS, name="requests")
+TREE.add_typer(BYOK, name="byok")
 TREE.add_typer(PROVIDERS, name="providers")
 TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(ROUTE, name="route")

@@ -21,6 +21,7 @@ from trunkline.settings.reading import SettingsError
 _WHOLE = "trunkline.cli.main"
 _PARTS = {
     "accounts": "trunkline.cli.accounts",
+    "byok": "trunkline.cli.byok",
     "catalog": "trunkline.cli.catalog",
     "check": "trunkline.cli.checking",
     "credits": "trunkline.cli.credits",

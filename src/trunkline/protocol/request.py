@@ -130,6 +130,11 @@ def with_defaults(
     return request
 
 
+def with_cache_key(request: Request, key: str) -> Request:
+    """The request with another `prompt_cache_key`."""
+    return replace(request, prompt_cache_key=key)
+
+
 class Search(Struct, frozen=True):
     """A web search that a request lets the model make.
 

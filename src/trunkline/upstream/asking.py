@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from trunkline.accounts.keys import DEFAULT_ACCOUNT
 from trunkline.accounts.provider_keys import Owner
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.decoding.room import told_room
@@ -23,7 +24,7 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.credentials.schemes import sign
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import Request, with_cache_key
 from trunkline.routing import limits
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
@@ -239,8 +240,25 @@ class Asking:
         user = request.safety_identifier or request.user
         if not user:
             return None
-        text = f"{endpoint.provider.slug}\0{user}".encode()
-        return hmac.new(self._upstream.end_user_secret, text, hashlib.sha256).hexdigest()
+        return _pseudonym(self._upstream.end_user_secret, self._question.account, endpoint.provider.slug, user)
+
+
+def apart(request: Request, account: str, secret: bytes) -> Request:
+    """A request whose prompt cache is no other account's, though both name it alike; the first account's stays it."""
+    key = request.prompt_cache_key
+    if key is None or account in _UNMARKED:
+        return request
+    return with_cache_key(request, _pseudonym(secret, account, "prompt_cache_key", key))
+
+
+def _pseudonym(secret: bytes, account: str, *parts: str) -> str:
+    """A name that stands for one of the client's, another one for each account."""
+    text = "\0".join(parts if account in _UNMARKED else (account, *parts))
+    return hmac.new(secret, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+
+
+_UNMARKED = frozenset({"", DEFAULT_ACCOUNT})
+"""What providers were told of the first account's users, before there was another, stays true."""
 
 
 def _readied(

@@ -22,7 +22,7 @@ from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attemp
 from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
-from trunkline.upstream.asking import Asking, Question, Upstream
+from trunkline.upstream.asking import Asking, Question, Upstream, apart
 from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.links.inline import Links
@@ -105,7 +105,7 @@ class Run:
         """
         self._upstream = upstream
         self._plan = plan
-        self._request = request
+        self._request = request = apart(request, owner.account_id, upstream.end_user_secret)
         self._deadline = deadline
         self._owner, account = owner, owner.account_id
         self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear, is_clamped)
