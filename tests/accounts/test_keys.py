@@ -20,10 +20,14 @@ import pytest
 from trunkline.accounts.administration import Accounts, Declined
 from trunkline.accounts.key_text import checksum, is_mistyped, new_key_text
 from trunkline.accounts.keys import FRESH_S, GRACE_S, MAX_REMEMBERED, MAX_WANTED, NO_BEARER, NO_KEY, Key, Keys
+from trunkline.accounts.master_keys import MasterKeys
+from trunkline.accounts.provider_keys import ProviderKeys
 from trunkline.accounts.rates import Rate
 from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.protocol.preferences import Sort, WebPlugin
 from trunkline.routing.policy import Policy
+from trunkline.settings.secret import Secret
+from trunkline.settings.sections import SecretSource
 from trunkline.store.database import Database, open_database
 from trunkline.store.rows import BudgetRow
 from trunkline.store.statements import keys as statements
@@ -689,3 +693,36 @@ def test_AU_04_a_look_up_takes_as_long_whatever_the_key_begins_with(tmp_path: Pa
     u = sum(rank for rank, (_, which) in enumerate(ranked, 1) if which == 0) - n * (n + 1) / 2
     z = (u - n * n / 2) / (n * n * (2 * n + 1) / 12) ** 0.5
     assert abs(z) < 5
+
+
+def test_a_key_comes_with_the_provider_keys_of_its_account_for_five_seconds(tmp_path: Path) -> None:
+    masters = MasterKeys({"m": SecretSource(inline=Secret("ab" * 32))}, None, {})
+
+    async def act(scene: Scene) -> None:
+        clocks, database = scene.clocks, scene.gate.database
+        keys = Keys(database, PEPPER, clock=lambda: clocks.now, wall_clock=lambda: clocks.wall, masters=masters)
+        brought = ProviderKeys(database, masters, wall_clock=lambda: clocks.wall)
+        text = f"Bearer {(await keys.create('a')).text}"
+        plain = await keys.authenticate(text)
+        assert (plain.owner.account_id, plain.owner.key_id) == ("default", plain.id)
+        assert (plain.owner.keys, plain.policy.own_keys, plain.policy.own_keys_only) == ({}, frozenset(), frozenset())
+        await brought.add("default", "openai", Secret("sk-of-the-account"), only=False)
+        own, _ = await brought.add(plain.id, "groq", Secret("sk-of-the-key"), only=True)
+        assert not (await keys.authenticate(text)).owner.keys
+        clocks.now += FRESH_S
+        key = await keys.authenticate(text)
+        assert key.policy.own_keys == {"openai", "groq"}
+        assert key.policy.own_keys_only == {"groq"}
+        assert {slug: each.secret and each.secret.reveal() for slug, each in key.owner.keys.items()} == {
+            "openai": "sk-of-the-account",
+            "groq": "sk-of-the-key",
+        }
+        assert "sk-of" not in repr(key)
+        await brought.remove(own.id)
+        clocks.now += FRESH_S
+        assert (await keys.authenticate(text)).policy.own_keys == {"openai"}
+        blind = await scene.another_node().authenticate(text)
+        assert blind.policy.own_keys == {"openai"}, "that it brings one is known without what opens it"
+        assert blind.owner.keys["openai"].secret is None
+
+    play(tmp_path, act)

@@ -13,6 +13,7 @@ from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import PLAIN
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.standings import DIALECTS, SCHEMES
+from trunkline.errors import NotFound
 from trunkline.settings.reading import SettingsError, build_settings, read_sources
 
 SHIPPED = """
@@ -286,6 +287,45 @@ def test_a_provider_is_off_when_this_version_cannot_speak_or_sign_for_it() -> No
     assert loaded.standings["anthropic"].reason == "this version does not speak its dialect (messages)"
     assert loaded.standings["amazon-bedrock"].reason == "this version cannot sign for it (sigv4)"
     assert on(loaded) == ["openai"]
+
+
+def test_a_provider_that_lacks_nothing_but_a_key_serves_who_brings_one() -> None:
+    loaded = catalog(environ={"OPENAI_API_KEY": "k", "AZURE_RESOURCE_NAME": "r"}, models=SHIPPED)
+    here = [end.provider.slug for end in loaded.endpoints_of("openai/gpt-5")]
+    assert here == ["openai"]
+    for name in ("openai/gpt-5", "OpenAI/GPT-5", "gpt-5"):
+        brought = loaded.endpoints_of(name, {"azure", "groq"})
+        assert [(end.provider.slug, end.needs_own_key) for end in brought] == [("openai", False), ("azure", True)]
+        assert loaded.endpoints_of(name, {"groq"}) == loaded.endpoints_of(name)
+    assert loaded.endpoints_of("openai/gpt-5", {"azure"})[1] is loaded.endpoints_of("openai/gpt-5", {"azure"})[1]
+    alone = catalog(models=SHIPPED, environ={"AZURE_RESOURCE_NAME": "r"})
+    assert [end.provider.slug for end in alone.endpoints_of("openai/gpt-5", {"azure"})] == ["azure"]
+    with pytest.raises(NotFound, match="No provider that serves openai/gpt-5 is on"):
+        alone.endpoints_of("openai/gpt-5", {"groq"})
+    assert dict(alone.keyless).keys() == {"openai/gpt-5"}
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "provider", "obstacle"),
+    [
+        ("", {}, "openai", ""),
+        ("", {}, "azure", "its address is not complete; set providers.azure.variables.resource or AZURE_RESOURCE_NAME"),
+        ("", {"AZURE_RESOURCE_NAME": "r"}, "azure", ""),
+        ("[providers.openai]\nenabled = false", {}, "openai", "turned off in the settings"),
+        ("", {"OPENAI_API_KEY": "two words"}, "openai", ""),
+    ],
+)
+def test_what_else_than_a_key_a_provider_lacks(
+    text: str, environ: dict[str, str], provider: str, obstacle: str
+) -> None:
+    standing = catalog(text, environ).standings[provider]
+    assert (standing.is_on, standing.obstacle, standing.lacks_key) == (False, obstacle, not obstacle)
+
+
+def test_a_provider_that_is_on_or_needs_no_key_lacks_none() -> None:
+    loaded = catalog(environ={"OPENAI_API_KEY": "k"})
+    for slug in ("openai", "fake-provider"):
+        assert not loaded.standings[slug].lacks_key, slug
 
 
 def test_the_first_dialect_that_is_spoken_is_taken() -> None:

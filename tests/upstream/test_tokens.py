@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.catalog.loading import known
 from tests.upstream.loopback import Asked, answer, saying, serving
+from trunkline.accounts.provider_keys import NOBODY, Owner, OwnKey
 from trunkline.catalog.entries import Catalog, CredentialScheme, CredentialSpec, Provider, Standing
 from trunkline.catalog.load import catalog_of
 from trunkline.credentials.entra import Application
@@ -549,6 +550,55 @@ def test_whatever_else_entra_says_is_no_token(said: bytes, message: str) -> None
     with pytest.raises(NoToken, match=message) as caught:
         entra_lease(said, [])
     assert "made-up" not in caught.value.message + caught.value.detail
+
+
+# Keys that accounts bring
+
+OWN = Secret("sk-own-of-an-account-0123456789")
+
+
+def owner(**keys: Secret | None) -> Owner:
+    return Owner("acc_1", "key_1", {slug: OwnKey(f"pk_{slug}", slug, False, key) for slug, key in keys.items()})
+
+
+def with_specs(**schemes: CredentialScheme) -> Tokens:
+    specs = {slug: CredentialSpec(scheme, "x-key") for slug, scheme in schemes.items()}
+    fixed = {slug: Credential("bearer", "", Secret("the-houses-own-0123456789")) for slug in schemes}
+    return Tokens(fixed, {}, clock=lambda: 0.0, specs=specs)
+
+
+def test_TN_04_who_brings_a_key_is_given_it_as_the_provider_wants_it() -> None:
+    tokens = with_specs(plain="bearer", other="header")
+    brought = owner(plain=OWN, other=OWN)
+    assert tokens.known("plain", brought) == Credential("bearer", "x-key", OWN)
+    assert tokens.known("other", brought) == Credential("header", "x-key", OWN)
+    assert asyncio.run(tokens.credential("plain", 0.0, brought)) == Credential("bearer", "x-key", OWN)
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        pytest.param(NOBODY, id="nobody"),
+        pytest.param(owner(other=OWN), id="a key for another provider"),
+        pytest.param(owner(plain=None), id="a key that cannot be opened"),
+        pytest.param(owner(plain=Secret("two words")), id="a key that cannot be sent"),
+    ],
+)
+def test_TN_04_who_brings_none_is_never_given_the_houses(brought: Owner) -> None:
+    tokens = with_specs(plain="bearer", other="bearer")
+    assert tokens.known("plain", brought) is None
+    with pytest.raises(UpstreamFailure) as failed:
+        asyncio.run(tokens.credential("plain", 0.0, brought))
+    assert failed.value.fault.kind == "credentials"
+    assert "own key" in failed.value.fault.message
+
+
+def test_TN_04_what_a_provider_may_not_tell_back_is_the_houses_key_and_the_own_one() -> None:
+    tokens = with_specs(plain="bearer")
+    said = f"{OWN.reveal()} or the-houses-own-0123456789"
+    assert tokens.mask("plain", owner(plain=OWN)).text(said) == "*** or ***"
+    assert tokens.mask("plain", owner(plain=None)).text(said) == f"{OWN.reveal()} or ***"
+    assert tokens.mask("plain").text(said) == f"{OWN.reveal()} or ***"
 
 
 # Secrets
