@@ -36,6 +36,7 @@ LEVELS = {
     "plugins": 6,
     "call": 7,
     "settlement": 8,
+    "reserving": 8,
     "pushing": 8,
     "pipeline": 9,
     "inventory": 10,

@@ -12,6 +12,8 @@ from trunkline.errors import GatewayError
 from trunkline.generation import Ending
 from trunkline.protocol.parse import parse
 from trunkline.pushing import Push, Pushing
+from trunkline.reserving import is_bound as is_bound
+from trunkline.reserving import reserve as reserve
 from trunkline.settlement import Settlement, begin
 from trunkline.stream.deltas import Delta
 from trunkline.stream.telling import Telling

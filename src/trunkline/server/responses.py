@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import cache, partial
 
-from trunkline.call import NOTHING_RESERVED, Admitted, Course, Services, new_telling
+from trunkline.call import NOTHING_RESERVED, Admitted, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
-from trunkline.pipeline import Answer, admit, respond, respond_whole, told
+from trunkline.pipeline import Answer, admit, is_bound, reserve, respond, respond_whole, told
 from trunkline.server.body import Bounds
 from trunkline.server.cycle import Cycle, Lines
 from trunkline.server.envelope import JSON, line
@@ -35,22 +35,27 @@ class ResponsesRoute:
         body = self._intake.body()
         try:
             admitted = await admit(await self._intake.read(cycle, body), self._services)
+            cycle.generation_id = admitted.call.id
+            reservation = NOTHING_RESERVED
+            if is_bound(admitted.call):
+                reservation = await reserve(admitted, self._services)
             if admitted.request.stream:
-                serving = self._serve_stream(admitted, cycle)
+                serving = self._serve_stream(admitted, reservation, cycle)
                 del admitted  # what was asked is not kept while the answer lasts
                 await serving
             else:
-                course, answer = await respond_whole(admitted, NOTHING_RESERVED, self._services)
-                cycle.whole(200, JSON + _lines(cycle, admitted) + _answer_lines(course), answer)
+                course, answer = await respond_whole(admitted, reservation, self._services)
+                cycle.whole(200, JSON + _lines(cycle, admitted, reservation) + _answer_lines(course), answer)
         finally:
             body.close()
 
-    async def _serve_stream(self, admitted: Admitted, cycle: Cycle) -> None:
-        stream = EventStream(cycle, _lines(cycle, admitted), self._bounds.grace_s, self._bounds.keep_alive_s)
+    async def _serve_stream(self, admitted: Admitted, reservation: Reservation, cycle: Cycle) -> None:
+        lines = _lines(cycle, admitted, reservation)
+        stream = EventStream(cycle, lines, self._bounds.grace_s, self._bounds.keep_alive_s)
         cycle.fields = ()  # a stream may last
         cycle.break_off = partial(_end_unheard, stream, admitted, self._services)
         try:
-            answer = await respond(admitted, NOTHING_RESERVED, self._services)
+            answer = await respond(admitted, reservation, self._services)
             cycle.break_off = partial(_end, stream, answer.telling)
             del admitted
             await self._send_pieces(answer, stream, cycle)
@@ -99,8 +104,11 @@ def _end(stream: EventStream, telling: Telling, error: GatewayError) -> None:
     stream.end(telling.fail(error))
 
 
-def _lines(cycle: Cycle, admitted: Admitted) -> Lines:
-    return f"x-request-id: {cycle.request_id}\r\nx-generation-id: {admitted.call.id}\r\n".encode()
+def _lines(cycle: Cycle, admitted: Admitted, reservation: Reservation) -> Lines:
+    lines = f"x-request-id: {cycle.request_id}\r\nx-generation-id: {admitted.call.id}\r\n".encode()
+    if reservation.max_output_tokens is not None:
+        lines += b"x-trunkline-clamped: max_output_tokens=%d\r\n" % reservation.max_output_tokens
+    return lines
 
 
 def _answer_lines(course: Course) -> Lines:

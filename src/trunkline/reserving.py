@@ -1,0 +1,122 @@
+"""What a request may spend, decided before anybody is asked: the credit it keeps from others, and the limit that sets.
+
+Theory of operation. What is taken is taken in one order – requests under way, rates, credit – and what is refused gives
+back all that came before it. Credit is *held*, and the hold is settled or released by whoever gets the reservation. A
+client that names a limit of its answer is held for all of it, or refused. To one that names none an answer is given
+that is as long as an eighth of its credit pays for, and it is told so. A cap on the cost shortens an answer likewise,
+and refuses only what would not even begin.
+"""
+
+from __future__ import annotations
+
+from trunkline.accounts.budgets import period_budget
+from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services
+from trunkline.errors import PaymentRequired
+from trunkline.money import NanoUsd, usd_text
+from trunkline.routing.estimate import Estimate, estimate
+from trunkline.store.batch import Shortage, Wish
+
+
+def is_bound(call: Call) -> bool:
+    """Whether anything limits what a request may spend; most requests are bound by nothing."""
+    key = call.key
+    return key.is_limited or call.max_cost_nano is not None or key.max_cost_nano is not None
+
+
+async def reserve(admitted: Admitted, services: Services) -> Reservation:
+    """Take what a request may use, to be settled or released by whoever is given it.
+
+    Raises PaymentRequired, and ServiceUnavailable where the store does not say what is there.
+    """
+    call = admitted.call
+    if not is_bound(call):
+        return NOTHING_RESERVED
+    found = estimate(admitted.plan, admitted.request, call.body_bytes, services.bounds)
+    cap_nano = _cap(call)
+    if cap_nano is not None and found.least_nano > cap_nano:
+        raise _above_cap(found, cap_nano)
+    # Requests under way and rates are taken here, and given back where there is no credit.
+    key_budget = _key_budget(call)
+    held_nano = await _hold(call, found, cap_nano, key_budget, services)
+    bounds = [each for each in (held_nano, cap_nano) if each is not None]
+    most_nano = min(bounds, default=None)
+    return Reservation(
+        held_nano=held_nano,
+        most_nano=most_nano,
+        max_output_tokens=None if most_nano is None else found.tokens_for(most_nano),
+        key_budget=key_budget,
+    )
+
+
+def _cap(call: Call) -> NanoUsd | None:
+    """The most that the request may cost. A client may lower what its key says, and not raise it."""
+    caps = [each for each in (call.max_cost_nano, call.key.max_cost_nano) if each is not None]
+    return min(caps, default=None)
+
+
+def _key_budget(call: Call) -> str | None:
+    """The budget that the key spends from at the moment, if it has a limit."""
+    key = call.key
+    if key.limit_nano is None:
+        return None
+    return period_budget(key.id, key.limit_reset, int(call.received_at * 1000))
+
+
+async def _hold(
+    call: Call, found: Estimate, cap_nano: NanoUsd | None, key_budget: str | None, services: Services
+) -> NanoUsd | None:
+    """Hold credit; None where nothing is limited, or the client's own keys pay for all."""
+    key = call.key
+    if not key.is_limited or found.is_empty:
+        return None
+    wanted, floor = found.wanted_nano, found.floor_nano
+    if cap_nano is not None:
+        wanted, floor = min(wanted, cap_nano), min(floor, cap_nano)
+    wish = Wish(
+        id=call.id,
+        account_id=key.account_id,
+        key_id=key.id,
+        account_budget=key.budget,
+        key_budget=key_budget,
+        key_credit_nano=key.limit_nano,
+        wanted_nano=wanted,
+        floor_nano=floor,
+        created_at_ms=int(call.received_at * 1000),
+    )
+    granted = await services.ledger.hold(wish)
+    if isinstance(granted, Shortage):
+        raise _short(found, granted, floor)
+    return granted
+
+
+_ADVICE = {
+    "account": "To go on, ask the operator to add credit to the account.",
+    "key": "To go on, ask the operator for a key with a higher limit.",
+    "request": "To go on, allow the request to cost more (x-trunkline-max-cost), or send a shorter input.",
+}
+
+
+def _short(found: Estimate, shortage: Shortage, needed_nano: NanoUsd) -> PaymentRequired:
+    return _refusal(found, needed_nano, shortage.available_nano, found.floor_tokens, shortage.source)
+
+
+def _above_cap(found: Estimate, cap_nano: NanoUsd) -> PaymentRequired:
+    return _refusal(found, found.least_nano, cap_nano, min(found.least_tokens, found.output_tokens), "request")
+
+
+def _refusal(
+    found: Estimate, needed_nano: NanoUsd, available_nano: NanoUsd, wanted_tokens: int, source: str
+) -> PaymentRequired:
+    """Say what is missing, and how much of an answer is not: clients read the two numbers out of this very sentence."""
+    affordable = found.tokens_for(available_nano) or 0
+    return PaymentRequired(
+        f"This request requires more credits, or fewer max_tokens. You requested up to {wanted_tokens} tokens, but can"
+        f" only afford {affordable}. It needs {usd_text(needed_nano)} USD, and {usd_text(available_nano)} USD are"
+        f" available. {_ADVICE[source]}",
+        metadata={
+            "needed_usd": usd_text(needed_nano),
+            "available_usd": usd_text(available_nano),
+            "affordable_output_tokens": affordable,
+            "limit_source": source,
+        },
+    )
