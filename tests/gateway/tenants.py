@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.gateway.server import BELOW_ASGI, Gateway, Reply
 from tests.gateway.waiting import eventually
+from trunkline.accounts.audit import audit
 from trunkline.accounts.pepper import read_pepper
 
 _numbers = count(1)
@@ -35,6 +36,12 @@ class Store:
     def opened(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self.path, timeout=10, isolation_level=None)) as connection:
             yield connection
+
+    def check(self) -> None:
+        """Audit the books: there is no difference, and no hold is left."""
+        eventually(lambda: self.rows("SELECT count(*) FROM holds") == [(0,)], "a hold is left")
+        with self.opened() as connection:
+            assert audit(connection, int(time.time() * 1000)).differences == ()
 
     def tenant(self, credit: int | None = None, **key: Any) -> Tenant:
         """A new account with one key. `credit` is in nano-dollars, None for an unlimited account; `key` are columns."""
@@ -59,6 +66,10 @@ class Store:
             connection.execute(f"INSERT INTO keys ({', '.join(columns)}) VALUES ({places})", tuple(columns.values()))
             if credit is not None:
                 connection.execute("INSERT INTO budgets (id, credited_nano) VALUES (?, ?)", (tenant.account_id, credit))
+                connection.execute(
+                    "INSERT INTO entries (at_ms, kind, debit, credit, amount_nano) VALUES (?, 'topup', 'world', ?, ?)",
+                    (now_ms, tenant.account_id, credit),
+                )
             connection.execute("COMMIT")
         return tenant
 

@@ -6,8 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 from decimal import Decimal
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,11 +74,18 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         config += ENDPOINT.format(provider=f"mock-{name}", model="wire/two", upstream="x", output=output, most=most)
     folder = tmp_path_factory.mktemp("holds")
     with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
-        yield Store(gateway, folder / "trunkline.db")
+        store = Store(gateway, folder / "trunkline.db")
+        yield store
+        store.check()
 
 
 def ask(text: str = "Hi.", model: str = "paid/echo", **more: Any) -> bytes:
     return sized({"model": model, "input": text, **more}, SIZE)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def short_of(reply: Reply, tenant: Tenant) -> dict[str, Any]:
@@ -108,6 +118,31 @@ class TestCredit:
                 assert metadata["needed_usd"] == usd_text(one)
                 assert metadata["limit_source"] == "account"
         assert tenant.settled() == Balance(10 * one, 10 * one, 0)
+
+    def test_MO_02_it_does_so_with_four_processes_on_one_database(
+        self, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        folder = tmp_path_factory.mktemp("shared")
+        path = folder / "trunkline.db"
+        config = f'[store]\nurl = "sqlite:///{path}"\ntimeout = "10 s"\n[providers.fake-provider]\nenabled = true\n'
+        config += ENDPOINT.format(provider="fake-provider", model="paid/echo", upstream="echo", output=2, most=10_000)
+        with ExitStack() as processes:
+
+            def started(name: str) -> Store:
+                return Store(processes.enter_context(running(_made(folder / name), config)), path)
+
+            with ThreadPoolExecutor(3) as pool:
+                # The first one makes the tables.
+                stores = [started("a"), *pool.map(started, "bcd")]
+            one = held(300)
+            tenant = stores[0].tenant(10 * one)
+            everywhere = [replace(tenant, store=each) for each in stores]
+            body = ask("!first 300ms\n!usage input=200 output=300\nHi.", max_output_tokens=300)
+            with ThreadPoolExecutor(50) as pool:
+                replies = list(pool.map(lambda number: everywhere[number % 4].call(body), range(50)))
+            assert Counter(reply.status for reply in replies) == {200: 10, 402: 40}
+            assert tenant.settled() == Balance(10 * one, 10 * one, 0)
+            stores[0].check()
 
     def test_MO_23_the_worst_case_passes_and_a_nano_dollar_less_does_not(self, store: Store) -> None:
         body = ask(max_output_tokens=500)
