@@ -58,6 +58,7 @@ class Gateway:
         )
         self._services = Services(
             keys=None,  # type: ignore[arg-type]  # nobody is asked who calls
+            rates=None,  # type: ignore[arg-type]  # … nor how often
             records=None,  # type: ignore[arg-type]  # … nor what is on record
             catalog=None,  # type: ignore[arg-type]  # only the planner looks into it
             health=health,

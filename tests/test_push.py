@@ -168,6 +168,7 @@ def services(reply: Pulled, note: list[Generation]) -> Services:
     catalog = Catalog(standings={}, models={}, endpoints={}, offers={}, provider_slugs={}, pairs={})
     return Services(
         keys=None,  # type: ignore[arg-type]  # nobody is asked who calls
+        rates=None,  # type: ignore[arg-type]  # … nor how often
         records=None,  # type: ignore[arg-type]  # … nor what is on record
         catalog=catalog,
         health=health,

@@ -11,6 +11,7 @@ from itertools import chain
 
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.opening import open_keys, pepper_of
+from trunkline.accounts.rates import Counters
 from trunkline.accounts.records import Records
 from trunkline.call import Services
 from trunkline.calling import build_upstream
@@ -24,6 +25,7 @@ from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import Application, application
 from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
+from trunkline.store.counters import LocalBuckets
 from trunkline.store.opening import make_writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
@@ -46,6 +48,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     recent = Recent(settings.routing.explanations)
     services = Services(
         keys=keys,
+        rates=Counters(LocalBuckets(_now_us), time.time, lambda: writer.living),
         records=Records(database, time.time),
         catalog=catalog,
         health=health,
@@ -84,6 +87,11 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     return application(
         services, bounds, lifespan, _tokens(), memory, has_open_listings=server.open_listings, origins=server.origins
     )
+
+
+def _now_us() -> int:
+    """Tell the microseconds of a clock that no step of the time of day moves."""
+    return time.monotonic_ns() // 1000
 
 
 def _noting(*observers: Callable[[Generation], None]) -> Callable[[Generation], None]:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
+from trunkline.accounts.rates import Counters, Taken
 from trunkline.accounts.records import Records
 from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
@@ -55,6 +56,7 @@ class Services:
     """
 
     keys: Keys
+    rates: Counters
     records: Records
     catalog: Catalog
     health: Health
@@ -88,13 +90,14 @@ class Reservation(NamedTuple):
 
     `held_nano` is None where nothing is held, `most_nano` where nothing bounds what is charged. `max_output_tokens` is
     sent upstream, and kept to, in the place of the client's own where that is not None. `key_budget` is the budget of a
-    key with a limit, for as long as that lasts.
+    key with a limit, for as long as that lasts. `taken` is what it has of the limits of its key and account.
     """
 
     held_nano: NanoUsd | None = None
     most_nano: NanoUsd | None = None
     max_output_tokens: int | None = None
     key_budget: str | None = None
+    taken: Taken | None = None
 
 
 NOTHING_RESERVED = Reservation()

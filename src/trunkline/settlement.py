@@ -73,6 +73,8 @@ class Settlement:
             if course.held:
                 self.price([*course.held])
             self.rest()
+        if (taken := self._reservation.taken) is not None:
+            self._services.rates.give_back(taken, _tokens(self._meter.spent))
         generation = self._generation(ending)
         self._services.note(generation)
         return generation
@@ -119,6 +121,11 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         request = request_within(request, reservation.max_output_tokens)
     course = Run(services.upstream, plan, request, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
     return course, Settlement(course, admitted, reservation, services)
+
+
+def _tokens(spent: Spent | None) -> int:
+    """How many tokens were used, read and written."""
+    return 0 if spent is None else spent.usage.input_tokens + spent.usage.output_tokens
 
 
 def _with_losses(outrun: Sequence[Outrun], request: Request) -> list[tuple[Outrun, Spent]]:

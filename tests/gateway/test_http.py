@@ -357,11 +357,12 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
             return Key("key", "account", "name", Policy())
 
     monkeypatch.setattr(settlement, "Run", BrokenRun)
-    doubles: Any = SimpleNamespace(keys=Anybody(), records=None, upstream=None)
+    doubles: Any = SimpleNamespace(keys=Anybody(), rates=None, records=None, upstream=None)
     catalog = load_catalog(Settings(providers={"fake-provider": ProviderSettings(enabled=True)}))
     health = Health()
     services = Services(
         keys=doubles.keys,
+        rates=doubles.rates,
         records=doubles.records,
         catalog=catalog,
         health=health,
