@@ -25,7 +25,7 @@ from bench.holding import Held, fsync_ms, measure_writer
 from bench.load import Limits, LoadFailed
 from bench.recordings import Case
 from bench.servers import Machine, Server, check, machine, running
-from bench.subjects import Launch, Place, Subject, beside, ours
+from bench.subjects import Subject, beside, ours
 
 ROUNDS = 5
 IN_FLIGHT = 64
@@ -42,8 +42,11 @@ _LEAST_PER_S = 1_200
 _MOST_WRITER_US = 150
 _MOST_P99_MS = 100
 
-BUDGET = ("--credit", "1000000")
-LIMITS = ("--rpm", "100000000", "--tpm", "1000000000000", "--concurrency", "1000")
+_CREDIT_USD = "1000000"
+_LIMIT = ("--limit", "900000")
+_RATES = ("--rpm", "100000000", "--tpm", "1000000000000", "--rpd", "1000000000000", "--concurrency", "1000")
+_KEYS = {"budget": _LIMIT, "budget and limits": (*_LIMIT, *_RATES)}
+"""The gateways whose key has a budget, and how that is made."""
 
 
 @dataclass(frozen=True)
@@ -84,36 +87,27 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 def _subjects(before: Path | None) -> list[Subject]:
     """The gateways by what they account: all before the chat dialect, whose answer is the shortest to make."""
     plain = next(it for it in ours() if it.name == "trunkline/chat")
-    found = [
-        _with_key(plain, "budget", BUDGET, ("--limit", "900000")),
-        _with_key(plain, "budget and limits", BUDGET, ("--limit", "900000", *LIMITS)),
-        replace(plain, name="unlimited"),
-    ]
+    # Each begins with the first key of its installation, which has no limits; those of `_KEYS` get another.
+    found = [replace(plain, name=name, headers={**plain.headers}) for name in (*_KEYS, "unlimited")]
     if before is not None:
         found.append(replace(beside(before.resolve())[0], name="before"))
     return found
 
 
-def _with_key(plain: Subject, name: str, account: Sequence[str], key: Sequence[str]) -> Subject:
-    """The same gateway, called with a key that is made before it starts; only then its text is known."""
-    headers: dict[str, str] = {}
-
-    def launch(place: Place) -> Launch:
-        launch = plain.launch(place)
-        made = _command(launch, place.folder, "accounts", "create", "bench", *account)
-        made = _command(launch, place.folder, "keys", "create", "--account", str(made["id"]), "--name", "bench", *key)
-        headers["authorization"] = f"Bearer {made['key']}"
-        return launch
-
-    return replace(plain, name=name, launch=launch, headers=headers)
+def _give_key(server: Server, options: Sequence[str]) -> None:
+    """Call a gateway from now on with a key of an account that has credit."""
+    headers = server.subject.headers
+    assert isinstance(headers, dict)
+    account = _command(server, "accounts", "create", "bench", "--credit", _CREDIT_USD)
+    made = _command(server, "keys", "create", "--account", str(account["id"]), "--name", "bench", *options)
+    headers["authorization"] = f"Bearer {made['key']}"
 
 
-def _command(launch: Launch, folder: Path, *words: str) -> dict[str, object]:
-    program, config = launch.command[0], launch.command[launch.command.index("--config") + 1]
-    command = (program, *words, "--config", config, "--json")
-    ran = subprocess.run(
-        command, cwd=folder, env={"HOME": str(folder), **launch.environment}, capture_output=True, check=False
-    )
+def _command(server: Server, *words: str) -> dict[str, object]:
+    folder = server.log.parent
+    command = (str(server.subject.program), *words, "--config", "trunkline.toml", "--json")
+    environment = {"HOME": str(folder), "MOCK_KEY": "bench"}
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     if ran.returncode:
         raise SystemExit(f"{' '.join(words)}: {ran.stderr.decode()}")
     made: dict[str, object] = json.loads(ran.stdout)
@@ -127,6 +121,8 @@ async def _measure(subjects: Sequence[Subject], here: Machine, rounds: int) -> t
         servers = [await stack.enter_async_context(running(it, here)) for it in subjects]
         try:
             for server in servers:
+                if (options := _KEYS.get(server.subject.name)) is not None:
+                    _give_key(server, options)
                 await check(server)
                 await load.drive(server.port, server.shot(Case.JSON), _WARM_UP)
             for number in range(rounds):
