@@ -10,23 +10,24 @@ and refuses only what would not even begin.
 from __future__ import annotations
 
 from trunkline.accounts.budgets import period_budget
+from trunkline.accounts.rates import UNBOUND_TOKENS, Refused, Taken, refusal
 from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services
 from trunkline.errors import PaymentRequired
 from trunkline.money import NanoUsd, usd_text
-from trunkline.routing.estimate import Estimate, estimate
+from trunkline.routing.estimate import Estimate, estimate, input_bound
 from trunkline.store.batch import Shortage, Wish
 
 
 def is_bound(call: Call) -> bool:
     """Whether anything limits what a request may spend; most requests are bound by nothing."""
     key = call.key
-    return key.is_limited or call.max_cost_nano is not None or key.max_cost_nano is not None
+    return key.is_limited or bool(key.rates) or call.max_cost_nano is not None or key.max_cost_nano is not None
 
 
 async def reserve(admitted: Admitted, services: Services) -> Reservation:
     """Take what a request may use, to be settled or released by whoever is given it.
 
-    Raises PaymentRequired, and ServiceUnavailable where the store does not say what is there.
+    Raises RateLimited, PaymentRequired, and ServiceUnavailable where the store does not say what is there.
     """
     call = admitted.call
     if not is_bound(call):
@@ -35,9 +36,14 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     cap_nano = _cap(call)
     if cap_nano is not None and found.least_nano > cap_nano:
         raise _above_cap(found, cap_nano)
-    # Requests under way and rates are taken here, and given back where there is no credit.
+    taken = _take(admitted, found, services)
     key_budget = _key_budget(call)
-    held_nano = await _hold(call, found, cap_nano, key_budget, services)
+    try:
+        held_nano = await _hold(call, found, cap_nano, key_budget, services)
+    except BaseException:
+        if taken is not None:
+            services.rates.give_back(taken, None)
+        raise
     bounds = [each for each in (held_nano, cap_nano) if each is not None]
     most_nano = min(bounds, default=None)
     return Reservation(
@@ -45,7 +51,24 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
         most_nano=most_nano,
         max_output_tokens=None if most_nano is None else found.tokens_for(most_nano),
         key_budget=key_budget,
+        taken=taken,
     )
+
+
+def _take(admitted: Admitted, found: Estimate, services: Services) -> Taken | None:
+    """Take of the limits of key and account; None where there are none. Raises RateLimited."""
+    call, request = admitted.call, admitted.request
+    if not call.key.rates:
+        return None
+    read = found.input_tokens or input_bound(request, call.body_bytes, services.bounds)
+    written = UNBOUND_TOKENS
+    if request.max_output_tokens is not None:
+        written = min(request.max_output_tokens, found.output_tokens or request.max_output_tokens)
+    model = admitted.plan.attempts[0].model.slug
+    taken = services.rates.take(call.key.rates, model, read + written, call.id)
+    if isinstance(taken, Refused):
+        raise refusal(taken, model)
+    return taken
 
 
 def _cap(call: Call) -> NanoUsd | None:

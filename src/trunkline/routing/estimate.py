@@ -151,6 +151,11 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
     )
 
 
+def input_bound(request: Request, body_bytes: int, bounds: BillingSettings) -> int:
+    """How many tokens a request of so many bytes may hold, whoever reads it and whoever pays."""
+    return _size(request, body_bytes, bounds).tokens
+
+
 def estimate_as_json(estimate: Estimate) -> dict[str, object]:
     """Put an estimate into plain values that JSON can hold: what it counts with, and what would be held, in USD."""
     return {

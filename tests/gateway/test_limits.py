@@ -1,0 +1,215 @@
+"""Limits of keys and accounts through the running gateway, over FakeProvider."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.server import COMMAND, Gateway, Reply, post, running
+from tests.gateway.waiting import eventually
+
+CONFIG = """
+[server]
+grace = "5 s"
+[providers.fake-provider]
+enabled = true
+"""
+
+
+@dataclass
+class House:
+    """A gateway, and the hand that gives out its keys."""
+
+    gateway: Gateway
+    folder: Path
+
+    def run(self, *words: str) -> Any:
+        command = [*COMMAND, *words, "--config", "trunkline.toml", "--json"]
+        ran = subprocess.run(command, cwd=self.folder, capture_output=True, check=True)
+        return json.loads(ran.stdout)
+
+    def key(self, *options: str, account: str = "default") -> str:
+        key: str = self.run("keys", "create", "--account", account, "--name", "limited", *options)["key"]
+        return key
+
+    def ask(self, key: str, text: str = "hi", **members: object) -> Reply:
+        return self.gateway.call({"model": "fake/echo", "input": text, **members}, key=key)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("limits")
+    with running(folder, CONFIG) as gateway:
+        house = House(gateway, folder)
+        yield house
+        eventually(lambda: house.run("ledger", "audit")["open_holds"] == 0, "a hold is left")
+        assert house.run("ledger", "audit")["ok"]
+
+
+def hold_to_form(reply: Reply, limit: int, kind: str, source: str = "key") -> dict[str, Any]:
+    """Hold a 429 to what every one says, and give its metadata."""
+    assert reply.status == 429, reply.body
+    metadata: dict[str, Any] = reply.json["error"]["metadata"]
+    assert reply.headers["x-ratelimit-limit"] == str(limit)
+    assert int(reply.headers["x-ratelimit-remaining"]) >= 0
+    assert abs(int(reply.headers["x-ratelimit-reset"]) / 1000 - time.time()) < 86_500
+    assert reply.headers["x-generation-id"]
+    assert metadata["headers"] == {
+        f"X-RateLimit-{name}": reply.headers[f"x-ratelimit-{name.lower()}"] for name in ("Limit", "Remaining", "Reset")
+    }
+    assert metadata["error_type"] == "rate_limit_exceeded"
+    assert (metadata["limit_kind"], metadata["limit_source"]) == (kind, source)
+    return metadata
+
+
+def test_rl_01_the_61st_of_60_a_minute_is_told_when_it_passes(house: House) -> None:
+    key = house.key("--rpm", "60")
+    began = time.monotonic()
+    passed = 0
+    while (reply := house.ask(key)).status == 200:
+        assert not any(name.startswith("x-ratelimit") for name in reply.headers)
+        passed += 1
+    # One more comes back each second.
+    assert 60 <= passed <= 60 + int(time.monotonic() - began)
+    metadata = hold_to_form(reply, 60, "requests")
+    assert (metadata["limit_amount"], metadata["limit_period_s"], metadata["limit_model"]) == (60, 60, None)
+    assert reply.headers["retry-after"] == "1"
+    assert "60 requests a minute" in reply.json["error"]["message"]
+    time.sleep(1)
+    assert house.ask(key).status == 200
+    assert house.ask(house.key()).status == 200
+
+
+def test_a_stream_is_refused_by_its_status(house: House) -> None:
+    key = house.key("--rpm", "1")
+    assert house.ask(key, stream=True).events[-1]["type"] == "response.completed"
+    hold_to_form(house.ask(key, stream=True), 1, "requests")
+
+
+def test_a_request_that_is_no_request_takes_nothing(house: House) -> None:
+    key = house.key("--rpm", "1")
+    assert house.ask(key, temperature="warm").status == 400
+    assert house.ask(key, model="fake/unknown").status == 404
+    assert (
+        house.gateway.call({"model": "fake/echo", "input": "hi"}, key=key, path="/api/v1/responses/explain").status
+        == 200
+    )
+    assert house.ask(key).status == 200
+    assert house.ask(key).status == 429
+
+
+def test_rl_06_tokens_of_a_stream_that_is_left_are_given_back(house: House) -> None:
+    key = house.key("--tpm", "10000")
+    body = {"model": "fake/lorem", "input": "!rate 20\n!tokens 1000", "stream": True, "max_output_tokens": 9000}
+    with house.gateway.connect() as client:
+        client.send(post(body, key=key))
+        client.read_until(b"output_text.delta")
+        refused = house.ask(key, max_output_tokens=9000)
+        hold_to_form(refused, 10_000, "tokens")
+        assert 40 <= int(refused.headers["retry-after"]) <= 60
+        client.reset()
+    eventually(lambda: house.ask(key, max_output_tokens=9000).status == 200, "the tokens are not given back")
+
+
+def test_a_request_of_more_tokens_than_the_limit_is_not_told_to_wait(house: House) -> None:
+    key = house.key("--tpm", "1000")
+    reply = house.ask(key, max_output_tokens=2000)
+    hold_to_form(reply, 1_000, "tokens")
+    assert "retry-after" not in reply.headers
+    assert "smaller max_output_tokens" in reply.json["error"]["message"]
+    assert house.ask(key, max_output_tokens=500).status == 200
+
+
+def test_rl_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None:
+    key = house.key("--concurrency", "10")
+    silent = post({"model": "fake/echo", "input": "!text hi\n!stall", "stream": True}, key=key)
+
+    def leave_some(count: int) -> None:
+        left = 0
+        while left < count:
+            with house.gateway.connect() as client:
+                client.send(silent)
+                client.read()
+                left += b" 200 OK" in client.gathered[:20]
+                client.reset()
+
+    leaving = [threading.Thread(target=leave_some, args=(125,)) for _ in range(8)]
+    for each in leaving:
+        each.start()
+    for each in leaving:
+        each.join()
+    eventually(lambda: house.ask(key).status == 200, "all places stay taken")
+    clients = [house.gateway.connect() for _ in range(10)]
+    try:
+        for client in clients:
+            client.send(silent)
+            assert b" 200 OK" in client.read_until(b"output_text.delta")
+        reply = house.ask(key)
+        hold_to_form(reply, 10, "streams")
+        assert reply.headers["retry-after"] == "1"
+    finally:
+        for client in clients:
+            client.reset()
+    eventually(lambda: house.ask(key).status == 200, "all places stay taken")
+
+
+def test_an_account_s_limits_hold_for_all_its_keys_together(house: House) -> None:
+    options = ("--rpd", "2", "--model-rates", '{"fake/lorem": {"rpd": 1}}')
+    account = house.run("accounts", "create", "together", "--unlimited", *options)["id"]
+    one, two = house.key(account=account), house.key(account=account)
+    assert house.ask(one, model="fake/lorem").status == 200
+    metadata = hold_to_form(house.ask(two, model="fake/lorem"), 1, "requests", "account")
+    assert metadata["limit_model"] == "fake/lorem"
+    assert house.ask(two).status == 200
+    assert hold_to_form(house.ask(one), 2, "requests", "account")["limit_period_s"] == 86_400
+
+
+def test_a_request_without_credit_takes_of_no_limit(house: House) -> None:
+    account = house.run("accounts", "create", "poor")["id"]
+    key = house.key("--rpm", "1", "--concurrency", "1", account=account)
+    assert [house.ask(key, model="fake/lorem").status for _ in range(3)] == [402, 402, 402]
+
+
+def test_tn_05_a_tenant_far_above_its_limit_harms_no_other(house: House) -> None:
+    loud, quiet = house.key("--rpm", "30"), house.key()
+
+    def calm() -> list[float]:
+        took = []
+        for _ in range(15):
+            began = time.perf_counter()
+            assert house.ask(quiet).status == 200
+            took.append(time.perf_counter() - began)
+            time.sleep(max(0.0, 0.1 - took[-1]))
+        return took
+
+    alone = calm()
+    statuses: list[int] = []
+    is_over = threading.Event()
+
+    def shout() -> None:
+        while not is_over.is_set():
+            statuses.append(house.ask(loud).status)
+            time.sleep(0.01)  # with two of them far more than ten times what is let through
+
+    shouting = [threading.Thread(target=shout) for _ in range(2)]
+    for each in shouting:
+        each.start()
+    try:
+        beside = calm()
+    finally:
+        is_over.set()
+        for each in shouting:
+            each.join()
+    assert statuses.count(200) <= 31
+    assert set(statuses) == {200, 429}
+    # The second half is what a machine does that other work comes and goes on.
+    assert statistics.median(beside) <= 2 * max(alone) + 0.05
