@@ -85,11 +85,13 @@ def count(connection: sqlite3.Connection, table: str) -> int:
 class Books:
     """A database in a folder with a writer, and what it told the operator."""
 
-    def __init__(self, database: Database, writer: Writer, alarms: list[str], clock: list[float]) -> None:
+    writer: Writer
+
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self.writer = writer
-        self.alarms = alarms
-        self.clock = clock
+        self.now_s = START_MS / 1000
+        self.alarms: list[str] = []
+        self._told = asyncio.Event()
 
     async def hold(self, id: str, nano: int = 10, **changes: Any) -> int | Shortage:
         return await self.writer.hold(wish(id, nano, **changes))
@@ -98,6 +100,16 @@ class Books:
         """Hold and charge all of it."""
         assert await self.hold(id, nano, **changes) == nano
         await self.writer.settle(record(id, nano))
+
+    async def until(self, event: str) -> None:
+        """Wait until the operator was told of an event."""
+        while event not in self.alarms:
+            self._told.clear()
+            await self._told.wait()
+
+    def alarm(self, event: str, detail: str) -> None:
+        self.alarms.append(event)
+        self._told.set()
 
     async def read(self, work: Work[Result]) -> Result:
         return await self.database.read(work)
@@ -109,28 +121,33 @@ class Books:
         return await self.read(partial(count, table=table))
 
 
+def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep_records_s: float = 0.0) -> Writer:
+    """Make a writer of the books with a boot of its own; it is not opened yet."""
+    boot = BootRow(f"boot{next(_numbers)}", node, START_MS, START_MS)
+    journals = None if folder is None else folder / "a.db.journal"
+    journal = None if journals is None else open_journal(journals, boot.id)
+    upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm)
+    return Writer(books.database, boot, journal, upkeep, lambda: books.now_s, books.alarm)
+
+
 @asynccontextmanager
 async def open_books(
-    folder: Path | None, *, node: str = "here:8080", patience_s: float = 2.0, audits: bool = True, **credits: int
+    folder: Path | None,
+    *,
+    node: str = "here:8080",
+    patience_s: float = 2.0,
+    audits: bool = True,
+    keep_records_s: float = 0.0,
+    **credits: int,
 ) -> AsyncIterator[Books]:
     """Open a writer on a file in the folder, or in memory; at its end nothing must be wrong in the books."""
     database = open_database("sqlite:///:memory:" if folder is None else f"sqlite:///{folder}/a.db", patience_s)
     if credits:
         await database.write(partial(make_accounts, credits=credits))
-    clock = [START_MS / 1000]
-    boot = BootRow(f"boot{next(_numbers)}", node, START_MS, START_MS)
-    journal = None if folder is None else open_journal(folder / "a.db.journal", boot.id)
-    alarms: list[str] = []
-    folder = None if folder is None else folder / "a.db.journal"
-
-    def alarm(event: str, detail: str) -> None:
-        alarms.append(event)
-
-    upkeep = Upkeep(boot, folder, 0.0, lambda: clock[0], alarm)
-    writer = Writer(database, boot, journal, upkeep, lambda: clock[0], alarm)
-    books = Books(database, writer, alarms, clock)
+    books = Books(database)
+    books.writer = make_writer(books, folder, node, keep_records_s)
     try:
-        async with writer:
+        async with books.writer:
             yield books
         if audits:
             assert (await database.read(partial(audit, now_ms=START_MS))).differences == ()

@@ -33,10 +33,9 @@ _READ_BYTES = 2**20
 class Journal:
     """An open journal that this process has the lock of."""
 
-    def __init__(self, path: Path, handle: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, handle: int) -> None:
         self._path = path
         self._handle = handle
-        self._max_bytes = max_bytes
         self._begin = 0
         self._read_to = 0
         self._end = os.fstat(handle).st_size
@@ -68,7 +67,7 @@ class Journal:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _append(self, data: bytes) -> None:
-        if self._end + len(data) > self._max_bytes:
+        if self._end + len(data) > MAX_BYTES:
             raise OSError(errno.EFBIG, "the journal is full")
         failpoints.reach("journal.before")
         # At the end of what counts, so that the rest of a record that did not find room is written over.
@@ -122,7 +121,7 @@ class Journal:
         os.close(self._handle)
 
 
-def open_journal(folder: Path, boot_id: str, max_bytes: int = MAX_BYTES) -> Journal:
+def open_journal(folder: Path, boot_id: str) -> Journal:
     """Make the journal of this boot. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{boot_id}{_SUFFIX}"
@@ -137,7 +136,7 @@ def open_journal(folder: Path, boot_id: str, max_bytes: int = MAX_BYTES) -> Jour
         os.close(handle)
         unnamed.unlink(missing_ok=True)
         raise
-    return Journal(path, handle, max_bytes)
+    return Journal(path, handle)
 
 
 def adopt_journals(folder: Path) -> Iterator[tuple[str, Journal]]:
