@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -147,12 +148,30 @@ async def open_books(
     books = Books(database)
     books.writer = make_writer(books, folder, node, keep_records_s)
     try:
-        async with books.writer:
+        await books.writer.open()
+        try:
             yield books
+        finally:
+            await books.writer.close()
         if audits:
             assert (await database.read(partial(audit, now_ms=START_MS))).differences == ()
     finally:
         await database.close()
+
+
+async def refuse_writes(books: Books, refuses: bool) -> None:
+    """Make the store read-only, or writable again; a transaction that writes could not do the latter."""
+    statement = f"PRAGMA query_only = {int(refuses)}"
+    await books.database._writing.begin(lambda connection: connection.execute(statement) and None, is_write=False)
+
+
+async def drop(writer: Writer) -> None:
+    """End a writer as a kill does: what waits in it is gone, what is under way in the store goes on."""
+    for task in (writer._keeping, writer._driving):
+        task.cancel()
+    await asyncio.wait({writer._keeping, writer._driving})
+    if writer._journal is not None:
+        os.close(writer._journal._handle)
 
 
 def run(scene: Callable[[Books], Awaitable[None]], folder: Path | None = None, **terms: Any) -> None:

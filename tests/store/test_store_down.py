@@ -14,19 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.ledger import Books, open_books, record, run
+from tests.store.ledger import Books, open_books, record, refuse_writes, run
 from trunkline.errors import ServiceUnavailable
 from trunkline.store import journal as journals
 from trunkline.store import writer as writing
 from trunkline.store.rows import BudgetRow
 
 PATIENCE_S = 0.3
-
-
-async def refuse_writes(books: Books, refuses: bool) -> None:
-    """Make the store read-only, or writable again; a transaction that writes could not do the latter."""
-    statement = f"PRAGMA query_only = {int(refuses)}"
-    await books.database._writing.begin(lambda connection: connection.execute(statement) and None, is_write=False)
 
 
 async def until(books: Books, event: str) -> None:

@@ -200,6 +200,8 @@ class _Decision:
     def _post(self, row: GenerationRow, account_budget: str | None, key_budget: str | None, charged: int) -> None:
         if charged != row.charged_nano:
             row = row._replace(charged_nano=charged, house_nano=row.house_nano + row.charged_nano - charged)
+        if key_budget != row.key_budget:
+            row = row._replace(key_budget=key_budget)
         debit = account_budget or key_budget
         if charged and debit is not None:
             # Dated as the record is, so that an entry outlives its record by a rule that can be checked.
