@@ -115,6 +115,10 @@ class Books:
     async def read(self, work: Work[Result]) -> Result:
         return await self.database.read(work)
 
+    async def pairs(self, statement: str) -> dict[str, int]:
+        """Read two columns."""
+        return dict(await self.read(lambda connection: connection.execute(statement).fetchall()))
+
     async def budget(self, id: str = "a") -> BudgetRow:
         return await self.read(partial(find_budget, id=id))
 

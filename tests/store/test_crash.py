@@ -1,0 +1,64 @@
+"""Killed at every place, and at random moments: the books are right at the next start (`make crash` does it often)."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store.crashing import Nursery, Run, look, open_nursery
+from trunkline import failpoints
+
+SOURCE = Path(failpoints.__file__).parent
+MOMENTS = 25
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with open_nursery() as opened:
+        yield opened
+
+
+def test_every_place_of_the_store_is_in_the_table_and_the_other_way_round() -> None:
+    reached = {
+        name
+        for path in (SOURCE / "store").rglob("*.py")
+        for name in re.findall(r'reach\("([a-z.]+)"\)', path.read_text())
+    }
+    assert reached == failpoints.OF_STORE.keys()
+
+
+def test_an_unknown_place_cannot_be_armed() -> None:
+    with pytest.raises(ValueError, match=r"there is no place 'nowhere'"):
+        failpoints.arm("commit.after:2,nowhere")
+    assert not failpoints.is_armed("commit.after")
+
+
+@pytest.mark.parametrize("place", failpoints.OF_STORE)
+def test_MO_05_killed_at(place: str, nursery: Nursery, tmp_path: Path) -> None:
+    seed = random.randrange(10**9)
+    run = Run(str(tmp_path), seed, place, works_s=2.0 if place not in ("close.drained", "retention.deleted") else 0.05)
+    assert nursery.play(run) == -signal.SIGKILL, f"{place} is never reached, seed {seed}"
+    assert look(tmp_path).problems == [], f"seed {seed}"
+
+
+def test_DB_08_killed_at_random_moments(nursery: Nursery, tmp_path: Path) -> None:
+    notes = 0
+    for number in range(MOMENTS):
+        seed = random.randrange(10**9)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        nursery.play(Run(str(folder), seed, "", 0.05 + random.Random(seed).random() * 0.2))
+        left = look(folder)
+        assert left.problems == [], f"seed {seed}"
+        notes += left.notes
+    assert notes > MOMENTS
+
+
+def test_an_end_without_a_kill_leaves_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    assert nursery.play(Run(str(tmp_path), 1)) == 0
+    assert look(tmp_path).problems == []
