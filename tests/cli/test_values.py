@@ -29,7 +29,7 @@ TEXTS = (
     "1.5",
     "true",
 )
-VALUES = [None, 0, 7, ("a", "b"), (), ("a", "\udc80"), *TEXTS]
+VALUES = [None, 0, 7, ("a", "b"), ["a", "b"], (), [], ("a", "\udc80"), ["a", "\udc80"], *TEXTS]
 
 
 def outcome(read: Any, value: Any, *, is_multiple: bool) -> Any:

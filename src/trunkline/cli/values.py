@@ -40,7 +40,7 @@ class _Plain:
     def _read(self, value: Any) -> Any:
         """Read what needs no check."""
         form, bounds = self._descriptor.annotation, self._descriptor.parameter_info
-        if form == list[str] and isinstance(value, tuple) and all(map(_is_plain, value)):
+        if form == list[str] and isinstance(value, tuple | list) and all(map(_is_plain, value)):
             return list(value)
         if form is str and _is_plain(value):
             return value
