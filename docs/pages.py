@@ -31,7 +31,8 @@ _COMMANDS = """\
 This page is made from the tree of commands by `python -m docs.pages`; do not edit it.
 
 `trunkline` is in `.venv/bin`; `python -m trunkline` is the same. Every command has `--help`. An error is one line that
-says what to do next, and exit code 2.
+says what to do next, and exit code 2. Of `keys`, `accounts`, `credits` and `ledger` with `--json` it is
+`{"error": {"code": "…", "message": "…"}}` on standard error, and exit code 1.
 """
 
 _ERRORS = """\

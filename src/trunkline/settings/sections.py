@@ -204,7 +204,7 @@ class StoreSettings(Section, frozen=True):
     ledger. Needs a restart."""
     pepper_previous: SecretField | None = None
     """The secret that `pepper` took the place of. Keys that were made with it stay good, and are kept under the new one
-    from the first time they are used; leave it in until those that are needed have been used. Needs a restart."""
+    from the first time they are used; `trunkline keys list --json` tells which were not used yet. Needs a restart."""
 
     master_keys: dict[str, SecretField] = {}
     """The keys that provider keys of accounts are encrypted with (`trunkline byok`), each by a name of your choice: 32
