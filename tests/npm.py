@@ -70,9 +70,10 @@ AIMOCK = Package(_TESTS / "providers", "@copilotkit/aimock")
 AXE = Package(_TESTS / "browser", "axe-core")
 CODEX = Package(_TESTS / "clients" / "codex", "@openai/codex")
 AI_SDK = Package(_TESTS / "clients" / "ai_sdk", "ai")
+OPENROUTER = Package(_TESTS / "clients" / "openrouter", "@openrouter/sdk")
 OPENCODE = Package(_TESTS / "clients" / "opencode", "opencode-linux-x64")
 
-ALWAYS = (AIMOCK, AXE, CODEX, AI_SDK)
+ALWAYS = (AIMOCK, AXE, CODEX, AI_SDK, OPENROUTER)
 """What is installed without being named; opencode is heavy."""
 
 if __name__ == "__main__":

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.gateway.server import Gateway, Reply
+from trunkline.accounts.pepper import read_pepper
 from trunkline.store.batch import DAY_MS, Batch
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow, HoldRow
@@ -15,6 +21,10 @@ from trunkline.store.statements.budgets import add_holds
 
 DAY = 20_000 * DAY_MS
 """2024-10-04, in UTC milliseconds."""
+
+TODAY = int(time.time()) * 1000 // DAY_MS
+NOW = TODAY * DAY_MS + 60_000
+"""A minute after today began, in UTC milliseconds."""
 
 USUAL = BLANK._replace(
     created_at_ms=DAY,
@@ -59,3 +69,99 @@ def keep(connection: sqlite3.Connection, rows: Sequence[GenerationRow]) -> None:
     )
     posted = post(connection, Batch(settles=tuple(rows)), "boot", DAY)
     assert not posted.failed, posted.failed
+
+
+@dataclass(frozen=True)
+class Store:
+    """A running gateway, and the store behind it."""
+
+    gateway: Gateway
+    path: Path
+
+    def run(self, statement: str, *values: object) -> None:
+        with opened(self.path) as connection:
+            connection.execute(statement, values)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An account with one key."""
+
+    store: Store
+    account_id: str
+    key_id: str
+    text: str
+
+    def keep(self, id: str, **changes: Any) -> GenerationRow:
+        """Put something on record of this tenant."""
+        row = record(id, **{"account_id": self.account_id, "key_id": self.key_id, "created_at_ms": NOW, **changes})
+        with opened(self.store.path) as connection:
+            keep(connection, [row])
+        return row
+
+    def get(self, path: str, **headers: str) -> Reply:
+        headers = {"authorization": f"Bearer {self.text}", **headers}
+        return self.store.gateway.request("GET", f"/api/v1/{path}", headers=headers)
+
+    def data(self, path: str) -> Any:
+        """What a path tells."""
+        reply = self.get(path)
+        assert reply.status == 200, reply.body
+        assert reply.headers["content-type"] == "application/json"
+        assert set(reply.json) == {"data"}
+        return reply.json["data"]
+
+
+def admit_tenant(store: Store, **terms: Any) -> Tenant:
+    """Make an account with one key; `terms` are columns of the key."""
+    name = f"{next(_numbers):04d}"
+    tenant = Tenant(store, f"acc_{name}", f"key_{name}", f"tl-key-of-records-number-{name}")
+    pepper = read_pepper(None, store.path, {})
+    columns = {
+        "id": tenant.key_id,
+        "account_id": tenant.account_id,
+        "name": f"team {name}",
+        "hash": hmac.digest(pepper, tenant.text.encode(), "sha256"),
+        "prefix": tenant.text[:7],
+        "created_at_ms": NOW,
+        **terms,
+    }
+    store.run("INSERT INTO accounts (id, name, created_at_ms) VALUES (?, ?, ?)", tenant.account_id, name, NOW)
+    places = ", ".join("?" * len(columns))
+    store.run(f"INSERT INTO keys ({', '.join(columns)}) VALUES ({places})", *columns.values())
+    return tenant
+
+
+_numbers = count(1)
+
+FULL: dict[str, Any] = {
+    "model": "fake/echo",
+    "provider": "fake-provider",
+    "endpoint_id": "fake-provider:fake/echo",
+    "upstream_id": "up_1",
+    "price_id": 3,
+    "stop": "calls",
+    "streamed": True,
+    "is_estimated": True,
+    "service_tier": "flex",
+    "input_tokens": 1000,
+    "cache_read_tokens": 400,
+    "output_tokens": 50,
+    "reasoning_tokens": 20,
+    "image_output_tokens": 5,
+    "images": 1,
+    "searches": 2,
+    "cost_nano": 1_234_567_891,
+    "cost_input_nano": 1_000_000_000,
+    "cost_output_nano": 200_000_000,
+    "cost_fees_nano": 34_567_891,
+    "charged_nano": 1_000_000_001,
+    "house_nano": 234_567_890,
+    "held_nano": 1_000_000_001,
+    "queued_ms": 40,
+    "first_token_ms": 90,
+    "total_ms": 140,
+    "dropped": "top_k,seed",
+    "session_id": "s1",
+    "user": "u1",
+}

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hmac
 import re
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import count
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from openrouter import OpenRouter
 from openrouter.errors import BadRequestResponseError, NotFoundResponseError
 
 from tests.gateway.checks import error_of
-from tests.gateway.server import Gateway, Reply, running
-from tests.recorded import keep, opened, record
-from trunkline.accounts.pepper import read_pepper
+from tests.gateway.server import running
+from tests.recorded import FULL, NOW, TODAY, Store, Tenant, admit_tenant
 from trunkline.store.batch import DAY_MS
-from trunkline.store.rows import GenerationRow
 
 CONFIG = """
 [server]
@@ -30,53 +24,7 @@ origins = ["https://console.example"]
 [providers.fake-provider]
 enabled = true
 """
-TODAY = int(time.time()) * 1000 // DAY_MS
-NOW = TODAY * DAY_MS + 60_000
 PATHS = ("generation?id=resp_none", "activity", "key", "credits")
-
-
-@dataclass(frozen=True)
-class Store:
-    """A running gateway, and the store behind it."""
-
-    gateway: Gateway
-    path: Path
-
-    def run(self, statement: str, *values: object) -> None:
-        with opened(self.path) as connection:
-            connection.execute(statement, values)
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """An account with one key."""
-
-    store: Store
-    account_id: str
-    key_id: str
-    text: str
-
-    def keep(self, id: str, **changes: Any) -> GenerationRow:
-        """Put something on record of this tenant."""
-        row = record(id, **{"account_id": self.account_id, "key_id": self.key_id, "created_at_ms": NOW, **changes})
-        with opened(self.store.path) as connection:
-            keep(connection, [row])
-        return row
-
-    def get(self, path: str, **headers: str) -> Reply:
-        headers = {"authorization": f"Bearer {self.text}", **headers}
-        return self.store.gateway.request("GET", f"/api/v1/{path}", headers=headers)
-
-    def data(self, path: str) -> Any:
-        """What a path tells."""
-        reply = self.get(path)
-        assert reply.status == 200, reply.body
-        assert reply.headers["content-type"] == "application/json"
-        assert set(reply.json) == {"data"}
-        return reply.json["data"]
-
-    def client(self) -> OpenRouter:
-        return OpenRouter(api_key=self.text, server_url=self.store.gateway.url + "/api/v1")
 
 
 @pytest.fixture(scope="module")
@@ -93,66 +41,12 @@ def nothing_left() -> None:
 
 @pytest.fixture
 def new_tenant(store: Store) -> Callable[..., Tenant]:
-    def new_tenant(**terms: Any) -> Tenant:
-        """`terms` are columns of the key."""
-        name = f"{next(_numbers):04d}"
-        tenant = Tenant(store, f"acc_{name}", f"key_{name}", f"tl-key-of-records-number-{name}")
-        pepper = read_pepper(None, store.path, {})
-        columns = {
-            "id": tenant.key_id,
-            "account_id": tenant.account_id,
-            "name": f"team {name}",
-            "hash": hmac.digest(pepper, tenant.text.encode(), "sha256"),
-            "prefix": tenant.text[:7],
-            "created_at_ms": NOW,
-            **terms,
-        }
-        store.run("INSERT INTO accounts (id, name, created_at_ms) VALUES (?, ?, ?)", tenant.account_id, name, NOW)
-        places = ", ".join("?" * len(columns))
-        store.run(f"INSERT INTO keys ({', '.join(columns)}) VALUES ({places})", *columns.values())
-        return tenant
-
-    return new_tenant
+    return partial(admit_tenant, store)
 
 
 @pytest.fixture
 def tenant(new_tenant: Callable[..., Tenant]) -> Tenant:
     return new_tenant()
-
-
-_numbers = count(1)
-
-FULL: dict[str, Any] = {
-    "model": "fake/echo",
-    "provider": "fake-provider",
-    "endpoint_id": "fake-provider:fake/echo",
-    "upstream_id": "up_1",
-    "price_id": 3,
-    "stop": "calls",
-    "streamed": True,
-    "is_estimated": True,
-    "service_tier": "flex",
-    "input_tokens": 1000,
-    "cache_read_tokens": 400,
-    "output_tokens": 50,
-    "reasoning_tokens": 20,
-    "image_output_tokens": 5,
-    "images": 1,
-    "searches": 2,
-    "cost_nano": 1_234_567_891,
-    "cost_input_nano": 1_000_000_000,
-    "cost_output_nano": 200_000_000,
-    "cost_fees_nano": 34_567_891,
-    "charged_nano": 1_000_000_001,
-    "house_nano": 234_567_890,
-    "held_nano": 1_000_000_001,
-    "queued_ms": 40,
-    "first_token_ms": 90,
-    "total_ms": 140,
-    "dropped": "top_k,seed",
-    "session_id": "s1",
-    "user": "u1",
-}
 
 
 class TestGeneration:
@@ -427,18 +321,22 @@ class TestThePage:
         assert named == fields
 
 
+def client(tenant: Tenant) -> OpenRouter:
+    return OpenRouter(api_key=tenant.text, server_url=tenant.store.gateway.url + "/api/v1")
+
+
 class TestSdk:
     """The public Python client, unchanged, with its own reading of every answer."""
 
     def test_it_reads_a_generation(self, tenant: Tenant) -> None:
         tenant.keep("resp_sdk", **FULL)
-        with tenant.client() as sdk:
+        with client(tenant) as sdk:
             found = sdk.generations.get_generation(id="resp_sdk").data
         assert (found.total_cost, found.usage, found.native_tokens_reasoning) == (1.000000001, 1.000000001, 20)
         assert (found.finish_reason, found.provider_name, found.cancelled) == ("tool_calls", "FakeProvider", False)
 
     def test_it_knows_a_missing_generation_and_a_bad_date(self, tenant: Tenant) -> None:
-        with tenant.client() as sdk:
+        with client(tenant) as sdk:
             with pytest.raises(NotFoundResponseError, match="x-generation-id"):
                 sdk.generations.get_generation(id="resp_nothing")
             with pytest.raises(BadRequestResponseError, match="YYYY-MM-DD"):
@@ -449,7 +347,7 @@ class TestSdk:
     def test_it_reads_activity_credits_and_key(self, new_tenant: Callable[..., Tenant]) -> None:
         tenant = new_tenant(limit_nano=10**9, limit_reset="weekly", expires_at_ms=NOW + 10**9)
         tenant.keep("resp_for_sums", **FULL)
-        with tenant.client() as sdk:
+        with client(tenant) as sdk:
             (item,) = sdk.analytics.get_user_activity().data
             credits = sdk.credits.get_credits()
             key = sdk.api_keys.get_current_key_metadata().data
