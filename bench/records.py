@@ -24,6 +24,7 @@ from trunkline.store.database import open_database
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow
 from trunkline.store.statements import records
+from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
 
 REQUESTS: Final = 289_000
@@ -97,13 +98,12 @@ def _rows(keys: int, models: int, providers: int) -> Iterator[GenerationRow]:
 
 def _readings() -> dict[str, Callable[[sqlite3.Connection], Any]]:
     month = UsageFilter("acc", None, TODAY - 30, TODAY)
-    budgets = dict.fromkeys((None, "daily", "weekly", "monthly"), "key_acc_1")
     return {
         "GET /activity, 31 days": partial(records.list_activity, account_id="acc", from_day=TODAY - 30, to_day=TODAY),
         "GET /activity, one day": partial(records.list_activity, account_id="acc", from_day=TODAY, to_day=TODAY),
-        "GET /credits": partial(records.find_credits, account_id="acc"),
+        "GET /credits": partial(accounts_named, name="acc"),
         "GET /key": partial(
-            records.find_key_figures, key_id="key_acc_1", budgets=budgets, since=(TODAY, TODAY - 4, TODAY - 26)
+            records.find_key_figures, key_id="key_acc_1", budget="key_acc_1", since=(TODAY, TODAY - 4, TODAY - 26)
         ),
         "GET /generation": partial(records.find_record, id=f"resp_{REQUESTS // 2:024x}", account_id=None),
         "usage --by day": partial(records.sum_usage, wanted=month, by="day"),

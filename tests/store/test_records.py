@@ -14,10 +14,10 @@ import pytest
 from tests.recorded import DAY, keep, record
 from trunkline.store.batch import DAY_MS, day_of
 from trunkline.store.statements import records, tables
+from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
 
 TODAY = day_of(DAY)
-BUDGETS = dict.fromkeys((None, "daily", "weekly", "monthly"), "key_1")
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ MONTH: list[Callable[[sqlite3.Connection], Any]] = [
 ]
 SUMS = [
     *MONTH,
-    partial(records.find_credits, account_id="acc"),
-    partial(records.find_key_figures, key_id="key_1", budgets=BUDGETS, since=(TODAY, TODAY, TODAY)),
+    partial(accounts_named, name="acc"),
+    partial(records.find_key_figures, key_id="key_1", budget="key_1", since=(TODAY, TODAY, TODAY)),
 ]
 LOOKS: list[Callable[[sqlite3.Connection], Any]] = [
     partial(records.find_record, id="resp_acc_1_0_0"),

@@ -11,13 +11,16 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
+from trunkline.accounts.administration import is_unlimited
 from trunkline.accounts.budgets import RESETS, period_budget, period_start
+from trunkline.accounts.keys import Key
 from trunkline.errors import NotFound
 from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Database
-from trunkline.store.rows import GenerationRow
+from trunkline.store.rows import BudgetRow, GenerationRow
 from trunkline.store.statements import records
-from trunkline.store.statements.records import ActivitySum, KeyFigures, Spending
+from trunkline.store.statements.accounts import accounts_named
+from trunkline.store.statements.records import ActivitySum, Spending
 
 DAYS_BEFORE = 30
 """How many days before today are told where none is named."""
@@ -51,7 +54,6 @@ class Standing(NamedTuple):
     """How a key stands: its limit, if it has one, what it spent, and what its account's own provider keys paid."""
 
     limit: Limit | None
-    byok_counts: bool
     spent: Spending
     paid_elsewhere: Spending
 
@@ -86,32 +88,39 @@ class Records:
         )
 
     async def credits(self, account_id: str) -> Credits:
-        """What an account may spend in all, and what it has spent."""
-        budget, cost_nano = await self._database.read(partial(records.find_credits, account_id=account_id))
-        return Credits(0, cost_nano) if budget is None else Credits(budget.credited_nano, budget.charged_nano)
+        """What an account may spend in all, and what it has spent. Raises NotFound for one that was deleted."""
+        found = await self._database.read(partial(accounts_named, name=account_id))
+        account = next((each for each in found if each.id == account_id), None)
+        if account is None:
+            raise NotFound("This account is not in the store any more.")
+        if is_unlimited(account):
+            return Credits(0, account.cost_nano)
+        return Credits(account.credited_nano or 0, account.charged_nano or 0)
 
-    async def standing(self, key_id: str) -> Standing:
-        """How a key stands now. Raises NotFound for one that was deleted."""
+    async def standing(self, key: Key) -> Standing:
+        """How a key stands now."""
         now_ms = self._now_ms()
-        budgets = {reset: period_budget(key_id, reset, now_ms) for reset in (None, *RESETS)}
         daily, weekly, monthly = (number_of(period_start(reset, now_ms)) for reset in RESETS)
-        found = await self._database.read(
-            partial(records.find_key_figures, key_id=key_id, budgets=budgets, since=(daily, weekly, monthly))
+        budget, spent, paid = await self._database.read(
+            partial(
+                records.find_key_figures,
+                key_id=key.id,
+                budget=None if key.limit_nano is None else period_budget(key.id, key.limit_reset, now_ms),
+                since=(daily, weekly, monthly),
+            )
         )
-        if found is None:
-            raise NotFound("This key is not in the store any more.")
-        return Standing(_limit(found, now_ms), found.byok_counts, found.spent, found.paid_elsewhere)
+        return Standing(_limit(key, budget, now_ms), spent, paid)
 
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1000)
 
 
-def _limit(found: KeyFigures, now_ms: int) -> Limit | None:
-    if found.limit_nano is None:
+def _limit(key: Key, budget: BudgetRow | None, now_ms: int) -> Limit | None:
+    if key.limit_nano is None:
         return None
-    budget, reset = found.budget, found.limit_reset
-    gone = 0 if budget is None else min(budget.charged_nano + budget.held_nano, found.limit_nano)
-    return Limit(found.limit_nano, gone, reset, None if reset is None else _begins_anew(reset, now_ms))
+    gone = 0 if budget is None else min(budget.charged_nano + budget.held_nano, key.limit_nano)
+    reset = key.limit_reset
+    return Limit(key.limit_nano, gone, reset, None if reset is None else _begins_anew(reset, now_ms))
 
 
 def _begins_anew(reset: str, now_ms: int) -> int:

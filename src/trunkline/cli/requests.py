@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple, get_args
 import typer
 
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.documents import AsJson, Document, Unknown, cell_of, failing_as, row_lines, show
-from trunkline.cli.reading import account_named, key_named, moment, with_store
+from trunkline.cli.documents import AsJson, Document, Unknown, cell_of, failing_as, row_lines, show, time_text
+from trunkline.cli.stores import id_of_account, id_of_key, with_database
 from trunkline.cli.table import table
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
@@ -66,9 +66,9 @@ def list_requests(  # an option of the command is a parameter
             raise SettingsError([f"--status is one of {', '.join(STATUSES)}, not {status!r}"])
         if follow:
             with contextlib.suppress(KeyboardInterrupt):
-                with_store(settings, lambda store: _follow(store, wishes, limit, as_json))
+                with_database(settings, lambda store: _follow(store, wishes, limit, as_json))
             return
-        found = with_store(settings, lambda store: _list(store, wishes, limit))
+        found = with_database(settings, lambda store: _list(store, wishes, limit))
     show({"requests": [request_document(row) for row in found]}, as_json, _lines(found))
 
 
@@ -85,7 +85,7 @@ def show_request(
     with failing_as(as_json):
         settings, _ = read_settings(config)
         wanted = "resp_" + id.removeprefix("req_").removeprefix("resp_")
-        row = with_store(settings, lambda store: store.read(partial(records.find_record, id=wanted)))
+        row = with_database(settings, lambda store: store.read(partial(records.find_record, id=wanted)))
         if row is None:
             raise Unknown(f"there is no record {id!r}; `trunkline requests` lists the newest, old ones are deleted")
     show(request_document(row), as_json, _sheet(row))
@@ -97,11 +97,11 @@ def request_document(row: GenerationRow) -> Document:
     for name, value in row._asdict().items():
         match name:
             case "created_at_ms":
-                told["created_at"] = moment(value)
+                told["created_at"] = time_text(value)
             case "attempts":
                 told[name] = json.loads(value or "[]")
             case "dropped":
-                told[name] = value.split(",") if value else []
+                told[name] = [each.strip() for each in value.split(",")] if value else []
             case _ if name.endswith("_nano"):
                 told[name.removesuffix("_nano") + "_usd"] = None if value is None else usd_text(value)
             case _:
@@ -127,7 +127,7 @@ async def _follow(database: Database, wishes: Wishes, limit: int, as_json: bool)
 
 
 async def _filter(database: Database, wishes: Wishes) -> RecordFilter:
-    account, key = await account_named(database, wishes.account), await key_named(database, wishes.key)
+    account, key = await id_of_account(database, wishes.account), await id_of_key(database, wishes.key)
     return RecordFilter(account, key, wishes.model, wishes.status)
 
 
@@ -171,7 +171,7 @@ def _row(row: GenerationRow) -> Document:
 
 
 def _readable(row: GenerationRow) -> str:
-    return moment(row.created_at_ms)[:19].replace("T", " ")
+    return str(time_text(row.created_at_ms))[:19].replace("T", " ")
 
 
 def _sheet(row: GenerationRow) -> Iterator[str]:

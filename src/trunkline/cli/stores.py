@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from trunkline.accounts.administration import Accounts, Declined
@@ -13,6 +14,7 @@ from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, sqlite_path
 from trunkline.store.rows import AccountRow
+from trunkline.store.statements.keys import keys_named
 
 Result = TypeVar("Result")
 
@@ -72,6 +74,19 @@ def require_database(settings: Settings) -> None:
 async def find_account(accounts: Accounts, name: str) -> AccountRow:
     """Find the one account with this id or name. Raises Unknown."""
     return the_one("account", name, await accounts.named(name))
+
+
+async def id_of_account(database: Database, name: str | None) -> str | None:
+    """The id of the one account with this id or name; None for none. Raises Unknown."""
+    return None if name is None else (await find_account(Accounts(database, time.time), name)).id
+
+
+async def id_of_key(database: Database, name: str | None) -> str | None:
+    """The id of the one key with this id, first characters or name; None for none. Raises Unknown."""
+    if name is None:
+        return None
+    found = await database.read(partial(keys_named, name=name.removesuffix("…")))
+    return the_one("key", name, [row for row in found if row.id == name] or found).id
 
 
 def the_one(kind: str, name: str, found: Sequence[Named]) -> Named:

@@ -6,15 +6,16 @@ import csv
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from datetime import date
 from functools import partial
 from typing import Annotated, Any, get_args
 
 import typer
 
-from trunkline.accounts.records import DAYS_BEFORE, day_of
+from trunkline.accounts.records import DAYS_BEFORE, day_of, number_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, failing_as, row_lines, show
-from trunkline.cli.reading import account_named, day_number, key_named, with_store
+from trunkline.cli.stores import id_of_account, id_of_key, with_database
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
@@ -56,7 +57,7 @@ def print_usage(  # an option of the command is a parameter
         if as_csv and as_json:
             raise SettingsError(["--csv and --json: leave one of them out"])
         first, last = _days(from_day, to_day)
-        rows = with_store(settings, lambda store: _read(store, account, key, first, last, grouping))
+        rows = with_database(settings, lambda store: _read(store, account, key, first, last, grouping))
     if as_csv:
         _write_csv(rows, grouping)
     else:
@@ -69,8 +70,8 @@ TREE = tree_of(print_usage, "usage")
 async def _read(
     database: Database, account: str | None, key: str | None, first: int, last: int, by: Grouping
 ) -> list[Document]:
-    account_id = await account_named(database, account)
-    wanted = UsageFilter(account_id, await key_named(database, key), first, last)
+    account_id = await id_of_account(database, account)
+    wanted = UsageFilter(account_id, await id_of_key(database, key), first, last)
     sums = await database.read(partial(records.sum_usage, wanted=wanted, by=by))
     names = await database.read(records.list_key_names) if by == "key" else {}
     return [usage_document(each, by, names) for each in sums]
@@ -87,11 +88,18 @@ def usage_document(row: UsageSum, by: Grouping, key_names: dict[str, str]) -> Do
 
 def _days(from_day: str | None, to_day: str | None) -> tuple[int, int]:
     today = int(time.time() * 1000) // DAY_MS
-    last = today if to_day is None else day_number("--to", to_day)
-    first = min(today, last) - DAYS_BEFORE if from_day is None else day_number("--from", from_day)
+    last = today if to_day is None else _read_day("--to", to_day)
+    first = min(today, last) - DAYS_BEFORE if from_day is None else _read_day("--from", from_day)
     if first > last:
         raise SettingsError([f"--from {day_of(first)} is after --to {day_of(last)}"])
     return first, last
+
+
+def _read_day(option: str, text: str) -> int:
+    try:
+        return number_of(date.fromisoformat(text))
+    except ValueError:
+        raise SettingsError([f"{option} is a day as 2026-11-27, in UTC, not {text!r}"]) from None
 
 
 def _columns(by: Grouping) -> list[str]:

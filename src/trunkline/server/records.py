@@ -82,7 +82,7 @@ class RecordRoutes:
     async def key(self, request: Request) -> Response:
         """Answer GET /key."""
         key = await caller(request.scope, self._services)
-        return _rendered(key_document(key, await self._services.records.standing(key.id)))
+        return _rendered(key_document(key, await self._services.records.standing(key)))
 
 
 def generation_document(row: GenerationRow, catalog: Catalog) -> Document:
@@ -111,7 +111,7 @@ def generation_document(row: GenerationRow, catalog: Catalog) -> Document:
         "is_estimated": row.is_estimated,
         "price_id": row.price_id,
         "attempts": render_inner(row.attempts or "[]"),
-        "dropped": row.dropped.split(",") if row.dropped else [],
+        "dropped": [name.strip() for name in row.dropped.split(",")] if row.dropped else [],
     }
 
 
@@ -221,7 +221,7 @@ def activity_item(row: ActivitySum, catalog: Catalog) -> Document:
 def key_document(key: Key, standing: Standing) -> Document:
     """How a key stands. Of what is theirs alone, OpenRouter's clients find what says that there is none of it here."""
     limit = standing.limit
-    budget = None if limit is None else _key_budget(limit, byok_counts=standing.byok_counts)
+    budget = None if limit is None else _key_budget(limit, byok_counts=key.byok_counts)
     return {
         "label": key.name,
         "key_id": key.id,
@@ -231,7 +231,7 @@ def key_document(key: Key, standing: Standing) -> Document:
         "limit": None if limit is None else render_usd(limit.amount_nano),
         "limit_remaining": None if limit is None else render_usd(limit.amount_nano - limit.spent_nano),
         "limit_reset": None if limit is None else limit.reset,
-        "include_byok_in_limit": standing.byok_counts,
+        "include_byok_in_limit": key.byok_counts,
         "budgets": [] if budget is None else [budget],
         "effective_budget": budget,
         **_spending("usage", standing.spent),

@@ -6,7 +6,6 @@ Whole months are read from the sums; only one record, or the newest of them, is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from trunkline.store.rows import BudgetRow, GenerationRow
@@ -74,17 +73,6 @@ class Spending(NamedTuple):
     monthly_nano: int
 
 
-class KeyFigures(NamedTuple):
-    """A key's limit, what stands in its present budget, what its requests cost and what provider keys paid for them."""
-
-    limit_nano: int | None
-    limit_reset: str | None
-    byok_counts: bool
-    budget: BudgetRow | None
-    spent: Spending
-    paid_elsewhere: Spending
-
-
 def find_record(connection: sqlite3.Connection, id: str, account_id: str | None = None) -> GenerationRow | None:
     """Find the record of one request; with an account only if it is that account's."""
     row = connection.execute(f"SELECT {COLUMNS} FROM generations WHERE id = :id", {"id": id}).fetchone()
@@ -146,35 +134,13 @@ def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int
     return [ActivitySum._make(row) for row in found]
 
 
-def find_credits(connection: sqlite3.Connection, account_id: str) -> tuple[BudgetRow | None, int]:
-    """Find the budget of an account, if it has one, and what all of its requests cost, in nano-dollars."""
-    query = "SELECT coalesce(sum(cost_nano), 0) FROM usage_daily WHERE account_id = :account_id"
-    (cost_nano,) = connection.execute(query, {"account_id": account_id}).fetchone()
-    return find_budgets(connection, [account_id]).get(account_id), int(cost_nano)
-
-
 def find_key_figures(
-    connection: sqlite3.Connection,
-    key_id: str,
-    budgets: Mapping[str | None, str],
-    since: tuple[int, int, int],
-) -> KeyFigures | None:
-    """Find how a key stands.
+    connection: sqlite3.Connection, key_id: str, budget: str | None, since: tuple[int, int, int]
+) -> tuple[BudgetRow | None, Spending, Spending]:
+    """Find what stands in a budget, what a key's requests cost, and what its account's own provider keys paid for them.
 
-    `budgets` names its present budget for each way in which a limit may begin anew; `since` has the first day of this
-    day, week and month.
+    `since` has the first day of this day, week and month.
     """
-    query = "SELECT limit_nano, limit_reset, byok_counts FROM keys WHERE id = :id"
-    row = connection.execute(query, {"id": key_id}).fetchone()
-    if row is None:
-        return None
-    limit_nano, limit_reset, byok_counts = row
-    name = budgets[limit_reset]
-    budget = find_budgets(connection, [name]).get(name)
-    return KeyFigures(limit_nano, limit_reset, bool(byok_counts), budget, *_sum_key(connection, key_id, since))
-
-
-def _sum_key(connection: sqlite3.Connection, key_id: str, since: tuple[int, int, int]) -> tuple[Spending, Spending]:
     sums = [
         f"coalesce(sum({amount}) {filtered}, 0)"
         for amount in ("cost_nano", "upstream_nano")
@@ -184,19 +150,8 @@ def _sum_key(connection: sqlite3.Connection, key_id: str, since: tuple[int, int,
         f"SELECT {', '.join(sums)} FROM usage_daily WHERE key_id = :key_id",
         {"key_id": key_id, **dict(zip(("daily", "weekly", "monthly"), since, strict=True))},
     ).fetchone()
-    return Spending._make(row[:4]), Spending._make(row[4:])
-
-
-def find_account_ids(connection: sqlite3.Connection, name: str) -> list[str]:
-    """Find the accounts with this id or name."""
-    found = connection.execute("SELECT id FROM accounts WHERE :name IN (id, name) ORDER BY id", {"name": name})
-    return [row[0] for row in found]
-
-
-def find_key_ids(connection: sqlite3.Connection, name: str) -> list[str]:
-    """Find the keys with this id, display prefix or name."""
-    found = connection.execute("SELECT id FROM keys WHERE :name IN (id, prefix, name) ORDER BY id", {"name": name})
-    return [row[0] for row in found]
+    found = None if budget is None else find_budgets(connection, [budget]).get(budget)
+    return found, Spending._make(row[:4]), Spending._make(row[4:])
 
 
 def list_key_names(connection: sqlite3.Connection) -> dict[str, str]:
