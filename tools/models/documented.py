@@ -13,7 +13,8 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from tools.models.sources import Fact, price_row
+from tools.models.prices import price_row
+from tools.models.sources import Fact
 from trunkline.catalog.entries import Modality
 from trunkline.catalog.rows import SourceRow
 

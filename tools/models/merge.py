@@ -24,6 +24,7 @@ from tools.models.corrections import corrected, is_open, others_told
 from tools.models.documented import DOCUMENTED, list_of, read_documented
 from tools.models.makers import Makers
 from tools.models.naming import MAKERS, ZONES, Named, name_model, zone_of
+from tools.models.prices import counted
 from tools.models.quirks import REASONERS, model_quirks
 from tools.models.sources import (
     GENAI_PRICES,
@@ -195,7 +196,7 @@ def _end(group: Mapping[str, Fact], providers: Mapping[str, ProviderRow], day: s
         provider=provider,
         upstream_model=best.upstream_model,
         tag=f"{provider}/{named.variant}" if named.variant else "",
-        price=_reachable(price, context_tokens),
+        price=_reachable(counted(price, named.slug, provider), context_tokens),
         context_tokens=context_tokens,
         max_output_tokens=_within(
             context_tokens, next((fact.max_output_tokens for fact in facts if fact.max_output_tokens), None)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from tools.models.naming import ZONES
+from tools.models.prices import apiece, decimal_of, price_row, tokens_of
 from trunkline.catalog.entries import Modality
-from trunkline.catalog.rows import MOST_USD_PER_MILLION, PriceRow, TierRow
+from trunkline.catalog.rows import PriceRow
 
 Json: TypeAlias = Any
 Mode = Literal["chat", "responses", "image"]
@@ -25,8 +26,6 @@ Mode = Literal["chat", "responses", "image"]
 MODELS_DEV: Final = "models.dev"
 LITELLM: Final = "litellm"
 GENAI_PRICES: Final = "genai-prices"
-
-MOST_TOKENS: Final = 20_000_000
 
 
 class Fact(Struct, kw_only=True):
@@ -106,8 +105,8 @@ def _models_dev_fact(provider: str, upstream_model: str, entry: Json) -> Fact | 
         mode="chat" if "text" in outputs else "image",
         name=entry["name"].strip().removesuffix(" (latest)"),
         created_at=unix_time(entry.get("release_date", "")),
-        context_tokens=_tokens(limit.get("context")),
-        max_output_tokens=_tokens(limit.get("output")),
+        context_tokens=tokens_of(limit.get("context")),
+        max_output_tokens=tokens_of(limit.get("output")),
         input_modalities=_modalities(entry["modalities"]["input"]) or None,
         output_modalities=outputs,
         can={name: value for name, value in can.items() if value is not None},
@@ -267,8 +266,8 @@ def _litellm_fact(key: str, entry: Json) -> Fact | None:
         provider=provider,
         upstream_model=upstream_model,
         mode=mode,
-        context_tokens=_tokens(entry.get("max_input_tokens")),
-        max_output_tokens=_tokens(entry.get("max_output_tokens")),
+        context_tokens=tokens_of(entry.get("max_input_tokens")),
+        max_output_tokens=tokens_of(entry.get("max_output_tokens")),
         input_modalities=reads,
         output_modalities=makes,
         can={ours: bool(entry[theirs]) for theirs, ours in _FLAGS.items() if theirs in entry},
@@ -331,8 +330,8 @@ def _litellm_price(entry: Json, mode: Mode) -> PriceRow | None:
         image_token=image_tokens,
         # Where a picture's tokens are priced as output anyway, a fee for each picture would count them twice.
         image=None if image_tokens is not None and output >= image_tokens else _picture(images),
-        request=_apiece(entry.get("input_cost_per_request")),
-        search=_apiece(search.get("search_context_size_medium")),
+        request=apiece(entry.get("input_cost_per_request")),
+        search=apiece(search.get("search_context_size_medium")),
         tiers=list(_litellm_tiers(entry)),
         service_tiers=_litellm_service_tiers(entry),
     )
@@ -343,7 +342,7 @@ _LEAST_USD_PER_PICTURE: Final = Decimal("0.001")
 
 
 def _picture(usd: Json) -> Decimal | None:
-    amount = _apiece(usd)
+    amount = apiece(usd)
     return amount if amount is not None and amount >= _LEAST_USD_PER_PICTURE else None
 
 
@@ -353,7 +352,7 @@ _MOST_FACTOR: Final = 10
 
 def _litellm_service_tiers(entry: Json) -> dict[str, Decimal]:
     """How much dearer or cheaper tokens are in each tier of service; of a tier in which the kinds differ, input's."""
-    read, usual = _per_million(entry), _decimal(entry.get("input_cost_per_token"))
+    read, usual = _per_million(entry), decimal_of(entry.get("input_cost_per_token"))
     factors: dict[str, Decimal] = {}
     for name in ("flex", "priority"):
         if usual and (asked := read(f"input_cost_per_token_{name}")) is not None:
@@ -366,7 +365,7 @@ def _litellm_service_tiers(entry: Json) -> dict[str, Decimal]:
 def _per_million(entry: Json) -> Callable[[str], Decimal | None]:
     def read(name: str) -> Decimal | None:
         value = entry.get(name)
-        return None if value is None else _apiece(value, scale=6)
+        return None if value is None else apiece(value, scale=6)
 
     return read
 
@@ -478,7 +477,7 @@ def _genai_fact(provider: str, model: Json, day: str) -> Fact:
         provider=provider,
         upstream_model=model["id"],
         name=(model.get("name") or "").strip(),
-        context_tokens=_tokens(model.get("context_window")),
+        context_tokens=tokens_of(model.get("context_window")),
         is_deprecated=bool(model.get("deprecated")),
         price=None if prices is None else _genai_price(prices),
     )
@@ -501,13 +500,13 @@ def _in_force(prices: Json, day: str) -> Json:
 
 
 def _base(price: Json) -> Decimal | None:
-    return _decimal(price["base"] if isinstance(price, dict) else price)
+    return decimal_of(price["base"] if isinstance(price, dict) else price)
 
 
 def _genai_price(prices: Json) -> PriceRow | None:
     starts = {tier["start"] for price in prices.values() if isinstance(price, dict) for tier in price.get("tiers", ())}
-    search = _decimal(prices.get("web_searches_kcount"))
-    request = _decimal(prices.get("requests_kcount"))
+    search = decimal_of(prices.get("web_searches_kcount"))
+    request = decimal_of(prices.get("requests_kcount"))
     return price_row(
         input=_base(prices.get("input_mtok")),
         output=_base(prices.get("output_mtok")),
@@ -536,87 +535,6 @@ def _genai_price(prices: Json) -> PriceRow | None:
 def _at(price: Json, tokens: int) -> Decimal | None:
     """Read a tiered price at a number of input tokens."""
     if not isinstance(price, dict):
-        return _decimal(price)
+        return decimal_of(price)
     reached = [tier for tier in price["tiers"] if tier["start"] <= tokens]
-    return _decimal(max(reached, key=lambda tier: tier["start"])["price"]) if reached else _base(price)
-
-
-# Prices
-
-
-def price_row(
-    *,
-    input: Json,
-    output: Json,
-    tiers: Sequence[Json] = (),
-    service_tiers: Mapping[str, Decimal] | None = None,
-    **others: Json,
-) -> PriceRow | None:
-    """Make a price of what a list says, in USD per million tokens; None unless input and output are plausible.
-
-    An implausible part (negative, not a number, beyond all measure, or reading from a cache dearer than not doing so)
-    is left out, as if the list had not said it.
-    """
-    base = _plausible(input), _plausible(output)
-    if base[0] is None or base[1] is None:
-        return None
-    named = {name: _plausible(value) for name, value in others.items()}
-    if (read := named.get("cache_read")) is not None and read > base[0]:
-        named["cache_read"] = None
-    for alike, than in (
-        ("reasoning", base[1]),
-        ("audio", base[0]),
-        ("cache_write_1h", named.get("cache_write")),
-        ("image_token", base[1]),
-        ("image", Decimal(0)),
-        ("search", Decimal(0)),
-    ):
-        if named.get(alike) == than:
-            named[alike] = None
-    fields: dict[str, Json] = {
-        name: value for name, value in named.items() if value is not None and (value or name != "request")
-    }
-    return PriceRow(
-        input=base[0],
-        output=base[1],
-        tiers=tuple(_tiers(tiers, base[0])),
-        service_tiers=dict(service_tiers or {}),
-        **fields,
-    )
-
-
-def _tiers(tiers: Sequence[Json], base: Decimal) -> Iterator[TierRow]:
-    above = 0
-    for tier in sorted(tiers, key=lambda tier: int(tier["above"])):
-        input_usd, output_usd = _plausible(tier.get("input")), _plausible(tier.get("output"))
-        if input_usd is None or output_usd is None or input_usd < base or int(tier["above"]) <= above:
-            continue
-        above = int(tier["above"])
-        read, write = _plausible(tier.get("cache_read")), _plausible(tier.get("cache_write"))
-        yield TierRow(above_input_tokens=above, input=input_usd, output=output_usd, cache_read=read, cache_write=write)
-
-
-def _plausible(value: Json) -> Decimal | None:
-    amount = value if isinstance(value, Decimal) else _decimal(value)
-    if amount is None or not 0 <= amount <= MOST_USD_PER_MILLION:
-        return None
-    # Twelve digits after the point of a single token: what is beyond them is the noise of binary fractions.
-    return Decimal(f"{amount.quantize(Decimal('1e-6')).normalize():f}")
-
-
-def _decimal(value: Json) -> Decimal | None:
-    try:
-        amount = None if value is None or isinstance(value, bool | dict | list) else Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return amount if amount is not None and amount.is_finite() else None
-
-
-def _apiece(value: Json, scale: int = 0) -> Decimal | None:
-    amount = _decimal(value)
-    return None if amount is None else amount.scaleb(scale)
-
-
-def _tokens(value: Json) -> int | None:
-    amount = _decimal(value)
-    return int(amount) if amount is not None and 0 < amount <= MOST_TOKENS else None
+    return decimal_of(max(reached, key=lambda tier: tier["start"])["price"]) if reached else _base(price)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools.models.prices import price_row
 from tools.models.sources import (
     is_match,
     is_spelled_out,
-    price_row,
     read_genai_prices,
     read_litellm,
     read_models_dev,

@@ -81,6 +81,9 @@ _TIERS: dict[str, ServiceTier] = {
     "flex": "flex",
     "priority": "priority",
     "scale": "scale",
+    "standard": "default",
+    "on_demand": "default",
+    "fast": "priority",
 }
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from trunkline.adapters.decoding.logprobs import WireLogprob, as_logprobs
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, dollars, rest
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, rest, told_cost, writes
 from trunkline.protocol.items import Json, Logprob, UrlCitation
 from trunkline.stream.deltas import Usage
 from trunkline.wire import UNREADABLE
@@ -116,8 +116,12 @@ def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool =
     written = written or rest(usage.get("total_tokens"), read)
     if not read and not written:
         return None
-    cost = usage.get("cost")
-    cost = cost.get("total_cost") if isinstance(cost, dict) else cost or usage.get("estimated_cost")
+    # Perplexity counts the sources that it read beside the prompt, at the same price.
+    read += told.get("citation_tokens", 0)
+    details = as_object(usage.get("prompt_tokens_details"))
+    kept = writes(
+        usage.get("cache_creation") or details.get("cache_creation") or details.get("cache_creation_token_details")
+    )
     return clean_usage(
         read=read,
         cache_read=of_read.get("cached_tokens")
@@ -127,12 +131,17 @@ def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool =
         or told.get("cache_read_input_tokens", 0),
         cache_write=of_read.get("cache_write_tokens")
         or of_read.get("cache_creation_tokens")
-        or told.get("cache_creation_input_tokens", 0),
+        or of_read.get("cache_creation_input_tokens")
+        or told.get("cache_creation_input_tokens")
+        or kept.tokens,
+        cache_write_1h=kept.hour_tokens,
         written=written,
         reasoning=reasoning,
+        drawn=of_written.get("image_tokens", 0),
         audio_read=of_read.get("audio_tokens", 0),
+        audio_cached=counts_in(details.get("cached_tokens_details")).get("audio_tokens", 0),
         searches=told.get("num_search_queries") or int(has_searched),
-        cost=None if cost is None else dollars(cost),
+        cost=told_cost(usage),
     )
 
 

@@ -157,8 +157,18 @@ def decode_usage(told: dict[str, Json]) -> Usage:
         read=read,
         cache_read=cache_read,
         cache_write=cache_write,
+        cache_write_1h=_kept_for_an_hour(told.get("cacheDetails")),
         written=counts.get("outputTokens") or rest(told.get("totalTokens"), read),
     )
+
+
+def _kept_for_an_hour(details: Json) -> int:
+    """How many of the tokens written to the cache stay there for an hour.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CacheDetail.html (2026-11-27).
+    """
+    entries = [entry for entry in details if isinstance(entry, dict)] if isinstance(details, list) else []
+    return sum(count(entry.get("inputTokens")) for entry in entries if entry.get("ttl") == "1h")
 
 
 def decode_tier(name: Json) -> Literal["default", "flex", "priority"] | None:

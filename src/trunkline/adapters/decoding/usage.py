@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 from trunkline.protocol.items import Json
 from trunkline.stream.deltas import Usage
@@ -61,27 +62,84 @@ def dollars(value: Json) -> Decimal | None:
     return amount if amount.is_finite() and 0 <= amount <= MAX_COST_USD else None
 
 
+_TICKS_PER_USD = Decimal(10) ** 10
+
+
+def dollars_of_ticks(ticks: int) -> Decimal | None:
+    """What xAI tells of the cost of an answer, `cost_in_usd_ticks`, in USD.
+
+    https://docs.x.ai/developers/cost-tracking (2026-11-27).
+    """
+    return dollars(ticks / _TICKS_PER_USD) if ticks else None
+
+
+def told_cost(usage: Mapping[str, Json]) -> Decimal | None:
+    """What the provider says of the cost, under any name that one of OpenAI's languages has for it."""
+    cost = usage.get("cost")
+    cost = cost.get("total_cost") if isinstance(cost, dict) else cost or usage.get("estimated_cost")
+    return dollars_of_ticks(count(usage.get("cost_in_usd_ticks"))) if cost is None else dollars(cost)
+
+
+class Writes(NamedTuple):
+    """Tokens written to a cache, and those of them that stay there for an hour."""
+
+    tokens: int
+    hour_tokens: int
+
+
+def writes(creation: Json) -> Writes:
+    """Read Anthropic's `cache_creation`; whoever passes Claude on in another language has it under some name."""
+    told = counts_in(creation)
+    kept = told.get("ephemeral_1h_input_tokens", 0)
+    return Writes(told.get("ephemeral_5m_input_tokens", 0) + kept, kept)
+
+
+def added(before: Usage, now: Usage) -> Usage:
+    """What two rounds of one answer consumed together."""
+    return Usage(
+        input_tokens=before.input_tokens + now.input_tokens,
+        cache_read_tokens=before.cache_read_tokens + now.cache_read_tokens,
+        cache_write_tokens=before.cache_write_tokens + now.cache_write_tokens,
+        cache_write_1h_tokens=before.cache_write_1h_tokens + now.cache_write_1h_tokens,
+        output_tokens=before.output_tokens + now.output_tokens,
+        reasoning_tokens=before.reasoning_tokens + now.reasoning_tokens,
+        searches=before.searches + now.searches,
+    )
+
+
 def clean_usage(
     *,
     read: int,
     cache_read: int = 0,
     cache_write: int = 0,
+    cache_write_1h: int = 0,
     written: int,
     reasoning: int = 0,
+    drawn: int = 0,
     audio_read: int = 0,
+    audio_cached: int = 0,
     images: int = 0,
     searches: int = 0,
     cost: Decimal | None = None,
 ) -> Usage:
-    """Make the vector whose parts never outgrow their whole; `read` and `written` are the wholes."""
+    """Make the vector whose parts never outgrow their whole; `read` and `written` are the wholes.
+
+    `drawn` are output tokens that are pictures.
+    """
     cache_read = min(cache_read, read)
+    cache_write = min(cache_write, read - cache_read)
+    drawn = min(drawn, written)
+    audio_read = min(audio_read, read)
     return Usage(
         input_tokens=read,
         cache_read_tokens=cache_read,
-        cache_write_tokens=min(cache_write, read - cache_read),
+        cache_write_tokens=cache_write,
+        cache_write_1h_tokens=min(cache_write_1h, cache_write),
         output_tokens=written,
-        reasoning_tokens=min(reasoning, written),
-        audio_input_tokens=min(audio_read, read),
+        reasoning_tokens=min(reasoning, written - drawn),
+        image_output_tokens=drawn,
+        audio_input_tokens=audio_read,
+        audio_cached_tokens=min(audio_cached, audio_read, cache_read),
         images=images,
         searches=searches,
         upstream_cost_usd=cost,

@@ -44,6 +44,7 @@ from trunkline.adapters.gemini.wire import (
     WireResponse,
     compact,
     decode_logprobs,
+    decode_tier,
     decode_usage,
     only_text,
     read_body,
@@ -367,7 +368,7 @@ class GeminiDecoder(Decoder):
     def _spend(self, out: list[Delta]) -> None:
         usage = self._used()
         if usage is not None:
-            out.append(Spent(usage))
+            out.append(Spent(usage, service_tier=decode_tier(self._usage)))
 
     def _used(self) -> Usage | None:
-        return decode_usage(self._usage, images=self._images, searches=len(self._grounding.queries))
+        return decode_usage(self._usage, images=self._images, searches=self._grounding.searches)

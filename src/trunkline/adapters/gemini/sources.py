@@ -53,6 +53,14 @@ class Grounding(Struct, frozen=True, rename="camel"):
     chunks: tuple[WireChunk, ...] = msgspec.field(default=(), name="groundingChunks")
     supports: tuple[WireSupport, ...] = msgspec.field(default=(), name="groundingSupports")
 
+    @property
+    def searches(self) -> int:
+        """How many searches are paid: empty queries are none, and the same one is none again.
+
+        https://discuss.ai.google.dev/t/168136, which quotes the documentation (2026-11-27).
+        """
+        return len({query for query in self.queries if query.strip()})
+
     def updated(self, later: Grounding) -> Grounding:
         """Lay what a later message tells over what an earlier one told; each tells all it knows of a kind."""
         return Grounding(later.queries or self.queries, later.chunks or self.chunks, later.supports or self.supports)

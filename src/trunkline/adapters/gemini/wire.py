@@ -7,6 +7,8 @@ Source: https://ai.google.dev/api/generate-content (2026-11-22), the types of th
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -119,6 +121,9 @@ def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | No
     reasoning = counts.get("thoughtsTokenCount", 0)
     # The count of the answer's tokens is optional.
     answered = counts.get("candidatesTokenCount", 0)
+    parts = usage.get("candidatesTokensDetails")
+    # Where the parts of an answer are not told, one with a picture is little else.
+    drawn = _tokens_of("IMAGE", parts) if parts or not images else answered
     written = answered + reasoning if answered else max(rest(usage.get("totalTokenCount"), read), reasoning)
     if not read and not written:
         return None
@@ -127,10 +132,35 @@ def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | No
         cache_read=counts.get("cachedContentTokenCount", 0),
         written=written,
         reasoning=reasoning,
-        audio_read=_audio(usage.get("promptTokensDetails")),
+        drawn=drawn,
+        audio_read=_tokens_of("AUDIO", usage.get("promptTokensDetails")),
+        audio_cached=_tokens_of("AUDIO", usage.get("cacheTokensDetails")),
         images=images,
         searches=searches,
     )
+
+
+ServiceTier = Literal["default", "flex", "priority", "scale"]
+
+_TIERS: dict[str, ServiceTier] = {
+    "standard": "default",
+    "flex": "flex",
+    "priority": "priority",
+    "ON_DEMAND": "default",
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "scale",
+}
+
+
+def decode_tier(told: Raw) -> ServiceTier | None:
+    """Read which tier served: `serviceTier` of Google's own API, `trafficType` of Vertex.
+
+    https://ai.google.dev/gemini-api/docs/priority-inference, the enum TrafficType of google-genai (2026-11-27).
+    """
+    usage = as_object(read_loosely(told))
+    name = usage.get("serviceTier") or usage.get("trafficType")
+    return _TIERS.get(name) if isinstance(name, str) else None
 
 
 class WireToken(Struct, gc=False, rename="camel"):
@@ -172,12 +202,12 @@ def _bytes(token: WireToken) -> tuple[int, ...]:
     return tuple(token.token.encode("utf-8", "replace"))
 
 
-def _audio(details: Json) -> int:
+def _tokens_of(modality: str, details: Json) -> int:
     entries = details if isinstance(details, list) else []
     return sum(
         count(entry.get("tokenCount"))
         for entry in entries
-        if isinstance(entry, dict) and entry.get("modality") == "AUDIO"
+        if isinstance(entry, dict) and entry.get("modality") == modality
     )
 
 

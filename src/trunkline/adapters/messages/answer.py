@@ -29,6 +29,7 @@ from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
 from trunkline.adapters.decoding.template import Template
+from trunkline.adapters.decoding.usage import added
 from trunkline.adapters.messages.blocks import Block
 from trunkline.adapters.messages.wire import (
     STOPS,
@@ -289,15 +290,7 @@ class MessagesDecoder(Decoder):
         return Spent(usage, service_tier="priority" if self._usage.get("service_tier") == "priority" else None)
 
     def _total(self) -> Usage:
-        before, now = self._earlier, decode_usage(self._usage)
-        return Usage(
-            input_tokens=before.input_tokens + now.input_tokens,
-            cache_read_tokens=before.cache_read_tokens + now.cache_read_tokens,
-            cache_write_tokens=before.cache_write_tokens + now.cache_write_tokens,
-            output_tokens=before.output_tokens + now.output_tokens,
-            reasoning_tokens=before.reasoning_tokens + now.reasoning_tokens,
-            searches=before.searches + now.searches,
-        )
+        return added(self._earlier, decode_usage(self._usage))
 
     # Content blocks
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.usage import clean_usage, count, counts_in
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, writes
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
 from trunkline.wire import UNREADABLE
@@ -186,11 +186,13 @@ def decode_usage(told: dict[str, Json]) -> Usage:
     """Read the counts; the three kinds of input are apart on this wire and one sum in ours."""
     counts = counts_in(told)
     cache_read = counts.get("cache_read_input_tokens", 0)
-    cache_write = counts.get("cache_creation_input_tokens", 0)
+    written = writes(told.get("cache_creation"))
+    cache_write = counts.get("cache_creation_input_tokens") or written.tokens
     return clean_usage(
         read=counts.get("input_tokens", 0) + cache_read + cache_write,
         cache_read=cache_read,
         cache_write=cache_write,
+        cache_write_1h=written.hour_tokens,
         written=counts.get("output_tokens", 0),
         reasoning=counts_in(told.get("output_tokens_details")).get("thinking_tokens", 0),
         searches=counts_in(told.get("server_tool_use")).get("web_search_requests", 0),
@@ -202,8 +204,12 @@ def later_usage(before: dict[str, Json], told: dict[str, Json] | None) -> dict[s
 
     Counts are cumulative; some hosts send zeros at the end for the input that they told at the beginning.
     """
-    later = {name: value for name, value in (told or {}).items() if value or name == "output_tokens"}
+    later = {name: value for name, value in (told or {}).items() if _is_told(value) or name == "output_tokens"}
     return {**before, **later}
+
+
+def _is_told(value: Json) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def _url_citation(url: Any, title: Any, start: int, end: int) -> UrlCitation | None:

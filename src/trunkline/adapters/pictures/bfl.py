@@ -7,6 +7,7 @@ Source: https://docs.bfl.ai/quick_start/generating_images, https://api.bfl.ai/op
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 from trunkline.adapters.contract import Adapter
 from trunkline.adapters.decoding import faults
 from trunkline.adapters.decoding.faults import nonsense
+from trunkline.adapters.decoding.usage import dollars
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.sizes import ratio
@@ -92,9 +94,14 @@ def _switched(value: Json) -> Json:
     return _SWITCHES.get(value.lower(), _FORMATS.get(value.lower(), value))
 
 
+_USD_PER_CREDIT = Decimal("0.01")
+"""https://docs.bfl.ai/quick_start/pricing (2026-11-27)."""
+
+
 class _Task(Struct, frozen=True):
     id: str
     polling_url: str | None = None
+    cost: Json = None
 
 
 class _Result(Struct, frozen=True):
@@ -119,7 +126,9 @@ class _Reader:
         if not is_own(url, endpoint):
             # Our key does not go wherever a body says; the address that the reference names holds the same.
             url = f"{endpoint.base_url}/get_result?id={quote(task.id, safe='')}"
-        return Accepted(UpstreamRequest("GET", url, {"accept": "application/json"}, b""))
+        credits = dollars(task.cost)
+        cost_usd = None if credits is None else credits * _USD_PER_CREDIT
+        return Accepted(UpstreamRequest("GET", url, {"accept": "application/json"}, b""), cost_usd)
 
     def progress(self, body: bytes, endpoint: Endpoint) -> Pending | Ready | Fault:
         try:

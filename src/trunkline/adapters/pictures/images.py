@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder, Exchange
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
-from trunkline.adapters.decoding.usage import clean_usage, count
+from trunkline.adapters.decoding.usage import clean_usage, count, told_cost
 from trunkline.adapters.encoding.draft import Draft, user_names
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.sizes import nearest_size
@@ -142,10 +142,16 @@ class _InputDetails(Struct, frozen=True):
     cached_tokens: Json = 0
 
 
+class _OutputDetails(Struct, frozen=True):
+    image_tokens: Json = 0
+
+
 class _Usage(Struct, frozen=True):
     input_tokens: Json = 0
     output_tokens: Json = 0
     input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+    cost_in_usd_ticks: Json = None
 
 
 class _Picture(Struct, frozen=True):
@@ -260,13 +266,17 @@ class ImagesDecoder(Decoder):
 
     def _spent(self) -> Spent:
         told = self._usage or _Usage()
-        details = told.input_tokens_details or _InputDetails()
+        details, made = told.input_tokens_details or _InputDetails(), told.output_tokens_details
+        written = count(told.output_tokens)
         return Spent(
             clean_usage(
                 read=count(told.input_tokens),
                 cache_read=count(details.cached_tokens),
-                written=count(told.output_tokens),
+                written=written,
+                # The models before gpt-image-1.5 write nothing else, and do not say so.
+                drawn=written if made is None else count(made.image_tokens),
                 images=self._told,
+                cost=told_cost({"cost_in_usd_ticks": told.cost_in_usd_ticks}),
             )
         )
 

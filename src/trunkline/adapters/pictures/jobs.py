@@ -45,9 +45,10 @@ _MAX_FAULT_WAIT_S: Final = 30.0
 
 
 class Accepted(Struct, frozen=True):
-    """The order was taken; `poll` asks how it goes, with the key."""
+    """The order was taken; `poll` asks how it goes, with the key. `cost_usd` is the service's own figure."""
 
     poll: UpstreamRequest
+    cost_usd: Decimal | None = None
 
 
 class Pending(Struct, frozen=True):
@@ -114,6 +115,7 @@ class JobDecoder(Decoder):
         if isinstance(step, Fault):
             return self._fail(step)
         self._state = "polling"
+        self._cost_usd = step.cost_usd
         self._next = Exchange(step.poll, self._grown_wait())
         return [Image(self._slot, "", False)] if self._streams else []
 
@@ -129,7 +131,7 @@ class JobDecoder(Decoder):
             case Ready():
                 self._state = "downloading"
                 self._urls = list(step.urls[:MAX_PICTURES])
-                self._cost_usd = step.cost_usd
+                self._cost_usd = self._cost_usd if step.cost_usd is None else step.cost_usd
                 return self._ask_for_picture()
 
     def _downloaded(self, body: bytes) -> list[Delta]:

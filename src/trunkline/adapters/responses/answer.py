@@ -346,7 +346,8 @@ class ResponsesDecoder(Decoder):
         heard = self._unheard(response.output or ())
         deltas: list[Delta] = [delta for delta in heard if not isinstance(delta, Closed | Failed)]
         usage = decode_usage(response.usage, images=self._items.images, searches=self._items.searches)
-        return [*deltas, Spent(usage)] if usage else deltas
+        tier = decode_service_tier(response.service_tier)
+        return [*deltas, Spent(usage, service_tier=tier)] if usage else deltas
 
     def _unheard(self, output: Iterable[Raw]) -> list[Delta]:
         deltas: list[Delta] = []

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from trunkline.adapters.decoding.logprobs import WireLogprob
-from trunkline.adapters.decoding.usage import clean_usage, count, rest
+from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, rest, told_cost, writes
 from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, UrlCitation
 from trunkline.stream.deltas import Usage
 
@@ -101,11 +101,15 @@ class Item(Struct):
 
 class InputDetails(Struct):
     cached_tokens: Json = None
+    cached_tokens_details: Json = None
     cache_write_tokens: Json = None
+    cache_creation: Json = None
+    audio_tokens: Json = None
 
 
 class OutputDetails(Struct):
     reasoning_tokens: Json = None
+    image_tokens: Json = None
 
 
 class WireUsage(Struct):
@@ -114,6 +118,8 @@ class WireUsage(Struct):
     total_tokens: Json = None
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
+    cost: Json = None
+    cost_in_usd_ticks: Json = None
 
 
 class Incomplete(Struct):
@@ -179,14 +185,20 @@ def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage
         return None
     read = told.input_tokens_details or InputDetails()
     made = told.output_tokens_details or OutputDetails()
+    kept = writes(read.cache_creation)
     return clean_usage(
         read=count(told.input_tokens),
         cache_read=count(read.cached_tokens),
-        cache_write=count(read.cache_write_tokens),
+        cache_write=count(read.cache_write_tokens) or kept.tokens,
+        cache_write_1h=kept.hour_tokens,
         written=count(told.output_tokens) or rest(told.total_tokens, count(told.input_tokens)),
         reasoning=count(made.reasoning_tokens),
+        drawn=count(made.image_tokens),
+        audio_read=count(read.audio_tokens),
+        audio_cached=counts_in(read.cached_tokens_details).get("audio_tokens", 0),
         images=images,
         searches=searches,
+        cost=told_cost({"cost": told.cost, "cost_in_usd_ticks": told.cost_in_usd_ticks}),
     )
 
 
