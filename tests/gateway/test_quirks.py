@@ -744,9 +744,11 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def as_toml(value: Any) -> str:
-    """Write a value in one line of TOML; but for tables it is as in JSON."""
+    """Write a value in one line of TOML; but for tables, and lists of them, it is as in JSON."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(name)} = {as_toml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
     return json.dumps(value)
 
 

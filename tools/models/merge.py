@@ -292,7 +292,8 @@ def _completed(price: PriceRow, others: Sequence[PriceRow]) -> PriceRow:
 
     A list that prices the tokens of pictures as output is not given a fee for each picture on top.
     """
-    search = (other.search for other in others)
+    # A fee for each request is one for its searches.
+    search = (other.search for other in others if not price.request)
     drawn = (other.image for other in others if price.output <= 2 * other.output)
     drawing = (other.image_token for other in others if price.output == other.output)
     kept = (other.cache_write_1h for other in others if price.cache_write == other.cache_write)

@@ -226,6 +226,12 @@ RULES: Final = (
         _rule(r"moonshotai/kimi-k(2\.[5-9]|[3-9])", "chat", at=("moonshotai",), drops=("temperature", "top_p")),
     ),
     *_from(
+        # What it thinks while it searches is told, and priced, beside the answer.
+        "https://docs.perplexity.ai/getting-started/pricing, https://openrouter.ai/perplexity/sonar-deep-research, "
+        "seen 2026-11-27",
+        _rule(r"perplexity/sonar-deep-research", "chat", at=("perplexity",), adds_reasoning_tokens=True),
+    ),
+    *_from(
         "unverified",
         _rule(r"qwen/qwen3", "chat", at=("groq",), reasoning_efforts=("none", "default")),
         _rule(r"perplexity/sonar", "chat", at=("perplexity",), drops=("tools",)),
