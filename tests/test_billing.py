@@ -22,6 +22,7 @@ from tests.catalog.loading import PROVIDERS, known
 from tests.cost_formula import parts_of
 from tests.routing.catalogs import endpoint
 from trunkline.adapters.chat import wire as chat
+from trunkline.adapters.cohere import wire as cohere
 from trunkline.adapters.converse import wire as converse
 from trunkline.adapters.gemini import wire as gemini
 from trunkline.adapters.messages import wire as messages
@@ -367,7 +368,7 @@ def shipped(slug: str, provider: str) -> Endpoint:
 def told_by(end: Endpoint, usage: Any, *, images: int = 0, searches: int = 0) -> Usage:
     """Read a usage as the endpoint's dialect does."""
     match end.dialect:
-        case "chat":
+        case "chat" | "mistral":
             read = chat.decode_usage(usage, end.quirks.adds_reasoning_tokens)
         case "messages":
             read = messages.decode_usage(usage)
@@ -378,6 +379,8 @@ def told_by(end: Endpoint, usage: Any, *, images: int = 0, searches: int = 0) ->
         case "responses":
             wire = msgspec.convert(usage, responses.WireUsage)
             read = responses.decode_usage(wire, images=images, searches=searches)
+        case "cohere":
+            read = cohere.decode_usage(usage)
         case "images":
             decoder = ImagesDecoder(end, images)
             body = {"data": [{"b64_json": "iVBORw0KGgo="}] * images, "usage": usage}

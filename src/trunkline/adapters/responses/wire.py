@@ -100,7 +100,10 @@ class Item(Struct):
 
 
 class InputDetails(Struct):
+    """`cached_tokens` has another name at Perplexity."""
+
     cached_tokens: Json = None
+    cache_read_input_tokens: Json = None
     cached_tokens_details: Json = None
     cache_write_tokens: Json = None
     cache_creation: Json = None
@@ -188,7 +191,7 @@ def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage
     kept = writes(read.cache_creation)
     return clean_usage(
         read=count(told.input_tokens),
-        cache_read=count(read.cached_tokens),
+        cache_read=count(read.cached_tokens) or count(read.cache_read_input_tokens),
         cache_write=count(read.cache_write_tokens) or kept.tokens,
         cache_write_1h=kept.hour_tokens,
         written=count(told.output_tokens) or rest(told.total_tokens, count(told.input_tokens)),
