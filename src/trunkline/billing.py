@@ -174,7 +174,8 @@ class Meter:
     Theory of operation. A count of the beginning (`Usage.estimated`) says what was read; of what is written after it,
     it knows nothing. So an answer is *counted* once a count of its end is heard. One that ends without, as when its
     client leaves, is closed: input is what was told of it, else what the request holds; output is what was heard, and
-    no less than was told. What is heard is only kept until then, so that a token costs no more than keeping it.
+    no less than was told. What is heard is only kept until then, so that a token costs no more than keeping it. A count
+    of the end that says that nothing was read, or nothing written of what was heard, is completed in the same way.
     """
 
     __slots__ = (
@@ -204,8 +205,8 @@ class Meter:
             if kind in _COUNTED:
                 heard.append(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
             elif kind is Spent:
-                batch[index] = self._note(delta, endpoint, is_byok)  # type: ignore[arg-type]  # kind is its type
-                self._is_counted = not delta.usage.estimated  # type: ignore[union-attr]
+                batch[index] = self._note(self._completed(delta), endpoint, is_byok)  # type: ignore[arg-type]
+                self._is_counted = not delta.usage.estimated  # type: ignore[union-attr]  # kind is its type
             elif kind is Stopped:
                 self.stop = delta.reason  # type: ignore[union-attr]
             elif kind is Image and delta.final:  # type: ignore[union-attr]
@@ -239,6 +240,19 @@ class Meter:
             estimated=True,
         )
         return [self._note(Spent(usage, service_tier=told.service_tier), endpoint, is_byok)]
+
+    def _completed(self, spent: Spent) -> Spent:
+        """A count of the end, with estimates of what is said and read in place of 0: such a count is a broken one."""
+        usage = spent.usage
+        # Pictures may be all that is counted, and are in no text.
+        if (usage.input_tokens and usage.output_tokens) or usage.images or usage.estimated:
+            return spent
+        output_tokens = usage.output_tokens or self.heard_tokens()
+        if not output_tokens:
+            return spent
+        input_tokens = usage.input_tokens or content_tokens(self._request)
+        counted = replace(usage, input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+        return Spent(counted, service_tier=spent.service_tier)
 
     def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:
         self.spent = spent = _spent(spent, endpoint, is_byok, self._byok_fee)

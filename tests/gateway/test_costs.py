@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from tests.cost_formula import dollars, parts_of
-from tests.gateway.checks import response_of
+from tests.gateway.checks import events_of, response_of
 from tests.gateway.conftest import PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.test_quirks import PIXEL, as_toml
 from tests.gateway.test_wire_answers import framed
-from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, whole
 from tests.gateway.waiting import eventually
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.stream.deltas import Usage
@@ -577,6 +577,9 @@ def costs(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         )
         config += ENDPOINT.format(name=f"left-{dialect}", model=f"left/{dialect}", quirks="{}", made='["text"]')
         config += 'price = { input = "3", output = "15" }\n'
+    config += PROVIDER.format(name="faulty", dialect="chat", url=f"{upstream.url}/faulty/v1")
+    config += ENDPOINT.format(name="faulty", model="faulty/chat", quirks="{}", made='["text"]')
+    config += 'price = { input = "3", output = "15" }\ncontext_tokens = 128000\n'
     with running(tmp_path_factory.mktemp("costs"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -652,6 +655,47 @@ def test_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
     assert least <= end["input_tokens"] <= most
     cost = Decimal(end["cost_usd"])
     assert cost == (Decimal(3) * end["input_tokens"] + Decimal(15) * 1_000) / 1_000_000
+
+
+HEARD = [chunk("Hello, "), chunk("world!"), chunk(finish="stop")]
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        pytest.param([{"prompt_tokens": -500, "completion_tokens": 40}], (10, 40), id="MO-08 negative input"),
+        pytest.param([{"prompt_tokens": 40, "completion_tokens": -500}], (40, 4), id="MO-08 negative output"),
+        pytest.param(
+            [{"prompt_tokens": 40, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": -3}}],
+            (40, 9),
+            id="MO-08 negative cached",
+        ),
+        pytest.param(
+            [{"prompt_tokens": 40, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 99}}],
+            (40, 9),
+            id="MO-08 more cached than read",
+        ),
+        pytest.param([{"prompt_tokens": 2**63, "completion_tokens": 9}], (128_000, 9), id="MO-09 2^63"),
+        pytest.param([{"prompt_tokens": 1e308, "completion_tokens": 1e308}], (128_000, 128_000), id="MO-09 1e308"),
+        pytest.param([{"prompt_tokens": "123", "completion_tokens": 1.5}], (123, 1), id="MO-09 a text, a fraction"),
+        pytest.param([{"prompt_tokens": None, "completion_tokens": None}], (10, 4), id="MO-09 null"),
+        pytest.param([], (10, 4), id="MO-10 no usage"),
+        pytest.param([{"prompt_tokens": 40, "completion_tokens": 9}] * 2, (40, 9), id="MO-12 twice"),
+    ],
+)
+@pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
+def test_a_strange_count_costs_no_more_than_can_be(
+    usage: list[Json], counted: tuple[int, int], streams: bool, costs: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    frames = [{**chunk(), "choices": [], "usage": each} for each in usage]
+    told = {"usage": usage[-1]} if usage else {}
+    answer = {name: value for name, value in completion("Hello, world!").items() if name != "usage"} | told
+    upstream.play(nonce, stream([*HEARD, *frames, "[DONE]"]) if streams else whole(answer))
+    reply = costs.call({"model": "faulty/chat", "input": nonce[:24].ljust(24), "stream": streams})
+    response = events_of(reply)[-1]["response"] if streams else response_of(reply)
+    found = response["usage"]
+    assert (found["input_tokens"], found["output_tokens"]) == counted
+    assert Decimal(str(found["cost"])) == (Decimal(3) * counted[0] + Decimal(15) * counted[1]) / 1_000_000
 
 
 def _script(answer: Json, nonce: str, upstream: Upstream) -> Script:
