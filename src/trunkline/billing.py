@@ -31,7 +31,7 @@ TOKENS_PER_DRAWN_PICTURE: Final = 1_290
 """Of a picture that nobody counted: what Gemini takes for one of a million pixels."""
 
 _COUNTED: Final = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
-_NO_FEE: Final = Decimal(0)
+NO_FEE: Final = Decimal(0)
 _LEEWAY: Final = 16
 """A list's 128,000 may be 131,072, its 1,000,000 may be 1,048,576: the part of a context by which it is exceeded."""
 
@@ -43,7 +43,7 @@ def cost(
     is_byok: bool = False,
     service_tier: str | None = None,
     bills_as_told: bool = False,
-    byok_fee: Decimal = _NO_FEE,
+    byok_fee: Decimal = NO_FEE,
 ) -> Cost:
     """Price one answer.
 
@@ -72,7 +72,7 @@ def cost(
 def lost(usage: Usage | None, request: Request, endpoint: Endpoint, *, is_byok: bool = False) -> Spent:
     """What an answer that nobody will hear may have cost: its whole input, where the provider had not said."""
     usage = usage or Usage(input_tokens=content_tokens(request), estimated=True)
-    return _spent(Spent(usage), endpoint, is_byok, _NO_FEE)
+    return _spent(Spent(usage), endpoint, is_byok, NO_FEE)
 
 
 def _priced(usage: Usage, rates: Rates) -> tuple[NanoUsd, NanoUsd, NanoUsd]:
@@ -182,7 +182,7 @@ class Meter:
         "_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_most_nano", "_pictures", "_request", "spent", "stop",
     )  # fmt: skip
 
-    def __init__(self, request: Request, most_nano: NanoUsd | None = None, byok_fee: Decimal = _NO_FEE) -> None:
+    def __init__(self, request: Request, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE) -> None:
         """Take the client's request, from which its tokens are estimated should nobody count them.
 
         Its client is told no more than `most_nano`, whatever it was worth; `spent` says that.

@@ -9,8 +9,9 @@ cancellation. Whatever comes second finds the account closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
-from trunkline.billing import Meter, lost
+from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
@@ -37,7 +38,8 @@ class Settlement:
         self._request = request
         self._queued_s = services.wall_clock() - call.received_at
         self._is_closed = False
-        self._meter = meter = Meter(request, reservation.most_nano)
+        fee = services.bounds.byok_fee
+        self._meter = meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
         self.count: Callable[[list[str]], None] = meter.count
         """Takes into account what went on with the text heard last."""
 
