@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.server import COMMAND, Gateway, Reply, post, running
+from tests.gateway.tenants import Store
 from tests.gateway.waiting import eventually
 
 CONFIG = """
@@ -37,9 +38,14 @@ class House:
         ran = subprocess.run(command, cwd=self.folder, capture_output=True, check=True)
         return json.loads(ran.stdout)
 
-    def key(self, *options: str, account: str = "default") -> str:
+    def key(self, account: str, *options: str) -> str:
+        """A key of an account, made as an operator does."""
         key: str = self.run("keys", "create", "--account", account, "--name", "limited", *options)["key"]
         return key
+
+    def limited(self, **terms: int) -> str:
+        """A key of an account of its own, made faster."""
+        return Store(self.gateway, self.folder / "trunkline.db").tenant(terms=json.dumps(terms)).text
 
     def ask(self, key: str, text: str = "hi", **members: object) -> Reply:
         return self.gateway.call({"model": "fake/echo", "input": text, **members}, key=key)
@@ -72,7 +78,7 @@ def hold_to_form(reply: Reply, limit: int, kind: str, source: str = "key") -> di
 
 
 def test_rl_01_the_61st_of_60_a_minute_is_told_when_it_passes(house: House) -> None:
-    key = house.key("--rpm", "60")
+    key = house.limited(rpm=60)
     began = time.monotonic()
     passed = 0
     while (reply := house.ask(key)).status == 200:
@@ -86,17 +92,17 @@ def test_rl_01_the_61st_of_60_a_minute_is_told_when_it_passes(house: House) -> N
     assert "60 requests a minute" in reply.json["error"]["message"]
     time.sleep(1)
     assert house.ask(key).status == 200
-    assert house.ask(house.key()).status == 200
+    assert house.ask(house.limited()).status == 200
 
 
 def test_a_stream_is_refused_by_its_status(house: House) -> None:
-    key = house.key("--rpm", "1")
+    key = house.limited(rpm=1)
     assert house.ask(key, stream=True).events[-1]["type"] == "response.completed"
     hold_to_form(house.ask(key, stream=True), 1, "requests")
 
 
 def test_a_request_that_is_no_request_takes_nothing(house: House) -> None:
-    key = house.key("--rpm", "1")
+    key = house.limited(rpm=1)
     assert house.ask(key, temperature="warm").status == 400
     assert house.ask(key, model="fake/unknown").status == 404
     assert (
@@ -108,7 +114,7 @@ def test_a_request_that_is_no_request_takes_nothing(house: House) -> None:
 
 
 def test_rl_06_tokens_of_a_stream_that_is_left_are_given_back(house: House) -> None:
-    key = house.key("--tpm", "10000")
+    key = house.limited(tpm=10_000)
     body = {"model": "fake/lorem", "input": "!rate 20\n!tokens 1000", "stream": True, "max_output_tokens": 9000}
     with house.gateway.connect() as client:
         client.send(post(body, key=key))
@@ -121,7 +127,7 @@ def test_rl_06_tokens_of_a_stream_that_is_left_are_given_back(house: House) -> N
 
 
 def test_a_request_of_more_tokens_than_the_limit_is_not_told_to_wait(house: House) -> None:
-    key = house.key("--tpm", "1000")
+    key = house.limited(tpm=1_000)
     reply = house.ask(key, max_output_tokens=2000)
     hold_to_form(reply, 1_000, "tokens")
     assert "retry-after" not in reply.headers
@@ -130,7 +136,7 @@ def test_a_request_of_more_tokens_than_the_limit_is_not_told_to_wait(house: Hous
 
 
 def test_rl_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None:
-    key = house.key("--concurrency", "10")
+    key = house.limited(concurrency=10)
     silent = post({"model": "fake/echo", "input": "!text hi\n!stall", "stream": True}, key=key)
 
     def leave_some(count: int) -> None:
@@ -165,7 +171,7 @@ def test_rl_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None
 def test_an_account_s_limits_hold_for_all_its_keys_together(house: House) -> None:
     options = ("--rpd", "2", "--model-rates", '{"fake/lorem": {"rpd": 1}}')
     account = house.run("accounts", "create", "together", "--unlimited", *options)["id"]
-    one, two = house.key(account=account), house.key(account=account)
+    one, two = house.key(account), house.key(account)
     assert house.ask(one, model="fake/lorem").status == 200
     metadata = hold_to_form(house.ask(two, model="fake/lorem"), 1, "requests", "account")
     assert metadata["limit_model"] == "fake/lorem"
@@ -175,12 +181,12 @@ def test_an_account_s_limits_hold_for_all_its_keys_together(house: House) -> Non
 
 def test_a_request_without_credit_takes_of_no_limit(house: House) -> None:
     account = house.run("accounts", "create", "poor")["id"]
-    key = house.key("--rpm", "1", "--concurrency", "1", account=account)
+    key = house.key(account, "--rpm", "1", "--concurrency", "1")
     assert [house.ask(key, model="fake/lorem").status for _ in range(3)] == [402, 402, 402]
 
 
 def test_tn_05_a_tenant_far_above_its_limit_harms_no_other(house: House) -> None:
-    loud, quiet = house.key("--rpm", "30"), house.key()
+    loud, quiet = house.limited(rpm=30), house.limited()
 
     def calm() -> list[float]:
         took = []
@@ -213,3 +219,15 @@ def test_tn_05_a_tenant_far_above_its_limit_harms_no_other(house: House) -> None
     assert set(statuses) == {200, 429}
     # The second half is what a machine does that other work comes and goes on.
     assert statistics.median(beside) <= 2 * max(alone) + 0.05
+
+
+def test_a_second_process_on_the_same_database_has_half_of_a_limit(
+    house: House, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    key = house.limited(rpd=10)
+    config = f'{CONFIG}[store]\nurl = "sqlite:///{house.folder}/trunkline.db"\n'
+    with running(tmp_path_factory.mktemp("second"), config) as gateway:
+        second = House(gateway, house.folder)
+        assert [second.ask(key).status for _ in range(5)] == [200] * 5
+        metadata = hold_to_form(second.ask(key), 5, "requests")
+        assert metadata["limit_amount"] == 10
