@@ -168,6 +168,25 @@ def test_rl_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None
     eventually(lambda: house.ask(key).status == 200, "all places stay taken")
 
 
+def test_rl_10_a_request_gives_its_place_back_however_it_ends(house: House) -> None:
+    key = house.limited(concurrency=1)
+    for text, stream, status in (
+        ("hi", False, 200),
+        ("hi", True, 200),
+        ("!status 500", False, 502),
+        ("!status 500", True, 502),
+        ("!text hi\n!cut", False, 502),
+        ("!text hi\n!cut", True, 200),
+        ("!nonsense", True, 400),
+    ):
+        assert house.ask(key, text, stream=stream).status == status, text
+    with house.gateway.connect() as client:
+        client.send(post({"model": "fake/echo", "input": "!stall"}, key=key))
+        eventually(lambda: house.ask(key).status == 429, "nothing is under way")
+        client.reset()
+    eventually(lambda: house.ask(key).status == 200, "its place stays taken")
+
+
 def test_an_account_s_limits_hold_for_all_its_keys_together(house: House) -> None:
     options = ("--rpd", "2", "--model-rates", '{"fake/lorem": {"rpd": 1}}')
     account = house.run("accounts", "create", "together", "--unlimited", *options)["id"]
