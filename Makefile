@@ -12,7 +12,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test types suite clients soak format bench bench-peers micro cassettes catalog docs lock clean
+.PHONY: help setup run test types suite clients soak crash format bench bench-peers micro cassettes catalog docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ clients: $(VENV)/.clients ## run Codex, agent SDKs and opencode, unchanged, agai
 
 soak: $(VENV)/.dev ## prove over minutes that resets, stuck readers, idle streams, bad TLS and hostile heads leave nothing
 	@$(BIN)/python -m pytest tests/soak -o python_files='prove_*.py' -s $(ARGS)
+
+crash: $(VENV)/.dev ## kill writers of the ledger a thousand times, and play ten thousand histories: the books stay right
+	@$(BIN)/python -m pytest tests/crash -o python_files='prove_*.py' -s $(ARGS)
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .

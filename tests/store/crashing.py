@@ -160,6 +160,11 @@ async def _look(folder: Path) -> Left:
     problems: list[str] = []
     notes = [line.split() for line in (folder / NOTES).read_text().splitlines()] if (folder / NOTES).exists() else []
     async with open_books(folder, audits=False) as books:
+        # On a busy machine a start goes on before all is in order.
+        for _ in range(100):
+            if not await books.count("holds"):
+                break
+            await asyncio.sleep(0.1)
         found = await books.read(partial(audit, now_ms=START_MS))
         problems += [str(difference) for difference in found.differences]
         (integrity,) = await books.read(lambda c: c.execute("PRAGMA integrity_check").fetchone())
