@@ -46,11 +46,6 @@ def test_killed_at(place: str, nursery: Nursery, tmp_path: Path) -> None:
         play(nursery, tmp_path / str(number), Run("", seed, f"{place}:{passage}", works_s=works_s))
 
 
-OFTEN = frozenset(
-    name for name in failpoints.OF_STORE if name.partition(".")[0] in ("batch", "settle", "hold", "commit")
-)
-
-
 @pytest.mark.parametrize("part", range(MOMENTS // PER_TEST))
 def test_killed_at_random_moments(part: int, nursery: Nursery, tmp_path: Path) -> None:
     notes = 0

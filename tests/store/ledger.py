@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +24,6 @@ from trunkline.store.writer import Writer
 Result = TypeVar("Result")
 
 START_MS = 1_764_000_000_000
-_numbers = itertools.count(1)
 
 
 def wish(id: str, nano: int = 10, **changes: Any) -> Wish:
@@ -128,7 +127,7 @@ class Books:
 
 def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep_records_s: float = 0.0) -> Writer:
     """Make a writer of the books with a boot of its own; it is not opened yet."""
-    boot = BootRow(f"boot{next(_numbers)}", node, START_MS, START_MS)
+    boot = BootRow(f"boot_{secrets.token_hex(8)}", node, START_MS, START_MS)
     journals = None if folder is None else folder / "a.db.journal"
     journal = None if journals is None else open_journal(journals, boot.id)
     upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm)
