@@ -334,3 +334,29 @@ def test_without_json_a_refusal_is_one_line(run: Run, ask: Ask) -> None:
         "",
         "trunkline: there is no account 'nobody'; see `trunkline accounts list`\n",
     )
+
+
+class TestAnotherFolder:
+    """A relative database is beside the settings file, wherever a command is typed."""
+
+    def test_a_command_finds_the_database_of_the_settings_file_it_names(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+        for folder in (home, elsewhere):
+            folder.mkdir()
+        (home / "trunkline.toml").write_text("")
+        monkeypatch.chdir(home)
+        with_keys(Settings(), lambda keys: keys.all(), makes=True)
+        monkeypatch.chdir(elsewhere)
+        for name in (str(home / "trunkline.toml"), "../home/trunkline.toml"):
+            made = run("keys", "create", "--config", name)
+            assert (made.code, made.err) == (0, f"kept in {home / 'trunkline.db'}\n")
+        assert run("accounts", "list", TRUNKLINE_CONFIG=str(home / "trunkline.toml")).code == 0
+        assert list(elsewhere.iterdir()) == []
+
+    def test_a_database_of_before_stays_in_use(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "conf").mkdir()
+        (tmp_path / "conf" / "trunkline.toml").write_text("")
+        with_keys(Settings(), lambda keys: keys.all(), makes=True)
+        assert run("keys", "create", "--config", "conf/trunkline.toml").err == f"kept in {tmp_path / 'trunkline.db'}\n"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trunkline.settings.reading import Layer, SettingsError, Sources, build_settings, read_sources
+from trunkline.settings.reading import Layer, SettingsError, Sources, build_settings, read_sources, with_store_url
 from trunkline.settings.sections import Settings
 
 Config = Annotated[
@@ -21,13 +21,14 @@ Config = Annotated[
 
 DEFAULT_FILE = Path("trunkline.toml")
 FILE_VARIABLE = "TRUNKLINE_CONFIG"
+_SQLITE = "sqlite:///"
 
 
 def read_settings(config: Path | None, command_line: Layer | None = None) -> tuple[Settings, Sources]:
     """Read the settings in force: command line, environment, file, default.
 
-    The file is the one given, else the one `TRUNKLINE_CONFIG` names, else `./trunkline.toml` if there is one.
-    Raises SettingsError.
+    The file is the one given, else the one `TRUNKLINE_CONFIG` names, else `./trunkline.toml` if there is one. A
+    database with a relative name is looked for from its folder. Raises SettingsError.
     """
     path, text = _read_file(config)
     sources = read_sources(
@@ -36,7 +37,18 @@ def read_settings(config: Path | None, command_line: Layer | None = None) -> tup
         file_text=text,
         file_name=str(path),
     )
-    return build_settings(sources), sources
+    return _placed(build_settings(sources), path.parent), sources
+
+
+def _placed(settings: Settings, folder: Path) -> Settings:
+    """Have a relative database beside the settings file, so that commands find it wherever they are typed."""
+    name = settings.store.url.removeprefix(_SQLITE)
+    if folder == Path() or name.startswith(("/", ":")) or "?" in name:
+        return settings
+    # One that is here and not there was made when a name was looked for from where the gateway was started.
+    if Path(name).exists() and not (folder / name).exists():
+        return settings
+    return with_store_url(settings, f"{_SQLITE}{folder / name}")
 
 
 def _read_file(config: Path | None) -> tuple[Path, str | None]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TypeAlias, assert_never
 
+from msgspec.structs import replace
+
 from trunkline.settings.forms import Json, Path, Problem, Unreadable, fields_at, read_table, write_value
 from trunkline.settings.secret import Secret
 from trunkline.settings.sections import Settings
@@ -93,6 +95,11 @@ def build_settings(sources: Sources) -> Settings:
     except Unreadable as error:
         raise SettingsError([_explain(problem, sources) for problem in error.problems]) from None
     return settings
+
+
+def with_store_url(settings: Settings, url: str) -> Settings:
+    """The same settings with another place for the database."""
+    return replace(settings, store=replace(settings.store, url=url))
 
 
 def effective(settings: Settings, sources: Sources) -> Iterator[tuple[str, str, str]]:

@@ -180,7 +180,8 @@ class StoreSettings(Section, frozen=True):
     """What is remembered."""
 
     url: str = "sqlite:///trunkline.db"
-    """The database: `sqlite:///relative.db` or `sqlite:////absolute.db`. Needs a restart."""
+    """The database: `sqlite:////absolute.db`, or `sqlite:///relative.db` in the folder of the settings file. One
+    that was made where the gateway was started, in another folder, stays in use. Needs a restart."""
 
     timeout: Duration = 2.0
     """How long a statement may wait for the database; then the request gets a 503."""
