@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, running
+from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, usage_chunk, whole
 from tests.gateway.waiting import eventually
 from trunkline.cli.main import main
@@ -247,10 +247,35 @@ def test_AU_05_no_key_is_in_any_table_log_or_copy(place: Place) -> None:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert {"keys", "accounts", "budgets", "holds", "entries", "generations", "usage_daily"} <= tables
         connection.execute(f"VACUUM INTO '{place.folder}/copy.db'")
-    files = b"".join(path.read_bytes() for path in place.folder.iterdir() if path.is_file())
+    files = b"".join(path.read_bytes() for path in place.folder.rglob("*") if path.is_file())
     for key in keys:
         parts = [key[start : start + 12] for start in range(7, len(key) - 12)]
         assert [part for part in parts if part.encode() in files or part.encode().hex() in dump] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "body"),
+    [
+        ("/api/v1/responses?api_key={key}", "x-nothing: 1", {}),
+        ("/api/v1/responses?key={key}&authorization=Bearer%20{key}", "x-nothing: 1", {}),
+        ("/api/v1/responses", "cookie: authorization=Bearer {key}", {}),
+        ("/api/v1/responses", "proxy-authorization: Bearer {key}", {}),
+        ("/api/v1/responses", "x-nothing: 1", {"api_key": "{key}", "authorization": "Bearer {key}"}),
+    ],
+)
+def test_AU_11_a_key_in_any_other_place_is_401_and_in_no_log(
+    path: str, line: str, body: dict[str, str], place: Place
+) -> None:
+    key = place.key()
+    members = {name: value.format(key=key) for name, value in body.items()}
+    sent = post({"model": "mock/a", "input": "Hi", **members}, line.format(key=key), "connection: close")
+    sent = sent.replace(f"authorization: Bearer {KEY}\r\n".encode(), b"").replace(
+        b"POST /api/v1/responses ", f"POST {path.format(key=key)} ".encode()
+    )
+    (reply,) = place.gateway.raw(sent)
+    assert reply.status == 401
+    assert key[7:].encode() not in reply.body
+    assert key[7:] not in place.gateway.log.read_text()
 
 
 def test_a_typo_in_a_key_is_401_as_an_unknown_one_is(place: Place) -> None:
