@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,10 @@ def place(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with running(
         folder, CONFIG.format(url=upstream.url, folder=folder), is_measured=True, MOCK_KEY=PROVIDER_KEY
     ) as gateway:
-        yield Place(gateway, folder, upstream)
+        place = Place(gateway, folder, upstream)
+        yield place
+        eventually(lambda: place.run("ledger", "audit")["open_holds"] == 0, "a hold is left")
+        assert place.run("ledger", "audit")["ok"]
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +240,68 @@ class TestChanges:
         assert place.run("keys", "show", "used")["last_used_at"] is None
         assert place.ask(key)[0].status == 200
         eventually(lambda: place.run("keys", "show", "used")["last_used_at"] is not None, "no use is noted", 5)
+
+
+LONG = {"max_output_tokens": 10_000, "provider": {"only": ["mock-a"]}}
+"""A request that may cost two cents, and costs a few millionths of a dollar."""
+
+
+class TestLimits:
+    def refused(self, reply: Reply) -> tuple[int, str, str]:
+        assert reply.status == 402, reply.json
+        told = reply.json["error"]["metadata"]
+        return reply.status, told["limit_source"], told["available_usd"]
+
+    def test_MO_22_a_key_at_its_limit_is_402_however_rich_its_account(self, place: Place) -> None:
+        place.run("accounts", "create", "rich", "--credit", "25")
+        key = place.key("--account", "rich", "--name", "poor key", "--limit", "0.001", "--reset", "daily")
+        reply, called = place.ask(key, **LONG)
+        assert self.refused(reply) == (402, "key", "0.001")
+        assert called == []
+        place.run("keys", "set", "poor key", "--limit", "1")
+        reply, _ = place.ask(key, **LONG)
+        assert reply.status == 200
+        cost = Decimal(str(reply.json["usage"]["cost"]))
+        shown, account = place.run("keys", "show", "poor key"), place.run("accounts", "show", "rich")
+        assert cost > 0
+        assert Decimal(shown["charged_usd"]) == Decimal(account["charged_usd"]) == cost
+        (entry,) = [
+            each for each in place.run("ledger", "entries", "--account", "rich")["entries"] if each["generation"]
+        ]
+        assert (entry["generation"], Decimal(entry["amount_usd"])) == (reply.json["id"], cost)
+        assert place.run("keys", "set", "poor key", "--limit", "0")["available_usd"] == "0"
+        assert self.refused(place.ask(key, **LONG)[0]) == (402, "key", "0")
+
+    def test_MO_22_an_account_without_credit_is_402_however_rich_its_key(self, place: Place) -> None:
+        place.run("accounts", "create", "poor", "--credit", "0.001")
+        key = place.key("--account", "poor", "--limit", "25")
+        reply, called = place.ask(key, **LONG)
+        assert self.refused(reply) == (402, "account", "0.001")
+        assert called == []
+        place.run("credits", "add", "poor", "1", "--reference", "more for the poor")
+        assert place.ask(key, **LONG)[0].status == 200
+        taken = place.run("credits", "remove", "poor", "5", "--reference", "all of the poor")
+        assert taken["available_usd"] == "0"
+        assert self.refused(place.ask(key, **LONG)[0])[1:] == ("account", "0")
+
+    def test_a_limit_holds_on_an_unlimited_account_too(self, place: Place) -> None:
+        key = place.key("--name", "alone", "--limit", "0.001")
+        assert self.refused(place.ask(key, **LONG)[0]) == (402, "key", "0.001")
+        place.run("keys", "set", "alone", "--limit", "1")
+        reply, _ = place.ask(key, **LONG)
+        assert reply.status == 200
+        entries = place.run("ledger", "entries", "--account", "default")["entries"]
+        assert [each["debit"] for each in entries if each["generation"] == reply.json["id"]] == [
+            place.run("keys", "show", "alone")["id"]
+        ]
+
+    @pytest.mark.parametrize("group", ["accounts", "keys"])
+    def test_a_pace_holds(self, group: str, place: Place) -> None:
+        place.run(
+            "accounts", "create", f"paced {group}", "--unlimited", *(["--rpm", "1"] if group == "accounts" else [])
+        )
+        key = place.key("--account", f"paced {group}", *(["--rpm", "1"] if group == "keys" else []))
+        assert [place.ask(key)[0].status for _ in range(2)] == [200, 429]
 
 
 def test_AU_05_no_key_is_in_any_table_log_or_copy(place: Place) -> None:
