@@ -6,9 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.routing.catalogs import Shelf, ask, endpoint
 from trunkline.accounts.terms import ModelRates, Terms, change_terms, members_of, policy_of, read_terms
 from trunkline.protocol.preferences import MaxPrice, ProviderPreferences, ResponseHealingPlugin, Sort
+from trunkline.routing.filters import filters
+from trunkline.routing.measure import measure
 from trunkline.routing.policy import Policy
 
 WHOLE = """
@@ -111,3 +116,45 @@ def test_the_stricter_of_both_holds_and_of_defaults_the_keys(
 def test_preferences_are_read_as_those_of_a_request() -> None:
     kept = change_terms(None, {"preferences": {"only": ["openai"], "allow_fallbacks": None}})
     assert read_terms(kept).preferences == ProviderPreferences(only=("openai",))
+
+
+SHELF = Shelf(
+    endpoint(provider, f"{maker}/{name}", region=region, trains=trains, zdr=zdr)
+    for maker in "ab"
+    for name in ("one", "two")
+    for provider, region, trains, zdr in (
+        ("alpha", "eu", False, True),
+        ("beta", "us", True, None),
+        ("gamma", None, None, True),
+    )
+)
+ENDPOINTS = [each for maker in "ab" for name in ("one", "two") for each in SHELF.endpoints_of(f"{maker}/{name}")]
+
+some = st.fixed_dictionaries(
+    {},
+    optional={
+        "models": st.lists(st.sampled_from(["a/*", "b/*", "*/one", "a/two", "*"]), max_size=2),
+        "providers": st.lists(st.sampled_from(["alpha", "Beta", "gamma", "nobody"]), max_size=2),
+        "ignored_providers": st.lists(st.sampled_from(["alpha", "beta"]), max_size=2),
+        "regions": st.lists(st.sampled_from(["eu", "US"]), max_size=2),
+        "zdr": st.booleans(),
+        "data_collection": st.sampled_from(["deny", "allow"]),
+    },
+)
+
+
+def allowed(policy: Policy) -> set[str]:
+    """The endpoints that a policy leaves, whatever is asked for."""
+    request = ask()
+    active = filters(request, policy, SHELF.provider_slug, measure(request))
+    return {each.id for each in ENDPOINTS if all(check(each) is None for _, check in active)}
+
+
+@given(some, some)
+def test_AU_13_a_key_may_reach_just_what_it_and_its_account_both_may(
+    account: dict[str, Any], key: dict[str, Any]
+) -> None:
+    terms = [read_terms(change_terms(None, each)) for each in (account, key)]
+    both = policy_of("acc", *terms, max_attempts=3)
+    one, other = (policy_of("acc", each, Terms(), max_attempts=3) for each in terms)
+    assert allowed(both) == allowed(one) & allowed(other)

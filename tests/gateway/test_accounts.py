@@ -242,7 +242,7 @@ class TestChanges:
         eventually(lambda: place.run("keys", "show", "used")["last_used_at"] is not None, "no use is noted", 5)
 
 
-LONG = {"max_output_tokens": 10_000, "provider": {"only": ["mock-a"]}}
+LONG: dict[str, Any] = {"max_output_tokens": 10_000, "provider": {"only": ["mock-a"]}}
 """A request that may cost two cents, and costs a few millionths of a dollar."""
 
 
