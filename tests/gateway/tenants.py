@@ -41,7 +41,8 @@ class Store:
         """Audit the books: there is no difference, and no hold is left."""
         eventually(lambda: self.rows("SELECT count(*) FROM holds") == [(0,)], "a hold is left")
         with self.opened() as connection:
-            assert audit(connection, int(time.time() * 1000)).differences == ()
+            found = audit(connection, int(time.time() * 1000)).differences
+        assert not found, found[:5]
 
     def tenant(self, credit: int | None = None, **key: Any) -> Tenant:
         """A new account with one key. `credit` is in nano-dollars, None for an unlimited account; `key` are columns."""

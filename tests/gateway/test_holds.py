@@ -18,6 +18,7 @@ import pytest
 from tests.gateway.called import calls
 from tests.gateway.checks import error_of, events_of, response_of
 from tests.gateway.conftest import PROVIDER
+from tests.gateway.owners import Tenants
 from tests.gateway.server import PROVIDER_KEY, Reply, post, running
 from tests.gateway.tenants import Balance, Store, Tenant, sized
 from tests.gateway.test_quirks import at
@@ -30,6 +31,8 @@ CONFIG = """
 timeout = "700 ms"
 [routing]
 retry_budget = 1.0
+[billing]
+byok_fee = 0.05
 [providers.fake-provider]
 enabled = true
 """
@@ -340,6 +343,14 @@ class TestCap:
         response_of(tenant.call(ask(**asked), x_trunkline_max_cost=usd_text(least)))
         response_of(tenant.call(ask(max_output_tokens=tokens - 1), x_trunkline_max_cost=usd_text(least - 1)))
 
+    def test_without_a_hold_it_cuts_the_cost_all_the_same(self, store: Store) -> None:
+        tenant = store.tenant()
+        body = ask("!usage input=200 output=9000\nHi.")
+        reply = tenant.call(body, x_trunkline_max_cost=usd_text(held(300)))
+        assert response_of(reply)["usage"]["cost"] == float(usd_text(held(300)))
+        record = tenant.record(reply)
+        assert (record["cost_nano"], record["charged_nano"], record["held_nano"]) == (held(300), 0, None)
+
     def test_a_thinking_model_is_no_402_for_it(self, store: Store) -> None:
         body = ask(reasoning={"effort": "low"})
         reply = store.tenant(10**12).call(body, x_trunkline_max_cost=usd_text(held(300)))
@@ -364,6 +375,30 @@ class TestCap:
         headers = ("x-trunkline-max-cost: 1", "x-trunkline-max-cost: 2", "connection: close")
         (reply,) = store.gateway.raw(post(ask(), *headers, key=store.tenant().text))
         assert "x-trunkline-max-cost" in error_of(reply, 400)["message"]
+
+
+class TestOwnKey:
+    """A provider key that the account brings: nothing is held for what it pays, but for the fee."""
+
+    def test_MO_25_the_fee_is_held_and_charged(self, store: Store, upstream: Upstream, nonce: str) -> None:
+        """With its key alone; with the house's behind it, what that may cost is held."""
+        fee = 50 * MICRO  # of what 200 tokens in and 400 out cost
+        answer = completion() | {"usage": {"prompt_tokens": 200, "completion_tokens": 400, "total_tokens": 600}}
+        for only in (True, False):
+            tenant = store.tenant(10**9)
+            Tenants(store.path.parent).bring(tenant.account_id, "wire-chat", "sk-of-a-tenant", only=only)
+            upstream.play(nonce, whole(answer), whole(answer))
+            reply = tenant.call(ask(nonce, "wire/chat", max_output_tokens=1_000))
+            usage = response_of(reply)["usage"]
+            assert (usage["is_byok"], usage["cost"]) == (True, float(usd_text(fee)))
+            assert usage["cost_details"]["upstream_inference_cost"] == float(usd_text(held(400)))
+            assert tenant.settled().charged == fee
+            assert tenant.record(reply)["held_nano"] == (held(1_000) // 20 + 2 if only else held(1_000))
+
+    def test_it_needs_credit_for_the_fee_alone(self, store: Store, upstream: Upstream, nonce: str) -> None:
+        tenant = store.tenant(held(1_000) // 20 + 2)
+        Tenants(store.path.parent).bring(tenant.account_id, "wire-chat", "sk-of-a-tenant", only=True)
+        response_of(tenant.call(ask(nonce, "wire/chat", max_output_tokens=1_000)))
 
 
 class TestTheIdOfTheRecord:

@@ -214,6 +214,16 @@ def test_endpoints_count_that_may_be_asked_and_that_the_house_pays() -> None:
     assert estimate(at(dear, own=(True,)), ask(), 1_000, BOUNDS).is_empty
 
 
+def test_a_fee_for_own_keys_is_a_share_of_the_price() -> None:
+    """Two nano-dollars more, for what is rounded."""
+    bounds = replace(BOUNDS, byok_fee=0.05)
+    found = estimate(at(ONE, own=(True,)), ask(), 1_000, bounds)
+    assert (found.wanted_nano, found.floor_nano) == (525_000 + 2, 37_800 + 2)
+    assert found.tokens_for(37_802) == 256
+    found = estimate(at(endpoint(usd=None), own=(True,)), ask(), 1_000, bounds)
+    assert found.wanted_nano == 25_000_000
+
+
 def test_of_a_model_that_stands_behind_the_attempts_the_first_endpoint_counts() -> None:
     """One attempt is kept for each model that was not asked yet."""
     other = endpoint("gamma", "m/two", usd="3", context=None, max_output=10_000)

@@ -7,6 +7,7 @@ Who holds, and what of, is not known here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -32,6 +33,8 @@ _PACKED_SOUND_BYTES_PER_S: Final = 4_000
 
 _FILM_BYTES_PER_S: Final = 60_000
 _FILM_TOKENS_PER_S: Final = 300
+_ALL: Final = Decimal(1)
+_ROUNDED_NANO: Final = 2
 _MOST_PICTURES: Final = 10
 _PICTURE_TOKENS: Final = 6_500
 """The largest picture that is made of tokens: https://platform.openai.com/docs/guides/image-generation, 2026-11-27."""
@@ -55,6 +58,12 @@ class Ceiling(NamedTuple):
         tokens = min(output_tokens, self.most_tokens)
         return min(self.fixed_nano - (-tokens * self.rate // self.parts), MOST_NANO)
 
+    def shared(self, share: Decimal) -> Ceiling:
+        """The ceiling of a fee that is a share of the price, which is rounded before and after."""
+        above, below = share.as_integer_ratio()
+        fixed_nano = _share(self.fixed_nano * above, below) + _ROUNDED_NANO
+        return self._replace(fixed_nano=fixed_nano, rate=self.rate * above, parts=self.parts * below)
+
     def tokens_for(self, amount: NanoUsd) -> int:
         """How many tokens an amount buys; less than none where it does not pay for what was read."""
         left = amount - self.fixed_nano
@@ -64,10 +73,11 @@ class Ceiling(NamedTuple):
 
 
 class Estimate(Struct, frozen=True, gc=False):
-    """What a request may cost at those of its endpoints that the house pays.
+    """What a request may cost at those of its endpoints that are charged.
 
     `ceilings` are theirs, of every tier of prices that the input may reach; there is none where all is paid by the
-    client's own keys. `unpriced_nano` is held where an endpoint has no price. `asked_tokens` is the client's limit.
+    client's own keys, and no fee is asked for that. `unpriced_nano` is held where an endpoint has no price.
+    `asked_tokens` is the client's limit.
     """
 
     input_tokens: int
@@ -78,7 +88,7 @@ class Estimate(Struct, frozen=True, gc=False):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no house key is used."""
+        """Whether nothing is charged, since no house key is used."""
         return not self.ceilings and not self.unpriced_nano
 
     @property
@@ -135,13 +145,14 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
     size = _size(request, body_bytes, bounds)
     ceilings: list[Ceiling] = []
     unpriced_nano = input_tokens = 0
-    for endpoint in _paid_by_house(plan):
+    for endpoint, share in _charged(plan, bounds):
         read = _within(size, endpoint)
         input_tokens = max(input_tokens, read.tokens)
         if endpoint.price is None:
-            unpriced_nano = int(bounds.unpriced_hold * NANO_PER_USD)
+            unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * share))
             continue
-        ceilings += _ceilings(endpoint.price, read, request, endpoint, bounds)
+        found = _ceilings(endpoint.price, read, request, endpoint, bounds)
+        ceilings += found if share == 1 else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
@@ -166,16 +177,17 @@ def estimate_as_json(estimate: Estimate) -> dict[str, object]:
     }
 
 
-def _paid_by_house(plan: Plan) -> Iterator[Endpoint]:
-    """The endpoints that may be asked with a house key."""
+def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, Decimal]]:
+    """The endpoints that may be asked at a cost, and the part of their price that is charged."""
     models: set[str] = set()
     for place, endpoint in enumerate(plan.attempts):
         slug = endpoint.model.slug
         if place >= plan.max_attempts and (slug in models or plan.partition == "none"):
             continue
         models.add(slug)
-        if not (plan.is_byok and plan.is_byok[place]):
-            yield endpoint
+        share = Decimal(str(bounds.byok_fee)) if plan.is_byok and plan.is_byok[place] else _ALL
+        if share:
+            yield endpoint, share
 
 
 # Input

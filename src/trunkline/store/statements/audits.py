@@ -118,12 +118,20 @@ def compare_entries(connection: sqlite3.Connection, horizon_ms: int) -> list[Mis
 
 
 def compare_parts(connection: sqlite3.Connection) -> list[Mismatch]:
-    """Compare the cost of records with its parts."""
+    """Compare the cost of records with its parts.
+
+    Those are of what a client's own key paid, where it did. A cap may cut the cost of what nothing was held for.
+    """
     return _mismatches(
         connection,
         """
-        SELECT id, cost_input_nano + cost_output_nano + cost_fees_nano, cost_nano FROM generations
-        WHERE cost_input_nano + cost_output_nano + cost_fees_nano <> cost_nano
+        SELECT id, parts, worth FROM (
+            SELECT id, cost_input_nano + cost_output_nano + cost_fees_nano AS parts,
+                   CASE WHEN is_byok THEN coalesce(upstream_nano, 0) ELSE cost_nano END AS worth,
+                   CASE WHEN held_nano IS NULL AND NOT is_byok THEN house_nano ELSE 0 END AS cut
+            FROM generations
+        )
+        WHERE parts < worth OR parts > worth + cut
         """,
     )
 
