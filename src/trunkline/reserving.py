@@ -72,9 +72,8 @@ def _take(admitted: Admitted, found: Estimate, services: Services) -> Taken | No
 
 
 def _cap(call: Call) -> NanoUsd | None:
-    """The most that the request may cost. A client may lower what its key says, and not raise it."""
-    caps = [each for each in (call.max_cost_nano, call.key.max_cost_nano) if each is not None]
-    return min(caps, default=None)
+    """The most that the request may cost, as it says itself, else its key."""
+    return call.key.max_cost_nano if call.max_cost_nano is None else call.max_cost_nano
 
 
 def _key_budget(call: Call) -> str | None:

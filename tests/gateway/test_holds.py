@@ -19,7 +19,7 @@ from tests.gateway.called import calls
 from tests.gateway.checks import error_of, events_of, response_of
 from tests.gateway.conftest import PROVIDER
 from tests.gateway.owners import Tenants
-from tests.gateway.server import PROVIDER_KEY, Reply, post, running
+from tests.gateway.server import BELOW_ASGI, PROVIDER_KEY, THROUGH_ASGI, Reply, post, running
 from tests.gateway.tenants import Balance, Store, Tenant, sized
 from tests.gateway.test_quirks import at
 from tests.gateway.test_supports import LIMITS, TOLD
@@ -226,7 +226,9 @@ class TestCredit:
             response_of(tenant.call(ask()))  # their keys are known from here on
         with store.opened() as connection:
             connection.execute("BEGIN EXCLUSIVE")
-            error_of(limited.call(ask()), 503)
+            reply = limited.call(ask())
+            error_of(reply, 503)
+            assert reply.headers["x-generation-id"].startswith("resp_")
         assert limited.settled().charged > 0
 
 
@@ -356,12 +358,12 @@ class TestCap:
         reply = store.tenant(10**12).call(body, x_trunkline_max_cost=usd_text(held(300)))
         assert reply.headers["x-trunkline-clamped"] == "max_output_tokens=300"
 
-    def test_that_of_the_key_may_be_lowered_and_not_raised(self, store: Store) -> None:
+    def test_that_of_the_key_is_for_requests_that_say_none(self, store: Store) -> None:
         tenant = store.tenant(max_cost_nano=held(500))
         for headers, tokens in (
             ({}, 500),
-            ({"x_trunkline_max_cost": "5"}, 500),
             ({"x_trunkline_max_cost": usd_text(held(300))}, 300),
+            ({"x_trunkline_max_cost": usd_text(held(700))}, 700),
         ):
             reply = tenant.call(ask(), **headers)
             assert reply.headers["x-trunkline-clamped"] == f"max_output_tokens={tokens}"
@@ -413,8 +415,12 @@ class TestTheIdOfTheRecord:
                 digits = reply.headers["x-request-id"].removeprefix("req_")
                 assert reply.headers["x-generation-id"] == f"resp_{digits}"
 
-    def test_with_a_402(self, store: Store) -> None:
-        assert store.tenant(1).call(ask()).headers["x-generation-id"].startswith("resp_")
+    @pytest.mark.parametrize("path", [BELOW_ASGI, THROUGH_ASGI], ids=["below ASGI", "through ASGI"])
+    def test_with_a_402(self, store: Store, path: str) -> None:
+        tenant = store.tenant(1)
+        reply = store.gateway.call(ask(), key=tenant.text, path=path)
+        assert reply.headers["x-generation-id"].startswith("resp_")
+        short_of(reply, tenant)
 
     def test_it_is_that_of_the_body(self, store: Store) -> None:
         reply = store.tenant(10**12).call(ask())
