@@ -118,7 +118,7 @@ class Settlement:
 def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
     call, request, plan, dear = admitted
-    is_clamped = reservation.max_output_tokens is not None
+    is_clamped = reservation.max_output_tokens is not None and request.max_output_tokens is None
     if reservation.max_output_tokens is not None:
         request = request_within(request, reservation.max_output_tokens)
     course = Run(services.upstream, plan, request, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from tests.gateway.server import BELOW_ASGI, PROVIDER_KEY, THROUGH_ASGI, Reply, 
 from tests.gateway.tenants import Balance, Store, Tenant, sized
 from tests.gateway.test_quirks import at
 from tests.gateway.test_supports import LIMITS, TOLD
-from tests.gateway.upstream import Script, Upstream, completion, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, whole
 from trunkline.money import nano_of, usd_text
 
 CONFIG = """
@@ -72,6 +73,8 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         config += ENDPOINT.format(
             provider=f"wire-{dialect}", model=f"wire/{dialect}", upstream="x", output=2, most=20_000
         )
+    config += ENDPOINT.format(provider="wire-chat", model="wire/unlimited", upstream="x", output=2, most=20_000)
+    config += 'rejects = ["max_output_tokens"]\n'
     for name, output, most in (("a", 2, 20_000), ("b", 1, 1_000)):
         config += PROVIDER.format(name=f"mock-{name}", dialect="chat", url=f"{upstream.url}/{name}/v1")
         config += ENDPOINT.format(provider=f"mock-{name}", model="wire/two", upstream="x", output=output, most=most)
@@ -287,6 +290,35 @@ class TestClamp:
         response_of(store.tenant(8 * held(5_000)).call(ask(nonce, "wire/chat")))
         assert [at(seen.json, LIMITS["chat"]) for seen in upstream.seen(nonce)] == [5_000, 4_096]
 
+    def test_an_endpoint_that_takes_no_limit_is_held_to_it(self, store: Store, upstream: Upstream, nonce: str) -> None:
+        """The client named none, so none of its parameters is dropped."""
+        pieces = [sse([chunk(f"piece {number} ")]) for number in range(400)]
+        upstream.play(
+            nonce, Script([head(200, "text/event-stream"), *(step for each in pieces for step in (each, 0.002))])
+        )
+        tenant = store.tenant(held(256))
+        reply = tenant.call(ask(nonce, "wire/unlimited", stream=True))
+        assert reply.headers["x-trunkline-clamped"] == "max_output_tokens=256"
+        assert "x-trunkline-dropped" not in reply.headers
+        assert events_of(reply, "incomplete")[-1]["response"]["usage"]["cost"] <= float(usd_text(held(256)))
+        (seen,) = upstream.seen(nonce)
+        assert "max_tokens" not in seen.json
+        assert seen.is_closed_by_client.wait(5)
+
+    def test_a_client_that_leaves_while_it_waits_for_its_hold_holds_nothing(self, store: Store) -> None:
+        tenant = store.tenant(10**9)
+        tenant.call(b"{")  # its key is known from here on
+        with store.gateway.connect() as client, store.opened() as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            client.send(post(ask(), key=tenant.text))
+            time.sleep(0.2)
+            client.reset()
+            time.sleep(0.1)
+            connection.execute("ROLLBACK")
+        response_of(tenant.call(ask()))  # what was asked before is decided by now
+        assert tenant.settled().charged > 0
+        assert store.rows("SELECT count(*) FROM generations WHERE account_id = ?", tenant.account_id) == [(1,)]
+
 
 class TestCap:
     """`x-trunkline-max-cost`, and the key's own."""
@@ -306,8 +338,8 @@ class TestCap:
     ) -> None:
         cap = held(256)
         called = calls(dialect, [("say", json.dumps({"said": "word and word " * 20}))] * 60)
-        head, *pieces = called.streamed(2_000).steps
-        upstream.play(nonce, Script([head, *(step for piece in pieces for step in (piece, 0.01))]))
+        first, *pieces = called.streamed(2_000).steps
+        upstream.play(nonce, Script([first, *(step for piece in pieces for step in (piece, 0.01))]))
         tenant = store.tenant(10**9)
         tools = [{"type": "function", "name": "say"}]
         body = ask(nonce, f"wire/{dialect}", stream=True, tools=tools)

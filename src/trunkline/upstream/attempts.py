@@ -398,7 +398,10 @@ class Run:
             offer = offered(request, endpoint)
         sent, reply = await asking.ask(offer.request)
         if offer.lost or sent.dropped:
-            attempt.dropped = tuple(dict.fromkeys((*offer.lost, *sent.dropped)))
+            dropped = dict.fromkeys((*offer.lost, *sent.dropped))
+            if self._question.is_clamped:
+                dropped.pop("max_output_tokens", None)
+            attempt.dropped = tuple(dropped)
         try:
             adapter = ADAPTERS[endpoint.dialect]
             decoder = restoring(adapter.decoder(offer.request, endpoint), offer)
