@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.gateway.server import Gateway, Reply
-from trunkline.accounts.pepper import read_pepper
 from trunkline.store.batch import DAY_MS, Batch
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow, HoldRow
@@ -70,69 +65,6 @@ def keep(connection: sqlite3.Connection, rows: Sequence[GenerationRow]) -> None:
     posted = post(connection, Batch(settles=tuple(rows)), "boot", DAY)
     assert not posted.failed, posted.failed
 
-
-@dataclass(frozen=True)
-class Store:
-    """A running gateway, and the store behind it."""
-
-    gateway: Gateway
-    path: Path
-
-    def run(self, statement: str, *values: object) -> None:
-        with opened(self.path) as connection:
-            connection.execute(statement, values)
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """An account with one key."""
-
-    store: Store
-    account_id: str
-    key_id: str
-    text: str
-
-    def keep(self, id: str, **changes: Any) -> GenerationRow:
-        """Put something on record of this tenant."""
-        row = record(id, **{"account_id": self.account_id, "key_id": self.key_id, "created_at_ms": NOW, **changes})
-        with opened(self.store.path) as connection:
-            keep(connection, [row])
-        return row
-
-    def get(self, path: str, **headers: str) -> Reply:
-        headers = {"authorization": f"Bearer {self.text}", **headers}
-        return self.store.gateway.request("GET", f"/api/v1/{path}", headers=headers)
-
-    def data(self, path: str) -> Any:
-        """What a path tells."""
-        reply = self.get(path)
-        assert reply.status == 200, reply.body
-        assert reply.headers["content-type"] == "application/json"
-        assert set(reply.json) == {"data"}
-        return reply.json["data"]
-
-
-def admit_tenant(store: Store, **terms: Any) -> Tenant:
-    """Make an account with one key; `terms` are columns of the key."""
-    name = f"{next(_numbers):04d}"
-    tenant = Tenant(store, f"acc_{name}", f"key_{name}", f"tl-key-of-records-number-{name}")
-    pepper = read_pepper(None, store.path, {})
-    columns = {
-        "id": tenant.key_id,
-        "account_id": tenant.account_id,
-        "name": f"team {name}",
-        "hash": hmac.digest(pepper, tenant.text.encode(), "sha256"),
-        "prefix": tenant.text[:7],
-        "created_at_ms": NOW,
-        **terms,
-    }
-    store.run("INSERT INTO accounts (id, name, created_at_ms) VALUES (?, ?, ?)", tenant.account_id, name, NOW)
-    places = ", ".join("?" * len(columns))
-    store.run(f"INSERT INTO keys ({', '.join(columns)}) VALUES ({places})", *columns.values())
-    return tenant
-
-
-_numbers = count(1)
 
 FULL: dict[str, Any] = {
     "model": "fake/echo",

@@ -15,8 +15,9 @@ import pytest
 
 from tests.clients.running import run
 from tests.gateway.server import running
+from tests.gateway.tenants import Store, Tenant
 from tests.npm import OPENROUTER
-from tests.recorded import FULL, NOW, Store, Tenant, admit_tenant
+from tests.recorded import FULL, NOW
 
 PYTHON = Path(sys.prefix) / "clients" / "bin" / "python"
 CONFIG = "[providers.fake-provider]\nenabled = true\n"
@@ -31,7 +32,7 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     folder = tmp_path_factory.mktemp("openrouter")
     with running(folder, CONFIG) as gateway:
         store = Store(gateway, folder / "trunkline.db")
-        tenant = admit_tenant(store, limit_nano=10**10, limit_reset="monthly", expires_at_ms=NOW + 10**9)
+        tenant = store.tenant(limit_nano=10**10, limit_reset="monthly", expires_at_ms=NOW + 10**9)
         tenant.keep("resp_sdk", **{**FULL, "attempts": ATTEMPTS})
         yield tenant
 

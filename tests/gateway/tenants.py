@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.gateway.server import BELOW_ASGI, Gateway, Reply
 from tests.gateway.waiting import eventually
+from tests.recorded import NOW, keep, record
 from trunkline.accounts.audit import audit
 from trunkline.accounts.pepper import read_pepper
 
@@ -95,6 +96,27 @@ class Tenant:
 
     def call(self, body: Any, **headers: str) -> Reply:
         return self.store.gateway.call(body, key=self.text, path=BELOW_ASGI, **headers)
+
+    def get(self, path: str, **headers: str) -> Reply:
+        """GET a path below /api/v1/."""
+        headers = {"authorization": f"Bearer {self.text}", **headers}
+        return self.store.gateway.request("GET", f"/api/v1/{path}", headers=headers)
+
+    def data(self, path: str) -> Any:
+        """What a path tells."""
+        reply = self.get(path)
+        assert reply.status == 200, reply.body
+        assert reply.headers["content-type"] == "application/json"
+        assert set(reply.json) == {"data"}
+        return reply.json["data"]
+
+    def keep(self, id: str, **changes: Any) -> None:
+        """Put a request on record that nobody made."""
+        row = record(id, **{"account_id": self.account_id, "key_id": self.key_id, "created_at_ms": NOW, **changes})
+        with self.store.opened() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            keep(connection, [row])
+            connection.execute("COMMIT")
 
     def balance(self, budget: str | None = None) -> Balance:
         """The account's balance, or that of another budget."""

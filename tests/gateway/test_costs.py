@@ -18,7 +18,7 @@ import pytest
 from tests.cost_formula import dollars, parts_of
 from tests.gateway.checks import events_of, response_of
 from tests.gateway.conftest import PROVIDER
-from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, running
+from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.test_quirks import PIXEL, as_toml
 from tests.gateway.test_wire_answers import framed
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, whole
@@ -620,6 +620,7 @@ def test_an_answer_costs_what_the_formula_says(case: Case, costs: Gateway, upstr
     assert usage["output_tokens_details"]["reasoning_tokens"] == case.usage.reasoning_tokens
     assert usage["input_tokens_details"]["cached_tokens"] == case.usage.cache_read_tokens
     total = _exact(reply, "cost")
+    assert _on_record(costs, reply.headers["x-generation-id"]) == total
     if case.told is not None:
         assert total == Decimal(case.told)
         return
@@ -655,6 +656,13 @@ def test_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
     assert least <= end["input_tokens"] <= most
     cost = Decimal(end["cost_usd"])
     assert cost == (Decimal(3) * end["input_tokens"] + Decimal(15) * 1_000) / 1_000_000
+    eventually(lambda: _on_record(costs, name) == cost, "its record tells another cost")
+
+
+def _on_record(gateway: Gateway, id: str) -> Json:
+    """The cost that the record of an answer tells; nothing where there is none yet."""
+    reply = gateway.request("GET", f"/api/v1/generation?id={id}", headers={"authorization": f"Bearer {KEY}"})
+    return json.loads(reply.body, parse_float=Decimal).get("data", {}).get("total_cost")
 
 
 HEARD = [chunk("Hello, "), chunk("world!"), chunk(finish="stop")]

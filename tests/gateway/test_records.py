@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from openrouter.errors import BadRequestResponseError, NotFoundResponseError
 
 from tests.gateway.checks import error_of
 from tests.gateway.server import running
-from tests.recorded import FULL, NOW, TODAY, Store, Tenant, admit_tenant
+from tests.gateway.tenants import Store, Tenant
+from tests.recorded import FULL, NOW, TODAY
 from trunkline.store.batch import DAY_MS
 
 CONFIG = """
@@ -41,7 +41,7 @@ def nothing_left() -> None:
 
 @pytest.fixture
 def new_tenant(store: Store) -> Callable[..., Tenant]:
-    return partial(admit_tenant, store)
+    return store.tenant
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ class TestCredits:
         assert tenant.data("credits") == {"total_credits": 0, "total_usage": 7e-9}
 
     def test_an_account_with_credits_has_used_what_it_was_charged(self, tenant: Tenant) -> None:
-        tenant.store.run("INSERT INTO budgets VALUES (?, 5000000000, 1000000001, 30)", tenant.account_id)
+        tenant.store.rows("INSERT INTO budgets VALUES (?, 5000000000, 1000000001, 30)", tenant.account_id)
         assert tenant.data("credits") == {"total_credits": 5, "total_usage": 1.000000001}
 
 
@@ -252,7 +252,7 @@ class TestKey:
             "monthly": (today.replace(day=1) + timedelta(days=32)).replace(day=1),
         }
         budget = tenant.key_id if reset is None else f"{tenant.key_id}@{start[reset]}"
-        tenant.store.run("INSERT INTO budgets VALUES (?, 2000000000, 300000000, 200000001)", budget)
+        tenant.store.rows("INSERT INTO budgets VALUES (?, 2000000000, 300000000, 200000001)", budget)
         told = tenant.data("key")
         assert told["limit_remaining"] == 1.499999999
         assert told["include_byok_in_limit"] is True
@@ -265,7 +265,7 @@ class TestKey:
         self, new_tenant: Callable[..., Tenant]
     ) -> None:
         tenant = new_tenant(limit_nano=1)
-        tenant.store.run("INSERT INTO budgets VALUES (?, 500, 300, 200)", tenant.key_id)
+        tenant.store.rows("INSERT INTO budgets VALUES (?, 500, 300, 200)", tenant.key_id)
         told = tenant.data("key")
         assert (told["limit"], told["limit_remaining"]) == (1e-9, 0)
 
