@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -125,6 +126,28 @@ class TestGeneration:
         tenant.keep("resp_nobody", status="failed", stop=None, endpoint_id=None, provider=None)
         told = tenant.data("generation?id=resp_nobody")
         assert (told["provider_name"], told["provider_responses"]) == (None, [])
+
+    @pytest.mark.parametrize(
+        ("status", "output_tokens", "statuses"),
+        [
+            ("completed", 0, [503, 200]),
+            ("cancelled", 5, [503, 200]),
+            ("cancelled", 0, [503, None]),
+            ("failed", 0, [503]),
+            ("lost", 0, [503]),
+        ],
+    )
+    def test_every_attempt_and_the_answer_last(
+        self, tenant: Tenant, status: str, output_tokens: int, statuses: list[int | None]
+    ) -> None:
+        tried = {"endpoint": "fake-provider/x:m", "kind": "overloaded", "status": 503, "ms": 7, "is_byok": True}
+        id = f"resp_tried_{status}_{output_tokens}"
+        tenant.keep(id, status=status, output_tokens=output_tokens, attempts=json.dumps([tried]))
+        told = tenant.data(f"generation?id={id}")
+        assert [each["status"] for each in told["provider_responses"]] == statuses
+        first = told["provider_responses"][0]
+        assert (first["provider_name"], first["latency"], first["is_byok"]) == ("FakeProvider", 7, True)
+        assert told["attempts"] == [tried]
 
     def test_TN_01_another_tenant_s_record_is_as_unknown_as_one_that_never_was(
         self, new_tenant: Callable[..., Tenant]

@@ -190,7 +190,8 @@ def _provider_responses(row: GenerationRow, catalog: Catalog) -> Sequence[Docume
     ]
     if row.endpoint_id is not None and row.status in ("completed", "incomplete", "cancelled"):
         answer: dict[str, object] = {
-            "status": 200,
+            # Of one whose client left before it said anything nobody knows what it would have said.
+            "status": None if row.status == "cancelled" and not row.output_tokens else 200,
             "endpoint_id": row.endpoint_id,
             "model_permaslug": row.model,
             "provider_name": _provider_name(row.provider, catalog),
