@@ -158,6 +158,13 @@ class TestRequests:
             assert words in sheet
         assert "searches" not in sheet
 
+    def test_a_sheet_tells_a_terminal_nothing_to_do(self, run: Run, store: Path) -> None:
+        written(store, record("resp_sly", user="\x1b[2J\x9bevil\nid  other", session_id="naïve – fine"))
+        sheet = run("requests", "show", "resp_sly").out
+        assert "\\x1b[2J\\x9bevil\\nid  other" in sheet
+        assert "naïve – fine" in sheet
+        assert all(character.isprintable() for character in sheet.replace("\n", ""))
+
     def test_follow_prints_what_comes_and_only_what_is_wanted(self, four: Path) -> None:
         following = subprocess.Popen(
             [sys.executable, "-m", "trunkline", "requests", "--follow", "--json", "--account", "Beta", "--limit", "1"],

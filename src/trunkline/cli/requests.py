@@ -183,7 +183,7 @@ def _sheet(row: GenerationRow) -> Iterator[str]:
         ]
         yield title
         width = max(len(label) for label, _ in shown)
-        yield from (f"  {label:<{width}}  {cell_of(value)}" for label, value in shown)
+        yield from (f"  {label:<{width}}  {_printable(cell_of(value))}" for label, value in shown)
     if told["attempts"]:
         yield "attempts that failed or were outrun"
         yield from (f"  {line}" for line in _attempt_lines(told["attempts"]))
@@ -226,8 +226,8 @@ _SECTIONS = {
         "estimated": "is_estimated",
     },
     "cost in USD": {
-        "told": "total_cost_usd",
-        "worth": "cost_usd",
+        "cost": "total_cost_usd",
+        "worth by price": "cost_usd",
         "… input": "cost_input_usd",
         "… output": "cost_output_usd",
         "… fees": "cost_fees_usd",
@@ -243,9 +243,14 @@ _SECTIONS = {
 }
 """What stands in a sheet, under which words."""
 
-_ALWAYS = frozenset({"id", "came", "account", "key", "status", "input", "output", "told", "worth", "in all"})
+_ALWAYS = frozenset({"id", "came", "account", "key", "status", "input", "output", "cost", "worth by price", "in all"})
 
 _NOTHING: tuple[object, ...] = (None, 0, "0", "", [])
+
+
+def _printable(text: str) -> str:
+    """Text that clients and providers chose, without what a terminal would obey."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _attempt_lines(attempts: Sequence[Document]) -> Iterator[str]:
@@ -255,4 +260,4 @@ def _attempt_lines(attempts: Sequence[Document]) -> Iterator[str]:
 
 
 def _inline(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else cell_of(value)
+    return json.dumps(value) if isinstance(value, dict) else _printable(cell_of(value))
