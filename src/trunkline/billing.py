@@ -175,7 +175,7 @@ class Meter:
     it knows nothing. So an answer is *counted* once a count of its end is heard. One that ends without, as when its
     client leaves, is closed: input is what was told of it, else what the request holds; output is what was heard, and
     no less than was told. What is heard is only kept until then, so that a token costs no more than keeping it. A count
-    of the end that says that nothing was read, or nothing written of what was heard, is completed in the same way.
+    of the end that lacks one of both is completed in the same way.
     """
 
     __slots__ = (
@@ -242,16 +242,16 @@ class Meter:
         return [self._note(Spent(usage, service_tier=told.service_tier), endpoint, is_byok)]
 
     def _completed(self, spent: Spent) -> Spent:
-        """A count of the end, with estimates of what is said and read in place of 0: such a count is a broken one."""
+        """A count of the end, with an estimate of the half that it lacks; nothing in both is somebody's word."""
         usage = spent.usage
         # Pictures may be all that is counted, and are in no text.
-        if (usage.input_tokens and usage.output_tokens) or usage.images or usage.estimated:
+        if bool(usage.input_tokens) == bool(usage.output_tokens) or usage.images or usage.estimated:
             return spent
-        output_tokens = usage.output_tokens or self.heard_tokens()
-        if not output_tokens:
-            return spent
-        input_tokens = usage.input_tokens or content_tokens(self._request)
-        counted = replace(usage, input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+        if usage.input_tokens:
+            heard = self.heard_tokens()
+            counted = replace(usage, output_tokens=heard, estimated=True) if heard else usage
+        else:
+            counted = replace(usage, input_tokens=content_tokens(self._request), estimated=True)
         return Spent(counted, service_tier=spent.service_tier)
 
     def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:
