@@ -107,7 +107,7 @@ def test_IN_08_the_character_NUL_is_refused(body: bytes, path: str) -> None:
 
 
 def test_IN_08_the_spelling_of_NUL_behind_a_backslash_is_only_text() -> None:
-    assert decode_object(rb'{"input":"\\u0000"}') == {"input": "\\u0000"}
+    assert decode_object(rb'{"input":"\\u0000"}')[0] == {"input": "\\u0000"}
 
 
 # Duplicate keys
@@ -147,7 +147,7 @@ def test_IN_05_in_a_very_large_body_the_key_is_not_named() -> None:
 def test_IN_05_duplicate_keys_are_found_in_large_bodies(size: int, strings: int, escape: bytes) -> None:
     array = b"[" + b",".join([b'"a:b"'] * strings) + b"]"
     body = b'{"input":"%s","a":%s,"b":":"%%s}' % (b"x" * size + escape, array)
-    assert decode_object(body % b"")["a"] == ["a:b"] * strings
+    assert decode_object(body % b"")[0]["a"] == ["a:b"] * strings
     assert "occurs twice" in refusal(body % b',"b":1').message
 
 
@@ -202,13 +202,13 @@ def test_IN_05_duplicate_keys_are_found_in_any_spelling_and_nothing_else_is(case
         with pytest.raises(BadRequest, match="occurs twice"):
             decode_object(text.encode())
     else:
-        assert decode_object(text.encode()) == json.loads(text)
+        assert decode_object(text.encode())[0] == json.loads(text)
 
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_refused_or_make_an_object(body: bytes) -> None:
     try:
-        value = decode_object(body)
+        value, _ = decode_object(body)
     except BadRequest:
         return
     assert value == json.loads(body)

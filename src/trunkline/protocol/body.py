@@ -6,12 +6,12 @@ msgspec refuses broken UTF-8, lone surrogates, `NaN`, numbers out of range and h
 last of duplicate keys without a word. What was decoded is therefore encoded again: where that gives the same text, but
 for white space between the values, nothing was lost. Numbers and characters can be spelled in several ways, so another
 text proves nothing; then the keys are counted twice, in the decoded object and in the text. Outside of strings a colon
-stands behind every key and nowhere else, so the second count takes the strings out and counts colons. Both counts are
-exact; they differ if and only if a key was lost.
+stands behind every key and nowhere else, so the second count takes the strings out and counts colons (`scanning.py`).
+Both counts are exact; they differ if and only if a key was lost.
 
-Decoding is one call that no other thread gets a word in, and takes seconds for millions of small values. So the text
-of a large body is looked at first, in pieces, and refused if there can be too many; for the same reason the text of a
-very large one is only counted, never made again.
+Decoding takes seconds for millions of small values. So the text of a large body is looked at first, in pieces, and
+refused if there can be too many; then it is decoded piece by piece (`piecemeal.py`), since one call is over before any
+other thread gets a word in. For the same reason the text of a very large one is only counted, never made again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import gc
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 
 from trunkline.errors import BadRequest
 from trunkline.protocol.items import Json
+from trunkline.protocol.piecemeal import LARGE_BYTES, decode_piecemeal
 from trunkline.protocol.reading import Step, shown, spelled_path
+from trunkline.protocol.scanning import Written, count_colons, may_hold_nul, scan
 
 MAX_DEPTH = 128
 MAX_VALUES = 250_000
@@ -34,6 +35,7 @@ MAX_INPUT_ITEMS = 10_000
 
 _CONTAINERS = frozenset((dict, list))
 _MAX_BYTES_TO_NAME_A_KEY = 1_000_000
+_LARGE_BYTES = MAX_VALUES  # in fewer there are not too many
 _PIECE_BYTES = 64 * 1024
 _MAX_BYTES_TO_REPEAT = 2_000_000
 _LONG_TEXT_BYTES = 256
@@ -53,28 +55,21 @@ _exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder()
 
 
-class _Written(NamedTuple):
-    """How many signs stand outside of strings."""
-
-    colons: int
-    commas: int
-    openings: int
-
-
 class _Duplicate(Exception):
     """Carries the key that occurs twice."""
 
 
-def decode_object(body: bytes | bytearray) -> dict[str, Json]:
-    """Decode a request body.
+def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
+    """Decode a request body, and say whether what is made of it is large (see `piecemeal.py`).
 
     Raises BadRequest.
     """
-    written = _count_if_large(body) if len(body) > MAX_VALUES else None
-    try:
-        value = msgspec.json.decode(body)
-    except (RecursionError, UnicodeDecodeError, msgspec.MsgspecError) as error:
-        raise _undecodable(body, error) from None
+    written = _scan_if_large(body) if len(body) > _LARGE_BYTES else None
+    may_have_nul = (b"\\" in body and b"\\u0000" in body) if written is None else may_hold_nul(body)
+    long_texts = [] if written is None else written.long_texts
+    value = decode_piecemeal(body, [] if may_have_nul else long_texts) if len(body) > _LARGE_BYTES else None
+    if value is None:
+        value = _decode(body)
     if not isinstance(value, dict):
         raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
     items = value.get("input")
@@ -83,18 +78,23 @@ def decode_object(body: bytes | bytearray) -> dict[str, Json]:
     # What has few brackets is not nested deeply; in a large body they take longer to count than levels.
     if len(body) > _PIECE_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(value)
-    if written is not None or (_encoder.encode(value) != body and not _is_spaced(value, body)):
-        written = written or _count_written(body)
-        if _count_decoded_keys(value) != written.colons:
-            raise BadRequest(_name_duplicate(body))
-    if b"\\" in body and b"\\u0000" in body:
+    if (written is not None or _encoder.encode(value) != body) and _is_key_lost(value, body, written):
+        raise BadRequest(_name_duplicate(body))
+    if may_have_nul:
         _refuse_nul(value)
-    return value
+    return value, len(body) > LARGE_BYTES or bool(long_texts)
 
 
 def decode_prices(body: bytes | bytearray) -> Json:
     """Decode `provider.max_price`, which must be there, with fractions as Decimal straight from the text."""
     return _exact_decoder.decode(_outer_decoder.decode(body).provider.max_price)
+
+
+def _decode(body: bytes | bytearray) -> Json:
+    try:
+        return msgspec.json.decode(body)
+    except (RecursionError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise _undecodable(body, error) from None
 
 
 def _undecodable(body: bytes | bytearray, error: Exception) -> BadRequest:
@@ -110,12 +110,12 @@ def _undecodable(body: bytes | bytearray, error: Exception) -> BadRequest:
     return BadRequest(f"The body is not valid JSON: {reason[:1].lower()}{reason[1:]}.")
 
 
-def _count_if_large(body: bytes | bytearray) -> _Written | None:
+def _scan_if_large(body: bytes | bytearray) -> Written | None:
     """Count what is written where there may be too many values, and where it is quicker than writing it again."""
     # A member stands behind every comma, and a first one may stand behind every opening bracket.
     if _is_made_of_values(body) and _count_separators(body) <= MAX_VALUES:
         return None
-    written = _count_written(body)
+    written = scan(body)
     if written.commas + written.openings > MAX_VALUES:
         raise _too_many()
     return written
@@ -143,6 +143,12 @@ def _check_depth(value: Json) -> None:
     raise BadRequest(_TOO_DEEP)
 
 
+def _is_key_lost(value: Json, body: bytes | bytearray, written: Written | None) -> bool:
+    if written is not None:
+        return _count_decoded_keys(value) != written.colons
+    return not _is_spaced(value, body) and _count_decoded_keys(value) != count_colons(body)
+
+
 def _is_spaced(value: Json, body: bytes | bytearray) -> bool:
     """Whether a body is a value as it is encoded here, but for white space."""
     try:
@@ -163,45 +169,6 @@ def _count_decoded_keys(value: Json) -> int:
 
 def _too_many() -> BadRequest:
     return BadRequest(f"The body has too many values; at most {MAX_VALUES} are taken.")
-
-
-def _count_written(body: bytes | bytearray) -> _Written:
-    """Count the signs of a document that stand outside of strings; of what is not one, at least those before it breaks.
-
-    Backslashes occur in strings only. With escaped backslashes, then escaped quotes removed, every quote left opens
-    or closes a string, so every other piece between quotes lies outside of strings.
-    """
-    if len(body) <= _PIECE_BYTES:
-        outside = b"".join(_between_quotes(body)[::2])
-        return _Written(outside.count(b":"), 0, 0)  # it is too short for too many values
-    found = _Written(0, 0, 0)
-    at = is_inside = 0
-    while at < len(body):
-        end = _end_of_piece(body, at + _PIECE_BYTES)
-        pieces = _between_quotes(body[at:end])
-        outside = b"".join(pieces[is_inside::2])
-        found = _Written(
-            found.colons + outside.count(b":"),
-            found.commas + outside.count(b","),
-            found.openings + outside.count(b"[") + outside.count(b"{"),
-        )
-        is_inside ^= (len(pieces) - 1) & 1
-        at = end
-    return found
-
-
-def _between_quotes(text: bytes | bytearray) -> list[bytes] | list[bytearray]:
-    if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return text.split(b'"')
-
-
-def _end_of_piece(body: bytes | bytearray, end: int) -> int:
-    """Move a cut behind the escape that it would fall into."""
-    if body[end - 1 : end] != b"\\":
-        return end
-    rest = body[end:]
-    return end + len(rest) - len(rest.lstrip(b"\\")) + 1
 
 
 def _name_duplicate(body: bytes | bytearray) -> str:

@@ -61,7 +61,7 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
 
     Raises BadRequest.
     """
-    raw = decode_object(body)
+    raw, is_large = decode_object(body)
     has_more = not _BESIDE.isdisjoint(raw)
     try:
         if has_more:
@@ -75,6 +75,8 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["reasoning"] = _thinking(members.get("reasoning"))
         if has_more:
             _add_what_is_beside(members, raw)
+        if is_large:
+            members["is_large"] = True
         members["is_text_alone"] = type(raw["input"]) is str or is_text_alone(members["input"])
         request = Request(**members)
         if request.tools or request.tool_choice is not None or not request.is_text_alone:

@@ -14,6 +14,7 @@ from trunkline.adapters.thinking import lost_proofs
 from trunkline.catalog.abilities import takes_sampling, takes_stop, unspoken
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.protocol.items import Json
+from trunkline.protocol.piecemeal import encode_piecemeal
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import TextFormat, Tool
 from trunkline.wire import Headers, UpstreamRequest
@@ -98,7 +99,7 @@ class Draft:
             "POST",
             endpoint.base_url + path,
             {**(_STREAM if self.streams else _WHOLE), **headers, **self.quirks.extra_headers},
-            _encode(self.body),
+            encode_piecemeal(self.body, _encode) if request.is_large else _encode(self.body),
             tuple(dict.fromkeys(dropped)) if dropped else (),
         )
 

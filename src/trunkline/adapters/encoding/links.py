@@ -63,7 +63,8 @@ def links_to_inline(request: Request, endpoint: Endpoint, needs_file: Rule) -> l
 
 def with_inlined(request: Request, found: Found) -> Request:
     """Put data URLs in the place of links; links that were not found stay."""
-    return replace(request, input=tuple(_changed_item(item, found) for item in request.input))
+    items = tuple(_changed_item(item, found) for item in request.input)
+    return replace(request, input=items, is_large=True)
 
 
 def _may_link(request: Request) -> bool:
