@@ -17,6 +17,7 @@ from starlette.types import Scope
 from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
+from trunkline.server.allocator import LARGE_BYTES
 from trunkline.server.body import Bounds, check_head, head_of, max_cost_of, read_body, too_large
 from trunkline.server.cycle import Cycle
 from trunkline.server.edge import OWNER
@@ -70,10 +71,12 @@ class Body:
         if not self._bytes:
             self._bytes = chunk
             return
-        if isinstance(self._bytes, bytes):
-            # It grows in place: joining pieces of twenty megabytes in the end would hold the loop.
-            self._bytes = bytearray(self._bytes)
-        self._bytes += chunk
+        # It grows in place: joining pieces of twenty megabytes in the end would hold the loop. So that it does, it is
+        # moved once more when it becomes large; what began small is moved by the allocator when it is larger still.
+        if isinstance(self._bytes, bytes) or self.size - added_bytes < LARGE_BYTES <= self.size:
+            self._bytes = bytearray().join((self._bytes, chunk))
+        else:
+            self._bytes += chunk
 
     def take(self) -> bytes | bytearray:
         """Give the bytes away: they are not kept beside what is made of them."""
