@@ -21,7 +21,7 @@ from trunkline.protocol import piecemeal, scanning
 from trunkline.protocol.body import decode_object
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.parse import parse
-from trunkline.protocol.piecemeal import decode_piecemeal, encode_piecemeal
+from trunkline.protocol.piecemeal import decode_piecemeal, encode_piecemeal, is_encoded_as
 from trunkline.protocol.scanning import may_hold_nul, scan
 
 UNITS = ("a", "é", "中", "😀", '\\"', "\\\\", "\\n", "\\u4e2d", "\\ud83d\\ude00", "\\\\u0000", "\\/", '\\\\\\"')
@@ -41,8 +41,7 @@ def small_sizes() -> Iterator[None]:
             (scanning, "_WINDOW_BYTES", 8),
             (scanning, "_FEW_BYTES", 1),
             (piecemeal, "LONG_BYTES", 2),
-            (piecemeal, "LARGE_BYTES", 8),
-            (piecemeal, "_SMALL_BYTES", 8),
+            (piecemeal, "SMALL_BYTES", 8),
             (piecemeal, "_ENTRIES", 2),
             (piecemeal, "_PIECE", 7),
         ):
@@ -156,9 +155,13 @@ def test_long_texts_among_many_items_are_put_in_their_places() -> None:
     assert decode_object(json.dumps(value).encode()) == (value, True)
 
 
-@pytest.mark.parametrize("size", [10_000, 300_000, 1_100_000])
-def test_only_a_large_request_is_said_to_be_large(size: int) -> None:
-    assert parse(json.dumps({"input": "x" * size}).encode()).is_large == (size > 10_000)
+@pytest.mark.parametrize(
+    ("count", "length", "size"),
+    [(1, 10_000, "usual"), (1, 300_000, "long_texts"), (1, 1_100_000, "long_texts"), (8_000, 9, "large")],
+)
+def test_a_request_says_whether_it_is_large(count: int, length: int, size: str) -> None:
+    part = {"type": "input_text", "text": "x" * length}
+    assert parse(json.dumps({"input": [{"role": "user", "content": [part]}] * count}).encode()).size == size
 
 
 # Encoding
@@ -179,11 +182,16 @@ VALUES = st.recursive(
 @given(st.dictionaries(TEXTS, VALUES, max_size=4))
 def test_a_body_is_encoded_to_the_same_bytes(value: dict[str, Any]) -> None:
     with small_sizes():
-        assert encode_piecemeal(value, msgspec.json.encode) == msgspec.json.encode(value)
+        encoded = msgspec.json.encode(value)
+        assert encode_piecemeal(value, msgspec.json.encode, has_long_texts=True) == encoded
+        assert encode_piecemeal(value, msgspec.json.encode, has_long_texts=False) == encoded
+        assert is_encoded_as(value, encoded, msgspec.json.encode)
+        assert not is_encoded_as(value, encoded + b" ", msgspec.json.encode)
+        assert not is_encoded_as(value, encoded[:-1], msgspec.json.encode)
 
 
 @pytest.mark.parametrize("cassette", [each for each in cassettes() if each.answers], ids=lambda cassette: cassette.name)
 def test_every_dialect_says_a_large_request_in_the_same_bytes(cassette: Cassette) -> None:
-    large = msgspec.structs.replace(cassette.request, is_large=True)
+    large = msgspec.structs.replace(cassette.request, size="long_texts")
     with small_sizes():
         assert encode(dataclasses.replace(cassette, request=large)) == encode(cassette)

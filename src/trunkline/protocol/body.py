@@ -25,7 +25,7 @@ import msgspec
 
 from trunkline.errors import BadRequest
 from trunkline.protocol.items import Json
-from trunkline.protocol.piecemeal import LARGE_BYTES, decode_piecemeal
+from trunkline.protocol.piecemeal import decode_piecemeal, is_encoded_as
 from trunkline.protocol.reading import Step, shown, spelled_path
 from trunkline.protocol.scanning import Written, count_colons, may_hold_nul, scan
 
@@ -60,7 +60,7 @@ class _Duplicate(Exception):
 
 
 def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
-    """Decode a request body, and say whether what is made of it is large (see `piecemeal.py`).
+    """Decode a request body, and say whether long strings are in it (see `piecemeal.py`).
 
     Raises BadRequest.
     """
@@ -78,11 +78,11 @@ def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
     # What has few brackets is not nested deeply; in a large body they take longer to count than levels.
     if len(body) > _PIECE_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(value)
-    if (written is not None or _encoder.encode(value) != body) and _is_key_lost(value, body, written):
+    if (len(body) > _LARGE_BYTES or _encoder.encode(value) != body) and _is_key_lost(value, body, written):
         raise BadRequest(_name_duplicate(body))
     if may_have_nul:
         _refuse_nul(value)
-    return value, len(body) > LARGE_BYTES or bool(long_texts)
+    return value, bool(long_texts)
 
 
 def decode_prices(body: bytes | bytearray) -> Json:
@@ -143,10 +143,11 @@ def _check_depth(value: Json) -> None:
     raise BadRequest(_TOO_DEEP)
 
 
-def _is_key_lost(value: Json, body: bytes | bytearray, written: Written | None) -> bool:
+def _is_key_lost(value: dict[str, Json], body: bytes | bytearray, written: Written | None) -> bool:
     if written is not None:
         return _count_decoded_keys(value) != written.colons
-    return not _is_spaced(value, body) and _count_decoded_keys(value) != count_colons(body)
+    is_told = is_encoded_as(value, body, _encoder.encode) if len(body) > _LARGE_BYTES else _is_spaced(value, body)
+    return not is_told and _count_decoded_keys(value) != count_colons(body)
 
 
 def _is_spaced(value: Json, body: bytes | bytearray) -> bool:

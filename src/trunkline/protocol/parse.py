@@ -19,6 +19,7 @@ from trunkline.protocol.items import Json
 from trunkline.protocol.parse_items import read_input
 from trunkline.protocol.parse_preferences import read_plugins, read_preferences
 from trunkline.protocol.parse_tools import check_tool_choice, read_text_config, read_tool_choice, read_tools
+from trunkline.protocol.piecemeal import SMALL_BYTES
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.reading import (
     Reader,
@@ -61,7 +62,7 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
 
     Raises BadRequest.
     """
-    raw, is_large = decode_object(body)
+    raw, has_long_texts = decode_object(body)
     has_more = not _BESIDE.isdisjoint(raw)
     try:
         if has_more:
@@ -75,8 +76,8 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             members["reasoning"] = _thinking(members.get("reasoning"))
         if has_more:
             _add_what_is_beside(members, raw)
-        if is_large:
-            members["is_large"] = True
+        if len(body) > SMALL_BYTES or has_long_texts:
+            members["size"] = "long_texts" if has_long_texts else "large"
         members["is_text_alone"] = type(raw["input"]) is str or is_text_alone(members["input"])
         request = Request(**members)
         if request.tools or request.tool_choice is not None or not request.is_text_alone:

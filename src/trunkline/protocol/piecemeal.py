@@ -28,11 +28,10 @@ from msgspec.structs import replace
 from trunkline.protocol.items import Json
 from trunkline.protocol.scanning import LONG_BYTES, is_escaped
 
-LARGE_BYTES: Final = 1_000_000
-"""What is said in so many bytes is encoded piece by piece."""
+Encode = Callable[[Any], bytes]
 
-_SMALL_BYTES: Final = 500_000
-"""So many are decoded in one call."""
+SMALL_BYTES: Final = 400_000
+"""So many are decoded or encoded in one call."""
 
 _LEVELS: Final = 4
 """How deep containers are gone into, each level of which is read once more: to the parts of an item of the input."""
@@ -71,10 +70,10 @@ def decode_piecemeal(body: bytes | bytearray, spans: Sequence[tuple[int, int]]) 
     return None if left else value
 
 
-def encode_piecemeal(body: dict[str, Json], encode: Callable[[Any], bytes]) -> bytes:
-    """Encode what may be large; `encode` does all that is short."""
+def encode_piecemeal(body: dict[str, Json], encode: Encode, *, has_long_texts: bool) -> bytes:
+    """Encode what is large; `encode` does all that is short. Long strings are looked for where there may be any."""
     texts: list[str] = []
-    short = _without_texts(body, texts)
+    short = _without_texts(body, texts) if has_long_texts else body
     left = iter(texts)
     out = BytesIO()
     for part in _parts(short, encode):
@@ -86,6 +85,16 @@ def encode_piecemeal(body: dict[str, Json], encode: Callable[[Any], bytes]) -> b
                 out.write(_encode_text(text[at : at + _PIECE])[1:-1])
             out.write(behind)
     return out.getvalue()
+
+
+def is_encoded_as(value: dict[str, Json], body: bytes | bytearray, encode: Encode) -> bool:
+    """Whether these are the bytes that a large value is encoded to."""
+    at = 0
+    for part in _parts(value, encode):
+        if body[at : at + len(part)] != part:
+            return False
+        at += len(part)
+    return at == len(body)
 
 
 # Decoding
@@ -104,7 +113,7 @@ def _decoded(text: bytes | bytearray | msgspec.Raw, levels: int) -> Json:
     """Decode a value, going so many levels into it. Raises what the decoder does."""
     with memoryview(text) as view:
         size, first = len(view), bytes(view[:1])
-    if size > _SMALL_BYTES and levels:
+    if size > SMALL_BYTES and levels:
         if first == b"{":
             return {key: _decoded(member, levels - 1) for key, member in _decode_members(text).items()}
         if first == b"[":
@@ -164,7 +173,7 @@ def _put_back(value: Json, texts: dict[int, str]) -> None:
 # Encoding
 
 
-def _parts(body: dict[str, Json], encode: Callable[[Any], bytes]) -> Iterator[bytes]:
+def _parts(body: dict[str, Json], encode: Encode) -> Iterator[bytes]:
     """Encode an object in parts, which follow one another."""
     before = b"{"
     for key, member in body.items():

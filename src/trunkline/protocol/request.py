@@ -73,7 +73,7 @@ class Request(Struct, frozen=True, kw_only=True):
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
-    `is_large`: it is said to providers piece by piece (see `piecemeal.py`).
+    `size`: what is not usual is said to providers piece by piece (see `piecemeal.py`).
     """
 
     input: tuple[InputItem, ...]
@@ -113,7 +113,7 @@ class Request(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     has_extensions: bool = False
     is_text_alone: bool = False
-    is_large: bool = False
+    size: Literal["usual", "large", "long_texts"] = "usual"
 
 
 def request_within(request: Request, max_output_tokens: int) -> Request:

@@ -99,9 +99,12 @@ class Draft:
             "POST",
             endpoint.base_url + path,
             {**(_STREAM if self.streams else _WHOLE), **headers, **self.quirks.extra_headers},
-            encode_piecemeal(self.body, _encode) if request.is_large else _encode(self.body),
+            _encode(self.body) if request.size == "usual" else self._encode_large(),
             tuple(dict.fromkeys(dropped)) if dropped else (),
         )
+
+    def _encode_large(self) -> bytes:
+        return encode_piecemeal(self.body, _encode, has_long_texts=self.request.size == "long_texts")
 
 
 _WHOLE = {"content-type": "application/json", "accept": "application/json"}

@@ -64,7 +64,7 @@ def links_to_inline(request: Request, endpoint: Endpoint, needs_file: Rule) -> l
 def with_inlined(request: Request, found: Found) -> Request:
     """Put data URLs in the place of links; links that were not found stay."""
     items = tuple(_changed_item(item, found) for item in request.input)
-    return replace(request, input=items, is_large=True)
+    return replace(request, input=items, size="long_texts")
 
 
 def _may_link(request: Request) -> bool:
