@@ -15,6 +15,7 @@ from trunkline.protocol.data_urls import is_data_url, split_data_url, strict_bas
 from trunkline.protocol.file_types import extensions, is_text, type_of
 from trunkline.protocol.file_types import media_type_of as media_type_of
 from trunkline.protocol.file_types import sniffed as sniffed
+from trunkline.protocol.growing import joined, text_from
 from trunkline.protocol.items import InputAudio, InputFile
 
 _EXTENSIONS = {
@@ -38,7 +39,7 @@ class Inline(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        return f"data:{self.media_type};base64,{self.data}"
+        return joined("", (f"data:{self.media_type};base64,", self.data))
 
     @property
     def is_text(self) -> bool:
@@ -74,7 +75,7 @@ def inline(url: str, name: str = "") -> Inline | None:
         found = split_data_url(url)
     except ValueError as error:
         raise BadRequest(f"a part {error}", kind="invalid_base64_image") from None
-    media_type, body = found.media_type, url[found.start :]
+    media_type, body = found.media_type, text_from(url, found.start)
     data = checked_base64(body) if found.is_base64 else base64.b64encode(unquote_to_bytes(body)).decode("ascii")
     return Inline(type_of(media_type, data, name), data)
 

@@ -42,6 +42,7 @@ _ENTRIES: Final = 32
 _PIECE: Final = 32 * 1024
 """So much of a string is worked on at once. Pieces that are larger are new memory each, which takes twice the time."""
 
+_ROOM_BYTES: Final = 1024 * 1024
 _LETTERS_OF_ESCAPE: Final = 6
 _MARK: Final = b"\0"
 _PLACE: Final = msgspec.Raw(b'"' + _MARK + b'"')
@@ -76,6 +77,10 @@ def encode_piecemeal(body: dict[str, Json], encode: Encode, *, has_long_texts: b
     short = _without_texts(body, texts) if has_long_texts else body
     left = iter(texts)
     out = BytesIO()
+    # Room that the system gives grows where it is; what begins smaller is moved once, when it is megabytes.
+    out.seek(_ROOM_BYTES)
+    out.write(_MARK)
+    out.seek(0)
     for part in _parts(short, encode):
         before, *others = part.split(_MARK)
         out.write(before)
@@ -84,6 +89,7 @@ def encode_piecemeal(body: dict[str, Json], encode: Encode, *, has_long_texts: b
             for at in range(0, len(text), _PIECE):
                 out.write(_encode_text(text[at : at + _PIECE])[1:-1])
             out.write(behind)
+    out.truncate()
     return out.getvalue()
 
 

@@ -19,6 +19,7 @@ _CHARACTERS_PER_TOKEN: Final = 4
 _MOST_CHARACTERS_PER_TOKEN: Final = 8  # prose rarely has more than 5, indented code rarely more than 8
 _LEAST_INPUT_TOKENS: Final = 300
 _INPUT_TO_OUTPUT: Final = 3
+_OPENING_CHARACTERS: Final = 4_096
 
 
 class Measure(Struct, frozen=True, gc=False):
@@ -61,10 +62,10 @@ def opening(request: Request) -> str:
         text = ""
         for part in item.content:
             if type(part) is InputText or type(part) is OutputText:
-                text += part.text
+                text += part.text[:_OPENING_CHARACTERS]
         if item.role not in ("system", "developer"):
             first = text
             break
         if instruction is None:
             instruction = text
-    return f"{(instruction or '')[:4096]}\0{(first or '')[:4096]}"
+    return f"{(instruction or '')[:_OPENING_CHARACTERS]}\0{(first or '')[:_OPENING_CHARACTERS]}"

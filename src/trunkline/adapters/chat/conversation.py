@@ -24,6 +24,7 @@ from trunkline.adapters.encoding.turns import (
 from trunkline.adapters.media import file_link, fitted_detail, inline_file, sound, tidied, titled_text
 from trunkline.adapters.thinking import UNSIGNED, Proof, replayable
 from trunkline.errors import Unprocessable
+from trunkline.protocol.growing import joined
 from trunkline.protocol.items import (
     FunctionCallItem,
     InputAudio,
@@ -90,7 +91,8 @@ def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
     """A string when all is text: many servers know lists only for models that see."""
     encoded = [_encode_part(draft, part) for part in parts]
     if all(part["type"] == "text" for part in encoded):
-        return "\n\n".join(part["text"] for part in encoded)
+        texts = (part["text"] for part in encoded)
+        return "\n\n".join(texts) if draft.request.size == "usual" else joined("\n\n", texts)
     return encoded
 
 

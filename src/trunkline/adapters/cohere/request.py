@@ -45,6 +45,7 @@ from trunkline.adapters.media import fitted_detail, inline_file, tidied, titled_
 from trunkline.adapters.thinking import budget, effort, lost_budget, replayable, thought_text
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
+from trunkline.protocol.growing import joined
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputPart, InputText, InputVideo, Json
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
@@ -252,7 +253,8 @@ def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
 def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
     encoded = [_encode_part(draft, part) for part in parts]
     if all(part["type"] == "text" for part in encoded):
-        return "\n\n".join(part["text"] for part in encoded)
+        texts = (part["text"] for part in encoded)
+        return "\n\n".join(texts) if draft.request.size == "usual" else joined("\n\n", texts)
     return encoded
 
 
