@@ -92,7 +92,7 @@ def parse_defaults(body: bytes) -> tuple[ProviderPreferences, tuple[PluginSettin
 
     Raises BadRequest.
     """
-    raw = decode_object(body)
+    raw, _ = decode_object(body)
     try:
         _prepare(raw, body)
         members = _read_members(raw)
