@@ -42,7 +42,7 @@ OF_STORE: Final[Mapping[str, str]] = {
 OF_REQUESTS: Final[Mapping[str, str]] = {
     "reserve.before": "a request is planned, and nothing held for it",
     "reserve.held": "credit is held, and nothing sent upstream",
-    "dispatch.sent": "the request is sent upstream, and nothing heard",
+    "dispatch.sent": "the request is sent upstream, and of the answer only the head is here",
     "answer.begun": "something of the answer is heard",
     "answer.over": "all of the answer is heard, and nothing settled",
     "end.before": "the record is made, and not given to the writer",
@@ -53,32 +53,33 @@ OF_REQUESTS: Final[Mapping[str, str]] = {
 POINTS: Final[Mapping[str, str]] = {**OF_STORE, **OF_REQUESTS}
 """Every place, and what has happened there."""
 
-_armed: dict[str, int] = {}
+armed: dict[str, int] = {}
+"""Which places are armed, and for which passage. Where every request comes by, this is looked at before `reach`."""
 
 
 def reach(name: str) -> None:
     """Say that the process is at a place; it ends here when this is the passage that was armed."""
-    if _armed and name in _armed:
-        _armed[name] -= 1
-        if _armed[name] == 0:
+    if armed and name in armed:
+        armed[name] -= 1
+        if armed[name] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def is_armed(name: str) -> bool:
     """Whether a place is armed at all, for one that can be reached only by doing something otherwise."""
-    return name in _armed
+    return name in armed
 
 
 def arm(text: str) -> None:
     """Arm places, as `NAME:PASSAGE,…`, in place of those that were. Raises ValueError for one that there is none of."""
-    armed: dict[str, int] = {}
+    asked: dict[str, int] = {}
     for place in filter(None, text.split(",")):
         name, _, passage = place.partition(":")
         if name not in POINTS:
             raise ValueError(f"{VARIABLE}: there is no place {name!r}")
-        armed[name] = int(passage or 1)
-    _armed.clear()
-    _armed.update(armed)
+        asked[name] = int(passage or 1)
+    armed.clear()
+    armed.update(asked)
 
 
 arm(os.environ.get(VARIABLE, ""))

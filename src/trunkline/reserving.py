@@ -9,6 +9,7 @@ and refuses only what would not even begin.
 
 from __future__ import annotations
 
+from trunkline import failpoints
 from trunkline.accounts.budgets import period_budget
 from trunkline.accounts.rates import UNBOUND_TOKENS, Refused, Taken, refusal
 from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services
@@ -32,6 +33,7 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     call = admitted.call
     if not is_bound(call):
         return NOTHING_RESERVED
+    failpoints.reach("reserve.before")
     found = estimate(admitted.plan, admitted.request, call.body_bytes, services.bounds)
     cap_nano = _cap(call)
     if cap_nano is not None and found.least_nano > cap_nano:
@@ -44,6 +46,7 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
         if taken is not None:
             services.rates.give_back(taken, None)
         raise
+    failpoints.reach("reserve.held")
     bounds = [each for each in (held_nano, cap_nano) if each is not None]
     most_nano = min(bounds, default=None)
     return Reservation(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from trunkline import failpoints
 from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.errors import GatewayError
@@ -70,6 +71,8 @@ class Settlement:
         if self._is_closed:
             return None
         self._is_closed = True
+        if failpoints.armed and ending == "ended":
+            failpoints.reach("answer.over")
         course = self._course
         if course.has_spoken:
             if course.held:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trunkline import failpoints
 from trunkline.accounts.recording import row_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.price_texts import fingerprint_of, id_of, write_price
@@ -34,7 +35,11 @@ class Ledger:
     async def settle(self, generation: Generation) -> None:
         """Keep a record, charge it and resolve its hold; done, or sure to be done, once this returns."""
         if (row := self._row(generation)) is not None:
+            if failpoints.armed:
+                failpoints.reach("end.before")
             await self._writer.settle(row)
+            if failpoints.armed:
+                failpoints.reach("end.settled")
 
     def settle_later(self, generation: Generation) -> None:
         """The same without waiting."""

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import cache, partial
 
+from trunkline import failpoints
 from trunkline.call import NOTHING_RESERVED, Admitted, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
 from trunkline.pipeline import Answer, admit, is_bound, reserve, respond, respond_whole, told
@@ -46,6 +47,8 @@ class ResponsesRoute:
             else:
                 course, answer = await respond_whole(admitted, reservation, self._services)
                 cycle.whole(200, JSON + _lines(cycle, admitted, reservation) + _answer_lines(course), answer)
+            if failpoints.armed:
+                failpoints.reach("end.told")
         finally:
             body.close()
 

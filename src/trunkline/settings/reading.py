@@ -24,7 +24,7 @@ Layer: TypeAlias = Mapping[str, Json]
 """Nested plain values, as `{"server": {"listen": "0.0.0.0:8080"}}`."""
 
 ENVIRONMENT_PREFIX = "TRUNKLINE_"
-NOT_SETTINGS = frozenset({"TRUNKLINE_CONFIG"})
+NOT_SETTINGS = frozenset({"TRUNKLINE_CONFIG", "TRUNKLINE_FAILPOINT"})
 """Variables with our prefix that the command line reads itself."""
 
 

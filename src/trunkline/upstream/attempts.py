@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
 from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
@@ -239,6 +240,8 @@ class Run:
 
     def _commit(self, attempt: _Attempt) -> None:
         """Let an attempt be the one that answers."""
+        if failpoints.armed:
+            failpoints.reach("answer.begun")
         self.has_spoken = True
         self.answering = self.endpoint = attempt.endpoint
         self.held, self.dropped = attempt.held, attempt.dropped
@@ -397,6 +400,8 @@ class Run:
         else:
             offer = offered(request, endpoint)
         sent, reply = await asking.ask(offer.request)
+        if failpoints.armed:
+            failpoints.reach("dispatch.sent")
         if offer.lost or sent.dropped:
             dropped = dict.fromkeys((*offer.lost, *sent.dropped))
             if self._question.is_clamped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from trunkline import failpoints
 from trunkline.store.rows import EntryRow
 
 
@@ -25,6 +26,7 @@ def post_credit(connection: sqlite3.Connection, entry: EntryRow, owner: str) -> 
         """,
         entry[1:],
     )
+    failpoints.reach("topup.entered")
     change = entry.amount_nano if entry.credit == owner else -entry.amount_nano
     connection.execute("UPDATE budgets SET credited_nano = credited_nano + ? WHERE id = ?", (change, owner))
     assert posted.lastrowid is not None
