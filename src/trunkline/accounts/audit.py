@@ -6,16 +6,22 @@ Nothing is mended here. It is to be run in one transaction that reads, so that t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from trunkline.billing import cost
+from trunkline.catalog.price_texts import read_price
 from trunkline.money import dollars_of
 from trunkline.store.database import Connection
 from trunkline.store.statements import audits
-from trunkline.store.statements.audits import Mismatch
+from trunkline.store.statements.audits import Mismatch, Priced
 from trunkline.store.statements.retention import find_horizon
+from trunkline.stream.deltas import Usage
 
 DEAD_MS = 120_000
 """How long a hold may outlive the process that took it."""
+
+
+_COUNTS = Priced._fields[5:]
 
 
 class Difference(NamedTuple):
@@ -71,6 +77,7 @@ def audit(connection: Connection, now_ms: int) -> Audit:
         ("dead_holds", "usd", lambda: audits.list_dead_holds(connection, now_ms - DEAD_MS)),
         ("owners", "usd", lambda: audits.compare_owners(connection)),
         ("prices", "count", lambda: audits.list_missing_prices(connection)),
+        ("rerated", "usd", lambda: _rerate(connection)),
     )
     differences = tuple(Difference(check, *found, unit) for check, unit, run in checks for found in run())
     count = audits.count_rows
@@ -81,6 +88,20 @@ def audit(connection: Connection, now_ms: int) -> Audit:
         generations=count(connection, "generations"),
         differences=differences,
     )
+
+
+def _rerate(connection: Connection) -> list[Mismatch]:
+    """Price all records once more; where an endpoint bills what its provider tells, that is what they cost."""
+    prices = {id: read_price(text) for id, text in audits.list_prices(connection).items()}
+    found = []
+    for row in audits.list_priced(connection):
+        counts: dict[str, Any] = dict(zip(_COUNTS, row[5:], strict=True))
+        usage = Usage(**counts)
+        rated = cost(usage, prices[row.price_id], service_tier=row.service_tier)
+        expected = rated.input + rated.output + rated.fees
+        if row.parts_nano not in (expected, row.told_nano):
+            found.append(Mismatch(row.id, expected, row.parts_nano))
+    return found
 
 
 def _told(difference: Difference) -> dict[str, object]:
