@@ -112,6 +112,22 @@ class TestSweep:
 
         run(scene, tmp_path, a=100)
 
+    def test_a_round_that_fails_does_not_keep_the_writer_from_its_work(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(folder: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(upkeep, "adopt_journals", fail)
+
+        async def scene(books: Books) -> None:
+            assert books.alarms == ["upkeep.failed"]
+            await books.hold("r", 30)
+            await restart(books, tmp_path)
+            assert (await books.budget()).held_nano == 0
+
+        run(scene, tmp_path, a=100)
+
 
 class TestLate:
     @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ class Upkeep:
             await step()
         except ServiceUnavailable:
             pass  # the writer has told of it; the next round tries again
-        except OSError as error:
-            self._alarm("upkeep.failed", str(error.strerror))
+        except Exception as error:  # a folder that cannot be read, or a defect: the other steps go on
+            self._alarm("upkeep.failed", f"{type(error).__name__}: {error}")
 
     async def _adopt(self, turns: Turns) -> None:
         if self._folder is None:
