@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +146,18 @@ class TestCredits:
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entries[0]["at"])
         assert [each["seq"] for each in ask("ledger", "entries", "--after", "1")["entries"]] == [2]
         assert [each["seq"] for each in ask("ledger", "entries", "--limit", "1")["entries"]] == [1]
+
+    def test_MO_20_of_two_processes_at_once_one_adds(self, ask: Ask, tmp_path: Path) -> None:
+        ask("accounts", "create", "acme")
+        command = [sys.executable, "-m", "trunkline", "credits", "add", "acme", "5", "--reference", "r", "--json"]
+        running = [
+            subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"]})
+            for _ in range(2)
+        ]
+        told = [json.loads(each.communicate(timeout=60)[0]) for each in running]
+        assert sorted(each["added"] for each in told) == [False, True]
+        assert {each["entry"] for each in told} == {1}
+        assert ask("accounts", "show", "acme")["available_usd"] == "5"
 
     @pytest.mark.parametrize(
         "usd", ["0", "0.0", "1000000000.000000001", "0.0000000001", "1e3", "NaN", "five", "$5", "", "-5", "-0.5"]
