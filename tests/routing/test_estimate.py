@@ -26,6 +26,7 @@ from trunkline.catalog.load import catalog_of
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.protocol.items import ImageGenerationCall, InputAudio, InputFile, InputImage, InputText, InputVideo
 from trunkline.protocol.items import Message as Said
+from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.tools import SearchTool
 from trunkline.routing.estimate import Estimate, estimate
@@ -63,6 +64,9 @@ class Case:
 
 
 PICTURE = InputImage(image_url=packed(3_000, "data:image/png;base64,"))
+SCREEN = ServerItem(
+    {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": PICTURE.image_url}}
+)
 DOCUMENT = InputFile(filename="a.pdf", file_data=packed(8_000, "data:application/pdf;base64,"))
 NOTES = InputFile(filename="a.txt", file_data="data:text/plain;base64," + base64.b64encode(b"word " * 600).decode())
 SOUND = InputAudio(data=packed(40_000), format="mp3")
@@ -76,6 +80,12 @@ INPUTS = [
     Case(
         "a picture that was made before",
         ask(input=(ImageGenerationCall(id="ig_1", result=PICTURE.image_url, status="completed"),)),
+        1_000 + len(PICTURE.image_url),
+        500 + 2_000,
+    ),
+    Case(
+        "a picture of a screen, in an item that only OpenAI's servers know",
+        ask(input=(SCREEN,), has_extensions=True),
         1_000 + len(PICTURE.image_url),
         500 + 2_000,
     ),
@@ -231,6 +241,9 @@ def test_of_a_model_that_stands_behind_the_attempts_the_first_endpoint_counts() 
     plan = at(ONE, TWO, other, more, max_attempts=2)
     assert estimate(plan, ask(), 1_000, BOUNDS).wanted_nano == 31_500 * NANO_PER_MICRO
     assert estimate(replace(plan, partition="none"), ask(), 1_000, BOUNDS).wanted_nano == 10_500 * NANO_PER_MICRO
+    third = endpoint("gamma", "m/three", usd="50", context=None, max_output=10_000)
+    plan = at(ONE, TWO, other, third, max_attempts=2)
+    assert estimate(plan, ask(), 1_000, BOUNDS).wanted_nano == 31_500 * NANO_PER_MICRO
 
 
 class TestWhatAnAmountBuys:

@@ -18,7 +18,8 @@ from trunkline.catalog.prices import Price, Rates
 from trunkline.money import NANO_PER_USD, NanoUsd, dollars_of
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.file_types import is_text, kind_of
-from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo, Json
+from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.places import Media, placed_media
 from trunkline.protocol.request import Request, search_of
 from trunkline.routing.plan import Plan
@@ -139,8 +140,8 @@ class _Size(NamedTuple):
 def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSettings) -> Estimate:
     """Work out what a request of so many bytes may cost.
 
-    Of its plan those endpoints count that are asked while each before them fails: as many as there are attempts, and of
-    each further model the first.
+    Of its plan those endpoints count that are asked while each before them fails: as many as there are attempts, and
+    the first of each further model for which one of these is kept.
     """
     size = _size(request, body_bytes, bounds)
     ceilings: list[Ceiling] = []
@@ -182,7 +183,8 @@ def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, De
     models: set[str] = set()
     for place, endpoint in enumerate(plan.attempts):
         slug = endpoint.model.slug
-        if place >= plan.max_attempts and (slug in models or plan.partition == "none"):
+        is_later = place >= plan.max_attempts
+        if is_later and (slug in models or len(models) >= plan.max_attempts or plan.partition == "none"):
             continue
         models.add(slug)
         share = Decimal(str(bounds.byok_fee)) if plan.is_byok and plan.is_byok[place] else _ALL
@@ -205,6 +207,10 @@ def _size(request: Request, body_bytes: int, bounds: BillingSettings) -> _Size:
             sound_tokens += _seconds(packed_bytes, form) * bounds.audio_tokens_per_second
         else:
             tokens += _media_tokens(part, packed_bytes, bounds)
+    if request.has_extensions:
+        screens = [len(url) for item in request.input if isinstance(item, ServerItem) for url in _data_urls(item)]
+        inline_bytes += sum(screens)
+        tokens += len(screens) * bounds.tokens_per_image
     text_tokens = _share(max(body_bytes - inline_bytes, 0), bounds.text_bytes_per_token)
     return _Size(text_tokens + tokens + sound_tokens, sound_tokens)
 
@@ -221,6 +227,21 @@ def _media_tokens(part: Media, packed_bytes: int, bounds: BillingSettings) -> in
     if kind.startswith("video/"):
         return (size // _FILM_BYTES_PER_S + 1) * _FILM_TOKENS_PER_S
     return _share(size, bounds.text_bytes_per_token if is_text(kind) else bounds.file_bytes_per_token)
+
+
+def _data_urls(told: Json) -> Iterator[str]:
+    """The data in JSON of any shape: pictures, as of a screen."""
+    waiting = [told]
+    while waiting:
+        match waiting.pop():
+            case str() as text if is_data_url(text):
+                yield text
+            case dict() as members:
+                waiting.extend(members.values())
+            case list() | tuple() as elements:
+                waiting.extend(elements)
+            case _:
+                pass
 
 
 def _sound_form(part: Media) -> str | None:
