@@ -34,7 +34,6 @@ _PACKED_SOUND_BYTES_PER_S: Final = 4_000
 
 _FILM_BYTES_PER_S: Final = 60_000
 _FILM_TOKENS_PER_S: Final = 300
-_ALL: Final = Decimal(1)
 _ROUNDED_NANO: Final = 2
 _MOST_PICTURES: Final = 10
 _PICTURE_TOKENS: Final = 6_500
@@ -150,10 +149,10 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
         read = _within(size, endpoint)
         input_tokens = max(input_tokens, read.tokens)
         if endpoint.price is None:
-            unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * share))
+            unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * (share or 1)))
             continue
         found = _ceilings(endpoint.price, read, request, endpoint, bounds)
-        ceilings += found if share == 1 else [each.shared(share) for each in found]
+        ceilings += found if share is None else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
@@ -178,8 +177,8 @@ def estimate_as_json(estimate: Estimate) -> dict[str, object]:
     }
 
 
-def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, Decimal]]:
-    """The endpoints that may be asked at a cost, and the part of their price that is charged."""
+def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, Decimal | None]]:
+    """The endpoints that may be asked at a cost, and the share of their price that is charged where it is not all."""
     models: set[str] = set()
     for place, endpoint in enumerate(plan.attempts):
         slug = endpoint.model.slug
@@ -187,9 +186,10 @@ def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, De
         if is_later and (slug in models or len(models) >= plan.max_attempts or plan.partition == "none"):
             continue
         models.add(slug)
-        share = Decimal(str(bounds.byok_fee)) if plan.is_byok and plan.is_byok[place] else _ALL
-        if share:
-            yield endpoint, share
+        if not (plan.is_byok and plan.is_byok[place]):
+            yield endpoint, None
+        elif bounds.byok_fee:
+            yield endpoint, Decimal(str(bounds.byok_fee))
 
 
 # Input
@@ -282,9 +282,12 @@ def _within(size: _Size, endpoint: Endpoint) -> _Size:
 
 def _most_tokens(request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
     """How many tokens an endpoint may write."""
-    asked = request.max_output_tokens
-    limits = [each for each in (asked, endpoint.max_output_tokens, endpoint.context_tokens) if each is not None]
-    return min(limits, default=bounds.unlimited_output_tokens)
+    most, context, asked = endpoint.max_output_tokens, endpoint.context_tokens, request.max_output_tokens
+    if most is None or (context is not None and context < most):
+        most = context
+    if asked is not None and (most is None or asked < most):
+        return asked
+    return bounds.unlimited_output_tokens if most is None else most
 
 
 def _floor_tokens(request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
@@ -313,39 +316,47 @@ def _draws(request: Request, endpoint: Endpoint) -> bool:
 
 def _ceilings(
     price: Price, size: _Size, request: Request, endpoint: Endpoint, bounds: BillingSettings
-) -> Iterator[Ceiling]:
+) -> list[Ceiling]:
     """The most that an endpoint may ask for, in each of the ways in which its price may be counted."""
     most_tokens = _most_tokens(request, endpoint, bounds)
     floor_tokens = min(_floor_tokens(request, endpoint, bounds), most_tokens)
     pictures = _pictures(request) if _draws(request, endpoint) else 0
+    found: list[Ceiling] = []
     for rates in _reached(price, size.tokens, request.service_tier):
-        read, fees = _read(rates, size), rates.request + _search_fee(rates, request, endpoint, bounds)
+        read, fees, parts = _read(rates, size), rates.request, rates.parts
+        if rates.search:
+            fees += _search_fee(rates, request, endpoint, bounds)
         said = max(rates.output, rates.reasoning, rates.answer)
-        ways = [(fees + pictures * rates.image_output, said)]
+        # Each part of a cost is rounded by itself.
+        fixed_nano = _share(read, parts) + _share(fees + pictures * rates.image_output, parts)
+        found.append(Ceiling(min(fixed_nano, MOST_NANO), said, parts, most_tokens, floor_tokens))
         if pictures and rates.draws_by_token:
             # A picture is paid by its tokens where these are told, and apiece where they are not.
-            ways.append((fees, max(said, rates.image_token)))
-        for fee, rate in ways:
-            # Each part of a cost is rounded by itself.
-            fixed_nano = _share(read, rates.parts) + _share(fee, rates.parts)
-            yield Ceiling(min(fixed_nano, MOST_NANO), rate, rates.parts, most_tokens, floor_tokens)
+            fixed_nano = _share(read, parts) + _share(fees, parts)
+            drawn = max(said, rates.image_token)
+            found.append(Ceiling(min(fixed_nano, MOST_NANO), drawn, parts, most_tokens, floor_tokens))
+    return found
 
 
-def _reached(price: Price, input_tokens: int, service_tier: str | None) -> Iterator[Rates]:
+def _reached(price: Price, input_tokens: int, service_tier: str | None) -> list[Rates]:
     """The rates that may hold: of every tier up to the input's, in the service tier that is asked for and the usual."""
-    for name in (None,) if service_tier is None else (None, service_tier):
-        yield from [each for each in price.rates_in(name) if each.above_input_tokens < input_tokens]
+    rates = price.rates_in(None)
+    if service_tier is not None:
+        rates += price.rates_in(service_tier)
+    return [each for each in rates if each.above_input_tokens < input_tokens]
 
 
 def _read(rates: Rates, size: _Size) -> int:
     """What is paid for reading; not in a cache's hour, for which nobody is asked."""
     plain = max(rates.input, rates.cache_read, rates.cache_write)
+    if not size.sound_tokens:
+        return size.tokens * plain
     sound = max(plain, rates.audio_input, rates.audio_cached)
     return (size.tokens - size.sound_tokens) * plain + size.sound_tokens * sound
 
 
 def _search_fee(rates: Rates, request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
-    if not rates.search or not (searches_unasked(endpoint) or search_of(request) is not None):
+    if not (searches_unasked(endpoint) or search_of(request) is not None):
         return 0
     searches = bounds.searches if request.max_tool_calls is None else request.max_tool_calls
     return rates.search * (min(searches, 1) if rates.searches_once else searches)
