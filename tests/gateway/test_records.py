@@ -141,13 +141,14 @@ class TestGeneration:
         self, tenant: Tenant, status: str, output_tokens: int, statuses: list[int | None]
     ) -> None:
         tried = {"endpoint": "fake-provider/x:m", "kind": "overloaded", "status": 503, "ms": 7, "is_byok": True}
+        kept = [{**tried, "cost_usd": "0.000000012"}]
         id = f"resp_tried_{status}_{output_tokens}"
-        tenant.keep(id, status=status, output_tokens=output_tokens, attempts=json.dumps([tried]))
+        tenant.keep(id, status=status, output_tokens=output_tokens, attempts=json.dumps(kept))
         told = tenant.data(f"generation?id={id}")
         assert [each["status"] for each in told["provider_responses"]] == statuses
         first = told["provider_responses"][0]
         assert (first["provider_name"], first["latency"], first["is_byok"]) == ("FakeProvider", 7, True)
-        assert told["attempts"] == [tried]
+        assert told["attempts"] == [{**tried, "cost": 12e-9}]
 
     def test_TN_01_another_tenant_s_record_is_as_unknown_as_one_that_never_was(
         self, new_tenant: Callable[..., Tenant]

@@ -30,17 +30,12 @@ def render_events(events: Iterable[Event]) -> bytes:
 
 
 render_document: Callable[[object], bytes] = _encoder.encode
-"""Renders plain values, and among them amounts of `render_usd` and JSON of `render_inner`."""
+"""Renders plain values, and amounts of `render_usd` among them."""
 
 
 def render_usd(amount: NanoUsd) -> object:
     """Render an amount in a document: a number of USD, exact, without an exponent, of nine decimals at most."""
     return msgspec.Raw(f"{dollars_of(amount):f}".encode())
-
-
-def render_inner(text: str) -> object:
-    """Put JSON that is a text into a document as it is."""
-    return msgspec.Raw(text.encode())
 
 
 def render_error(error: GatewayError, user_id: str | None = None) -> bytes:

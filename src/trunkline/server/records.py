@@ -20,8 +20,8 @@ from trunkline.accounts.records import Limit, Standing, day_of, number_of
 from trunkline.call import Services
 from trunkline.catalog.entries import Catalog
 from trunkline.errors import BadRequest, NotFound
-from trunkline.money import NanoUsd
-from trunkline.protocol.render import render_document, render_inner, render_usd
+from trunkline.money import NanoUsd, nano_of
+from trunkline.protocol.render import render_document, render_usd
 from trunkline.server.intake import caller
 from trunkline.store.batch import DAY_MS
 from trunkline.store.rows import GenerationRow
@@ -87,6 +87,7 @@ class RecordRoutes:
 
 def generation_document(row: GenerationRow, catalog: Catalog) -> Document:
     """One record, all that there is of it."""
+    attempts: list[dict[str, Any]] = json.loads(row.attempts or "[]")
     return {
         "id": row.id,
         "request_id": "req_" + row.id.removeprefix("resp_"),
@@ -105,12 +106,12 @@ def generation_document(row: GenerationRow, catalog: Catalog) -> Document:
         **_costs(row),
         **_counts(row),
         **_times(row),
-        "provider_responses": _provider_responses(row, catalog),
+        "provider_responses": _provider_responses(row, attempts, catalog),
         **_NOT_KNOWN,
         "status": row.status,
         "is_estimated": row.is_estimated,
         "price_id": row.price_id,
-        "attempts": render_inner(row.attempts or "[]"),
+        "attempts": [_attempt(each) for each in attempts],
         "dropped": [name.strip() for name in row.dropped.split(",")] if row.dropped else [],
     }
 
@@ -175,9 +176,17 @@ def _times(row: GenerationRow) -> Document:
     }
 
 
-def _provider_responses(row: GenerationRow, catalog: Catalog) -> Sequence[Document]:
+def _attempt(kept: Mapping[str, Any]) -> Document:
+    """An attempt as it is kept, but its cost as a number, as all amounts here are."""
+    told = dict(kept)
+    cost = told.pop("cost_usd", None)
+    return {**told, "cost": None if cost is None else render_usd(nano_of(cost))}
+
+
+def _provider_responses(
+    row: GenerationRow, attempts: Sequence[Mapping[str, Any]], catalog: Catalog
+) -> Sequence[Document]:
     """Every attempt as OpenRouter tells it, the one that answered last."""
-    tried: list[dict[str, Any]] = json.loads(row.attempts or "[]")
     told = [
         {
             "status": each.get("status"),
@@ -186,7 +195,7 @@ def _provider_responses(row: GenerationRow, catalog: Catalog) -> Sequence[Docume
             "latency": each["ms"],
             "is_byok": each["is_byok"],
         }
-        for each in tried
+        for each in attempts
     ]
     if row.endpoint_id is not None and row.status in ("completed", "incomplete", "cancelled"):
         answer: dict[str, object] = {
