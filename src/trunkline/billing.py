@@ -244,6 +244,10 @@ class Meter:
     def _completed(self, spent: Spent) -> Spent:
         """A count of the end, with an estimate of the half that it lacks; nothing in both is somebody's word."""
         usage = spent.usage
+        if self._pictures > usage.images:
+            # Chat servers do not count what they draw.
+            usage = replace(usage, images=self._pictures)
+            spent = Spent(usage, service_tier=spent.service_tier)
         # Pictures may be all that is counted, and are in no text.
         if bool(usage.input_tokens) == bool(usage.output_tokens) or usage.images or usage.estimated:
             return spent

@@ -164,6 +164,27 @@ CASES = [
         tier="flex",
     ),
     Case(
+        "chat: a picture that nobody counted",
+        "chat",
+        (
+            {
+                **completion(images=[{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]),
+                "usage": {"prompt_tokens": 100, "completion_tokens": 20},
+            },
+        ),
+        Usage(input_tokens=100, output_tokens=20, images=1),
+        price=APIECE,
+        **DRAWS,
+    ),
+    Case(
+        "responses: a tier that the contract has no word for",
+        "responses",
+        (responses({"input_tokens": 1_000, "output_tokens": 10}, service_tier="ultrafast"),),
+        Usage(input_tokens=1_000, output_tokens=10),
+        price={"input": "5", "output": "30", "service_tiers": {"ultrafast": "6"}},
+        tier="ultrafast",
+    ),
+    Case(
         "chat: Groq's name of the usual tier",
         "chat",
         (chat({"prompt_tokens": 1_000, "completion_tokens": 100}, service_tier="on_demand"),),

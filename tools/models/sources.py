@@ -354,7 +354,7 @@ def _litellm_service_tiers(entry: Json) -> dict[str, Decimal]:
     """How much dearer or cheaper tokens are in each tier of service; of a tier in which the kinds differ, input's."""
     read, usual = _per_million(entry), decimal_of(entry.get("input_cost_per_token"))
     factors: dict[str, Decimal] = {}
-    for name in ("flex", "priority"):
+    for name in ("flex", "priority", "ultrafast"):
         if usual and (asked := read(f"input_cost_per_token_{name}")) is not None:
             factor = (asked / usual.scaleb(6)).quantize(Decimal("1e-12")).normalize()
             if factor != 1 and 0 < factor <= _MOST_FACTOR:

@@ -316,6 +316,9 @@ class ServiceTierSettings(Section, frozen=True):
     scale: Factor | None = None
     """OpenAI's tier of bought units."""
 
+    ultrafast: Factor | None = None
+    """OpenAI's fastest tier."""
+
 
 class PriceSettings(Section, frozen=True):
     """USD per million tokens; `request`, `image` and `search` are USD apiece. Strings, so that they stay exact."""

@@ -354,8 +354,9 @@ class Assembler:
 
     def _hear_spent(self, delta: Spent) -> None:
         self._spent = delta
-        if delta.service_tier not in (None, self.response.service_tier):
-            self.response = replace(self.response, service_tier=delta.service_tier)
+        tier = "priority" if delta.service_tier == "ultrafast" else delta.service_tier
+        if tier not in (None, self.response.service_tier):
+            self.response = replace(self.response, service_tier=tier)
 
     def _hear_stopped(self, delta: Stopped) -> None:
         self._stop = self._stop or delta.reason

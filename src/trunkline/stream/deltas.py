@@ -181,11 +181,14 @@ class Closed(Struct, frozen=True):
 
 
 class Spent(Struct, frozen=True):
-    """What the answer consumed so far; the last one heard counts."""
+    """What the answer consumed so far, and in which tier of service; the last one heard counts.
+
+    The contract has no word for `ultrafast`, which costs several times what `priority` does.
+    """
 
     usage: Usage
     cost: Cost | None = None
-    service_tier: Literal["auto", "default", "flex", "priority", "scale"] | None = None
+    service_tier: Literal["auto", "default", "flex", "priority", "scale", "ultrafast"] | None = None
 
 
 class Stopped(Struct, frozen=True):

@@ -74,13 +74,14 @@ _FINISHES: dict[str, StopReason] = {
 }
 _BROKEN_FINISHES = frozenset({"error", "network_error", "abort", "aborted"})
 
-ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
+ServiceTier = Literal["auto", "default", "flex", "priority", "scale", "ultrafast"]
 _TIERS: dict[str, ServiceTier] = {
     "auto": "auto",
     "default": "default",
     "flex": "flex",
     "priority": "priority",
     "scale": "scale",
+    "ultrafast": "ultrafast",
     "standard": "default",
     "on_demand": "default",
     "fast": "priority",

@@ -16,7 +16,7 @@ from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, res
 from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, UrlCitation
 from trunkline.stream.deltas import Usage
 
-ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
+ServiceTier = Literal["auto", "default", "flex", "priority", "scale", "ultrafast"]
 
 
 class TextPiece(Struct, gc=False):
@@ -208,7 +208,7 @@ def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage
 def decode_service_tier(tier: str | None) -> ServiceTier | None:
     """Read the tier that served; None when it has a name that the client's side does not know."""
     match tier:
-        case "auto" | "default" | "flex" | "priority" | "scale":
+        case "auto" | "default" | "flex" | "priority" | "scale" | "ultrafast":
             return tier
         case _:
             return None
