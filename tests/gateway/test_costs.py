@@ -680,10 +680,10 @@ def test_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
     eventually(lambda: _on_record(costs, name) == cost, "its record tells another cost")
 
 
-def _on_record(gateway: Gateway, id: str) -> Json:
-    """The cost that the record of an answer tells; nothing where there is none yet."""
+def _on_record(gateway: Gateway, id: str, name: str = "total_cost") -> Json:
+    """What the record of an answer tells, of its cost or what is named; nothing where there is none yet."""
     reply = gateway.request("GET", f"/api/v1/generation?id={id}", headers={"authorization": f"Bearer {KEY}"})
-    return json.loads(reply.body, parse_float=Decimal).get("data", {}).get("total_cost")
+    return json.loads(reply.body, parse_float=Decimal).get("data", {}).get(name)
 
 
 HEARD = [chunk("Hello, "), chunk("world!"), chunk(finish="stop")]
@@ -725,6 +725,8 @@ def test_a_strange_count_costs_no_more_than_can_be(
     found = response["usage"]
     assert (found["input_tokens"], found["output_tokens"]) == counted
     assert Decimal(str(found["cost"])) == (Decimal(3) * counted[0] + Decimal(15) * counted[1]) / 1_000_000
+    # What was cut or completed is flagged; parts that outgrow their whole are only cut.
+    assert _on_record(costs, response["id"], "is_estimated") == (counted not in ((40, 9), (123, 1)))
 
 
 def _script(answer: Json, nonce: str, upstream: Upstream) -> Script:
