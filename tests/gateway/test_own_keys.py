@@ -16,6 +16,7 @@ from tests.gateway.checks import ask, error_of
 from tests.gateway.conftest import CONFIG, ENDPOINT
 from tests.gateway.owners import Tenants
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.tenants import Balance, Store
 from tests.gateway.upstream import Upstream, chunk, completion, stream, whole
 from tests.gateway.waiting import eventually
 
@@ -303,3 +304,40 @@ def test_an_own_key_that_cannot_be_opened_is_no_ones(
     assert keys_seen(upstream, nonce) == []
     assert good(gateway.call(ask("own/two-3", nonce), key=taker.key))["is_byok"] is False
     assert upstream.last(nonce).path.startswith("/second/")
+
+
+@pytest.fixture(scope="module")
+def fee_store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A gateway that takes a twentieth of what own keys pay."""
+    folder = tmp_path_factory.mktemp("fee")
+    provider = PROVIDER.format(name="house", url=upstream.url, variable="MOCK_KEY")
+    config = CONFIG + "[billing]\nbyok_fee = 0.05\n" + provider + ENDPOINT.format(provider="house", model="own/house-0")
+    with running(folder, config, MOCK_KEY=PROVIDER_KEY) as server:
+        yield Store(server, folder / "trunkline.db")
+
+
+@pytest.mark.parametrize("credit", [None, 10**9], ids=["unlimited", "with credit"])
+def test_MO_25_the_fee_is_charged_and_nothing_else(fee_store: Store, nonce: str, credit: int | None) -> None:
+    tenant = fee_store.tenant(credit)
+    Tenants(fee_store.path.parent).bring(tenant.account_id, "house", OWN)
+    reply = tenant.call(ask("own/house-0", nonce))
+    usage = good(reply)
+    assert usage["is_byok"] is True
+    assert usage["cost"] == pytest.approx(650e-9)
+    assert usage["cost_details"]["upstream_inference_cost"] == pytest.approx(13e-6)
+    record = tenant.record(reply)
+    charged = 0 if credit is None else 650
+    assert (record["is_byok"], record["cost_nano"], record["upstream_nano"]) == (1, 650, 13_000)
+    assert (record["charged_nano"], record["house_nano"]) == (charged, 0)
+    if credit is not None:
+        assert tenant.settled().charged == charged
+
+
+def test_MO_25_without_credit_an_own_key_alone_is_free_only_without_a_fee(
+    gateway: Gateway, folder: Path, fee_store: Store, nonce: str
+) -> None:
+    for store, status in ((Store(gateway, folder / "trunkline.db"), 200), (fee_store, 402)):
+        tenant = store.tenant(1)
+        Tenants(store.path.parent).bring(tenant.account_id, "house", OWN, only=True)
+        assert tenant.call(ask("own/house-0", nonce)).status == status
+        assert tenant.settled() == Balance(1, 0, 0)
