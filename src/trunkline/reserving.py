@@ -34,7 +34,8 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     if not is_bound(call):
         return NOTHING_RESERVED
     failpoints.reach("reserve.before")
-    found = estimate(admitted.plan, admitted.request, call.body_bytes, services.bounds)
+    counts_own, size = call.key.counts_own, call.body_bytes
+    found = estimate(admitted.plan, admitted.request, size, services.bounds, counts_own=counts_own)
     cap_nano = _cap(call)
     if cap_nano is not None and found.least_nano > cap_nano:
         raise _above_cap(found, cap_nano)
@@ -101,7 +102,7 @@ async def _hold(
         id=call.id,
         account_id=key.account_id,
         key_id=key.id,
-        account_budget=key.budget,
+        account_budget=key.budget if found.is_charged else None,
         key_budget=key_budget,
         key_credit_nano=key.limit_nano,
         wanted_nano=wanted,

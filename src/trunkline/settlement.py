@@ -89,6 +89,7 @@ class Settlement:
         reservation, meter = self._reservation, self._meter
         took_s = services.wall_clock() - call.received_at
         spoke = course.spoke if course.has_spoken and request.stream else None
+        counts = call.key.counts_own or not course.is_byok
         return Generation(
             id=call.id,
             account_id=call.key.account_id,
@@ -109,7 +110,7 @@ class Settlement:
             stop=meter.stop,
             held_nano=reservation.held_nano,
             most_nano=reservation.most_nano,
-            key_budget=reservation.key_budget,
+            key_budget=reservation.key_budget if counts else None,
             queued_s=self._queued_s,
             first_token_s=None if spoke is None else max(0.0, took_s - (services.loop_clock() - spoke)),
             upstream_id=course.upstream_id,

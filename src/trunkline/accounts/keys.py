@@ -97,6 +97,11 @@ class Key:
         """Whether what is spent with it is held against a budget first."""
         return self.budget is not None or self.limit_nano is not None
 
+    @property
+    def counts_own(self) -> bool:
+        """Whether what provider keys of its account pay counts on its limit."""
+        return self.byok_counts and self.limit_nano is not None
+
     def complete(self, request: Request) -> Request:
         """The request with what the key's terms give to those that do not say."""
         if self.preferences is None and not self.plugins:

@@ -46,7 +46,8 @@ MaxCost = Annotated[
     str | None, typer.Option(metavar="USD", help="The most that a request may cost which says nothing itself.")
 ]
 ByokCounts = Annotated[
-    bool, typer.Option("--byok-counts", metavar="", help="What provider keys of its account paid counts too.")
+    bool,
+    typer.Option("--byok-counts", metavar="", help="What provider keys of its account pay counts too."),
 ]
 _MEMBERS = {
     "limit": "limit_nano",

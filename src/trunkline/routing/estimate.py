@@ -75,9 +75,9 @@ class Ceiling(NamedTuple):
 class Estimate(Struct, frozen=True, gc=False):
     """What a request may cost at those of its endpoints that are charged.
 
-    `ceilings` are theirs, of every tier of prices that the input may reach; there is none where all is paid by the
-    client's own keys, and no fee is asked for that. `unpriced_nano` is held where an endpoint has no price.
-    `asked_tokens` is the client's limit.
+    `ceilings` are theirs, of every tier of prices that the input may reach; there is none where the client's own keys
+    pay for all, and that neither costs a fee nor counts. `unpriced_nano` is held where an endpoint has no price.
+    `asked_tokens` is the client's limit. Without `is_charged` all of it only counts, and no account is charged.
     """
 
     input_tokens: int
@@ -85,10 +85,11 @@ class Estimate(Struct, frozen=True, gc=False):
     ceilings: tuple[Ceiling, ...]
     unpriced_nano: NanoUsd
     least_tokens: int
+    is_charged: bool = True
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is charged, since no house key is used."""
+        """Whether nothing is to be held."""
         return not self.ceilings and not self.unpriced_nano
 
     @property
@@ -136,8 +137,10 @@ class _Size(NamedTuple):
     sound_tokens: int
 
 
-def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSettings) -> Estimate:
-    """Work out what a request of so many bytes may cost.
+def estimate(
+    plan: Plan, request: Request, body_bytes: int, bounds: BillingSettings, *, counts_own: bool = False
+) -> Estimate:
+    """Work out what a request of so many bytes may cost, with what the client's own keys pay where that `counts_own`.
 
     Of its plan those endpoints count that are asked while each before them fails: as many as there are attempts, and
     the first of each further model for which one of these is kept.
@@ -145,7 +148,8 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
     size = _size(request, body_bytes, bounds)
     ceilings: list[Ceiling] = []
     unpriced_nano = input_tokens = 0
-    for endpoint, share in _charged(plan, bounds):
+    of_own = Decimal(str(bounds.byok_fee)) + counts_own
+    for endpoint, share in _charged(plan, of_own):
         read = _within(size, endpoint)
         input_tokens = max(input_tokens, read.tokens)
         if endpoint.price is None:
@@ -159,6 +163,7 @@ def estimate(plan: Plan, request: Request, body_bytes: int, bounds: BillingSetti
         ceilings=tuple(ceilings),
         unpriced_nano=unpriced_nano,
         least_tokens=bounds.floor_tokens,
+        is_charged=not plan.is_byok or not all(plan.is_byok) or bounds.byok_fee > 0,
     )
 
 
@@ -177,8 +182,8 @@ def estimate_as_json(estimate: Estimate) -> dict[str, object]:
     }
 
 
-def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, Decimal | None]]:
-    """The endpoints that may be asked at a cost, and the share of their price that is charged where it is not all."""
+def _charged(plan: Plan, of_own: Decimal) -> Iterator[tuple[Endpoint, Decimal]]:
+    """The endpoints that may cost something, each with the share of its price: `of_own` with the client's own key."""
     models: set[str] = set()
     for place, endpoint in enumerate(plan.attempts):
         slug = endpoint.model.slug
@@ -186,10 +191,9 @@ def _charged(plan: Plan, bounds: BillingSettings) -> Iterator[tuple[Endpoint, De
         if is_later and (slug in models or len(models) >= plan.max_attempts or plan.partition == "none"):
             continue
         models.add(slug)
-        if not (plan.is_byok and plan.is_byok[place]):
-            yield endpoint, None
-        elif bounds.byok_fee:
-            yield endpoint, Decimal(str(bounds.byok_fee))
+        share = of_own if plan.is_byok and plan.is_byok[place] else _ALL
+        if share:
+            yield endpoint, share
 
 
 # Input

@@ -78,7 +78,8 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
         return {"why": [error.message], **as_json(explanation), "error": json.loads(render_error(error))["error"]}
     plan, explanation = admitted.plan, admitted.plan.explanation
     found = {"why": why(explanation), **as_json(explanation)}
-    told = estimate_as_json(estimate(plan, admitted.request, call.body_bytes, services.bounds))
+    counts_own = call.key.counts_own
+    told = estimate_as_json(estimate(plan, admitted.request, call.body_bytes, services.bounds, counts_own=counts_own))
     return {**found, "max_attempts": plan.max_attempts, "estimate": told, "error": None}
 
 

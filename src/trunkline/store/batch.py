@@ -142,7 +142,9 @@ class _Decision:
         hold = self.free(row.id)
         if hold is not None:
             # Never more than was held, whatever the caller made of it: the rest is the house's.
-            self._post(row, hold.account_budget, hold.key_budget, min(row.charged_nano, hold.amount_nano))
+            self._post(
+                row, hold.account_budget, hold.key_budget, min(row.charged_nano, hold.amount_nano), hold.amount_nano
+            )
             return
         lost = self._records.get(row.id)
         if lost is not None and lost.status == "lost" and row.status != "lost":
@@ -195,9 +197,22 @@ class _Decision:
         charged = min(row.charged_nano, max(0, self._least(account_budget, lost.key_budget).available_nano))
         self._changes.overwritten.append(lost.id)
         self._count(lost, -1)
-        self._post(row, account_budget, lost.key_budget, charged)
+        if row.is_byok:
+            # What an own key paid is no money of ours: late, nobody looks whether a limit has room for it.
+            row = row._replace(key_budget=None)
+        self._post(row, account_budget, lost.key_budget, charged, charged)
 
-    def _post(self, row: GenerationRow, account_budget: str | None, key_budget: str | None, charged: int) -> None:
+    def _post(
+        self, row: GenerationRow, account_budget: str | None, key_budget: str | None, charged: int, most: int
+    ) -> None:
+        """Charge both budgets. What an own key paid counts on its key's limit too, up to `most`, or not at all."""
+        counted = charged
+        if row.is_byok:
+            key_budget = None if row.key_budget is None else key_budget
+            counted = min(charged + (row.upstream_nano or 0), most)
+            if account_budget is None and key_budget is None:
+                # Nothing is left that is limited: it is a record like those of a key without limits.
+                row, charged = row._replace(charged_nano=0, held_nano=None), 0
         if charged != row.charged_nano:
             row = row._replace(charged_nano=charged, house_nano=row.house_nano + row.charged_nano - charged)
         if key_budget != row.key_budget:
@@ -207,8 +222,9 @@ class _Decision:
             # Dated as the record is, so that an entry outlives its record by a rule that can be checked.
             entry = EntryRow(0, row.created_at_ms, "charge", debit, HOUSE, charged, row.id, None, None, None)
             self._changes.entries.append(entry)
-            for id in (account_budget, key_budget):
-                self._move_one(id, charged=charged)
+            self._move_one(account_budget, charged=charged)
+        if counted:
+            self._move_one(key_budget, charged=counted)
         self._record(row)
 
     def _record(self, row: GenerationRow) -> None:

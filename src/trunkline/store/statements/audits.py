@@ -31,6 +31,7 @@ def count_rows(connection: sqlite3.Connection, table: str) -> int:
 def compare_charges(connection: sqlite3.Connection, horizon_ms: int) -> list[Mismatch]:
     """Compare what is charged to accounts with their entries, and what is charged to keys with their records.
 
+    What an own key paid is counted where the record names the key's budget, and no further than it was held.
     A key's budget that may be older than the oldest record can only be told to hold less than its records.
     """
     accounts = """
@@ -48,8 +49,8 @@ def compare_charges(connection: sqlite3.Connection, horizon_ms: int) -> list[Mis
         SELECT budgets.id, coalesce(sums.charged, 0), budgets.charged_nano
         FROM budgets LEFT JOIN accounts ON accounts.id = budgets.id
         LEFT JOIN (
-            SELECT key_budget, sum(charged_nano) AS charged FROM generations
-            WHERE key_budget IS NOT NULL GROUP BY key_budget
+            SELECT key_budget, sum(min(charged_nano + coalesce(upstream_nano, 0), held_nano)) AS charged
+            FROM generations WHERE key_budget IS NOT NULL AND held_nano IS NOT NULL GROUP BY key_budget
         ) AS sums ON sums.key_budget = budgets.id
         WHERE accounts.id IS NULL AND (
             coalesce(sums.charged, 0) > budgets.charged_nano
