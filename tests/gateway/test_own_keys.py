@@ -16,7 +16,7 @@ from tests.gateway.checks import ask, error_of
 from tests.gateway.conftest import CONFIG, ENDPOINT
 from tests.gateway.owners import Tenants
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, running
-from tests.gateway.tenants import Balance, Store
+from tests.gateway.tenants import Balance, Store, sized
 from tests.gateway.upstream import Upstream, chunk, completion, stream, whole
 from tests.gateway.waiting import eventually
 
@@ -313,7 +313,9 @@ def fee_store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> I
     provider = PROVIDER.format(name="house", url=upstream.url, variable="MOCK_KEY")
     config = CONFIG + "[billing]\nbyok_fee = 0.05\n" + provider + ENDPOINT.format(provider="house", model="own/house-0")
     with running(folder, config, MOCK_KEY=PROVIDER_KEY) as server:
-        yield Store(server, folder / "trunkline.db")
+        store = Store(server, folder / "trunkline.db")
+        yield store
+        store.check()
 
 
 @pytest.mark.parametrize("credit", [None, 10**9], ids=["unlimited", "with credit"])
@@ -341,3 +343,37 @@ def test_MO_25_without_credit_an_own_key_alone_is_free_only_without_a_fee(
         Tenants(store.path.parent).bring(tenant.account_id, "house", OWN, only=True)
         assert tenant.call(ask("own/house-0", nonce)).status == status
         assert tenant.settled() == Balance(1, 0, 0)
+
+
+COUNTED = [
+    # credit of the account, the key's limit, whether own keys count; how many of three calls pass, what the limit says
+    pytest.param(None, 1_000_000_000, True, 3, 39_000, id="on a limit"),
+    pytest.param(None, 1_000_000_000, False, 3, 0, id="not, where it does not say so"),
+    pytest.param(1, 1_000_000_000, True, 3, 39_000, id="on a limit, and the account has nothing to do with it"),
+    pytest.param(None, 2_105_000, True, 1, 13_000, id="until the limit is reached"),
+]
+
+
+@pytest.mark.parametrize(("credit", "limit", "counts", "passing", "counted"), COUNTED)
+def test_MO_25_what_own_keys_pay_counts_on_a_limit_where_it_says_so(
+    gateway: Gateway, folder: Path, nonce: str, credit: int | None, limit: int, counts: bool, passing: int, counted: int
+) -> None:
+    store = Store(gateway, folder / "trunkline.db")
+    tenant = store.tenant(credit, limit_nano=limit, byok_counts=counts)
+    Tenants(folder).bring(tenant.account_id, "house", OWN, only=True)
+    # A thousand tokens at $2 a million, and two hundred bytes of input, are held as 2,100,000 nano-dollars.
+    body = sized(ask("own/house-0", nonce, max_output_tokens=1_000), 200)
+    statuses = [tenant.call(body).status for _ in range(3)]
+    assert statuses == [200] * passing + [402] * (3 - passing)
+    store.check()
+    found = store.rows("SELECT charged_nano, held_nano FROM budgets WHERE id = ?", tenant.key_id)
+    assert found in ([(counted, 0)], [] if not counted else None)
+    charged = "SELECT id FROM generations WHERE account_id = ? AND charged_nano <> 0"
+    assert store.rows(charged, tenant.account_id) == []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def right_books(gateway: Gateway, folder: Path) -> Iterator[None]:
+    """In the end the books are right."""
+    yield
+    Store(gateway, folder / "trunkline.db").check()
