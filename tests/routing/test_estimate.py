@@ -234,6 +234,17 @@ def test_a_fee_for_own_keys_is_a_share_of_the_price() -> None:
     assert found.wanted_nano == 25_000_000
 
 
+def test_MO_25_what_own_keys_pay_is_held_where_it_counts_and_no_account_is_charged_for_it() -> None:
+    own, both = at(ONE, own=(True,)), at(ONE, TWO, own=(True, False))
+    found = estimate(own, ask(), 1_000, BOUNDS, counts_own=True)
+    assert (found.wanted_nano, found.is_empty, found.is_charged) == (10_500 * NANO_PER_MICRO, False, False)
+    found = estimate(both, ask(), 1_000, BOUNDS, counts_own=True)
+    assert (found.wanted_nano, found.is_charged) == (10_500 * NANO_PER_MICRO, True)
+    found = estimate(own, ask(), 1_000, replace(BOUNDS, byok_fee=0.05), counts_own=True)
+    assert (found.wanted_nano, found.is_charged) == (11_025 * NANO_PER_MICRO + 2, True)
+    assert estimate(own, ask(), 1_000, BOUNDS).is_empty
+
+
 def test_of_a_model_that_stands_behind_the_attempts_the_first_endpoint_counts() -> None:
     """One attempt is kept for each model that was not asked yet."""
     other = endpoint("gamma", "m/two", usd="3", context=None, max_output=10_000)
