@@ -28,6 +28,7 @@ from trunkline.settings.sections import BillingSettings
 MOST_NANO: Final[NanoUsd] = 10**18
 """No amount is larger: a thousand million dollars, which no credit reaches."""
 
+_ALL: Final = Decimal(1)
 _SOUND_BYTES_PER_S: Final = {"wav": 16_000, "aiff": 16_000, "flac": 16_000}
 _PACKED_SOUND_BYTES_PER_S: Final = 4_000
 """Rather too few than too many: speech of one voice, sampled as coarsely as anybody does."""
@@ -153,10 +154,10 @@ def estimate(
         read = _within(size, endpoint)
         input_tokens = max(input_tokens, read.tokens)
         if endpoint.price is None:
-            unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * (share or 1)))
+            unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * share))
             continue
         found = _ceilings(endpoint.price, read, request, endpoint, bounds)
-        ceilings += found if share is None else [each.shared(share) for each in found]
+        ceilings += found if share is _ALL else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
