@@ -157,7 +157,7 @@ def estimate(
             unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * share))
             continue
         found = _ceilings(endpoint.price, read, request, endpoint, bounds)
-        ceilings += found if share is _ALL else [each.shared(share) for each in found]
+        ceilings += found if share == 1 else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
