@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,6 +41,17 @@ def test_an_unknown_place_cannot_be_armed() -> None:
     with pytest.raises(ValueError, match=r"there is no place 'nowhere'"):
         failpoints.arm("commit.after:2,nowhere")
     assert not failpoints.is_armed("commit.after")
+
+
+@pytest.mark.parametrize(("place", "is_there"), [("commit.before", False), ("commit.after", True)])
+def test_a_command_dies_where_its_environment_says(place: str, is_there: bool, tmp_path: Path) -> None:
+    make = [sys.executable, "-m", "trunkline", "accounts", "create", "one"]
+    environment = {**os.environ, "TRUNKLINE_STORE__URL": f"sqlite:///{tmp_path}/a.db"}
+    look(tmp_path)  # makes the database
+    killed = subprocess.run(make, env={**environment, failpoints.VARIABLE: place}, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM accounts WHERE name = 'one'").fetchone() == (int(is_there),)
 
 
 @pytest.mark.parametrize("place", failpoints.OF_STORE)

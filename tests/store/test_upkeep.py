@@ -14,6 +14,7 @@ from tests.store.ledger import START_MS, Books, drop, make_writer, open_books, r
 from trunkline.accounts.audit import audit
 from trunkline.store import sweep as sweeping
 from trunkline.store import upkeep
+from trunkline.store import writer as writing
 from trunkline.store.batch import DAY_MS
 from trunkline.store.rows import BootRow, BudgetRow
 from trunkline.store.statements.boots import list_boots, note_boot
@@ -97,6 +98,19 @@ class TestSweep:
             assert (await sweep(books)).living == 3  # this writer, the one that is alive, and who asks
             assert {boot.id for boot in await books.read(list_boots)} >= {"dead", "alive"}
             assert "old" not in {boot.id for boot in await books.read(list_boots)}
+
+        run(scene)
+
+    def test_it_is_seen_for_as_long_as_it_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(writing, "BEAT_S", 0.05)
+
+        async def scene(books: Books) -> None:
+            books.now_s += 20
+            async with asyncio.timeout(10):
+                for _ in iter(lambda: None, 1):
+                    (boot,) = await books.read(list_boots)
+                    if boot.seen_at_ms == START_MS + 20_000:
+                        return
 
         run(scene)
 

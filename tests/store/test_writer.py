@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.ledger import Books, count, find_budget, make_accounts, record, run, wish
+from tests.store.ledger import Books, count, find_budget, make_accounts, make_writer, record, run, wish
 from trunkline.errors import ServiceUnavailable
 from trunkline.store import writer as writing
 from trunkline.store.batch import Batch, Facts, Shortage, decide
@@ -263,6 +263,20 @@ class TestWaiting:
             assert await books.count("generations") == 1500
 
         run(later, tmp_path)
+
+    def test_who_comes_after_the_end_does_not_wait_for_ever(self) -> None:
+        async def scene(books: Books) -> None:
+            await books.writer.close()
+            with pytest.raises(ServiceUnavailable, match="stopping"):
+                await books.hold("r")
+            with pytest.raises(ServiceUnavailable, match="stopping"):
+                await books.writer.run(lambda _: None)
+            async with asyncio.timeout(1):
+                await books.writer.settle(record("r", held_nano=None))
+            books.writer = make_writer(books, None)
+            await books.writer.open()
+
+        run(scene, a=100)
 
     def test_another_transaction_runs_in_turn_and_fails_alone(self) -> None:
         async def scene(books: Books) -> None:

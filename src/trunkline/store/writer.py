@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
@@ -36,6 +36,7 @@ from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
 from trunkline.store.statements.boots import delete_boot
 from trunkline.store.upkeep import Upkeep
+from trunkline.store.waiting import Asked, Ended, Taken, Task
 
 R = TypeVar("R")
 Item = TypeVar("Item")
@@ -53,68 +54,6 @@ MAX_USED = 20_000
 
 Alarm = Callable[[str, str], None]
 """Tells the operator what happened to the store, and more about it."""
-
-
-class _Asked:
-    """A hold that somebody waits for, since when."""
-
-    __slots__ = ("granted", "since", "wish")
-
-    def __init__(self, wish: Wish, granted: asyncio.Future[int | Shortage], since: float) -> None:
-        self.wish = wish
-        self.granted = granted
-        self.since = since
-
-    def refuse(self, message: str) -> None:
-        if not self.granted.done():
-            self.granted.set_exception(unavailable(message))
-
-
-class _Ended:
-    """A request that is over, since when; `kept` is None where nobody waits for it to be kept."""
-
-    __slots__ = ("is_kept", "kept", "row", "since")
-
-    def __init__(self, row: GenerationRow, kept: asyncio.Future[None] | None, since: float) -> None:
-        self.row = row
-        self.kept = kept
-        self.since = since
-        self.is_kept = False
-
-    def tell(self) -> None:
-        self.is_kept = True
-        if self.kept is not None and not self.kept.done():
-            self.kept.set_result(None)
-
-
-class _Task(Generic[R]):
-    """Another transaction that somebody waits for, since when."""
-
-    __slots__ = ("done", "since", "work")
-
-    def __init__(self, work: Work[R], done: asyncio.Future[R], since: float) -> None:
-        self.work = work
-        self.done = done
-        self.since = since
-
-    def refuse(self, message: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(unavailable(message))
-
-
-class _Taken:
-    """What the transaction under way is made of."""
-
-    __slots__ = ("asked", "backlog", "batch", "began", "ended", "is_of_ring", "task")
-
-    def __init__(self, began: float) -> None:
-        self.began = began
-        self.asked: list[_Asked] = []
-        self.ended: list[_Ended] = []
-        self.backlog: list[GenerationRow] = []
-        self.is_of_ring = False
-        self.task: _Task[Any] | None = None
-        self.batch = Batch()
 
 
 class Writer:
@@ -139,16 +78,16 @@ class Writer:
         self._wall_clock = wall_clock
         self._alarm = alarm
         self._timeout = database.timeout
-        self._asked: deque[_Asked] = deque()
-        self._ended: deque[_Ended] = deque()
-        self._tasks: deque[_Task[Any]] = deque()
+        self._asked: deque[Asked] = deque()
+        self._ended: deque[Ended] = deque()
+        self._tasks: deque[Task[Any]] = deque()
         self._releases: deque[str] = deque()
         self._prices: dict[int, PriceRow] = {}
         self._ring: deque[GenerationRow] = deque()
-        self._taken = _Taken(0.0)
+        self._taken = Taken(0.0)
         self._used: dict[str, int] = {}
         self._beat_at = self._replay_at = 0.0
-        self._is_down = self._is_closing = False
+        self._is_down = self._is_closing = self._is_over = False
         self._waking: asyncio.Future[None] | None = None
         self._driving: asyncio.Task[None]
         self._keeping: asyncio.Task[None]
@@ -160,10 +99,11 @@ class Writer:
         """
         if not self.is_settling:
             raise unavailable("The store takes no records, so nothing can be spent.")
+        self._refuse_when_over()
         if len(self._asked) >= MAX_WAITING:
             raise unavailable("Too many requests wait for the store.")
         loop = asyncio.get_running_loop()
-        asked = _Asked(wish, loop.create_future(), loop.time())
+        asked = Asked(wish, loop.create_future(), loop.time())
         self._asked.append(asked)
         self._wake()
         try:
@@ -180,15 +120,18 @@ class Writer:
 
         Nothing is raised but the cancellation of the caller, and then it is kept all the same.
         """
+        if self._is_over:  # nobody is left who would tell that it is kept
+            self._alarm("record.dropped", row.id)
+            return
         loop = asyncio.get_running_loop()
         kept = loop.create_future()
-        self._ended.append(_Ended(row, kept, loop.time()))
+        self._ended.append(Ended(row, kept, loop.time()))
         self._wake()
         await kept
 
     def append(self, row: GenerationRow) -> None:
         """Do as `settle` does, and let nobody wait for it."""
-        self._ended.append(_Ended(row, None, asyncio.get_running_loop().time()))
+        self._ended.append(Ended(row, None, asyncio.get_running_loop().time()))
         self._wake()
 
     def release(self, id: str) -> None:
@@ -205,9 +148,10 @@ class Writer:
 
         Raises ServiceUnavailable when the store fails or does not answer in time; it may still be committed then.
         """
+        self._refuse_when_over()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[R] = loop.create_future()
-        self._tasks.append(_Task(work, done, loop.time()))
+        self._tasks.append(Task(work, done, loop.time()))
         self._wake()
         return await done
 
@@ -236,6 +180,7 @@ class Writer:
         self._is_closing = True
         self._wake()
         await self._driving
+        self._is_over = True
         failpoints.reach("close.drained")
         if self._journal is None or self._journal.is_empty:
             # Else it stays, for as long as a process counts as living, so that the journal is posted first.
@@ -243,6 +188,10 @@ class Writer:
                 await self._database.write(partial(delete_boot, id=self._boot.id))
         if self._journal is not None:
             await self._journal.close()
+
+    def _refuse_when_over(self) -> None:
+        if self._is_over:
+            raise unavailable("The gateway is stopping.")
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -297,10 +246,10 @@ class Writer:
         has_backlog = bool(self._ring) or (self._journal is not None and not self._journal.is_empty)
         return has_backlog and not self._is_down and now >= self._replay_at
 
-    async def _run_task(self, task: _Task[Any]) -> None:
+    async def _run_task(self, task: Task[Any]) -> None:
         if task.done.done():
             return
-        taken = self._taken = _Taken(asyncio.get_running_loop().time())
+        taken = self._taken = Taken(asyncio.get_running_loop().time())
         taken.task = task
         running = self._database.begin(task.work)
         await self._watch(running)
@@ -316,10 +265,10 @@ class Writer:
         elif not task.done.done():
             task.done.set_exception(error)
 
-    async def _take(self) -> _Taken:
+    async def _take(self) -> Taken:
         """Take what is there, settles first, but a quarter of the room for holds."""
         now = asyncio.get_running_loop().time()
-        taken = self._taken = _Taken(now)
+        taken = self._taken = Taken(now)
         if self._can_replay(now):
             taken.is_of_ring = bool(self._ring)
             taken.backlog = await self._read_backlog()
@@ -340,7 +289,7 @@ class Writer:
         )
         return taken
 
-    def _take_ended(self, count: int | None = None) -> list[_Ended]:
+    def _take_ended(self, count: int | None = None) -> list[Ended]:
         return _take(self._ended, len(self._ended) if count is None else count)
 
     async def _read_backlog(self) -> list[GenerationRow]:
@@ -364,7 +313,7 @@ class Writer:
                 uses[row.key_id] = max(row.created_at_ms, uses.get(row.key_id, 0))
         return uses
 
-    async def _post(self, taken: _Taken) -> None:
+    async def _post(self, taken: Taken) -> None:
         batch = taken.batch
         if not any(batch):
             return
@@ -377,7 +326,7 @@ class Writer:
         self._releases.extendleft(reversed(batch.releases))
         await self._go_down(failure(error) if isinstance(error, sqlite3.Error) else f"The store failed ({error!r}).")
 
-    async def _finish(self, taken: _Taken, posted: Posted) -> None:
+    async def _finish(self, taken: Taken, posted: Posted) -> None:
         for asked, answer in zip(taken.asked, posted.answers, strict=True):
             if answer is None:
                 asked.refuse("The store did not take the hold.")
@@ -407,7 +356,7 @@ class Writer:
             self._used.clear()
         self._used.update(uses)
 
-    async def _drop_backlog(self, taken: _Taken) -> None:
+    async def _drop_backlog(self, taken: Taken) -> None:
         if taken.is_of_ring:
             for row in taken.backlog:
                 if self._ring and self._ring[0] is row:  # else it had to make room meanwhile
@@ -441,7 +390,7 @@ class Writer:
     async def _lose_patience(self, now: float) -> None:
         taken = self._taken
         latest = now - self._timeout
-        waiting: list[_Asked | _Task[Any]] = [asked for asked in taken.asked if asked.since <= latest]
+        waiting: list[Asked | Task[Any]] = [asked for asked in taken.asked if asked.since <= latest]
         if taken.task is not None and taken.task.since <= latest:
             waiting.append(taken.task)
         for queue in (self._asked, self._tasks):
@@ -469,7 +418,7 @@ class Writer:
             self._is_down = False
             self._alarm("store.back", "")
 
-    async def _keep_aside(self, ended: list[_Ended]) -> None:
+    async def _keep_aside(self, ended: list[Ended]) -> None:
         """Keep settles in the journal; in memory where that takes nothing."""
         rows = [each.row for each in ended if not each.is_kept]
         if not rows:
