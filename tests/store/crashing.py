@@ -37,7 +37,7 @@ PATIENCE_S = 1.0
 
 
 class Run(NamedTuple):
-    """One process: what it does is drawn from `seed`; it is killed at a place, or after a while, or ends by itself."""
+    """One process: what it does is drawn from `seed`. It is killed at a place, or when it has written for a while."""
 
     folder: str
     seed: int
@@ -119,13 +119,14 @@ class _Work:
             await asyncio.sleep(self._random.uniform(0, 0.2))
 
 
-async def write(run: Run) -> None:
-    """Find what a process left that was killed before, and write."""
+async def write(run: Run, tells: int) -> None:
+    """Find what a process left that was killed before, and write; first a byte that says so."""
     folder = Path(run.folder)
     async with open_books(folder, audits=False, a=3_000, b=40_000) as books:
         await _leave(books, folder, run)
     failpoints.arm(run.failpoint)
     async with open_books(folder, patience_s=PATIENCE_S, audits=False, keep_records_s=KEEP_S) as books:
+        os.write(tells, b".")
         await _Work(books, run).go_on()
 
 
@@ -214,14 +215,18 @@ def open_nursery() -> Iterator[Nursery]:
 
 
 def _fork(run: Run) -> int:
+    hears, tells = os.pipe()
     child = os.fork()
     if not child:
         try:
-            asyncio.run(write(run))
+            asyncio.run(write(run, tells))
         except BaseException:
             sys.excepthook(*sys.exc_info())
             os._exit(1)
         os._exit(0)
+    os.close(tells)
+    os.read(hears, 1)  # nothing, where it has ended
+    os.close(hears)
     killing = threading.Timer(run.kill_after_s, os.kill, (child, signal.SIGKILL))
     killing.start()
     _, status = os.waitpid(child, 0)
