@@ -1,8 +1,8 @@
 """How long the event loop is held by one large request: `python -m bench.stalls`, for each dialect that is encoded.
 
 Each request is sent several times, one after the other, to a gateway that has nothing else to do. The figures are the
-smallest of the rounds' longest stalls: whatever else the machine does can only make one longer. Does not measure how
-long the request takes.
+smallest of the rounds' longest stalls: whatever else the machine does can only make one longer. Where others work on
+it, `chrt -f 5 python -m bench.stalls` keeps them out. Does not measure how long the request takes.
 """
 
 import asyncio

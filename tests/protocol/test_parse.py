@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from tests.document import SCHEMAS
 from trunkline.errors import BadRequest
+from trunkline.protocol.extent import extent_of
 from trunkline.protocol.items import (
     FileCitation,
     FilePath,
@@ -1136,3 +1138,14 @@ def test_messages_without_input_get_a_hint() -> None:
 def test_IN_24_line_breaks_stay_inside_their_strings() -> None:
     request = parsed(model="a\r\nX-Evil: 1", user="a\r\nb", metadata={"k\n": "v\r"})
     assert (request.model, request.user, request.metadata) == ("a\r\nX-Evil: 1", "a\r\nb", {"k\n": "v\r"})
+
+
+def test_many_items_are_measured_once_for_as_long_as_they_are_the_same() -> None:
+    items = [{"role": "user", "content": "Hello"}] * 400
+    request = parse(json.dumps({"input": items, "instructions": "Hi"}).encode())
+    counted = replace(request, measured=None)
+    assert request.measured is not None
+    assert extent_of(request) is request.measured.extent
+    assert extent_of(request) == extent_of(counted)
+    for change in ({"input": request.input[1:]}, {"instructions": "Hello there"}):
+        assert extent_of(replace(request, **change)) == extent_of(replace(counted, **change))

@@ -6,9 +6,9 @@ What follows from it – tokens, prices, who may serve – is for routing and fo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import (
@@ -22,6 +22,7 @@ from trunkline.protocol.items import (
     InputFile,
     InputImage,
     InputItem,
+    InputModality,
     InputText,
     InputVideo,
     LocalShellCallOutput,
@@ -31,29 +32,18 @@ from trunkline.protocol.items import (
     ReasoningItem,
     RefusalPart,
 )
-from trunkline.protocol.request import Request
-
-InputModality = Literal["image", "file", "audio", "video"]
+from trunkline.protocol.request import Extent, Request
 
 _TEXT_ALONE: Final[frozenset[InputModality]] = frozenset()
 _TEXTS: Final[frozenset[type]] = frozenset((InputText, OutputText, RefusalPart))
 _MODALITIES: Final[dict[type, InputModality]] = {InputImage: "image", InputAudio: "audio", InputVideo: "video"}
 
 
-class Extent(Struct, frozen=True, gc=False):
-    """`characters` of text, text files included; `sealed` is the last encrypted thought.
-
-    `modalities` are those that a model must read beside text. What tools gave back is none of them: there a note can
-    stand for it.
-    """
-
-    characters: int
-    modalities: frozenset[InputModality]
-    sealed: str | None
-
-
 def extent_of(request: Request) -> Extent:
     """Read a request's extent."""
+    known = request.measured
+    if known is not None and known.input is request.input and known.instructions is request.instructions:
+        return known.extent
     characters = len(request.instructions or "")
     modalities: set[InputModality] = set()
     sealed: str | None = None

@@ -33,18 +33,18 @@ ReasoningFormat = Literal[
 # Content parts of the client's side
 
 
-class InputText(Struct, frozen=True, tag_field="type", tag="input_text"):
+class InputText(Struct, frozen=True, gc=False, tag_field="type", tag="input_text"):
     text: str
 
 
-class InputImage(Struct, frozen=True, tag_field="type", tag="input_image"):
+class InputImage(Struct, frozen=True, gc=False, tag_field="type", tag="input_image"):
     """An image by https link or data URL, or by a `gs://` link to Google's storage."""
 
     image_url: str
     detail: Literal["auto", "high", "low", "original"] = "auto"
 
 
-class InputFile(Struct, frozen=True, tag_field="type", tag="input_file"):
+class InputFile(Struct, frozen=True, gc=False, tag_field="type", tag="input_file"):
     """A file; exactly one of `file_data` (data URL or bare base64) and `file_url` (a link, also `gs://`) is set."""
 
     filename: str | None = None
@@ -52,14 +52,14 @@ class InputFile(Struct, frozen=True, tag_field="type", tag="input_file"):
     file_url: str | None = None
 
 
-class InputAudio(Struct, frozen=True, tag_field="type", tag="input_audio"):
+class InputAudio(Struct, frozen=True, gc=False, tag_field="type", tag="input_audio"):
     """Audio as base64 without a data URL prefix; `format` is what its bytes say, else what the client says."""
 
     data: str
     format: AudioFormat
 
 
-class InputVideo(Struct, frozen=True, tag_field="type", tag="input_video"):
+class InputVideo(Struct, frozen=True, gc=False, tag_field="type", tag="input_video"):
     """A video by link, also `gs://`, or data URL."""
 
     video_url: str
@@ -68,20 +68,20 @@ class InputVideo(Struct, frozen=True, tag_field="type", tag="input_video"):
 # Content parts of the model's side
 
 
-class TopLogprob(Struct, frozen=True):
+class TopLogprob(Struct, frozen=True, gc=False):
     token: str
     bytes: tuple[int, ...]
     logprob: float
 
 
-class Logprob(Struct, frozen=True):
+class Logprob(Struct, frozen=True, gc=False):
     token: str
     bytes: tuple[int, ...]
     logprob: float
     top_logprobs: tuple[TopLogprob, ...] = ()
 
 
-class UrlCitation(Struct, frozen=True, tag_field="type", tag="url_citation"):
+class UrlCitation(Struct, frozen=True, gc=False, tag_field="type", tag="url_citation"):
     """A cited page; the indices are a half-open range of code points of the part's text."""
 
     url: str
@@ -90,13 +90,13 @@ class UrlCitation(Struct, frozen=True, tag_field="type", tag="url_citation"):
     end_index: int
 
 
-class FileCitation(Struct, frozen=True, tag_field="type", tag="file_citation"):
+class FileCitation(Struct, frozen=True, gc=False, tag_field="type", tag="file_citation"):
     file_id: str
     filename: str
     index: int
 
 
-class FilePath(Struct, frozen=True, tag_field="type", tag="file_path"):
+class FilePath(Struct, frozen=True, gc=False, tag_field="type", tag="file_path"):
     file_id: str
     index: int
 
@@ -104,32 +104,34 @@ class FilePath(Struct, frozen=True, tag_field="type", tag="file_path"):
 Annotation = UrlCitation | FileCitation | FilePath
 
 
-class OutputText(Struct, frozen=True, tag_field="type", tag="output_text"):
+class OutputText(Struct, frozen=True, gc=False, tag_field="type", tag="output_text"):
     text: str
     annotations: tuple[Annotation, ...] = ()
     logprobs: tuple[Logprob, ...] | UnsetType = UNSET
 
 
-class RefusalPart(Struct, frozen=True, tag_field="type", tag="refusal"):
+class RefusalPart(Struct, frozen=True, gc=False, tag_field="type", tag="refusal"):
     refusal: str
 
 
-class ReasoningText(Struct, frozen=True, tag_field="type", tag="reasoning_text"):
+class ReasoningText(Struct, frozen=True, gc=False, tag_field="type", tag="reasoning_text"):
     text: str
 
 
-class SummaryText(Struct, frozen=True, tag_field="type", tag="summary_text"):
+class SummaryText(Struct, frozen=True, gc=False, tag_field="type", tag="summary_text"):
     text: str
 
 
 InputPart = InputText | InputImage | InputFile | InputAudio | InputVideo
 MessagePart = InputPart | OutputText | RefusalPart
+InputModality = Literal["image", "file", "audio", "video"]
+"""What a model must read beside text."""
 
 
 # Items
 
 
-class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
+class Message(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="message"):
     """What somebody said. The parts of an assistant's message are output parts, those of the others input parts.
 
     `phase` is OpenAI's word for what a message of the assistant was to the turn, `commentary` or `final_answer`: its
@@ -143,7 +145,7 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"
     content: tuple[MessagePart, ...]
 
 
-class ReasoningItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="reasoning"):
+class ReasoningItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="reasoning"):
     """What a model thought: raw text in `content`, the provider's summary in `summary`, opaque proof in the rest."""
 
     id: str | UnsetType = UNSET
@@ -155,7 +157,7 @@ class ReasoningItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="re
     status: ItemStatus | UnsetType = UNSET
 
 
-class FunctionCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
+class FunctionCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="function_call"):
     """A call of the client's tool; `arguments` is JSON text, `call_id` joins call and output.
 
     `namespace` is that of the tool, where it was offered in one.
@@ -169,7 +171,7 @@ class FunctionCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag=
     status: ItemStatus | UnsetType = UNSET
 
 
-class FunctionCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call_output"):
+class FunctionCallOutput(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="function_call_output"):
     """What the client's tool gave back: text, or parts where a client sends them."""
 
     id: str | UnsetType = UNSET
@@ -178,7 +180,7 @@ class FunctionCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", ta
     status: ItemStatus | UnsetType = UNSET
 
 
-class CustomCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom_tool_call"):
+class CustomCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="custom_tool_call"):
     """A call of a client's tool that takes raw text."""
 
     id: str | UnsetType = UNSET
@@ -189,7 +191,7 @@ class CustomCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="c
     status: ItemStatus | UnsetType = UNSET
 
 
-class CustomCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom_tool_call_output"):
+class CustomCallOutput(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="custom_tool_call_output"):
     """What a client's tool that takes raw text gave back."""
 
     id: str | UnsetType = UNSET
@@ -198,7 +200,7 @@ class CustomCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag=
     status: ItemStatus | UnsetType = UNSET
 
 
-class ToolSearchCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="tool_search_call"):
+class ToolSearchCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="tool_search_call"):
     """A search for more tools; `arguments` is an object, not text. The client's has a `call_id`, a server's none."""
 
     id: str | UnsetType = UNSET
@@ -208,7 +210,7 @@ class ToolSearchCallItem(Struct, frozen=True, kw_only=True, tag_field="type", ta
     status: ItemStatus | UnsetType = UNSET
 
 
-class ToolSearchOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="tool_search_output"):
+class ToolSearchOutput(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="tool_search_output"):
     """The tools that a search found; from here on they may be called."""
 
     id: str | UnsetType = UNSET
@@ -218,7 +220,7 @@ class ToolSearchOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag=
     status: ItemStatus | UnsetType = UNSET
 
 
-class LocalShellCallItem(Struct, frozen=True, kw_only=True, tag_field="type", tag="local_shell_call"):
+class LocalShellCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="local_shell_call"):
     """A command for the client's shell; `action` is `{type: "exec", command: [...], ...}`."""
 
     id: str | UnsetType = UNSET
@@ -227,7 +229,9 @@ class LocalShellCallItem(Struct, frozen=True, kw_only=True, tag_field="type", ta
     status: ItemStatus | UnsetType = UNSET
 
 
-class LocalShellCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", tag="local_shell_call_output"):
+class LocalShellCallOutput(
+    Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="local_shell_call_output"
+):
     """What a command gave back; some clients name the call by `call_id`, OpenAI's schema by `id`."""
 
     id: str | UnsetType = UNSET
@@ -236,7 +240,7 @@ class LocalShellCallOutput(Struct, frozen=True, kw_only=True, tag_field="type", 
     status: ItemStatus | UnsetType = UNSET
 
 
-class AdditionalTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="additional_tools"):
+class AdditionalTools(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="additional_tools"):
     """Tools that are offered from here on, beside those of the request."""
 
     id: str | UnsetType = UNSET
@@ -244,13 +248,13 @@ class AdditionalTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="
     tools: tuple[Tool, ...]
 
 
-class EncryptedText(Struct, frozen=True, tag_field="type", tag="encrypted_content"):
+class EncryptedText(Struct, frozen=True, gc=False, tag_field="type", tag="encrypted_content"):
     """What an agent was told, as the model that told it wrote it: sealed by OpenAI's models, plain by all others."""
 
     encrypted_content: str
 
 
-class AgentMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="agent_message"):
+class AgentMessage(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="agent_message"):
     """What one of several agents says to another, as Codex tells it; the model hears it as words of the user."""
 
     id: str | UnsetType = UNSET
@@ -259,18 +263,18 @@ class AgentMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="age
     content: tuple[InputPart | EncryptedText, ...]
 
 
-class WebSearchCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="web_search_call"):
+class WebSearchCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="web_search_call"):
     id: str | UnsetType = UNSET
     status: SearchStatus
 
 
-class FileSearchCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="file_search_call"):
+class FileSearchCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="file_search_call"):
     id: str | UnsetType = UNSET
     queries: tuple[str, ...] = ()
     status: SearchStatus
 
 
-class ImageGenerationCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="image_generation_call"):
+class ImageGenerationCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="image_generation_call"):
     """A generated image; `result` is a data URL once there is one."""
 
     id: str | UnsetType = UNSET

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from trunkline.errors import BadRequest
 from trunkline.protocol.body import decode_object, decode_prices
 from trunkline.protocol.extensions import has_extensions
-from trunkline.protocol.extent import is_text_alone
+from trunkline.protocol.extent import extent_of, is_text_alone
 from trunkline.protocol.items import Json
 from trunkline.protocol.parse_items import read_input
 from trunkline.protocol.parse_preferences import read_plugins, read_preferences
@@ -39,6 +39,7 @@ from trunkline.protocol.reading import (
 from trunkline.protocol.request import (
     Effort,
     Includable,
+    Measured,
     ReasoningConfig,
     Request,
     Sampling,
@@ -53,6 +54,7 @@ MAX_SEED = 2**63 - 1
 MAX_STOPS = 4
 MAX_STOP_CHARACTERS = 1_000
 
+_MANY_ITEMS = 300
 _SESSION_HEADER = "x-session-id"
 _NOTHING_STORED = "nothing is stored between requests"
 
@@ -82,6 +84,9 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
         request = Request(**members)
         if request.tools or request.tool_choice is not None or not request.is_text_alone:
             request = _with_calls_checked(request)
+        if len(request.input) > _MANY_ITEMS:
+            measured = Measured(request.input, request.instructions, extent_of(request))
+            request = replace(request, measured=measured)
     except Wrong as wrong:
         raise _bad_request(wrong) from None
     return request

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.protocol.items import AdditionalTools, InputItem, Json, ToolSearchOutput
+from trunkline.protocol.items import AdditionalTools, InputItem, InputModality, Json, ToolSearchOutput
 from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.tools import (
@@ -67,12 +67,33 @@ class Sampling(Struct, frozen=True, kw_only=True):
         return {name: value for name, value in given if value is not None}
 
 
+class Extent(Struct, frozen=True, gc=False):
+    """`characters` of text, text files included; `sealed` is the last encrypted thought.
+
+    `modalities` are those that a model must read beside text. What tools gave back is none of them: there a note can
+    stand for it.
+    """
+
+    characters: int
+    modalities: frozenset[InputModality]
+    sealed: str | None
+
+
+class Measured(NamedTuple):
+    """What was read once of a request with many items; it holds while these are what is said."""
+
+    input: tuple[InputItem, ...]
+    instructions: str | None
+    extent: Extent
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """One call of `POST /responses`. None means that the client did not say.
 
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
+    `measured`: of many items, what `extent_of` found, so that nobody counts them on the loop.
     `size`: what is not usual is said to providers piece by piece (see `piecemeal.py`).
     """
 
@@ -113,6 +134,7 @@ class Request(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     has_extensions: bool = False
     is_text_alone: bool = False
+    measured: Measured | None = None
     size: Literal["usual", "large", "long_texts"] = "usual"
 
 

@@ -144,3 +144,9 @@ def test_files_stand_in_the_place_of_their_links_and_keep_their_names() -> None:
 def test_what_is_not_given_stays_as_it_is() -> None:
     request = replace(REQUEST, instructions="x")
     assert with_inlined(request, {(PICTURE, "file"): DATA}) == request
+
+
+def test_a_request_with_a_long_file_put_in_is_written_piece_by_piece() -> None:
+    asked = Request(input=(Message(role="user", content=(InputImage(PICTURE),)),))
+    for letters, size in ((40, "usual"), (40_000, "long_texts")):
+        assert with_inlined(asked, {(PICTURE, "image"): f"data:image/png;base64,{'A' * letters}"}).size == size

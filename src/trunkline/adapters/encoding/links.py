@@ -29,6 +29,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.places import placed_media
 from trunkline.protocol.request import Request
+from trunkline.protocol.scanning import LONG_BYTES
 
 Noun = Literal["image", "file", "video"]
 """What a link leads to; part of the names of errors."""
@@ -64,7 +65,8 @@ def links_to_inline(request: Request, endpoint: Endpoint, needs_file: Rule) -> l
 def with_inlined(request: Request, found: Found) -> Request:
     """Put data URLs in the place of links; links that were not found stay."""
     items = tuple(_changed_item(item, found) for item in request.input)
-    return replace(request, input=items, size="long_texts")
+    is_long = any(len(url) >= LONG_BYTES for url in found.values())
+    return replace(request, input=items, size="long_texts" if is_long else request.size)
 
 
 def _may_link(request: Request) -> bool:

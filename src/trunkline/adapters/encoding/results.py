@@ -18,12 +18,13 @@ from trunkline.adapters.encoding.draft import Draft
 from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import Unprocessable
-from trunkline.protocol.extent import InputModality, extent_of, modality_of
+from trunkline.protocol.extent import extent_of, modality_of
 from trunkline.protocol.items import (
     CustomCallOutput,
     FunctionCallOutput,
     InputFile,
     InputItem,
+    InputModality,
     InputPart,
     InputText,
     Json,

@@ -27,7 +27,7 @@ OPENING = UserTurn((InputText("(The conversation begins.)"),))
 """Stands before a conversation that the assistant begins, which is a 400."""
 
 
-class UserRound(Struct, frozen=True):
+class UserRound(Struct, frozen=True, gc=False):
     """What the user's side said between two turns of the model: results of tools first, as a 400 would else follow."""
 
     results: tuple[FunctionCallOutput, ...] = ()

@@ -38,19 +38,19 @@ _OF_RESULTS = (FunctionCallOutput, WebSearchCall, FileSearchCall)
 """What does not end a turn of results: those themselves, and searches, which are of no side."""
 
 
-class SystemTurn(Struct, frozen=True):
+class SystemTurn(Struct, frozen=True, gc=False):
     """Instructions, or a system or developer message; never empty."""
 
     text: str
 
 
-class UserTurn(Struct, frozen=True):
+class UserTurn(Struct, frozen=True, gc=False):
     """What the user said; `parts` is never empty and holds no empty text."""
 
     parts: tuple[InputPart, ...]
 
 
-class Said(Struct, frozen=True):
+class Said(Struct, frozen=True, gc=False):
     """The text of one assistant message, refusals included; never empty."""
 
     text: str
@@ -59,7 +59,7 @@ class Said(Struct, frozen=True):
 AssistantPiece = Said | ReasoningItem | FunctionCallItem | ImageGenerationCall
 
 
-class AssistantTurn(Struct, frozen=True):
+class AssistantTurn(Struct, frozen=True, gc=False):
     """What the model did before somebody else spoke, in order; at least one piece is not a thought.
 
     A `ReasoningItem` belongs to the next piece of another kind, and the last piece is of another kind unless `turns`
@@ -88,7 +88,7 @@ class AssistantTurn(Struct, frozen=True):
         return "\n\n".join(said), thoughts, calls
 
 
-class ResultsTurn(Struct, frozen=True):
+class ResultsTurn(Struct, frozen=True, gc=False):
     """What the client's tools gave back, in the client's order."""
 
     results: tuple[FunctionCallOutput, ...]
