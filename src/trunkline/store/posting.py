@@ -21,13 +21,16 @@ class Posted(NamedTuple):
 def post(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
     """Post a batch. When that fails it is posted once more, operation by operation, and only the guilty ones fail.
 
-    Raises sqlite3.Error when it is the store that fails; then the whole of it is to be undone.
+    It is the first that a transaction writes, for then the whole of that is undone: a savepoint would keep a copy of
+    every page. Raises sqlite3.Error when it is the store that fails; then the whole of it is to be undone.
     """
     try:
-        return Posted(list(_try(connection, batch, boot_id, now_ms).answers), [])
+        return Posted(list(_post(connection, batch, boot_id, now_ms).answers), [])
     except Exception as error:
         if is_of_store(error):
             raise
+    connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
     return _post_singly(connection, batch, boot_id, now_ms)
 
 
@@ -60,27 +63,25 @@ def _post_singly(connection: sqlite3.Connection, batch: Batch, boot_id: str, now
 
 
 def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes | Exception:
-    try:
-        return _try(connection, batch, boot_id, now_ms)
-    except Exception as error:
-        if is_of_store(error):
-            raise
-        return error
-
-
-def _try(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes:
     """Post a batch, or leave everything as it was."""
     connection.execute("SAVEPOINT batch")
-    failpoints.reach("batch.begun")
     try:
-        changes = decide(batch, _read(connection, batch), boot_id, now_ms)
-        _write(connection, batch, changes)
-    except Exception:
+        changes = _post(connection, batch, boot_id, now_ms)
+    except Exception as error:
         if connection.in_transaction:  # else the database has undone it all
             connection.execute("ROLLBACK TO batch")
             connection.execute("RELEASE batch")
-        raise
+        if is_of_store(error):
+            raise
+        return error
     connection.execute("RELEASE batch")
+    return changes
+
+
+def _post(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes:
+    failpoints.reach("batch.begun")
+    changes = decide(batch, _read(connection, batch), boot_id, now_ms)
+    _write(connection, batch, changes)
     return changes
 
 
@@ -105,7 +106,7 @@ def _write(connection: sqlite3.Connection, batch: Batch, changes: Changes) -> No
         budgets.delete_holds(connection, changes.freed)
         failpoints.reach("settle.freed")
     if changes.entries:
-        budgets.add_entries(connection, changes.entries)
+        budgets.add_charges(connection, changes.entries)
         failpoints.reach("settle.entered")
     if changes.overwritten:
         generations.delete_generations(connection, changes.overwritten)

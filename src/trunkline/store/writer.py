@@ -377,15 +377,17 @@ class Writer:
         """Wait for a transaction, and let nobody wait with it for too long."""
         loop = asyncio.get_running_loop()
         while not running.done():
-            await asyncio.wait({running}, timeout=WATCH_S if self._is_down else self._patience_s(loop.time()))
+            await _done_within(running, WATCH_S if self._is_down else self._patience_s(loop.time()))
             if not running.done():
                 await self._lose_patience(loop.time())
 
     def _patience_s(self, now: float) -> float:
         taken = self._taken
-        queues = (taken.ended, taken.asked, self._ended, self._asked, self._tasks)
-        since = min((queue[0].since for queue in queues if queue), default=taken.began)
-        return max(WATCH_S, min(since, taken.began) + self._timeout - now)
+        since = taken.began
+        for queue in (taken.ended, taken.asked, self._ended, self._asked, self._tasks):
+            if queue and queue[0].since < since:
+                since = queue[0].since
+        return max(WATCH_S, since + self._timeout - now)
 
     async def _lose_patience(self, now: float) -> None:
         taken = self._taken
@@ -446,4 +448,24 @@ class Writer:
 
 
 def _take(queue: deque[Item], count: int) -> list[Item]:
-    return [queue.popleft() for _ in range(min(max(0, count), len(queue)))]
+    if count < len(queue):
+        return [queue.popleft() for _ in range(max(0, count))]
+    taken = list(queue)
+    queue.clear()
+    return taken
+
+
+async def _done_within(running: asyncio.Future[Any], seconds: float) -> None:
+    """Wait until something is done, or for so long; `asyncio.wait` costs five times that."""
+    loop = running.get_loop()
+    woken = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    running.add_done_callback(wake)
+    timer = loop.call_later(seconds, wake)
+    await woken
+    timer.cancel()
+    running.remove_done_callback(wake)

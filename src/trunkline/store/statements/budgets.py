@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
+from operator import itemgetter
 from typing import Any
 
 from trunkline.store.rows import BudgetRow, EntryRow, HoldRow
@@ -22,7 +23,7 @@ def add_budgets(connection: sqlite3.Connection, rows: Iterable[BudgetRow]) -> No
         INSERT INTO budgets (id, credited_nano, charged_nano, held_nano) VALUES (?, ?, ?, ?)
         ON CONFLICT (id) DO NOTHING
         """,
-        rows,
+        map(tuple, rows),
     )
 
 
@@ -43,12 +44,13 @@ def find_holds(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str
 
 def add_holds(connection: sqlite3.Connection, rows: Iterable[HoldRow]) -> None:
     """Add holds, and leave the budgets that they name to `move_budgets`."""
-    connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    # Of a named tuple the driver takes one value after the other by a call in Python's own terms; of a plain one not.
+    connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(tuple, rows))
 
 
 def delete_holds(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Delete holds, and leave the budgets that they name to `move_budgets`."""
-    connection.executemany("DELETE FROM holds WHERE id = ?", ((id,) for id in ids))
+    connection.executemany("DELETE FROM holds WHERE id = ?", zip(ids))
 
 
 def list_holds(connection: sqlite3.Connection, boots: Collection[str], limit: int) -> list[HoldRow]:
@@ -72,6 +74,17 @@ def add_entries(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> Non
     )
 
 
+def add_charges(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
+    """Do as `add_entries` does, for what requests are charged: nobody entered it by hand.
+
+    Raises sqlite3.IntegrityError for a second charge of one response.
+    """
+    connection.executemany(
+        "INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, charge_of) VALUES (?, ?, ?, ?, ?, ?)",
+        map(_CHARGE, rows),
+    )
+
+
 def select_in(connection: sqlite3.Connection, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
     """Run a statement that ends with a column's name for the rows where that is one of the values.
 
@@ -85,6 +98,7 @@ def select_in(connection: sqlite3.Connection, statement: str, values: Collection
     return connection.execute(f"{statement} IN ({', '.join('?' * len(filled))})", filled).fetchall()
 
 
+_CHARGE = itemgetter(*map(EntryRow._fields.index, ("at_ms", "kind", "debit", "credit", "amount_nano", "charge_of")))
 _HOLDS = """
     SELECT id, account_id, key_id, account_budget, key_budget, amount_nano, boot_id, created_at_ms FROM holds
 """
