@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +17,6 @@ import pytest
 from tests.store.crashing import Nursery, Run, look, open_nursery
 from trunkline import failpoints
 
-SOURCE = Path(failpoints.__file__).parent
 MOMENTS = 25
 
 
@@ -26,15 +24,6 @@ MOMENTS = 25
 def nursery() -> Iterator[Nursery]:
     with open_nursery() as opened:
         yield opened
-
-
-def test_every_place_of_the_store_is_in_the_table_and_the_other_way_round() -> None:
-    reached = {
-        name
-        for path in (SOURCE / "store").rglob("*.py")
-        for name in re.findall(r'reach\("([a-z.]+)"\)', path.read_text())
-    }
-    assert reached == failpoints.OF_STORE.keys()
 
 
 def test_an_unknown_place_cannot_be_armed() -> None:
