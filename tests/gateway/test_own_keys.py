@@ -259,6 +259,17 @@ def test_a_provider_without_a_key_serves_who_brings_one(
     assert keys_seen(upstream, nonce)[2:] == [OWN, PROVIDER_KEY, PROVIDER_KEY], "never without a key"
 
 
+def test_TN_04_a_large_body_is_signed_with_the_own_key_too(
+    gateway: Gateway, upstream: Upstream, tenants: Tenants, nonce: str
+) -> None:
+    """It is encoded and signed beside the loop."""
+    tenant = tenants.add()
+    tenants.bring(tenant.account_id, "house", OWN)
+    large = f"{nonce} {'word ' * 100_000}"
+    assert good(gateway.call(ask("own/house-0", large), key=tenant.key))["is_byok"] is True
+    assert keys_seen(upstream, nonce) == [OWN]
+
+
 def test_AU_06_a_gateway_that_runs_knows_within_five_seconds(
     gateway: Gateway, upstream: Upstream, tenants: Tenants, nonce: str
 ) -> None:
