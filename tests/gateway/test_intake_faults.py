@@ -288,6 +288,8 @@ def test_many_pipelined_requests_end_the_connection(gateway: Gateway) -> None:
 
 def test_the_store_is_readable_by_its_owner_only(small: Gateway) -> None:
     folder = Path(small.log.parent)
-    found = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("trunkline.db*")}
+    kept = [*folder.glob("trunkline.db*"), *folder.glob("trunkline.db.journal/*")]
+    found = {path.name: path.stat().st_mode & 0o777 for path in kept if path.is_file()}
     assert {"trunkline.db", "trunkline.db-wal", "trunkline.db-shm", "trunkline.db.pepper"} <= found.keys()
     assert set(found.values()) == {0o600}
+    assert (folder / "trunkline.db.journal").stat().st_mode & 0o777 == 0o700
