@@ -9,6 +9,8 @@ and refuses only what would not even begin.
 
 from __future__ import annotations
 
+from functools import partial
+
 from trunkline import failpoints
 from trunkline.accounts.budgets import period_budget
 from trunkline.accounts.rates import UNBOUND_TOKENS, Refused, Taken, refusal
@@ -34,8 +36,7 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     if not is_bound(call):
         return NOTHING_RESERVED
     failpoints.reach("reserve.before")
-    counts_own, size = call.key.counts_own, call.body_bytes
-    found = estimate(admitted.plan, admitted.request, size, services.bounds, counts_own=counts_own)
+    found = await _estimated(admitted, services)
     cap_nano = _cap(call)
     if cap_nano is not None and found.least_nano > cap_nano:
         raise _above_cap(found, cap_nano)
@@ -57,6 +58,15 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
         key_budget=key_budget,
         taken=taken,
     )
+
+
+async def _estimated(admitted: Admitted, services: Services) -> Estimate:
+    """Estimate a request, a large one beside the loop."""
+    call = admitted.call
+    found = partial(estimate, admitted.plan, admitted.request, call.body_bytes, services.bounds)
+    if admitted.is_dear:
+        return await services.aside.run(found, counts_own=call.key.counts_own)
+    return found(counts_own=call.key.counts_own)
 
 
 def _take(admitted: Admitted, found: Estimate, services: Services) -> Taken | None:
