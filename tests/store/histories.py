@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 
 ACCOUNTS = [f"acc{number}" for number in range(20)]
 KEY_CREDIT = 70
+PATIENCE_S = 60.0
+"""A busy machine is no fault of the store."""
 MEMORY = Path("/dev/shm")
 
 accounts = st.sampled_from(ACCOUNTS)
@@ -71,7 +73,7 @@ class History(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     async def _open(self) -> Books:
-        books = Books(open_database("sqlite:///:memory:", 2.0))
+        books = Books(open_database("sqlite:///:memory:", PATIENCE_S))
         await books.database.write(partial(make_accounts, credits=dict.fromkeys(ACCOUNTS, 100)))
         books.writer = make_writer(books, self.folder)
         await books.writer.open()
