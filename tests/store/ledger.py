@@ -139,7 +139,7 @@ async def open_books(
     folder: Path | None,
     *,
     node: str = "here:8080",
-    patience_s: float = 2.0,
+    patience_s: float = 20.0,
     audits: bool = True,
     keep_records_s: float = 0.0,
     **credits: int,

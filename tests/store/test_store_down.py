@@ -20,7 +20,7 @@ from trunkline.store import journal as journals
 from trunkline.store import writer as writing
 from trunkline.store.rows import BudgetRow
 
-PATIENCE_S = 0.3
+PATIENCE_S = 0.8
 
 
 async def until(books: Books, event: str) -> None:
@@ -126,10 +126,10 @@ class TestStuck:
             async with stuck(books):
                 began = time.monotonic()
                 await books.writer.settle(record("r", 10))
-                assert PATIENCE_S * 0.9 < time.monotonic() - began < PATIENCE_S + 1
+                assert PATIENCE_S * 0.9 < time.monotonic() - began < PATIENCE_S + 2
                 began = time.monotonic()
                 await asyncio.gather(*(books.writer.settle(record(f"u{n}", held_nano=None)) for n in range(20)))
-                assert time.monotonic() - began < 0.2  # it is known to be down
+                assert time.monotonic() - began < PATIENCE_S * 0.9  # it is known to be down
             await until_posted(books, 21)
             assert await books.budget() == BudgetRow("a", 100, 10, 0)
 
@@ -141,7 +141,7 @@ class TestStuck:
                 began = time.monotonic()
                 with pytest.raises(ServiceUnavailable, match="did not answer in time"):
                     await books.hold("r")
-                assert time.monotonic() - began < PATIENCE_S + 1
+                assert time.monotonic() - began < PATIENCE_S + 2
             for _ in range(3):
                 await books.writer.run(lambda _: None)
             assert await books.budget() == BudgetRow("a", 100, 0, 0)
