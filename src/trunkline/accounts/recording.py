@@ -29,51 +29,53 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
     worth = price.total or 0
     charged = worth if generation.most_nano is None else min(worth, generation.most_nano)
     is_held = generation.held_nano is not None
+    gave_up = bool(generation.attempted or generation.outrun)
+    # By place, in the order of the fields: by name it costs three times as much.
     return GenerationRow(
-        id=generation.id,
-        created_at_ms=int(generation.received_at * 1000),
-        account_id=generation.account_id,
-        key_id=generation.key_id,
-        key_budget=generation.key_budget,
-        model=endpoint.model.slug,
-        asked_model=generation.asked_model[:_MAX_LENGTH],
-        endpoint_id=endpoint.id,
-        provider=endpoint.provider.slug,
-        upstream_id=generation.upstream_id,
-        price_id=price_id,
-        status=generation.status,
-        stop=generation.stop,
-        streamed=generation.is_stream,
-        is_byok=generation.is_byok,
-        is_estimated=usage.estimated,
-        service_tier=spent.service_tier,
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        cache_write_1h_tokens=usage.cache_write_1h_tokens,
-        audio_input_tokens=usage.audio_input_tokens,
-        audio_cached_tokens=usage.audio_cached_tokens,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        image_output_tokens=usage.image_output_tokens,
-        images=usage.images,
-        searches=usage.searches,
-        cost_nano=worth if is_held else charged,
-        cost_input_nano=price.input,
-        cost_output_nano=price.output,
-        cost_fees_nano=price.fees,
-        charged_nano=charged if is_held else 0,
-        house_nano=worth - charged + _given_up_nano(generation),
-        upstream_nano=price.upstream,
-        told_nano=price.told,
-        held_nano=generation.held_nano,
-        queued_ms=round(generation.queued_s * 1000),
-        first_token_ms=None if generation.first_token_s is None else round(generation.first_token_s * 1000),
-        total_ms=round(generation.took_s * 1000),
-        attempts=attempts_as_json(generation) if generation.attempted or generation.outrun else None,
-        dropped=", ".join(generation.dropped) or None,
-        session_id=generation.session_id,
-        user=generation.user,
+        generation.id,
+        int(generation.received_at * 1000),  # created_at_ms
+        generation.account_id,
+        generation.key_id,
+        generation.key_budget,
+        endpoint.model.slug,
+        generation.asked_model[:_MAX_LENGTH],
+        endpoint.id,  # endpoint_id
+        endpoint.provider.slug,
+        generation.upstream_id,
+        price_id,
+        generation.status,
+        generation.stop,
+        generation.is_stream,  # streamed
+        generation.is_byok,
+        usage.estimated,  # is_estimated
+        spent.service_tier,
+        usage.input_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.audio_input_tokens,
+        usage.audio_cached_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.image_output_tokens,
+        usage.images,
+        usage.searches,
+        worth if is_held else charged,  # cost_nano
+        price.input,  # cost_input_nano
+        price.output,  # cost_output_nano
+        price.fees,  # cost_fees_nano
+        charged if is_held else 0,  # charged_nano
+        worth - charged + (_given_up_nano(generation) if gave_up else 0),  # house_nano
+        price.upstream,  # upstream_nano
+        price.told,  # told_nano
+        generation.held_nano,
+        round(generation.queued_s * 1000),  # queued_ms
+        None if generation.first_token_s is None else round(generation.first_token_s * 1000),  # first_token_ms
+        round(generation.took_s * 1000),  # total_ms
+        attempts_as_json(generation) if gave_up else None,  # attempts
+        ", ".join(generation.dropped) or None,
+        generation.session_id,
+        generation.user,
     )
 
 
@@ -112,8 +114,8 @@ def attempts_as_json(generation: Generation) -> str:
 
 def _given_up_nano(generation: Generation) -> NanoUsd:
     """What the house paid for what nobody was told."""
-    failed = sum(_failed_nano(each) for each in generation.attempted) if generation.attempted else 0
-    return failed + (sum(_paid(spent) for _, spent in generation.outrun) if generation.outrun else 0)
+    failed = sum(_failed_nano(each) for each in generation.attempted)
+    return failed + sum(_paid(spent) for _, spent in generation.outrun)
 
 
 def _failed_nano(attempted: Attempted) -> NanoUsd:

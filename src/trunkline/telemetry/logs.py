@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
@@ -36,7 +37,7 @@ class _Log:
 
     def line(self, level: Level, name: str, fields: dict[str, object]) -> str:
         """Make the line of an event; empty when its level is not written."""
-        return self._render(Event(name, level, fields)) + "\n" if self.is_enabled_for(level) else ""
+        return f"{self._render(Event(name, level, fields, datetime.now(UTC)))}\n" if self.is_enabled_for(level) else ""
 
     def write(self, level: Level, name: str, /, **fields: object) -> None:
         if line := self.line(level, name, fields):
@@ -157,7 +158,8 @@ def _attempts_ended(generation: Generation) -> None:
 
 def _request_ended(generation: Generation) -> None:
     """One line for every request, and nothing of what it says."""
-    _attempts_ended(generation)
+    if generation.attempted or generation.outrun:
+        _attempts_ended(generation)
     spent, first = generation.spent, generation.first_token_s
     _log.write(
         "info",
