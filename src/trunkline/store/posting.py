@@ -66,7 +66,7 @@ def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms:
     """Post a batch, or leave everything as it was."""
     connection.execute("SAVEPOINT batch")
     try:
-        changes = _post(connection, batch, boot_id, now_ms)
+        changes = _post(connection, batch, boot_id, now_ms, is_alone=True)
     except Exception as error:
         if connection.in_transaction:  # else the database has undone it all
             connection.execute("ROLLBACK TO batch")
@@ -78,21 +78,32 @@ def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms:
     return changes
 
 
-def _post(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes:
+def _post(
+    connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int, *, is_alone: bool = False
+) -> Changes:
     failpoints.reach("batch.begun")
-    changes = decide(batch, _read(connection, batch), boot_id, now_ms)
+    changes = decide(batch, _read(connection, batch, is_alone), boot_id, now_ms)
     _write(connection, batch, changes)
     return changes
 
 
-def _read(connection: sqlite3.Connection, batch: Batch) -> Facts:
+def _read(connection: sqlite3.Connection, batch: Batch, is_alone: bool) -> Facts:
+    """Read what a decision needs.
+
+    Whether a record without a hold is there already is asked only of one that is posted alone: it seldom is, and the
+    table refuses it.
+    """
     ids = {row.id for row in batch.settles if row.held_nano is not None}
-    holds = budgets.find_holds(connection, ids.union(batch.releases, (hold.id for hold in batch.expired)))
+    ids.update(batch.releases, [hold.id for hold in batch.expired])
+    holds = budgets.find_holds(connection, ids)
     # A record is looked for where there is no hold that would tell that its request is settled only now.
-    records = generations.find_generations(connection, {row.id for row in batch.settles if row.id not in holds})
-    named = {hold.account_budget for hold in holds.values()} | {hold.key_budget for hold in holds.values()}
-    named.update(wish.account_budget for wish in batch.wishes)
-    named.update(wish.key_budget for wish in batch.wishes)
+    unheld = {row.id for row in batch.settles if (is_alone or row.held_nano is not None) and row.id not in holds}
+    records = generations.find_generations(connection, unheld)
+    named: set[str | None] = set()
+    for hold in holds.values():
+        named.update((hold.account_budget, hold.key_budget))
+    for wish in batch.wishes:
+        named.update((wish.account_budget, wish.key_budget))
     for record in records.values():
         if record.status == "lost":
             named.update((record.account_id, record.key_budget))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -75,7 +75,7 @@ def _time(event: Event) -> str:
 
 
 _encode = json.JSONEncoder(default=repr).encode
-_quote = json.encoder.encode_basestring_ascii
+_quote: Callable[[Any], str] = json.encoder.encode_basestring_ascii
 _TO_QUOTE = frozenset(" \t=\r\n\"'")
 _LEVEL_WIDTH = 9
 _NAME_WIDTH = 30

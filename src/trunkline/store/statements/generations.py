@@ -42,8 +42,8 @@ def add_generations(connection: sqlite3.Connection, rows: Iterable[GenerationRow
     Raises sqlite3.IntegrityError for one that is there.
     """
     columns = list(zip(*rows, strict=True))
-    told = tuple(place for place, values in enumerate(columns) if values.count(_USUAL[place]) < len(values))
-    connection.executemany(_insertion(told), zip(*(columns[place] for place in told), strict=True))
+    told = [place for place, values in enumerate(columns) if values.count(_USUAL[place]) < len(values)]
+    connection.executemany(_insertion(tuple(told)), zip(*[columns[place] for place in told], strict=True))
 
 
 @functools.lru_cache(maxsize=64)
