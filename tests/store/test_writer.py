@@ -239,6 +239,22 @@ class TestWaiting:
 
         run(scene, tmp_path, a=100)
 
+    def test_records_gather_until_somebody_asks_for_a_hold(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(writing, "GATHER_S", 60.0)
+
+        async def scene(books: Books) -> None:
+            for number in range(100):
+                books.writer.append(record(f"r{number}", held_nano=None))
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.2)
+            assert await books.count("generations") < 100
+            assert await asyncio.wait_for(books.hold("h"), 10) == 10
+            assert await books.count("generations") == 100
+
+        run(scene, tmp_path, a=100)
+
     def test_a_settle_whose_caller_is_cancelled_is_kept(self) -> None:
         async def scene(books: Books) -> None:
             await books.hold("r", 10)

@@ -30,8 +30,7 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
     charged = worth if generation.most_nano is None else min(worth, generation.most_nano)
     is_held = generation.held_nano is not None
     gave_up = bool(generation.attempted or generation.outrun)
-    # By place, in the order of the fields: by name it costs three times as much.
-    return GenerationRow(
+    return GenerationRow(  # by place: by name it costs three times as much
         generation.id,
         int(generation.received_at * 1000),  # created_at_ms
         generation.account_id,

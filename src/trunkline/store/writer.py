@@ -2,8 +2,9 @@
 
 Theory of operation. Requests put what they want into lists and wait. The driver takes what is there, as soon as the
 commit before is done, and makes one transaction of it: alone when the gateway is idle, up to 512 operations the busier
-it is. There is no timer. What a transaction does is decided in `batch.py` and written in `posting.py`; here is only who
-waits for what, and for how long.
+it is. Only where records came during a commit, and no hold waits, does the next one begin no sooner than `GATHER_S`
+after that. What a transaction does is decided in `batch.py` and written in `posting.py`; here is only who waits for
+what, and for how long.
 
     up      Transactions go through. Settles that are in the journal or in the ring ride along until none is left.
     down    The last one failed, or takes too long. Settles go to the journal at once, holds are tried and refused, and
@@ -48,6 +49,7 @@ MAX_BACKLOG = MAX_OPERATIONS // 2
 BEAT_S = 10.0
 PROBE_S = 0.25
 WATCH_S = 0.05
+GATHER_S = 0.005
 MENDING_S = 5.0
 USED_MS = 60_000
 MAX_USED = 20_000
@@ -89,6 +91,7 @@ class Writer:
         self._beat_at = self._replay_at = 0.0
         self._is_down = self._is_closing = self._is_over = False
         self._waking: asyncio.Future[None] | None = None
+        self._is_gathering = False
         self._driving: asyncio.Task[None]
         self._keeping: asyncio.Task[None]
 
@@ -126,13 +129,13 @@ class Writer:
         loop = asyncio.get_running_loop()
         kept = loop.create_future()
         self._ended.append(Ended(row, kept, loop.time()))
-        self._wake()
+        self._wake_for_record()
         await kept
 
     def append(self, row: GenerationRow) -> None:
         """Do as `settle` does, and let nobody wait for it."""
         self._ended.append(Ended(row, None, asyncio.get_running_loop().time()))
-        self._wake()
+        self._wake_for_record()
 
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
@@ -211,6 +214,8 @@ class Writer:
                 await self._go_down("The store failed.")
 
     async def _turn(self) -> None:
+        if self._ended and not (self._asked or self._tasks or self._is_down or self._is_closing):
+            await self._gather()
         await self._wait()
         if self._is_down:
             await self._keep_aside(self._take_ended())
@@ -232,9 +237,26 @@ class Writer:
         self._waking = None
         timer.cancel()
 
+    async def _gather(self) -> None:
+        """Let records gather, which cost the less the more are committed at once; a hold does not wait for that."""
+        loop = asyncio.get_running_loop()
+        rest_s = self._taken.began + GATHER_S - loop.time()
+        if rest_s > 0:
+            self._is_gathering = True
+            self._waking = loop.create_future()
+            timer = loop.call_later(rest_s, self._wake)
+            await self._waking
+            timer.cancel()
+            self._waking = None
+            self._is_gathering = False
+
     def _wake(self) -> None:
         if self._waking is not None and not self._waking.done():
             self._waking.set_result(None)
+
+    def _wake_for_record(self) -> None:
+        if not self._is_gathering or len(self._ended) >= MAX_BACKLOG:
+            self._wake()
 
     @property
     def _has_work(self) -> bool:
