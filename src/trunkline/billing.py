@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -20,6 +21,8 @@ from trunkline.stream.deltas import (
     Reasoning,
     ReasoningSummary,
     Refusal,
+    Search,
+    Slot,
     Spent,
     Stopped,
     StopReason,
@@ -71,8 +74,21 @@ def cost(
 
 def lost(usage: Usage | None, request: Request, endpoint: Endpoint, *, is_byok: bool = False) -> Spent:
     """What an answer that nobody will hear may have cost: its whole input, where the provider had not said."""
-    usage = usage or Usage(input_tokens=content_tokens(request), estimated=True)
+    return given_up(usage or Usage(input_tokens=content_tokens(request), estimated=True), endpoint, is_byok=is_byok)
+
+
+def given_up(usage: Usage, endpoint: Endpoint, *, is_byok: bool = False) -> Spent:
+    """What this usage, of an answer that nobody is told, cost."""
     return _spent(Spent(usage), endpoint, is_byok, NO_FEE)
+
+
+def used(heard: Sequence[Delta], request: Request, endpoint: Endpoint) -> Usage:
+    """What an answer had used that broke off after this: what it told, and an estimate of what it did not."""
+    meter = Meter(request)
+    meter.price([*heard], endpoint)
+    meter.close(endpoint)
+    assert meter.spent is not None
+    return meter.spent.usage
 
 
 def _priced(usage: Usage, rates: Rates) -> tuple[NanoUsd, NanoUsd, NanoUsd]:
@@ -175,11 +191,12 @@ class Meter:
     it knows nothing. So an answer is *counted* once a count of its end is heard. One that ends without, as when its
     client leaves, is closed: input is what was told of it, else what the request holds; output is what was heard, and
     no less than was told. What is heard is only kept until then, so that a token costs no more than keeping it. A count
-    of the end that lacks one of both is completed in the same way.
+    of the end that lacks one of both is completed in the same way. Pictures and searches are counted as they are heard.
     """
 
     __slots__ = (
-        "_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_most_nano", "_pictures", "_request", "spent", "stop",
+        "_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_most_nano", "_pictures", "_request", "_searches",
+        "spent", "stop",
     )  # fmt: skip
 
     def __init__(self, request: Request, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE) -> None:
@@ -193,6 +210,7 @@ class Meter:
         self._heard: list[str] = []
         self._heard_bytes = 0
         self._pictures = 0
+        self._searches: set[Slot] = set()
         self._is_counted = False
         self.spent: Spent | None = None
         self.stop: StopReason | None = None
@@ -211,6 +229,8 @@ class Meter:
                 self.stop = delta.reason  # type: ignore[union-attr]
             elif kind is Image and delta.final:  # type: ignore[union-attr]
                 self._pictures += 1
+            elif kind is Search and delta.kind == "web" and delta.status == "completed":  # type: ignore[union-attr]
+                self._searches.add(delta.slot)  # type: ignore[union-attr]
         return batch
 
     def count(self, texts: list[str]) -> None:
@@ -237,6 +257,7 @@ class Meter:
             output_tokens=max(self.heard_tokens() + drawn, usage.output_tokens),
             images=pictures,
             image_output_tokens=drawn,
+            searches=max(len(self._searches), usage.searches),
             estimated=True,
         )
         return [self._note(Spent(usage, service_tier=told.service_tier), endpoint, is_byok)]

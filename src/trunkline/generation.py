@@ -62,6 +62,21 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
             return "cancelled" if self.ending == "left" else "failed"
         return "incomplete" if self.stop in _INCOMPLETE else "completed"
 
+    @property
+    def charged(self) -> NanoUsd | None:
+        """What its client is told that it cost; None where that is not known."""
+        cost = None if self.spent is None else self.spent.cost
+        if cost is None or cost.total is None or self.most_nano is None:
+            return None if cost is None else cost.total
+        return min(cost.total, self.most_nano)
+
+    @property
+    def tried(self) -> int:
+        """How many endpoints were asked."""
+        failed = sum(not each.output_began for each in self.attempted)
+        is_cut_short = self.ending == "left" and self.endpoint is not None
+        return failed + len(self.outrun) + (self.has_answered or is_cut_short)
+
 
 _INCOMPLETE: frozenset[StopReason | None] = frozenset({"length", "content_filter"})
 

@@ -9,7 +9,7 @@ from tests.store.test_writer import settle_smallest
 
 settings.register_profile("often", parent=settings.get_profile("trunkline"), max_examples=10_000)
 History.TestCase.settings = settings(settings.get_profile("often"), stateful_step_count=30)
-TestHistory = History.TestCase
+Test_MO_21 = History.TestCase
 
 
 def test_a_million_of_the_smallest_calls_sum_up_exactly() -> None:

@@ -21,8 +21,9 @@ from tests.gateway.checks import error_of, events_of, response_of
 from tests.gateway.conftest import PROVIDER
 from tests.gateway.owners import Tenants
 from tests.gateway.server import BELOW_ASGI, PROVIDER_KEY, THROUGH_ASGI, Reply, post, running
+from tests.gateway.speech import SPEECHES
 from tests.gateway.tenants import Balance, Store, Tenant, sized
-from tests.gateway.test_quirks import at
+from tests.gateway.test_quirks import PIXEL, at
 from tests.gateway.test_supports import LIMITS, TOLD
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, whole
 from trunkline.money import nano_of, usd_text
@@ -46,6 +47,21 @@ price = {{ input = "1", output = "{output}" }}
 context_tokens = 1000000
 max_output_tokens = {most}
 """
+
+DRAWN = """
+[[endpoints]]
+provider = "wire-drawn"
+model = "wire/drawn"
+upstream_model = "x"
+price = { input = "1", output = "2", image = "0.04" }
+context_tokens = 1000000
+max_output_tokens = 20000
+output_modalities = ["image"]
+"""
+STREAMED_LIMITS = pytest.mark.parametrize(
+    ("dialect", "asked"),
+    [(dialect, {"max_output_tokens": 5_000} if place % 2 else {}) for place, dialect in enumerate(LIMITS)],
+)
 
 MICRO = 1_000
 """A token of input, in nano-dollars: a dollar for a million. One of output costs twice as much."""
@@ -78,6 +94,8 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for name, output, most in (("a", 2, 20_000), ("b", 1, 1_000)):
         config += PROVIDER.format(name=f"mock-{name}", dialect="chat", url=f"{upstream.url}/{name}/v1")
         config += ENDPOINT.format(provider=f"mock-{name}", model="wire/two", upstream="x", output=output, most=most)
+    config += PROVIDER.format(name="wire-drawn", dialect="images", url=f"{upstream.url}/drawn/v1")
+    config += DRAWN
     folder = tmp_path_factory.mktemp("holds")
     with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
         store = Store(gateway, folder / "trunkline.db")
@@ -231,6 +249,7 @@ class TestCredit:
             connection.execute("BEGIN EXCLUSIVE")
             reply = limited.call(ask())
             error_of(reply, 503)
+            assert reply.json["user_id"] == limited.account_id
             assert reply.headers["x-generation-id"].startswith("resp_")
         assert limited.settled().charged > 0
 
@@ -350,6 +369,49 @@ class TestCap:
         assert 0 < tenant.settled().charged <= cap
         assert tenant.record(reply)["held_nano"] == cap
 
+    @STREAMED_LIMITS
+    def test_an_upstream_that_goes_on_is_cut_for_an_unlimited_key_too(
+        self, store: Store, upstream: Upstream, nonce: str, dialect: str, asked: dict[str, Any]
+    ) -> None:
+        upstream.play(nonce, SPEECHES[dialect].script(["abc " * 100] * 100, pause_s=0.003))
+        tenant = store.tenant()
+        cap = usd_text(held(256))
+        reply = tenant.call(ask(nonce, f"wire/{dialect}", stream=True, **asked), x_trunkline_max_cost=cap)
+        response = events_of(reply, "incomplete")[-1]["response"]
+        assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
+        assert response["max_output_tokens"] == asked.get("max_output_tokens")
+        assert response["usage"]["cost"] == float(cap)
+        record = tenant.record(reply)
+        assert (record["cost_nano"], record["charged_nano"]) == (held(256), 0)
+        worth = record["input_tokens"] * MICRO + record["output_tokens"] * 2 * MICRO
+        assert record["house_nano"] == worth - held(256) > 0
+
+    def test_a_thought_that_goes_on_is_cut_as_well(self, store: Store, upstream: Upstream, nonce: str) -> None:
+        thoughts = [sse([chunk(reasoning_content="abc " * 100)]) for _ in range(100)]
+        steps = [step for thought in thoughts for step in (thought, 0.003)]
+        upstream.play(nonce, Script([head(200, "text/event-stream"), *steps]))
+        tenant = store.tenant(10**9)
+        body = ask(nonce, "wire/chat", stream=True, reasoning={"effort": "high"})
+        reply = tenant.call(body, x_trunkline_max_cost=usd_text(held(256)))
+        assert events_of(reply, "incomplete")[-1]["response"]["usage"]["cost"] == float(usd_text(held(256)))
+        assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
+        assert tenant.settled().charged == held(256)
+
+    def test_a_picture_is_drawn_only_where_the_cap_pays_for_it(
+        self, store: Store, upstream: Upstream, nonce: str
+    ) -> None:
+        answer = {"data": [{"b64_json": PIXEL}], "usage": {"input_tokens": 7, "output_tokens": 0}}
+        upstream.play(nonce, whole(answer))
+        tenant = store.tenant(10**12)
+        body = ask(nonce, "wire/drawn", modalities=["image"])
+        picture = 40_000_000
+        metadata = short_of(tenant.call(body, x_trunkline_max_cost=usd_text(picture + READ)), tenant)
+        assert (metadata["limit_source"], metadata["affordable_output_tokens"]) == ("request", 0)
+        reply = tenant.call(body, x_trunkline_max_cost=usd_text(picture + held(256)))
+        assert response_of(reply)["usage"]["cost"] == float(usd_text(picture + 7 * MICRO))
+        record = tenant.record(reply)
+        assert (record["held_nano"], record["images"]) == (picture + held(256), 1)
+
     def test_the_smaller_of_cap_and_hold_is_held(self, store: Store) -> None:
         tenant = store.tenant(10**12)
         reply = tenant.call(ask(max_output_tokens=5_000), x_trunkline_max_cost=usd_text(held(300)))
@@ -444,6 +506,7 @@ class TestTheIdOfTheRecord:
             for streams in (False, True):
                 reply = tenant.call(ask(line, stream=streams))
                 assert reply.status >= 400
+                assert reply.json["user_id"] == tenant.account_id
                 digits = reply.headers["x-request-id"].removeprefix("req_")
                 assert reply.headers["x-generation-id"] == f"resp_{digits}"
 

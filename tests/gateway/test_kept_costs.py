@@ -92,7 +92,7 @@ def assert_kept(tenant: Tenant, id: str, usage: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("dialect", LIMITS)
-def test_a_whole_answer_of_every_dialect(dialect: str, tenant: Tenant, upstream: Upstream) -> None:
+def test_MO_19_a_whole_answer_of_every_dialect(dialect: str, tenant: Tenant, upstream: Upstream) -> None:
     nonce = upstream.play(f"nonce-kept-{next(_numbers)}", whole(TOLD[dialect]), host=dialect)
     reply = tenant.call({"model": f"wire/{dialect}", "input": nonce, "max_output_tokens": 500})
     usage = response_of(reply)["usage"]
@@ -101,7 +101,7 @@ def test_a_whole_answer_of_every_dialect(dialect: str, tenant: Tenant, upstream:
 
 
 @pytest.mark.parametrize("model", ["fake/echo", "fake/reasoner", "fake/search"])
-def test_a_stream(model: str, tenant: Tenant) -> None:
+def test_MO_19_a_stream(model: str, tenant: Tenant) -> None:
     reply = tenant.call({"model": model, "input": "Say it again, and say more.", "stream": True})
     response = events_of(reply)[-1]["response"]
     assert response["usage"]["cost"] > 0

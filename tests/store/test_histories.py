@@ -7,4 +7,4 @@ from hypothesis import settings
 from tests.store.histories import History
 
 History.TestCase.settings = settings(max_examples=12, stateful_step_count=40)
-TestHistory = History.TestCase
+Test_MO_21 = History.TestCase

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from operator import itemgetter
 
-from trunkline.billing import cost
+from trunkline.billing import given_up
 from trunkline.generation import Generation
 from trunkline.money import NanoUsd, dollars_of
 from trunkline.routing.fallback import Attempted
@@ -118,10 +118,10 @@ def _given_up_nano(generation: Generation) -> NanoUsd:
 
 
 def _failed_nano(attempted: Attempted) -> NanoUsd:
-    """What a failed attempt told that it used; nothing where a client's own key paid, or where it told nothing."""
+    """What a failed attempt used; nothing where a client's own key paid, or where it neither told nor said anything."""
     if attempted.usage is None or attempted.output_began:
         return 0  # of an answer that broke off before the client's eyes the client pays
-    return _paid(Spent(attempted.usage, cost(attempted.usage, attempted.endpoint.price, is_byok=attempted.is_byok)))
+    return _paid(given_up(attempted.usage, attempted.endpoint, is_byok=attempted.is_byok))
 
 
 def _paid(spent: Spent) -> NanoUsd:

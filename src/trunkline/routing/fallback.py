@@ -10,6 +10,7 @@ from math import isnan
 from typing import Final
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import (
@@ -32,7 +33,8 @@ RETRY_AFTER_S: Final = (1.0, 3600.0)
 class Attempted(Struct, frozen=True, kw_only=True):
     """One attempt that failed; times in seconds on the caller's clock.
 
-    `usage` is what it told until then, if anything; it may have said something without (`has_spoken`).
+    `usage` is what it used until then, as it told, or as what it said (`has_spoken`) is estimated; None where it did
+    neither. `output_began`: a client is told of what it said.
     """
 
     endpoint: Endpoint
@@ -45,8 +47,13 @@ class Attempted(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
 
 
+def as_told(attempted: Attempted) -> Attempted:
+    """The same attempt, when a client is told what it had said after all."""
+    return replace(attempted, output_began=True)
+
+
 class Outrun(Struct, frozen=True, kw_only=True):
-    """One attempt that was given up because another spoke first; `usage` is what it told until then, if anything."""
+    """One attempt that was given up because another spoke first; `usage` is as that of one that failed."""
 
     endpoint: Endpoint
     started: float

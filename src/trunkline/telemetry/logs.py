@@ -14,7 +14,7 @@ from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
 from trunkline.generation import Generation
-from trunkline.money import dollars_of
+from trunkline.money import NanoUsd, usd_text
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
 from trunkline.telemetry.lines import Event, Level, console_line, json_line
@@ -141,7 +141,11 @@ def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
 
 def _told_cost(spent: Spent | None) -> str | None:
     cost = None if spent is None else spent.cost
-    return None if cost is None or cost.total is None else str(dollars_of(cost.total))
+    return None if cost is None else _text(cost.total)
+
+
+def _text(amount: NanoUsd | None) -> str | None:
+    return None if amount is None else usd_text(amount)
 
 
 def request_observer(level: Level) -> Callable[[Generation], None]:
@@ -168,14 +172,14 @@ def _request_ended(generation: Generation) -> None:
         key=generation.key_id,
         model=generation.asked_model,
         endpoint=generation.endpoint.id if generation.endpoint else None,
-        attempts=len(generation.attempted) + len(generation.outrun) + generation.has_answered,
+        attempts=generation.tried,
         status=generation.status,
         ending=generation.ending,
         first_token_ms=None if first is None else round(first * 1000),
         took_ms=round(generation.took_s * 1000),
         input_tokens=spent.usage.input_tokens if spent else None,
         output_tokens=spent.usage.output_tokens if spent else None,
-        cost_usd=_told_cost(spent),
+        cost_usd=_text(generation.charged),
     )
 
 

@@ -16,10 +16,11 @@ from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
 from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
+from trunkline.billing import used
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import ClientError, EdgeTimeout, GatewayError, Unprocessable
 from trunkline.protocol.request import Request
-from trunkline.routing.fallback import Attempted, Outrun, last_word, next_attempt, next_hedge
+from trunkline.routing.fallback import Attempted, Outrun, as_told, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
@@ -113,6 +114,7 @@ class Run:
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | None = None
         self._broken: _Attempt | None = None
+        self._broken_place = 0
         self.has_spoken = False
         self.endpoint: Endpoint | None = None
         self.held: Sequence[Delta] = ()
@@ -166,8 +168,7 @@ class Run:
                         raise
                     break
         if self._broken is not None:
-            self._commit(self._broken)
-            yield self._release(self._broken)
+            yield self._tell_broken(self._broken)
         raise self._last_word()
 
     async def whole(self) -> tuple[list[Delta], GatewayError | None]:
@@ -189,8 +190,7 @@ class Run:
                     break
         if self._broken is None:
             raise self._last_word()
-        self._commit(self._broken)
-        return self._release(self._broken), self._last_word()
+        return self._tell_broken(self._broken), self._last_word()
 
     def _may_go_on(self, attempt: _Attempt, error: UpstreamFailure | ClientError) -> bool:
         """Note how an attempt failed; False when nobody else is to be asked. Raises what ends a stream.
@@ -207,7 +207,7 @@ class Run:
                     raise last_word([attempted]) from None
                 self.has_spoken, self.held, self.dropped = False, (), ()
                 if attempt.spoke is not None:
-                    self._broken = attempt
+                    self._broken, self._broken_place = attempt, len(self.attempted) - 1
             case ClientError():
                 return False
         return True
@@ -252,6 +252,12 @@ class Run:
         held, attempt.held, self.held = attempt.held, [], ()
         return held
 
+    def _tell_broken(self, broken: _Attempt) -> list[Delta]:
+        """Give what was said before an answer broke off, since nobody's is whole."""
+        self._commit(broken)
+        self.attempted[self._broken_place] = as_told(self.attempted[self._broken_place])
+        return self._release(broken)
+
     async def _hedged(self, first: _Attempt, heard: Batches) -> tuple[_Attempt, Batches]:
         """Wait until an attempt speaks or fails, and ask elsewhere too when that takes unusually long."""
         health, clock = self._upstream.health, self._upstream.clock
@@ -295,7 +301,13 @@ class Run:
         if is_first:
             self._upstream.health.outrun(endpoint.id, now - attempt.started, now)
         self.outrun.append(
-            Outrun(endpoint=endpoint, started=attempt.started, ended=now, is_byok=attempt.is_byok, usage=attempt.usage)
+            Outrun(
+                endpoint=endpoint,
+                started=attempt.started,
+                ended=now,
+                is_byok=attempt.is_byok,
+                usage=self._used(attempt),
+            )
         )
 
     def _speak(self, attempt: _Attempt) -> None:
@@ -334,10 +346,16 @@ class Run:
             is_byok=attempt.is_byok,
             output_began=attempt.is_told,
             has_spoken=attempt.spoke is not None,
-            usage=attempt.usage,
+            usage=self._used(attempt),
         )
         self.attempted.append(attempted)
         return attempted
+
+    def _used(self, attempt: _Attempt) -> Usage | None:
+        """What an attempt used that nobody is told of. What it said its provider bills, counted or not."""
+        if attempt.spoke is None or not attempt.held:
+            return attempt.usage
+        return used(attempt.held, self._request, attempt.endpoint)
 
     async def _hear(self, attempt: _Attempt) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint: one list for each network read that says something, but for what goes to the sink.

@@ -328,12 +328,17 @@ class Hearing:
 
     def _heard(self, batch: list[Delta]) -> list[Delta]:
         if not self._has_begun:
-            batch, self._has_begun = begin(batch, self._endpoint, may_be_empty=self._stops is not None), True
+            told, self._has_begun = batch, True
+            batch = begin(told, self._endpoint, may_be_empty=self._stops is not None)
+            if type(batch[0]) is Failed:
+                # Nobody is told of a failure that stands alone; what its provider says that it spent is billed.
+                self._note(told)
         if self._stops is not None:
             batch = self._held_to(self._stops, batch)
         kinds = set(map(type, batch))
         if kinds & _NOTED_KINDS:
             batch = self._note(batch)
+            kinds = set(map(type, batch))
         first_text: str = getattr(batch[0], "text", "") if batch else ""
         if first_text or (batch and _says_something(batch, kinds)):
             self.has_progressed = self.has_spoken = True
