@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -51,6 +53,10 @@ USUAL: Mapping[str, Json] = {
     "tiers": [{"above_input_tokens": 200_000, "input": "6", "output": "22.5"}],
     "service_tiers": {"flex": "0.5", "priority": "1.75"},
 }
+COUNTS = (
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens",
+    "audio_cached_tokens", "output_tokens", "reasoning_tokens", "image_output_tokens", "images", "searches",
+)  # fmt: skip
 APIECE: Mapping[str, Json] = {"input": "0.3", "output": "2.5", "image": "0.04"}
 
 
@@ -642,12 +648,17 @@ def test_an_answer_costs_what_the_formula_says(case: Case, costs: Gateway, upstr
     assert usage["input_tokens_details"]["cached_tokens"] == case.usage.cache_read_tokens
     total = _exact(reply, "cost")
     assert _on_record(costs, reply.headers["x-generation-id"]) == total
+    record = _row(costs, reply.headers["x-generation-id"])
+    assert {name: record[name] for name in COUNTS} == {name: getattr(case.usage, name) for name in COUNTS}
     if case.told is not None:
         assert total == Decimal(case.told)
         return
     assert case.price is not None
     expected = parts_of(case.usage, priced(case.price), case.tier)
     assert total == dollars(expected.total)
+    parts = [record[f"cost_{part}_nano"] for part in ("input", "output", "fees")]
+    assert parts == [expected.input, expected.output, expected.fees]
+    assert record["cost_nano"] == expected.total == sum(parts)
     assert _exact(reply, "upstream_inference_input_cost") == dollars(expected.input)
     assert _exact(reply, "upstream_inference_output_cost") == dollars(expected.output)
 
@@ -678,6 +689,13 @@ def test_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
     cost = Decimal(end["cost_usd"])
     assert cost == (Decimal(3) * end["input_tokens"] + Decimal(15) * 1_000) / 1_000_000
     eventually(lambda: _on_record(costs, name) == cost, "its record tells another cost")
+
+
+def _row(gateway: Gateway, id: str) -> Json:
+    """The whole record, as the store has it."""
+    with closing(sqlite3.connect(gateway.log.with_name("trunkline.db"))) as connection:
+        connection.row_factory = sqlite3.Row
+        return dict(connection.execute("SELECT * FROM generations WHERE id = ?", (id,)).fetchone())
 
 
 def _on_record(gateway: Gateway, id: str, name: str = "total_cost") -> Json:

@@ -68,7 +68,8 @@ def hold_to_form(reply: Reply, limit: int, kind: str, source: str = "key") -> di
     assert reply.headers["x-ratelimit-limit"] == str(limit)
     assert int(reply.headers["x-ratelimit-remaining"]) >= 0
     assert abs(int(reply.headers["x-ratelimit-reset"]) / 1000 - time.time()) < 86_500
-    assert reply.headers["x-generation-id"]
+    assert reply.headers["x-generation-id"].startswith("resp_")
+    assert reply.json["user_id"].startswith("acc_")
     assert metadata["headers"] == {
         f"X-RateLimit-{name}": reply.headers[f"x-ratelimit-{name.lower()}"] for name in ("Limit", "Remaining", "Reset")
     }

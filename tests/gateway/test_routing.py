@@ -482,6 +482,16 @@ def test_RT_11_a_silent_stream_is_joined_by_a_second_and_the_slower_is_closed_an
     assert outrun["is_estimated"]
     assert outrun["cost_usd"] > 0
     eventually(lambda: '"event": "attempt.outrun"' in hedging.log.read_text(), "the slower attempt is not in the log")
+    path = f"/api/v1/generation?id={response['id']}"
+    kept = hedging.request("GET", path, headers={"authorization": f"Bearer {KEY}"}).json["data"]
+    assert kept["total_cost"] == response["usage"]["cost"]
+    assert kept["house_cost"] == outrun["cost_usd"]
+    assert [(each["kind"], each["cost"]) for each in kept["attempts"]] == [("outrun", outrun["cost_usd"])]
+    lines = [json.loads(line) for line in hedging.log.read_text().splitlines() if response["id"] in line]
+    told = {line["event"]: line for line in lines}
+    assert float(told["attempt.outrun"]["cost_usd"]) == outrun["cost_usd"]
+    assert float(told["request.ended"]["cost_usd"]) == response["usage"]["cost"]
+    assert told["request.ended"]["attempts"] == 2
 
     # Two of 67 calls would be more than 2 %: the next slow one is waited for.
     second = f"{nonce}-again"
