@@ -8,9 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -21,6 +19,7 @@ from tests.cost_formula import dollars, parts_of
 from tests.gateway.checks import events_of, response_of
 from tests.gateway.conftest import PROVIDER
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, post, running
+from tests.gateway.tenants import Store, sized
 from tests.gateway.test_quirks import PIXEL, as_toml
 from tests.gateway.test_wire_answers import framed
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, stream, whole
@@ -57,6 +56,7 @@ COUNTS = (
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens",
     "audio_cached_tokens", "output_tokens", "reasoning_tokens", "image_output_tokens", "images", "searches",
 )  # fmt: skip
+LARGE_BODY = 1_000_000
 APIECE: Mapping[str, Json] = {"input": "0.3", "output": "2.5", "image": "0.04"}
 
 
@@ -635,20 +635,25 @@ def priced(told: Mapping[str, Json]) -> Price:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_an_answer_costs_what_the_formula_says(case: Case, costs: Gateway, upstream: Upstream) -> None:
+def test_MO_19_an_answer_costs_what_the_formula_says(case: Case, costs: Gateway, upstream: Upstream) -> None:
+    """So say the answer, its record and the entry of the ledger; the body is large, so that enough is held."""
+    tenant = Store(costs, costs.log.with_name("trunkline.db")).tenant(10**13)
     number = CASES.index(case)
     nonce = nonce_of(number)
     upstream.play(nonce, *(_script(answer, nonce, upstream) for answer in case.answers))
     modalities = {"modalities": [*case.made]} if "image" in case.made else {}
-    reply = costs.call({"model": f"cost/{number}", "input": "Hi", **modalities})
+    reply = tenant.call(sized({"model": f"cost/{number}", "input": "Hi", **modalities}, LARGE_BODY))
     usage = response_of(reply)["usage"]
     assert usage["input_tokens"] == case.usage.input_tokens
     assert usage["output_tokens"] == case.usage.output_tokens
     assert usage["output_tokens_details"]["reasoning_tokens"] == case.usage.reasoning_tokens
     assert usage["input_tokens_details"]["cached_tokens"] == case.usage.cache_read_tokens
     total = _exact(reply, "cost")
-    assert _on_record(costs, reply.headers["x-generation-id"]) == total
-    record = _row(costs, reply.headers["x-generation-id"])
+    record = tenant.record(reply)
+    told = tenant.get(f"generation?id={record['id']}").body
+    assert json.loads(told, parse_float=Decimal)["data"]["total_cost"] == total
+    ((charged,),) = tenant.store.rows("SELECT amount_nano FROM entries WHERE charge_of = ?", record["id"])
+    assert dollars(charged) == total
     assert {name: record[name] for name in COUNTS} == {name: getattr(case.usage, name) for name in COUNTS}
     if case.told is not None:
         assert total == Decimal(case.told)
@@ -689,13 +694,6 @@ def test_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
     cost = Decimal(end["cost_usd"])
     assert cost == (Decimal(3) * end["input_tokens"] + Decimal(15) * 1_000) / 1_000_000
     eventually(lambda: _on_record(costs, name) == cost, "its record tells another cost")
-
-
-def _row(gateway: Gateway, id: str) -> Json:
-    """The whole record, as the store has it."""
-    with closing(sqlite3.connect(gateway.log.with_name("trunkline.db"))) as connection:
-        connection.row_factory = sqlite3.Row
-        return dict(connection.execute("SELECT * FROM generations WHERE id = ?", (id,)).fetchone())
 
 
 def _on_record(gateway: Gateway, id: str, name: str = "total_cost") -> Json:

@@ -69,6 +69,8 @@ MICRO = 1_000
 SIZE = 400
 """The bytes of every body here, so that each is held for as 200 tokens of input."""
 
+HALF_A_DOLLAR = 500_000_000
+
 READ = SIZE // 2 * MICRO
 
 
@@ -95,7 +97,7 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         config += PROVIDER.format(name=f"mock-{name}", dialect="chat", url=f"{upstream.url}/{name}/v1")
         config += ENDPOINT.format(provider=f"mock-{name}", model="wire/two", upstream="x", output=output, most=most)
     config += PROVIDER.format(name="wire-drawn", dialect="images", url=f"{upstream.url}/drawn/v1")
-    config += DRAWN
+    config += DRAWN + '[[endpoints]]\nprovider = "wire-chat"\nmodel = "wire/unpriced"\nupstream_model = "x"\n'
     folder = tmp_path_factory.mktemp("holds")
     with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
         store = Store(gateway, folder / "trunkline.db")
@@ -196,7 +198,25 @@ class TestCredit:
 
     def test_not_even_the_input(self, store: Store) -> None:
         tenant = store.tenant(READ - 1)
-        assert short_of(tenant.call(ask(max_output_tokens=1)), tenant)["affordable_output_tokens"] == 0
+        reply = tenant.call(ask(max_output_tokens=1))
+        assert short_of(reply, tenant)["affordable_output_tokens"] == 0
+        error_of(tenant.get(f"generation?id={reply.headers['x-generation-id']}"), 404)
+
+    @pytest.mark.parametrize(("told", "charged"), [("0.13", 130_000_000), ("0.7", HALF_A_DOLLAR), (None, 0)])
+    def test_row_31_without_a_price_half_a_dollar_is_held_and_what_the_provider_tells_is_charged(
+        self, told: str | None, charged: int, store: Store, upstream: Upstream, nonce: str
+    ) -> None:
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, **({} if told is None else {"cost": float(told)})}
+        upstream.play(nonce, whole(completion() | {"usage": usage}))
+        tenant = store.tenant(HALF_A_DOLLAR - 1)
+        assert short_of(tenant.call(ask(nonce, "wire/unpriced")), tenant)["needed_usd"] == "0.5"
+        tenant = store.tenant(HALF_A_DOLLAR)
+        reply = tenant.call(ask(nonce, "wire/unpriced"))
+        assert (response_of(reply)["usage"]["cost"] or 0) == float(usd_text(charged))
+        assert tenant.settled().charged == charged
+        record = tenant.record(reply)
+        assert record["held_nano"] == HALF_A_DOLLAR
+        assert record["house_nano"] == (0 if told is None else nano_of(told)) - charged
 
     def test_what_was_not_used_comes_back(self, store: Store) -> None:
         tenant = store.tenant(held(1_000))
