@@ -70,7 +70,7 @@ def streams(amount: int, scope: str = "key_1") -> Rate:
 
 
 class TestRequests:
-    def test_rl_01_the_61st_of_60_a_minute_is_told_when_it_passes(self) -> None:
+    def test_RL_01_the_61st_of_60_a_minute_is_told_when_it_passes(self) -> None:
         node = Node()
         for _ in range(60):
             node.taken(rpm(60))
@@ -97,7 +97,7 @@ class TestRequests:
         node.refused(rate)
 
     @given(st.integers(1, 50), st.lists(st.integers(0, MINUTE_US), min_size=1, max_size=200))
-    def test_rl_09_no_window_lets_more_than_amount_and_burst_through(self, amount: int, gaps_us: list[int]) -> None:
+    def test_RL_09_no_window_lets_more_than_amount_and_burst_through(self, amount: int, gaps_us: list[int]) -> None:
         node = Node()
         passed: list[int] = []
         for gap_us in gaps_us:
@@ -107,7 +107,7 @@ class TestRequests:
         for first, start in enumerate(passed):
             assert sum(at < start + MINUTE_US for at in passed[first:]) <= 2 * amount
 
-    def test_rl_09_at_the_edge_of_a_minute_there_is_no_second_burst(self) -> None:
+    def test_RL_09_at_the_edge_of_a_minute_there_is_no_second_burst(self) -> None:
         node = Node()
         node.wait(59_900_000)
         for _ in range(60):
@@ -199,7 +199,7 @@ class TestModels:
 
 
 class TestTokens:
-    def test_rl_06_what_was_not_used_is_given_back(self) -> None:
+    def test_RL_06_what_was_not_used_is_given_back(self) -> None:
         node = Node()
         taken = node.taken(tpm(10_000), tokens=9_000)
         assert node.refused(tpm(10_000), tokens=5_000).remaining == 1_000
@@ -249,7 +249,7 @@ class TestTokens:
             max_size=80,
         ),
     )
-    def test_rl_09_no_window_uses_more_than_amount_and_burst_however_late_tokens_come_back(
+    def test_RL_09_no_window_uses_more_than_amount_and_burst_however_late_tokens_come_back(
         self, amount: int, steps: list[tuple[int, int, int, int]]
     ) -> None:
         """What is used is counted where it was taken; a stream that is held for long and left buys no second burst."""
@@ -272,7 +272,7 @@ class TestTokens:
 
 
 class TestUnderWay:
-    def test_rl_10_a_place_is_free_again_when_its_request_ends_however_it_ended(self) -> None:
+    def test_RL_10_a_place_is_free_again_when_its_request_ends_however_it_ended(self) -> None:
         node = Node()
         held = [node.taken(streams(10)) for _ in range(10)]
         for number in range(1_000):
@@ -309,7 +309,7 @@ class TestUnderWay:
 
 
 class TestClocks:
-    def test_rl_07_a_step_of_the_time_of_day_moves_no_window(self) -> None:
+    def test_RL_07_a_step_of_the_time_of_day_moves_no_window(self) -> None:
         node = Node()
         for _ in range(60):
             node.taken(rpm(60))

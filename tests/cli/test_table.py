@@ -19,7 +19,7 @@ from trunkline.cli.table import NARROWEST, fitted, table
 @pytest.mark.parametrize("widths", [[1], [3, 5], [80, 2, 40], [200, 200, 200], [6, 6]])
 @pytest.mark.parametrize("room", [0, 10, 40, 78, 1000])
 def test_columns_fit_where_they_can_and_short_ones_are_let_be(widths: list[int], room: int) -> None:
-    found = fitted(widths, room)
+    found = fitted(widths, room, [NARROWEST] * len(widths))
     assert sum(found) <= room or max(found) <= NARROWEST
     assert all(NARROWEST <= new < old or new == old for new, old in zip(found, widths, strict=True))
     assert sum(widths) > room or found == widths
@@ -27,6 +27,19 @@ def test_columns_fit_where_they_can_and_short_ones_are_let_be(widths: list[int],
 
 def test_a_pipe_gets_a_line_a_row() -> None:
     assert list(table(("A", "B"), [("x" * 300, "y")])) == ["A" + " " * 301 + "B", "x" * 300 + "  y"]
+
+
+def test_headers_are_folded_first_and_numbers_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    header, rows = ("WHO IT IS", "INPUT TOKENS"), [("one two three", "1234567")]
+    monkeypatch.setenv("COLUMNS", "24")
+    assert list(table(header, rows, "<>")) == [
+        "WHO IT IS        INPUT",
+        "                TOKENS",
+        "one two three  1234567",
+    ]
+    monkeypatch.setenv("COLUMNS", "18")
+    assert list(table(header, rows, "<>")) == ["WHO IT     INPUT", "IS        TOKENS", "one two  1234567", "three"]
 
 
 @pytest.mark.parametrize(

@@ -669,7 +669,7 @@ def test_MO_19_an_answer_costs_what_the_formula_says(case: Case, costs: Gateway,
 
 
 @pytest.mark.parametrize("dialect", LEFT)
-def test_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
+def test_MO_14_rows_1_and_2_what_was_heard_before_a_client_left_is_charged(
     dialect: str, costs: Gateway, upstream: Upstream
 ) -> None:
     upstream.play(f"nonce-left-{dialect}", LEFT[dialect])

@@ -78,7 +78,7 @@ def hold_to_form(reply: Reply, limit: int, kind: str, source: str = "key") -> di
     return metadata
 
 
-def test_rl_01_the_61st_of_60_a_minute_is_told_when_it_passes(house: House) -> None:
+def test_RL_01_the_61st_of_60_a_minute_is_told_when_it_passes(house: House) -> None:
     key = house.limited(rpm=60)
     began = time.monotonic()
     passed = 0
@@ -114,7 +114,7 @@ def test_a_request_that_is_no_request_takes_nothing(house: House) -> None:
     assert house.ask(key).status == 429
 
 
-def test_rl_06_tokens_of_a_stream_that_is_left_are_given_back(house: House) -> None:
+def test_RL_06_tokens_of_a_stream_that_is_left_are_given_back(house: House) -> None:
     key = house.limited(tpm=10_000)
     body = {"model": "fake/lorem", "input": "!rate 20\n!tokens 1000", "stream": True, "max_output_tokens": 9000}
     with house.gateway.connect() as client:
@@ -136,7 +136,7 @@ def test_a_request_of_more_tokens_than_the_limit_is_not_told_to_wait(house: Hous
     assert house.ask(key, max_output_tokens=500).status == 200
 
 
-def test_rl_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None:
+def test_RL_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None:
     key = house.limited(concurrency=10)
     silent = post({"model": "fake/echo", "input": "!text hi\n!stall", "stream": True}, key=key)
 
@@ -169,7 +169,7 @@ def test_rl_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None
     eventually(lambda: house.ask(key).status == 200, "all places stay taken")
 
 
-def test_rl_10_a_request_gives_its_place_back_however_it_ends(house: House) -> None:
+def test_RL_10_a_request_gives_its_place_back_however_it_ends(house: House) -> None:
     key = house.limited(concurrency=1)
     for text, stream, status in (
         ("hi", False, 200),
@@ -205,7 +205,7 @@ def test_a_request_without_credit_takes_of_no_limit(house: House) -> None:
     assert [house.ask(key, model="fake/lorem").status for _ in range(3)] == [402, 402, 402]
 
 
-def test_tn_05_a_tenant_far_above_its_limit_harms_no_other(house: House) -> None:
+def test_TN_05_a_tenant_far_above_its_limit_harms_no_other(house: House) -> None:
     loud, quiet = house.limited(rpm=30), house.limited()
 
     def calm() -> list[float]:

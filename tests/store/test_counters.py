@@ -12,7 +12,7 @@ class Clock:
         return self.now_us
 
 
-def test_rl_08_a_million_keys_leave_no_more_than_are_in_use() -> None:
+def test_RL_08_a_million_keys_leave_no_more_than_are_in_use() -> None:
     clock = Clock()
     buckets = LocalBuckets(clock)
     most = 0
@@ -24,7 +24,7 @@ def test_rl_08_a_million_keys_leave_no_more_than_are_in_use() -> None:
     assert 10_000 <= most <= 2 * 10_000 + FEWEST_SWEPT
 
 
-def test_rl_08_what_is_in_use_is_never_forgotten() -> None:
+def test_RL_08_what_is_in_use_is_never_forgotten() -> None:
     clock = Clock()
     buckets = LocalBuckets(clock)
     day_us = 86_400_000_000
@@ -36,7 +36,7 @@ def test_rl_08_what_is_in_use_is_never_forgotten() -> None:
         assert not isinstance(buckets.take((Demand(f"key_{number}", day_us, day_us),), (), ""), Granted)
 
 
-def test_rl_08_places_that_nobody_holds_are_not_kept() -> None:
+def test_RL_08_places_that_nobody_holds_are_not_kept() -> None:
     buckets = LocalBuckets(Clock())
     for number in range(10_000):
         place = (Place(f"key_{number}", 1),)
