@@ -15,9 +15,12 @@ from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Reply, post, running
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.test_supports import LIMITS, TOLD
-from tests.gateway.upstream import Upstream, whole
+from tests.gateway.upstream import Script, Upstream, chunk, stream, usage_chunk, whole
+from tests.gateway.waiting import eventually
 
 CONFIG = """
+[store]
+timeout = "700 ms"
 [routing]
 retry_budget = 1.0
 [providers.fake-provider]
@@ -30,12 +33,13 @@ SOON_S = 2.0
 
 @pytest.fixture(scope="module")
 def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """`wire/<dialect>` at a provider of each dialect; `wire/broken` fails and has no other."""
+    """`wire/<dialect>` at a provider of each dialect; `wire/broken` fails and has no other, `wire/two` is at two."""
     config = CONFIG
     for dialect in (*LIMITS, "broken"):
         spoken = "chat" if dialect == "broken" else dialect
         config += PROVIDER.format(name=f"wire-{dialect}", dialect=spoken, url=f"{upstream.url}/{dialect}/v1")
         config += ENDPOINT.format(provider=f"wire-{dialect}", model=f"wire/{dialect}")
+    config += "".join(ENDPOINT.format(provider=f"wire-{name}", model="wire/two") for name in ("broken", "chat"))
     folder = tmp_path_factory.mktemp("kept")
     with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
         yield Store(gateway, folder / "trunkline.db")
@@ -138,6 +142,51 @@ def test_a_request_that_failed_is_on_record_and_costs_nothing(tenant: Tenant, up
     assert (tried["endpoint_id"], tried["status"]) == ("wire-broken:wire/broken", 500)
     assert tenant.data("activity")[0]["requests"] == 1
     assert tenant.data("key")["usage"] == 0
+
+
+def test_MO_13_the_second_attempt_is_charged_and_what_the_first_had_spent_is_the_houses(
+    tenant: Tenant, upstream: Upstream
+) -> None:
+    nonce = f"nonce-kept-{next(_numbers)}"
+    begun = [*stream([chunk("one "), usage_chunk(70, 30)]).steps, 0.1]
+    upstream.play(nonce, Script(begun, "reset"), host="broken")
+    upstream.play(nonce, stream([chunk("Hello.", "stop"), usage_chunk(7, 3)]), host="chat")
+    order = {"order": ["wire-broken", "wire-chat"]}
+    reply = tenant.call({"model": "wire/two", "input": nonce, "max_output_tokens": 500, "provider": order})
+    usage = response_of(reply)["usage"]
+    assert usage["cost"] == pytest.approx((7 + 3 * 2) / 1e6)
+    assert_kept(tenant, reply.headers["x-generation-id"], usage)
+    told = tenant.data(f"generation?id={reply.headers['x-generation-id']}")
+    assert told["house_cost"] == pytest.approx((70 + 30 * 2) / 1e6)
+    assert [attempt["endpoint"] for attempt in told["attempts"]] == ["wire-broken:wire/two"]
+
+
+def test_DB_05_what_ended_while_the_store_was_locked_is_on_record_once_within_ten_seconds(store: Store) -> None:
+    limited, unlimited = store.tenant(CREDIT), store.tenant()
+    body = {"model": "fake/echo", "input": "Hi."}
+    response_of(unlimited.call(body))  # its key is known from here on
+    with store.gateway.connect() as client, store.opened() as connection:
+        slow = {"model": "fake/lorem", "input": "!rate 20\n!tokens 20", "stream": True}
+        client.send(post(slow, "connection: close", key=limited.text))
+        client.read_until(b"response.output_text.delta", 5)
+        connection.execute("BEGIN EXCLUSIVE")
+        assert b"response.completed" in client.read_to_end()
+        id = client.gathered.partition(b"x-generation-id: ")[2].partition(b"\r\n")[0].decode()
+        replies = [unlimited.call(body) for _ in range(3)]
+        assert [reply.status for reply in replies] == [200, 200, 200]
+        error_of(limited.call(body), 503)
+        ids = sorted([id, *(reply.headers["x-generation-id"] for reply in replies)])
+        assert _recorded(store, ids) == []
+        connection.execute("COMMIT")
+    eventually(lambda: _recorded(store, ids) == ids, "a record is missing", 10)
+    assert store.rows("SELECT count(*) FROM entries WHERE charge_of = ?", id) == [(1,)]
+    assert limited.settled().charged > 0
+    store.check()
+
+
+def _recorded(store: Store, ids: list[str]) -> list[str]:
+    places = ", ".join("?" * len(ids))
+    return [id for (id,) in store.rows(f"SELECT id FROM generations WHERE id IN ({places}) ORDER BY id", *ids)]
 
 
 @pytest.mark.parametrize(
