@@ -159,6 +159,20 @@ class TestGeneration:
         assert error_of(refused, 404)["message"].replace("secret", "nothing") == error_of(unknown, 404)["message"]
         assert owner.get("generation?id=resp_secret").status == 200
 
+    def test_TN_06_an_answer_of_another_tenant_is_as_little_known_to_a_request_as_ones_own(
+        self, new_tenant: Callable[..., Tenant]
+    ) -> None:
+        """No answer is kept that could be gone on from: whoever names one is told so, and nothing of it."""
+        owner, other = new_tenant(), new_tenant()
+        body = {"model": "fake/echo", "input": "Hi."}
+        id = owner.call(body).headers["x-generation-id"]
+        told = [
+            error_of(tenant.call({**body, "previous_response_id": named}), 400)["message"].replace(named, "resp_…")
+            for tenant, named in ((owner, id), (other, id), (other, "resp_nothing"))
+        ]
+        assert "whole conversation" in told[0]
+        assert told == told[:1] * 3
+
     def test_an_unknown_id_says_what_to_send(self, tenant: Tenant) -> None:
         assert "x-generation-id" in error_of(tenant.get("generation?id=resp_nothing"), 404)["message"]
 
