@@ -33,13 +33,17 @@ SOON_S = 2.0
 
 @pytest.fixture(scope="module")
 def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """`wire/<dialect>` at a provider of each dialect; `wire/broken` fails and has no other, `wire/two` is at two."""
+    """`wire/<dialect>` at a provider of each dialect; `wire/broken` fails and has no other, `wire/two` is at two,
+    `wire/searching` takes a cent for a search."""
     config = CONFIG
     for dialect in (*LIMITS, "broken"):
         spoken = "chat" if dialect == "broken" else dialect
         config += PROVIDER.format(name=f"wire-{dialect}", dialect=spoken, url=f"{upstream.url}/{dialect}/v1")
         config += ENDPOINT.format(provider=f"wire-{dialect}", model=f"wire/{dialect}")
     config += "".join(ENDPOINT.format(provider=f"wire-{name}", model="wire/two") for name in ("broken", "chat"))
+    searching = ENDPOINT.format(provider="wire-broken", model="wire/searching")
+    config += searching.replace('output = "2"', 'output = "2", search = "0.01"')
+    config += 'quirks.web_search = "search_domain_filter"\n'
     folder = tmp_path_factory.mktemp("kept")
     with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
         yield Store(gateway, folder / "trunkline.db")
@@ -159,6 +163,16 @@ def test_MO_13_the_second_attempt_is_charged_and_what_the_first_had_spent_is_the
     told = tenant.data(f"generation?id={reply.headers['x-generation-id']}")
     assert told["house_cost"] == pytest.approx((70 + 30 * 2) / 1e6)
     assert [attempt["endpoint"] for attempt in told["attempts"]] == ["wire-broken:wire/two"]
+
+
+def test_MO_26_searches_of_an_answer_that_broke_off_are_charged_once(tenant: Tenant, upstream: Upstream) -> None:
+    searched = usage_chunk(7, 3, num_search_queries=2)
+    begun = [*stream([chunk("one "), searched, searched]).steps, 0.1]
+    nonce = upstream.play(f"nonce-kept-{next(_numbers)}", Script(begun, "reset"), host="broken")
+    asked = {"model": "wire/searching", "input": nonce, "max_output_tokens": 500, "stream": True}
+    failed = events_of(tenant.call(asked), "failed")[-1]["response"]
+    assert failed["usage"]["cost"] == pytest.approx((7 + 3 * 2) / 1e6 + 2 * 0.01)
+    assert_kept(tenant, failed["id"], failed["usage"])
 
 
 def test_DB_05_what_ended_while_the_store_was_locked_is_on_record_once_within_ten_seconds(store: Store) -> None:
