@@ -60,16 +60,17 @@ async def measure_writer(in_flight: Sequence[int], seconds: float) -> list[Held]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         url = f"sqlite:///{folder}/bench.db"
         database = open_database(url, _TIMEOUT_S)
-        await database.write(_add_credit)
+        await database.write(add_credit)
         try:
-            async with make_writer(Settings(store=StoreSettings(url=url)), database, time.time, _alarm) as writer:
-                await _load(writer, 8, seconds / 4, "warm")
-                return [await _load(writer, count, seconds, f"gen-{count}") for count in in_flight]
+            async with make_writer(Settings(store=StoreSettings(url=url)), database, time.time, alarm) as writer:
+                await load_writer(writer, 8, seconds / 4, "warm")
+                return [await load_writer(writer, count, seconds, f"gen-{count}") for count in in_flight]
         finally:
             await database.close()
 
 
-async def _load(writer: Writer, in_flight: int, seconds: float, name: str) -> Held:
+async def load_writer(writer: Writer, in_flight: int, seconds: float, name: str) -> Held:
+    """Hold and settle in a closed loop for a while; `name` begins the ids."""
     took: list[float] = []
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
@@ -115,11 +116,13 @@ _RECORD = BLANK._replace(
 )
 
 
-def _add_credit(connection: Connection) -> None:
+def add_credit(connection: Connection) -> None:
+    """Give the account of the loop more than it can spend."""
     budgets.add_budgets(connection, [BudgetRow(_ACCOUNT, _CREDIT_NANO, 0, 0)])
 
 
-def _alarm(name: str, more: str) -> None:
+def alarm(name: str, more: str) -> None:
+    """End the measurement: what the operator is told of here is a fault."""
     raise SystemExit(f"the store failed while it was measured: {name} {more}")
 
 
