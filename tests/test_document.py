@@ -198,8 +198,9 @@ def test_rendered_events_fit_the_document(event: events.Event) -> None:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 def test_rendered_errors_fit_the_document(error: type[errors.GatewayError]) -> None:
-    validate_error(error.status, json.loads(render_error(error("Broke off.", metadata={"a": [1]}))))
-    validate_error(error.status, json.loads(render_error(error("Broke off."), "user_1")))
+    figures: dict[str, Any] = {"limit": 60, "remaining": 0, "reset_ms": 5} if error is errors.RateLimited else {}
+    validate_error(error.status, json.loads(render_error(error("Broke off.", metadata={"a": [1]}, **figures))))
+    validate_error(error.status, json.loads(render_error(error("Broke off.", **figures), "user_1")))
 
 
 # The types against the document
@@ -293,7 +294,8 @@ def test_the_response_has_every_property_of_the_document_and_no_other() -> None:
 
 def test_the_request_has_every_property_of_the_document_that_leaves_a_choice() -> None:
     fixed = {"store", "background", "previous_response_id"}
-    ours = set(request.Request.__struct_fields__) - {"ignored", "sampling", "stop", "has_extensions", "is_text_alone"}
+    found_out = {"ignored", "sampling", "stop", "has_extensions", "is_text_alone", "measured", "size"}
+    ours = set(request.Request.__struct_fields__) - found_out
     assert set(SCHEMAS["OpenResponsesRequest"]["properties"]) - fixed == ours
 
 

@@ -587,6 +587,14 @@ ROWS = (
         ),
     ),
     Row(
+        "bills_as_told",
+        True,
+        got("usage", "cost"),
+        13e-6,
+        0.25,
+        answer=whole(completion() | {"usage": {"prompt_tokens": 7, "completion_tokens": 3, "cost": 0.25}}),
+    ),
+    Row(
         "error_shape",
         "base_resp",
         kind,

@@ -65,6 +65,8 @@ def links_to_inline(request: Request, endpoint: Endpoint, needs_file: Rule) -> l
 def with_inlined(request: Request, found: Found) -> Request:
     """Put data URLs in the place of links; links that were not found stay."""
     items = tuple(_changed_item(item, found) for item in request.input)
+    if items == request.input:
+        return request
     is_long = any(len(url) >= LONG_BYTES for url in found.values())
     return replace(request, input=items, size="long_texts" if is_long else request.size)
 
