@@ -12,11 +12,11 @@ import pytest
 
 from tests.gateway.checks import error_of, events_of, response_of
 from tests.gateway.conftest import PROVIDER, full_port
-from tests.gateway.server import PROVIDER_KEY, Client, Reply, post, running
+from tests.gateway.server import PROVIDER_KEY, THROUGH_ASGI, Client, Reply, post, running
 from tests.gateway.speech import SPEECHES, named
 from tests.gateway.tenants import Balance, Store, Tenant
 from tests.gateway.test_supports import TOLD
-from tests.gateway.upstream import Script, Upstream, head, whole
+from tests.gateway.upstream import Script, Upstream, completion, head, whole
 from tests.gateway.waiting import eventually
 from trunkline.money import usd_text
 
@@ -131,6 +131,15 @@ EMPTY: dict[str, Json] = {
 """Answers that say nothing, and what they used."""
 
 
+BROKEN: dict[str, Json] = {
+    "chat": completion("Hello.", "error"),
+    "cohere": {**TOLD["cohere"], "finish_reason": "ERROR"},
+    "converse": {**TOLD["converse"], "stopReason": "malformed_model_output"},
+    "responses": {**TOLD["responses"], "status": "failed", "error": {"code": "server_error", "message": "Broken."}},
+}
+"""Answers that say themselves that they broke off."""
+
+
 class TestClientsThatLeave:
     @pytest.mark.parametrize("dialect", SPEECHES)
     def test_MO_14_at_100_of_1000_tokens(self, dialect: str, store: Store, upstream: Upstream, nonce: str) -> None:
@@ -167,6 +176,17 @@ class TestClientsThatLeave:
         record = kept(tenant)
         assert (record["status"], record["output_tokens"]) == ("cancelled", 100)
         assert record["charged_nano"] == record["input_tokens"] * IN + 100 * OUT
+
+    @STREAMED
+    def test_MO_14_past_asgi_as_below_it(self, streams: bool, store: Store, upstream: Upstream, nonce: str) -> None:
+        tenant = store.tenant(10**9)
+        upstream.play(nonce, SPEECHES["chat"].script([TOKEN] * 100, ending="stall"))
+        with store.gateway.connect() as client:
+            client.send(post(asked(nonce, "wire/chat", stream=streams), key=tenant.text, path=THROUGH_ASGI))
+            eventually(lambda: bool(upstream.seen(nonce)), "nobody was asked")
+            time.sleep(0.2)
+        assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
+        assert kept(tenant)["charged_nano"] == kept(tenant)["input_tokens"] * IN + 100 * OUT
 
     @STREAMED
     @pytest.mark.parametrize("model", ["mock/full", "wire/chat"], ids=["that is dialled", "that is silent"])
@@ -232,6 +252,21 @@ class TestProvidersThatBreakDown:
             1,
             Decimal(usd_text(charged)),
         )
+
+    @STREAMED
+    @pytest.mark.parametrize("dialect", BROKEN)
+    def test_rows_2_and_34_what_it_counts_itself_is_charged_as_counted(
+        self, dialect: str, streams: bool, store: Store, upstream: Upstream, nonce: str
+    ) -> None:
+        """Of an answer that comes whole and says that it broke off."""
+        tenant = store.tenant(10**9)
+        upstream.play(nonce, whole(BROKEN[dialect]))
+        reply = tenant.call(asked(nonce, f"wire/{dialect}", stream=streams))
+        response = events_of(reply, "failed")[-1]["response"] if streams else response_of(reply, "failed")
+        record = kept(tenant)
+        assert (record["charged_nano"], record["house_nano"], record["is_estimated"]) == (7 * IN + 3 * OUT, 0, 0)
+        assert response["usage"]["cost"] == float(usd_text(7 * IN + 3 * OUT))
+        assert ended(store, response["id"])["attempts"] == 1
 
     @STREAMED
     @pytest.mark.parametrize("dialect", SPEECHES)

@@ -338,7 +338,6 @@ class Hearing:
         kinds = set(map(type, batch))
         if kinds & _NOTED_KINDS:
             batch = self._note(batch)
-            kinds = set(map(type, batch))
         first_text: str = getattr(batch[0], "text", "") if batch else ""
         if first_text or (batch and _says_something(batch, kinds)):
             self.has_progressed = self.has_spoken = True
