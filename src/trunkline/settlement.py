@@ -14,7 +14,6 @@ from decimal import Decimal
 from trunkline import failpoints
 from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
-from trunkline.errors import GatewayError
 from trunkline.generation import Ending, Generation
 from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
@@ -26,8 +25,8 @@ class Settlement:
     """Prices what one answer spends and estimates it where nobody counted."""
 
     __slots__ = (
-        "_call", "_course", "_is_closed", "_meter", "_plan", "_queued_s", "_request", "_reservation", "_services",
-        "count",
+        "_call", "_course", "_is_closed", "_meter", "_most_nano", "_plan", "_queued_s", "_request", "_reservation",
+        "_services", "count",
     )  # fmt: skip
 
     def __init__(self, course: Course, admitted: Admitted, reservation: Reservation, services: Services) -> None:
@@ -35,6 +34,7 @@ class Settlement:
         self._course = course
         self._call = call
         self._reservation = reservation
+        self._most_nano = reservation.most_nano
         self._services = services
         self._request = request
         self._queued_s = services.wall_clock() - call.received_at
@@ -54,8 +54,13 @@ class Settlement:
         return self._meter.close(self._course.answering, is_byok=self._course.is_byok)
 
     def fail(self, error: BaseException) -> BaseException:
-        """Note that nothing is told but this error, and give it back."""
-        self.end("failed" if isinstance(error, GatewayError) else "left")
+        """Note that nothing is told but this error, which is charged for nothing, and give it back.
+
+        What had come of an answer is charged to a client that left all the same.
+        """
+        if isinstance(error, Exception):
+            self._most_nano = 0
+        self.end("failed" if isinstance(error, Exception) else "left")
         return error
 
     def end(self, ending: Ending) -> None:
@@ -109,7 +114,7 @@ class Settlement:
             is_byok=course.is_byok,
             stop=meter.stop,
             held_nano=reservation.held_nano,
-            most_nano=reservation.most_nano,
+            most_nano=self._most_nano,
             key_budget=reservation.key_budget if counts else None,
             queued_s=self._queued_s,
             first_token_s=None if spoke is None else max(0.0, took_s - (services.loop_clock() - spoke)),

@@ -15,8 +15,10 @@ import pytest
 from tests.gateway.checks import ask, error_of, events_of, text_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Client, Gateway, post, replies, running
+from tests.gateway.tenants import Balance, Store
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse
 from tests.gateway.waiting import eventually
+from trunkline.money import usd_text
 
 DRAIN_S = 2.0
 CONFIG = """
@@ -178,6 +180,36 @@ def test_PR_01_during_the_drain_it_is_not_ready_and_takes_no_call(
         assert time.monotonic() - began < 1
         check_failed(busy)
     assert not upstream.seen("never asked")
+
+
+def test_PR_02_what_it_ends_is_settled_first(
+    stoppable: Gateway, upstream: Upstream, nonce: str, tmp_path: Path
+) -> None:
+    """A stream is charged for what its client was told; a whole answer, of which a part had come, is not."""
+    speaks_then_waits(upstream, nonce)
+    store = Store(stoppable, tmp_path / "trunkline.db")
+    streamed, whole, unlimited = store.tenant(10**9), store.tenant(10**9), store.tenant()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(stoppable.connect()) for _ in range(3)]
+        for client, tenant, streams in zip(clients, (streamed, whole, unlimited), (True, False, False), strict=True):
+            client.send(post(ask("mock/chat", nonce, max_output_tokens=9, stream=streams), key=tenant.text))
+        clients[0].read_until(b'"delta":"a"')
+        eventually(lambda: len(upstream.seen(nonce)) == 3, "the calls do not arrive")
+        stop(stoppable)
+        usage = check_failed(clients[0])[-1]["response"]["usage"]
+        for client in clients[1:]:
+            check_unavailable(client)
+        assert stoppable.process.wait(5) == 0
+    store.check()
+    charged = 1_000 * usage["input_tokens"] + 2_000
+    assert usage["cost"] == float(usd_text(charged))
+    assert streamed.balance() == Balance(10**9, charged, 0)
+    assert whole.balance() == Balance(10**9, 0, 0)
+    columns = "SELECT status, cost_nano, charged_nano, house_nano FROM generations WHERE account_id = ?"
+    assert store.rows(columns, streamed.account_id) == [("failed", charged, charged, 0)]
+    assert store.rows(columns, whole.account_id) == [("failed", charged, 0, charged)]
+    assert store.rows(columns, unlimited.account_id) == [("failed", 0, 0, charged)]
+    assert store.rows("SELECT sum(cost_nano) FROM usage_daily") == [(charged,)]
 
 
 @SIGNALS
