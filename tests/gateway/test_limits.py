@@ -251,3 +251,5 @@ def test_a_second_process_on_the_same_database_has_half_of_a_limit(
         assert [second.ask(key).status for _ in range(5)] == [200] * 5
         metadata = hold_to_form(second.ask(key), 5, "requests")
         assert metadata["limit_amount"] == 10
+        (told,) = [json.loads(line) for line in gateway.log.read_text().splitlines() if "store.shared" in line]
+        assert told["level"] == "warning"

@@ -119,11 +119,12 @@ def token_failed(provider: str, problem: str) -> None:
 
 def store_alarm(event: str, detail: str) -> None:
     """What the writer of the store tells operators: that the store is down or back, and what became of records."""
-    level: Level = "info" if event in _GOOD_NEWS else "error"
+    level: Level = "info" if event in _GOOD_NEWS else "warning" if event in _ADVICE else "error"
     _log.write(level, event, **({"problem": detail} if detail else {}))
 
 
 _GOOD_NEWS = frozenset({"store.back", "journal.taken", "journal.adopted", "hold.expired"})
+_ADVICE = frozenset({"store.shared"})
 
 
 def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
