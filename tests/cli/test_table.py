@@ -42,6 +42,14 @@ def test_headers_are_folded_first_and_numbers_last(monkeypatch: pytest.MonkeyPat
     assert list(table(header, rows, "<>")) == ["WHO IT     INPUT", "IS        TOKENS", "one two  1234567", "three"]
 
 
+def test_a_narrow_terminal_is_spared_the_columns_that_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    header, rows, spare = ("ID", "NAME", "N", "SUM"), [("resp_1", "Anna", "12", "0.5")], ("N", "NAME")
+    for columns, kept in ((25, "ID NAME N SUM"), (20, "ID NAME SUM"), (14, "ID SUM"), (9, "ID SUM")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert next(table(header, rows, "<<>>", spare)).split() == kept.split()
+
+
 @pytest.mark.parametrize(
     ("command", "columns"), [(("providers",), 60), (("providers",), 120), (("models", "gpt-5"), 80)]
 )

@@ -69,7 +69,7 @@ def list_accounts(config: Config = None, as_json: AsJson = False) -> None:
             "AVAILABLE": "available_usd",
             "DISABLED": "disabled",
         }
-        show({"accounts": found}, as_json, row_lines(found, columns, "<<<>>>><"))
+        show({"accounts": found}, as_json, row_lines(found, columns, "<<<>>>><", ("UNLIMITED", "CREDITED")))
 
 
 @ACCOUNTS.command("show")

@@ -74,10 +74,12 @@ def member_lines(document: Document) -> Iterator[str]:
     return (f"{name:<{width}}  {cell_of(value)}" for name, value in members)
 
 
-def row_lines(rows: Sequence[Document], columns: Mapping[str, str], alignment: str = "") -> Iterator[str]:
+def row_lines(
+    rows: Sequence[Document], columns: Mapping[str, str], alignment: str = "", spare: Sequence[str] = ()
+) -> Iterator[str]:
     """Lay out documents that are alike as a table; `columns` says under which header which member stands."""
     cells = [[cell_of(row.get(member)) for member in columns.values()] for row in rows]
-    return table(list(columns), cells, alignment)
+    return table(list(columns), cells, alignment, spare)
 
 
 def cell_of(value: object) -> str:

@@ -145,6 +145,8 @@ _COLUMNS = {
     "USD": "total_cost_usd",
 }
 _SIDES = "<<<<<<>>>>>"
+_SPARE = ("PROVIDER", "KEY", "FIRST MS", "IN", "OUT", "MS")
+"""What a narrow terminal does without: `show` tells all."""
 _WIDTHS = (19, 29, 20, 28, 12, 10, 7, 6, 8, 7, 11)
 """Letters of each column where lines are printed before the next ones are known."""
 
@@ -152,7 +154,7 @@ _WIDTHS = (19, 29, 20, 28, 12, 10, 7, 6, 8, 7, 11)
 def _lines(rows: Sequence[GenerationRow]) -> Iterable[str]:
     if not rows:
         return ("there is none on record",)
-    return row_lines([_row(row) for row in rows], _COLUMNS, _SIDES)
+    return row_lines([_row(row) for row in rows], _COLUMNS, _SIDES, _SPARE)
 
 
 def _following_lines(rows: Sequence[GenerationRow], as_json: bool, header: bool) -> Iterator[str]:

@@ -15,13 +15,24 @@ from itertools import zip_longest
 LEFT = "<"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str = "") -> Iterator[str]:
-    """Lay out rows under a header, one line each; `alignment` has one of `<` and `>` for each column."""
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str = "", spare: Sequence[str] = ()
+) -> Iterator[str]:
+    """Lay out rows under a header, one line each; `alignment` has one of `<` and `>` for each column.
+
+    The columns named in `spare` are left out, in this order, where a terminal is too narrow for all.
+    """
     sides = alignment.ljust(len(header), LEFT)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     if sys.stdout.isatty():
         room = shutil.get_terminal_size().columns - len(_GAP) * (len(header) - 1) - MARGIN
-        for least in _least(header, rows, sides):
+        leasts = list(_least(header, rows, sides))
+        if spare and sum(leasts[0]) > room:
+            kept = [index for index, name in enumerate(header) if name != spare[0]]
+            narrower, *others = ([line[index] for index in kept] for line in (header, *rows))
+            yield from table(narrower, others, "".join(sides[index] for index in kept), spare[1:])
+            return
+        for least in leasts:
             widths = fitted(widths, room, least)
     for row in (header, *rows):
         folded = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]

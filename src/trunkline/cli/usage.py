@@ -111,7 +111,8 @@ def _lines(rows: Sequence[Document], by: Grouping) -> Iterable[str]:
         return ("nothing was used on these days",)
     columns = {name.upper().replace("_", " "): name for name in _columns(by)}
     texts = len(columns) - len(_COUNTS) - len(_AMOUNTS)
-    return row_lines(rows, columns, "<" * texts + ">" * (len(columns) - texts))
+    spare = ("UPSTREAM USD", "CACHED TOKENS", "REASONING TOKENS")
+    return row_lines(rows, columns, "<" * texts + ">" * (len(columns) - texts), spare)
 
 
 def _write_csv(rows: Sequence[Document], by: Grouping) -> None:
