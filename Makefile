@@ -125,4 +125,4 @@ lock: $(VENV)/.dev ## resolve the requirements anew, with hashes (ARGS=--upgrade
 
 clean: ## remove what was made here
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
-	@for file in *.db *.db.pepper *.db.master; do if [ -e "$$file" ]; then echo "left: $$file, where the keys are"; fi; done
+	@for file in *.db *.db.pepper *.db.master *.db.first-key; do if [ -e "$$file" ]; then echo "left: $$file, where the keys are"; fi; done
