@@ -177,6 +177,23 @@ class TestClientsThatLeave:
         assert (record["status"], record["output_tokens"]) == ("cancelled", 100)
         assert record["charged_nano"] == record["input_tokens"] * IN + 100 * OUT
 
+    def test_MO_14_of_a_turn_that_was_paused_both_parts_are_charged(
+        self, store: Store, upstream: Upstream, nonce: str
+    ) -> None:
+        speech, tenant = SPEECHES["messages"], store.tenant(10**9)
+        pause = {"delta": {"stop_reason": "pause_turn"}, "usage": {"output_tokens": 50}}
+        ends = named({"type": "content_block_stop", "index": 0}, {"type": "message_delta", **pause})
+        first = speech.script([TOKEN] * 50, rest=ends + named({"type": "message_stop"}))
+        upstream.play(nonce, first, speech.script([TOKEN] * 100, ending="stall"))
+        with store.gateway.connect() as client:
+            client.send(
+                post(asked(nonce, "wire/messages", stream=True, tools=[{"type": "web_search"}]), key=tenant.text)
+            )
+            client.read_until(b"event: response.output_text.delta\n", 150)
+        record = kept(tenant)
+        assert (record["input_tokens"], record["output_tokens"], record["is_estimated"]) == (40, 150, 1)
+        assert record["charged_nano"] == 40 * IN + 150 * OUT
+
     @STREAMED
     def test_MO_14_past_asgi_as_below_it(self, streams: bool, store: Store, upstream: Upstream, nonce: str) -> None:
         tenant = store.tenant(10**9)

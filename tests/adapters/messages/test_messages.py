@@ -1246,7 +1246,10 @@ def test_an_answer_that_pauses_without_end_is_given_up_as_incomplete() -> None:
     for part in PAUSED:
         list(reader.message(part))
     assert reader.next_exchange(sent, None) is None
-    assert [*reader.end()] == [Stopped("length")]
+    spent, stopped = reader.end()
+    assert isinstance(spent, Spent)
+    assert not spent.usage.estimated
+    assert stopped == Stopped("length")
 
 
 def test_a_continuation_that_fails_is_not_asked_for_again() -> None:

@@ -195,7 +195,7 @@ class MessagesDecoder(Decoder):
             deltas = self._end_all()
         if self._is_paused:
             self._is_paused = False
-            deltas.append(Stopped("length"))
+            deltas += [*([self._spent()] if self._usage else ()), Stopped("length")]
         return self._count_input(deltas)
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
@@ -221,7 +221,7 @@ class MessagesDecoder(Decoder):
         self._blocks.clear()
         self._text = None
         self._first_slot = self._next_slot
-        self._is_paused = self._is_over = False
+        self._is_paused = self._is_over = self._has_told = False
 
     # Events
 
@@ -269,9 +269,9 @@ class MessagesDecoder(Decoder):
 
     def _end_message(self) -> list[Delta]:
         self._is_over = True
-        deltas: list[Delta] = [self._spent()] if self._usage else []
         reason, details = self._stop.stop_reason, self._stop.stop_details
         self._is_paused = reason == "pause_turn"
+        deltas: list[Delta] = [self._spent(is_final=not self._is_paused)] if self._usage else []
         self.is_done = not self._is_paused
         if self._is_paused:
             return deltas
