@@ -417,6 +417,29 @@ class TestCap:
         assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
         assert tenant.settled().charged == held(256)
 
+    @pytest.mark.parametrize(
+        ("dialect", "place"),
+        [
+            ("messages", ("thinking", "budget_tokens")),
+            ("converse", ("additionalModelRequestFields", "thinking", "budget_tokens")),
+            ("gemini", ("generationConfig", "thinkingConfig", "thinkingBudget")),
+            ("cohere", ("thinking", "token_budget")),
+        ],
+    )
+    def test_a_budget_of_thought_fits_into_what_the_cap_leaves(
+        self, dialect: str, place: tuple[str, ...], store: Store, upstream: Upstream, nonce: str
+    ) -> None:
+        upstream.play(nonce, whole(TOLD[dialect]))
+        wishes = {"reasoning": {"max_tokens": 2_000}, "max_output_tokens": 4_000}
+        reply = store.tenant(10**9).call(
+            ask(nonce, f"wire/{dialect}", **wishes), x_trunkline_max_cost=usd_text(held(1_500))
+        )
+        assert response_of(reply)["max_output_tokens"] == 4_000
+        assert reply.headers["x-trunkline-dropped"] == "reasoning.max_tokens"
+        (seen,) = upstream.seen(nonce)
+        assert at(seen.json, LIMITS[dialect]) == 1_500
+        assert 1_024 <= at(seen.json, place) < 1_500
+
     def test_a_picture_is_drawn_only_where_the_cap_pays_for_it(
         self, store: Store, upstream: Upstream, nonce: str
     ) -> None:
