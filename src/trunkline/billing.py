@@ -210,7 +210,7 @@ class Meter:
         self._heard: list[str] = []
         self._heard_bytes = 0
         self._pictures = 0
-        self._searches: set[Slot] = set()
+        self._searches: tuple[Slot, ...] = ()
         self._is_counted = False
         self.spent: Spent | None = None
         self.stop: StopReason | None = None
@@ -230,7 +230,7 @@ class Meter:
             elif kind is Image and delta.final:  # type: ignore[union-attr]
                 self._pictures += 1
             elif kind is Search and delta.kind == "web" and delta.status == "completed":  # type: ignore[union-attr]
-                self._searches.add(delta.slot)  # type: ignore[union-attr]
+                self._searches = tuple({*self._searches, delta.slot})  # type: ignore[union-attr]
         return batch
 
     def count(self, texts: list[str]) -> None:
