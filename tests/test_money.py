@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +51,10 @@ def test_what_is_told_is_read_as_the_same(amount: int) -> None:
     told = usd_text(amount)
     assert nano_of(told) == amount
     assert not set(told) & set("eE+-")
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_an_amount_is_told_as_a_plain_decimal(amount: int) -> None:
+    text = usd_text(amount)
+    assert Decimal(text) * NANO_PER_USD == amount
+    assert text == f"{(Decimal(amount) / NANO_PER_USD).normalize():f}" if amount else text == "0"

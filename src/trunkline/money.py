@@ -29,7 +29,9 @@ def dollars_of(amount: NanoUsd) -> Decimal:
 
 def usd_text(amount: NanoUsd) -> str:
     """The amount in dollars as it is written: digits and a point, never an exponent."""
-    return f"{dollars_of(amount):f}"
+    whole, rest = divmod(abs(amount), NANO_PER_USD)
+    text = f"{whole}.{rest:09d}".rstrip("0") if rest else f"{whole}"
+    return f"-{text}" if amount < 0 else text
 
 
 def nano_of(text: str) -> NanoUsd:

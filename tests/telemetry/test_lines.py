@@ -12,7 +12,7 @@ import pytest
 from trunkline.telemetry import logs
 from trunkline.telemetry.lines import Event, console_line, json_line
 
-AT = datetime(2026, 11, 27, 8, 5, 1, 250, tzinfo=UTC)
+AT = int(datetime(2026, 11, 27, 8, 5, 1, tzinfo=UTC).timestamp()) * 1_000_000 + 250
 
 
 def raised() -> ValueError:

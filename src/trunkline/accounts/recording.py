@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from trunkline.billing import given_up
 from trunkline.generation import Generation
-from trunkline.money import NanoUsd, dollars_of
+from trunkline.money import NanoUsd, usd_text
 from trunkline.routing.fallback import Attempted
 from trunkline.store.rows import GenerationRow
 from trunkline.stream.deltas import Cost, Spent, Usage
@@ -89,7 +89,7 @@ def attempts_as_json(generation: Generation) -> str:
                 "status": each.fault.status,
                 "ms": round((each.ended - each.started) * 1000),
                 "is_byok": each.is_byok,
-                "cost_usd": _dollars(_failed_nano(each)),
+                "cost_usd": usd_text(_failed_nano(each)),
             },
         )
         for each in generation.attempted
@@ -103,7 +103,7 @@ def attempts_as_json(generation: Generation) -> str:
                 "status": None,
                 "ms": round((each.ended - each.started) * 1000),
                 "is_byok": each.is_byok,
-                "cost_usd": _dollars(_paid(spent)),
+                "cost_usd": usd_text(_paid(spent)),
             },
         )
         for each, spent in generation.outrun
@@ -126,7 +126,3 @@ def _failed_nano(attempted: Attempted) -> NanoUsd:
 
 def _paid(spent: Spent) -> NanoUsd:
     return 0 if spent.cost is None or spent.cost.is_byok else spent.cost.total or 0
-
-
-def _dollars(amount: NanoUsd) -> str:
-    return f"{dollars_of(amount):f}"

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
 
+quote: Callable[[str], str] = json.encoder.encode_basestring_ascii
+"""Writes a text as JSON."""
+
 
 class Event(NamedTuple):
-    """What happened, and when. An exception is the field `exc_info`."""
+    """What happened, and when, in microseconds of Unix time. An exception is the field `exc_info`.
+
+    What comes often may bring its fields as the members of a JSON object, and none besides.
+    """
 
     name: str
     level: Level
     fields: dict[str, object]
-    at: datetime
+    at_us: int
+    members: str = ""
 
 
 def json_line(event: Event) -> str:
     """Write an event as one JSON object; what JSON does not know is written as Python does."""
-    told = {**event.fields, "event": event.name, "level": event.level, "timestamp": _time(event)}
-    if "exc_info" in told:
-        del told["exc_info"]
-        if problem := _problem(event):
-            told["exception"] = problem
-    # What nearly every field is, is written here: an encoder is made anew for each object that it is given.
-    members = []
-    for name, value in told.items():
-        kind = type(value)
-        text = (
-            _quote(value) if kind is str else str(value) if kind is int else "null" if value is None else _encode(value)
-        )
-        members.append(f'"{name}": {text}')
-    return f"{{{', '.join(members)}}}"
+    problem = _problem(event)
+    members = event.members or _members(_plain(event))
+    end = f', "exception": {quote(problem)}}}' if problem else "}"
+    comma = ", " if members else ""
+    return f'{{{members}{comma}"event": "{event.name}", "level": "{event.level}", "timestamp": "{_time(event)}"{end}'
 
 
 def console_line(event: Event, *, has_colors: bool) -> str:
@@ -57,12 +56,21 @@ def _cells(event: Event, styles: dict[str, str]) -> Iterator[str]:
     yield " ".join(pairs)
 
 
+def _members(fields: dict[str, object]) -> str:
+    # What nearly every field is, is written here: an encoder is made anew for each object that it is given.
+    return ", ".join(
+        f'"{name}": {quote(value) if type(value) is str else "null" if value is None else _encode(value)}'
+        for name, value in fields.items()
+    )
+
+
 def _shown(value: object) -> str:
     return value if isinstance(value, str) and not _TO_QUOTE.intersection(value) else repr(value)
 
 
 def _plain(event: Event) -> dict[str, object]:
-    return {name: value for name, value in event.fields.items() if name != "exc_info"}
+    fields = json.loads(f"{{{event.members}}}") if event.members else event.fields
+    return {name: value for name, value in fields.items() if name != "exc_info"}
 
 
 def _problem(event: Event) -> str:
@@ -71,11 +79,16 @@ def _problem(event: Event) -> str:
 
 
 def _time(event: Event) -> str:
-    return event.at.isoformat().replace("+00:00", "Z")
+    second, rest_us = divmod(event.at_us, 1_000_000)
+    return f"{_second(second)}.{rest_us:06d}Z"
+
+
+@functools.lru_cache(maxsize=2)
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 _encode = json.JSONEncoder(default=repr).encode
-_quote: Callable[[Any], str] = json.encoder.encode_basestring_ascii
 _TO_QUOTE = frozenset(" \t=\r\n\"'")
 _LEVEL_WIDTH = 9
 _NAME_WIDTH = 30
