@@ -169,7 +169,8 @@ class TestReading:
             held = gateway.memory_kib
             response_of(gateway.call(ask("mock/chat")))
             eventually(lambda: upstream.calls_under_way == 0, "frozen clients are not cut off", 10)
-        assert max(held, gateway.memory_kib) < before + STUCK_READERS * 1024
+        # A MiB for each, and some that is taken once: the pages of the store, an allocator's for each thread.
+        assert max(held, gateway.memory_kib) < before + STUCK_READERS * 1024 + 4096
 
 
 def upstream_closed(upstream: Upstream, nonce: str) -> bool:
