@@ -13,6 +13,7 @@ from trunkline.upstream.race import Batches, race
 from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault
 
+TURNS = 50
 BROKEN = UpstreamFailure(Fault("unavailable", "it broke"))
 
 
@@ -49,9 +50,13 @@ class Race:
         self.second = second
         self.joined = False
         self.dropped: list[tuple[str, str]] = []
+        self.opens: asyncio.Event | None = None
+        """A gate that is opened once the second has joined, and had its turns."""
 
     def join(self) -> tuple[Runner, Batches] | None:
         self.joined = True
+        if self.opens is not None:
+            open_after(TURNS, self.opens)
         return None if self.second is None else (self.second, self.second.heard())
 
     def drop(self, runner: Runner, error: BaseException) -> None:
@@ -63,6 +68,14 @@ class Race:
         winner, heard, outrun = await race(self.first, self.first.heard(), wait_s, self.join, self.drop)
         said = [delta async for batch in heard for delta in batch]
         return winner.name, said, None if outrun is None else outrun.name
+
+
+def open_after(turns: int, gate: asyncio.Event) -> None:
+    """Open a gate after so many turns of the loop, however long these take."""
+    if turns:
+        asyncio.get_running_loop().call_soon(open_after, turns - 1, gate)
+    else:
+        gate.set()
 
 
 def one(*script: list[Delta] | Exception | None) -> Runner:
@@ -91,25 +104,19 @@ def test_RT_11_the_second_wins_when_the_first_stays_silent_and_the_first_is_clos
 
 
 def test_the_first_may_still_win() -> None:
-    first, second = one(None, HELLO, REST), two(None, HELLO)
-
-    async def play() -> tuple[str, list[Delta], str | None]:
-        asyncio.get_running_loop().call_later(0.01, first.gate.set)
-        return await Race(first, second).run()
-
-    assert asyncio.run(play()) == ("one", [*HELLO, *REST], "two")
-    assert second.is_closed
+    running = Race(one(None, HELLO, REST), two(None, HELLO))
+    running.opens = running.first.gate
+    assert asyncio.run(running.run()) == ("one", [*HELLO, *REST], "two")
+    assert running.second is not None
+    assert running.second.is_closed
 
 
 def test_both_may_speak_at_once_and_one_is_closed() -> None:
     first, second = one(None, HELLO, REST), two(None, HELLO, REST)
 
-    async def play() -> tuple[str, list[Delta], str | None]:
-        second.gate = first.gate
-        asyncio.get_running_loop().call_later(0.01, first.gate.set)
-        return await Race(first, second).run()
-
-    name, said, outrun = asyncio.run(play())
+    running = Race(first, second)
+    running.opens = second.gate = first.gate
+    name, said, outrun = asyncio.run(running.run())
     assert {name, outrun} == {"one", "two"}
     assert said == [*HELLO, *REST]
     assert first.is_closed
@@ -119,24 +126,16 @@ def test_both_may_speak_at_once_and_one_is_closed() -> None:
 def test_one_that_fails_beside_the_other_is_dropped() -> None:
     running = Race(one(None), two(BROKEN))
     running.first.script = [None, HELLO]
-
-    async def play() -> tuple[str, list[Delta], str | None]:
-        asyncio.get_running_loop().call_later(0.01, running.first.gate.set)
-        return await running.run()
-
-    assert asyncio.run(play()) == ("one", HELLO, None)
+    running.opens = running.first.gate
+    assert asyncio.run(running.run()) == ("one", HELLO, None)
     assert running.dropped == [("two", "it broke")]
 
 
 def test_when_both_fail_one_is_dropped_and_the_other_gives_its_failure_on() -> None:
     running = Race(one(None, BROKEN), two(BROKEN))
-
-    async def play() -> None:
-        asyncio.get_running_loop().call_later(0.01, running.first.gate.set)
-        with pytest.raises(UpstreamFailure):
-            await running.run()
-
-    asyncio.run(play())
+    running.opens = running.first.gate
+    with pytest.raises(UpstreamFailure):
+        asyncio.run(running.run())
     assert running.dropped == [("two", "it broke")]
 
 
@@ -149,13 +148,9 @@ def test_a_first_that_fails_in_time_gives_its_failure_on() -> None:
 
 
 def test_a_first_with_nobody_to_join_it_is_waited_for() -> None:
-    first = one(None, HELLO)
-
-    async def play() -> tuple[str, list[Delta], str | None]:
-        asyncio.get_running_loop().call_later(0.01, first.gate.set)
-        return await Race(first, None).run()
-
-    assert asyncio.run(play()) == ("one", HELLO, None)
+    running = Race(one(None, HELLO), None)
+    running.opens = running.first.gate
+    assert asyncio.run(running.run()) == ("one", HELLO, None)
 
 
 def test_an_answer_without_a_visible_word_ends_as_it_is() -> None:
