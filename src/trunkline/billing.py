@@ -55,7 +55,7 @@ def cost(
     searches. Without a price, and with `bills_as_told` wherever it is told, the total is what the provider says.
     With the client's own provider key the total is the share `byok_fee` of what `upstream` says it cost.
     """
-    told = None if usage.upstream_cost_usd is None else _rounded_usd(usage.upstream_cost_usd)
+    told = None if usage.upstream_cost_usd is None else nearest_nano(usage.upstream_cost_usd)
     total: NanoUsd | None
     if price is None:
         total, into, out, fees = told, 0, 0, told or 0
@@ -68,7 +68,7 @@ def cost(
         total = into + out + fees
     upstream = None
     if is_byok and total is not None:
-        upstream, total = total, _rounded_usd(total * byok_fee / NANO_PER_USD)
+        upstream, total = total, nearest_nano(total * byok_fee / NANO_PER_USD)
     return Cost(total=total, input=into, output=out, is_byok=is_byok, upstream=upstream, fees=fees, told=told)
 
 
@@ -139,7 +139,8 @@ def _rounded(amount: int, parts: int) -> NanoUsd:
     return whole + (2 * rest + (whole & 1) > parts)
 
 
-def _rounded_usd(amount: Decimal) -> NanoUsd:
+def nearest_nano(amount: Decimal) -> NanoUsd:
+    """Round an amount in dollars; a half goes to the even nano-dollar."""
     above, below = amount.as_integer_ratio()
     return _rounded(above * NANO_PER_USD, below)
 

@@ -6,22 +6,19 @@ Nothing is mended here. It is to be run in one transaction that reads, so that t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from trunkline.billing import cost
+from trunkline.accounts.rerating import worth_at
 from trunkline.catalog.price_texts import read_price
 from trunkline.money import dollars_of
 from trunkline.store.database import Connection
 from trunkline.store.statements import audits
-from trunkline.store.statements.audits import Mismatch, Priced
+from trunkline.store.statements.audits import Mismatch
+from trunkline.store.statements.pricing import list_priced, list_prices
 from trunkline.store.statements.retention import find_horizon
-from trunkline.stream.deltas import Usage
 
 DEAD_MS = 120_000
 """How long a hold may outlive the process that took it."""
-
-
-_COUNTS = Priced._fields[5:]
 
 
 class Difference(NamedTuple):
@@ -92,13 +89,11 @@ def audit(connection: Connection, now_ms: int) -> Audit:
 
 def _rerate(connection: Connection) -> list[Mismatch]:
     """Price all records once more; where an endpoint bills what its provider tells, that is what they cost."""
-    prices = {id: read_price(text) for id, text in audits.list_prices(connection).items()}
+    prices = {id: read_price(text) for id, text in list_prices(connection).items()}
     found = []
-    for row in audits.list_priced(connection):
-        counts: dict[str, Any] = dict(zip(_COUNTS, row[5:], strict=True))
-        usage = Usage(**counts)
-        rated = cost(usage, prices[row.price_id], service_tier=row.service_tier)
-        expected = rated.input + rated.output + rated.fees
+    for row in list_priced(connection):
+        assert row.price_id is not None
+        expected = worth_at(row, prices[row.price_id])
         if row.parts_nano not in (expected, row.told_nano):
             found.append(Mismatch(row.id, expected, row.parts_nano))
     return found

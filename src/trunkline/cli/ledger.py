@@ -1,4 +1,4 @@
-"""ledger: entries, audit. It loads the store and nothing of the server."""
+"""ledger: entries, audit, rerate, reconcile. It loads the store and nothing of the server."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trunkline.accounts.administration import Accounts
 from trunkline.accounts.audit import Audit, audit
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, failing_as, member_lines, row_lines, show, time_text
+from trunkline.cli.reconciling import print_reconciliation
+from trunkline.cli.rerating import print_rerating
 from trunkline.cli.stores import find_account, with_accounts, with_database
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.store.rows import EntryRow
 
-LEDGER = typer.Typer(help="Read the books.", no_args_is_help=True)
-TREE = tree_of(LEDGER, "ledger")
-
+LEDGER = typer.Typer(help="Read the books, and compare them.", no_args_is_help=True)
 AUDIT_S = 3600.0
 """How long the books may take to be read: some 25 s for ten million records."""
 
@@ -74,6 +74,11 @@ def audit_ledger(config: Config = None, as_json: AsJson = False) -> None:
         show(found.document(), as_json, _audit_lines(found))
         if not found.is_ok:
             raise typer.Exit(1)
+
+
+LEDGER.command("rerate")(print_rerating)
+LEDGER.command("reconcile")(print_reconciliation)
+TREE = tree_of(LEDGER, "ledger")
 
 
 def _audit_lines(found: Audit) -> Iterator[str]:

@@ -1,12 +1,14 @@
-"""Times as an operator writes them: a while from now, or a moment."""
+"""Times as an operator writes them: a while from now, a moment, or days."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
+from trunkline.accounts.records import day_of, number_of
 from trunkline.settings.reading import SettingsError
+from trunkline.store.batch import DAY_MS
 
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _WHILE: Final = re.compile(r"([0-9]{1,9})([smhd])")
@@ -26,6 +28,30 @@ def read_expiry(text: str, now_ms: int) -> int:
     if not now_ms < at_ms <= _LATEST_MS:
         raise SettingsError([f"--expires {text}: a key expires later than now, and before the year 10000"])
     return at_ms
+
+
+def read_day(option: str, text: str) -> int:
+    """Read a UTC day as 2026-11-27, as days since 1970 began. Raises SettingsError."""
+    try:
+        return number_of(date.fromisoformat(text))
+    except ValueError:
+        raise SettingsError([f"{option} is a day as 2026-11-27, in UTC, not {text!r}"]) from None
+
+
+def in_order(first: int, last: int) -> tuple[int, int]:
+    """The first day and the last one. Raises SettingsError where they are the other way round."""
+    if first > last:
+        raise SettingsError([f"--from {day_of(first)} is after --to {day_of(last)}"])
+    return first, last
+
+
+def read_days_ms(from_day: str, to_day: str) -> tuple[int, int]:
+    """Read two days, both included, as the Unix milliseconds from which they last and before which they end.
+
+    Raises SettingsError.
+    """
+    first, last = in_order(read_day("--from", from_day), read_day("--to", to_day))
+    return first * DAY_MS, (last + 1) * DAY_MS
 
 
 def _read_moment(text: str) -> int:

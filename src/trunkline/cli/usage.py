@@ -6,15 +6,15 @@ import csv
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from datetime import date
 from functools import partial
 from typing import Annotated, Any, get_args
 
 import typer
 
-from trunkline.accounts.records import DAYS_BEFORE, day_of, number_of
+from trunkline.accounts.records import DAYS_BEFORE, day_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, failing_as, row_lines, show
+from trunkline.cli.moments import in_order, read_day
 from trunkline.cli.stores import id_of_account, id_of_key, with_database
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
@@ -88,18 +88,9 @@ def usage_document(row: UsageSum, by: Grouping, key_names: dict[str, str]) -> Do
 
 def _days(from_day: str | None, to_day: str | None) -> tuple[int, int]:
     today = int(time.time() * 1000) // DAY_MS
-    last = today if to_day is None else _read_day("--to", to_day)
-    first = min(today, last) - DAYS_BEFORE if from_day is None else _read_day("--from", from_day)
-    if first > last:
-        raise SettingsError([f"--from {day_of(first)} is after --to {day_of(last)}"])
-    return first, last
-
-
-def _read_day(option: str, text: str) -> int:
-    try:
-        return number_of(date.fromisoformat(text))
-    except ValueError:
-        raise SettingsError([f"{option} is a day as 2026-11-27, in UTC, not {text!r}"]) from None
+    last = today if to_day is None else read_day("--to", to_day)
+    first = min(today, last) - DAYS_BEFORE if from_day is None else read_day("--from", from_day)
+    return in_order(first, last)
 
 
 def _columns(by: Grouping) -> list[str]:

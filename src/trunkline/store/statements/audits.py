@@ -7,7 +7,6 @@ are for a command and never for a request.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from trunkline.store.batch import DAY_MS
@@ -214,44 +213,6 @@ def list_missing_prices(connection: sqlite3.Connection) -> list[Mismatch]:
         WHERE generations.price_id IS NOT NULL AND prices.id IS NULL
         """,
     )
-
-
-class Priced(NamedTuple):
-    """The tokens of a record and what they cost at one of the prices that are kept; `told_nano` as in the record."""
-
-    id: str
-    price_id: int
-    service_tier: str | None
-    told_nano: int | None
-    parts_nano: int
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    cache_write_1h_tokens: int
-    audio_input_tokens: int
-    audio_cached_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    image_output_tokens: int
-    images: int
-    searches: int
-
-
-def list_prices(connection: sqlite3.Connection) -> dict[int, str]:
-    """List the texts of all prices that are kept, by their numbers."""
-    return dict(connection.execute("SELECT id, price FROM prices").fetchall())
-
-
-def list_priced(connection: sqlite3.Connection) -> Iterator[Priced]:
-    """List, one after the other, the records of which the price is kept."""
-    columns = ", ".join(Priced._fields[5:])
-    rows = connection.execute(
-        f"""
-        SELECT id, price_id, service_tier, told_nano, cost_input_nano + cost_output_nano + cost_fees_nano, {columns}
-        FROM generations WHERE price_id IN (SELECT id FROM prices)
-        """
-    )
-    return (Priced(*row) for row in rows)
 
 
 def _mismatches(connection: sqlite3.Connection, statement: str, **arguments: int) -> list[Mismatch]:
