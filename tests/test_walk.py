@@ -7,6 +7,7 @@ port than 8080, folders of the test's own, and a scripted server in the place of
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -16,12 +17,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.server import KEY, MEASURED, PROVIDER_KEY, free_port, running
 from tests.gateway.upstream import Upstream
+from tests.recorded import keep, opened, record
+from trunkline.money import nano_of
 
 ROOT = Path(__file__).parent.parent
 HOW_TOS = sorted((ROOT / "docs" / "how-to").glob("*.md"))
@@ -124,6 +128,20 @@ def upstream() -> Iterator[Upstream]:
         yield provider
 
 
+def billed(invoice: str, folder: Path) -> None:
+    """The invoice of a page as a file, and on record what it bills."""
+    (folder / "invoice.csv").write_text(invoice)
+    in_november = int(datetime(2026, 11, 17, tzinfo=UTC).timestamp() * 1000)
+    rows = []
+    for line in csv.DictReader(invoice.splitlines()):
+        nano = nano_of(line["cost_usd"])
+        made = {"created_at_ms": in_november, "cost_nano": nano, "cost_input_nano": nano, "provider": "openai"}
+        rows.append(record(line["response_id"], upstream_id=line["response_id"], **made))
+    assert rows
+    with opened(folder / "trunkline.db") as connection:
+        keep(connection, rows)
+
+
 def settings_of(page: Path, folder: Path, upstream: Upstream) -> str:
     """The settings of a page in one file, with folders and servers that are here."""
     for name in ("secrets", "lib"):
@@ -156,9 +174,11 @@ def test_the_commands_of_a_how_to_do_what_it_says(page: Path, tmp_path: Path, up
     environ = dict.fromkeys(re.findall(r'env = "(\w+)"', text), PROVIDER_KEY)
     (tmp_path / "trunkline.toml").write_text(text)
     (tmp_path / "request.json").write_text('{"model": "fake/echo", "input": "Hello!"}')
-    if page.stem in ("manage-keys", "give-out-keys"):
+    if page.stem in ("manage-keys", "give-out-keys", "check-invoices"):
         with running(tmp_path, ""):
             pass
+    for text in blocks(page, "csv"):
+        billed(text, tmp_path)
     for name in re.findall(r"< (\S+\.key)", page.read_text("utf-8")):
         (tmp_path / name).write_text(PROVIDER_KEY)
     for command in commands(page):

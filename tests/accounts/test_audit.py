@@ -71,6 +71,20 @@ def test_a_sum_that_is_wrong_is_found(statement: str, checks: set[str]) -> None:
     run(scene, audits=False, a=1000)
 
 
+def test_a_request_that_came_to_nothing_is_worth_nothing_where_each_one_has_a_fee() -> None:
+    async def scene(books: Books) -> None:
+        text = write_price(Price(input=Decimal(1), output=Decimal(1), request=Decimal("0.005")))
+        insert = "INSERT INTO prices (id, endpoint_id, fingerprint, price, first_used_ms) VALUES (1, 'e', x'00', ?, 0)"
+        await books.writer.run(lambda connection: connection.execute(insert, (text,)) and None)
+        failed = record("failed", held_nano=None, price_id=1, status="failed", input_tokens=0, output_tokens=0)
+        await books.writer.settle(failed)
+        paid = failed._replace(id="paid", cost_nano=5_000_000, cost_fees_nano=5_000_000)
+        await books.writer.settle(paid)
+        assert (await books.read(partial(audit, now_ms=START_MS))).differences == ()
+
+    run(scene, a=1000)
+
+
 def test_it_is_told_in_dollars() -> None:
     async def scene(books: Books) -> None:
         await fill(books)
