@@ -195,6 +195,13 @@ def test_people_get_a_table_of_sums_and_of_what_differs(run: Run, store: Path, m
         ("id,usd\na,1e10\n", (), "bad_invoice", "invoice.csv: row 1 below the header: usd is '1e10'; an amount is at"),
         ("id,usd\na\n", (), "bad_invoice", "invoice.csv: row 1 below the header has 1 cells"),
         (b"id,usd\n\xff,1\n", (), "bad_invoice", "invoice.csv: it is not UTF-8 text"),
+        ("x" * 140_000 + ",usd\n", (), "bad_invoice", "invoice.csv: it is no CSV"),
+        (
+            "\x1b[2J,usd\n",
+            (),
+            "bad_invoice",
+            "invoice.csv: no column for the provider's id of an answer",
+        ),
         (None, (), "bad_invoice", "invoice.csv: cannot be read: No such file"),
         (
             ALL,
@@ -221,3 +228,4 @@ def test_what_cannot_be_compared_is_said(
     # 1 is for an invoice that differs.
     assert plain.code == (1 if code == "bad_amount" else 2)
     assert plain.err.startswith(f"trunkline: {problem}")
+    assert "\x1b" not in plain.err

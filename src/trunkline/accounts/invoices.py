@@ -108,7 +108,7 @@ class Reconciliation(NamedTuple):
 
 
 def read_invoice(lines: Iterable[str], id_column: str | None = None, amount_column: str | None = None) -> Invoice:
-    """Read an invoice as CSV with a header; columns that are not named are looked for. Raises Unreadable."""
+    """Read an invoice as CSV with a header; columns that are not named are looked for. Raises Unreadable, csv.Error."""
     source = iter(lines)
     first = next((line for line in source if line.strip()), None)
     if first is None:
@@ -131,12 +131,12 @@ def read_invoice(lines: Iterable[str], id_column: str | None = None, amount_colu
 
 def reconcile(
     connection: Connection,
+    tell: Callable[[int], None],
     invoice: Invoice,
     provider: str,
     days_ms: tuple[int, int] | None,
     tolerance_nano: NanoUsd,
     most: int,
-    tell: Callable[[int], None] = lambda count: None,
 ) -> Reconciliation:
     """Compare an invoice with the records of a provider: of a time from one moment to before another, or all.
 
@@ -185,15 +185,12 @@ def _folded(name: str) -> str:
 
 def _cells(rows: Iterator[list[str]], id_at: int, amount_at: int) -> Iterator[tuple[int, str, str]]:
     """The id and the amount of each line that is not empty, with its number after the header."""
-    try:
-        for number, row in enumerate(rows, 1):
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) <= max(id_at, amount_at):
-                raise Unreadable(f"row {number} below the header has {len(row)} cells, and no amount or id; mend it")
-            yield number, row[id_at].strip(), row[amount_at].strip()
-    except csv.Error as error:
-        raise Unreadable(f"it is no CSV: {error}") from None
+    for number, row in enumerate(rows, 1):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) <= max(id_at, amount_at):
+            raise Unreadable(f"row {number} below the header has {len(row)} cells, and no amount or id; mend it")
+        yield number, row[id_at].strip(), row[amount_at].strip()
 
 
 def _read_amount(text: str, number: int, column: str) -> NanoUsd:

@@ -77,18 +77,17 @@ def is_as_told(record: Priced, price: Price) -> bool:
 
 def rerate(
     connection: Connection,
-    from_ms: int,
-    before_ms: int,
+    tell: Callable[[int], None],
+    days_ms: tuple[int, int],
     prices: Prices,
-    endpoint_id: str | None = None,
-    tell: Callable[[int], None] = lambda count: None,
+    endpoint_id: str | None,
 ) -> Rerating:
-    """Price the records of a time anew: of all endpoints, or of one."""
+    """Price the records of a time anew, from one moment to before another: of all endpoints, or of one."""
     horizon_ms = find_horizon(connection)
     kept = {id: read_price(text) for id, text in list_prices(connection).items()}
     accounts: dict[str, Sum] = {}
     apart = dict.fromkeys(APART, 0)
-    for record in counted(list_used(connection, from_ms, before_ms, endpoint_id), tell):
+    for record in counted(list_used(connection, *days_ms, endpoint_id), tell):
         found = _rerated(record, None if record.price_id is None else kept.get(record.price_id), prices)
         if isinstance(found, str):
             apart[found] += 1

@@ -95,6 +95,11 @@ def cell_of(value: object) -> str:
             return str(value)
 
 
+def printable(text: str) -> str:
+    """Text that clients and providers chose, without what a terminal would obey."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def time_text(at_ms: int | None) -> str | None:
     """Write a time as RFC 3339 does, in UTC and with milliseconds."""
     if at_ms is None:

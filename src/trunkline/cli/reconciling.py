@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,9 @@ import typer
 
 from trunkline.accounts.invoices import Group, Invoice, Pair, Reconciliation, Unreadable, read_invoice, reconcile
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.documents import AsJson, Document, Unknown, amount_of, failing_as, row_lines, show
+from trunkline.cli.documents import AsJson, Document, Unknown, amount_of, failing_as, printable, row_lines, show
 from trunkline.cli.moments import read_days_ms
-from trunkline.cli.progress import telling_progress
+from trunkline.cli.progress import read_at_length
 from trunkline.cli.stores import with_database
 from trunkline.money import NanoUsd, usd_text
 from trunkline.settings.reading import SettingsError
@@ -72,15 +74,20 @@ def print_reconciliation(
         days_ms = None if from_day is None or to_day is None else read_days_ms(from_day, to_day)
         tolerance_nano = amount_of("--tolerance", tolerance)
         invoice = _read(file, id_column, amount_column)
-        with telling_progress() as tell:
 
-            async def work(database: Database) -> Reconciliation:
-                await _require_provider(database, provider)
-                return await database.read(
-                    lambda connection: reconcile(connection, invoice, provider, days_ms, tolerance_nano, limit, tell)
-                )
+        async def work(database: Database) -> Reconciliation:
+            await _require_provider(database, provider)
+            compare = partial(
+                reconcile,
+                invoice=invoice,
+                provider=provider,
+                days_ms=days_ms,
+                tolerance_nano=tolerance_nano,
+                most=limit,
+            )
+            return await read_at_length(database, compare)
 
-            found = with_database(settings, work, timeout=RECONCILING_S)
+        found = with_database(settings, work, timeout=RECONCILING_S)
         show(_document(found, invoice, provider), as_json, _lines(found, invoice))
     if not found.is_ok:
         raise typer.Exit(1)
@@ -95,11 +102,13 @@ def _read(file: Path, id_column: str | None, amount_column: str | None) -> Invoi
             return read_invoice(lines, id_column, amount_column)
     except UnicodeDecodeError:
         problem = "it is not UTF-8 text; save it as UTF-8"
+    except csv.Error as error:
+        problem = f"it is no CSV: {error}"
     except Unreadable as error:
         problem = str(error)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    raise BadInvoice([f"{file}: {problem}"])
+    raise BadInvoice([f"{file}: {printable(problem)}"])
 
 
 async def _require_provider(database: Database, provider: str) -> None:
@@ -159,7 +168,7 @@ _WORDS = {
 
 
 def _lines(found: Reconciliation, invoice: Invoice) -> Iterator[str]:
-    yield f"by {invoice.id_column} and {invoice.amount_column}"
+    yield f"by {printable(invoice.id_column)} and {printable(invoice.amount_column)}"
     groups = found._asdict()
     told = [{"which": _WORDS[name], **_group(group)} for name, group in groups.items()]
     told.append(
@@ -190,4 +199,5 @@ def _pair_lines(words: str, group: Group) -> Iterable[str]:
         "THEIRS USD": "theirs_usd",
         "DIFFERENCE USD": "difference_usd",
     }
-    yield from row_lines([_answer(pair) for pair in pairs], columns, "<<>>>")
+    rows = [{**_answer(pair), "id": printable(pair.id)} for pair in pairs]
+    yield from row_lines(rows, columns, "<<>>>")

@@ -12,7 +12,17 @@ from typing import Annotated, Any, NamedTuple, get_args
 import typer
 
 from trunkline.cli.configuration import Config, read_settings
-from trunkline.cli.documents import AsJson, Document, Unknown, cell_of, failing_as, row_lines, show, time_text
+from trunkline.cli.documents import (
+    AsJson,
+    Document,
+    Unknown,
+    cell_of,
+    failing_as,
+    printable,
+    row_lines,
+    show,
+    time_text,
+)
 from trunkline.cli.stores import id_of_account, id_of_key, with_database
 from trunkline.cli.table import table
 from trunkline.cli.tree import tree_of
@@ -185,7 +195,7 @@ def _sheet(row: GenerationRow) -> Iterator[str]:
         ]
         yield title
         width = max(len(label) for label, _ in shown)
-        yield from (f"  {label:<{width}}  {_printable(cell_of(value))}" for label, value in shown)
+        yield from (f"  {label:<{width}}  {printable(cell_of(value))}" for label, value in shown)
     if told["attempts"]:
         yield "attempts that failed or were outrun"
         yield from (f"  {line}" for line in _attempt_lines(told["attempts"]))
@@ -250,11 +260,6 @@ _ALWAYS = frozenset({"id", "came", "account", "key", "status", "input", "output"
 _NOTHING: tuple[object, ...] = (None, 0, "0", "", [])
 
 
-def _printable(text: str) -> str:
-    """Text that clients and providers chose, without what a terminal would obey."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
 def _attempt_lines(attempts: Sequence[Document]) -> Iterator[str]:
     names = list(dict.fromkeys(name for attempt in attempts for name in attempt))
     cells = [[_inline(attempt.get(name)) for name in names] for attempt in attempts]
@@ -262,4 +267,4 @@ def _attempt_lines(attempts: Sequence[Document]) -> Iterator[str]:
 
 
 def _inline(value: object) -> str:
-    return json.dumps(value) if isinstance(value, dict) else _printable(cell_of(value))
+    return json.dumps(value) if isinstance(value, dict) else printable(cell_of(value))

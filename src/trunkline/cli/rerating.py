@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from trunkline.catalog.price_texts import read_price
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, Refusal, Unknown, failing_as, member_lines, row_lines, show
 from trunkline.cli.moments import read_days_ms
-from trunkline.cli.progress import telling_progress
+from trunkline.cli.progress import read_at_length
 from trunkline.cli.start import load
 from trunkline.cli.stores import with_database
 from trunkline.money import usd_text
@@ -63,15 +64,12 @@ def print_rerating(
         days_ms = read_days_ms(from_day, to_day)
         price_id = _read_id(prices)
         current = _current_prices(settings)
-        with telling_progress() as tell:
 
-            async def work(database: Database) -> Rerating:
-                endpoint, asked = (None, current) if price_id is None else await _kept(database, price_id, current)
-                return await database.read(
-                    lambda connection: rerate(connection, *days_ms, asked, endpoint_id=endpoint, tell=tell)
-                )
+        async def work(database: Database) -> Rerating:
+            endpoint, asked = (None, current) if price_id is None else await _kept(database, price_id, current)
+            return await read_at_length(database, partial(rerate, days_ms=days_ms, prices=asked, endpoint_id=endpoint))
 
-            found = with_database(settings, work, timeout=RERATING_S)
+        found = with_database(settings, work, timeout=RERATING_S)
         show(_document(found, days_ms, prices), as_json, _lines(found, days_ms))
 
 
