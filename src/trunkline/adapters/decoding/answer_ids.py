@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Struct
 
@@ -24,11 +26,17 @@ class _Message(Struct):
     generation_id: str | None = None
 
 
+_FIRST = re.compile(rb'\s*\{\s*"id"\s*:\s*"([!#-\[\]-~]{1,%d})"\s*[,}]' % _MAX_LENGTH)
+"""An `id` that stands before all else, in letters that JSON writes as they are."""
+
 _decode = msgspec.json.Decoder(_Message).decode
 
 
 def read_answer_id(data: bytes) -> str | None:
     """Read it from a whole answer, or from a message of a stream before the first output; None where it is not told."""
+    # Most name it first, and the rest of an answer may be long.
+    if (first := _FIRST.match(data)) is not None:
+        return first[1].decode()
     try:
         told = _decode(data)
     except UNREADABLE:

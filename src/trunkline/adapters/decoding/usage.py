@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import NamedTuple
 
 from trunkline.protocol.items import Json
@@ -16,6 +17,8 @@ MAX_COUNT = 2**31 - 1
 """No answer has more; bounds what a broken server can have charged."""
 
 MAX_COST_USD = Decimal(10_000)
+
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 def count(value: Json) -> int:
@@ -35,9 +38,9 @@ def count(value: Json) -> int:
 
 def counts_in(told: Json) -> Mapping[str, int]:
     """The counts above 0 that an object holds, by name; none where it is no object."""
+    if not told or type(told) is not dict:
+        return _NONE
     counts: dict[str, int] = {}
-    if type(told) is not dict:
-        return counts
     for name, value in told.items():
         if type(value) is int and 0 < value <= MAX_COUNT:
             counts[name] = value
@@ -77,7 +80,10 @@ def told_cost(usage: Mapping[str, Json]) -> Decimal | None:
     """What the provider says of the cost, under any name that one of OpenAI's languages has for it."""
     cost = usage.get("cost")
     cost = cost.get("total_cost") if isinstance(cost, dict) else cost or usage.get("estimated_cost")
-    return dollars_of_ticks(count(usage.get("cost_in_usd_ticks"))) if cost is None else dollars(cost)
+    if cost is not None:
+        return dollars(cost)
+    ticks = usage.get("cost_in_usd_ticks")
+    return None if ticks is None else dollars_of_ticks(count(ticks))
 
 
 class Writes(NamedTuple):
@@ -87,8 +93,13 @@ class Writes(NamedTuple):
     hour_tokens: int
 
 
+_NO_WRITES = Writes(0, 0)
+
+
 def writes(creation: Json) -> Writes:
     """Read Anthropic's `cache_creation`; whoever passes Claude on in another language has it under some name."""
+    if not creation:
+        return _NO_WRITES
     told = counts_in(creation)
     kept = told.get("ephemeral_1h_input_tokens", 0)
     return Writes(told.get("ephemeral_5m_input_tokens", 0) + kept, kept)
