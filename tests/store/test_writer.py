@@ -258,7 +258,11 @@ class TestWaiting:
     def test_a_settle_whose_caller_is_cancelled_is_kept(self) -> None:
         async def scene(books: Books) -> None:
             await books.hold("r", 10)
-            task = asyncio.create_task(books.writer.settle(record("r", 10)))
+
+            async def settle() -> None:
+                await books.writer.settle(record("r", 10))
+
+            task = asyncio.create_task(settle())
             await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -6,7 +6,8 @@ What is held and charged is decided elsewhere (`routing/estimate.py`, `billing.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 from trunkline import failpoints
 from trunkline.accounts.recording import row_of
@@ -32,14 +33,17 @@ class Ledger:
         """Keep credit from others. Raises ServiceUnavailable."""
         return await self._writer.hold(wish)
 
-    async def settle(self, generation: Generation) -> None:
-        """Keep a record, charge it and resolve its hold; done, or sure to be done, once this returns."""
-        if (row := self._row(generation)) is not None:
-            if failpoints.armed:
-                failpoints.reach("end.before")
-            await self._writer.settle(row)
-            if failpoints.armed:
-                failpoints.reach("end.settled")
+    def settle(self, generation: Generation) -> Awaitable[None]:
+        """Keep a record, charge it and resolve its hold: done, or sure to be done, once what is given was awaited."""
+        row = self._row(generation)
+        if row is None:
+            return asyncio.sleep(0)
+        return self._settle_in_steps(row) if failpoints.armed else self._writer.settle(row)
+
+    async def _settle_in_steps(self, row: GenerationRow) -> None:
+        failpoints.reach("end.before")
+        await self._writer.settle(row)
+        failpoints.reach("end.settled")
 
     def settle_later(self, generation: Generation) -> None:
         """The same without waiting."""

@@ -118,19 +118,21 @@ class Writer:
                 self.release(wish.id)
             raise
 
-    async def settle(self, row: GenerationRow) -> None:
-        """Keep a record and settle its hold. It is committed, or in the journal, when this returns.
+    def settle(self, row: GenerationRow) -> asyncio.Future[None]:
+        """Keep a record and settle its hold. It is committed, or in the journal, when the future is done.
 
-        Nothing is raised but the cancellation of the caller, and then it is kept all the same.
+        The future never fails, and the record is kept though it be cancelled.
         """
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[None] = loop.create_future()
         if self._is_over:  # nobody is left who would tell that it is kept
             self._alarm("record.dropped", row.id)
-            return
-        loop = asyncio.get_running_loop()
-        kept = loop.create_future()
+            kept.set_result(None)
+            return kept
         self._ended.append(Ended(row, kept, loop.time()))
-        self._wake_for_record()
-        await kept
+        if self._waking is not None:
+            self._wake_for_record()
+        return kept
 
     def append(self, row: GenerationRow) -> None:
         """Do as `settle` does, and let nobody wait for it."""
