@@ -18,7 +18,7 @@ Ending = Literal["ended", "failed", "left"]
 """How a request went: to its terminal event, to an error, or its client left."""
 
 
-class Generation(Struct, frozen=True, kw_only=True, gc=False):
+class Generation(Struct, frozen=True, gc=False):
     """One request that is over.
 
     `plan` tells its explanation to whoever asks for it. `endpoint` answered, or was asked last where `has_answered` is
@@ -73,7 +73,7 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def tried(self) -> int:
         """How many endpoints were asked."""
-        failed = sum(not each.output_began for each in self.attempted)
+        failed = sum(not each.output_began for each in self.attempted) if self.attempted else 0
         is_cut_short = self.ending == "left" and self.endpoint is not None
         return failed + len(self.outrun) + (self.has_answered or is_cut_short)
 

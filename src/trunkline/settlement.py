@@ -95,32 +95,32 @@ class Settlement:
         took_s = services.wall_clock() - call.received_at
         spoke = course.spoke if course.has_spoken and request.stream else None
         counts = call.key.counts_own or not course.is_byok
-        return Generation(
-            id=call.id,
-            account_id=call.key.account_id,
-            key_id=call.key.id,
-            ending=ending,
-            plan=self._plan,
-            endpoint=course.endpoint,
-            has_answered=course.has_spoken,
-            attempted=course.attempted,
-            outrun=_with_losses(course.outrun, request) if course.outrun else (),
-            dropped=course.dropped,
-            spent=meter.spent,
-            received_at=call.received_at,
-            took_s=took_s,
-            asked_model=request.model or (request.models[0] if request.models else ""),
-            is_stream=request.stream,
-            is_byok=course.is_byok,
-            stop=meter.stop,
-            held_nano=reservation.held_nano,
-            most_nano=self._most_nano,
-            key_budget=reservation.key_budget if counts else None,
-            queued_s=self._queued_s,
-            first_token_s=None if spoke is None else max(0.0, took_s - (services.loop_clock() - spoke)),
-            upstream_id=course.upstream_id,
-            session_id=request.session_id,
-            user=request.user,
+        return Generation(  # by place: by name it costs six times as much
+            call.id,
+            call.key.account_id,
+            call.key.id,
+            ending,
+            self._plan,
+            course.endpoint,
+            course.has_spoken,  # has_answered
+            course.attempted,
+            _with_losses(course.outrun, request) if course.outrun else (),
+            course.dropped,
+            meter.spent,
+            call.received_at,
+            took_s,
+            request.model or (request.models[0] if request.models else ""),  # asked_model
+            request.stream,  # is_stream
+            course.is_byok,
+            meter.stop,
+            reservation.held_nano,
+            self._most_nano,
+            reservation.key_budget if counts else None,
+            self._queued_s,
+            None if spoke is None else max(0.0, took_s - (services.loop_clock() - spoke)),  # first_token_s
+            course.upstream_id,
+            request.session_id,
+            request.user,
         )
 
 

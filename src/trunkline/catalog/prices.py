@@ -91,7 +91,10 @@ class Price(Struct, frozen=True, kw_only=True, dict=True):
     def rates_for(self, input_tokens: int, service_tier: str | None = None) -> Rates:
         """The rates that hold for an input of that size: those of the highest tier that it reaches."""
         rates = self.rates_in(service_tier)
-        return next((each for each in rates if input_tokens > each.above_input_tokens), rates[-1])
+        for each in rates:
+            if input_tokens > each.above_input_tokens:
+                return each
+        return rates[-1]
 
     @cached_property
     def _rates(self) -> Mapping[str, tuple[Rates, ...]]:
