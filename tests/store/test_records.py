@@ -13,7 +13,8 @@ import pytest
 
 from tests.recorded import DAY, keep, record
 from trunkline.store.batch import DAY_MS, day_of
-from trunkline.store.statements import records, tables
+from trunkline.store.rows import EntryRow
+from trunkline.store.statements import budgets, credits, records, tables
 from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
 
@@ -104,6 +105,15 @@ def test_records_are_found_by_an_index_and_none_is_sorted_but_those_of_a_moment(
     assert not [step for step in taken if "TEMP B-TREE" in step and "RIGHT PART" not in step]
     taken = [step for step in taken if "TEMP B-TREE" not in step]
     assert all("INDEX" in step or "INTEGER PRIMARY KEY" in step or step == "SEARCH generations" for step in taken)
+
+
+def test_entries_are_found_by_indexes_that_leave_out_charges(connection: sqlite3.Connection) -> None:
+    budgets.add_entries(connection, [EntryRow(0, 1, "topup", "world", "acc", 5, None, "r", None, None)])
+    taken = steps(connection, partial(credits.find_posting, reference="r"))
+    assert taken == ["SEARCH entries USING INDEX uq_entries_reference (reference=?)"]
+    taken = steps(connection, partial(credits.list_entries, account_id="acc", limit=5))
+    assert "SEARCH entries USING INDEX ix_entries_credit (credit=? AND seq>?)" in taken
+    assert not [step for step in taken if step.startswith("SCAN entries")]
 
 
 def test_the_sums_of_a_month_are_those_of_its_records(connection: sqlite3.Connection) -> None:

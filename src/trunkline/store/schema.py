@@ -75,8 +75,8 @@ TABLES = (
         CONSTRAINT pk_holds PRIMARY KEY (id),
         CONSTRAINT ck_holds_amount CHECK (amount_nano >= 0)
     )
+     WITHOUT ROWID
     """,
-    "CREATE INDEX ix_holds_boot_id ON holds (boot_id)",
     """
     CREATE TABLE entries (
         seq INTEGER NOT NULL,
@@ -91,12 +91,12 @@ TABLES = (
         note TEXT,
         CONSTRAINT pk_entries PRIMARY KEY (seq),
         CONSTRAINT uq_entries_charge_of UNIQUE (charge_of),
-        CONSTRAINT uq_entries_reference UNIQUE (reference),
         CONSTRAINT ck_entries_amount CHECK (amount_nano > 0)
     )
     """,
     "CREATE INDEX ix_entries_debit ON entries (debit, seq)",
-    "CREATE INDEX ix_entries_credit ON entries (credit, seq)",
+    "CREATE INDEX ix_entries_credit ON entries (credit, seq) WHERE credit <> 'house'",
+    "CREATE UNIQUE INDEX uq_entries_reference ON entries (reference) WHERE reference IS NOT NULL",
     """
     CREATE TABLE prices (
         id INTEGER NOT NULL,

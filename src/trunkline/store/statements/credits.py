@@ -66,10 +66,10 @@ def list_entries(
 _ENTRIES = "SELECT seq, at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note FROM entries"
 
 # A key's budgets are its id, alone or with an @ and a day; A is the character after @. The keys are gone through first
-# and their entries found by the index; UNION leaves out what is found twice.
+# and their entries found by the index; UNION leaves out what is found twice. The index on `credit` has no house.
 _OF_ACCOUNT = f"""
     {_ENTRIES} WHERE debit = :account_id AND seq > :after
-    UNION {_ENTRIES} WHERE credit = :account_id AND seq > :after
+    UNION {_ENTRIES} WHERE credit = :account_id AND credit <> 'house' AND seq > :after
     UNION SELECT seq, at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note
         FROM keys CROSS JOIN entries
             ON entries.debit = keys.id OR (entries.debit > keys.id || '@' AND entries.debit < keys.id || 'A')
