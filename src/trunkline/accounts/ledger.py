@@ -29,9 +29,9 @@ class Ledger:
         self._wall_clock = wall_clock
         self._price_ids: dict[str, tuple[Price, int]] = {}
 
-    async def hold(self, wish: Wish) -> NanoUsd | Shortage:
+    def hold(self, wish: Wish) -> Awaitable[NanoUsd | Shortage]:
         """Keep credit from others. Raises ServiceUnavailable."""
-        return await self._writer.hold(wish)
+        return self._writer.hold(wish)
 
     def settle(self, generation: Generation) -> Awaitable[None]:
         """Keep a record, charge it and resolve its hold: done, or sure to be done, once what is given was awaited."""

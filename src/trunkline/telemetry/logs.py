@@ -51,7 +51,8 @@ class _Log:
         sink = self._sink or sys.stderr
         with self._turn:
             sink.write(line)
-            sink.flush()
+            if not sink.line_buffering:
+                sink.flush()
 
 
 def _now_us() -> int:
