@@ -72,6 +72,10 @@ class History(RuleBasedStateMachine):
     def do(self, work: Awaitable[Result]) -> Result:
         return self.loop.run_until_complete(work)
 
+    async def settled(self, row: GenerationRow) -> None:
+        """Wait until a request is settled; it is handed over on the loop."""
+        await self.books.writer.settle(row)
+
     async def _open(self) -> Books:
         books = Books(open_database("sqlite:///:memory:", PATIENCE_S))
         await books.database.write(partial(make_accounts, credits=dict.fromkeys(ACCOUNTS, 100)))
@@ -124,7 +128,7 @@ class History(RuleBasedStateMachine):
         row = self.row(id, held, charged)
         for _ in range(times):
             if waits:
-                self.do(self.books.writer.settle(row))
+                self.do(self.settled(row))
             else:
                 self.do(self._append(id, held, charged))
 
@@ -140,7 +144,7 @@ class History(RuleBasedStateMachine):
         self.do(self.books.writer.run(lambda _: None))
         self.do(self.books.writer.run(lambda _: None))
         self.charges[id] = 0
-        self.do(self.books.writer.settle(self.row(id, held, held.nano)))  # void, then post
+        self.do(self.settled(self.row(id, held, held.nano)))  # void, then post
 
     @rule(pick=picks, share=st.floats(0, 1))
     @precondition(lambda self: self.expired and not self.is_down)
@@ -150,7 +154,7 @@ class History(RuleBasedStateMachine):
         # The account pays where it has credit now, whatever the hold was in: all of these have.
         left = self.do(self._available(held.account, held.key))
         self.charges[id] = min(wanted, left)
-        self.do(self.books.writer.settle(self.row(id, held, wanted)))
+        self.do(self.settled(self.row(id, held, wanted)))
 
     @rule(is_elsewhere=st.booleans())
     def kill(self, is_elsewhere: bool) -> None:
