@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from trunkline.store.batch import DAY_MS, Batch
+from trunkline.days import DAY_MS
+from trunkline.store.batch import Batch
 from trunkline.store.database import open_database
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from bench.holding import Held, add_credit, alarm, fsync_ms, load_writer
+from trunkline.days import DAY_MS
 from trunkline.settings.sections import Settings, StoreSettings
-from trunkline.store.batch import DAY_MS, Batch
+from trunkline.store.batch import Batch
 from trunkline.store.database import Database, open_database
 from trunkline.store.opening import make_writer
 from trunkline.store.posting import post

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trunkline.store.batch import DAY_MS, Batch
+from trunkline.days import DAY_MS
+from trunkline.store.batch import Batch
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow, HoldRow
 from trunkline.store.statements.budgets import add_holds

@@ -18,6 +18,7 @@ LEVELS = {
     "money": -1,
     "wire": 0,
     "packing": 0,
+    "days": 0,
     "protocol": 0,
     "stream": 1,
     "catalog": 1,

@@ -13,13 +13,12 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.recorded import DAY, keep, opened, record
-from trunkline.accounts.records import day_of
-from trunkline.store.batch import DAY_MS
+from trunkline.days import DAY_MS, date_of
 from trunkline.store.database import open_database
 from trunkline.store.rows import GenerationRow
 
 MICRO = 1000
-FIRST = day_of(DAY // DAY_MS).isoformat()
+FIRST = date_of(DAY // DAY_MS).isoformat()
 
 Compare = Callable[..., Any]
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.recorded import DAY, keep, opened, record
-from trunkline.store.batch import DAY_MS
+from trunkline.days import DAY_MS
 from trunkline.store.database import open_database
 from trunkline.store.rows import GenerationRow
 

@@ -17,18 +17,17 @@ from tests.cli.conftest import Run
 from tests.gateway.server import KEY, PROVIDER_KEY, running
 from tests.gateway.upstream import Upstream
 from tests.recorded import DAY, NOW, keep, opened, record
-from trunkline.accounts.records import day_of
 from trunkline.billing import cost
 from trunkline.catalog.price_texts import fingerprint_of, write_price
 from trunkline.catalog.prices import Price, PriceTier
-from trunkline.store.batch import DAY_MS
+from trunkline.days import DAY_MS, date_of
 from trunkline.store.database import open_database
 from trunkline.store.rows import GenerationRow
 from trunkline.stream.deltas import Usage
 
 ENDPOINT = "acme:acme/large"
-FIRST = day_of(DAY // DAY_MS).isoformat()
-NEXT = day_of(DAY // DAY_MS + 1).isoformat()
+FIRST = date_of(DAY // DAY_MS).isoformat()
+NEXT = date_of(DAY // DAY_MS + 1).isoformat()
 
 BEFORE = Price(input=Decimal("0.000001"), output=Decimal("0.000002"))
 """At which the usual record, of 100 tokens in and 10 out, costs 120,000 nano-dollars."""
@@ -272,7 +271,7 @@ def test_nothing_is_changed(rerate: Rerate, store: Path) -> None:
 
 
 def test_what_a_gateway_served_is_priced_anew_and_found_on_the_invoice(run: Run, tmp_path: Path) -> None:
-    today = day_of(NOW // DAY_MS).isoformat()
+    today = date_of(NOW // DAY_MS).isoformat()
     with Upstream() as upstream:
         config = PROVIDER.format(url=f"{upstream.url}/v1") + MODEL.format(model="acme/large", input="1", output="2")
         with running(tmp_path, config, MOCK_KEY=PROVIDER_KEY) as gateway:

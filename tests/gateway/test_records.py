@@ -17,7 +17,7 @@ from tests.gateway.checks import error_of
 from tests.gateway.server import running
 from tests.gateway.tenants import Store, Tenant
 from tests.recorded import FULL, NOW, TODAY
-from trunkline.store.batch import DAY_MS
+from trunkline.days import DAY_MS
 
 CONFIG = """
 [server]

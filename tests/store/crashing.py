@@ -24,8 +24,9 @@ from typing import NamedTuple
 from tests.store.ledger import START_MS, Books, open_books, record, refuse_writes, top_up, wish
 from trunkline import failpoints
 from trunkline.accounts.audit import audit
+from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.batch import DAY_MS, Batch
+from trunkline.store.batch import Batch
 from trunkline.store.journal import open_journal
 from trunkline.store.posting import post
 from trunkline.store.rows import BootRow

@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.store.ledger import START_MS, Books, drop, make_accounts, make_writer, record, refuse_writes, top_up, wish
 from trunkline.accounts.audit import audit
+from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.batch import DAY_MS, Shortage
+from trunkline.store.batch import Shortage
 from trunkline.store.database import open_database
 from trunkline.store.rows import BootRow, BudgetRow, GenerationRow
 from trunkline.store.statements.budgets import find_budgets

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from tests.recorded import DAY, keep, record
-from trunkline.store.batch import DAY_MS, day_of
+from trunkline.days import DAY_MS, day_at
 from trunkline.store.rows import EntryRow
 from trunkline.store.statements import budgets, credits, records, tables
 from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
 
-TODAY = day_of(DAY)
+TODAY = day_at(DAY)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 
 from tests.store.ledger import START_MS, Books, drop, make_writer, open_books, record, refuse_writes, run
 from trunkline.accounts.audit import audit
+from trunkline.days import DAY_MS
 from trunkline.store import sweep as sweeping
 from trunkline.store import upkeep
 from trunkline.store import writer as writing
-from trunkline.store.batch import DAY_MS
 from trunkline.store.rows import BootRow, BudgetRow
 from trunkline.store.statements.boots import list_boots, note_boot
 from trunkline.store.statements.retention import find_horizon

@@ -8,12 +8,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final, Literal, get_args
 
+from trunkline.days import date_of, day_at
+
 Reset = Literal["daily", "weekly", "monthly"]
 RESETS: Final[tuple[str, ...]] = get_args(Reset)
 """When a limit begins anew: at 0:00 UTC, a week on Monday, a month on its first day."""
-
-_DAY_MS: Final = 86_400_000
-_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def period_budget(key_id: str, reset: str | None, at_ms: int) -> str:
@@ -25,7 +24,7 @@ def period_budget(key_id: str, reset: str | None, at_ms: int) -> str:
 
 def period_start(reset: str, at_ms: int) -> date:
     """The first UTC day of the period that a time is in. Raises ValueError for a reset that there is not."""
-    day = date.fromordinal(_EPOCH + at_ms // _DAY_MS)
+    day = date_of(day_at(at_ms))
     match reset:
         case "daily":
             return day

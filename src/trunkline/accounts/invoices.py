@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from trunkline.accounts.rerating import counted
 from trunkline.billing import nearest_nano
+from trunkline.days import DAY_MS
 from trunkline.money import MAX_USD, NanoUsd
-from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Connection
 from trunkline.store.statements.pricing import Answered, list_answered
 

@@ -7,15 +7,14 @@ the wire is `server/records.py`'s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from typing import NamedTuple
 
 from trunkline.accounts.administration import is_unlimited
 from trunkline.accounts.budgets import RESETS, period_budget, period_start
 from trunkline.accounts.keys import Key
+from trunkline.days import DAY_MS, day_at, number_of
 from trunkline.errors import NotFound
-from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Database
 from trunkline.store.rows import BudgetRow, GenerationRow
 from trunkline.store.statements import records
@@ -27,8 +26,6 @@ DAYS_BEFORE = 30
 
 _LONGEST = {"daily": 1, "weekly": 7, "monthly": 31}
 """So many days after a period began the next one has begun, whichever it was."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Credits(NamedTuple):
@@ -58,16 +55,6 @@ class Standing(NamedTuple):
     paid_elsewhere: Spending
 
 
-def number_of(day: date) -> int:
-    """A day as sums are kept by it: since 1970 began."""
-    return day.toordinal() - _EPOCH
-
-
-def day_of(number: int) -> date:
-    """The day that such a number stands for."""
-    return date.fromordinal(number + _EPOCH)
-
-
 class Records:
     """The records in one store. `wall_clock` is Unix time in seconds."""
 
@@ -81,7 +68,7 @@ class Records:
 
     async def activity(self, account_id: str, day: int | None = None) -> list[ActivitySum]:
         """What an account's requests came to: on one day, or today and on the days before."""
-        today = self._now_ms() // DAY_MS
+        today = day_at(self._now_ms())
         from_day, to_day = (today - DAYS_BEFORE, today) if day is None else (day, day)
         return await self._database.read(
             partial(records.list_activity, account_id=account_id, from_day=from_day, to_day=to_day)

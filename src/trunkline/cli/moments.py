@@ -6,9 +6,8 @@ import re
 from datetime import date, datetime
 from typing import Final
 
-from trunkline.accounts.records import day_of, number_of
+from trunkline.days import DAY_MS, date_of, number_of
 from trunkline.settings.reading import SettingsError
-from trunkline.store.batch import DAY_MS
 
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _WHILE: Final = re.compile(r"([0-9]{1,9})([smhd])")
@@ -41,7 +40,7 @@ def read_day(option: str, text: str) -> int:
 def in_order(first: int, last: int) -> tuple[int, int]:
     """The first day and the last one. Raises SettingsError where they are the other way round."""
     if first > last:
-        raise SettingsError([f"--from {day_of(first)} is after --to {day_of(last)}"])
+        raise SettingsError([f"--from {date_of(first)} is after --to {date_of(last)}"])
     return first, last
 
 

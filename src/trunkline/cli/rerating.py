@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from trunkline.accounts.records import day_of
 from trunkline.accounts.rerating import Prices, Rerating, Sum, rerate
 from trunkline.catalog.price_texts import read_price
 from trunkline.cli.configuration import Config, read_settings
@@ -17,10 +16,10 @@ from trunkline.cli.moments import read_days_ms
 from trunkline.cli.progress import read_at_length
 from trunkline.cli.start import load
 from trunkline.cli.stores import with_database
+from trunkline.days import date_of, day_at
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Database
 from trunkline.store.statements.pricing import find_priced_endpoint, list_prices
 
@@ -102,8 +101,8 @@ async def _kept(database: Database, id: int, current: Prices) -> tuple[str, Pric
 
 def _document(found: Rerating, days_ms: tuple[int, int], prices: str) -> Document:
     return {
-        "from": day_of(days_ms[0] // DAY_MS).isoformat(),
-        "to": day_of(days_ms[1] // DAY_MS - 1).isoformat(),
+        "from": date_of(day_at(days_ms[0])).isoformat(),
+        "to": date_of(day_at(days_ms[1]) - 1).isoformat(),
         "prices": prices,
         **_sum(found.total),
         "apart": dict(found.apart),
@@ -123,7 +122,7 @@ def _sum(total: Sum) -> Document:
 
 def _kept_from(found: Rerating, days_ms: tuple[int, int]) -> str | None:
     """The first day of which records are kept, where that is behind the first that was asked for."""
-    return day_of(found.horizon_ms // DAY_MS).isoformat() if found.horizon_ms > days_ms[0] else None
+    return date_of(day_at(found.horizon_ms)).isoformat() if found.horizon_ms > days_ms[0] else None
 
 
 def _lines(found: Rerating, days_ms: tuple[int, int]) -> Iterator[str]:

@@ -11,15 +11,15 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from trunkline.accounts.records import DAYS_BEFORE, day_of
+from trunkline.accounts.records import DAYS_BEFORE
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, failing_as, row_lines, show
 from trunkline.cli.moments import in_order, read_day
 from trunkline.cli.stores import id_of_account, id_of_key, with_database
 from trunkline.cli.tree import tree_of
+from trunkline.days import date_of, day_at
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
-from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Database
 from trunkline.store.statements import records
 from trunkline.store.statements.records import Grouping, UsageFilter, UsageSum
@@ -79,7 +79,7 @@ async def _read(
 
 def usage_document(row: UsageSum, by: Grouping, key_names: dict[str, str]) -> Document:
     """One group in plain values; amounts are strings in USD."""
-    told: dict[str, Any] = {by: day_of(row.group).isoformat() if isinstance(row.group, int) else row.group}
+    told: dict[str, Any] = {by: date_of(row.group).isoformat() if isinstance(row.group, int) else row.group}
     if by == "key":
         told["name"] = key_names.get(str(row.group))
     told |= {name: getattr(row, name) for name in _COUNTS}
@@ -87,7 +87,7 @@ def usage_document(row: UsageSum, by: Grouping, key_names: dict[str, str]) -> Do
 
 
 def _days(from_day: str | None, to_day: str | None) -> tuple[int, int]:
-    today = int(time.time() * 1000) // DAY_MS
+    today = day_at(int(time.time() * 1000))
     last = today if to_day is None else read_day("--to", to_day)
     first = min(today, last) - DAYS_BEFORE if from_day is None else read_day("--from", from_day)
     return in_order(first, last)

@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trunkline.accounts.keys import Key
-from trunkline.accounts.records import Limit, Standing, day_of, number_of
+from trunkline.accounts.records import Limit, Standing
 from trunkline.call import Services
 from trunkline.catalog.entries import Catalog
+from trunkline.days import DAY_MS, date_of, number_of
 from trunkline.errors import BadRequest, NotFound
 from trunkline.money import NanoUsd, nano_of
 from trunkline.protocol.render import render_document, render_usd
 from trunkline.server.intake import caller
-from trunkline.store.batch import DAY_MS
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements.records import ActivitySum, Spending
 
@@ -213,7 +213,7 @@ def _provider_responses(
 def activity_item(row: ActivitySum, catalog: Catalog) -> Document:
     """What a day came to, of one model at one provider."""
     return {
-        "date": day_of(row.day).isoformat(),
+        "date": date_of(row.day).isoformat(),
         "model": row.model,
         "model_permaslug": row.model,
         "endpoint_id": f"{row.provider}:{row.model}",

@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from trunkline.days import day_at
 from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow, HoldRow, PriceRow, UsageRow
 
-DAY_MS = 86_400_000
 HOUSE = "house"
 
 
@@ -103,11 +103,6 @@ def decide(batch: Batch, facts: Facts, boot_id: str, now_ms: int) -> Changes:
     for wish in batch.wishes:
         decision.hold(wish)
     return decision.close()
-
-
-def day_of(at_ms: int) -> int:
-    """Count the days from 1970-01-01, UTC."""
-    return at_ms // DAY_MS
 
 
 class _Balance:
@@ -233,7 +228,7 @@ class _Decision:
         self._count(row, 1)
 
     def _count(self, row: GenerationRow, sign: int) -> None:
-        key = (row.account_id, day_of(row.created_at_ms), row.key_id, row.model, row.provider or "", row.is_byok)
+        key = (row.account_id, day_at(row.created_at_ms), row.key_id, row.model, row.provider or "", row.is_byok)
         sums = self._usage.get(key)
         if sums is None:
             sums = self._usage[key] = [0] * 7

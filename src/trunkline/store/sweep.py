@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from trunkline import failpoints
-from trunkline.store.batch import DAY_MS, Batch
+from trunkline.days import DAY_MS
+from trunkline.store.batch import Batch
 from trunkline.store.posting import post
 from trunkline.store.rows import BootRow
 from trunkline.store.statements import boots, budgets

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from trunkline import failpoints
+from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.batch import DAY_MS
 from trunkline.store.database import Work
 from trunkline.store.journal import Journal, adopt_journals, is_running
 from trunkline.store.rows import BootRow, GenerationRow

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from trunkline.store.batch import DAY_MS
+from trunkline.days import DAY_MS
 from trunkline.store.rows import UsageRow
 
 
