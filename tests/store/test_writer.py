@@ -218,6 +218,18 @@ def settle_smallest(rounds: int) -> None:
 
 
 class TestWaiting:
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_what_ends_after_the_writer_did_is_told_to_the_operator(self, waits: bool) -> None:
+        async def scene(books: Books) -> None:
+            await books.writer.close()
+            if waits:
+                await books.writer.settle(record("r", held_nano=None))
+            else:
+                books.writer.append(record("r", held_nano=None))
+            assert books.alarms == ["record.dropped"]
+
+        run(scene)
+
     def test_a_hold_that_nobody_waits_for_any_more_is_given_back(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
             for rounds in range(30):

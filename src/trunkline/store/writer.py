@@ -123,21 +123,23 @@ class Writer:
 
         The future never fails, and the record is kept though it be cancelled.
         """
-        loop = asyncio.get_running_loop()
-        kept: asyncio.Future[None] = loop.create_future()
-        if self._is_over:  # nobody is left who would tell that it is kept
-            self._alarm("record.dropped", row.id)
-            kept.set_result(None)
-            return kept
-        self._ended.append(Ended(row, kept, loop.time()))
-        if self._waking is not None:
-            self._wake_for_record()
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._add(row, kept)
         return kept
 
     def append(self, row: GenerationRow) -> None:
         """Do as `settle` does, and let nobody wait for it."""
-        self._ended.append(Ended(row, None, asyncio.get_running_loop().time()))
-        self._wake_for_record()
+        self._add(row, None)
+
+    def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None) -> None:
+        ended = Ended(row, kept, asyncio.get_running_loop().time())
+        if self._is_over:  # nobody is left who would write it
+            self._alarm("record.dropped", row.id)
+            ended.tell()
+            return
+        self._ended.append(ended)
+        if self._waking is not None:
+            self._wake_for_record()
 
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
