@@ -11,16 +11,12 @@ from trunkline.generation import Generation
 class Unkept:
     def __init__(self) -> None:
         self.settled: list[Generation] = []
-        self.released: list[str] = []
 
     async def settle(self, generation: Generation) -> None:
         self.settled.append(generation)
 
     def settle_later(self, generation: Generation) -> None:
         self.settled.append(generation)
-
-    def release(self, id: str) -> None:
-        self.released.append(id)
 
 
 def unkept() -> Ledger:

@@ -371,7 +371,7 @@ def test_another_pepper_recognises_nothing(tmp_path: Path) -> None:
         other = Keys(scene.gate.database, b"another", clock=lambda: 0.0, wall_clock=lambda: 0.0)
         with pytest.raises(Unauthorized):
             await other.authenticate(f"Bearer {made.text}")
-        assert await scene.gate.read(partial(statements.find_key, hash=b"0" * 32)) is None
+        assert await scene.gate.read(partial(statements.find_keys, hashes=[b"0" * 32])) == {}
 
     play(tmp_path, act)
 

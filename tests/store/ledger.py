@@ -18,6 +18,7 @@ from trunkline.store.database import Database, Work, open_database
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow
 from trunkline.store.statements import budgets
+from trunkline.store.statements.credits import post_credit
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.writer import Writer
 
@@ -58,8 +59,7 @@ def top_up(connection: sqlite3.Connection, account: str, nano: int, reference: s
     """Give an account credit, and a budget where it has none."""
     budgets.add_budgets(connection, [BudgetRow(account, 0, 0, 0)])
     entry = EntryRow(0, START_MS, "topup", "world", account, nano, None, reference, "test", None)
-    budgets.add_entries(connection, [entry])
-    connection.execute("UPDATE budgets SET credited_nano = credited_nano + ? WHERE id = ?", (nano, account))
+    post_credit(connection, entry, account)
 
 
 def make_accounts(connection: sqlite3.Connection, credits: Mapping[str, int]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.recorded import DAY, keep, record
 from trunkline.days import DAY_MS, day_at
 from trunkline.store.rows import EntryRow
-from trunkline.store.statements import budgets, credits, records, tables
+from trunkline.store.statements import credits, records, tables
 from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
 
@@ -108,7 +108,7 @@ def test_records_are_found_by_an_index_and_none_is_sorted_but_those_of_a_moment(
 
 
 def test_entries_are_found_by_indexes_that_leave_out_charges(connection: sqlite3.Connection) -> None:
-    budgets.add_entries(connection, [EntryRow(0, 1, "topup", "world", "acc", 5, None, "r", None, None)])
+    credits.post_credit(connection, EntryRow(0, 1, "topup", "world", "acc", 5, None, "r", None, None), "acc")
     taken = steps(connection, partial(credits.find_posting, reference="r"))
     assert taken == ["SEARCH entries USING INDEX uq_entries_reference (reference=?)"]
     taken = steps(connection, partial(credits.list_entries, account_id="acc", limit=5))

@@ -50,10 +50,6 @@ class Ledger:
         if (row := self._row(generation)) is not None:
             self._writer.append(row)
 
-    def release(self, id: str) -> None:
-        """Give a hold back for which nothing was sent."""
-        self._writer.release(id)
-
     def _row(self, generation: Generation) -> GenerationRow | None:
         """The record, if somebody was asked; of a request for which nobody was, nothing is kept and nothing held."""
         if generation.endpoint is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from operator import itemgetter
 
 from trunkline.billing import given_up
 from trunkline.generation import Generation
 from trunkline.money import NanoUsd, usd_text
-from trunkline.routing.fallback import Attempted
+from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.store.rows import GenerationRow
 from trunkline.stream.deltas import Cost, Spent, Usage
 
@@ -27,7 +26,7 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
     usage, price = spent.usage, spent.cost or _NOTHING.cost
     assert price is not None
     worth = price.total or 0
-    charged = worth if generation.most_nano is None else min(worth, generation.most_nano)
+    charged = generation.charged or 0
     is_held = generation.held_nano is not None
     gave_up = bool(generation.attempted or generation.outrun)
     return GenerationRow(  # by place: by name it costs three times as much
@@ -80,35 +79,22 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
 
 def attempts_as_json(generation: Generation) -> str:
     """The attempts that did not answer, each with what it may have cost, in the order in which they ended."""
-    failed: list[tuple[float, dict[str, object]]] = [
-        (
-            each.ended,
-            {
-                "endpoint": each.endpoint.id,
-                "kind": each.fault.kind,
-                "status": each.fault.status,
-                "ms": round((each.ended - each.started) * 1000),
-                "is_byok": each.is_byok,
-                "cost_usd": usd_text(_failed_nano(each)),
-            },
-        )
-        for each in generation.attempted
+    made: list[tuple[Attempted | Outrun, str, int | None, NanoUsd]] = [
+        *((each, each.fault.kind, each.fault.status, _failed_nano(each)) for each in generation.attempted),
+        *((each, "outrun", None, _paid(spent)) for each, spent in generation.outrun),
     ]
-    outrun: list[tuple[float, dict[str, object]]] = [
-        (
-            each.ended,
-            {
-                "endpoint": each.endpoint.id,
-                "kind": "outrun",
-                "status": None,
-                "ms": round((each.ended - each.started) * 1000),
-                "is_byok": each.is_byok,
-                "cost_usd": usd_text(_paid(spent)),
-            },
-        )
-        for each, spent in generation.outrun
+    told = [
+        {
+            "endpoint": attempt.endpoint.id,
+            "kind": kind,
+            "status": status,
+            "ms": round((attempt.ended - attempt.started) * 1000),
+            "is_byok": attempt.is_byok,
+            "cost_usd": usd_text(paid_nano),
+        }
+        for attempt, kind, status, paid_nano in sorted(made, key=lambda each: each[0].ended)
     ]
-    return json.dumps([told for _, told in sorted((*failed, *outrun), key=itemgetter(0))])
+    return json.dumps(told)
 
 
 def _given_up_nano(generation: Generation) -> NanoUsd:

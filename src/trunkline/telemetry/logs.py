@@ -14,7 +14,7 @@ from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
 from trunkline.generation import Generation
-from trunkline.money import NanoUsd, usd_text
+from trunkline.money import usd_text
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
 from trunkline.telemetry.lines import Event, Level, console_line, json_line, quote
@@ -157,11 +157,7 @@ def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
 
 def _told_cost(spent: Spent | None) -> str | None:
     cost = None if spent is None else spent.cost
-    return None if cost is None else _text(cost.total)
-
-
-def _text(amount: NanoUsd | None) -> str | None:
-    return None if amount is None else usd_text(amount)
+    return None if cost is None or cost.total is None else usd_text(cost.total)
 
 
 def request_observer(level: Level) -> Callable[[Generation], None]:

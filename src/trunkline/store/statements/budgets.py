@@ -60,22 +60,8 @@ def list_holds(connection: sqlite3.Connection, boots: Collection[str], limit: in
     return sorted({HoldRow(*row) for row in (*rows, *strays)}, key=lambda row: (row.created_at_ms, row.id))[:limit]
 
 
-def add_entries(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
-    """Add entries to the ledger; the database numbers them.
-
-    Raises sqlite3.IntegrityError for a second charge of one response, or a second entry with one reference.
-    """
-    connection.executemany(
-        """
-        INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        """,
-        (row[1:] for row in rows),
-    )
-
-
 def add_charges(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
-    """Do as `add_entries` does, for what requests are charged: nobody entered it by hand.
+    """Add what requests are charged to the ledger; the database numbers the entries.
 
     Raises sqlite3.IntegrityError for a second charge of one response.
     """

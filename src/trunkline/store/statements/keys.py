@@ -34,11 +34,6 @@ class KeyRow:
     has_credit: bool = False
 
 
-def find_key(connection: sqlite3.Connection, hash: bytes) -> KeyRow | None:
-    """Find a key by its whole hash."""
-    return find_keys(connection, [hash]).get(hash)
-
-
 def find_keys(connection: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
     """Find keys by their whole hashes; those that there are none of are left out."""
     places = ", ".join("?" * len(hashes))
