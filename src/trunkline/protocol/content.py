@@ -39,7 +39,7 @@ from trunkline.protocol.items import (
     ToolSearchCallItem,
     ToolSearchOutput,
 )
-from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.opaque import ServerItem, leaves_of
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import TextFormat
 
@@ -181,19 +181,13 @@ def _add_item(item: InputItem, content: Content) -> None:
 
 def _add_json(told: Json, content: Content) -> None:
     """Count the texts in JSON of any shape; data in it is a picture, as of a screen."""
-    waiting = [told]
-    while waiting:
-        match waiting.pop():
-            case str() as text if is_data_url(text):
-                content.pictures += 1
-            case str() as text:
-                content.text_bytes += bytes_of(text)
-            case dict() as members:
-                waiting.extend(members.values())
-            case list() | tuple() as elements:
-                waiting.extend(elements)
-            case _:
-                content.text_bytes += BYTES_PER_TOKEN
+    for leaf in leaves_of(told):
+        if not isinstance(leaf, str):
+            content.text_bytes += BYTES_PER_TOKEN
+        elif is_data_url(leaf):
+            content.pictures += 1
+        else:
+            content.text_bytes += bytes_of(leaf)
 
 
 def _unpacked(data: str) -> int:

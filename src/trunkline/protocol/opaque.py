@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Json = Any
 """Opaque JSON: schemas, and whatever else passes through unread."""
+
+
+def leaves_of(told: Json) -> Iterator[Json]:
+    """The texts, numbers and other values in JSON of any shape, in no order."""
+    waiting = [told]
+    while waiting:
+        match waiting.pop():
+            case dict() as members:
+                waiting.extend(members.values())
+            case list() | tuple() as elements:
+                waiting.extend(elements)
+            case leaf:
+                yield leaf
 
 
 class _Opaque(dict[str, Json]):

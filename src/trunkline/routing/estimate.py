@@ -16,10 +16,11 @@ from trunkline.catalog.abilities import searches_unasked
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.prices import Price, Rates
 from trunkline.money import NANO_PER_USD, NanoUsd, dollars_of
+from trunkline.protocol.content import TOKENS_PER_FILM_SECOND
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.file_types import is_text, kind_of
-from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo, Json
-from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.opaque import ServerItem, leaves_of
 from trunkline.protocol.places import Media, placed_media
 from trunkline.protocol.request import Request, search_of
 from trunkline.routing.plan import Plan
@@ -34,7 +35,6 @@ _PACKED_SOUND_BYTES_PER_S: Final = 4_000
 """Rather too few than too many: speech of one voice, sampled as coarsely as anybody does."""
 
 _FILM_BYTES_PER_S: Final = 60_000
-_FILM_TOKENS_PER_S: Final = 300
 _ROUNDED_NANO: Final = 2
 _MOST_PICTURES: Final = 10
 _PICTURE_TOKENS: Final = 6_500
@@ -213,7 +213,8 @@ def _size(request: Request, body_bytes: int, bounds: BillingSettings) -> _Size:
         else:
             tokens += _media_tokens(part, packed_bytes, bounds)
     if request.has_extensions:
-        screens = [len(url) for item in request.input if isinstance(item, ServerItem) for url in _data_urls(item)]
+        told = (leaf for item in request.input if isinstance(item, ServerItem) for leaf in leaves_of(item))
+        screens = [len(leaf) for leaf in told if isinstance(leaf, str) and is_data_url(leaf)]
         inline_bytes += sum(screens)
         tokens += len(screens) * bounds.tokens_per_image
     text_tokens = _share(max(body_bytes - inline_bytes, 0), bounds.text_bytes_per_token)
@@ -230,23 +231,8 @@ def _media_tokens(part: Media, packed_bytes: int, bounds: BillingSettings) -> in
     if kind.startswith("image/"):
         return bounds.tokens_per_image
     if kind.startswith("video/"):
-        return (size // _FILM_BYTES_PER_S + 1) * _FILM_TOKENS_PER_S
+        return (size // _FILM_BYTES_PER_S + 1) * TOKENS_PER_FILM_SECOND
     return _share(size, bounds.text_bytes_per_token if is_text(kind) else bounds.file_bytes_per_token)
-
-
-def _data_urls(told: Json) -> Iterator[str]:
-    """The data in JSON of any shape: pictures, as of a screen."""
-    waiting = [told]
-    while waiting:
-        match waiting.pop():
-            case str() as text if is_data_url(text):
-                yield text
-            case dict() as members:
-                waiting.extend(members.values())
-            case list() | tuple() as elements:
-                waiting.extend(elements)
-            case _:
-                pass
 
 
 def _sound_form(part: Media) -> str | None:
