@@ -184,24 +184,6 @@ class TestEnds:
         """Of 0.0000001 dollars; a hundred thousand here, a million in `make crash`."""
         settle_smallest(10)
 
-    def test_when_a_key_was_last_used_is_noted_once_a_minute(self) -> None:
-        async def scene(books: Books) -> None:
-            await books.database.write(
-                lambda c: c.execute(
-                    "INSERT INTO keys (id, account_id, name, hash, prefix, created_at_ms) "
-                    "VALUES ('k', 'a', 'k', x'00', 'tl-', 0)"
-                )
-            )
-            base = record("r").created_at_ms
-            seen = []
-            for number, at_ms in enumerate((0, 59_999, 60_000, 1000)):
-                row = record(f"r{number}", held_nano=None, created_at_ms=base + at_ms)
-                await books.writer.settle(row)
-                seen.append(await books.read(lambda c: c.execute("SELECT last_used_ms FROM keys").fetchone()[0] - base))
-            assert seen == [0, 0, 60_000, 60_000]
-
-        run(scene, a=100)
-
 
 def settle_smallest(rounds: int) -> None:
     """Settle ten thousand calls in each round; in the machine, for the tables sum whole numbers anyway."""

@@ -55,15 +55,13 @@ class Shortage(NamedTuple):
 class Batch(NamedTuple):
     """What is to happen in one transaction.
 
-    `expired` are holds of boots that are gone, `uses` when keys were used, `prices` what records of this batch or a
-    later one name.
+    `expired` are holds of boots that are gone, `prices` what records of this batch or a later one name.
     """
 
     settles: Sequence[GenerationRow] = ()
     releases: Sequence[str] = ()
     expired: Sequence[HoldRow] = ()
     wishes: Sequence[Wish] = ()
-    uses: Mapping[str, int] = {}
     prices: Sequence[PriceRow] = ()
     boot: BootRow | None = None
 

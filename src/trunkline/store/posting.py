@@ -58,7 +58,7 @@ def _post_singly(connection: sqlite3.Connection, batch: Batch, boot_id: str, now
     for wish in batch.wishes:
         changes = _attempt(connection, Batch(wishes=(wish,)), boot_id, now_ms)
         posted.answers.append(None if isinstance(changes, Exception) else changes.answers[0])
-    _attempt(connection, Batch(uses=batch.uses, prices=batch.prices, boot=batch.boot), boot_id, now_ms)
+    _attempt(connection, Batch(prices=batch.prices, boot=batch.boot), boot_id, now_ms)
     return posted
 
 
@@ -138,7 +138,5 @@ def _write(connection: sqlite3.Connection, batch: Batch, changes: Changes) -> No
         budgets.move_budgets(connection, changes.moved)
         if changes.held:
             failpoints.reach("hold.moved")
-    if batch.uses:
-        generations.note_use(connection, [(at_ms, key_id) for key_id, at_ms in batch.uses.items()])
     if batch.boot is not None:
         boots.note_boot(connection, batch.boot)

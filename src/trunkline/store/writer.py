@@ -23,7 +23,7 @@ import contextlib
 import errno
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -51,8 +51,6 @@ PROBE_S = 0.25
 WATCH_S = 0.05
 GATHER_S = 0.005
 MENDING_S = 5.0
-USED_MS = 60_000
-MAX_USED = 20_000
 
 Alarm = Callable[[str, str], None]
 """Tells the operator what happened to the store, and more about it."""
@@ -87,7 +85,6 @@ class Writer:
         self._prices: dict[int, PriceRow] = {}
         self._ring: deque[GenerationRow] = deque()
         self._taken = Taken(0.0)
-        self._used: dict[str, int] = {}
         self._beat_at = self._replay_at = 0.0
         self._is_down = self._is_closing = self._is_over = False
         self._waking: asyncio.Future[None] | None = None
@@ -309,7 +306,6 @@ class Writer:
             settles=settles,
             releases=releases,
             wishes=[asked.wish for asked in taken.asked],
-            uses=self._new_uses(settles),
             prices=tuple(self._prices.values()),
             boot=self._boot._replace(seen_at_ms=self._now_ms()) if self._is_down or now >= self._beat_at else None,
         )
@@ -330,14 +326,6 @@ class Writer:
             self._alarm("journal.unreadable", str(error.strerror))
             self._replay_at = asyncio.get_running_loop().time() + MENDING_S
             return []
-
-    def _new_uses(self, rows: Iterable[GenerationRow]) -> dict[str, int]:
-        """When keys were used, of those for which the table is a minute behind."""
-        uses: dict[str, int] = {}
-        for row in rows:
-            if row.created_at_ms - self._used.get(row.key_id, -USED_MS) >= USED_MS:
-                uses[row.key_id] = max(row.created_at_ms, uses.get(row.key_id, 0))
-        return uses
 
     async def _post(self, taken: Taken) -> None:
         batch = taken.batch
@@ -368,7 +356,6 @@ class Writer:
             failpoints.reach("settle.answered")
         for row, problem in posted.failed:
             self._alarm("record.refused", f"{row.id}: {problem}")
-        self._note_uses(taken.batch.uses)
         for price in taken.batch.prices:
             self._prices.pop(price.id, None)
         if taken.batch.boot is not None:
@@ -376,11 +363,6 @@ class Writer:
         await self._come_back()
         if taken.backlog:
             await self._drop_backlog(taken)
-
-    def _note_uses(self, uses: Mapping[str, int]) -> None:
-        if len(self._used) + len(uses) > MAX_USED:
-            self._used.clear()
-        self._used.update(uses)
 
     async def _drop_backlog(self, taken: Taken) -> None:
         if taken.is_of_ring:

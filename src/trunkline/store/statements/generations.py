@@ -79,11 +79,6 @@ def add_prices(connection: sqlite3.Connection, rows: Iterable[PriceRow]) -> None
     connection.executemany(f"INSERT INTO prices ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING", rows)
 
 
-def note_use(connection: sqlite3.Connection, uses: Iterable[tuple[int, str]]) -> None:
-    """Note when keys were last used: at which millisecond, and the key's id."""
-    connection.executemany("UPDATE keys SET last_used_ms = max(coalesce(last_used_ms, 0), ?) WHERE id = ?", uses)
-
-
 def generation_of(row: tuple[Any, ...]) -> GenerationRow:
     """Read a record from its columns; SQLite gives a truth as a number."""
     values = list(row)
