@@ -121,6 +121,13 @@ class Books:
     async def budget(self, id: str = "a") -> BudgetRow:
         return await self.read(partial(find_budget, id=id))
 
+    async def is_durable(self) -> bool:
+        """Whether the last transaction that wrote waited for the disk."""
+        mode = await self.database._writing.begin(
+            lambda connection: connection.execute("PRAGMA synchronous").fetchone()[0], is_write=False
+        )
+        return bool(mode == 2)
+
     async def count(self, table: str) -> int:
         return await self.read(partial(count, table=table))
 

@@ -180,6 +180,20 @@ class TestEnds:
 
         run(scene)
 
+    def test_only_what_is_charged_waits_for_the_disk(self, tmp_path: Path) -> None:
+        async def scene(books: Books) -> None:
+            await books.hold("r", 10)
+            await books.writer.settle(record("s", 0, held_nano=None))
+            assert not await books.is_durable()
+            await books.writer.settle(record("r", 10))
+            assert await books.is_durable()
+            await books.hold("t", 10)
+            assert not await books.is_durable()
+            await books.writer.run(lambda _: None)
+            assert await books.is_durable()
+
+        run(scene, tmp_path, a=100)
+
     def test_MO_18_of_the_smallest_calls_each_is_counted(self) -> None:
         """Of 0.0000001 dollars; a hundred thousand here, a million in `make crash`."""
         settle_smallest(10)

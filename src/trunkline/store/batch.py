@@ -65,6 +65,14 @@ class Batch(NamedTuple):
     prices: Sequence[PriceRow] = ()
     boot: BootRow | None = None
 
+    @property
+    def is_charging(self) -> bool:
+        """Whether it may charge somebody.
+
+        Only that has to outlast the machine: a hold is of no use to a request that went down with it.
+        """
+        return any(row.held_nano is not None for row in self.settles)
+
 
 class Facts(NamedTuple):
     """What the tables hold of what a batch names, by id."""

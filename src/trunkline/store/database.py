@@ -70,12 +70,13 @@ class Database:
         """
         return await self._run(self.begin(work))
 
-    def begin(self, work: Work[Result]) -> asyncio.Future[Result]:
+    def begin(self, work: Work[Result], *, is_durable: bool = True) -> asyncio.Future[Result]:
         """Start what `write` does without waiting for it: for `writer.py`, which keeps watch itself.
 
-        The future raises sqlite3.Error, and must not be cancelled.
+        What need not be durable survives the end of the process, but for some seconds not that of the machine. The
+        future raises sqlite3.Error, and must not be cancelled.
         """
-        return self._writing.begin(work, is_write=True)
+        return self._writing.begin(work, is_write=True, is_durable=is_durable)
 
     async def close(self) -> None:
         """Wait for the statements that are running and close the connections; the last to close tidies the file."""
@@ -100,11 +101,18 @@ class _Lane:
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self._connection = connection
+        self._is_durable = True
         self._given: SimpleQueue[_Given] = SimpleQueue()
         self._thread = threading.Thread(target=_serve, args=(self._given,), name=name, daemon=True)
 
-    def begin(self, work: Work[Result], *, is_write: bool) -> asyncio.Future[Result]:
-        return self._give(partial(_transact, self._connection, work, is_write))
+    def begin(self, work: Work[Result], *, is_write: bool, is_durable: bool = True) -> asyncio.Future[Result]:
+        return self._give(partial(self._transact, work, is_write, is_durable))
+
+    def _transact(self, work: Work[Result], is_write: bool, is_durable: bool) -> Result:
+        if is_write and is_durable != self._is_durable:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+            self._is_durable = is_durable
+        return _transact(self._connection, work, is_write)
 
     async def close(self) -> None:
         await self._give(self._connection.close)

@@ -331,7 +331,8 @@ class Writer:
         batch = taken.batch
         if not any(batch):
             return
-        posting = self._database.begin(partial(post, batch=batch, boot_id=self._boot.id, now_ms=self._now_ms()))
+        work = partial(post, batch=batch, boot_id=self._boot.id, now_ms=self._now_ms())
+        posting = self._database.begin(work, is_durable=batch.is_charging)
         await self._watch(posting)
         error = posting.exception()
         if error is None:
