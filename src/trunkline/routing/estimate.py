@@ -149,7 +149,7 @@ def estimate(
     size = _size(request, body_bytes, bounds)
     ceilings: list[Ceiling] = []
     unpriced_nano = input_tokens = 0
-    of_own = Decimal(str(bounds.byok_fee)) + counts_own
+    of_own = Decimal(str(bounds.byok_fee)) + counts_own if plan.is_byok else _ALL
     for endpoint, share in _charged(plan, of_own):
         read = _within(size, endpoint)
         input_tokens = max(input_tokens, read.tokens)
@@ -157,7 +157,7 @@ def estimate(
             unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * share))
             continue
         found = _ceilings(endpoint.price, read, request, endpoint, bounds)
-        ceilings += found if share == 1 else [each.shared(share) for each in found]
+        ceilings += found if share == _ALL else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
