@@ -219,6 +219,39 @@ class TestRetention:
 
         run(scene, tmp_path, a=1000)
 
+    def test_charges_of_closed_months_become_one_entry_for_each_owner(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(upkeep, "SLICE", 7)
+
+        async def scene(books: Books) -> None:
+            of_key = {"account_budget": None, "key_budget": "key_k", "key_credit_nano": 1000}
+            for number in range(60):  # from 2025-11-24 back to 2025-09-26
+                terms = of_key if number % 2 else {}
+                at_ms = START_MS - number * DAY_MS
+                assert await books.hold(f"r{number}", 10, **terms) == 10
+                budget = terms.get("key_budget")
+                row = record(f"r{number}", 3, held_nano=10, created_at_ms=at_ms, key_budget=budget)
+                await books.writer.settle(row)
+            await books.writer.close()
+            for _ in range(2):  # what is carried already stays so
+                books.writer = make_writer(books, tmp_path, keep_records_s=20 * 86_400)  # since 2025-11-04
+                await books.writer.open()
+                async with asyncio.timeout(10):
+                    for _ in iter(lambda: None, 1):
+                        if await books.count("entries") == 1 + 24 + 4:
+                            break
+                await books.writer.close()
+            books.writer = make_writer(books, tmp_path)
+            await books.writer.open()
+            carried = "SELECT reference, amount_nano FROM entries WHERE kind = 'carry' ORDER BY reference"
+            assert await books.pairs(carried) == {
+                "carry:a:2025-09": 2 * 3, "carry:a:2025-10": 16 * 3, "carry:key_k:2025-09": 3 * 3,
+                "carry:key_k:2025-10": 15 * 3,
+            }  # fmt: skip
+
+        run(scene, tmp_path, a=1000)
+
 
 @asynccontextmanager
 async def read_only(books: Books) -> AsyncIterator[None]:

@@ -202,7 +202,8 @@ class StoreSettings(Section, frozen=True):
 
     keep_records: Pause = 90 * _DAY
     """How long the record of each request is kept; 0 keeps it for ever. What is summed up by day stays, and so does the
-    ledger. Needs a restart."""
+    ledger, in which the charges of a month become one entry for each account once its records are gone. Needs a
+    restart."""
     pepper_previous: SecretField | None = None
     """The secret that `pepper` took the place of. Keys that were made with it stay good, and are kept under the new one
     from the first time they are used; `trunkline keys list --json` tells which were not used yet. Needs a restart."""

@@ -144,8 +144,9 @@ class UsageRow(NamedTuple):
 class EntryRow(NamedTuple):
     """One posting of the ledger, both of its sides: a budget's owner, `world` or `house`.
 
-    `seq` is given by the database, and 0 before that. `kind`: topup, charge, refund, adjust or carry. `charge_of` is
-    the response that is charged, `reference` the outside name of a top-up; each is there once at most.
+    `seq` is given by the database, and 0 before that. `kind`: topup, charge, refund, adjust or carry, which is all
+    charges of a month whose records are gone. `charge_of` is the response that is charged, `reference` the outside name
+    of a top-up; each is there once at most.
     """
 
     seq: int

@@ -1,4 +1,5 @@
-"""What a writer does besides requests: journals of dead processes posted, their holds expired, old records deleted.
+"""What a writer does besides requests: journals of dead processes posted, their holds expired, old records deleted
+and their charges carried.
 
 A round is at the start and every ten seconds. Journals come first: a settle that is in one must not find its hold
 expired. When a round comes late, as after the whole machine was asleep, nothing is expired in it, for the other
@@ -20,6 +21,7 @@ from trunkline.errors import ServiceUnavailable
 from trunkline.store.database import Work
 from trunkline.store.journal import Journal, adopt_journals, is_running
 from trunkline.store.rows import BootRow, GenerationRow
+from trunkline.store.statements.carrying import carry_charges
 from trunkline.store.statements.retention import delete_records_before
 from trunkline.store.sweep import MAX_EXPIRED, sweep
 
@@ -29,7 +31,7 @@ ROUND_S = 10.0
 LATE_S = 3 * ROUND_S
 RETENTION_S = 3600.0
 SLICE = 500
-"""Records deleted in one transaction: with more of them the others would wait for it."""
+"""Rows deleted in one transaction: with more of them the others would wait for it."""
 
 
 class Turns(Protocol):
@@ -116,15 +118,20 @@ class Upkeep:
                 return
 
     async def _retire(self, turns: Turns) -> None:
-        """Delete records of days that are over for long enough, never more than half of the time."""
+        """Delete records of days that are over for long enough; of months of which none is left carry the charges."""
         if not self._keep_records_s:
             return
         at_ms = int((self._wall_clock() - self._keep_records_s) * 1000) // DAY_MS * DAY_MS
-        while True:
-            began = time.monotonic()
-            if await turns.run(partial(delete_records_before, at_ms=at_ms, limit=SLICE)) < SLICE:
-                return
-            await asyncio.sleep(time.monotonic() - began)
+        await _in_slices(turns, partial(delete_records_before, at_ms=at_ms, limit=SLICE))
+        await _in_slices(turns, partial(carry_charges, before_ms=at_ms, limit=SLICE))
+
+
+async def _in_slices(turns: Turns, work: Work[int]) -> None:
+    """Do something again until it finds less than a slice of it to do, never more than half of the time."""
+    began = time.monotonic()
+    while await turns.run(work) >= SLICE:
+        await asyncio.sleep(time.monotonic() - began)
+        began = time.monotonic()
 
 
 async def _post_all(turns: Turns, journal: Journal) -> int:

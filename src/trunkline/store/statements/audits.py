@@ -38,7 +38,7 @@ def compare_charges(connection: sqlite3.Connection, horizon_ms: int) -> list[Mis
         FROM budgets JOIN accounts ON accounts.id = budgets.id
         LEFT JOIN (
             SELECT owner, sum(amount_nano) AS charged FROM (
-                SELECT debit AS owner, amount_nano FROM entries WHERE kind = 'charge'
+                SELECT debit AS owner, amount_nano FROM entries WHERE kind IN ('charge', 'carry')
                 UNION ALL SELECT credit, -amount_nano FROM entries WHERE kind = 'refund'
             ) GROUP BY owner
         ) AS sums ON sums.owner = budgets.id
@@ -72,8 +72,8 @@ def compare_credits(connection: sqlite3.Connection) -> list[Mismatch]:
         FROM budgets JOIN accounts ON accounts.id = budgets.id
         LEFT JOIN (
             SELECT owner, sum(amount_nano) AS credited FROM (
-                SELECT credit AS owner, amount_nano FROM entries WHERE kind IN ('topup', 'adjust', 'carry')
-                UNION ALL SELECT debit, -amount_nano FROM entries WHERE kind IN ('adjust', 'carry')
+                SELECT credit AS owner, amount_nano FROM entries WHERE kind IN ('topup', 'adjust')
+                UNION ALL SELECT debit, -amount_nano FROM entries WHERE kind = 'adjust'
             ) GROUP BY owner
         ) AS sums ON sums.owner = budgets.id
         WHERE coalesce(sums.credited, 0) <> budgets.credited_nano

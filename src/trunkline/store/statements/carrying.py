@@ -1,0 +1,46 @@
+"""Statements about months of the ledger that are closed: their charges, put into one entry for each owner and month."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+
+from trunkline.days import DAY_MS, date_of, day_at, number_of
+
+
+def carry_charges(connection: sqlite3.Connection, before_ms: int, limit: int) -> int:
+    """Carry some charges of months that were over before a time, those posted first, and count them.
+
+    They are deleted first: of two processes that do this at once each carries only what it deleted itself.
+    """
+    charges = connection.execute(
+        """
+        DELETE FROM entries WHERE seq IN (
+            SELECT seq FROM entries WHERE kind = 'charge' AND at_ms < ? ORDER BY seq LIMIT ?
+        )
+        RETURNING debit, at_ms, amount_nano
+        """,
+        (_month_start_ms(before_ms), limit),
+    ).fetchall()
+    sums: Counter[tuple[str, int]] = Counter()
+    for debit, at_ms, amount_nano in charges:
+        sums[debit, _month_start_ms(at_ms)] += amount_nano
+    connection.executemany(
+        """
+        INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, reference, note)
+        VALUES (?, 'carry', ?, 'house', ?, ?, ?)
+        ON CONFLICT (reference) WHERE reference IS NOT NULL
+            DO UPDATE SET amount_nano = entries.amount_nano + excluded.amount_nano
+        """,
+        [_carried(debit, month_ms, amount_nano) for (debit, month_ms), amount_nano in sums.items()],
+    )
+    return len(charges)
+
+
+def _carried(debit: str, month_ms: int, amount_nano: int) -> tuple[object, ...]:
+    month = f"{date_of(day_at(month_ms)):%Y-%m}"
+    return month_ms, debit, amount_nano, f"carry:{debit}:{month}", f"all charges of {month}"
+
+
+def _month_start_ms(at_ms: int) -> int:
+    return number_of(date_of(day_at(at_ms)).replace(day=1)) * DAY_MS
