@@ -15,7 +15,8 @@ from pathlib import Path
 
 from trunkline.settings.sections import Settings, StoreSettings
 from trunkline.store.batch import Wish
-from trunkline.store.database import Connection, open_database
+from trunkline.store.connection import Connection
+from trunkline.store.database import open_database
 from trunkline.store.opening import make_writer
 from trunkline.store.rows import BLANK, BudgetRow
 from trunkline.store.statements import budgets

@@ -197,7 +197,7 @@ def test_three_places_import_by_name() -> None:
         for path in FILES
         if "import_module" in path.read_text() or "__import__" in path.read_text()
     }
-    assert found == {"cli/start.py", "store/database.py", "upstream/links/late.py"}
+    assert found == {"cli/start.py", "store/sqlite.py", "upstream/links/late.py"}
 
 
 def test_there_is_no_cycle() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from trunkline.cli import progress
 from trunkline.cli.progress import Stopped, read_at_length
-from trunkline.store.database import Connection, open_database
+from trunkline.store.connection import Connection
+from trunkline.store.database import open_database
 
 Tell = Callable[[int], None]
 

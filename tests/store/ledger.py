@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from trunkline.accounts.audit import audit
 from trunkline.store.batch import Shortage, Wish
-from trunkline.store.database import Database, Work, open_database
+from trunkline.store.connection import Work
+from trunkline.store.database import Database, open_database
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow
 from trunkline.store.statements import budgets

@@ -19,8 +19,9 @@ from alembic.script import ScriptDirectory
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
-from trunkline.store.database import Database, open_database, sqlite_path, verify_database
+from trunkline.store.database import Database, open_database, verify_database
 from trunkline.store.schema import HEAD
+from trunkline.store.sqlite import sqlite_path
 from trunkline.store.statements import keys as statements
 from trunkline.store.statements.keys import KeyRow
 from trunkline.store.statements.tables import make_tables, read_revision

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from trunkline.accounts.terms import change_terms, read_terms
 from trunkline.money import NanoUsd, usd_text
-from trunkline.store.database import Connection, Database
+from trunkline.store.connection import Connection
+from trunkline.store.database import Database
 from trunkline.store.rows import AccountRow, EntryRow
 from trunkline.store.statements import accounts as statements
 from trunkline.store.statements import credits

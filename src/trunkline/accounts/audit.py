@@ -11,7 +11,7 @@ from typing import NamedTuple
 from trunkline.accounts.rerating import worth_at
 from trunkline.catalog.price_texts import read_price
 from trunkline.money import dollars_of
-from trunkline.store.database import Connection
+from trunkline.store.connection import Connection
 from trunkline.store.statements import audits
 from trunkline.store.statements.audits import Mismatch
 from trunkline.store.statements.pricing import list_priced, list_prices

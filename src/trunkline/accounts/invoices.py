@@ -19,7 +19,7 @@ from trunkline.accounts.rerating import counted
 from trunkline.billing import nearest_nano
 from trunkline.days import DAY_MS
 from trunkline.money import MAX_USD, NanoUsd
-from trunkline.store.database import Connection
+from trunkline.store.connection import Connection
 from trunkline.store.statements.pricing import Answered, list_answered
 
 MARGIN_MS: Final = 2 * DAY_MS

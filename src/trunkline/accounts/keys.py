@@ -42,7 +42,8 @@ from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
 from trunkline.protocol.request import Request, with_defaults
 from trunkline.routing.policy import Policy
-from trunkline.store.database import Connection, Database
+from trunkline.store.connection import Connection
+from trunkline.store.database import Database
 from trunkline.store.rows import BudgetRow
 from trunkline.store.statements import keys as statements
 from trunkline.store.statements.budgets import find_budgets

@@ -11,7 +11,8 @@ from trunkline.accounts.master_keys import MasterKeys
 from trunkline.accounts.pepper import given_pepper, read_pepper, reveal
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.database import Database, open_database, sqlite_path, verify_database
+from trunkline.store.database import Database, open_database, verify_database
+from trunkline.store.sqlite import sqlite_path
 
 
 def open_keys(settings: Settings, patience_s: float = 0.0) -> tuple[Database, Keys]:

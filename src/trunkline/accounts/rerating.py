@@ -13,7 +13,7 @@ from trunkline.billing import cost
 from trunkline.catalog.price_texts import read_price
 from trunkline.catalog.prices import Price
 from trunkline.money import NanoUsd
-from trunkline.store.database import Connection
+from trunkline.store.connection import Connection
 from trunkline.store.statements.pricing import Priced, list_prices, list_used
 from trunkline.store.statements.retention import find_horizon
 from trunkline.stream.deltas import Usage

@@ -23,8 +23,9 @@ from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.database import Database, sqlite_path
+from trunkline.store.database import Database
 from trunkline.store.rows import BudgetRow
+from trunkline.store.sqlite import sqlite_path
 from trunkline.store.statements.keys import KeyRow
 
 Result = TypeVar("Result")

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import typer
 
-from trunkline.store.database import Connection, Database
+from trunkline.store.connection import Connection
+from trunkline.store.database import Database
 
 Result = TypeVar("Result")
 

@@ -12,8 +12,9 @@ from trunkline.accounts.administration import Accounts, Declined
 from trunkline.cli.documents import Refusal, Unknown
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.database import Database, open_database, sqlite_path
+from trunkline.store.database import Database, open_database
 from trunkline.store.rows import AccountRow
+from trunkline.store.sqlite import sqlite_path
 from trunkline.store.statements.keys import keys_named
 
 Result = TypeVar("Result")

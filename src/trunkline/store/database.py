@@ -10,39 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
-from urllib.parse import quote
 
-from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
-from trunkline.settings.reading import SettingsError
-from trunkline.store.schema import HEAD
-from trunkline.store.statements.tables import make_tables, read_revision
+from trunkline.store.connection import Work
+from trunkline.store.sqlite import failure, open_sqlite, transact, verify_sqlite
 
 Result = TypeVar("Result")
-Connection = sqlite3.Connection
-Work = Callable[[Connection], Result]
-"""Statements to run in one transaction."""
 
 RETRY_AFTER_S = 1.0
 LATE = "The store did not answer in time."
-_SCHEME = "sqlite:///"
-_IN_MEMORY = ":memory:"
-_WRITES = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-_READS_ONLY = ("query_only = ON",)
-
-# The driver asks every value but a text or a number what it is adapted by, at the cost of an error raised and caught: a
-# microsecond for each None and each truth. These say it at once, and change nothing.
-sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]  # gives None for what is not there
-sqlite3.register_adapter(bool, int)
 
 
 class Database:
@@ -112,7 +94,7 @@ class _Lane:
         if is_write and is_durable != self._is_durable:
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
             self._is_durable = is_durable
-        return _transact(self._connection, work, is_write)
+        return transact(self._connection, work, is_write)
 
     async def close(self) -> None:
         await self._give(self._connection.close)
@@ -161,24 +143,8 @@ def open_database(url: str, timeout: float) -> Database:
 
     Raises SettingsError when it cannot be opened.
     """
-    path = sqlite_path(url)
-    try:
-        _keep_private(path)
-        connection = _connect(path, timeout)
-    except OSError as error:
-        raise _unopened(path, str(error.strerror)) from None
-    except sqlite3.Error as error:
-        raise _unopened(path, str(error)) from error
-    try:
-        if read_revision(connection) != HEAD:
-            _bring_to_head(connection)
-        reading = None if path is None else _connect(path, timeout, reads_only=True)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise _unopened(path, str(error)) from error
-        raise
-    return Database(connection, timeout, reading)
+    writing, reading = open_sqlite(url, timeout)
+    return Database(writing, timeout, reading)
 
 
 def verify_database(url: str) -> None:
@@ -186,128 +152,9 @@ def verify_database(url: str) -> None:
 
     Raises SettingsError.
     """
-    path = sqlite_path(url)
-    if path is None:
-        return
-    if not path.exists():
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise SettingsError([f"store.url: cannot make {path}; {_advice(path)}"])
-        return
-    try:
-        address = f"file:{quote(str(path.resolve()))}?mode=ro"
-        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-            revision = read_revision(connection)
-    except sqlite3.Error as error:
-        raise _unopened(path, str(error)) from None
-    if revision not in (None, HEAD):
-        importlib.import_module("trunkline.store.upgrade").verify_revision(revision)
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Name the file of an SQLite database; None for one in memory.
-
-    Raises SettingsError for a URL that says more than that.
-    """
-    database, mark, _ = url.removeprefix(_SCHEME).partition("?")
-    if mark:
-        raise SettingsError([f"store.url: leave out what follows the ?, as in {_SCHEME}{database}"])
-    return None if database in ("", _IN_MEMORY) else Path(database)
-
-
-def _transact(connection: sqlite3.Connection, work: Work[Result], is_write: bool) -> Result:
-    # A transaction that reads first and writes later fails at once when another wrote in between, whatever the busy
-    # timeout; taking the write lock at the start waits for it instead.
-    connection.execute("BEGIN IMMEDIATE" if is_write else "BEGIN")
-    try:
-        result = work(connection)
-        if is_write:
-            failpoints.reach("commit.before")
-        connection.execute("COMMIT")
-        if is_write:
-            failpoints.reach("commit.after")
-        return result
-    finally:
-        if connection.in_transaction:  # else the database has undone it itself, as when its disk is full
-            connection.execute("ROLLBACK")
-
-
-_REASONS = {
-    "SQLITE_FULL": "it is full: make room on its disk",
-    "SQLITE_READONLY": "it cannot be written: let this user write the file and its directory",
-    "SQLITE_CANTOPEN": "it cannot be opened: let this user write the file and its directory",
-    "SQLITE_IOERR": "its disk fails: reading, writing or making durable was refused",
-    "SQLITE_BUSY": "another process holds it",
-    "SQLITE_CORRUPT": "its file is damaged: put a copy back",
-    "SQLITE_NOTADB": "its file is not a database",
-}
-"""What the driver's codes mean. Its messages repeat the values of a statement and are not passed on."""
-
-
-def failure(error: sqlite3.Error) -> str:
-    """Say what happened to the store, in words that repeat no value of a statement."""
-    return f"The store failed ({_reason(error)})."
+    verify_sqlite(url)
 
 
 def unavailable(message: str) -> ServiceUnavailable:
     """Make the error that a request gets when the store does not serve it."""
     return ServiceUnavailable(message, kind="server", retry_after=RETRY_AFTER_S)
-
-
-def _reason(error: sqlite3.Error) -> str:
-    code = str(getattr(error, "sqlite_errorname", ""))
-    known = next((reason for name, reason in _REASONS.items() if code.startswith(name)), None)
-    return known or type(error).__name__
-
-
-def _connect(path: Path | None, timeout: float, *, reads_only: bool = False) -> sqlite3.Connection:
-    """Open a connection; it begins no transaction by itself."""
-    # Opened in one thread, used in another, never in two at once.
-    connection = sqlite3.connect(
-        _IN_MEMORY if path is None else path, timeout, isolation_level=None, check_same_thread=False
-    )
-    try:
-        for pragma in _READS_ONLY if reads_only else _WRITES:
-            connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _keep_private(path: Path | None) -> None:
-    """Make the file for its owner alone, or make it so; SQLite gives the files beside it the same rights."""
-    if path is None:
-        return
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        with contextlib.suppress(FileNotFoundError, PermissionError):  # one of another user stays as it is
-            if name.stat().st_mode & 0o077:
-                name.chmod(0o600)
-
-
-def _bring_to_head(connection: sqlite3.Connection) -> None:
-    """Make or migrate the tables under the write lock: whoever comes second finds the work done."""
-    revision = _transact(connection, _make_missing_tables, True)
-    if revision not in (None, HEAD):
-        # By name, because Alembic and SQLAlchemy cost half a second that only an upgrade should pay.
-        importlib.import_module("trunkline.store.upgrade").upgrade(connection)
-
-
-def _make_missing_tables(connection: sqlite3.Connection) -> str | None:
-    """Make the tables of a new database, and give the revision of one that is not new."""
-    revision = read_revision(connection)
-    if revision is None:
-        make_tables(connection)
-    return revision
-
-
-def _unopened(path: Path | None, reason: str) -> SettingsError:
-    return SettingsError([f"store.url: cannot open {path or _IN_MEMORY}: {reason}; {_advice(path)}"])
-
-
-def _advice(path: Path | None) -> str:
-    folder = Path(path or ".").resolve().parent
-    if not folder.is_dir():
-        return f"create the directory {folder}"
-    return "check that the file and its directory can be written"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.database import Database, sqlite_path
+from trunkline.store.database import Database
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BootRow
+from trunkline.store.sqlite import sqlite_path
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.writer import Alarm, Writer
 

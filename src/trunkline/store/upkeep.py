@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from trunkline import failpoints
 from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.database import Work
+from trunkline.store.connection import Work
 from trunkline.store.journal import Journal, adopt_journals, is_running
 from trunkline.store.rows import BootRow, GenerationRow
 from trunkline.store.statements.carrying import carry_charges

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any, Generic, TypeVar
 
 from trunkline.store.batch import Batch, Shortage, Wish
-from trunkline.store.database import Work, unavailable
+from trunkline.store.connection import Work
+from trunkline.store.database import unavailable
 from trunkline.store.rows import GenerationRow
 
 R = TypeVar("R")

@@ -31,10 +31,12 @@ from typing import Any, Self, TypeVar
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
 from trunkline.store.batch import Batch, Shortage, Wish
-from trunkline.store.database import LATE, Database, Work, failure, unavailable
+from trunkline.store.connection import Work
+from trunkline.store.database import LATE, Database, unavailable
 from trunkline.store.journal import Journal
 from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
+from trunkline.store.sqlite import failure
 from trunkline.store.statements.boots import delete_boot
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.waiting import Asked, Ended, Taken, Task
