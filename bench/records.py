@@ -21,9 +21,11 @@ from typing import Any, Final
 
 from trunkline.days import DAY_MS
 from trunkline.store.batch import Batch
+from trunkline.store.connection import Connection
 from trunkline.store.database import open_database
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow
+from trunkline.store.sqlite import SQLiteConnection
 from trunkline.store.statements import records
 from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
@@ -44,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "trunkline.db")
         asyncio.run(_made(path))
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = sqlite3.connect(path, isolation_level=None, factory=SQLiteConnection)
         began = time.perf_counter()
         _fill(connection, keys, models, providers)
         (sums,) = connection.execute("SELECT count(*) FROM usage_daily WHERE account_id = 'acc'").fetchone()
@@ -58,7 +60,7 @@ async def _made(path: Path) -> None:
     await open_database(f"sqlite:///{path}", 10.0).close()
 
 
-def _fill(connection: sqlite3.Connection, *spread: int) -> None:
+def _fill(connection: Connection, *spread: int) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("INSERT INTO accounts (id, name, created_at_ms) VALUES ('acc', 'acc', 0)")
     connection.execute(
@@ -97,7 +99,7 @@ def _rows(keys: int, models: int, providers: int) -> Iterator[GenerationRow]:
         )
 
 
-def _readings() -> dict[str, Callable[[sqlite3.Connection], Any]]:
+def _readings() -> dict[str, Callable[[Connection], Any]]:
     month = UsageFilter("acc", None, TODAY - 30, TODAY)
     return {
         "GET /activity, 31 days": partial(records.list_activity, account_id="acc", from_day=TODAY - 30, to_day=TODAY),
@@ -117,7 +119,7 @@ def _readings() -> dict[str, Callable[[sqlite3.Connection], Any]]:
     }
 
 
-def _print(name: str, connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], Any]) -> None:
+def _print(name: str, connection: Connection, read: Callable[[Connection], Any]) -> None:
     taken, walls = [], []
     for _ in range(5 if "comparison" in name else ROUNDS):
         wall, began = time.perf_counter(), time.thread_time()

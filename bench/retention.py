@@ -19,10 +19,12 @@ from bench.holding import Held, add_credit, alarm, fsync_ms, load_writer
 from trunkline.days import DAY_MS
 from trunkline.settings.sections import Settings, StoreSettings
 from trunkline.store.batch import Batch
+from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 from trunkline.store.opening import make_writer
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow
+from trunkline.store.sqlite import SQLiteConnection
 
 OLD: Final = 150_000
 DAYS: Final = 200
@@ -50,7 +52,7 @@ async def _measured(path: Path) -> tuple[list[Held], list[Held]]:
     database = open_database(f"sqlite:///{path}", 10.0)
     try:
         await database.write(add_credit)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None, factory=SQLiteConnection)) as connection:
             _fill(connection)
         return await _rounds(database, path, 0, 5), await _rounds(database, path, KEPT_S, None)
     finally:
@@ -67,11 +69,11 @@ async def _rounds(database: Database, path: Path, keep_records_s: float, count: 
     return taken
 
 
-def _has_old(connection: sqlite3.Connection) -> bool:
+def _has_old(connection: Connection) -> bool:
     return bool(connection.execute("SELECT 1 FROM generations WHERE id LIKE 'resp_old%' LIMIT 1").fetchone())
 
 
-def _fill(connection: sqlite3.Connection) -> None:
+def _fill(connection: Connection) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     rows = _old_records()
     while group := tuple(islice(rows, GROUP)):

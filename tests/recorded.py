@@ -11,8 +11,10 @@ from typing import Any
 
 from trunkline.days import DAY_MS
 from trunkline.store.batch import Batch
+from trunkline.store.connection import Connection
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow, HoldRow
+from trunkline.store.sqlite import SQLiteConnection
 from trunkline.store.statements.budgets import add_holds
 
 DAY = 20_000 * DAY_MS
@@ -47,13 +49,13 @@ def record(id: str, **changes: Any) -> GenerationRow:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[SQLiteConnection]:
     """The store of a gateway that may be running; what is done there is committed together."""
-    with contextlib.closing(sqlite3.connect(path, timeout=20)) as connection, connection:
+    with contextlib.closing(sqlite3.connect(path, timeout=20, factory=SQLiteConnection)) as connection, connection:
         yield connection
 
 
-def keep(connection: sqlite3.Connection, rows: Sequence[GenerationRow]) -> None:
+def keep(connection: Connection, rows: Sequence[GenerationRow]) -> None:
     """Write records as the writer does, and hold before what they say was held, in no budget."""
     held = [row for row in rows if row.held_nano is not None]
     add_holds(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 from trunkline.accounts.administration import Accounts, Declined, Posted, available_nano, is_unlimited
 from trunkline.accounts.audit import audit
 from trunkline.money import MAX_USD, NANO_PER_USD
+from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 
 Result = TypeVar("Result")
@@ -29,7 +29,7 @@ class Scene:
     async def spend(self, id: str, charged: int, held: int = 0) -> None:
         """Make it what is charged to an account and held in it."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute("UPDATE budgets SET charged_nano = ?, held_nano = ? WHERE id = ?", (charged, held, id))
 
         await self.database.write(work)

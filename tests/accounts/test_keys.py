@@ -6,7 +6,6 @@ import asyncio
 import binascii
 import hmac
 import random
-import sqlite3
 import string
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +27,7 @@ from trunkline.protocol.preferences import Sort, WebPlugin
 from trunkline.routing.policy import Policy
 from trunkline.settings.secret import Secret
 from trunkline.settings.sections import SecretSource
+from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 from trunkline.store.rows import BudgetRow
 from trunkline.store.statements import keys as statements
@@ -54,14 +54,14 @@ class Gate:
     def __post_init__(self) -> None:
         self.unlocked.set()
 
-    async def read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
         self.reads += 1
         await self.unlocked.wait()
         if self.is_down:
             raise ServiceUnavailable("down")
         return await self.database.read(work)
 
-    async def write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def write(self, work: Callable[[Connection], Any]) -> Any:
         return await self.database.write(work)
 
 
@@ -676,7 +676,7 @@ def test_AU_04_a_look_up_takes_as_long_whatever_the_key_begins_with(tmp_path: Pa
         texts += [(new_key_text(), 1) for _ in range(2_000)]
         random.Random(4).shuffle(texts)
 
-        def work(connection: sqlite3.Connection) -> list[list[float]]:
+        def work(connection: Connection) -> list[list[float]]:
             samples: list[list[float]] = [[], []]
             for text, which in texts:
                 started = time.perf_counter()

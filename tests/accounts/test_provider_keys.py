@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sqlite3
 import stat
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
@@ -18,6 +17,7 @@ from trunkline.accounts.provider_keys import Owner, ProviderKeys, Rotation, hint
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.secret import Secret
 from trunkline.settings.sections import SecretSource
+from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 from trunkline.store.statements.keys import KeyRow
 from trunkline.store.statements.provider_keys import find_keys_and_own
@@ -84,7 +84,7 @@ class Store:
         return asyncio.run(run())
 
 
-def put_keys(connection: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> None:
+def put_keys(connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
     account = "INSERT INTO accounts (id, name, created_at_ms) VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
     key = (
         "INSERT INTO keys (id, account_id, name, hash, prefix, created_at_ms, disabled)"

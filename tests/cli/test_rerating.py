@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +20,7 @@ from trunkline.billing import cost
 from trunkline.catalog.price_texts import fingerprint_of, write_price
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.days import DAY_MS, date_of
+from trunkline.store.connection import Connection
 from trunkline.store.database import open_database
 from trunkline.store.rows import GenerationRow
 from trunkline.stream.deltas import Usage
@@ -63,7 +63,7 @@ def store(run: Run, tmp_path: Path) -> Path:
     return path
 
 
-def add_price(connection: sqlite3.Connection, id: int, endpoint_id: str, price: Price) -> None:
+def add_price(connection: Connection, id: int, endpoint_id: str, price: Price) -> None:
     text = write_price(price)
     connection.execute(
         "INSERT INTO prices (id, endpoint_id, fingerprint, price, first_used_ms) VALUES (?, ?, ?, ?, 0)",

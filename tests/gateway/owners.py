@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from trunkline.accounts.keys import Keys
 from trunkline.accounts.master_keys import MasterKeys
 from trunkline.accounts.provider_keys import ProviderKeys
 from trunkline.settings.secret import Secret
+from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 
 Result = TypeVar("Result")
@@ -105,7 +105,7 @@ class Tenants:
         return asyncio.run(run())
 
 
-def _put_account(connection: sqlite3.Connection, account_id: str, terms: str) -> None:
+def _put_account(connection: Connection, account_id: str, terms: str) -> None:
     connection.execute(
         "INSERT INTO accounts (id, name, created_at_ms, terms) VALUES (?, ?, 0, ?)", (account_id, account_id, terms)
     )

@@ -18,6 +18,7 @@ from tests.gateway.waiting import eventually
 from tests.recorded import NOW, keep, record
 from trunkline.accounts.audit import audit
 from trunkline.accounts.pepper import read_pepper
+from trunkline.store.sqlite import SQLiteConnection
 
 _numbers = count(1)
 
@@ -34,8 +35,10 @@ class Store:
             return connection.execute(statement, values).fetchall()
 
     @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=10, isolation_level=None)) as connection:
+    def opened(self) -> Iterator[SQLiteConnection]:
+        with closing(
+            sqlite3.connect(self.path, timeout=10, isolation_level=None, factory=SQLiteConnection)
+        ) as connection:
             yield connection
 
     def check(self) -> None:

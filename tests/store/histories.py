@@ -7,7 +7,6 @@ the writer; the database lives on in memory, journals in a folder.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import tempfile
 from collections.abc import Awaitable
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from trunkline.accounts.audit import audit
 from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
 from trunkline.store.batch import Shortage
+from trunkline.store.connection import Connection
 from trunkline.store.database import open_database
 from trunkline.store.rows import BootRow, BudgetRow, GenerationRow
 from trunkline.store.statements.budgets import find_budgets
@@ -259,7 +259,7 @@ class History(RuleBasedStateMachine):
         )
 
 
-def _read(connection: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int], list[BudgetRow]]:
+def _read(connection: Connection) -> tuple[dict[str, int], dict[str, int], list[BudgetRow]]:
     """What is charged for each request, what is held for each, and all budgets."""
     charges = connection.execute("SELECT charge_of, amount_nano FROM entries WHERE kind = 'charge'").fetchall()
     holds = connection.execute("SELECT id, amount_nano FROM holds").fetchall()

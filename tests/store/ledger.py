@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 
 from trunkline.accounts.audit import audit
 from trunkline.store.batch import Shortage, Wish
-from trunkline.store.connection import Work
+from trunkline.store.connection import Connection, Work
 from trunkline.store.database import Database, open_database
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow
@@ -56,14 +55,14 @@ def record(id: str, charged: int = 0, **changes: Any) -> GenerationRow:
     return row._replace(**changes)
 
 
-def top_up(connection: sqlite3.Connection, account: str, nano: int, reference: str | None = None) -> None:
+def top_up(connection: Connection, account: str, nano: int, reference: str | None = None) -> None:
     """Give an account credit, and a budget where it has none."""
     budgets.add_budgets(connection, [BudgetRow(account, 0, 0, 0)])
     entry = EntryRow(0, START_MS, "topup", "world", account, nano, None, reference, "test", None)
     post_credit(connection, entry, account)
 
 
-def make_accounts(connection: sqlite3.Connection, credits: Mapping[str, int]) -> None:
+def make_accounts(connection: Connection, credits: Mapping[str, int]) -> None:
     """Make accounts with credit."""
     for account, nano in credits.items():
         connection.execute(
@@ -72,12 +71,12 @@ def make_accounts(connection: sqlite3.Connection, credits: Mapping[str, int]) ->
         top_up(connection, account, nano)
 
 
-def find_budget(connection: sqlite3.Connection, id: str = "a") -> BudgetRow:
+def find_budget(connection: Connection, id: str = "a") -> BudgetRow:
     """The budget, which is there."""
     return budgets.find_budgets(connection, [id])[id]
 
 
-def count(connection: sqlite3.Connection, table: str) -> int:
+def count(connection: Connection, table: str) -> int:
     """How many rows a table has."""
     (found,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(found)

@@ -19,9 +19,10 @@ from alembic.script import ScriptDirectory
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
+from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database, verify_database
 from trunkline.store.schema import HEAD
-from trunkline.store.sqlite import sqlite_path
+from trunkline.store.sqlite import SQLiteConnection, sqlite_path
 from trunkline.store.statements import keys as statements
 from trunkline.store.statements.keys import KeyRow
 from trunkline.store.statements.tables import make_tables, read_revision
@@ -46,7 +47,7 @@ def run(path: Path, work: Callable[[Database], Awaitable[Result]], timeout: floa
     return asyncio.run(opened())
 
 
-def written(connection: sqlite3.Connection) -> dict[str, str]:
+def written(connection: Connection) -> dict[str, str]:
     """Every table and index as it was made, by name, without the white space."""
     made = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {name: "".join(sql.split()) for name, sql in made}
@@ -67,7 +68,7 @@ class TestTables:
         assert run(tmp_path / "a.db", lambda database: database.read(read_revision)) == HEAD
 
     def test_the_revisions_lead_to_the_same_tables(self) -> None:
-        made, migrated = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
+        made, migrated = (sqlite3.connect(":memory:", isolation_level=None, factory=SQLiteConnection) for _ in range(2))
         make_tables(made)
         upgrade(migrated)
         assert read_revision(migrated) == HEAD
@@ -113,7 +114,7 @@ class TestTables:
         names = ("journal_mode", "synchronous", "foreign_keys")
         full = 2
 
-        def read(connection: sqlite3.Connection) -> list[object]:
+        def read(connection: Connection) -> list[object]:
             return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
         assert run(tmp_path / "a.db", lambda database: database.write(read)) == ["wal", full, 1]
@@ -180,7 +181,7 @@ class TestTransactions:
         assert [found.name for found in rows] == ["a", "b"]
 
     def test_DB_15_a_write_that_fails_half_way_writes_nothing(self, tmp_path: Path) -> None:
-        def half(connection: sqlite3.Connection) -> None:
+        def half(connection: Connection) -> None:
             statements.add_key(connection, row("a"), b"a" * 32)
             statements.add_key(connection, row("b"), b"a" * 32)
 
@@ -213,7 +214,7 @@ class TestTransactions:
     def test_DB_02_a_store_that_is_stuck_is_a_503_and_recovers(self, tmp_path: Path) -> None:
         release = threading.Event()
 
-        def stuck(connection: sqlite3.Connection) -> bool:
+        def stuck(connection: Connection) -> bool:
             return release.wait(30)
 
         async def work(database: Database) -> int:
@@ -267,5 +268,5 @@ class TestOpening:
         assert sqlite_path("sqlite:///:memory:") is None
 
 
-def _set_revision(connection: sqlite3.Connection, revision: str) -> None:
+def _set_revision(connection: Connection, revision: str) -> None:
     connection.execute("UPDATE alembic_version SET version_num = :revision", {"revision": revision})

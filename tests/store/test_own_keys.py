@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 import pytest
 
 from tests.store.ledger import START_MS, Books, record, run
 from trunkline.store.batch import Batch
+from trunkline.store.connection import Connection
 from trunkline.store.posting import post
 from trunkline.store.rows import BudgetRow, GenerationRow
 from trunkline.store.statements import budgets, generations
@@ -89,7 +89,7 @@ def test_MO_25_where_the_account_pays_nothing_only_the_limit_is_held() -> None:
     run(scene, a=1)
 
 
-def expire(connection: sqlite3.Connection) -> None:
+def expire(connection: Connection) -> None:
     """Give up every hold, as those of a process that died are."""
     post(connection, Batch(expired=tuple(budgets.find_holds(connection, ["r"]).values())), "boot", START_MS)
 

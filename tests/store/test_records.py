@@ -14,6 +14,7 @@ import pytest
 from tests.recorded import DAY, keep, record
 from trunkline.days import DAY_MS, day_at
 from trunkline.store.rows import EntryRow
+from trunkline.store.sqlite import SQLiteConnection
 from trunkline.store.statements import credits, records, tables
 from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import RecordFilter, UsageFilter
@@ -22,9 +23,9 @@ TODAY = day_at(DAY)
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[sqlite3.Connection]:
+def connection() -> Iterator[SQLiteConnection]:
     """Two accounts with two keys each, forty days of three models."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+    with closing(sqlite3.connect(":memory:", isolation_level=None, factory=SQLiteConnection)) as connection:
         tables.make_tables(connection)
         connection.execute("INSERT INTO accounts (id, name, created_at_ms) VALUES ('acc', 'acc', 0)")
         connection.execute(
@@ -50,7 +51,7 @@ def connection() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-MONTH: list[Callable[[sqlite3.Connection], Any]] = [
+MONTH: list[Callable[[SQLiteConnection], Any]] = [
     partial(records.list_activity, account_id="acc", from_day=TODAY - 30, to_day=TODAY),
     *(partial(records.sum_usage, wanted=UsageFilter("acc", None, TODAY - 30, TODAY), by=by) for by in records._GROUPS),
 ]
@@ -59,7 +60,7 @@ SUMS = [
     partial(accounts_named, name="acc"),
     partial(records.find_key_figures, key_id="key_1", budget="key_1", since=(TODAY, TODAY, TODAY)),
 ]
-LOOKS: list[Callable[[sqlite3.Connection], Any]] = [
+LOOKS: list[Callable[[SQLiteConnection], Any]] = [
     partial(records.find_record, id="resp_acc_1_0_0"),
     partial(records.list_newest_records, wanted=RecordFilter("acc"), limit=5),
     partial(records.list_newest_records, wanted=RecordFilter(), limit=5),
@@ -68,7 +69,7 @@ LOOKS: list[Callable[[sqlite3.Connection], Any]] = [
 ]
 
 
-def steps(connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], Any]) -> list[str]:
+def steps(connection: SQLiteConnection, read: Callable[[SQLiteConnection], Any]) -> list[str]:
     """Each step that the database takes to answer a reading."""
     asked: list[str] = []
     connection.set_trace_callback(asked.append)
@@ -81,7 +82,7 @@ def steps(connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], A
 
 @pytest.mark.parametrize("read", SUMS, ids=lambda read: read.func.__name__)
 def test_sums_are_found_by_their_index_and_no_record_is_read(
-    connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], Any]
+    connection: SQLiteConnection, read: Callable[[SQLiteConnection], Any]
 ) -> None:
     taken = steps(connection, read)
     assert not [step for step in taken if step.startswith("SCAN") or "generations" in step]
@@ -92,14 +93,14 @@ def test_sums_are_found_by_their_index_and_no_record_is_read(
 
 @pytest.mark.parametrize("read", MONTH, ids=lambda read: read.func.__name__)
 def test_of_a_month_only_its_days_are_read(
-    connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], Any]
+    connection: SQLiteConnection, read: Callable[[SQLiteConnection], Any]
 ) -> None:
     assert any("(account_id=? AND day>? AND day<?)" in step for step in steps(connection, read))
 
 
 @pytest.mark.parametrize("read", LOOKS, ids=lambda read: read.func.__name__)
 def test_records_are_found_by_an_index_and_none_is_sorted_but_those_of_a_moment(
-    connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], Any]
+    connection: SQLiteConnection, read: Callable[[SQLiteConnection], Any]
 ) -> None:
     taken = steps(connection, read)
     assert not [step for step in taken if "TEMP B-TREE" in step and "RIGHT PART" not in step]
@@ -107,7 +108,7 @@ def test_records_are_found_by_an_index_and_none_is_sorted_but_those_of_a_moment(
     assert all("INDEX" in step or "INTEGER PRIMARY KEY" in step or step == "SEARCH generations" for step in taken)
 
 
-def test_entries_are_found_by_indexes_that_leave_out_charges(connection: sqlite3.Connection) -> None:
+def test_entries_are_found_by_indexes_that_leave_out_charges(connection: SQLiteConnection) -> None:
     credits.post_credit(connection, EntryRow(0, 1, "topup", "world", "acc", 5, None, "r", None, None), "acc")
     taken = steps(connection, partial(credits.find_posting, reference="r"))
     assert taken == ["SEARCH entries USING INDEX uq_entries_reference (reference=?)"]
@@ -116,7 +117,7 @@ def test_entries_are_found_by_indexes_that_leave_out_charges(connection: sqlite3
     assert not [step for step in taken if step.startswith("SCAN entries")]
 
 
-def test_the_sums_of_a_month_are_those_of_its_records(connection: sqlite3.Connection) -> None:
+def test_the_sums_of_a_month_are_those_of_its_records(connection: SQLiteConnection) -> None:
     activity = records.list_activity(connection, "acc", TODAY - 30, TODAY)
     assert len(activity) == 31 * 3
     assert {row.requests for row in activity} == {2}
@@ -127,7 +128,7 @@ def test_the_sums_of_a_month_are_those_of_its_records(connection: sqlite3.Connec
         assert sum(row.cost_nano for row in sums) == 31 * 3 * 2 * 7
 
 
-def test_following_goes_on_after_what_was_not_wanted(connection: sqlite3.Connection) -> None:
+def test_following_goes_on_after_what_was_not_wanted(connection: SQLiteConnection) -> None:
     wanted = RecordFilter(account_id="nobody")
     rows, number = records.open_tail(connection, wanted, 5)
     assert (rows, number) == ([], 480)

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.connection import Work
-from trunkline.store.sqlite import failure, open_sqlite, transact, verify_sqlite
+from trunkline.store.connection import Session, StoreError, Work
+from trunkline.store.sqlite import open_sqlite, verify_sqlite
 
 Result = TypeVar("Result")
 
@@ -30,20 +30,22 @@ LATE = "The store did not answer in time."
 class Database:
     """An open database. `timeout` is the longest a statement may wait, in seconds.
 
-    Without a `reading` connection the writing one serves both, as it must for a database in memory.
+    Without a session that is `reading` the writing one serves both, as it must for a database in memory.
     """
 
-    def __init__(self, writing: sqlite3.Connection, timeout: float, reading: sqlite3.Connection | None = None) -> None:
+    def __init__(self, writing: Session, timeout: float, reading: Sequence[Session] = ()) -> None:
         self.timeout = timeout
         self._writing = _Lane(writing, "trunkline-write")
-        self._reading = self._writing if reading is None else _Lane(reading, "trunkline-read")
+        self._reading = [_Lane(session, "trunkline-read") for session in reading] or [self._writing]
 
     async def read(self, work: Work[Result]) -> Result:
         """Run statements that change nothing; they see one state of the database.
 
         Raises ServiceUnavailable when the database fails or does not answer in time.
         """
-        return await self._run(self._reading.begin(work, is_write=False))
+        # The least busy, so that no look-up waits for a long question while another lane is free.
+        lane = self._reading[0] if len(self._reading) == 1 else min(self._reading, key=attrgetter("load"))
+        return await self._run(lane.begin(work, is_write=False))
 
     async def write(self, work: Work[Result]) -> Result:
         """Run statements and commit them together; when one fails, none happened.
@@ -56,14 +58,15 @@ class Database:
         """Start what `write` does without waiting for it: for `writer.py`, which keeps watch itself.
 
         What need not be durable survives the end of the process, but for some seconds not that of the machine. The
-        future raises sqlite3.Error, and must not be cancelled.
+        future raises StoreError, and must not be cancelled.
         """
         return self._writing.begin(work, is_write=True, is_durable=is_durable)
 
     async def close(self) -> None:
         """Wait for the statements that are running and close the connections; the last to close tidies the file."""
-        if self._reading is not self._writing:
-            await self._reading.close()
+        for lane in self._reading:
+            if lane is not self._writing:
+                await lane.close()
         await self._writing.close()
 
     async def _run(self, running: asyncio.Future[Result]) -> Result:
@@ -71,50 +74,50 @@ class Database:
             return await asyncio.wait_for(running, self.timeout)
         except TimeoutError:
             raise unavailable(LATE) from None
-        except sqlite3.Error as error:
-            raise unavailable(failure(error)) from error
+        except StoreError as error:
+            raise unavailable(str(error)) from error
 
 
 class _Lane:
-    """One connection and the thread that it is used in.
+    """One session and the thread that it is used in.
 
     An executor of the library's does the same for four times the CPU, in futures of two kinds that watch each other.
     """
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
-        self._connection = connection
-        self._is_durable = True
+    def __init__(self, session: Session, name: str) -> None:
+        self._session = session
         self._given: SimpleQueue[_Given] = SimpleQueue()
-        self._thread = threading.Thread(target=_serve, args=(self._given,), name=name, daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._begun = self._done = 0
+
+    @property
+    def load(self) -> int:
+        """How many transactions are under way or wait."""
+        return self._begun - self._done
 
     def begin(self, work: Work[Result], *, is_write: bool, is_durable: bool = True) -> asyncio.Future[Result]:
-        return self._give(partial(self._transact, work, is_write, is_durable))
-
-    def _transact(self, work: Work[Result], is_write: bool, is_durable: bool) -> Result:
-        if is_write and is_durable != self._is_durable:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
-            self._is_durable = is_durable
-        return transact(self._connection, work, is_write)
+        return self._give(partial(self._session.transact, work, is_write, is_durable))
 
     async def close(self) -> None:
-        await self._give(self._connection.close)
+        await self._give(self._session.close)
         self._given.put(None)
 
     def _give(self, call: Callable[[], Result]) -> asyncio.Future[Result]:
         if self._thread.ident is None:
             self._thread.start()
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._begun += 1
         self._given.put((call, done))
         return done
 
+    def _serve(self) -> None:
+        while (each := self._given.get()) is not None:
+            _run_given(*each)
+            self._done += 1
+            del each  # else a thread that waits keeps what was done last
+
 
 _Given = tuple[Callable[[], Any], "asyncio.Future[Any]"] | None
-
-
-def _serve(given: SimpleQueue[_Given]) -> None:
-    while (each := given.get()) is not None:
-        _run_given(*each)
-        del each  # else a thread that waits keeps what was done last
 
 
 def _run_given(call: Callable[[], Any], done: asyncio.Future[Any]) -> None:
@@ -144,7 +147,7 @@ def open_database(url: str, timeout: float) -> Database:
     Raises SettingsError when it cannot be opened.
     """
     writing, reading = open_sqlite(url, timeout)
-    return Database(writing, timeout, reading)
+    return Database(writing, timeout, () if reading is None else (reading,))
 
 
 def verify_database(url: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
 
 from trunkline import failpoints
 from trunkline.store.batch import Batch, Changes, Facts, Shortage, decide
+from trunkline.store.connection import Connection, StoreError, ValueRefused
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import boots, budgets, generations
 
@@ -18,36 +18,32 @@ class Posted(NamedTuple):
     failed: list[tuple[GenerationRow, str]]
 
 
-def post(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
+def post(connection: Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
     """Post a batch. When that fails it is posted once more, operation by operation, and only the guilty ones fail.
 
     It is the first that a transaction writes, for then the whole of that is undone: a savepoint would keep a copy of
-    every page. Raises sqlite3.Error when it is the store that fails; then the whole of it is to be undone.
+    every page. Raises StoreError when it is the store that fails; then the whole of it is to be undone.
     """
     try:
         return Posted(list(_post(connection, batch, boot_id, now_ms).answers), [])
     except Exception as error:
         if is_of_store(error):
             raise
-    connection.execute("ROLLBACK")
-    connection.execute("BEGIN IMMEDIATE")
+    connection.restart()
     return _post_singly(connection, batch, boot_id, now_ms)
 
 
 def is_of_store(error: Exception) -> bool:
     """Whether it is the store that failed, and not one value that it does not take."""
-    is_of_value = isinstance(
-        error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.InterfaceError | sqlite3.ProgrammingError
-    )
-    return isinstance(error, sqlite3.Error) and not is_of_value
+    return isinstance(error, StoreError) and not isinstance(error, ValueRefused)
 
 
-def _post_singly(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
+def _post_singly(connection: Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
     posted = Posted([], [])
     for row in batch.settles:
         problem = _attempt(connection, Batch(settles=(row,)), boot_id, now_ms)
         if isinstance(problem, Exception):
-            posted.failed.append((row, f"{type(problem).__name__}: {problem}"))
+            posted.failed.append((row, _detail(problem)))
             # Nobody would ever free what it holds, as its boot lives; so its request counts as lost.
             held = budgets.find_holds(connection, (row.id,))
             _attempt(connection, Batch(expired=tuple(held.values())), boot_id, now_ms)
@@ -62,7 +58,7 @@ def _post_singly(connection: sqlite3.Connection, batch: Batch, boot_id: str, now
     return posted
 
 
-def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes | Exception:
+def _attempt(connection: Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes | Exception:
     """Post a batch, or leave everything as it was."""
     connection.execute("SAVEPOINT batch")
     try:
@@ -78,16 +74,18 @@ def _attempt(connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms:
     return changes
 
 
-def _post(
-    connection: sqlite3.Connection, batch: Batch, boot_id: str, now_ms: int, *, is_alone: bool = False
-) -> Changes:
+def _detail(problem: Exception) -> str:
+    return problem.detail if isinstance(problem, ValueRefused) else f"{type(problem).__name__}: {problem}"
+
+
+def _post(connection: Connection, batch: Batch, boot_id: str, now_ms: int, *, is_alone: bool = False) -> Changes:
     failpoints.reach("batch.begun")
     changes = decide(batch, _read(connection, batch, is_alone), boot_id, now_ms)
     _write(connection, batch, changes)
     return changes
 
 
-def _read(connection: sqlite3.Connection, batch: Batch, is_alone: bool) -> Facts:
+def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     """Read what a decision needs.
 
     Whether a record without a hold is there already is asked only of one that is posted alone: it seldom is, and the
@@ -110,7 +108,7 @@ def _read(connection: sqlite3.Connection, batch: Batch, is_alone: bool) -> Facts
     return Facts(holds, records, budgets.find_budgets(connection, {id for id in named if id is not None}))
 
 
-def _write(connection: sqlite3.Connection, batch: Batch, changes: Changes) -> None:
+def _write(connection: Connection, batch: Batch, changes: Changes) -> None:
     if batch.prices:
         generations.add_prices(connection, batch.prices)
     if changes.freed:

@@ -6,13 +6,14 @@ import contextlib
 import importlib
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from trunkline import failpoints
 from trunkline.settings.reading import SettingsError
-from trunkline.store.connection import Work
+from trunkline.store.connection import Connection, StoreError, ValueRefused, Values, Work
 from trunkline.store.schema import HEAD
 from trunkline.store.statements.tables import make_tables, read_revision
 
@@ -23,13 +24,69 @@ _IN_MEMORY = ":memory:"
 _WRITES = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 _READS_ONLY = ("query_only = ON",)
 
+# A transaction that reads first and writes later fails at once when another wrote in between, whatever the busy
+# timeout; taking the write lock at the start waits for it instead.
+_BEGIN = "BEGIN IMMEDIATE"
+
+# Looked up once: these run a dozen times in each transaction.
+_execute = sqlite3.Connection.execute
+_execute_many = sqlite3.Connection.executemany
+
 # The driver asks every value but a text or a number what it is adapted by, at the cost of an error raised and caught: a
 # microsecond for each None and each truth. These say it at once, and change nothing.
 sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]  # gives None for what is not there
 sqlite3.register_adapter(bool, int)
 
 
-def open_sqlite(url: str, timeout: float) -> tuple[sqlite3.Connection, sqlite3.Connection | None]:
+class SQLiteConnection(sqlite3.Connection):
+    """A connection of the driver that fails as all databases do here."""
+
+    dialect: Literal["sqlite"] = "sqlite"
+    _is_durable = True
+
+    def execute(self, statement: str, values: Values = (), /) -> sqlite3.Cursor:  # type: ignore[override]
+        """Run one statement."""
+        try:
+            return _execute(self, statement, values)
+        except sqlite3.Error as error:
+            raise store_error(error) from error
+
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> sqlite3.Cursor:  # type: ignore[override]
+        """Run one statement for one set of values after the other."""
+        try:
+            return _execute_many(self, statement, rows)
+        except sqlite3.Error as error:
+            raise store_error(error) from error
+
+    read = execute
+
+    def restart(self) -> None:
+        """Undo all that the transaction did, and begin it anew."""
+        self.execute("ROLLBACK")
+        self.execute(_BEGIN)
+
+    def transact(self, work: Work[Result], is_write: bool, is_durable: bool = True) -> Result:
+        """Run statements in a transaction, and commit it."""
+        if is_write and is_durable != self._is_durable:
+            self.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+            self._is_durable = is_durable
+        self.execute(_BEGIN if is_write else "BEGIN")
+        try:
+            result = work(self)
+            if is_write:
+                failpoints.reach("commit.before")
+            self.execute("COMMIT")
+            if is_write:
+                failpoints.reach("commit.after")
+            return result
+        except sqlite3.Error as error:  # while rows were taken one after the other
+            raise store_error(error) from error
+        finally:
+            if self.in_transaction:  # else the database has undone it itself, as when its disk is full
+                self.execute("ROLLBACK")
+
+
+def open_sqlite(url: str, timeout: float) -> tuple[SQLiteConnection, SQLiteConnection | None]:
     """Open a connection that writes and, to a file, one that reads; make or migrate the tables.
 
     Raises SettingsError when it cannot be opened.
@@ -40,16 +97,16 @@ def open_sqlite(url: str, timeout: float) -> tuple[sqlite3.Connection, sqlite3.C
         connection = _connect(path, timeout)
     except OSError as error:
         raise _unopened(path, str(error.strerror)) from None
-    except sqlite3.Error as error:
-        raise _unopened(path, str(error)) from error
+    except (sqlite3.Error, StoreError) as error:
+        raise _unopened(path, _words(error)) from error
     try:
         if read_revision(connection) != HEAD:
             _bring_to_head(connection)
         reading = None if path is None else _connect(path, timeout, reads_only=True)
     except BaseException as error:
         connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise _unopened(path, str(error)) from error
+        if isinstance(error, sqlite3.Error | StoreError):
+            raise _unopened(path, _words(error)) from error
         raise
     return connection, reading
 
@@ -68,10 +125,10 @@ def verify_sqlite(url: str) -> None:
         return
     try:
         address = f"file:{quote(str(path.resolve()))}?mode=ro"
-        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(address, uri=True, factory=SQLiteConnection)) as connection:
             revision = read_revision(connection)
-    except sqlite3.Error as error:
-        raise _unopened(path, str(error)) from None
+    except (sqlite3.Error, StoreError) as error:
+        raise _unopened(path, _words(error)) from None
     if revision not in (None, HEAD):
         importlib.import_module("trunkline.store.upgrade").verify_revision(revision)
 
@@ -87,23 +144,6 @@ def sqlite_path(url: str) -> Path | None:
     return None if database in ("", _IN_MEMORY) else Path(database)
 
 
-def transact(connection: sqlite3.Connection, work: Work[Result], is_write: bool) -> Result:
-    # A transaction that reads first and writes later fails at once when another wrote in between, whatever the busy
-    # timeout; taking the write lock at the start waits for it instead.
-    connection.execute("BEGIN IMMEDIATE" if is_write else "BEGIN")
-    try:
-        result = work(connection)
-        if is_write:
-            failpoints.reach("commit.before")
-        connection.execute("COMMIT")
-        if is_write:
-            failpoints.reach("commit.after")
-        return result
-    finally:
-        if connection.in_transaction:  # else the database has undone it itself, as when its disk is full
-            connection.execute("ROLLBACK")
-
-
 _REASONS = {
     "SQLITE_FULL": "it is full: make room on its disk",
     "SQLITE_READONLY": "it cannot be written: let this user write the file and its directory",
@@ -116,9 +156,14 @@ _REASONS = {
 """What the driver's codes mean. Its messages repeat the values of a statement and are not passed on."""
 
 
-def failure(error: sqlite3.Error) -> str:
-    """Say what happened to the store, in words that repeat no value of a statement."""
-    return f"The store failed ({_reason(error)})."
+_OF_VALUE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
+
+def store_error(error: sqlite3.Error) -> StoreError:
+    """Say what happened to the store."""
+    if isinstance(error, _OF_VALUE):
+        return ValueRefused(type(error).__name__, f"{type(error).__name__}: {error}")
+    return StoreError(_reason(error))
 
 
 def _reason(error: sqlite3.Error) -> str:
@@ -127,11 +172,15 @@ def _reason(error: sqlite3.Error) -> str:
     return known or type(error).__name__
 
 
-def _connect(path: Path | None, timeout: float, *, reads_only: bool = False) -> sqlite3.Connection:
+def _connect(path: Path | None, timeout: float, *, reads_only: bool = False) -> SQLiteConnection:
     """Open a connection; it begins no transaction by itself."""
     # Opened in one thread, used in another, never in two at once.
     connection = sqlite3.connect(
-        _IN_MEMORY if path is None else path, timeout, isolation_level=None, check_same_thread=False
+        _IN_MEMORY if path is None else path,
+        timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=SQLiteConnection,
     )
     try:
         for pragma in _READS_ONLY if reads_only else _WRITES:
@@ -154,15 +203,15 @@ def _keep_private(path: Path | None) -> None:
                 name.chmod(0o600)
 
 
-def _bring_to_head(connection: sqlite3.Connection) -> None:
+def _bring_to_head(connection: SQLiteConnection) -> None:
     """Make or migrate the tables under the write lock: whoever comes second finds the work done."""
-    revision = transact(connection, _make_missing_tables, True)
+    revision = connection.transact(_make_missing_tables, True)
     if revision not in (None, HEAD):
         # By name, because Alembic and SQLAlchemy cost half a second that only an upgrade should pay.
         importlib.import_module("trunkline.store.upgrade").upgrade(connection)
 
 
-def _make_missing_tables(connection: sqlite3.Connection) -> str | None:
+def _make_missing_tables(connection: Connection) -> str | None:
     """Make the tables of a new database, and give the revision of one that is not new."""
     revision = read_revision(connection)
     if revision is None:
@@ -172,6 +221,11 @@ def _make_missing_tables(connection: sqlite3.Connection) -> str | None:
 
 def _unopened(path: Path | None, reason: str) -> SettingsError:
     return SettingsError([f"store.url: cannot open {path or _IN_MEMORY}: {reason}; {_advice(path)}"])
+
+
+def _words(error: Exception) -> str:
+    """What the driver says itself: nothing was asked yet whose values it could repeat."""
+    return str(error.__cause__ or error)
 
 
 def _advice(path: Path | None) -> str:

@@ -6,13 +6,13 @@ at once, unless the older one still has its journal: then it is about to end, an
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
 from trunkline import failpoints
 from trunkline.days import DAY_MS
 from trunkline.store.batch import Batch
+from trunkline.store.connection import Connection
 from trunkline.store.posting import post
 from trunkline.store.rows import BootRow
 from trunkline.store.statements import boots, budgets
@@ -28,7 +28,7 @@ class Swept(NamedTuple):
     living: int
 
 
-def sweep(connection: sqlite3.Connection, boot: BootRow, now_ms: int, is_running: Callable[[str], bool]) -> Swept:
+def sweep(connection: Connection, boot: BootRow, now_ms: int, is_running: Callable[[str], bool]) -> Swept:
     """Expire some holds of boots that are gone, the oldest first; when it is fewer than `MAX_EXPIRED`, it is all."""
     others = [other for other in boots.list_boots(connection) if other.id != boot.id]
     replaced = {other.id for other in others if other.node == boot.node and not is_running(other.id)}

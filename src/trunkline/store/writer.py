@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import sqlite3
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -31,12 +30,11 @@ from typing import Any, Self, TypeVar
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
 from trunkline.store.batch import Batch, Shortage, Wish
-from trunkline.store.connection import Work
+from trunkline.store.connection import StoreError, Work
 from trunkline.store.database import LATE, Database, unavailable
 from trunkline.store.journal import Journal
 from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
-from trunkline.store.sqlite import failure
 from trunkline.store.statements.boots import delete_boot
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.waiting import Asked, Ended, Taken, Task
@@ -283,10 +281,10 @@ class Writer:
             await self._come_back()
             if not task.done.done():
                 task.done.set_result(running.result())
-        elif isinstance(error, sqlite3.Error):
-            task.refuse(failure(error))
+        elif isinstance(error, StoreError):
+            task.refuse(str(error))
             if is_of_store(error):
-                await self._go_down(failure(error))
+                await self._go_down(str(error))
         elif not task.done.done():
             task.done.set_exception(error)
 
@@ -341,7 +339,7 @@ class Writer:
             await self._finish(taken, posting.result())
             return
         self._releases.extendleft(reversed(batch.releases))
-        await self._go_down(failure(error) if isinstance(error, sqlite3.Error) else f"The store failed ({error!r}).")
+        await self._go_down(str(error) if isinstance(error, StoreError) else f"The store failed ({error!r}).")
 
     async def _finish(self, taken: Taken, posted: Posted) -> None:
         for asked, answer in zip(taken.asked, posted.answers, strict=True):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
+from trunkline.store.connection import Connection
 from trunkline.store.rows import AccountRow
 
 
-def list_accounts(connection: sqlite3.Connection) -> list[AccountRow]:
+def list_accounts(connection: Connection) -> list[AccountRow]:
     """List all accounts, oldest first."""
     return [_account_row(row) for row in connection.execute(f"{_ACCOUNTS} {_ORDER}")]
 
 
-def accounts_named(connection: sqlite3.Connection, name: str) -> list[AccountRow]:
+def accounts_named(connection: Connection, name: str) -> list[AccountRow]:
     """Find the account with this id, else list those with this name, oldest first."""
     found = connection.execute(f"{_ACCOUNTS} WHERE accounts.id = :name", {"name": name}).fetchall()
     if not found:
@@ -21,14 +21,14 @@ def accounts_named(connection: sqlite3.Connection, name: str) -> list[AccountRow
     return list(map(_account_row, found))
 
 
-def add_account(connection: sqlite3.Connection, id: str, name: str, created_at_ms: int, terms: str | None) -> None:
+def add_account(connection: Connection, id: str, name: str, created_at_ms: int, terms: str | None) -> None:
     """Add an account without credit."""
     connection.execute(
         "INSERT INTO accounts (id, name, created_at_ms, terms) VALUES (?, ?, ?, ?)", (id, name, created_at_ms, terms)
     )
 
 
-def change_account(connection: sqlite3.Connection, id: str, disabled: bool, terms: str | None) -> None:
+def change_account(connection: Connection, id: str, disabled: bool, terms: str | None) -> None:
     """Disable or enable an account, and give it other terms."""
     connection.execute("UPDATE accounts SET disabled = ?, terms = ? WHERE id = ?", (disabled, terms, id))
 

@@ -6,10 +6,10 @@ are for a command and never for a request.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
 
 from trunkline.days import DAY_MS
+from trunkline.store.connection import Connection
 from trunkline.store.rows import UsageRow
 
 
@@ -21,13 +21,13 @@ class Mismatch(NamedTuple):
     found: int
 
 
-def count_rows(connection: sqlite3.Connection, table: str) -> int:
+def count_rows(connection: Connection, table: str) -> int:
     """Count the rows of a table."""
     (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(count)
 
 
-def compare_charges(connection: sqlite3.Connection, horizon_ms: int) -> list[Mismatch]:
+def compare_charges(connection: Connection, horizon_ms: int) -> list[Mismatch]:
     """Compare what is charged to accounts with their entries, and what is charged to keys with their records.
 
     What an own key paid is counted where the record names the key's budget, and no further than it was held.
@@ -63,7 +63,7 @@ def compare_charges(connection: sqlite3.Connection, horizon_ms: int) -> list[Mis
     return [*_mismatches(connection, accounts), *_mismatches(connection, keys, horizon_ms=horizon_ms)]
 
 
-def compare_credits(connection: sqlite3.Connection) -> list[Mismatch]:
+def compare_credits(connection: Connection) -> list[Mismatch]:
     """Compare the credit of accounts with what was added and taken back."""
     return _mismatches(
         connection,
@@ -81,7 +81,7 @@ def compare_credits(connection: sqlite3.Connection) -> list[Mismatch]:
     )
 
 
-def compare_holds(connection: sqlite3.Connection) -> list[Mismatch]:
+def compare_holds(connection: Connection) -> list[Mismatch]:
     """Compare what is held in budgets with the holds."""
     return _mismatches(
         connection,
@@ -101,7 +101,7 @@ def compare_holds(connection: sqlite3.Connection) -> list[Mismatch]:
     )
 
 
-def compare_entries(connection: sqlite3.Connection, horizon_ms: int) -> list[Mismatch]:
+def compare_entries(connection: Connection, horizon_ms: int) -> list[Mismatch]:
     """Compare charges with the records that they are of, as far back as there are records."""
     of_entries = """
         SELECT entries.charge_of, coalesce(generations.charged_nano, 0), entries.amount_nano
@@ -118,7 +118,7 @@ def compare_entries(connection: sqlite3.Connection, horizon_ms: int) -> list[Mis
     return [*_mismatches(connection, of_entries, horizon_ms=horizon_ms), *_mismatches(connection, of_records)]
 
 
-def compare_parts(connection: sqlite3.Connection) -> list[Mismatch]:
+def compare_parts(connection: Connection) -> list[Mismatch]:
     """Compare the cost of records with its parts.
 
     Those are of what a client's own key paid, where it did. A cap may cut the cost of what nothing was held for.
@@ -137,7 +137,7 @@ def compare_parts(connection: sqlite3.Connection) -> list[Mismatch]:
     )
 
 
-def compare_bearers(connection: sqlite3.Connection) -> list[Mismatch]:
+def compare_bearers(connection: Connection) -> list[Mismatch]:
     """Compare the cost of records with what the client and the house bear of it, where credit was held."""
     return _mismatches(
         connection,
@@ -148,7 +148,7 @@ def compare_bearers(connection: sqlite3.Connection) -> list[Mismatch]:
     )
 
 
-def compare_usage(connection: sqlite3.Connection, horizon_ms: int) -> list[Mismatch]:
+def compare_usage(connection: Connection, horizon_ms: int) -> list[Mismatch]:
     """Compare roll-ups with the records of the days of which all are kept; the figure is the first that differs."""
     figures = UsageRow._fields[6:]
     summed_up = f"""
@@ -171,7 +171,7 @@ def compare_usage(connection: sqlite3.Connection, horizon_ms: int) -> list[Misma
     return found
 
 
-def list_dead_holds(connection: sqlite3.Connection, dead_ms: int) -> list[Mismatch]:
+def list_dead_holds(connection: Connection, dead_ms: int) -> list[Mismatch]:
     """List holds that should have expired: made before that time by a boot that was not seen since."""
     return _mismatches(
         connection,
@@ -183,7 +183,7 @@ def list_dead_holds(connection: sqlite3.Connection, dead_ms: int) -> list[Mismat
     )
 
 
-def compare_owners(connection: sqlite3.Connection) -> list[Mismatch]:
+def compare_owners(connection: Connection) -> list[Mismatch]:
     """Compare what entries gave and took of each owner with its budget; `world` and `house` have none."""
     return _mismatches(
         connection,
@@ -203,7 +203,7 @@ def compare_owners(connection: sqlite3.Connection) -> list[Mismatch]:
     )
 
 
-def list_missing_prices(connection: sqlite3.Connection) -> list[Mismatch]:
+def list_missing_prices(connection: Connection) -> list[Mismatch]:
     """List records that name a price that is not there."""
     return _mismatches(
         connection,
@@ -215,5 +215,5 @@ def list_missing_prices(connection: sqlite3.Connection) -> list[Mismatch]:
     )
 
 
-def _mismatches(connection: sqlite3.Connection, statement: str, **arguments: int) -> list[Mismatch]:
+def _mismatches(connection: Connection, statement: str, **arguments: int) -> list[Mismatch]:
     return [Mismatch(*row) for row in connection.execute(statement, arguments)]

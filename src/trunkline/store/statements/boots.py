@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from trunkline.store.connection import Connection
 from trunkline.store.rows import BootRow
 
 
-def note_boot(connection: sqlite3.Connection, row: BootRow) -> None:
+def note_boot(connection: Connection, row: BootRow) -> None:
     """Note that a boot is running; one that was taken for dead is there again."""
     connection.execute(
         """
@@ -18,12 +17,12 @@ def note_boot(connection: sqlite3.Connection, row: BootRow) -> None:
     )
 
 
-def list_boots(connection: sqlite3.Connection) -> list[BootRow]:
+def list_boots(connection: Connection) -> list[BootRow]:
     """List all boots, oldest first."""
     rows = connection.execute("SELECT id, node, started_at_ms, seen_at_ms FROM boots ORDER BY started_at_ms, id")
     return [BootRow(*row) for row in rows]
 
 
-def delete_boot(connection: sqlite3.Connection, id: str) -> None:
+def delete_boot(connection: Connection, id: str) -> None:
     """Delete a boot; what it still holds is anybody's to expire."""
     connection.execute("DELETE FROM boots WHERE id = ?", (id,))

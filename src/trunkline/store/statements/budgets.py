@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable
 from operator import itemgetter
 from typing import Any
 
+from trunkline.store.connection import Connection
 from trunkline.store.rows import BudgetRow, EntryRow, HoldRow
 
 
-def find_budgets(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
+def find_budgets(connection: Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
     """Find budgets by their ids; those that there are none of are left out."""
     rows = select_in(connection, "SELECT id, credited_nano, charged_nano, held_nano FROM budgets WHERE id", ids)
     return {row[0]: BudgetRow(*row) for row in rows}
 
 
-def add_budgets(connection: sqlite3.Connection, rows: Iterable[BudgetRow]) -> None:
+def add_budgets(connection: Connection, rows: Iterable[BudgetRow]) -> None:
     """Add budgets; one that is there already stays as it is."""
     connection.executemany(
         """
@@ -27,43 +27,43 @@ def add_budgets(connection: sqlite3.Connection, rows: Iterable[BudgetRow]) -> No
     )
 
 
-def move_budgets(connection: sqlite3.Connection, changes: Iterable[tuple[int, int, str]]) -> None:
+def move_budgets(connection: Connection, changes: Iterable[tuple[int, int, str]]) -> None:
     """Change what is charged to budgets and held in them: by how much each, and the id.
 
-    Raises sqlite3.IntegrityError when a budget would be overspent.
+    Raises ValueRefused when a budget would be overspent.
     """
     connection.executemany(
         "UPDATE budgets SET charged_nano = charged_nano + ?, held_nano = held_nano + ? WHERE id = ?", changes
     )
 
 
-def find_holds(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, HoldRow]:
+def find_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRow]:
     """Find holds by their ids; those that there are none of are left out."""
     return {row[0]: HoldRow(*row) for row in select_in(connection, f"{_HOLDS} WHERE id", ids)}
 
 
-def add_holds(connection: sqlite3.Connection, rows: Iterable[HoldRow]) -> None:
+def add_holds(connection: Connection, rows: Iterable[HoldRow]) -> None:
     """Add holds, and leave the budgets that they name to `move_budgets`."""
     # Of a named tuple the driver takes one value after the other by a call in Python's own terms; of a plain one not.
     connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(tuple, rows))
 
 
-def delete_holds(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+def delete_holds(connection: Connection, ids: Iterable[str]) -> None:
     """Delete holds, and leave the budgets that they name to `move_budgets`."""
     connection.executemany("DELETE FROM holds WHERE id = ?", zip(ids))
 
 
-def list_holds(connection: sqlite3.Connection, boots: Collection[str], limit: int) -> list[HoldRow]:
+def list_holds(connection: Connection, boots: Collection[str], limit: int) -> list[HoldRow]:
     """List holds of these boots, or of none that is known, oldest first."""
     rows = select_in(connection, f"{_HOLDS} WHERE boot_id", boots)
     strays = connection.execute(f"{_HOLDS} WHERE boot_id NOT IN (SELECT id FROM boots) LIMIT ?", (limit,))
     return sorted({HoldRow(*row) for row in (*rows, *strays)}, key=lambda row: (row.created_at_ms, row.id))[:limit]
 
 
-def add_charges(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> None:
+def add_charges(connection: Connection, rows: Iterable[EntryRow]) -> None:
     """Add what requests are charged to the ledger; the database numbers the entries.
 
-    Raises sqlite3.IntegrityError for a second charge of one response.
+    Raises ValueRefused for a second charge of one response.
     """
     connection.executemany(
         "INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, charge_of) VALUES (?, ?, ?, ?, ?, ?)",
@@ -71,7 +71,7 @@ def add_charges(connection: sqlite3.Connection, rows: Iterable[EntryRow]) -> Non
     )
 
 
-def select_in(connection: sqlite3.Connection, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
+def select_in(connection: Connection, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
     """Run a statement that ends with a column's name for the rows where that is one of the values.
 
     The places are filled up to a power of two with the last value, so that few texts of statements come about and the

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 
 from trunkline.days import DAY_MS, date_of, day_at, number_of
+from trunkline.store.connection import Connection
 
 
-def carry_charges(connection: sqlite3.Connection, before_ms: int, limit: int) -> int:
+def carry_charges(connection: Connection, before_ms: int, limit: int) -> int:
     """Carry some charges of months that were over before a time, those posted first, and count them.
 
     They are deleted first: of two processes that do this at once each carries only what it deleted itself.

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from trunkline import failpoints
+from trunkline.store.connection import Connection
 from trunkline.store.rows import EntryRow
 
 
-def find_posting(connection: sqlite3.Connection, reference: str) -> EntryRow | None:
+def find_posting(connection: Connection, reference: str) -> EntryRow | None:
     """Find the entry that has a reference."""
     row = connection.execute(f"{_ENTRIES} WHERE reference = ?", (reference,)).fetchone()
     return None if row is None else EntryRow(*row)
 
 
-def post_credit(connection: sqlite3.Connection, entry: EntryRow, owner: str) -> int:
+def post_credit(connection: Connection, entry: EntryRow, owner: str) -> int:
     """Post an entry that gives to an account, or takes from it, with its budget; the entry's number.
 
-    Raises sqlite3.IntegrityError where the budget would be overspent, or the reference is there already.
+    Raises ValueRefused where the budget would be overspent, or the reference is there already.
     """
-    posted = connection.execute(
+    [(seq,)] = connection.execute(
         """
         INSERT INTO entries (at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq
         """,
         entry[1:],
-    )
+    ).fetchall()
     failpoints.reach("topup.entered")
     change = entry.amount_nano if entry.credit == owner else -entry.amount_nano
     connection.execute("UPDATE budgets SET credited_nano = credited_nano + ? WHERE id = ?", (change, owner))
-    assert posted.lastrowid is not None
-    return posted.lastrowid
+    return int(seq)
 
 
-def open_budget(connection: sqlite3.Connection, id: str) -> None:
+def open_budget(connection: Connection, id: str) -> None:
     """Make the budget of an account, with nothing in it; one that is there stays as it is."""
     connection.execute("INSERT INTO budgets (id, credited_nano) VALUES (?, 0) ON CONFLICT (id) DO NOTHING", (id,))
 
 
-def fit_budget(connection: sqlite3.Connection, id: str, credited_nano: int) -> None:
+def fit_budget(connection: Connection, id: str, credited_nano: int) -> None:
     """Make the budget of a limited key what its limit is now, and at least what is charged to it and held in it.
 
     It is made where it is not there yet: else a process that knows the limit of before would.
@@ -52,9 +50,7 @@ def fit_budget(connection: sqlite3.Connection, id: str, credited_nano: int) -> N
     )
 
 
-def list_entries(
-    connection: sqlite3.Connection, account_id: str | None, after: int = 0, limit: int = -1
-) -> list[EntryRow]:
+def list_entries(connection: Connection, account_id: str | None, after: int = 0, limit: int = -1) -> list[EntryRow]:
     """List entries in their order: of one account and its keys, or all; behind one, at most so many."""
     if account_id is None:
         rows = connection.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))

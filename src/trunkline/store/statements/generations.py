@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any, get_args, get_type_hints
 
+from trunkline.store.connection import Connection
 from trunkline.store.rows import GenerationRow, PriceRow, UsageRow
 from trunkline.store.statements.budgets import select_in
 
@@ -29,17 +29,17 @@ _ADD_USAGE = f"""
 """
 
 
-def find_generations(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, GenerationRow]:
+def find_generations(connection: Connection, ids: Collection[str]) -> dict[str, GenerationRow]:
     """Find records by their ids; those that there are none of are left out."""
     return {
         row[0]: generation_of(row) for row in select_in(connection, f"SELECT {COLUMNS} FROM generations WHERE id", ids)
     }
 
 
-def add_generations(connection: sqlite3.Connection, rows: Iterable[GenerationRow]) -> None:
+def add_generations(connection: Connection, rows: Iterable[GenerationRow]) -> None:
     """Add records, and leave their roll-ups to `add_usage`.
 
-    Raises sqlite3.IntegrityError for one that is there.
+    Raises ValueRefused for one that is there.
     """
     columns = list(zip(*rows, strict=True))
     told = [place for place, values in enumerate(columns) if values.count(_USUAL[place]) < len(values)]
@@ -56,23 +56,23 @@ def _insertion(told: tuple[int, ...]) -> str:
     return f"INSERT INTO generations ({names}) VALUES ({', '.join('?' * len(told))})"
 
 
-def delete_generations(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+def delete_generations(connection: Connection, ids: Iterable[str]) -> None:
     """Delete records, and leave their roll-ups as they are."""
     connection.executemany("DELETE FROM generations WHERE id = ?", zip(ids))
 
 
-def add_usage(connection: sqlite3.Connection, rows: Iterable[UsageRow]) -> None:
+def add_usage(connection: Connection, rows: Iterable[UsageRow]) -> None:
     """Add to the roll-ups."""
     connection.executemany(_ADD_USAGE, map(tuple, rows))
 
 
-def delete_empty_usage(connection: sqlite3.Connection, rows: Iterable[UsageRow]) -> None:
+def delete_empty_usage(connection: Connection, rows: Iterable[UsageRow]) -> None:
     """Delete those of these roll-ups whose last request is counted elsewhere now, as one that was lost and is found."""
     is_it = " AND ".join(f"{name} = ?" for name in _USAGE)
     connection.executemany(f"DELETE FROM usage_daily WHERE {is_it} AND requests = 0", (row[:6] for row in rows))
 
 
-def add_prices(connection: sqlite3.Connection, rows: Iterable[PriceRow]) -> None:
+def add_prices(connection: Connection, rows: Iterable[PriceRow]) -> None:
     """Add prices that records name; one that is there is the same."""
     places = ", ".join("?" * len(PriceRow._fields))
     columns = ", ".join(PriceRow._fields)

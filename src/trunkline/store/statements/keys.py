@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from trunkline.store.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +35,31 @@ class KeyRow:
     has_credit: bool = False
 
 
-def find_keys(connection: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
+def find_keys(connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, KeyRow]:
     """Find keys by their whole hashes; those that there are none of are left out."""
     places = ", ".join("?" * len(hashes))
     rows = connection.execute(f"{_KEYS} WHERE keys.hash IN ({places})", tuple(hashes))
     return {row[-1]: _key_row(row) for row in rows}
 
 
-def list_keys(connection: sqlite3.Connection) -> list[KeyRow]:
+def list_keys(connection: Connection) -> list[KeyRow]:
     """List all keys, oldest first."""
     return [_key_row(row) for row in connection.execute(f"{_KEYS} ORDER BY keys.created_at_ms, keys.id")]
 
 
-def keys_named(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
+def keys_named(connection: Connection, name: str) -> list[KeyRow]:
     """List the keys with this id, display prefix or name, oldest first."""
     rows = connection.execute(f"{_KEYS} {_IS_NAMED} ORDER BY keys.created_at_ms, keys.id", {"name": name})
     return [_key_row(row) for row in rows]
 
 
-def count_keys(connection: sqlite3.Connection) -> int:
+def count_keys(connection: Connection) -> int:
     """Count the keys, those that are disabled or expired included."""
     (count,) = connection.execute("SELECT count(*) FROM keys").fetchone()
     return int(count)
 
 
-def add_key(connection: sqlite3.Connection, row: KeyRow, hash: bytes) -> None:
+def add_key(connection: Connection, row: KeyRow, hash: bytes) -> None:
     """Add a key and, where it is new, its account."""
     connection.execute(
         """
@@ -74,7 +75,7 @@ def add_key(connection: sqlite3.Connection, row: KeyRow, hash: bytes) -> None:
     )
 
 
-def change_key(connection: sqlite3.Connection, id: str, changes: Mapping[str, object]) -> None:
+def change_key(connection: Connection, id: str, changes: Mapping[str, object]) -> None:
     """Change members of a key: any of `CHANGEABLE`, by its name. Raises ValueError for another."""
     if unknown := changes.keys() - CHANGEABLE:
         raise ValueError(f"no members of a key that may be changed: {sorted(unknown)}")
@@ -83,7 +84,7 @@ def change_key(connection: sqlite3.Connection, id: str, changes: Mapping[str, ob
         connection.execute(f"UPDATE keys SET {assignments} WHERE id = :id", {**changes, "id": id})
 
 
-def disable_keys(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
+def disable_keys(connection: Connection, name: str) -> list[KeyRow]:
     """Disable the keys with this id, display prefix or name, and list them as they were before."""
     found = keys_named(connection, name)
     connection.execute(f"UPDATE keys SET disabled = TRUE {_IS_NAMED}", {"name": name})
@@ -91,7 +92,7 @@ def disable_keys(connection: sqlite3.Connection, name: str) -> list[KeyRow]:
 
 
 def note_keys(
-    connection: sqlite3.Connection,
+    connection: Connection,
     *,
     used: Iterable[tuple[str, int]],
     renewed: Iterable[tuple[str, bytes, bytes]],

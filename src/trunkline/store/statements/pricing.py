@@ -5,9 +5,10 @@ There is no index on what an upstream calls its answers: it would be written for
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from trunkline.store.connection import Connection
 
 
 class Priced(NamedTuple):
@@ -55,38 +56,36 @@ _TOTAL = "CASE WHEN held_nano IS NULL THEN cost_nano ELSE charged_nano END"
 _PRICED = ", ".join({"parts_nano": _PARTS, "total_nano": _TOTAL}.get(name, name) for name in Priced._fields)
 
 
-def list_prices(connection: sqlite3.Connection) -> dict[int, str]:
+def list_prices(connection: Connection) -> dict[int, str]:
     """List the texts of all prices that are kept, by their numbers."""
     return dict(connection.execute("SELECT id, price FROM prices").fetchall())
 
 
-def find_priced_endpoint(connection: sqlite3.Connection, price_id: int) -> str | None:
+def find_priced_endpoint(connection: Connection, price_id: int) -> str | None:
     """Find the endpoint that a price is of; None where there is no such price."""
     row = connection.execute("SELECT endpoint_id FROM prices WHERE id = ?", (price_id,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def list_priced(connection: sqlite3.Connection) -> Iterator[Priced]:
+def list_priced(connection: Connection) -> Iterator[Priced]:
     """List all records that name a price which is kept."""
-    rows = connection.execute(f"SELECT {_PRICED} FROM generations WHERE price_id IN (SELECT id FROM prices)")
+    rows = connection.read(f"SELECT {_PRICED} FROM generations WHERE price_id IN (SELECT id FROM prices)")
     return (Priced(*row) for row in rows)
 
 
-def list_used(
-    connection: sqlite3.Connection, from_ms: int, before_ms: int, endpoint_id: str | None = None
-) -> Iterator[Priced]:
+def list_used(connection: Connection, from_ms: int, before_ms: int, endpoint_id: str | None = None) -> Iterator[Priced]:
     """List the records of a time, with a price or without; of all endpoints or one."""
     of_one = "" if endpoint_id is None else "AND endpoint_id = :endpoint_id"
-    rows = connection.execute(
+    rows = connection.read(
         f"SELECT {_PRICED} FROM generations WHERE created_at_ms >= :from_ms AND created_at_ms < :before_ms {of_one}",
         {"from_ms": from_ms, "before_ms": before_ms, "endpoint_id": endpoint_id},
     )
     return (Priced(*row) for row in rows)
 
 
-def list_answered(connection: sqlite3.Connection, provider: str, from_ms: int, before_ms: int) -> Iterator[Answered]:
+def list_answered(connection: Connection, provider: str, from_ms: int, before_ms: int) -> Iterator[Answered]:
     """List the records of what a provider answered in a time."""
-    rows = connection.execute(
+    rows = connection.read(
         f"""
         SELECT id, upstream_id, created_at_ms, is_byok, {_PARTS} FROM generations
         WHERE provider = :provider AND created_at_ms >= :from_ms AND created_at_ms < :before_ms
@@ -96,7 +95,7 @@ def list_answered(connection: sqlite3.Connection, provider: str, from_ms: int, b
     return (Answered(*row) for row in rows)
 
 
-def list_providers(connection: sqlite3.Connection) -> list[str]:
+def list_providers(connection: Connection) -> list[str]:
     """List the providers that answered anything, by their slugs."""
     rows = connection.execute("SELECT DISTINCT provider FROM usage_daily WHERE provider <> '' ORDER BY provider")
     return [row[0] for row in rows]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from trunkline.store.connection import Connection
 from trunkline.store.rows import ProviderKeyRow
 from trunkline.store.statements.keys import KeyRow, find_keys
 
@@ -13,7 +13,7 @@ Opened = TypeVar("Opened")
 
 
 def find_keys_and_own(
-    connection: sqlite3.Connection, hashes: Sequence[bytes], opened: Callable[[ProviderKeyRow], Opened]
+    connection: Connection, hashes: Sequence[bytes], opened: Callable[[ProviderKeyRow], Opened]
 ) -> tuple[dict[bytes, KeyRow], list[tuple[str, Opened]]]:
     """Find API keys by their hashes as `find_keys` does, and what their accounts and they bring, each with its owner.
 
@@ -28,12 +28,12 @@ def find_keys_and_own(
     return found, [(row.owner, opened(row)) for row in map(_row, rows)]
 
 
-def list_provider_keys(connection: sqlite3.Connection) -> list[ProviderKeyRow]:
+def list_provider_keys(connection: Connection) -> list[ProviderKeyRow]:
     """List all, oldest first."""
     return [_row(row) for row in connection.execute(f"{_SELECT} ORDER BY created_at_ms, id")]
 
 
-def put_provider_key(connection: sqlite3.Connection, row: ProviderKeyRow) -> bool:
+def put_provider_key(connection: Connection, row: ProviderKeyRow) -> bool:
     """Keep a key in the place of the one that its owner had for this provider; whether there was one."""
     gone = connection.execute(
         "DELETE FROM provider_keys WHERE owner = :owner AND provider = :provider",
@@ -59,7 +59,7 @@ def put_provider_key(connection: sqlite3.Connection, row: ProviderKeyRow) -> boo
     return gone > 0
 
 
-def reseal_provider_keys(connection: sqlite3.Connection, rows: Sequence[tuple[ProviderKeyRow, ProviderKeyRow]]) -> int:
+def reseal_provider_keys(connection: Connection, rows: Sequence[tuple[ProviderKeyRow, ProviderKeyRow]]) -> int:
     """Put keys sealed anew in the place of what they were, where they still are that; how many were."""
     count = 0
     for was, now in rows:
@@ -73,7 +73,7 @@ def reseal_provider_keys(connection: sqlite3.Connection, rows: Sequence[tuple[Pr
     return count
 
 
-def remove_provider_key(connection: sqlite3.Connection, id: str) -> ProviderKeyRow | None:
+def remove_provider_key(connection: Connection, id: str) -> ProviderKeyRow | None:
     """Remove a key for good, and give what it was; None where there is none."""
     row = connection.execute(f"{_SELECT} WHERE id = :id", {"id": id}).fetchone()
     connection.execute("DELETE FROM provider_keys WHERE id = :id", {"id": id})

@@ -5,9 +5,9 @@ Whole months are read from the sums; only one record, or the newest of them, is 
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Literal, NamedTuple
 
+from trunkline.store.connection import Connection
 from trunkline.store.rows import BudgetRow, GenerationRow
 from trunkline.store.statements.budgets import find_budgets
 from trunkline.store.statements.generations import COLUMNS, generation_of
@@ -73,7 +73,7 @@ class Spending(NamedTuple):
     monthly_nano: int
 
 
-def find_record(connection: sqlite3.Connection, id: str, account_id: str | None = None) -> GenerationRow | None:
+def find_record(connection: Connection, id: str, account_id: str | None = None) -> GenerationRow | None:
     """Find the record of one request; with an account only if it is that account's."""
     row = connection.execute(f"SELECT {COLUMNS} FROM generations WHERE id = :id", {"id": id}).fetchone()
     if row is None:
@@ -82,7 +82,7 @@ def find_record(connection: sqlite3.Connection, id: str, account_id: str | None 
     return record if account_id in (None, record.account_id) else None
 
 
-def list_newest_records(connection: sqlite3.Connection, wanted: RecordFilter, limit: int) -> list[GenerationRow]:
+def list_newest_records(connection: Connection, wanted: RecordFilter, limit: int) -> list[GenerationRow]:
     """List the records that began last, the newest of them last."""
     found = connection.execute(
         f"SELECT {COLUMNS} FROM generations {_where(wanted)} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
@@ -91,13 +91,13 @@ def list_newest_records(connection: sqlite3.Connection, wanted: RecordFilter, li
     return [generation_of(row) for row in found][::-1]
 
 
-def open_tail(connection: sqlite3.Connection, wanted: RecordFilter, limit: int) -> tuple[list[GenerationRow], int]:
+def open_tail(connection: Connection, wanted: RecordFilter, limit: int) -> tuple[list[GenerationRow], int]:
     """List the newest records, and tell the number after which `follow_tail` goes on."""
     return list_newest_records(connection, wanted, limit), _last_number(connection)
 
 
 def follow_tail(
-    connection: sqlite3.Connection, wanted: RecordFilter, number: int, limit: int
+    connection: Connection, wanted: RecordFilter, number: int, limit: int
 ) -> tuple[list[GenerationRow], int]:
     """List what was written after a number, in that order, and tell the number to go on after."""
     is_wanted = _where(wanted, "seq > :number")
@@ -110,7 +110,7 @@ def follow_tail(
     return [generation_of(row[1:]) for row in found], last
 
 
-def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping) -> list[UsageSum]:
+def sum_usage(connection: Connection, wanted: UsageFilter, by: Grouping) -> list[UsageSum]:
     """Sum what requests came to: days in their order, models and keys by cost, the dearest first."""
     group = _GROUPS[by]
     order = group if by == "day" else f"sum(cost_nano) DESC, {group}"
@@ -121,7 +121,7 @@ def sum_usage(connection: sqlite3.Connection, wanted: UsageFilter, by: Grouping)
     return [UsageSum._make(row) for row in found]
 
 
-def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int, to_day: int) -> list[ActivitySum]:
+def list_activity(connection: Connection, account_id: str, from_day: int, to_day: int) -> list[ActivitySum]:
     """List what an account's requests of some days came to, the newest day first."""
     found = connection.execute(
         f"""
@@ -135,7 +135,7 @@ def list_activity(connection: sqlite3.Connection, account_id: str, from_day: int
 
 
 def find_key_figures(
-    connection: sqlite3.Connection, key_id: str, budget: str | None, since: tuple[int, int, int]
+    connection: Connection, key_id: str, budget: str | None, since: tuple[int, int, int]
 ) -> tuple[BudgetRow | None, Spending, Spending]:
     """Find what stands in a budget, what a key's requests cost, and what its account's own provider keys paid for them.
 
@@ -154,7 +154,7 @@ def find_key_figures(
     return found, Spending._make(row[:4]), Spending._make(row[4:])
 
 
-def list_key_names(connection: sqlite3.Connection) -> dict[str, str]:
+def list_key_names(connection: Connection) -> dict[str, str]:
     """List the names of all keys by their ids."""
     return dict(connection.execute("SELECT id, name FROM keys"))
 
@@ -163,7 +163,7 @@ _SUMS = ", ".join(f"sum({name})" for name in UsageSum._fields[1:])
 _GROUPS: dict[Grouping, str] = {"day": "day", "model": "model", "key": "key_id"}
 
 
-def _last_number(connection: sqlite3.Connection) -> int:
+def _last_number(connection: Connection) -> int:
     (number,) = connection.execute("SELECT coalesce(max(seq), 0) FROM generations").fetchone()
     return int(number)
 

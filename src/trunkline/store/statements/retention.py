@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from trunkline import failpoints
+from trunkline.store.connection import Connection
 
 _RECORDS = "records"
 
 
-def find_horizon(connection: sqlite3.Connection) -> int:
+def find_horizon(connection: Connection) -> int:
     """Find since when all records are kept, in Unix milliseconds; 0 while none has been deleted."""
     row = connection.execute("SELECT at_ms FROM horizons WHERE id = ?", (_RECORDS,)).fetchone()
     return 0 if row is None else int(row[0])
 
 
-def delete_records_before(connection: sqlite3.Connection, at_ms: int, limit: int) -> int:
+def delete_records_before(connection: Connection, at_ms: int, limit: int) -> int:
     """Delete some records that are older, the oldest first, and count them. Their roll-ups and entries are kept."""
     connection.execute(
         """

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from trunkline.store.connection import Connection
 from trunkline.store.schema import HEAD, TABLES
 
 
-def read_revision(connection: sqlite3.Connection) -> str | None:
+def read_revision(connection: Connection) -> str | None:
     """Read which migration the schema is at; None for a database without tables of ours."""
     table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
     if connection.execute(table).fetchone() is None:
@@ -16,7 +15,7 @@ def read_revision(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def make_tables(connection: sqlite3.Connection) -> None:
+def make_tables(connection: Connection) -> None:
     """Make every table of a new database, and note which revision they are of."""
     for statement in TABLES:
         connection.execute(statement)
