@@ -54,6 +54,10 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.txt
 	@$(call install,$(CLIENTS),$(LOCKED) -r requirements/clients.txt)
 	@touch $@
 
+# Debian's packages of PostgreSQL and Valkey or Redis, unpacked here where the machine has not installed them.
+$(VENV)/.servers: $(VENV)/.dev tests/servers/fetching.py
+	@if $(BIN)/python -m tests.servers.fetching; then touch $@; else test -z "$$CI"; fi
+
 setup: $(VENV)/.run ## make .venv with the command .venv/bin/trunkline
 
 run: $(VENV)/.run ## serve on port 8080; without trunkline.toml and keys FakeProvider answers
@@ -67,7 +71,7 @@ test: $(VENV)/.dev ## format, lint, types, all tests and their coverage: what CI
 types: $(VENV)/.dev
 	@$(BIN)/mypy
 
-suite: $(VENV)/.clients
+suite: $(VENV)/.clients $(VENV)/.servers
 	@$(BIN)/python -m tests.npm
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
@@ -87,7 +91,7 @@ clients: $(VENV)/.clients ## run Codex, agent SDKs and opencode, unchanged, agai
 soak: $(VENV)/.dev ## prove over minutes that resets, stuck readers, idle streams, bad TLS and hostile heads leave nothing
 	@$(BIN)/python -m pytest tests/soak -o python_files='prove_*.py' -s $(ARGS)
 
-crash: $(VENV)/.dev ## kill writers of the ledger a thousand times, and play ten thousand histories: the books stay right
+crash: $(VENV)/.dev $(VENV)/.servers ## kill writers of the ledger a thousand times, and play ten thousand histories: the books stay right
 	@$(BIN)/python -m pytest tests/crash -o python_files='prove_*.py' -s $(ARGS)
 
 format: $(VENV)/.dev ## format and mend what can be mended

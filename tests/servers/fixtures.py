@@ -1,0 +1,59 @@
+"""The servers as fixtures: each started once in a process of tests, when the first test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import postgres as postgres_server
+from tests.servers import valkey as valkey_server
+from tests.servers.found import postgres_programs, valkey_programs
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that runs, in which each test that writes makes a database of its own."""
+    programs = postgres_programs()
+    if programs is None:
+        _miss("PostgreSQL")
+    with postgres_server.started(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The address of an empty database of the test's own."""
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[Valkey]:
+    """A Valkey or Redis with whatever the tests before left in it."""
+    programs = valkey_programs()
+    if programs is None:
+        _miss("Valkey or Redis")
+    with valkey_server.started(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(shared_redis: Valkey) -> Valkey:
+    """A Valkey or Redis that is empty."""
+    shared_redis.clear()
+    return shared_redis
+
+
+@pytest.fixture
+def redis_url(redis_server: Valkey) -> str:
+    """The address of a Valkey or Redis that is empty."""
+    return redis_server.url
+
+
+def _miss(name: str) -> None:
+    """Skip the test, or fail it where nothing may be missing."""
+    reason = f"there is no {name}; install it, or run `python -m tests.servers.fetching` as `make test` does"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
