@@ -144,7 +144,7 @@ class TestCheck:
             ("store.url = 'sqlite:///no/folder/here.db'", "create "),
             ("store.url = 'sqlite:///trunkline.toml'", "file is not a database"),
             ("bootstrap_key = 'short'", "bootstrap_key: a key has at least 20"),
-            ("store.url = 'postgresql://db.example/trunkline'", "records are kept in SQLite only"),
+            ("store.url = 'mysql://db.example/trunkline'", "records are kept in SQLite or PostgreSQL"),
             ("server.listen = 'nowhere.invalid:80'", "cannot listen on nowhere.invalid"),
         ],
     )

@@ -295,12 +295,54 @@ def test_secrets_are_hidden_in_the_effective_values() -> None:
     assert ("store.url", "sqlite:///x.db?password=(hidden)", "t.toml:4") in shown
 
 
-def test_another_database_is_refused_with_what_to_write_and_without_its_password() -> None:
+EITHER = (
+    "records are kept in SQLite or PostgreSQL; "
+    "write url as sqlite:///trunkline.db or postgresql://user:password@host:5432/name"
+)
+POSTGRES = (
+    "write url as postgresql://user:password@host:5432/name; "
+    "where a password has one of / ? # @ % it is %2F %3F %23 %40 %25"
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("mysql://me:canary-9@db/x", EITHER),
+        ("canary-9", EITHER),
+        ("sqlite://x.db", EITHER),
+        ("sqlite:///", "name the file of the database, as sqlite:///trunkline.db"),
+        ("postgresql://me:canary-9@db", POSTGRES),
+        ("postgresql://me:canary-9@db/", POSTGRES),
+        ("postgresql://me:canary-9@db:port/x", POSTGRES),
+        ("postgresql://me:canary-9/b@db/x", POSTGRES),
+        ("postgresql://me:canary-9?b@db/x", POSTGRES),
+        ("postgresql://me:canary 9@db/x", POSTGRES),
+    ],
+)
+def test_SE_01_a_url_of_no_database_is_refused_with_what_to_write_and_without_its_password(
+    url: str, problem: str
+) -> None:
     with pytest.raises(SettingsError) as raised:
-        read("[store]\nurl = 'postgresql://me:canary-9@db/x'")
-    assert raised.value.problems == (
-        "t.toml:1: store: records are kept in SQLite only; write url as sqlite:///trunkline.db",
-    )
+        read(f"[store]\nurl = {url!r}")
+    assert raised.value.problems == (f"t.toml:1: store: {problem}",)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:canary-9@db/x", "postgresql://me:(hidden)@db/x"),
+        ("postgres://me:canary-9@db:5432/x?sslmode=require", "postgres://me:(hidden)@db:5432/x?sslmode=require"),
+        ("postgresql://me:canary-9%40@[::1]:1/x", "postgresql://me:(hidden)@[::1]:1/x"),
+        ("postgresql://me@a:1,b:2/x?password=canary-9", "postgresql://me@a:1,b:2/x?password=(hidden)"),
+        ("postgresql:///x?host=/run/postgresql", "postgresql:///x?host=/run/postgresql"),
+    ],
+)
+def test_SE_01_a_database_that_is_shared_is_shown_without_its_password(url: str, shown: str) -> None:
+    settings, sources = read(f"[store]\nurl = {url!r}")
+    assert settings.store.url == url
+    assert ("store.url", shown, "t.toml:2") in list(effective(settings, sources))
+    assert "canary" not in repr(settings)
 
 
 def test_what_is_not_set_of_a_provider_is_not_listed() -> None:

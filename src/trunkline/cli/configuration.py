@@ -43,7 +43,7 @@ def read_settings(config: Path | None, command_line: Layer | None = None) -> tup
 def _placed(settings: Settings, folder: Path) -> Settings:
     """Have a relative database beside the settings file, so that commands find it wherever they are typed."""
     name = settings.store.url.removeprefix(_SQLITE)
-    if folder == Path() or name.startswith(("/", ":")) or "?" in name:
+    if folder == Path() or name == settings.store.url or name.startswith(("/", ":")) or "?" in name:
         return settings
     # One that is here and not there was made when a name was looked for from where the gateway was started.
     if Path(name).exists() and not (folder / name).exists():

@@ -176,24 +176,45 @@ class ServerSettings(Section, frozen=True):
             raise ValueError(f"body_memory must be at least max_body, which is {format_size(self.max_body)}")
 
 
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/?#@\[\]]*)(:[0-9]{1,5})?"
+_POSTGRES = re.compile(rf"([^\s/?#]*@)?{_HOST}(,{_HOST})*/[^\s/?#]+(\?\S*)?")
+
+
+def _check_database_url(url: str) -> None:
+    """Raise ValueError with how to write it; the words repeat nothing of it, since a password may be in it."""
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme not in ("sqlite", "postgresql", "postgres") or (scheme == "sqlite" and rest[:1] != "/"):
+        either = "sqlite:///trunkline.db or postgresql://user:password@host:5432/name"
+        raise ValueError(f"records are kept in SQLite or PostgreSQL; write url as {either}")
+    if scheme == "sqlite" and len(rest) < len("/a"):
+        raise ValueError("name the file of the database, as sqlite:///trunkline.db")
+    if scheme != "sqlite" and not _POSTGRES.fullmatch(rest):
+        signs = "where a password has one of / ? # @ % it is %2F %3F %23 %40 %25"
+        raise ValueError(f"write url as postgresql://user:password@host:5432/name; {signs}")
+
+
 class StoreSettings(Section, frozen=True):
     """What is remembered."""
 
     url: str = "sqlite:///trunkline.db"
     """The database: `sqlite:////absolute.db`, or `sqlite:///relative.db` in the folder of the settings file. One
-    that was made where the gateway was started, in another folder, stays in use. Needs a restart."""
+    that was made where the gateway was started, in another folder, stays in use. Several gateways share
+    `postgresql://user:password@host:5432/name` (version 13 or newer, `pip install trunkline[cluster]`); what follows
+    a `?` is as PostgreSQL's own clients take it, as `?sslmode=verify-full`, and the password is shown nowhere. Needs a
+    restart."""
 
     timeout: Duration = 2.0
     """How long a statement may wait for the database; then the request gets a 503."""
 
     pepper: SecretField | None = None
     """The secret that keys are hashed with. When absent it is made once and kept in a file beside the SQLite
-    database, readable by its owner only. Nodes that share a database need the same one; without it no key is
-    recognised. Needs a restart."""
+    database, readable by its owner only. With PostgreSQL it is yours to give, the same on every node; without it no key
+    is recognised. Needs a restart."""
 
     journal: str | None = None
     """The folder where records are kept that the database does not take, until it does. When absent it is beside the
-    SQLite database, and named like it with `.journal` at the end. Needs a restart."""
+    SQLite database, and named like it with `.journal` at the end; with PostgreSQL `trunkline.journal` where the gateway
+    was started. It should outlast the process, and no two machines may share one. Needs a restart."""
 
     node: str | None = None
     """The name of this place in the database, the same after a restart, so that credit held by a process that was
@@ -201,9 +222,10 @@ class StoreSettings(Section, frozen=True):
     and the port. No two processes may have the same. Needs a restart."""
 
     keep_records: Pause = 90 * _DAY
-    """How long the record of each request is kept; 0 keeps it for ever. What is summed up by day stays, and so does the
-    ledger, in which the charges of a month become one entry for each account once its records are gone. Needs a
-    restart."""
+    """How long the record of each request is kept; 0 keeps it for ever. On PostgreSQL a week of records goes when all
+    of it is that old. What is summed up by day stays, and so does the ledger, in which the charges of a month become
+    one entry for each account once its records are gone. Needs a restart."""
+
     pepper_previous: SecretField | None = None
     """The secret that `pepper` took the place of. Keys that were made with it stay good, and are kept under the new one
     from the first time they are used; `trunkline keys list --json` tells which were not used yet. Needs a restart."""
@@ -213,13 +235,16 @@ class StoreSettings(Section, frozen=True):
     random bytes in base64 or hexadecimal, as `openssl rand -base64 32` gives. The first one encrypts, all of them
     decrypt: put a new one first, restart every gateway, and `trunkline byok rotate` encrypts with it what is there.
     When absent one is made with the first such key and kept in a file beside the SQLite database, readable by its
-    owner only. Without it those keys cannot be used. Needs a restart."""
+    owner only; with PostgreSQL it is yours to give, the same on every node. Without it those keys cannot be used. Needs
+    a restart."""
 
     def __post_init__(self) -> None:
-        if not re.match(r"sqlite:///.", self.url):
-            raise ValueError("records are kept in SQLite only; write url as sqlite:///trunkline.db")
+        _check_database_url(self.url)
         if any(len(name) > 64 for name in self.master_keys):
             raise ValueError("the name of a master key has at most 64 characters")
+
+    def __repr__(self) -> str:
+        return "StoreSettings(…)"  # a password may be in the url
 
 
 class DataPolicySettings(Section, frozen=True):

@@ -35,6 +35,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("hash", name="uq_keys_hash"),
     )
     op.create_index("ix_keys_account_id", "keys", ["account_id"])
+    if op.get_context().dialect.name == "postgresql":
+        # The oldest code that may use these tables, by its newest revision; of several nodes some may be older.
+        op.create_table("oldest_code", sa.Column("revision", sa.String(32), nullable=False))
+        op.execute("INSERT INTO oldest_code (revision) VALUES ('0001')")
 
 
 def downgrade() -> None:
