@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trunkline import failpoints
 from trunkline.store.connection import Connection
+from trunkline.store.statements.partitions import retire_week, week_at
 
 _RECORDS = "records"
 
@@ -15,21 +16,44 @@ def find_horizon(connection: Connection) -> int:
 
 
 def delete_records_before(connection: Connection, at_ms: int, limit: int) -> int:
-    """Delete some records that are older, the oldest first, and count them. Their roll-ups and entries are kept."""
+    """Delete some records that are older, the oldest first, and count them. Their roll-ups and entries are kept.
+
+    PostgreSQL drops weeks of which all is older: of those it says `limit`, since there may be more.
+    """
+    if connection.dialect == "sqlite":
+        _note_horizon(connection, at_ms)
+        deleted = connection.execute(_DELETE_OLDEST, (at_ms, limit)).rowcount
+    else:
+        _note_horizon(connection, week_at(at_ms).start_ms)
+        deleted = _retire(connection, week_at(at_ms).start_ms, limit)
+    failpoints.reach("retention.deleted")
+    return deleted
+
+
+def _retire(connection: Connection, at_ms: int, limit: int) -> int:
+    if retire_week(connection, at_ms):
+        return limit
+    return connection.execute(_DELETE_STRAYS, (at_ms, limit)).rowcount
+
+
+def _note_horizon(connection: Connection, at_ms: int) -> None:
+    greatest = "max" if connection.dialect == "sqlite" else "greatest"
     connection.execute(
-        """
+        f"""
         INSERT INTO horizons (id, at_ms) VALUES (?, ?)
-        ON CONFLICT (id) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)
+        ON CONFLICT (id) DO UPDATE SET at_ms = {greatest}(horizons.at_ms, excluded.at_ms)
         """,
         (_RECORDS, at_ms),
     )
-    deleted = connection.execute(
-        """
-        DELETE FROM generations WHERE seq IN (
-            SELECT seq FROM generations WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?
-        )
-        """,
-        (at_ms, limit),
+
+
+_DELETE_OLDEST = """
+    DELETE FROM generations WHERE seq IN (
+        SELECT seq FROM generations WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?
     )
-    failpoints.reach("retention.deleted")
-    return deleted.rowcount
+"""
+_DELETE_STRAYS = """
+    DELETE FROM generations_default WHERE (id, created_at_ms) IN (
+        SELECT id, created_at_ms FROM generations_default WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?
+    )
+"""
