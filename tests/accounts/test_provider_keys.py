@@ -224,7 +224,7 @@ def test_a_made_master_key_that_was_damaged_is_told(store: Store) -> None:
 
 
 def test_a_database_in_memory_needs_a_master_key_of_the_settings() -> None:
-    with pytest.raises(SettingsError, match="in memory"):
+    with pytest.raises(SettingsError, match="a master key of yours"):
         MasterKeys({}, None, {}).sealing(may_make=True)
     assert MasterKeys({"a": OLD}, None, {}).sealing(may_make=False).id == "a"
 

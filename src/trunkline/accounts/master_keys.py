@@ -25,7 +25,10 @@ class MasterKeys:
     """The master keys of one store."""
 
     def __init__(self, named: Mapping[str, SecretSource], database: Path | None, environ: Mapping[str, str]) -> None:
-        """Read those that the settings name, by id; `database` is None for one in memory. Raises SettingsError."""
+        """Read those that the settings name, by id; `database` is None for one that is no file.
+
+        Raises SettingsError.
+        """
         problems: list[str] = []
         self._named = {id: found for id, source in named.items() if (found := _read(id, source, environ, problems))}
         if problems:
@@ -46,7 +49,10 @@ class MasterKeys:
         if self._named:
             return next(iter(self._named.values()))
         if self._path is None:
-            raise SettingsError(["a database in memory keeps no master key; set store.master_keys"])
+            # Beside a database in memory there is no place, and beside one that nodes share none that all of them see.
+            problem = "provider keys need a master key of yours here, the same on every node"
+            advice = 'set store.master_keys.first = { env = "MASTER_KEY" } to what `openssl rand -base64 32` gives'
+            raise SettingsError([f"{problem}; {advice}"])
         if not self._path.exists():
             if not may_make:
                 # A new one would be told from the lost one by nobody, and what that sealed would stay shut for good.

@@ -12,7 +12,7 @@ from trunkline.accounts.pepper import given_pepper, read_pepper, reveal
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, verify_database
-from trunkline.store.sqlite import sqlite_path
+from trunkline.store.sqlite import is_shared, sqlite_path
 
 
 def open_keys(settings: Settings, patience_s: float = 0.0) -> tuple[Database, Keys]:
@@ -67,7 +67,7 @@ def verify_bootstrap_key(settings: Settings) -> str | None:
 
 
 def _verify_pepper(settings: Settings) -> None:
-    read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ, makes=False)
+    _read_pepper(settings, makes=False)
     _previous_pepper(settings)
 
 
@@ -78,7 +78,15 @@ def _previous_pepper(settings: Settings) -> bytes | None:
 
 def pepper_of(settings: Settings) -> bytes:
     """Read the pepper, or make it at the first start. Raises SettingsError."""
-    return read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ)
+    return _read_pepper(settings, makes=True)
+
+
+def _read_pepper(settings: Settings, *, makes: bool) -> bytes:
+    if settings.store.pepper is None and is_shared(settings.store.url):
+        problem = "store.pepper is missing: with PostgreSQL it is yours to give, the same on every node"
+        advice = 'set store.pepper = { env = "PEPPER" } to what `openssl rand -hex 32` gives'
+        raise SettingsError([f"{problem}; {advice}"])
+    return read_pepper(settings.store.pepper, sqlite_path(settings.store.url), os.environ, makes=makes)
 
 
 def masters_of(settings: Settings) -> MasterKeys:

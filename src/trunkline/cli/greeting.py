@@ -92,5 +92,5 @@ def _command() -> str:
 
 
 def _key_file(settings: Settings) -> Path:
-    database = sqlite_path(settings.store.url) or Path("trunkline.db")
+    database = sqlite_path(settings.store.url) or Path("trunkline.db")  # where one that is no file was asked for
     return database.with_name(f"{database.name}.first-key").resolve()

@@ -21,11 +21,11 @@ from trunkline.cli.stores import PATIENCE_S, find_account, require_database, run
 from trunkline.cli.term_options import UNSET_WORDS, Terms, with_terms, without
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
-from trunkline.settings.reading import SettingsError
+from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database
 from trunkline.store.rows import BudgetRow
-from trunkline.store.sqlite import sqlite_path
+from trunkline.store.sqlite import is_shared, sqlite_path
 from trunkline.store.statements.keys import KeyRow
 
 Result = TypeVar("Result")
@@ -225,6 +225,8 @@ def with_keys(settings: Settings, work: Callable[[Keys], Awaitable[Result]], *, 
 
 def database_name(settings: Settings) -> str:
     """Name the database in full, so that it is seen which of two it is."""
+    if is_shared(settings.store.url):
+        return shown_address(settings.store.url)
     path = sqlite_path(settings.store.url)
     return "memory" if path is None else str(path.resolve())
 

@@ -12,7 +12,7 @@ from trunkline.settings.sections import Settings
 from trunkline.store.database import Database
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BootRow
-from trunkline.store.sqlite import sqlite_path
+from trunkline.store.sqlite import is_shared, sqlite_path
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.writer import Alarm, Writer
 
@@ -41,7 +41,12 @@ def node_of(settings: Settings) -> str:
 
 
 def journal_folder(settings: Settings) -> Path | None:
-    """Name the folder of journals; a database in memory has none."""
+    """Name the folder of journals; a database in memory has none.
+
+    Beside a database that nodes share there is no place: theirs is where each was started, on a disk of its own.
+    """
+    if is_shared(settings.store.url):
+        return Path(settings.store.journal or "trunkline.journal")
     path = sqlite_path(settings.store.url)
     if path is None:
         return None
