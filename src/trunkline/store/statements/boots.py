@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from trunkline.store.connection import Connection
 from trunkline.store.rows import BootRow
+from trunkline.store.schema import HEAD
 
 
 def note_boot(connection: Connection, row: BootRow) -> None:
-    """Note that a boot is running; one that was taken for dead is there again."""
-    connection.execute(
-        """
-        INSERT INTO boots (id, node, started_at_ms, seen_at_ms) VALUES (?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
-        """,
-        row,
-    )
+    """Note that a boot is running, on PostgreSQL with the revision of its code; one taken for dead is there again."""
+    if connection.dialect == "sqlite":
+        connection.execute(_NOTE, row)
+    else:
+        connection.execute(_NOTE_WITH_REVISION, (*row, HEAD))
 
 
 def list_boots(connection: Connection) -> list[BootRow]:
@@ -26,3 +24,13 @@ def list_boots(connection: Connection) -> list[BootRow]:
 def delete_boot(connection: Connection, id: str) -> None:
     """Delete a boot; what it still holds is anybody's to expire."""
     connection.execute("DELETE FROM boots WHERE id = ?", (id,))
+
+
+_NOTE = """
+    INSERT INTO boots (id, node, started_at_ms, seen_at_ms) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
+"""
+_NOTE_WITH_REVISION = """
+    INSERT INTO boots (id, node, started_at_ms, seen_at_ms, revision) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
+"""

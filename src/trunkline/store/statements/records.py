@@ -5,6 +5,7 @@ Whole months are read from the sums; only one record, or the newest of them, is 
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from trunkline.store.connection import Connection
@@ -84,22 +85,23 @@ def find_record(connection: Connection, id: str, account_id: str | None = None) 
 
 def list_newest_records(connection: Connection, wanted: RecordFilter, limit: int) -> list[GenerationRow]:
     """List the records that began last, the newest of them last."""
-    found = connection.execute(
-        f"SELECT {COLUMNS} FROM generations {_where(wanted)} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
-        {**wanted._asdict(), "limit": limit},
-    )
-    return [generation_of(row) for row in found][::-1]
+    return _list_newest(connection, wanted, limit)
 
 
 def open_tail(connection: Connection, wanted: RecordFilter, limit: int) -> tuple[list[GenerationRow], int]:
     """List the newest records, and tell the number after which `follow_tail` goes on."""
-    return list_newest_records(connection, wanted, limit), _last_number(connection)
+    if connection.dialect == "sqlite":
+        return _list_newest(connection, wanted, limit), _last_number(connection)
+    number = _last_transaction(connection)
+    return _list_newest(connection, wanted, limit, number), number
 
 
 def follow_tail(
     connection: Connection, wanted: RecordFilter, number: int, limit: int
 ) -> tuple[list[GenerationRow], int]:
     """List what was written after a number, in that order, and tell the number to go on after."""
+    if connection.dialect == "postgres":
+        return _follow_transactions(connection, wanted, number, limit)
     is_wanted = _where(wanted, "seq > :number")
     found = connection.execute(
         f"SELECT seq, {COLUMNS} FROM generations {is_wanted} ORDER BY seq LIMIT :limit",
@@ -161,6 +163,42 @@ def list_key_names(connection: Connection) -> dict[str, str]:
 
 _SUMS = ", ".join(f"sum({name})" for name in UsageSum._fields[1:])
 _GROUPS: dict[Grouping, str] = {"day": "day", "model": "model", "key": "key_id"}
+
+
+def _list_newest(
+    connection: Connection, wanted: RecordFilter, limit: int, number: int | None = None
+) -> list[GenerationRow]:
+    """List the newest records; with a number those of a PostgreSQL that the transactions up to it wrote."""
+    is_wanted = _where(wanted) if number is None else _where(wanted, "xid <= :number")
+    found = connection.execute(
+        f"SELECT {COLUMNS} FROM generations {is_wanted} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
+        {**wanted._asdict(), "limit": limit, "number": number},
+    )
+    return [generation_of(row) for row in found][::-1]
+
+
+def _follow_transactions(
+    connection: Connection, wanted: RecordFilter, number: int, limit: int
+) -> tuple[list[GenerationRow], int]:
+    """List what PostgreSQL's transactions after a number wrote, all of each, as far as all older ones are over.
+
+    Several write at once: one may take a lower number for a record than another, and commit it later.
+    """
+    last = max(number, _last_transaction(connection))
+    is_wanted = _where(wanted, "xid > :number AND xid <= :last")
+    found = connection.execute(
+        f"SELECT xid, seq, {COLUMNS} FROM generations {is_wanted} ORDER BY xid FETCH FIRST :limit ROWS WITH TIES",
+        {**wanted._asdict(), "number": number, "last": last, "limit": limit},
+    ).fetchall()
+    found.sort(key=itemgetter(0, 1))
+    return [generation_of(row[2:]) for row in found], found[-1][0] if len(found) >= limit else last
+
+
+def _last_transaction(connection: Connection) -> int:
+    """The last transaction up to which all are over, as PostgreSQL counts them."""
+    statement = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1"
+    (number,) = connection.execute(statement).fetchone()
+    return int(number)
 
 
 def _last_number(connection: Connection) -> int:
