@@ -9,6 +9,7 @@ processes had no chance to be seen either.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -22,6 +23,7 @@ from trunkline.store.connection import Work
 from trunkline.store.journal import Journal, adopt_journals, is_running
 from trunkline.store.rows import BootRow, GenerationRow
 from trunkline.store.statements.carrying import carry_charges
+from trunkline.store.statements.partitions import make_weeks_ahead
 from trunkline.store.statements.retention import delete_records_before
 from trunkline.store.sweep import MAX_EXPIRED, sweep
 
@@ -45,7 +47,7 @@ class Turns(Protocol):
 class Upkeep:
     """The rounds of one boot. `folder` is where journals are, None for a database in memory.
 
-    `keep_records_s` is how long records are kept; 0 for ever.
+    `keep_records_s` is how long records are kept, 0 for ever; `has_weeks`: in tables of weeks, which are made ahead.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Upkeep:
         keep_records_s: float,
         wall_clock: Callable[[], float],
         alarm: Callable[[str, str], None],
+        *,
+        has_weeks: bool = False,
     ) -> None:
         self._boot = boot
         self._folder = folder
@@ -62,6 +66,7 @@ class Upkeep:
         self._wall_clock = wall_clock
         self._alarm = alarm
         self._retire_at = 0.0
+        self._weeks_at = 0.0 if has_weeks else math.inf
         self.living = 1
         """How many processes use this database, as of the last round."""
 
@@ -81,6 +86,8 @@ class Upkeep:
                     self._alarm(
                         "store.shared", f"{self.living} processes write one SQLite file in turns; one is faster"
                     )
+            if last >= self._weeks_at:
+                await self._try(partial(self._make_weeks, turns, last))
             if last >= self._retire_at:
                 self._retire_at = last + RETENTION_S
                 await self._try(partial(self._retire, turns))
@@ -116,6 +123,11 @@ class Upkeep:
                 self._alarm("hold.expired", f"{swept.expired} of processes that are gone")
             if swept.expired < MAX_EXPIRED:
                 return
+
+    async def _make_weeks(self, turns: Turns, began: float) -> None:
+        """Make the tables that records of the next weeks go to."""
+        await turns.run(partial(make_weeks_ahead, now_ms=int(self._wall_clock() * 1000)))
+        self._weeks_at = began + RETENTION_S
 
     async def _retire(self, turns: Turns) -> None:
         """Delete records of days that are over for long enough; of months of which none is left carry the charges."""
