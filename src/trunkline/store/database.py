@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from trunkline.errors import ServiceUnavailable
 from trunkline.store.connection import Session, StoreError, Work
-from trunkline.store.sqlite import open_sqlite, verify_sqlite
+from trunkline.store.sqlite import is_shared, open_sqlite, verify_sqlite
 
 Result = TypeVar("Result")
 
@@ -146,8 +147,12 @@ def open_database(url: str, timeout: float) -> Database:
 
     Raises SettingsError when it cannot be opened.
     """
-    writing, reading = open_sqlite(url, timeout)
-    return Database(writing, timeout, () if reading is None else (reading,))
+    if is_shared(url):
+        # By name, because only its users have the driver of PostgreSQL.
+        writing, reading = importlib.import_module("trunkline.store.postgres").open_postgres(url, timeout)
+        return Database(writing, timeout, reading)
+    writer, reader = open_sqlite(url, timeout)
+    return Database(writer, timeout, () if reader is None else (reader,))
 
 
 def verify_database(url: str) -> None:

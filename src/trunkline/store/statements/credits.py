@@ -6,6 +6,9 @@ from trunkline import failpoints
 from trunkline.store.connection import Connection
 from trunkline.store.rows import EntryRow
 
+ALL = 2**62
+"""A limit that there is none."""
+
 
 def find_posting(connection: Connection, reference: str) -> EntryRow | None:
     """Find the entry that has a reference."""
@@ -44,18 +47,22 @@ def fit_budget(connection: Connection, id: str, credited_nano: int) -> None:
     connection.execute(
         """
         INSERT INTO budgets (id, credited_nano) VALUES (:id, :credited)
-        ON CONFLICT (id) DO UPDATE SET credited_nano = max(:credited, charged_nano + held_nano)
+        ON CONFLICT (id) DO UPDATE SET credited_nano = CASE
+            WHEN excluded.credited_nano > budgets.charged_nano + budgets.held_nano THEN excluded.credited_nano
+            ELSE budgets.charged_nano + budgets.held_nano END
         """,
         {"id": id, "credited": credited_nano},
     )
 
 
-def list_entries(connection: Connection, account_id: str | None, after: int = 0, limit: int = -1) -> list[EntryRow]:
+def list_entries(connection: Connection, account_id: str | None, after: int = 0, limit: int = ALL) -> list[EntryRow]:
     """List entries in their order: of one account and its keys, or all; behind one, at most so many."""
     if account_id is None:
         rows = connection.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
         return [EntryRow(*row) for row in rows]
-    rows = connection.execute(_OF_ACCOUNT, {"account_id": account_id, "after": after, "limit": limit})
+    # SQLite goes through what stands first in a CROSS JOIN first; PostgreSQL knows no ON behind one, and need not be told.
+    statement = _OF_ACCOUNT.format(join="CROSS JOIN" if connection.dialect == "sqlite" else "JOIN")
+    rows = connection.execute(statement, {"account_id": account_id, "after": after, "limit": limit})
     return [EntryRow(*row) for row in rows]
 
 
@@ -67,7 +74,7 @@ _OF_ACCOUNT = f"""
     {_ENTRIES} WHERE debit = :account_id AND seq > :after
     UNION {_ENTRIES} WHERE credit = :account_id AND credit <> 'house' AND seq > :after
     UNION SELECT seq, at_ms, kind, debit, credit, amount_nano, charge_of, reference, actor, note
-        FROM keys CROSS JOIN entries
+        FROM keys {{join}} entries
             ON entries.debit = keys.id OR (entries.debit > keys.id || '@' AND entries.debit < keys.id || 'A')
         WHERE keys.account_id = :account_id AND seq > :after
     ORDER BY seq LIMIT :limit

@@ -25,7 +25,8 @@ _USAGE = UsageRow._fields[:6]
 _SUMS = UsageRow._fields[6:]
 _ADD_USAGE = f"""
     INSERT INTO usage_daily ({", ".join(UsageRow._fields)}) VALUES ({", ".join("?" * len(UsageRow._fields))})
-    ON CONFLICT ({", ".join(_USAGE)}) DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)}
+    ON CONFLICT ({", ".join(_USAGE)})
+    DO UPDATE SET {", ".join(f"{name} = usage_daily.{name} + excluded.{name}" for name in _SUMS)}
 """
 
 

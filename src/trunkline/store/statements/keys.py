@@ -108,8 +108,11 @@ def note_keys(
         [{"id": id, "at_ms": at_ms} for id, at_ms in used],
     )
     connection.executemany(
-        "UPDATE OR IGNORE keys SET hash = ?, pepper_id = ? WHERE id = ? AND hash = ?",
-        [(hash, pepper_id, id, found) for id, found, hash in renewed],
+        """
+        UPDATE keys SET hash = :hash, pepper_id = :pepper_id WHERE id = :id AND hash = :found
+            AND NOT EXISTS (SELECT 1 FROM keys WHERE hash = :hash)
+        """,
+        [{"id": id, "found": found, "hash": hash, "pepper_id": pepper_id} for id, found, hash in renewed],
     )
 
 
