@@ -160,7 +160,10 @@ def verify_database(url: str) -> None:
 
     Raises SettingsError.
     """
-    verify_sqlite(url)
+    if is_shared(url):
+        importlib.import_module("trunkline.store.postgres").verify_postgres(url)
+    else:
+        verify_sqlite(url)
 
 
 def unavailable(message: str) -> ServiceUnavailable:

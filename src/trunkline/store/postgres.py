@@ -30,7 +30,7 @@ import uvloop
 from trunkline import failpoints
 from trunkline.settings.reading import SettingsError
 from trunkline.store.connection import StoreError, ValueRefused, Values, Work
-from trunkline.store.revisions import bring_to_head
+from trunkline.store.revisions import bring_to_head, verify_revision
 
 Result = TypeVar("Result")
 
@@ -313,7 +313,7 @@ _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOST = "the connection to it was lost"
 _LOST_IN_COMMIT = "the connection to it was lost while committing"
 
-_CONFLICTS = frozenset(("40001", "40P01"))
+_CONFLICTS = frozenset(("40001", "40P01", "55P03"))
 _GONE = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
 _FORGOTTEN = (asyncpg.ReadOnlySQLTransactionError, asyncpg.InvalidCachedStatementError)
@@ -351,6 +351,11 @@ def open_postgres(url: str, timeout_s: float) -> tuple[PostgresSession, Sequence
     """
     once_open(url, timeout_s, bring_to_head, is_write=True)
     return PostgresSession(url, "write", timeout_s), [PostgresSession(url, "read", timeout_s) for _ in range(READERS)]
+
+
+def verify_postgres(url: str) -> None:
+    """Raise SettingsError where `open_postgres` would, and change nothing."""
+    once_open(url, 0.0, verify_revision, is_write=False)
 
 
 def once_open(url: str, timeout_s: float, work: Work[Result], *, is_write: bool) -> Result:
