@@ -110,7 +110,8 @@ def _config(migrations: Path) -> Config:
 
 
 def _pending(scripts: ScriptDirectory, start: str | None) -> list[Script]:
-    """The revisions behind one, the oldest first."""
+    """The revisions behind one, the oldest first. Raises CommandError for one that is not known."""
+    scripts.get_revision(start or "base")
     return list(scripts.iterate_revisions("head", start or "base"))[::-1]
 
 
