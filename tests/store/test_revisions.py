@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
+from tests.store.base import Base
 from trunkline.settings.reading import SettingsError
-from trunkline.store.connection import Connection, Work
+from trunkline.store.connection import Connection
 from trunkline.store.database import verify_database
-from trunkline.store.postgres import PostgresSession
 from trunkline.store.revisions import bring_to_head
 from trunkline.store.rows import BootRow
 from trunkline.store.schema import HEAD
@@ -29,25 +28,6 @@ from trunkline.store.sqlite import SQLiteConnection
 from trunkline.store.statements.boots import note_boot
 from trunkline.store.statements.tables import list_older_nodes, make_tables, read_revision, run_steps
 from trunkline.store.upgrade import MIGRATIONS, write_steps
-
-Result = TypeVar("Result")
-
-
-class Base:
-    """One database of a server, and a session in it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._session = PostgresSession(url, "test", 30.0)
-
-    def do(self, work: Work[Result]) -> Result:
-        return self._session.transact(work, True)
-
-    def rows(self, statement: str, *values: Any) -> list[Any]:
-        return self.do(lambda connection: connection.execute(statement, values).fetchall())
-
-    def close(self) -> None:
-        self._session.close()
 
 
 @pytest.fixture
