@@ -82,6 +82,11 @@ def count(connection: Connection, table: str) -> int:
     return int(found)
 
 
+def url_in(folder: Path | None) -> str:
+    """The database of a test: SQLite's, unless the fixture `any_database` has put another function in this place."""
+    return "sqlite:///:memory:" if folder is None else f"sqlite:///{folder}/a.db"
+
+
 class Books:
     """A database in a folder with a writer, and what it told the operator."""
 
@@ -152,7 +157,7 @@ async def open_books(
     **credits: int,
 ) -> AsyncIterator[Books]:
     """Open a writer on a file in the folder, or in memory; at its end nothing must be wrong in the books."""
-    database = open_database("sqlite:///:memory:" if folder is None else f"sqlite:///{folder}/a.db", patience_s)
+    database = open_database(url_in(folder), patience_s)
     if credits:
         await database.write(partial(make_accounts, credits=credits))
     books = Books(database)

@@ -13,6 +13,8 @@ from trunkline.store import writer as writing
 from trunkline.store.batch import Batch, Facts, Shortage, decide
 from trunkline.store.rows import BudgetRow, HoldRow
 
+pytestmark = pytest.mark.usefixtures("any_database")
+
 FEW, MANY = 10, 50
 
 

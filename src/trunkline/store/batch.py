@@ -188,6 +188,7 @@ class _Decision:
     def close(self) -> Changes:
         # In the order of their ids, as everybody takes them, where a database locks rows.
         moved = sorted((id, balance) for id, balance in self._balances.items() if balance.is_moved)
+        self._changes.begun.sort()
         self._changes.moved = [(balance.charged, balance.held, id) for id, balance in moved]
         self._changes.usage = [UsageRow(*key, *sums) for key, sums in self._usage.items()]  # type: ignore[arg-type]
         return self._changes

@@ -70,7 +70,7 @@ class PostgresConnection:
     @property
     def in_transaction(self) -> bool:
         """Whether there is something to roll back."""
-        return bool(self._driver.is_in_transaction())
+        return not self._driver.is_closed() and bool(self._driver.is_in_transaction())
 
     def execute(self, statement: str, values: Values = (), /) -> PostgresRows:
         """Run one statement."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 from trunkline import failpoints
 from trunkline.store.batch import Batch, Changes, Facts, Shortage, decide
 from trunkline.store.connection import Connection, StoreError, ValueRefused
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import boots, budgets, generations
+
+Result = TypeVar("Result")
 
 
 class Posted(NamedTuple):
@@ -39,6 +42,9 @@ def is_of_store(error: Exception) -> bool:
 
 
 def _post_singly(connection: Connection, batch: Batch, boot_id: str, now_ms: int) -> Posted:
+    if connection.dialect == "postgres":
+        # Else one operation after the other would lock, in no order, what other nodes lock in that of the ids.
+        _try(connection, lambda: _read(connection, batch, is_alone=False))
     posted = Posted([], [])
     for row in batch.settles:
         problem = _attempt(connection, Batch(settles=(row,)), boot_id, now_ms)
@@ -60,9 +66,13 @@ def _post_singly(connection: Connection, batch: Batch, boot_id: str, now_ms: int
 
 def _attempt(connection: Connection, batch: Batch, boot_id: str, now_ms: int) -> Changes | Exception:
     """Post a batch, or leave everything as it was."""
+    return _try(connection, lambda: _post(connection, batch, boot_id, now_ms, is_alone=True))
+
+
+def _try(connection: Connection, work: Callable[[], Result]) -> Result | Exception:
     connection.execute("SAVEPOINT batch")
     try:
-        changes = _post(connection, batch, boot_id, now_ms, is_alone=True)
+        result = work()
     except Exception as error:
         if connection.in_transaction:  # else the database has undone it all
             connection.execute("ROLLBACK TO batch")
@@ -71,7 +81,7 @@ def _attempt(connection: Connection, batch: Batch, boot_id: str, now_ms: int) ->
             raise
         return error
     connection.execute("RELEASE batch")
-    return changes
+    return result
 
 
 def _detail(problem: Exception) -> str:
@@ -93,7 +103,7 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     """
     ids = {row.id for row in batch.settles if row.held_nano is not None}
     ids.update(batch.releases, [hold.id for hold in batch.expired])
-    holds = budgets.find_holds(connection, ids)
+    holds = budgets.lock_holds(connection, ids)
     # A record is looked for where there is no hold that would tell that its request is settled only now.
     unheld = {row.id for row in batch.settles if (is_alone or row.held_nano is not None) and row.id not in holds}
     records = generations.find_generations(connection, unheld)
@@ -105,7 +115,7 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     for record in records.values():
         if record.status == "lost":
             named.update((record.account_id, record.key_budget))
-    return Facts(holds, records, budgets.find_budgets(connection, {id for id in named if id is not None}))
+    return Facts(holds, records, budgets.lock_budgets(connection, {id for id in named if id is not None}))
 
 
 def _write(connection: Connection, batch: Batch, changes: Changes) -> None:

@@ -339,6 +339,9 @@ class Writer:
             await self._finish(taken, posting.result())
             return
         self._releases.extendleft(reversed(batch.releases))
+        if isinstance(error, StoreError) and error.is_unclear:
+            # If they are there nobody will know of them: whoever asked is told that they are not.
+            self._releases.extend(wish.id for wish in batch.wishes)
         await self._go_down(str(error) if isinstance(error, StoreError) else f"The store failed ({error!r}).")
 
     async def _finish(self, taken: Taken, posted: Posted) -> None:

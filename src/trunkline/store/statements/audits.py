@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trunkline.days import DAY_MS
+from trunkline.days import DAY_MS, date_of, day_at
 from trunkline.store.connection import Connection
 from trunkline.store.rows import UsageRow
 
@@ -40,7 +40,7 @@ def compare_charges(connection: Connection, horizon_ms: int) -> list[Mismatch]:
             SELECT owner, sum(amount_nano) AS charged FROM (
                 SELECT debit AS owner, amount_nano FROM entries WHERE kind IN ('charge', 'carry')
                 UNION ALL SELECT credit, -amount_nano FROM entries WHERE kind = 'refund'
-            ) GROUP BY owner
+            ) AS postings GROUP BY owner
         ) AS sums ON sums.owner = budgets.id
         WHERE coalesce(sums.charged, 0) <> budgets.charged_nano
     """
@@ -48,19 +48,21 @@ def compare_charges(connection: Connection, horizon_ms: int) -> list[Mismatch]:
         SELECT budgets.id, coalesce(sums.charged, 0), budgets.charged_nano
         FROM budgets LEFT JOIN accounts ON accounts.id = budgets.id
         LEFT JOIN (
-            SELECT key_budget, sum(min(charged_nano + coalesce(upstream_nano, 0), held_nano)) AS charged
+            SELECT key_budget, sum(CASE WHEN charged_nano + coalesce(upstream_nano, 0) < held_nano
+                                   THEN charged_nano + coalesce(upstream_nano, 0) ELSE held_nano END) AS charged
             FROM generations WHERE key_budget IS NOT NULL AND held_nano IS NOT NULL GROUP BY key_budget
         ) AS sums ON sums.key_budget = budgets.id
         WHERE accounts.id IS NULL AND (
             coalesce(sums.charged, 0) > budgets.charged_nano
             OR (
                 coalesce(sums.charged, 0) <> budgets.charged_nano
-                AND (:horizon_ms = 0 OR substr(budgets.id, -11) > '@' || date(:horizon_ms / 1000, 'unixepoch'))
-                AND (:horizon_ms = 0 OR substr(budgets.id, -11, 1) = '@')
+                AND (:after = '' OR (substr(budgets.id, length(budgets.id) - 10) > :after
+                                     AND substr(budgets.id, length(budgets.id) - 10, 1) = '@'))
             )
         )
     """
-    return [*_mismatches(connection, accounts), *_mismatches(connection, keys, horizon_ms=horizon_ms)]
+    after = f"@{date_of(day_at(horizon_ms))}" if horizon_ms else ""
+    return [*_mismatches(connection, accounts), *_mismatches(connection, keys, after=after)]
 
 
 def compare_credits(connection: Connection) -> list[Mismatch]:
@@ -74,7 +76,7 @@ def compare_credits(connection: Connection) -> list[Mismatch]:
             SELECT owner, sum(amount_nano) AS credited FROM (
                 SELECT credit AS owner, amount_nano FROM entries WHERE kind IN ('topup', 'adjust')
                 UNION ALL SELECT debit, -amount_nano FROM entries WHERE kind = 'adjust'
-            ) GROUP BY owner
+            ) AS postings GROUP BY owner
         ) AS sums ON sums.owner = budgets.id
         WHERE coalesce(sums.credited, 0) <> budgets.credited_nano
         """,
@@ -94,7 +96,7 @@ def compare_holds(connection: Connection) -> list[Mismatch]:
             SELECT id, sum(amount_nano) AS held FROM (
                 SELECT account_budget AS id, amount_nano FROM holds
                 UNION ALL SELECT key_budget, amount_nano FROM holds
-            ) GROUP BY id
+            ) AS parts GROUP BY id
         ) AS sums ON sums.id = ids.id
         WHERE ids.id IS NOT NULL AND coalesce(sums.held, 0) <> coalesce(budgets.held_nano, 0)
         """,
@@ -131,7 +133,7 @@ def compare_parts(connection: Connection) -> list[Mismatch]:
                    CASE WHEN is_byok THEN coalesce(upstream_nano, 0) ELSE cost_nano END AS worth,
                    CASE WHEN held_nano IS NULL AND NOT is_byok THEN house_nano ELSE 0 END AS cut
             FROM generations
-        )
+        ) AS costs
         WHERE parts < worth OR parts > worth + cut
         """,
     )
@@ -192,7 +194,7 @@ def compare_owners(connection: Connection) -> list[Mismatch]:
         FROM (
             SELECT owner, sum(amount_nano) AS balance FROM (
                 SELECT credit AS owner, amount_nano FROM entries UNION ALL SELECT debit, -amount_nano FROM entries
-            ) GROUP BY owner
+            ) AS postings GROUP BY owner
         ) AS sums
         LEFT JOIN budgets ON budgets.id = sums.owner
         LEFT JOIN accounts ON accounts.id = sums.owner
@@ -215,5 +217,5 @@ def list_missing_prices(connection: Connection) -> list[Mismatch]:
     )
 
 
-def _mismatches(connection: Connection, statement: str, **arguments: int) -> list[Mismatch]:
+def _mismatches(connection: Connection, statement: str, **arguments: int | str) -> list[Mismatch]:
     return [Mismatch(*row) for row in connection.execute(statement, arguments)]

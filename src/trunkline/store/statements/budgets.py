@@ -12,8 +12,12 @@ from trunkline.store.rows import BudgetRow, EntryRow, HoldRow
 
 def find_budgets(connection: Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
     """Find budgets by their ids; those that there are none of are left out."""
-    rows = select_in(connection, "SELECT id, credited_nano, charged_nano, held_nano FROM budgets WHERE id", ids)
-    return {row[0]: BudgetRow(*row) for row in rows}
+    return {row[0]: BudgetRow(*row) for row in select_in(connection, f"{_BUDGETS} WHERE id", ids)}
+
+
+def lock_budgets(connection: Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
+    """Find budgets as `find_budgets` does, and keep all others from changing them until the transaction is over."""
+    return {row[0]: BudgetRow(*row) for row in _lock_in(connection, f"{_BUDGETS} WHERE id", ids)}
 
 
 def add_budgets(connection: Connection, rows: Iterable[BudgetRow]) -> None:
@@ -40,6 +44,11 @@ def move_budgets(connection: Connection, changes: Iterable[tuple[int, int, str]]
 def find_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRow]:
     """Find holds by their ids; those that there are none of are left out."""
     return {row[0]: HoldRow(*row) for row in select_in(connection, f"{_HOLDS} WHERE id", ids)}
+
+
+def lock_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRow]:
+    """Find holds as `find_holds` does, and keep all others from freeing them; to be done before `lock_budgets`."""
+    return {row[0]: HoldRow(*row) for row in _lock_in(connection, f"{_HOLDS} WHERE id", ids)}
 
 
 def add_holds(connection: Connection, rows: Iterable[HoldRow]) -> None:
@@ -74,17 +83,30 @@ def add_charges(connection: Connection, rows: Iterable[EntryRow]) -> None:
 def select_in(connection: Connection, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
     """Run a statement that ends with a column's name for the rows where that is one of the values.
 
-    The places are filled up to a power of two with the last value, so that few texts of statements come about and the
-    driver's cache of prepared ones holds them all.
+    On SQLite the places are filled up to a power of two with the last value, so that few texts of statements come about
+    and the driver's cache of prepared ones holds them all.
     """
     if not values:
         return []
+    if connection.dialect == "postgres":
+        return connection.execute(f"{statement} = ANY(?)", (list(values),)).fetchall()
     given = tuple(values)
     filled = given + given[-1:] * ((1 << (len(given) - 1).bit_length()) - len(given))
     return connection.execute(f"{statement} IN ({', '.join('?' * len(filled))})", filled).fetchall()
 
 
+def _lock_in(connection: Connection, statement: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
+    """Do as `select_in` does, and lock what is found, in the order of the ids, as everybody does.
+
+    On SQLite there is nothing to lock, for there is one writer at a time.
+    """
+    if connection.dialect == "sqlite" or not ids:
+        return select_in(connection, statement, ids)
+    return connection.execute(f"{statement} = ANY(?) ORDER BY id FOR UPDATE", (list(ids),)).fetchall()
+
+
 _CHARGE = itemgetter(*map(EntryRow._fields.index, ("at_ms", "kind", "debit", "credit", "amount_nano", "charge_of")))
+_BUDGETS = "SELECT id, credited_nano, charged_nano, held_nano FROM budgets"
 _HOLDS = """
     SELECT id, account_id, key_id, account_budget, key_budget, amount_nano, boot_id, created_at_ms FROM holds
 """

@@ -60,7 +60,7 @@ def list_entries(connection: Connection, account_id: str | None, after: int = 0,
     if account_id is None:
         rows = connection.execute(f"{_ENTRIES} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
         return [EntryRow(*row) for row in rows]
-    # SQLite goes through what stands first in a CROSS JOIN first; PostgreSQL knows no ON behind one, and need not be told.
+    # SQLite goes first through what stands first in a CROSS JOIN; PostgreSQL, which allows no ON there, finds it out.
     statement = _OF_ACCOUNT.format(join="CROSS JOIN" if connection.dialect == "sqlite" else "JOIN")
     rows = connection.execute(statement, {"account_id": account_id, "after": after, "limit": limit})
     return [EntryRow(*row) for row in rows]

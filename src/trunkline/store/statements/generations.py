@@ -43,8 +43,15 @@ def add_generations(connection: Connection, rows: Iterable[GenerationRow]) -> No
     Raises ValueRefused for one that is there.
     """
     columns = list(zip(*rows, strict=True))
+    if connection.dialect == "postgres":
+        columns = [_without_nul(values) if place in _TEXTS else values for place, values in enumerate(columns)]
     told = [place for place, values in enumerate(columns) if values.count(_USUAL[place]) < len(values)]
     connection.executemany(_insertion(tuple(told)), zip(*[columns[place] for place in told], strict=True))
+
+
+def _without_nul(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put a mark where clients said NUL, which PostgreSQL takes in no text: a record must not be lost by that."""
+    return tuple(text.replace("\0", "\ufffd") if text and "\0" in text else text for text in values)
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,7 +71,9 @@ def delete_generations(connection: Connection, ids: Iterable[str]) -> None:
 
 def add_usage(connection: Connection, rows: Iterable[UsageRow]) -> None:
     """Add to the roll-ups."""
-    connection.executemany(_ADD_USAGE, map(tuple, rows))
+    # In one order, as everybody locks them, where a database locks rows.
+    ordered = sorted(rows) if connection.dialect == "postgres" else rows
+    connection.executemany(_ADD_USAGE, map(tuple, ordered))
 
 
 def delete_empty_usage(connection: Connection, rows: Iterable[UsageRow]) -> None:
@@ -88,4 +97,7 @@ def generation_of(row: tuple[Any, ...]) -> GenerationRow:
     return GenerationRow(*values)
 
 
+_TEXTS = frozenset(
+    place for place, kind in enumerate(get_type_hints(GenerationRow).values()) if kind is str or str in get_args(kind)
+)
 _TRUTHS = tuple(GenerationRow._fields.index(name) for name in ("streamed", "is_byok", "is_estimated"))

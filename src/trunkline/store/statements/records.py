@@ -102,7 +102,7 @@ def follow_tail(
     """List what was written after a number, in that order, and tell the number to go on after."""
     if connection.dialect == "postgres":
         return _follow_transactions(connection, wanted, number, limit)
-    is_wanted = _where(wanted, "seq > :number")
+    is_wanted = _where(connection, wanted, "seq > :number")
     found = connection.execute(
         f"SELECT seq, {COLUMNS} FROM generations {is_wanted} ORDER BY seq LIMIT :limit",
         {**wanted._asdict(), "number": number, "limit": limit},
@@ -169,7 +169,7 @@ def _list_newest(
     connection: Connection, wanted: RecordFilter, limit: int, number: int | None = None
 ) -> list[GenerationRow]:
     """List the newest records; with a number those of a PostgreSQL that the transactions up to it wrote."""
-    is_wanted = _where(wanted) if number is None else _where(wanted, "xid <= :number")
+    is_wanted = _where(connection, wanted, *(() if number is None else ("xid <= :number",)))
     found = connection.execute(
         f"SELECT {COLUMNS} FROM generations {is_wanted} ORDER BY created_at_ms DESC, id DESC LIMIT :limit",
         {**wanted._asdict(), "limit": limit, "number": number},
@@ -185,7 +185,7 @@ def _follow_transactions(
     Several write at once: one may take a lower number for a record than another, and commit it later.
     """
     last = max(number, _last_transaction(connection))
-    is_wanted = _where(wanted, "xid > :number AND xid <= :last")
+    is_wanted = _where(connection, wanted, "xid > :number AND xid <= :last")
     found = connection.execute(
         f"SELECT xid, seq, {COLUMNS} FROM generations {is_wanted} ORDER BY xid FETCH FIRST :limit ROWS WITH TIES",
         {**wanted._asdict(), "number": number, "last": last, "limit": limit},
@@ -201,15 +201,22 @@ def _last_transaction(connection: Connection) -> int:
     return int(number)
 
 
+_IS_LIKE = {
+    "sqlite": "model GLOB :model",
+    # All but the star stands for itself.
+    "postgres": r"model LIKE replace(replace(replace(replace(:model, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')",
+}
+
+
 def _last_number(connection: Connection) -> int:
     (number,) = connection.execute("SELECT coalesce(max(seq), 0) FROM generations").fetchone()
     return int(number)
 
 
-def _where(wanted: RecordFilter, *more: str) -> str:
+def _where(connection: Connection, wanted: RecordFilter, *more: str) -> str:
     conditions = [f"{name} = :{name}" for name in ("account_id", "key_id", "status") if getattr(wanted, name)]
     if wanted.model:
-        conditions.append(f"model {'GLOB' if '*' in wanted.model else '='} :model")
+        conditions.append(_IS_LIKE[connection.dialect] if "*" in wanted.model else "model = :model")
     return _joined([*more, *conditions])
 
 

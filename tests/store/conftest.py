@@ -1,0 +1,38 @@
+"""The store's own tests on both databases: each test gets a PostgreSQL database of its own, with the tables in it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.servers.postgres import Postgres
+from tests.store import ledger
+from trunkline.store.postgres import once_open
+from trunkline.store.revisions import bring_to_head
+
+TEMPLATE = "ledger"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def ledger_template(postgres: Postgres) -> str:
+    """The name of a database with the tables, to make others like it."""
+    postgres.run(f"CREATE DATABASE {TEMPLATE}")
+    once_open(postgres.url_of(TEMPLATE), 20.0, bring_to_head, is_write=True)
+    return TEMPLATE
+
+
+@pytest.fixture
+def books_url(postgres: Postgres, ledger_template: str) -> str:
+    """The address of a PostgreSQL database with the tables."""
+    return postgres.new_database(ledger_template)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which database the books of this test are in: it runs once with each."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("books_url")
+        monkeypatch.setattr(ledger, "url_in", lambda folder: url)
+    return str(request.param)
