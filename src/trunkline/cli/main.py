@@ -14,6 +14,7 @@ from trunkline.cli.byok import BYOK
 from trunkline.cli.catalog import CATALOG
 from trunkline.cli.checking import check
 from trunkline.cli.credits import CREDITS
+from trunkline.cli.database import STORE
 from trunkline.cli.keys import KEYS
 from trunkline.cli.ledger import LEDGER
 from trunkline.cli.models import list_models
@@ -35,6 +36,7 @@ TREE.add_typer(LEDGER, name="ledger")
 TREE.add_typer(REQUESTS, name="requests")
 TREE.add_typer(BYOK, name="byok")
 TREE.add_typer(PROVIDERS, name="providers")
+TREE.add_typer(STORE, name="store")
 TREE.add_typer(CATALOG, name="catalog")
 TREE.add_typer(ROUTE, name="route")
 TREE.add_typer(DOCS, name="docs")

@@ -32,6 +32,7 @@ _PARTS = {
     "requests": "trunkline.cli.requests",
     "route": "trunkline.cli.route",
     "serve": "trunkline.cli.serving",
+    "store": "trunkline.cli.database",
     "usage": "trunkline.cli.usage",
 }
 """First words that lead to a tree of their own, in which nothing else is."""

@@ -16,9 +16,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Any, TypeVar
 
 from trunkline.errors import ServiceUnavailable
+from trunkline.settings.reading import SettingsError
 from trunkline.store.connection import Session, StoreError, Work
 from trunkline.store.sqlite import is_shared, open_sqlite, verify_sqlite
 
@@ -148,8 +150,7 @@ def open_database(url: str, timeout: float) -> Database:
     Raises SettingsError when it cannot be opened.
     """
     if is_shared(url):
-        # By name, because only its users have the driver of PostgreSQL.
-        writing, reading = importlib.import_module("trunkline.store.postgres").open_postgres(url, timeout)
+        writing, reading = load_postgres().open_postgres(url, timeout)
         return Database(writing, timeout, reading)
     writer, reader = open_sqlite(url, timeout)
     return Database(writer, timeout, () if reader is None else (reader,))
@@ -161,9 +162,20 @@ def verify_database(url: str) -> None:
     Raises SettingsError.
     """
     if is_shared(url):
-        importlib.import_module("trunkline.store.postgres").verify_postgres(url)
+        load_postgres().verify_postgres(url)
     else:
         verify_sqlite(url)
+
+
+def load_postgres() -> ModuleType:
+    """Load what only the users of PostgreSQL have the driver of. Raises SettingsError where they have not."""
+    try:
+        return importlib.import_module("trunkline.store.postgres")
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        problem = "store.url: PostgreSQL needs a driver that is not installed"
+        raise SettingsError([f"{problem}; pip install 'trunkline[cluster]'"]) from None
 
 
 def unavailable(message: str) -> ServiceUnavailable:

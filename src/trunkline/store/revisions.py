@@ -30,10 +30,9 @@ SEEN_MS = 60_000
 
 
 class Migrated(NamedTuple):
-    """At which revision a database was and is, None for one without tables, and which one waits to be asked for."""
+    """At which revision a database is, and which one waits to be asked for, if one does."""
 
-    before: str | None
-    after: str | None
+    revision: str
     waiting: str | None
 
 
@@ -53,13 +52,13 @@ def migrate(connection: Connection, contracting_at_ms: int | None = None) -> Mig
     """
     lock_tables(connection)
     before = read_revision(connection)
-    if _is_usable(connection) and (before or "") > HEAD:
-        return Migrated(before, before, None)
+    if before is not None and before > HEAD and _is_usable(connection):
+        return Migrated(before, None)
     steps = _steps(before, contracting_at_ms is not None)
     if before is not None and contracting_at_ms is not None and steps.oldest_code is not None:
         _refuse_older_nodes(connection, steps.oldest_code, contracting_at_ms)
     run_steps(connection, steps.statements, steps.oldest_code)
-    return Migrated(before, steps.revision, steps.waiting)
+    return Migrated(steps.revision, steps.waiting)
 
 
 def verify_revision(connection: Connection) -> None:

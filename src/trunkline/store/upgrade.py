@@ -33,7 +33,7 @@ class Steps(NamedTuple):
     """
 
     statements: list[str]
-    revision: str | None
+    revision: str
     oldest_code: str | None
     waiting: str | None
 
@@ -69,7 +69,7 @@ def write_steps(start: str | None, *, may_contract: bool, migrations: Path = MIG
         raise unknown_revision(error) from None
     return Steps(
         statements,
-        ready[-1].revision if ready else start,
+        ready[-1].revision if ready else start or "",
         max(filter(None, map(contracts, ready)), default=None),
         pending[len(ready)].revision if len(ready) < len(pending) else None,
     )

@@ -1,0 +1,26 @@
+"""Bringing the tables to the newest revision because somebody asked for it, and not at a start."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+
+from trunkline.store.database import load_postgres
+from trunkline.store.revisions import Migrated, migrate
+from trunkline.store.schema import HEAD
+from trunkline.store.sqlite import is_shared, open_sqlite
+
+
+def migrate_database(url: str, timeout: float, contracting_at_ms: int | None = None) -> Migrated:
+    """Bring the tables to the newest revision; with a time, which it is now, what older code needs is taken away too.
+
+    Raises SettingsError.
+    """
+    if is_shared(url):
+        work = partial(migrate, contracting_at_ms=contracting_at_ms)
+        migrated: Migrated = load_postgres().once_open(url, timeout, work, is_write=True)
+        return migrated
+    with contextlib.ExitStack() as opened:
+        for connection in filter(None, open_sqlite(url, timeout)):
+            opened.callback(connection.close)
+    return Migrated(HEAD, None)
