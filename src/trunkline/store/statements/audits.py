@@ -161,7 +161,7 @@ def compare_usage(connection: Connection, horizon_ms: int) -> list[Mismatch]:
     """
     rolled_up = f"SELECT {', '.join(UsageRow._fields)} FROM usage_daily WHERE day * {DAY_MS} >= ?"
     made, kept = (
-        {" ".join(map(str, row[:6])): row[6:] for row in connection.execute(statement, (horizon_ms,))}
+        {" ".join(map(str, (*row[:5], int(row[5])))): row[6:] for row in connection.execute(statement, (horizon_ms,))}
         for statement in (summed_up, rolled_up)
     )
     nothing = (0,) * len(figures)
