@@ -152,8 +152,8 @@ class Accounts:
 
         return await self._database.write(work)
 
-    async def entries(self, id: str | None, after: int, limit: int = -1) -> list[EntryRow]:
-        """List the entries of an account and its keys, or all, behind one, at most so many (-1: all of them)."""
+    async def entries(self, id: str | None, after: int, limit: int = credits.ALL) -> list[EntryRow]:
+        """List the entries of an account and its keys, or all, behind one, at most so many."""
         return await self._database.read(partial(credits.list_entries, account_id=id, after=after, limit=limit))
 
     def _now_ms(self) -> int:

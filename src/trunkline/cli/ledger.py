@@ -19,6 +19,7 @@ from trunkline.cli.stores import find_account, with_accounts, with_database
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
 from trunkline.store.rows import EntryRow
+from trunkline.store.statements.credits import ALL
 
 LEDGER = typer.Typer(help="Read the books, and compare them.", no_args_is_help=True)
 AUDIT_S = 3600.0
@@ -42,7 +43,7 @@ def list_entries(
 
     async def work(accounts: Accounts) -> list[EntryRow]:
         owner = None if account is None else (await find_account(accounts, account)).id
-        return await accounts.entries(owner, after, -1 if limit is None else limit)
+        return await accounts.entries(owner, after, ALL if limit is None else limit)
 
     with failing_as(as_json):
         settings, _ = read_settings(config)
