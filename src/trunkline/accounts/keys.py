@@ -221,17 +221,18 @@ class Keys:
     async def bootstrap(self, given: str | None) -> NewKey | None:
         """Make the first key: the operator's own, if one is given and new, else one of ours if there is none at all.
 
-        Raises ValueError for a given key that is too short or cannot be sent.
+        Of several nodes that start together one does. Raises ValueError for a given key that is too short or cannot be
+        sent.
         """
         if given is not None:
             check_given(given)
-            hashes = [each for each in self._digests(given.encode()) if each is not None]
-            if await self._database.read(partial(statements.find_keys, hashes=hashes)):
-                return None
-            return await self._keep(given, self._new_row("bootstrap"))
-        if await self._database.read(statements.count_keys):
+        hashes = [] if given is None else [each for each in self._digests(given.encode()) if each is not None]
+        if await self._database.read(partial(statements.has_first_key, hashes=hashes)):
             return None
-        return await self.create("first")
+        text = given or new_key_text()
+        row = replace(self._new_row("first" if given is None else "bootstrap"), prefix=text[:SHOWN])
+        work = partial(statements.add_first_key, row=row, hash=self._digest(text.encode()), hashes=hashes)
+        return NewKey(text, row) if await self._database.write(work) else None
 
     async def check(self) -> None:
         """Ask the store anything. Raises ServiceUnavailable when it does not answer."""

@@ -75,6 +75,21 @@ def add_key(connection: Connection, row: KeyRow, hash: bytes) -> None:
     )
 
 
+def has_first_key(connection: Connection, hashes: Sequence[bytes]) -> bool:
+    """Whether there is a key with one of these hashes, or without any whether there is a key at all."""
+    return bool(find_keys(connection, hashes) if hashes else count_keys(connection))
+
+
+def add_first_key(connection: Connection, row: KeyRow, hash: bytes, hashes: Sequence[bytes]) -> bool:
+    """Add a key unless there is a first one; whether it was added."""
+    if connection.dialect == "postgres":  # on SQLite who writes is alone
+        connection.execute("LOCK TABLE keys IN SHARE ROW EXCLUSIVE MODE")
+    if has_first_key(connection, hashes):
+        return False
+    add_key(connection, row, hash)
+    return True
+
+
 def change_key(connection: Connection, id: str, changes: Mapping[str, object]) -> None:
     """Change members of a key: any of `CHANGEABLE`, by its name. Raises ValueError for another."""
     if unknown := changes.keys() - CHANGEABLE:
@@ -110,7 +125,7 @@ def note_keys(
     connection.executemany(
         """
         UPDATE keys SET hash = :hash, pepper_id = :pepper_id WHERE id = :id AND hash = :found
-            AND NOT EXISTS (SELECT 1 FROM keys WHERE hash = :hash)
+            AND NOT EXISTS (SELECT 1 FROM keys AS others WHERE others.hash = :hash AND others.id <> :id)
         """,
         [{"id": id, "found": found, "hash": hash, "pepper_id": pepper_id} for id, found, hash in renewed],
     )
