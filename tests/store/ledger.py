@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
+
 from trunkline.accounts.audit import audit
 from trunkline.store.batch import Shortage, Wish
 from trunkline.store.connection import Connection, Work
@@ -25,6 +27,7 @@ from trunkline.store.writer import Writer
 Result = TypeVar("Result")
 
 START_MS = 1_764_000_000_000
+WRITES = "application_name LIKE 'trunkline-write-%'"
 
 
 def wish(id: str, nano: int = 10, **changes: Any) -> Wish:
@@ -176,8 +179,20 @@ async def open_books(
 
 async def refuse_writes(books: Books, refuses: bool) -> None:
     """Make the store read-only, or writable again; a transaction that writes could not do the latter."""
+    if url_in(None).startswith("postgresql:"):
+        await _refuse_writes_of_postgres(url_in(None), refuses)
+        return
     statement = f"PRAGMA query_only = {int(refuses)}"
     await books.database._writing.begin(lambda connection: connection.execute(statement) and None, is_write=False)
+
+
+async def _refuse_writes_of_postgres(url: str, refuses: bool) -> None:
+    """Have the connections to a database be read-only that are made from now on, and end those that write."""
+    other = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
+    name = await other.fetchval("SELECT current_database()")
+    await other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {'on' if refuses else 'off'}")
+    await other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {WRITES}")
+    await other.close()
 
 
 async def drop(writer: Writer) -> None:

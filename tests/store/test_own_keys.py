@@ -13,6 +13,8 @@ from trunkline.store.posting import post
 from trunkline.store.rows import BudgetRow, GenerationRow
 from trunkline.store.statements import budgets, generations
 
+pytestmark = pytest.mark.usefixtures("any_database")
+
 LIMIT = 1_000
 
 

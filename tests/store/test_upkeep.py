@@ -20,6 +20,8 @@ from trunkline.store.rows import BootRow, BudgetRow
 from trunkline.store.statements.boots import list_boots, note_boot
 from trunkline.store.statements.retention import find_horizon
 
+of_any = pytest.mark.usefixtures("any_database")
+
 
 async def restart(books: Books, folder: Path | None, node: str = "here:8080") -> None:
     """Drop the writer as a kill does, and open another one."""
@@ -35,6 +37,7 @@ async def sweep(books: Books) -> sweeping.Swept:
     return await books.writer.run(partial(sweeping.sweep, boot=other, now_ms=now_ms, is_running=lambda boot_id: False))
 
 
+@of_any
 class TestSweep:
     def test_MO_03_what_a_killed_process_held_is_given_back_at_its_next_start(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
@@ -143,6 +146,7 @@ class TestSweep:
         run(scene, tmp_path, a=100)
 
 
+@of_any
 class TestLate:
     @pytest.mark.parametrize(
         ("others", "expected", "house"), [(0, 25, 0), (80, 20, 5), (100, 0, 25)], ids=["all", "part", "nothing"]
@@ -258,6 +262,7 @@ async def read_only(books: Books) -> AsyncIterator[None]:
     await refuse_writes(books, False)
 
 
+@of_any
 def test_the_audit_still_finds_a_record_that_is_gone_without_being_old(tmp_path: Path) -> None:
     async def scene(books: Books) -> None:
         await books.spend("r")
