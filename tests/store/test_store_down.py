@@ -50,6 +50,7 @@ async def stuck(books: Books) -> AsyncIterator[threading.Event]:
 
 
 class TestReadOnly:
+    @pytest.mark.usefixtures("any_database")
     def test_DB_17_holds_are_refused_and_settles_kept_until_it_is_back(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
             await books.hold("r")
@@ -88,6 +89,7 @@ class TestReadOnly:
 
         run(scene, tmp_path, a=10**6)
 
+    @pytest.mark.usefixtures("any_database")
     def test_what_is_released_meanwhile_is_released_later(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
             await books.hold("r")
@@ -258,6 +260,7 @@ class TestJournal:
 
         asyncio.run(play())
 
+    @pytest.mark.usefixtures("any_database")
     def test_a_backlog_of_thousands_rides_along(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
             await refuse_writes(books, True)

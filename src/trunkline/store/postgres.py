@@ -320,7 +320,7 @@ _FORGOTTEN = (asyncpg.ReadOnlySQLTransactionError, asyncpg.InvalidCachedStatemen
 """Another server may be the one that can be written now; other plans may be the ones that fit the tables."""
 
 _REASONS = {
-    "25006": "it is read-only: let store.url name the server that can be written",
+    "25006": "it cannot be written: let store.url name the server that takes writes",
     "28": "it lets this user in no more: look at the user and password in store.url",
     "3D000": "there is no such database: make it, or name another in store.url",
     "42501": "this user may not do that: grant it the rights",
