@@ -30,8 +30,8 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
     except OSError as error:
         problem = f"store.journal: cannot write in {folder}: {error.strerror}; name a folder that can be written"
         raise SettingsError([problem]) from None
-    has_weeks = is_shared(settings.store.url)
-    upkeep = Upkeep(boot, folder, settings.store.keep_records, wall_clock, alarm, has_weeks=has_weeks)
+    shared = is_shared(settings.store.url)
+    upkeep = Upkeep(boot, folder, settings.store.keep_records, wall_clock, alarm, is_shared=shared)
     return Writer(database, boot, journal, upkeep, wall_clock, alarm)
 
 

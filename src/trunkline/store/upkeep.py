@@ -47,7 +47,8 @@ class Turns(Protocol):
 class Upkeep:
     """The rounds of one boot. `folder` is where journals are, None for a database in memory.
 
-    `keep_records_s` is how long records are kept, 0 for ever; `has_weeks`: in tables of weeks, which are made ahead.
+    `keep_records_s` is how long records are kept, 0 for ever; `is_shared`: the database is made for
+    several processes, and keeps records in weeks, which are made ahead.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Upkeep:
         wall_clock: Callable[[], float],
         alarm: Callable[[str, str], None],
         *,
-        has_weeks: bool = False,
+        is_shared: bool = False,
     ) -> None:
         self._boot = boot
         self._folder = folder
@@ -66,7 +67,8 @@ class Upkeep:
         self._wall_clock = wall_clock
         self._alarm = alarm
         self._retire_at = 0.0
-        self._weeks_at = 0.0 if has_weeks else math.inf
+        self._is_shared = is_shared
+        self._weeks_at = 0.0 if is_shared else math.inf
         self.living = 1
         """How many processes use this database, as of the last round."""
 
@@ -82,7 +84,7 @@ class Upkeep:
             if is_first:
                 is_first = False
                 begun.set_result(None)
-                if self.living > 1:
+                if self.living > 1 and not self._is_shared:
                     self._alarm(
                         "store.shared", f"{self.living} processes write one SQLite file in turns; one is faster"
                     )
