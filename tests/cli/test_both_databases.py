@@ -22,6 +22,7 @@ from tests.recorded import DAY, keep, opened, record
 from tests.servers.postgres import PASSWORD, Postgres
 from tests.store.base import Base
 from trunkline.store.rows import GenerationRow
+from trunkline.store.schema import HEAD
 
 CONFIG = """
 [store]
@@ -138,6 +139,18 @@ def test_follow_prints_what_comes(run: Run, tmp_path: Path, postgres_url: str) -
             following.send_signal(2)
             following.wait(10)
             following.stdout.close() if following.stdout else None
+
+
+def test_a_check_names_the_database_and_makes_nothing(run: Run, postgres_url: str) -> None:
+    text = CONFIG.format(url=postgres_url, master=MASTER)
+    shown = postgres_url.replace(PASSWORD, "(hidden)")
+    for state in ("tables are made at the start", f"tables of revision {HEAD}"):
+        for _ in range(2):
+            ran = run("check", text=text)
+            assert ran.code == 0
+            assert f"Database\n  {shown}  ({state})\n" in ran.out
+            assert PASSWORD not in ran.out + ran.err
+        run("store", "migrate")
 
 
 class TestRefused:

@@ -34,24 +34,24 @@ def open_keys(settings: Settings, patience_s: float = 0.0) -> tuple[Database, Ke
     return database, keys
 
 
-def verify_store(settings: Settings) -> None:
+def verify_store(settings: Settings) -> str | None:
     """Find out whether `open_keys` and the first key would be refused, and make nothing.
 
-    Raises SettingsError with all that is wrong.
+    It gives the revision of the tables, None where there are none yet. Raises SettingsError with all that is wrong.
     """
     problems: list[str] = []
-    for verify in (
-        _verify_pepper,
-        masters_of,
-        lambda settings: verify_database(settings.store.url),
-        verify_bootstrap_key,
-    ):
+    for verify in (_verify_pepper, masters_of, verify_bootstrap_key):
         try:
             verify(settings)
         except SettingsError as error:
             problems += error.problems
+    try:
+        revision = verify_database(settings.store.url)
+    except SettingsError as error:
+        problems += error.problems
     if problems:
         raise SettingsError(problems)
+    return revision
 
 
 def verify_bootstrap_key(settings: Settings) -> str | None:

@@ -11,6 +11,7 @@ import typer
 from trunkline.accounts.opening import verify_store
 from trunkline.catalog.entries import Catalog
 from trunkline.cli.configuration import Config, read_settings
+from trunkline.cli.keys import database_name
 from trunkline.cli.start import load
 from trunkline.cli.tree import tree_of
 from trunkline.inventory import load_catalog
@@ -39,7 +40,7 @@ def check(
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)
-    verify_store(settings)
+    revision = verify_store(settings)
     with bind(settings.server.listen.rpartition(":")[0] + ":0"):
         pass  # whether the host is one of this machine's; the port may be in use by the gateway itself
     rows = list(effective(settings, sources))
@@ -47,6 +48,8 @@ def check(
     typer.echo("Settings")
     for path, value, origin in rows:
         typer.echo(f"  {path:<{width}}  {value or '–'}  ({origin})")
+    state = "tables are made at the start" if revision is None else f"tables of revision {revision}"
+    typer.echo(f"Database\n  {database_name(settings)}  ({state})")
     named = {catalog.provider_slug(name) for name, entry in settings.providers.items() if entry.enabled is not False}
     _echo_providers(catalog, named, all_providers)
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")

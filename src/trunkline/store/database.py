@@ -156,15 +156,13 @@ def open_database(url: str, timeout: float) -> Database:
     return Database(writer, timeout, () if reader is None else (reader,))
 
 
-def verify_database(url: str) -> None:
+def verify_database(url: str) -> str | None:
     """Find out whether `open_database` would refuse, as far as that can be told without making or changing anything.
 
-    Raises SettingsError.
+    It gives the revision of the tables, None where there are none yet. Raises SettingsError.
     """
-    if is_shared(url):
-        load_postgres().verify_postgres(url)
-    else:
-        verify_sqlite(url)
+    revision: str | None = load_postgres().verify_postgres(url) if is_shared(url) else verify_sqlite(url)
+    return revision
 
 
 def load_postgres() -> ModuleType:

@@ -353,9 +353,12 @@ def open_postgres(url: str, timeout_s: float) -> tuple[PostgresSession, Sequence
     return PostgresSession(url, "write", timeout_s), [PostgresSession(url, "read", timeout_s) for _ in range(READERS)]
 
 
-def verify_postgres(url: str) -> None:
-    """Raise SettingsError where `open_postgres` would, and change nothing."""
-    once_open(url, 0.0, verify_revision, is_write=False)
+def verify_postgres(url: str) -> str | None:
+    """Give the revision of the tables, None where there are none yet, and change nothing.
+
+    Raises SettingsError where `open_postgres` would.
+    """
+    return once_open(url, 0.0, verify_revision, is_write=False)
 
 
 def once_open(url: str, timeout_s: float, work: Work[Result], *, is_write: bool) -> Result:

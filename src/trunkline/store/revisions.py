@@ -61,11 +61,15 @@ def migrate(connection: Connection, contracting_at_ms: int | None = None) -> Mig
     return Migrated(steps.revision, steps.waiting)
 
 
-def verify_revision(connection: Connection) -> None:
-    """Raise SettingsError where `bring_to_head` would, and change nothing."""
+def verify_revision(connection: Connection) -> str | None:
+    """Give the revision, None where there are no tables, and change nothing.
+
+    Raises SettingsError where `bring_to_head` would.
+    """
     revision = read_revision(connection)
     if revision is not None and not _is_usable(connection):
         _steps(revision, False)
+    return revision
 
 
 def _is_usable(connection: Connection) -> bool:

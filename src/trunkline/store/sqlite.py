@@ -111,18 +111,18 @@ def open_sqlite(url: str, timeout: float) -> tuple[SQLiteConnection, SQLiteConne
     return connection, reading
 
 
-def verify_sqlite(url: str) -> None:
+def verify_sqlite(url: str) -> str | None:
     """Find out whether `open_sqlite` would refuse, as far as that can be told without making or changing anything.
 
-    Raises SettingsError.
+    It gives the revision of the tables, None where there are none yet. Raises SettingsError.
     """
     path = sqlite_path(url)
     if path is None:
-        return
+        return None
     if not path.exists():
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise SettingsError([f"store.url: cannot make {path}; {_advice(path)}"])
-        return
+        return None
     try:
         address = f"file:{quote(str(path.resolve()))}?mode=ro"
         with contextlib.closing(sqlite3.connect(address, uri=True, factory=SQLiteConnection)) as connection:
@@ -131,6 +131,7 @@ def verify_sqlite(url: str) -> None:
         raise _unopened(path, _words(error)) from None
     if revision not in (None, HEAD):
         importlib.import_module("trunkline.store.upgrade").verify_revision(revision)
+    return revision
 
 
 def sqlite_path(url: str) -> Path | None:
