@@ -63,9 +63,14 @@ def retire_week(connection: Connection, before_ms: int) -> bool:
     First it is no part of the records any more, which takes a moment that others wait for; in a transaction of its own
     it is dropped, which takes long and keeps nobody.
     """
-    old = [(name, is_part) for name, is_part in _tables(connection) if name < week_at(before_ms).name]
-    if not old or not _is_ours(connection):
+    old = _older(connection, before_ms)
+    if not old:
         return False
+    # Not passed over where another node is at it: what follows upon this counts on the week to be gone.
+    _bound_waiting(connection)
+    connection.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+    if old != _older(connection, before_ms):
+        return True
     name, is_part = old[0]
     connection.execute(f"ALTER TABLE generations DETACH PARTITION {name}" if is_part else f"DROP TABLE {name}")
     return True
@@ -99,9 +104,17 @@ def _missing(connection: Connection, wanted: list[Week]) -> list[Week]:
 def _is_ours(connection: Connection) -> bool:
     """Whether no other node is at it; it holds until the end of the transaction, and so does the bound on waiting."""
     (is_ours,) = connection.execute("SELECT pg_try_advisory_xact_lock(?)", (_LOCK,)).fetchone()
-    if is_ours:
-        connection.execute("SET LOCAL lock_timeout = '100ms'")
+    _bound_waiting(connection)
     return bool(is_ours)
+
+
+def _bound_waiting(connection: Connection) -> None:
+    """Let no statement of this transaction wait for a lock for long."""
+    connection.execute("SET LOCAL lock_timeout = '100ms'")
+
+
+def _older(connection: Connection, before_ms: int) -> list[tuple[str, bool]]:
+    return [(name, is_part) for name, is_part in _tables(connection) if name < week_at(before_ms).name]
 
 
 def _tables(connection: Connection) -> list[tuple[str, bool]]:
