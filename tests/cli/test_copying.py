@@ -1,0 +1,110 @@
+"""`trunkline store copy`: an SQLite database of a gateway moved to PostgreSQL, where its keys and books go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.gateway.server import running
+from tests.gateway.tenants import Store, Tenant
+from tests.recorded import DAY, keep, opened, record
+from tests.servers.postgres import PASSWORD, Postgres
+from tests.store.base import Base
+from trunkline.store.database import open_database
+
+FAKE = """
+[providers.fake-provider]
+enabled = true
+"""
+SHARED = """
+[store]
+url = "{url}"
+pepper = {{ file = "{folder}/trunkline.db.pepper" }}
+journal = "journal"
+"""
+
+
+@pytest.fixture
+def tenant(tmp_path: Path) -> Tenant:
+    """A tenant of a gateway that has answered and stopped; there is a record of long ago, too."""
+    with running(tmp_path, FAKE, key=None) as gateway:
+        store = Store(gateway, tmp_path / "trunkline.db")
+        tenant = store.tenant(credit=10**9, limit_nano=10**9, limit_reset="monthly")
+        for _ in range(3):
+            assert tenant.call({"model": "fake/echo", "input": "hi"}).status == 200
+    with opened(tmp_path / "trunkline.db") as connection:
+        keep(connection, [record("resp_old", created_at_ms=DAY, session_id="a\0b", price_id=None)])
+    return tenant
+
+
+@pytest.fixture
+def base(postgres_url: str) -> Iterator[Base]:
+    with closing(Base(postgres_url)) as base:
+        yield base
+
+
+def test_keys_credit_and_records_are_there_and_go_on(
+    run: Run, tmp_path: Path, tenant: Tenant, base: Base, postgres: Postgres
+) -> None:
+    without_password = base.url.replace(f":{PASSWORD}", "")
+    ran = run("store", "copy", "--to", without_password, "--json", PGPASSWORD=PASSWORD)
+    assert (ran.code, ran.err) == (0, "")
+    told = json.loads(ran.out)
+    assert told["audit"]["ok"] is True
+    assert {name: told["copied"][name] for name in ("accounts", "keys", "generations", "boots", "holds")} == {
+        "accounts": 2,
+        "keys": 2,
+        "generations": 4,
+        "boots": 0,
+        "holds": 0,
+    }
+    assert base.rows("SELECT session_id, tableoid::regclass::text FROM generations WHERE id = 'resp_old'") == [
+        ("a\ufffdb", "generations_20240930")
+    ]
+    again = run("store", "copy", "--to", base.url, "--json")
+    assert again.code == 1
+    assert json.loads(again.err)["error"]["message"].startswith("the database to copy to is not empty: it has accounts")
+    folder = tmp_path / "node"
+    folder.mkdir()
+    with running(folder, FAKE + SHARED.format(url=base.url, folder=tmp_path), key=None) as gateway:
+        moved = Tenant(Store(gateway, Path()), tenant.account_id, tenant.key_id, tenant.text)
+        assert moved.call({"model": "fake/echo", "input": "hi"}).status == 200
+        assert moved.data("credits")["total_usage"] > 0
+    assert base.rows("SELECT count(*) FROM entries WHERE kind = 'charge'") == [(4,)]
+    assert json.loads(run("ledger", "audit", "--json", text=SHARED.format(url=base.url, folder=tmp_path)).out)["ok"]
+
+
+def test_a_database_in_use_is_not_copied(run: Run, tmp_path: Path, base: Base) -> None:
+    asyncio.run(open_database(f"sqlite:///{tmp_path}/trunkline.db", 5.0).close())
+    now_ms = int(time.time() * 1000)
+    with opened(tmp_path / "trunkline.db") as connection:
+        connection.execute("INSERT INTO boots VALUES ('boot_1', 'here:1', ?, ?)", (now_ms, now_ms))
+    ran = run("store", "copy", "--to", base.url)
+    assert (ran.code, ran.err) == (
+        2,
+        "trunkline: gateways have the database in use: here:1; stop them, or wait for a minute if they were killed\n",
+    )
+    assert base.rows("SELECT count(*) FROM accounts") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("to", "problem"),
+    [
+        ("sqlite:///b.db", "--to names a PostgreSQL database, as postgresql://user@host:5432/name"),
+        ("postgresql://me:canary@db", "--to: write url as postgresql://user:password@host:5432/name"),
+    ],
+)
+def test_another_kind_of_target_is_refused(run: Run, tmp_path: Path, to: str, problem: str) -> None:
+    run("accounts", "list")
+    (tmp_path / "trunkline.db").touch()
+    ran = run("store", "copy", "--to", to)
+    assert ran.code == 2
+    assert problem in ran.err
+    assert "canary" not in ran.err
