@@ -14,10 +14,12 @@ import pytest
 from tests.cli.conftest import Run
 from tests.gateway.server import running
 from tests.gateway.tenants import Store, Tenant
+from tests.gateway.waiting import eventually
 from tests.recorded import DAY, keep, opened, record
 from tests.servers.postgres import PASSWORD, Postgres
 from tests.store.base import Base
 from trunkline.store.database import open_database
+from trunkline.store.statements.partitions import WEEK_MS, week_at
 
 FAKE = """
 [providers.fake-provider]
@@ -50,6 +52,16 @@ def base(postgres_url: str) -> Iterator[Base]:
         yield base
 
 
+def weeks_ahead() -> list[str]:
+    return [week_at(int(time.time() * 1000) + ahead * WEEK_MS).name for ahead in range(3)]
+
+
+def weeks_of(base: Base) -> list[str]:
+    """All tables of weeks, those that are no part of the records any more included."""
+    tables = "SELECT tablename::text FROM pg_tables WHERE tablename LIKE 'generations_2%' ORDER BY 1"
+    return [name for (name,) in base.rows(tables)]
+
+
 def test_keys_credit_and_records_are_there_and_go_on(
     run: Run, tmp_path: Path, tenant: Tenant, base: Base, postgres: Postgres
 ) -> None:
@@ -77,6 +89,7 @@ def test_keys_credit_and_records_are_there_and_go_on(
         moved = Tenant(Store(gateway, Path()), tenant.account_id, tenant.key_id, tenant.text)
         assert moved.call({"model": "fake/echo", "input": "hi"}).status == 200
         assert moved.data("credits")["total_usage"] > 0
+        eventually(lambda: weeks_of(base) == weeks_ahead(), "the weeks are not those that are kept and to come")
     assert base.rows("SELECT count(*) FROM entries WHERE kind = 'charge'") == [(4,)]
     assert json.loads(run("ledger", "audit", "--json", text=SHARED.format(url=base.url, folder=tmp_path)).out)["ok"]
 

@@ -9,6 +9,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+# Where it takes away what older code needs: contracts = "0007", the oldest revision of code that works after it.
 
 
 def upgrade() -> None:
