@@ -188,6 +188,11 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
     "keys_named": [partial(keys.keys_named, name=name) for name in ("k", "tl-k", "nk", "none")],
     "count_keys": [keys.count_keys],
     "add_key": [_then(keys.add_key, keys.list_keys, row=key_row("z", account_id="fresh"), hash=b"z" * 32)],
+    "has_first_key": [partial(keys.has_first_key, hashes=hashes) for hashes in ([], [b"none"], [b"q" * 32])],
+    "add_first_key": [
+        _then(keys.add_first_key, keys.count_keys, row=key_row("z"), hash=b"z" * 32, hashes=hashes)
+        for hashes in ([], [b"none"])
+    ],
     "change_key": [
         _then(
             keys.change_key,
@@ -302,6 +307,33 @@ def test_both_databases_say_the_same(name: str, number: int, on_sqlite: Session,
     assert found == expected
     # A sum that comes as a fraction is equal to it, and yet is none of ours.
     assert "Decimal" not in repr(found)
+
+
+def _add_many(connection: Connection) -> object:
+    """Add so many rows that PostgreSQL is given arrays."""
+    ids = [f"m{number:02}" for number in range(30)]
+    budgets.add_budgets(connection, [BudgetRow("a", 1, 0, 0), *(BudgetRow(id, 9, 0, 0) for id in ids)])
+    budgets.add_holds(connection, [HoldRow(id, "a", "k", "a", None, 0, "boot", START_MS) for id in ids])
+    budgets.add_charges(connection, [EntryRow(0, 1, "charge", "a", "house", 5, id, None, None, None) for id in ids])
+    generations.add_prices(connection, [PRICE, *(PRICE._replace(id=n, fingerprint=bytes((n,))) for n in range(20))])
+    rows = [record(id, 5, streamed=id > "m07", stop=None if id > "m05" else "s", user="é\0" * 2) for id in ids]
+    generations.add_generations(connection, rows)
+    generations.add_usage(connection, [USAGE._replace(key_id=id[:2]) for id in (ids[0], ids[10], ids[20])])
+    generations.add_usage(connection, [USAGE, *(USAGE._replace(key_id=id, is_byok=True) for id in ids)])
+    found = generations.find_generations(connection, ids)
+    assert {row.user for row in found.values()} <= {"é\0" * 2, "é\ufffd" * 2}
+    return (
+        budgets.find_budgets(connection, ids),
+        budgets.find_holds(connection, ids),
+        {id: row._replace(user=None) for id, row in found.items()},
+        [row[1:] for row in _ENTRIES(connection)],
+        records.sum_usage(connection, _SUMS, "key"),
+        pricing.list_prices(connection),
+    )
+
+
+def test_many_rows_are_the_same_too(on_sqlite: Session, on_postgres: Session) -> None:
+    assert told(on_postgres, _add_many) == told(on_sqlite, _add_many)
 
 
 def test_every_statement_is_among_them() -> None:

@@ -59,7 +59,10 @@ def add_holds(connection: Connection, rows: Iterable[HoldRow]) -> None:
 
 def delete_holds(connection: Connection, ids: Iterable[str]) -> None:
     """Delete holds, and leave the budgets that they name to `move_budgets`."""
-    connection.executemany("DELETE FROM holds WHERE id = ?", zip(ids))
+    if connection.dialect == "postgres":
+        connection.execute("DELETE FROM holds WHERE id = ANY(?)", (list(ids),))
+    else:
+        connection.executemany("DELETE FROM holds WHERE id = ?", zip(ids))
 
 
 def list_holds(connection: Connection, boots: Collection[str], limit: int) -> list[HoldRow]:
