@@ -145,7 +145,8 @@ def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep
     boot = BootRow(f"boot_{secrets.token_hex(8)}", node, START_MS, START_MS)
     journals = None if folder is None else folder / "a.db.journal"
     journal = None if journals is None else open_journal(journals, boot.id)
-    upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm)
+    is_shared = url_in(folder).startswith("postgresql:")
+    upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm, is_shared=is_shared)
     return Writer(books.database, boot, journal, upkeep, lambda: books.now_s, books.alarm)
 
 

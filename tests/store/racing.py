@@ -1,8 +1,8 @@
-"""Processes that write to one file at once: `python -m tests.store.racing FOLDER PROCESSES HOLDS SPENDS`.
+"""Processes that write to one database at once: `python -m tests.store.racing FOLDER PROCESSES HOLDS SPENDS [URL]`.
 
-Each opens the file, and when all have, asks for holds at once and then spends one after the other. What each of them
-got is printed as JSON: how many holds, how many refusals, how often the store failed. They are forked, since a start
-takes longer than all of that.
+Without a URL it is a file in the folder. Each opens it, and when all have, asks for holds at once and then spends one
+after the other. What each of them got is printed as JSON: how many holds, how many refusals, how often the store
+failed. They are forked, since a start takes longer than all of that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.store import ledger
 from tests.store.ledger import open_books
 from trunkline.errors import ServiceUnavailable
 
@@ -38,8 +39,10 @@ async def race(folder: Path, name: str, holds: int, spends: int, meet: Callable[
     return {"granted": granted, "refused": refused, "failures": failures}
 
 
-def main(folder: str, processes: int, holds: int, spends: int) -> None:
+def main(folder: str, processes: int, holds: int, spends: int, url: str | None = None) -> None:
     """Run the race."""
+    if url is not None:
+        ledger.url_in = lambda folder: url
     forking = multiprocessing.get_context("fork")
     barrier, told = forking.Barrier(processes, timeout=120), forking.SimpleQueue()
 
@@ -55,4 +58,5 @@ def main(folder: str, processes: int, holds: int, spends: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    folder, processes, holds, spends, *url = sys.argv[1:]
+    main(folder, int(processes), int(holds), int(spends), *url)

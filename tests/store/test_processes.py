@@ -9,6 +9,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from tests.store import ledger
 from tests.store.ledger import START_MS, Books, count, find_budget, open_books
 from trunkline.accounts.audit import audit
 from trunkline.store.database import open_database
@@ -19,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 def race(folder: Path, processes: int, holds: int, spends: int) -> list[dict[str, int]]:
     """Have processes start together, and tell what each got."""
     arguments = [str(folder), str(processes), str(holds), str(spends)]
-    command = [sys.executable, "-m", "tests.store.racing", *arguments]
+    url = ledger.url_in(folder)
+    command = [sys.executable, "-m", "tests.store.racing", *arguments, *([url] if url.startswith("postgresql") else [])]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=150)
     told: list[dict[str, int]] = json.loads(done.stdout)
     assert len(told) == processes, done.stderr
@@ -38,7 +42,7 @@ def look(folder: Path) -> tuple[int, int]:
     """What is charged, and how many records there are, once nothing is wrong in the books."""
 
     async def play() -> tuple[int, int]:
-        database = open_database(f"sqlite:///{folder}/a.db", 5)
+        database = open_database(ledger.url_in(folder), 5)
         try:
             assert (await database.read(partial(audit, now_ms=START_MS))).differences == ()
             budget = await database.read(find_budget)
@@ -49,6 +53,7 @@ def look(folder: Path) -> tuple[int, int]:
     return asyncio.run(play())
 
 
+@pytest.mark.usefixtures("any_database")
 def test_MO_02_of_fifty_over_four_processes_ten_are_admitted(tmp_path: Path) -> None:
     make(tmp_path, 100)
     told = race(tmp_path, 4, 13, 0)
@@ -57,6 +62,7 @@ def test_MO_02_of_fifty_over_four_processes_ten_are_admitted(tmp_path: Path) -> 
     assert look(tmp_path)[0] == 0
 
 
+@pytest.mark.usefixtures("any_database")
 def test_DB_10_eight_processes_write_and_nobody_is_told_that_it_is_locked(tmp_path: Path) -> None:
     make(tmp_path, 10_000)
     told = race(tmp_path, 8, 2, 6)
