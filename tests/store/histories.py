@@ -1,7 +1,7 @@
 """Random histories of a ledger: top-ups, holds, settles, releases, kills, resets, a store that is down; MO-21.
 
 After each of them all money that came in is spent, held or still there, and the audit finds nothing. What is killed is
-the writer; the database lives on in memory, journals in a folder.
+the writer; the database lives on in memory or in a server, journals in a folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.store import ledger
 from tests.store.ledger import START_MS, Books, drop, make_accounts, make_writer, record, refuse_writes, top_up, wish
 from trunkline.accounts.audit import audit
 from trunkline.days import DAY_MS
@@ -78,7 +79,7 @@ class History(RuleBasedStateMachine):
         await self.books.writer.settle(row)
 
     async def _open(self) -> Books:
-        books = Books(open_database("sqlite:///:memory:", PATIENCE_S))
+        books = Books(open_database(ledger.url_in(None), PATIENCE_S))
         await books.database.write(partial(make_accounts, credits=dict.fromkeys(ACCOUNTS, 100)))
         books.writer = make_writer(books, self.folder)
         await books.writer.open()
