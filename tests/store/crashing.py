@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.store import ledger
 from tests.store.ledger import START_MS, Books, open_books, record, refuse_writes, top_up, wish
 from trunkline import failpoints
 from trunkline.accounts.audit import audit
@@ -38,13 +39,17 @@ PATIENCE_S = 1.0
 
 
 class Run(NamedTuple):
-    """One process: what it does is drawn from `seed`. It is killed at a place, or when it has written for a while."""
+    """One process: what it does is drawn from `seed`. It is killed at a place, or when it has written for a while.
+
+    Without a `url` it writes to a file in the folder, where its journal is in any case.
+    """
 
     folder: str
     seed: int
     failpoint: str = ""
     kill_after_s: float = 30.0
     works_s: float = 0.25
+    url: str = ""
 
 
 class _Work:
@@ -154,12 +159,15 @@ class Left(NamedTuple):
 
 
 def look(folder: Path) -> Left:
-    """Start once more, and say what is wrong."""
+    """Start once more, and say what is wrong; the books are where `ledger.url_in` says."""
     return asyncio.run(_look(folder))
 
 
 async def _look(folder: Path) -> Left:
     problems: list[str] = []
+    is_file = ledger.url_in(folder).startswith("sqlite:")
+    if not is_file:
+        await ledger.let_write(ledger.url_in(folder))
     notes = [line.split() for line in (folder / NOTES).read_text().splitlines()] if (folder / NOTES).exists() else []
     async with open_books(folder, audits=False) as books:
         # On a busy machine a start goes on before all is in order.
@@ -169,8 +177,9 @@ async def _look(folder: Path) -> Left:
             await asyncio.sleep(0.1)
         found = await books.read(partial(audit, now_ms=START_MS))
         problems += [str(difference) for difference in found.differences]
-        (integrity,) = await books.read(lambda c: c.execute("PRAGMA integrity_check").fetchone())
-        problems += [] if integrity == "ok" else [integrity]
+        if is_file:
+            (integrity,) = await books.read(lambda c: c.execute("PRAGMA integrity_check").fetchone())
+            problems += [] if integrity == "ok" else [integrity]
         charged = await books.pairs("SELECT id, charged_nano FROM generations")
         entries = await books.pairs("SELECT coalesce(charge_of, reference), amount_nano FROM entries")
         holds = await books.count("holds")
@@ -219,6 +228,8 @@ def _fork(run: Run) -> int:
     hears, tells = os.pipe()
     child = os.fork()
     if not child:
+        if run.url:
+            ledger.url_in = lambda folder: run.url
         try:
             asyncio.run(write(run, tells))
         except BaseException:

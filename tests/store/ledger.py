@@ -187,6 +187,11 @@ async def refuse_writes(books: Books, refuses: bool) -> None:
     await books.database._writing.begin(lambda connection: connection.execute(statement) and None, is_write=False)
 
 
+async def let_write(url: str) -> None:
+    """Undo what a process left that was killed while it had a PostgreSQL refuse writes."""
+    await _refuse_writes_of_postgres(url, False)
+
+
 async def _refuse_writes_of_postgres(url: str, refuses: bool) -> None:
     """Have the connections to a database be read-only that are made from now on, and end those that write."""
     other = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})

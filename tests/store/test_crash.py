@@ -14,10 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.store import ledger
 from tests.store.crashing import Nursery, Run, look, open_nursery
 from trunkline import failpoints
 
 MOMENTS = 25
+OF_POSTGRES = (
+    *("batch.begun", "settle.recorded", "hold.added", "commit.before", "commit.after"),
+    *("journal.synced", "replay.posted", "adopt.posted", "sweep.expired"),
+)
+"""A handful of places: what happens between them is decided by the same code."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,17 @@ def test_a_command_dies_where_its_environment_says(place: str, is_there: bool, t
 def test_MO_05_killed_at(place: str, nursery: Nursery, tmp_path: Path) -> None:
     seed = random.randrange(10**9)
     run = Run(str(tmp_path), seed, place, works_s=2.0 if place not in ("close.drained", "retention.deleted") else 0.05)
+    assert nursery.play(run) == -signal.SIGKILL, f"{place} is never reached, seed {seed}"
+    assert look(tmp_path).problems == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("place", OF_POSTGRES)
+def test_MO_05_killed_on_postgres_at(
+    place: str, nursery: Nursery, tmp_path: Path, books_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = random.randrange(10**9)
+    monkeypatch.setattr(ledger, "url_in", lambda folder: books_url)
+    run = Run(str(tmp_path), seed, place, works_s=4.0, url=books_url)
     assert nursery.play(run) == -signal.SIGKILL, f"{place} is never reached, seed {seed}"
     assert look(tmp_path).problems == [], f"seed {seed}"
 
