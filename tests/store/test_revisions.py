@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from trunkline.store.rows import BootRow
 from trunkline.store.schema import HEAD
 from trunkline.store.sqlite import SQLiteConnection
 from trunkline.store.statements.boots import note_boot
+from trunkline.store.statements.keys import KeyRow, add_first_key
 from trunkline.store.statements.tables import list_older_nodes, make_tables, read_revision, run_steps
 from trunkline.store.upgrade import MIGRATIONS, write_steps
 
@@ -88,23 +90,19 @@ class TestTables:
 
 class TestStarting:
     def test_DB_14_of_many_that_start_together_one_migrates_and_the_others_wait(self, base: Base) -> None:
-        barrier, failures = threading.Barrier(4), []
+        barrier = threading.Barrier(4)
 
-        def start() -> None:
+        def start(number: int) -> bool:
+            row = KeyRow(f"key_{number}", "default", "first", "tl-", 1, False, None)
             with closing(Base(base.url)) as mine:
                 barrier.wait()
-                try:
-                    mine.do(bring_to_head)
-                except Exception as error:
-                    failures.append(error)
+                mine.do(bring_to_head)
+                return mine.do(partial(add_first_key, row=row, hash=bytes([number]), hashes=[]))
 
-        threads = [threading.Thread(target=start) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
+        with ThreadPoolExecutor(4) as nodes:
+            assert sorted(nodes.map(start, range(4))) == [False, False, False, True]
         assert base.do(read_revision) == HEAD
+        assert base.rows("SELECT count(*) FROM keys") == [(1,)]
 
     def test_DB_13_one_that_is_killed_in_the_middle_leaves_nothing(self, base: Base) -> None:
         script = "import sys; from trunkline.store.database import open_database; open_database(sys.argv[1], 10.0)"
