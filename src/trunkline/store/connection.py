@@ -36,6 +36,10 @@ class ValueRefused(StoreError):
         self.detail = detail
 
 
+class InTheWay(StoreError):
+    """Another transaction was in the way, or the tables have changed: it can be run again."""
+
+
 class Rows(Protocol):
     """What a statement gave: rows as plain tuples; or how many rows it changed."""
 

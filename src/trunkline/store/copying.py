@@ -41,7 +41,7 @@ def copy_tables(target: Connection, path: Path, now_ms: int) -> dict[str, int]:
         tables = _tables(source)
         _check(source, target, tables, now_ms)
         for (at_ms,) in source.execute("SELECT min(created_at_ms) FROM generations GROUP BY created_at_ms / 86400000"):
-            make_weeks(target, at_ms, at_ms)
+            make_weeks(target, at_ms, at_ms)  # what has none is kept all the same
         try:
             counts = {table.name: _copy(source, target, table) for table in tables}
         except sqlite3.Error as error:  # while rows were read one after the other

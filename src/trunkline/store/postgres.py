@@ -29,7 +29,7 @@ import uvloop
 
 from trunkline import failpoints
 from trunkline.settings.reading import SettingsError
-from trunkline.store.connection import StoreError, ValueRefused, Values, Work
+from trunkline.store.connection import InTheWay, StoreError, ValueRefused, Values, Work
 from trunkline.store.revisions import bring_to_head, verify_revision
 
 Result = TypeVar("Result")
@@ -51,10 +51,6 @@ MANY: Final = 8
 
 _INSERTION = re.compile(r"(\s*INSERT INTO [^$]*?) VALUES \(\$1(?:, \$\d+)*\)([^$]*)", re.DOTALL)
 _NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
-
-
-class _InTheWay(StoreError):
-    """Another transaction was in the way, or the tables have changed: it can be run again."""
 
 
 class _Lost(StoreError):
@@ -187,7 +183,7 @@ class PostgresSession:
         while True:
             try:
                 return self._attempt(work, is_write)
-            except _InTheWay:
+            except InTheWay:
                 conflicts += 1
                 if conflicts == TRIES:
                     raise
@@ -350,7 +346,7 @@ def _error_of(error: Exception) -> StoreError:
     code = str(getattr(error, "sqlstate", None) or "")
     name = type(error).__name__
     if code in _CONFLICTS or isinstance(error, asyncpg.InvalidCachedStatementError):
-        return _InTheWay("other transactions were in the way, again and again")
+        return InTheWay("other transactions were in the way, again and again")
     if code[:2] in ("22", "23") or isinstance(error, ValueError):
         where = getattr(error, "constraint_name", None) or getattr(error, "column_name", None) or code
         return ValueRefused(name, f"{name}: {where}")

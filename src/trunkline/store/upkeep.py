@@ -128,8 +128,8 @@ class Upkeep:
 
     async def _make_weeks(self, turns: Turns, began: float) -> None:
         """Make the tables that records of the next weeks go to."""
-        await turns.run(partial(make_weeks_ahead, now_ms=int(self._wall_clock() * 1000)))
-        self._weeks_at = began + RETENTION_S
+        if await turns.run(partial(make_weeks_ahead, now_ms=int(self._wall_clock() * 1000))):
+            self._weeks_at = began + RETENTION_S
 
     async def _retire(self, turns: Turns) -> None:
         """Delete records of days that are over for long enough; of months of which none is left carry the charges."""

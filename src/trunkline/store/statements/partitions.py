@@ -9,10 +9,12 @@ waits for a tenth of a second at most, and is tried again later. One node at a t
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Literal, NamedTuple
 
 from trunkline.days import DAY_MS, date_of, day_at
-from trunkline.store.connection import Connection
+from trunkline.store.connection import Connection, InTheWay
 
 WEEK_MS: Final = 7 * DAY_MS
 AHEAD: Final = 2
@@ -36,19 +38,18 @@ def week_at(at_ms: int) -> Week:
     return Week(f"generations_{date_of(day_at(start_ms)):%Y%m%d}", start_ms)
 
 
-def make_weeks(connection: Connection, from_ms: int, to_ms: int) -> int:
-    """Make the tables that lack of the weeks from one moment to the other, and count them."""
+def make_weeks(connection: Connection, from_ms: int, to_ms: int) -> bool:
+    """Make the tables that lack of the weeks from one moment to the other; whether all are there."""
     wanted = [week_at(at_ms) for at_ms in range(week_at(from_ms).start_ms, to_ms + 1, WEEK_MS)]
-    if _missing(connection, wanted) and _is_ours(connection):
-        missing = _missing(connection, wanted)
-        for week in missing:
-            _make(connection, week)
-        return len(missing)
-    return 0
+    if not _missing(connection, wanted):
+        return True
+    if not _is_ours(connection):
+        return False
+    return all(_try(connection, partial(_make, connection, week)) for week in _missing(connection, wanted))
 
 
-def make_weeks_ahead(connection: Connection, now_ms: int) -> int:
-    """Make the tables that lack of this week and of those to come, and count them."""
+def make_weeks_ahead(connection: Connection, now_ms: int) -> bool:
+    """Make the tables that lack of this week and of those to come; whether all are there."""
     return make_weeks(connection, now_ms, now_ms + AHEAD * WEEK_MS)
 
 
@@ -57,23 +58,22 @@ def list_weeks(connection: Connection) -> list[str]:
     return [name for name, is_part in _tables(connection) if is_part]
 
 
-def retire_week(connection: Connection, before_ms: int) -> bool:
-    """Do one step on the way of the oldest week whose end has come before a moment; False when there is none.
+def retire_week(connection: Connection, before_ms: int) -> Literal["none", "step", "busy"]:
+    """Do one step on the way of the oldest week whose end has come before a moment, if there is one.
 
     First it is no part of the records any more, which takes a moment that others wait for; in a transaction of its own
-    it is dropped, which takes long and keeps nobody.
+    it is dropped, which takes long and keeps nobody. `busy`: another node is at it, or somebody reads the records.
     """
+    if not _older(connection, before_ms):
+        return "none"
+    if not _is_ours(connection):
+        return "busy"
     old = _older(connection, before_ms)
     if not old:
-        return False
-    # Not passed over where another node is at it: what follows upon this counts on the week to be gone.
-    _bound_waiting(connection)
-    connection.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
-    if old != _older(connection, before_ms):
-        return True
+        return "none"
     name, is_part = old[0]
-    connection.execute(f"ALTER TABLE generations DETACH PARTITION {name}" if is_part else f"DROP TABLE {name}")
-    return True
+    step = f"ALTER TABLE generations DETACH PARTITION {name}" if is_part else f"DROP TABLE {name}"
+    return "step" if _try(connection, partial(connection.execute, step)) else "busy"
 
 
 def _make(connection: Connection, week: Week) -> None:
@@ -103,14 +103,21 @@ def _missing(connection: Connection, wanted: list[Week]) -> list[Week]:
 
 def _is_ours(connection: Connection) -> bool:
     """Whether no other node is at it; it holds until the end of the transaction, and so does the bound on waiting."""
+    connection.execute("SET LOCAL lock_timeout = '100ms'")
     (is_ours,) = connection.execute("SELECT pg_try_advisory_xact_lock(?)", (_LOCK,)).fetchone()
-    _bound_waiting(connection)
     return bool(is_ours)
 
 
-def _bound_waiting(connection: Connection) -> None:
-    """Let no statement of this transaction wait for a lock for long."""
-    connection.execute("SET LOCAL lock_timeout = '100ms'")
+def _try(connection: Connection, work: Callable[[], object]) -> bool:
+    """Do something unless others are in the way of it; whether it was done. It is no fault of the store where not."""
+    connection.execute("SAVEPOINT tried")
+    try:
+        work()
+    except InTheWay:
+        connection.execute("ROLLBACK TO tried")
+        return False
+    connection.execute("RELEASE tried")
+    return True
 
 
 def _older(connection: Connection, before_ms: int) -> list[tuple[str, bool]]:

@@ -18,7 +18,8 @@ def find_horizon(connection: Connection) -> int:
 def delete_records_before(connection: Connection, at_ms: int, limit: int) -> int:
     """Delete some records that are older, the oldest first, and count them. Their roll-ups and entries are kept.
 
-    PostgreSQL drops weeks of which all is older: of those it says `limit`, since there may be more.
+    PostgreSQL drops weeks of which all is older: of each step of that it says `limit`, since there may be more, and -1
+    where others were in the way of it and it is to be tried again later.
     """
     if connection.dialect == "sqlite":
         _note_horizon(connection, at_ms)
@@ -31,8 +32,13 @@ def delete_records_before(connection: Connection, at_ms: int, limit: int) -> int
 
 
 def _retire(connection: Connection, at_ms: int, limit: int) -> int:
-    if retire_week(connection, at_ms):
-        return limit
+    match retire_week(connection, at_ms):
+        case "step":
+            return limit
+        case "busy":
+            return -1
+        case "none":
+            pass
     return connection.execute(_DELETE_STRAYS, (at_ms, limit)).rowcount
 
 
