@@ -131,10 +131,13 @@ class Books:
 
     async def is_durable(self) -> bool:
         """Whether the last transaction that wrote waited for the disk."""
-        mode = await self.database._writing.begin(
-            lambda connection: connection.execute("PRAGMA synchronous").fetchone()[0], is_write=False
-        )
-        return bool(mode == 2)
+
+        def is_full(connection: Connection) -> bool:
+            if connection.dialect == "sqlite":
+                return bool(connection.execute("PRAGMA synchronous").fetchone()[0] == 2)
+            return bool(connection.execute("SHOW synchronous_commit").fetchone()[0] != "off")
+
+        return await self.database._writing.begin(is_full, is_write=False)
 
     async def count(self, table: str) -> int:
         return await self.read(partial(count, table=table))

@@ -22,6 +22,7 @@ from trunkline.store.statements import (
     audits,
     boots,
     budgets,
+    carrying,
     credits,
     generations,
     keys,
@@ -105,6 +106,16 @@ def _post(connection: Connection, entry: EntryRow) -> object:
     seq = credits.post_credit(connection, entry, "a")
     assert credits.list_entries(connection, None)[-1] == entry._replace(seq=seq)
     return _BUDGETS(connection)
+
+
+def _carry(connection: Connection) -> object:
+    """Carry the charges of a month whose records are gone, and those that come to it later."""
+    retention.delete_records_before(connection, at_ms=START_MS + 40 * DAY_MS, limit=10)
+    counts = []
+    for id in ("c1", "c2"):
+        budgets.add_charges(connection, [EntryRow(0, START_MS, "charge", "a", "house", 3, id, None, None, None)])
+        counts.append(carrying.carry_charges(connection, limit=10))
+    return counts, sorted(row[1:] for row in _ENTRIES(connection))
 
 
 _WANTED = records.RecordFilter(account_id="a")
@@ -262,6 +273,7 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
         for id, budget in (("k", "k@2025-11-24"), ("none", None))
     ],
     "list_key_names": [records.list_key_names],
+    "carry_charges": [_carry],
     "find_horizon": [retention.find_horizon],
     "delete_records_before": [
         _then(retention.delete_records_before, retention.find_horizon, at_ms=(DAY // 7 * 7 + 4) * DAY_MS, limit=10)

@@ -98,7 +98,6 @@ class TestMaking:
         with closing(Base(base.url)) as other:
             base.do(work)
 
-
     def test_they_are_made_later_where_somebody_reads_all_records(self, base: Base) -> None:
         def work(connection: Connection) -> None:
             connection.execute("SELECT count(*) FROM generations")

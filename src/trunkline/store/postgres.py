@@ -159,8 +159,8 @@ class PostgresSession:
         self._ends_at = 0.0
         self._is_late = self._was_lost = False
 
-    def transact(self, work: Work[Result], is_write: bool) -> Result:
-        """Run statements in a transaction, and commit it."""
+    def transact(self, work: Work[Result], is_write: bool, is_durable: bool = True) -> Result:
+        """Run statements in a transaction, and commit it, always durably: the server may go down without its nodes."""
         self._is_late = False
         self._ends_at = self._loop.time() + self._timeout_s
         timer = self._loop.call_at(self._ends_at, self._cut)

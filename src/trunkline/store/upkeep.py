@@ -136,16 +136,17 @@ class Upkeep:
         if not self._keep_records_s:
             return
         at_ms = int((self._wall_clock() - self._keep_records_s) * 1000) // DAY_MS * DAY_MS
-        await _in_slices(turns, partial(delete_records_before, at_ms=at_ms, limit=SLICE))
-        await _in_slices(turns, partial(carry_charges, before_ms=at_ms, limit=SLICE))
+        if await _in_slices(turns, partial(delete_records_before, at_ms=at_ms, limit=SLICE)) >= 0:
+            await _in_slices(turns, partial(carry_charges, limit=SLICE))
 
 
-async def _in_slices(turns: Turns, work: Work[int]) -> None:
-    """Do something again until it finds less than a slice of it to do, never more than half of the time."""
+async def _in_slices(turns: Turns, work: Work[int]) -> int:
+    """Do something again until it finds less than a slice of it to do, never more than half of the time; that rest."""
     began = time.monotonic()
-    while await turns.run(work) >= SLICE:
+    while (count := await turns.run(work)) >= SLICE:
         await asyncio.sleep(time.monotonic() - began)
         began = time.monotonic()
+    return count
 
 
 async def _post_all(turns: Turns, journal: Journal) -> int:

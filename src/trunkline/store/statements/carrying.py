@@ -6,10 +6,11 @@ from collections import Counter
 
 from trunkline.days import DAY_MS, date_of, day_at, number_of
 from trunkline.store.connection import Connection
+from trunkline.store.statements.retention import find_horizon
 
 
-def carry_charges(connection: Connection, before_ms: int, limit: int) -> int:
-    """Carry some charges of months that were over before a time, those posted first, and count them.
+def carry_charges(connection: Connection, limit: int) -> int:
+    """Carry some charges of months of which no record is kept any more, those posted first, and count them.
 
     They are deleted first: of two processes that do this at once each carries only what it deleted itself.
     """
@@ -20,7 +21,7 @@ def carry_charges(connection: Connection, before_ms: int, limit: int) -> int:
         )
         RETURNING debit, at_ms, amount_nano
         """,
-        (_month_start_ms(before_ms), limit),
+        (_month_start_ms(find_horizon(connection)), limit),
     ).fetchall()
     sums: Counter[tuple[str, int]] = Counter()
     for debit, at_ms, amount_nano in charges:
