@@ -124,6 +124,7 @@ _SUMS = records.UsageFilter("a", None, DAY, DAY + 1)
 CASES: dict[str, list[Callable[[Connection], Any]]] = {
     "list_accounts": [accounts.list_accounts],
     "accounts_named": [partial(accounts.accounts_named, name=name) for name in ("a", "name", "none")],
+    "lock_account": [partial(accounts.lock_account, id=id) for id in ("a", "none")],
     "add_account": [
         _then(accounts.add_account, accounts.list_accounts, id="c", name="see", created_at_ms=1, terms=None)
     ],
@@ -204,6 +205,7 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
         _then(keys.add_first_key, keys.count_keys, row=key_row("z"), hash=b"z" * 32, hashes=hashes)
         for hashes in ([], [b"none"])
     ],
+    "lock_key": [partial(keys.lock_key, id=id) for id in ("k", "none")],
     "change_key": [
         _then(
             keys.change_key,

@@ -19,6 +19,7 @@ from trunkline.store.database import Database
 from trunkline.store.rows import AccountRow, EntryRow
 from trunkline.store.statements import accounts as statements
 from trunkline.store.statements import credits
+from trunkline.store.statements.budgets import lock_budgets
 
 WORLD: Final = "world"
 """The other side of what is given and taken back."""
@@ -96,6 +97,7 @@ class Accounts:
         """
 
         def work(connection: Connection) -> AccountRow:
+            statements.lock_account(connection, id)
             account = _found(connection, id)
             changes = dict(terms or {})
             if unlimited is False:
@@ -181,6 +183,9 @@ def _found(connection: Connection, id: str) -> AccountRow:
 
 
 def _with_credit(connection: Connection, id: str) -> AccountRow:
+    """Find an account, and keep what it has as it is until the transaction is over."""
+    statements.lock_account(connection, id)
+    lock_budgets(connection, [id])
     account = _found(connection, id)
     if is_unlimited(account):
         raise Declined("unlimited", f"account {id} is unlimited; `trunkline accounts set {id} --limited` comes first")

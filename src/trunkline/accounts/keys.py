@@ -262,6 +262,7 @@ class Keys:
         now_ms = self._now_ms()
 
         def work(connection: Connection) -> KeyRow:
+            statements.lock_key(connection, id)
             row = _found(connection, id)
             statements.change_key(connection, id, {**changes, "terms": changed_terms(row.terms, terms)})
             row = _found(connection, id)

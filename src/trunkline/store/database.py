@@ -115,24 +115,22 @@ class _Lane:
 
     def _serve(self) -> None:
         while (each := self._given.get()) is not None:
-            _run_given(*each)
-            self._done += 1
+            self._run_given(*each)
             del each  # else a thread that waits keeps what was done last
+
+    def _run_given(self, call: Callable[[], Any], done: asyncio.Future[Any]) -> None:
+        result, error = None, None
+        if not done.cancelled():  # else whoever asked waited for too long
+            try:
+                result = call()
+            except BaseException as raised:
+                error = raised
+        self._done += 1  # before it is told, for whoever hears it may choose a lane at once
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody is there to be told
+            done.get_loop().call_soon_threadsafe(_tell, done, result, error)
 
 
 _Given = tuple[Callable[[], Any], "asyncio.Future[Any]"] | None
-
-
-def _run_given(call: Callable[[], Any], done: asyncio.Future[Any]) -> None:
-    if done.cancelled():  # whoever asked waited for too long
-        return
-    result, error = None, None
-    try:
-        result = call()
-    except BaseException as raised:
-        error = raised
-    with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody is there to be told
-        done.get_loop().call_soon_threadsafe(_tell, done, result, error)
 
 
 def _tell(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -221,7 +221,10 @@ class PostgresSession:
                 connection.command("ROLLBACK")
 
     def _connect(self) -> PostgresConnection:
-        self._driver = self._run(self._open())
+        try:
+            self._driver = self._run(self._open())
+        except _Lost as error:
+            raise _Lost(_UNREACHABLE) from error
         self._connection = PostgresConnection(self._driver, self._run)
         return self._connection
 
@@ -322,6 +325,7 @@ def _ordered(values: Values, names: tuple[str, ...] | None) -> Sequence[Any]:
 _BEGIN = "BEGIN"
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOST = "the connection to it was lost"
+_UNREACHABLE = "it takes no connection: see that it runs, and that store.url names it"
 _LOST_IN_COMMIT = "the connection to it was lost while committing"
 
 _CONFLICTS = frozenset(("40001", "40P01", "55P03"))

@@ -21,6 +21,12 @@ def accounts_named(connection: Connection, name: str) -> list[AccountRow]:
     return list(map(_account_row, found))
 
 
+def lock_account(connection: Connection, id: str) -> None:
+    """Keep others from changing an account until the transaction is over; on SQLite whoever writes is alone."""
+    if connection.dialect == "postgres":
+        connection.execute("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", (id,))
+
+
 def add_account(connection: Connection, id: str, name: str, created_at_ms: int, terms: str | None) -> None:
     """Add an account without credit."""
     connection.execute(

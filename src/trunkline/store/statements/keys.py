@@ -90,6 +90,12 @@ def add_first_key(connection: Connection, row: KeyRow, hash: bytes, hashes: Sequ
     return True
 
 
+def lock_key(connection: Connection, id: str) -> None:
+    """Keep others from changing a key until the transaction is over; on SQLite whoever writes is alone."""
+    if connection.dialect == "postgres":
+        connection.execute("SELECT 1 FROM keys WHERE id = ? FOR NO KEY UPDATE", (id,))
+
+
 def change_key(connection: Connection, id: str, changes: Mapping[str, object]) -> None:
     """Change members of a key: any of `CHANGEABLE`, by its name. Raises ValueError for another."""
     if unknown := changes.keys() - CHANGEABLE:
