@@ -129,6 +129,7 @@ class TestRetiring:
         def work(connection: Connection) -> None:
             connection.execute("SELECT count(*) FROM generations")
             assert other.do(partial(delete_records_before, at_ms=NOW, limit=500)) == -1
+            assert other.do(find_horizon) == 0
             add_generations(connection, [record("a", created_at_ms=NOW)])
 
         with closing(Base(base.url)) as other:

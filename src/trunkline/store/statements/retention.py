@@ -25,8 +25,9 @@ def delete_records_before(connection: Connection, at_ms: int, limit: int) -> int
         _note_horizon(connection, at_ms)
         deleted = connection.execute(_DELETE_OLDEST, (at_ms, limit)).rowcount
     else:
-        _note_horizon(connection, week_at(at_ms).start_ms)
         deleted = _retire(connection, week_at(at_ms).start_ms, limit)
+        if deleted >= 0:
+            _note_horizon(connection, week_at(at_ms).start_ms)
     failpoints.reach("retention.deleted")
     return deleted
 
