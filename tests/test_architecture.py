@@ -82,6 +82,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("store/upgrade.py",),
     "alembic": ("store/upgrade.py", "store/migrations/"),
     "sqlite3": ("store/",),
+    "redis": ("store/valkey.py",),
     "cryptography": ("credentials/sealing.py",),
     "botocore": ("credentials/", "upstream/tokens.py", "stream/aws_events.py"),
     "google": ("credentials/", "upstream/tokens.py"),

@@ -1,0 +1,370 @@
+"""The board: the Valkey or Redis server that the nodes of one installation share, if the settings name one.
+
+What is on it may be lost at any time, and it may be away: nobody who asks it waits for more than `DEADLINE_S`, and
+whoever gets `BoardAway` goes on without it.
+
+Theory of operation. One coroutine drives one connection. It takes the calls that are there, sends them as one pipeline,
+and gives out the replies, which come in the order of the calls; then it takes what has come meanwhile. So all calls of
+one turn of the loop go out together. A call whose caller has left is answered like any other, and its reply given to
+nobody. What goes wrong in the middle of a pipeline ends the connection: a reply that was not read can then never be
+taken for that of another call.
+
+    here    Calls are sent. Within `DEADLINE_S` of the oldest of them all of a pipeline are answered, or the connection
+            is given up, and everybody who waits is told that the board is away.
+    away    Calls are refused at once. The driver makes a new connection, when `breaker.py` says, writes a key to see
+            that it may, and is *here* again.
+
+What nobody waits for – `send`, not `tell` – is kept while the board is away, as far as there is room, and sent when it
+is back; what was on its way when the connection broke is not sent again, for it may have been done. Messages come over
+a second connection, which is made anew by itself; what is told while there is none is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha1
+from typing import Any, Final, NamedTuple, Protocol
+
+from trunkline.store.breaker import Breaker
+
+DEADLINE_S: Final = 0.05
+CONNECT_S: Final = 1.0
+BEAT_S: Final = 1.0
+"""After so long without a call the connection is tried, so that no caller is the first to find it broken."""
+
+LAG_S: Final = 0.01
+"""A deadline that is noticed so late was missed by this process, which says nothing of the board."""
+
+_SILENT: Final = "it does not answer"
+
+MAX_CALLS: Final = 512
+MAX_WAITING: Final = 10_000
+PAUSE_S: Final = 0.25
+
+Value = str | bytes | int
+Command = tuple[Value, ...]
+Alarm = Callable[[str, str], None]
+"""Tells the operator what happened to the board, and more about it."""
+
+
+class BoardAway(Exception):
+    """The board does not answer now; says why, in words that repeat no value."""
+
+
+class Broken(Exception):
+    """A connection is of no more use; says why, in words that repeat no value."""
+
+
+class _Late(Broken):
+    """This process was held up for so long that it cannot tell whether the server was."""
+
+
+class Refusal(NamedTuple):
+    """A reply that is an error, by its code: `READONLY`, `NOSCRIPT`, … or `ERR`."""
+
+    code: str
+
+
+class Script:
+    """A script in Lua, which the server runs as a whole. Its keys all begin with `trunkline:`."""
+
+    __slots__ = ("sha", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Link(Protocol):
+    """One connection to the server. Everything but `close` raises Broken, and none of it ends by itself."""
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one go and read the reply to each; an error is a Refusal."""
+        ...
+
+    async def subscribe(self, channels: Sequence[str]) -> None: ...
+
+    async def next_message(self) -> tuple[str, bytes]:
+        """The next message, and the channel that it came on."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class _Asked:
+    """One call. `reply` is None where nobody waits; `unheard` is given the reply where whoever waited has left."""
+
+    __slots__ = ("command", "reply", "script", "since", "unheard")
+
+    def __init__(
+        self,
+        command: Command,
+        script: Script | None,
+        reply: asyncio.Future[Any] | None,
+        since: float,
+        unheard: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.command = command
+        self.script = script
+        self.reply = reply
+        self.since = since
+        self.unheard = unheard
+
+    @property
+    def is_left(self) -> bool:
+        return self.reply is not None and self.reply.done()
+
+    def tell(self, reply: Any) -> None:
+        """Give the reply to whoever waits for it."""
+        if self.reply is None:
+            return
+        if not self.reply.done():
+            self.reply.set_result(reply)
+        elif self.unheard is not None:
+            self.unheard(reply)
+
+    def refuse(self, reason: str) -> None:
+        """Tell whoever waits that there is no reply."""
+        if self.reply is not None and not self.reply.done():
+            self.reply.set_exception(BoardAway(reason))
+
+    def leave(self) -> None:
+        """Whoever waited has left; the reply may have come at the same moment."""
+        reply = self.reply
+        if reply is not None and reply.done() and not reply.cancelled() and reply.exception() is None:
+            self.tell(reply.result())
+
+
+class Board:
+    """The board of a node, whose boot has the id `node`; `dial` makes a connection. `store/opening.py` makes one."""
+
+    def __init__(self, node: str, dial: Callable[[], Awaitable[Link]], alarm: Alarm) -> None:
+        self.node = node
+        self.is_here = False
+        """Whether calls are sent at the moment."""
+        self._dial = dial
+        self._alarm = alarm
+        self._breaker = Breaker()
+        self._reason = "The board is not open yet."
+        self._asked: deque[_Asked] = deque()
+        self._kept: deque[_Asked] = deque(maxlen=MAX_WAITING)
+        self._waking: asyncio.Future[None] | None = None
+        self._hearers: dict[str, list[Callable[[bytes], None]]] = {}
+        self._returns: list[Callable[[], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._has_tried = asyncio.Event()
+
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        values: Sequence[Value],
+        unheard: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """Run a script, and give what it returns: bytes, an int, a list of these, or None.
+
+        `unheard` is given the same where the caller was cancelled meanwhile. Raises BoardAway.
+        """
+        return await self._ask(("EVALSHA", script.sha, len(keys), *keys, *values), script, unheard)
+
+    def send(self, script: Script, keys: Sequence[str], values: Sequence[Value]) -> None:
+        """Run a script for which nobody waits; while the board is away it is kept, as far as there is room."""
+        asked = _Asked(("EVALSHA", script.sha, len(keys), *keys, *values), script, None, 0.0)
+        if self.is_here:
+            self._add(asked)
+        else:
+            self._kept.append(asked)
+
+    def tell(self, channel: str, message: bytes) -> None:
+        """Send a message to all who hear a channel, this node among them; it is lost while the board is away."""
+        if self.is_here:
+            self._add(_Asked(("PUBLISH", channel, message), None, None, 0.0))
+
+    def hear(self, channel: str, take: Callable[[bytes], None]) -> None:
+        """Have all messages of a channel taken from now on; to be said before the board is opened."""
+        self._hearers.setdefault(channel, []).append(take)
+
+    def when_here(self, act: Callable[[], None]) -> None:
+        """Have something done each time the board is here, or here again."""
+        self._returns.append(act)
+
+    async def open(self) -> None:
+        """Begin to connect, and wait for the first trial. A board that is away keeps nobody from starting."""
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._drive()))
+        if self._hearers:
+            self._tasks.append(loop.create_task(self._listen()))
+        await self._has_tried.wait()
+
+    async def close(self) -> None:
+        """Send what waits, and end."""
+        with contextlib.suppress(BoardAway):
+            await self._ask(("PING",), None)
+        self.is_here = False
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._refuse_all("The gateway is stopping.")
+
+    async def _ask(self, command: Command, script: Script | None, unheard: Callable[[Any], None] | None = None) -> Any:
+        if not self.is_here or len(self._asked) >= MAX_WAITING:
+            raise BoardAway(self._reason)
+        loop = asyncio.get_running_loop()
+        asked = _Asked(command, script, loop.create_future(), loop.time(), unheard)
+        self._add(asked)
+        assert asked.reply is not None
+        try:
+            return await asked.reply
+        except asyncio.CancelledError:
+            asked.leave()
+            raise
+
+    def _add(self, asked: _Asked) -> None:
+        self._asked.append(asked)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waking is not None and not self._waking.done():
+            self._waking.set_result(None)
+
+    async def _drive(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._breaker.wait_s(loop.time()))
+            link = None
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    link = await self._connect()
+                self._come()
+                await self._serve(link)
+            except _Late as error:
+                self._go(str(error), counts=False)
+            except (Broken, TimeoutError) as error:
+                self._go(str(error) or _SILENT)
+            except Exception as error:  # a defect; limits must not depend on there being none
+                self._go(f"defect: {type(error).__name__}: {error}")
+            finally:
+                self.is_here = False
+                self._has_tried.set()
+                if link is not None:
+                    await link.close()
+
+    async def _connect(self) -> Link:
+        link = await self._dial()
+        try:
+            # A server that is full or a replica takes connections, and would fail with the first call.
+            (reply,) = await link.exchange([("SET", f"trunkline:here:{self.node}", 1, "PX", 60_000)])
+            if isinstance(reply, Refusal):
+                raise Broken(reply.code)
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    def _come(self) -> None:
+        if self._breaker.succeed():
+            self._alarm("board.back", "")
+        self.is_here = True
+        self._has_tried.set()
+        for act in self._returns:
+            act()
+        self._asked.extend(self._kept)
+        self._kept.clear()
+
+    def _go(self, reason: str, *, counts: bool = True) -> None:
+        self.is_here = False
+        self._reason = f"The board is away: {reason}."
+        self._refuse_all(self._reason)
+        if counts and self._breaker.fail(asyncio.get_running_loop().time()):
+            self._alarm("board.away", reason)
+
+    def _refuse_all(self, reason: str) -> None:
+        for asked in self._asked:
+            asked.refuse(reason)
+            if asked.reply is None and asked.script is not None:
+                self._kept.append(asked)
+        self._asked.clear()
+
+    async def _serve(self, link: Link) -> None:
+        """Send what is asked until the connection breaks. Raises Broken."""
+        while True:
+            calls = await self._next_calls()
+            loop = asyncio.get_running_loop()
+            due = min((asked.since for asked in calls if asked.reply is not None), default=loop.time()) + DEADLINE_S
+            try:
+                async with asyncio.timeout_at(due):
+                    refused = await _exchange(link, calls)
+            except TimeoutError:
+                raise (_Late if loop.time() - due > LAG_S else Broken)(_SILENT) from None
+            finally:
+                for asked in calls:
+                    asked.refuse("The board does not answer.")
+            if refused is not None:
+                raise Broken(refused)
+
+    async def _next_calls(self) -> list[_Asked]:
+        """The calls that are there, once there are some; after a while without any, one of our own."""
+        if not self._asked:
+            loop = asyncio.get_running_loop()
+            self._waking = loop.create_future()
+            timer = loop.call_later(BEAT_S, self._wake)
+            await self._waking
+            timer.cancel()
+            self._waking = None
+        calls: list[_Asked] = []
+        while self._asked and len(calls) < MAX_CALLS:
+            asked = self._asked.popleft()
+            if not asked.is_left:
+                calls.append(asked)
+        return calls or [_Asked(("PING",), None, None, 0.0)]
+
+    async def _listen(self) -> None:
+        while True:
+            await asyncio.sleep(0 if self.is_here else PAUSE_S)
+            if not self.is_here:
+                continue
+            link = None
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    link = await self._dial()
+                    await link.subscribe([*self._hearers])
+                while True:
+                    channel, message = await link.next_message()
+                    for take in self._hearers.get(channel, ()):
+                        take(message)
+            except (Broken, TimeoutError):
+                await asyncio.sleep(PAUSE_S)
+            except Exception as error:  # a defect of who hears; the next message may be a better one
+                self._alarm("board.unheard", f"{type(error).__name__}: {error}")
+                await asyncio.sleep(PAUSE_S)
+            finally:
+                if link is not None:
+                    await link.close()
+
+
+async def _exchange(link: Link, calls: Sequence[_Asked]) -> str | None:
+    """Send calls, and give out their replies; gives the code of an error among them. Raises Broken."""
+    replies = await link.exchange([asked.command for asked in calls])
+    unknown: list[_Asked] = []
+    refused = None
+    for asked, reply in zip(calls, replies, strict=True):
+        if not isinstance(reply, Refusal):
+            asked.tell(reply)
+        elif reply.code == "NOSCRIPT" and asked.script is not None and asked.command[0] == "EVALSHA":
+            unknown.append(_with_text(asked, asked.script))
+        else:
+            refused = reply.code
+            asked.refuse(f"The board refuses: {reply.code}.")
+    if unknown:
+        return await _exchange(link, unknown) or refused
+    return refused
+
+
+def _with_text(asked: _Asked, script: Script) -> _Asked:
+    """The same call for a server that does not know the script yet, and will then."""
+    asked.command = ("EVAL", script.text, *asked.command[2:])
+    return asked
