@@ -107,15 +107,20 @@ class Limits(NamedTuple):
 
 @dataclass(slots=True)
 class Taken:
-    """What a request took of its limits, to be given back once; `demands` and `full_at_us` run beside each other."""
+    """What a request took of its limits, to be given back once; `demands` and `full_at_us` run beside each other.
+
+    Where several processes count together `share` is the same in the measure of what is this one's alone.
+    """
 
     holder: str
     tokens: int
     sharers: int
     limits: Limits
     demands: Sequence[Demand]
-    full_at_us: Sequence[int]
+    full_at_us: Sequence[int] = ()
     is_given_back: bool = False
+    is_on_board: bool = False
+    share: Taken | None = None
 
 
 def rates_of(scope: str, terms: PacedTerms) -> tuple[Rate, ...]:
@@ -143,52 +148,77 @@ class Counters:
 
     def take(self, rates: tuple[Rate, ...], model: str, tokens: int, id: str) -> Taken | Refused:
         """Take of all limits that hold for a request, or of none; `tokens` is how many it may use at most."""
-        sharers = self._sharers()
-        limits = _limits(rates, model, sharers)
-        demands = [*limits.requests]
-        for bucket, room_us, period_us, amount in limits.tokens:
-            cost_us = -(-period_us * tokens // amount)
-            # More than a share passes alone, when all of the share is there; more than the limit never does.
-            is_alone = room_us < cost_us and tokens <= amount
-            demands.append(Demand(bucket, cost_us, cost_us if is_alone else room_us))
-        answer = self._buckets.take(demands, limits.places, id)
+        asked = asked_of(rates, model, tokens, id, self._sharers())
+        answer = self._buckets.take(asked.demands, asked.limits.places, id)
         if isinstance(answer, Denied):
-            return self._refused(answer, Taken(id, tokens, sharers, limits, demands, ()), rates)
-        return Taken(id, tokens, sharers, limits, demands, answer.full_at_us)
+            return refused_by(answer, asked, rates, self._wall_clock())
+        asked.full_at_us = answer.full_at_us
+        return asked
 
     def give_back(self, taken: Taken, tokens_used: int | None) -> None:
         """Give back what was not used and take what was used beyond; None is for a request that was not made at all."""
         if taken.is_given_back:
             return
         taken.is_given_back = True
-        limits, demands = taken.limits, taken.demands
-        returns: list[Return] = []
-        if tokens_used is None:
-            for demand, full_at_us in zip(demands, taken.full_at_us, strict=True):
-                returns.append(Return(demand.bucket, -demand.cost_us, full_at_us))
-        elif tokens_used != taken.tokens:
-            index = len(limits.requests)
-            for bucket, _, period_us, amount in limits.tokens:
-                used_us = -(-period_us * tokens_used // amount)
-                returns.append(Return(bucket, used_us - demands[index].cost_us, taken.full_at_us[index]))
-                index += 1
-        self._buckets.give_back(returns, limits.places, taken.holder)
+        self._buckets.give_back(returns_of(taken, tokens_used), taken.limits.places, taken.holder)
 
-    def _refused(self, denied: Denied, asked: Taken, rates: Sequence[Rate]) -> Refused:
-        limits, sharers = asked.limits, asked.sharers
-        if denied.full_place is not None:
-            rate = next(each for each in rates if each.kind == "streams" and each.scope == denied.full_place)
-            wait_s: float | None = PLACE_RETRY_S
-            remaining, back_in_s = 0, PLACE_RETRY_S
-        else:
-            counted = [*limits.by_requests, *limits.by_tokens]
-            waits_us = list(map(_wait_us, counted, asked.demands, denied.taken_us, repeat(asked.tokens)))
-            longest = waits_us.index(max(waits_us))
-            rate, taken_us = counted[longest], denied.taken_us[longest]
-            wait_s = waits_us[longest] / 1_000_000 if waits_us[longest] < inf else None
-            remaining, back_in_s = _left(rate, taken_us, sharers), taken_us / 1_000_000
-        reset_ms = ceil((self._wall_clock() + back_in_s) * 1000)
-        return Refused(rate, _share(rate, sharers), remaining, wait_s, reset_ms, asked.tokens)
+
+class SharedCounters(Protocol):
+    """Takes of limits that several processes count together, so that it has to be waited for."""
+
+    async def take(self, rates: tuple[Rate, ...], model: str, tokens: int, id: str) -> Taken | Refused:
+        """Do as `Counters.take` does."""
+        ...
+
+    def give_back(self, taken: Taken, tokens_used: int | None) -> None:
+        """Do as `Counters.give_back` does."""
+        ...
+
+
+def asked_of(rates: tuple[Rate, ...], model: str, tokens: int, id: str, sharers: int) -> Taken:
+    """Find what a request has to take, where so many processes count apart; nothing is taken yet."""
+    limits = _limits(rates, model, sharers)
+    demands = [*limits.requests]
+    for bucket, room_us, period_us, amount in limits.tokens:
+        cost_us = -(-period_us * tokens // amount)
+        # More than a share passes alone, when all of the share is there; more than the limit never does.
+        is_alone = room_us < cost_us and tokens <= amount
+        demands.append(Demand(bucket, cost_us, cost_us if is_alone else room_us))
+    return Taken(id, tokens, sharers, limits, demands)
+
+
+def returns_of(taken: Taken, tokens_used: int | None) -> list[Return]:
+    """Find what of its buckets a request gives back, and what it takes beyond."""
+    limits, demands = taken.limits, taken.demands
+    returns: list[Return] = []
+    if tokens_used is None:
+        for demand, full_at_us in zip(demands, taken.full_at_us, strict=True):
+            returns.append(Return(demand.bucket, -demand.cost_us, full_at_us))
+    elif tokens_used != taken.tokens:
+        index = len(limits.requests)
+        for bucket, _, period_us, amount in limits.tokens:
+            used_us = -(-period_us * tokens_used // amount)
+            returns.append(Return(bucket, used_us - demands[index].cost_us, taken.full_at_us[index]))
+            index += 1
+    return returns
+
+
+def refused_by(denied: Denied, asked: Taken, rates: Sequence[Rate], wall_s: float) -> Refused:
+    """Find which limit a request would wait for longest, and what of it is there; `wall_s` is Unix time."""
+    limits, sharers = asked.limits, asked.sharers
+    if denied.full_place is not None:
+        rate = next(each for each in rates if each.kind == "streams" and each.scope == denied.full_place)
+        wait_s: float | None = PLACE_RETRY_S
+        remaining, back_in_s = 0, PLACE_RETRY_S
+    else:
+        counted = [*limits.by_requests, *limits.by_tokens]
+        waits_us = list(map(_wait_us, counted, asked.demands, denied.taken_us, repeat(asked.tokens)))
+        longest = waits_us.index(max(waits_us))
+        rate, taken_us = counted[longest], denied.taken_us[longest]
+        wait_s = waits_us[longest] / 1_000_000 if waits_us[longest] < inf else None
+        remaining, back_in_s = _left(rate, taken_us, sharers), taken_us / 1_000_000
+    reset_ms = ceil((wall_s + back_in_s) * 1000)
+    return Refused(rate, _share(rate, sharers), remaining, wait_s, reset_ms, asked.tokens)
 
 
 def refusal(refused: Refused, model: str) -> RateLimited:
