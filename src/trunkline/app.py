@@ -6,12 +6,14 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from importlib import import_module
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from trunkline.accounts.ledger import Ledger
-from trunkline.accounts.opening import open_keys, pepper_of
-from trunkline.accounts.rates import Counters
+from trunkline.accounts.opening import counters_url, open_keys, pepper_of
+from trunkline.accounts.rates import Counters, SharedCounters
 from trunkline.accounts.records import Records
 from trunkline.call import Services
 from trunkline.calling import build_upstream
@@ -26,9 +28,14 @@ from trunkline.server.routes import Application, application
 from trunkline.settings.sections import Settings
 from trunkline.stopping import Stopping
 from trunkline.store.counters import LocalBuckets
-from trunkline.store.opening import make_writer
+from trunkline.store.opening import make_board, make_writer
+from trunkline.store.writer import Writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
+
+if TYPE_CHECKING:
+    from trunkline.accounts.shared_rates import BoardCounters
+    from trunkline.store.board import Board
 
 _TOKEN_DIGITS = 24
 
@@ -41,6 +48,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     logs.configure(settings.log.level, settings.log.format)
     database, keys = open_keys(settings)
     writer = make_writer(settings, database, time.time, logs.store_alarm)
+    board = _make_board(settings, writer)
     routing = settings.routing
     health = Health(retry_budget=routing.retry_budget, hedges=HEDGED_SHARE if routing.hedge else 0.0)
     affinity = Affinity()
@@ -48,7 +56,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     recent = Recent(settings.routing.explanations)
     services = Services(
         keys=keys,
-        rates=Counters(LocalBuckets(_now_us), time.time, lambda: writer.living),
+        rates=_make_counters(board, lambda: writer.living),
         records=Records(database, time.time),
         catalog=catalog,
         health=health,
@@ -67,7 +75,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with writer, connections:
+        async with writer, connections, board or nullcontext():
             logs.started(settings.server.listen, catalog)
             yield
         await keys.close()
@@ -87,6 +95,20 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     return application(
         services, bounds, lifespan, _tokens(), memory, has_open_listings=server.open_listings, origins=server.origins
     )
+
+
+def _make_board(settings: Settings, writer: Writer) -> Board | None:
+    """Make the board that nodes share, if the settings name one."""
+    url = counters_url(settings)
+    return None if url is None else make_board(url, writer.boot_id, logs.store_alarm)
+
+
+def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters | SharedCounters:
+    """Make what limits are counted by: nothing of the board is loaded where there is none."""
+    if board is None:
+        return Counters(LocalBuckets(_now_us), time.time, living)
+    counters: type[BoardCounters] = import_module("trunkline.accounts.shared_rates").BoardCounters
+    return counters(board, _now_us, time.time, living)
 
 
 def _now_us() -> int:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
-from trunkline.accounts.rates import Counters, Taken
+from trunkline.accounts.rates import Counters, SharedCounters, Taken
 from trunkline.accounts.records import Records
 from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
@@ -56,7 +56,7 @@ class Services:
     """
 
     keys: Keys
-    rates: Counters
+    rates: Counters | SharedCounters
     records: Records
     catalog: Catalog
     health: Health

@@ -13,7 +13,7 @@ from functools import partial
 
 from trunkline import failpoints
 from trunkline.accounts.budgets import period_budget
-from trunkline.accounts.rates import UNBOUND_TOKENS, Refused, Taken, refusal
+from trunkline.accounts.rates import UNBOUND_TOKENS, Counters, Refused, SharedCounters, Taken, refusal
 from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services
 from trunkline.errors import PaymentRequired
 from trunkline.money import NanoUsd, usd_text
@@ -40,7 +40,13 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     cap_nano = _cap(call)
     if cap_nano is not None and found.least_nano > cap_nano:
         raise _above_cap(found, cap_nano)
-    taken = _take(admitted, found, services)
+    taken = None
+    if call.key.rates:
+        counters = services.rates
+        if isinstance(counters, Counters):
+            taken = _take(admitted, found, services, counters)
+        else:
+            taken = await _take_shared(admitted, found, services, counters)
     key_budget = _key_budget(call)
     try:
         held_nano = await _hold(call, found, cap_nano, key_budget, services)
@@ -69,20 +75,32 @@ async def _estimated(admitted: Admitted, services: Services) -> Estimate:
     return found(counts_own=call.key.counts_own)
 
 
-def _take(admitted: Admitted, found: Estimate, services: Services) -> Taken | None:
-    """Take of the limits of key and account; None where there are none. Raises RateLimited."""
+def _take(admitted: Admitted, found: Estimate, services: Services, counters: Counters) -> Taken:
+    """Take of the limits of key and account. Raises RateLimited."""
+    call, model = admitted.call, admitted.plan.attempts[0].model.slug
+    return _granted(counters.take(call.key.rates, model, _tokens(admitted, found, services), call.id), model)
+
+
+async def _take_shared(admitted: Admitted, found: Estimate, services: Services, counters: SharedCounters) -> Taken:
+    """Do the same where other nodes take of them, too."""
+    call, model = admitted.call, admitted.plan.attempts[0].model.slug
+    return _granted(await counters.take(call.key.rates, model, _tokens(admitted, found, services), call.id), model)
+
+
+def _tokens(admitted: Admitted, found: Estimate, services: Services) -> int:
+    """How many tokens a request may use, read and written."""
     call, request = admitted.call, admitted.request
-    if not call.key.rates:
-        return None
     read = found.input_tokens or input_bound(request, call.body_bytes, services.bounds)
     written = UNBOUND_TOKENS
     if request.max_output_tokens is not None:
         written = min(request.max_output_tokens, found.output_tokens or request.max_output_tokens)
-    model = admitted.plan.attempts[0].model.slug
-    taken = services.rates.take(call.key.rates, model, read + written, call.id)
-    if isinstance(taken, Refused):
-        raise refusal(taken, model)
-    return taken
+    return read + written
+
+
+def _granted(answer: Taken | Refused, model: str) -> Taken:
+    if isinstance(answer, Refused):
+        raise refusal(answer, model)
+    return answer
 
 
 def _cap(call: Call) -> NanoUsd | None:

@@ -36,3 +36,9 @@ def any_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         url: str = request.getfixturevalue("books_url")
         monkeypatch.setattr(ledger, "url_in", lambda folder: url)
     return str(request.param)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is no test of deadlines: this machine may be busy."""
+    monkeypatch.setattr("trunkline.store.board.DEADLINE_S", 20.0)

@@ -20,12 +20,6 @@ ECHO = Script("return ARGV[1]")
 COUNT = Script("return redis.call('INCR', KEYS[1])")
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For what is no test of deadlines: this machine may be busy."""
-    monkeypatch.setattr("trunkline.store.board.DEADLINE_S", 20.0)
-
-
 async def is_away(board: Board) -> bool:
     try:
         await board.run(ECHO, (), ("x",))

@@ -12,6 +12,7 @@ from trunkline.accounts.pepper import given_pepper, read_pepper, reveal
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, verify_database
+from trunkline.store.opening import make_board
 from trunkline.store.sqlite import is_shared, sqlite_path
 
 
@@ -40,7 +41,7 @@ def verify_store(settings: Settings) -> str | None:
     It gives the revision of the tables, None where there are none yet. Raises SettingsError with all that is wrong.
     """
     problems: list[str] = []
-    for verify in (_verify_pepper, masters_of, verify_bootstrap_key):
+    for verify in (_verify_pepper, _verify_counters, masters_of, verify_bootstrap_key):
         try:
             verify(settings)
         except SettingsError as error:
@@ -69,6 +70,17 @@ def verify_bootstrap_key(settings: Settings) -> str | None:
 def _verify_pepper(settings: Settings) -> None:
     _read_pepper(settings, makes=False)
     _previous_pepper(settings)
+
+
+def _verify_counters(settings: Settings) -> None:
+    if (url := counters_url(settings)) is not None:
+        make_board(url, "", lambda event, detail: None)
+
+
+def counters_url(settings: Settings) -> str | None:
+    """Read the address of the board, if there is one; a password may be in it. Raises SettingsError."""
+    source = settings.store.counters
+    return None if source is None else reveal(source, os.environ)
 
 
 def _previous_pepper(settings: Settings) -> bytes | None:

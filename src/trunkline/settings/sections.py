@@ -206,6 +206,11 @@ class StoreSettings(Section, frozen=True):
     timeout: Duration = 2.0
     """How long a statement may wait for the database; then the request gets a 503."""
 
+    counters: SecretField | None = None
+    """The Valkey or Redis server that several gateways share, as `redis://:password@host:6379/0` (`rediss://` for TLS):
+    there they count limits together. Nothing that must not be lost is on it, and while it is away each gateway has its
+    share of every limit. It needs `pip install trunkline[cluster]`. Needs a restart."""
+
     pepper: SecretField | None = None
     """The secret that keys are hashed with. When absent it is made once and kept in a file beside the SQLite
     database, readable by its owner only. With PostgreSQL it is yours to give, the same on every node; without it no key

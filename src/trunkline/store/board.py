@@ -24,9 +24,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from hashlib import sha1
-from typing import Any, Final, NamedTuple, Protocol
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from trunkline.store.breaker import Breaker
 
@@ -154,6 +155,7 @@ class Board:
         self._waking: asyncio.Future[None] | None = None
         self._hearers: dict[str, list[Callable[[bytes], None]]] = {}
         self._returns: list[Callable[[], None]] = []
+        self._works: list[Callable[[], Coroutine[None, None, None]]] = [self._drive]
         self._tasks: list[asyncio.Task[None]] = []
         self._has_tried = asyncio.Event()
 
@@ -191,12 +193,15 @@ class Board:
         """Have something done each time the board is here, or here again."""
         self._returns.append(act)
 
+    def beside(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Have something run for as long as the board is open; to be said before that."""
+        self._works.append(work)
+
     async def open(self) -> None:
         """Begin to connect, and wait for the first trial. A board that is away keeps nobody from starting."""
         loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self._drive()))
-        if self._hearers:
-            self._tasks.append(loop.create_task(self._listen()))
+        works = [*self._works, self._listen] if self._hearers else self._works
+        self._tasks += [loop.create_task(work()) for work in works]
         await self._has_tried.wait()
 
     async def close(self) -> None:
@@ -209,6 +214,15 @@ class Board:
         if self._tasks:
             await asyncio.wait(self._tasks)
         self._refuse_all("The gateway is stopping.")
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def _ask(self, command: Command, script: Script | None, unheard: Callable[[Any], None] | None = None) -> Any:
         if not self.is_here or len(self._asked) >= MAX_WAITING:

@@ -18,7 +18,7 @@ counters outside the process can do the same in one step of theirs. What the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
@@ -122,6 +122,37 @@ class LocalBuckets:
         if self._unswept is not None or len(moments) > self._most_kept:
             self._sweep(now)
         return Granted(found)
+
+    def note(self, demands: Sequence[Demand], places: Sequence[Place], holder: str) -> list[int]:
+        """Count what was taken elsewhere, as far as there is room for it; when each bucket is full again."""
+        now = self._clock_us()
+        moments = self._moments
+        found = []
+        for bucket, cost_us, room_us in demands:
+            before = moments.get(bucket, now)
+            moment = (before if before > now else now) + cost_us
+            if moment - now > room_us:
+                moment = max(before, now + room_us)
+            moments[bucket] = moment
+            found.append(moment)
+        for name, _ in places:
+            self._holders.setdefault(name, set()).add(holder)
+        if self._unswept is not None or len(moments) > self._most_kept:
+            self._sweep(now)
+        return found
+
+    @property
+    def holders(self) -> Mapping[str, Collection[str]]:
+        """Who holds each place."""
+        return self._holders
+
+    def empty(self) -> list[tuple[str, int]]:
+        """Forget the buckets, and give what is taken of each."""
+        now = self._clock_us()
+        found = [(bucket, moment - now) for bucket, moment in self._moments.items() if moment > now]
+        self._moments.clear()
+        self._unswept = None
+        return found
 
     def give_back(self, returns: Sequence[Return], places: Sequence[Place], holder: str) -> None:
         """Correct what was taken, and free the places; those that the holder has not are left alone."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
@@ -15,6 +17,9 @@ from trunkline.store.rows import BootRow
 from trunkline.store.sqlite import is_shared, sqlite_path
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.writer import Alarm, Writer
+
+if TYPE_CHECKING:
+    from trunkline.store.board import Board
 
 
 def make_writer(settings: Settings, database: Database, wall_clock: Callable[[], float], alarm: Alarm) -> Writer:
@@ -33,6 +38,20 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
     shared = is_shared(settings.store.url)
     upkeep = Upkeep(boot, folder, settings.store.keep_records, wall_clock, alarm, is_shared=shared)
     return Writer(database, boot, journal, upkeep, wall_clock, alarm)
+
+
+def make_board(url: str, node: str, alarm: Alarm) -> Board:
+    """Make the board that a URL names, for the boot of this id; nothing of a board is loaded where there is none.
+
+    Raises SettingsError.
+    """
+    try:
+        return import_module("trunkline.store.valkey").make_board(url, node, alarm)  # type: ignore[no-any-return]
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        problem = "store.counters needs a library that is not there; run pip install 'trunkline[cluster]'"
+        raise SettingsError([problem]) from None
 
 
 def node_of(settings: Settings) -> str:

@@ -160,6 +160,11 @@ class Writer:
         return await done
 
     @property
+    def boot_id(self) -> str:
+        """The id of this process, for as long as it lives."""
+        return self._boot.id
+
+    @property
     def living(self) -> int:
         """How many processes write this database, as far as is known."""
         return self._upkeep.living

@@ -138,8 +138,8 @@ def store_alarm(event: str, detail: str) -> None:
     _log.write(level, event, **({"problem": detail} if detail else {}))
 
 
-_GOOD_NEWS = frozenset({"store.back", "journal.taken", "journal.adopted", "hold.expired"})
-_ADVICE = frozenset({"store.shared"})
+_GOOD_NEWS = frozenset({"store.back", "board.back", "journal.taken", "journal.adopted", "hold.expired"})
+_ADVICE = frozenset({"store.shared", "board.away"})
 
 
 def attempt_outrun(request_id: str, outrun: Outrun, spent: Spent) -> None:
