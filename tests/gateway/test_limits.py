@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from tests.gateway.server import COMMAND, Gateway, Reply, post, running
 from tests.gateway.tenants import Store
 from tests.gateway.waiting import eventually
+from tests.servers.valkey import Valkey
 
 CONFIG = """
 [server]
@@ -253,3 +256,140 @@ def test_a_second_process_on_the_same_database_has_half_of_a_limit(
         assert metadata["limit_amount"] == 10
         (told,) = [json.loads(line) for line in gateway.log.read_text().splitlines() if "store.shared" in line]
         assert told["level"] == "warning"
+
+
+PASSWORD = "canary-of-the-board-Zt5Qw8"
+
+
+@dataclass
+class Pair:
+    """Two gateways on one database and one board."""
+
+    one: House
+    two: House
+    board: Valkey
+
+    def ask_at_once(self, key: str, count: int) -> list[Reply]:
+        """So many requests, half of them to each."""
+        with ThreadPoolExecutor(32) as pool:
+            houses = [self.one, self.two] * (count // 2)
+            return list(pool.map(lambda house: house.ask(key), houses))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, shared_redis: Valkey) -> Iterator[Pair]:
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    config = f'{CONFIG}[store]\nurl = "sqlite:///{one}/trunkline.db"\n'
+    config += f'counters = "redis://nodes:{PASSWORD}@127.0.0.1:{shared_redis.port}/0"\n'
+    give_password(shared_redis)
+    patience = str(Path(__file__).parent / "patience")
+    with running(one, config, PYTHONPATH=patience) as first, running(two, config, PYTHONPATH=patience) as second:
+        pair = Pair(House(first, one), House(second, one), shared_redis)
+        yield pair
+        eventually(lambda: pair.one.run("ledger", "audit")["open_holds"] == 0, "a hold is left")
+    for folder in (one, two):
+        assert PASSWORD not in (folder / "gateway.log").read_text()
+
+
+class TestOnABoard:
+    def test_RL_02_of_200_at_once_at_two_gateways_a_hundred_pass(self, pair: Pair) -> None:
+        key = pair.one.limited(rpd=100, tpd=10_000_000, concurrency=300)
+        replies = pair.ask_at_once(key, 200)
+        assert [reply.status for reply in replies].count(200) == 100
+        refused = next(reply for reply in replies if reply.status == 429)
+        assert hold_to_form(refused, 100, "requests")["limit_amount"] == 100
+
+    def test_RL_01_the_61st_of_60_a_minute_is_told_when_it_passes(self, pair: Pair) -> None:
+        key = pair.one.limited(rpm=60)
+        began = time.monotonic()
+        passed = [reply.status for reply in pair.ask_at_once(key, 60)].count(200)
+        while (reply := pair.two.ask(key)).status == 200:
+            passed += 1
+        assert 60 <= passed <= 60 + int(time.monotonic() - began)
+        hold_to_form(reply, 60, "requests")
+        assert reply.headers["retry-after"] == "1"
+
+    def test_RL_06_tokens_of_a_stream_that_is_left_are_given_back(self, pair: Pair) -> None:
+        key = pair.one.limited(tpm=10_000)
+        body = {"model": "fake/lorem", "input": "!rate 20\n!tokens 1000", "stream": True, "max_output_tokens": 9000}
+        with pair.one.gateway.connect() as client:
+            client.send(post(body, key=key))
+            client.read_until(b"output_text.delta")
+            hold_to_form(pair.two.ask(key, max_output_tokens=9000), 10_000, "tokens")
+            client.reset()
+        eventually(lambda: pair.two.ask(key, max_output_tokens=9000).status == 200, "the tokens are not given back")
+
+    def test_RL_10_disconnects_at_one_leave_no_place_taken_at_the_other(self, pair: Pair) -> None:
+        key = pair.one.limited(concurrency=2)
+        silent = post({"model": "fake/echo", "input": "!text hi\n!stall", "stream": True}, key=key)
+        for _ in range(10):
+            clients = [house.gateway.connect() for house in (pair.one, pair.two)]
+            try:
+                for client in clients:
+                    client.send(silent)
+                    client.read_until(b"output_text.delta")
+                hold_to_form(pair.two.ask(key), 2, "streams")
+            finally:
+                for client in clients:
+                    client.reset()
+            eventually(lambda: pair.one.ask(key).status == 200, "all places stay taken")
+            eventually(lambda: pair.two.ask(key).status == 200, "all places stay taken")
+
+    def test_a_request_without_credit_takes_of_no_limit(self, pair: Pair) -> None:
+        account = pair.one.run("accounts", "create", "poor")["id"]
+        key = pair.one.key(account, "--rpm", "1", "--concurrency", "1")
+        assert [pair.two.ask(key, model="fake/lorem").status for _ in range(3)] == [402, 402, 402]
+
+    def test_a_request_without_limits_takes_nothing_of_it(self, pair: Pair) -> None:
+        key = pair.one.limited()
+        before = buckets_on(pair.board)
+        assert pair.one.ask(key).status == 200
+        assert buckets_on(pair.board) <= before
+        assert pair.one.ask(pair.one.limited(rpm=5)).status == 200
+        assert not buckets_on(pair.board) <= before
+
+    def test_RL_03_killed_under_load_it_harms_nobody_and_is_exact_again(self, pair: Pair) -> None:
+        limited, free = pair.one.limited(rpd=60), pair.one.limited()
+        statuses: dict[str, list[int]] = {limited: [], free: []}
+        is_over = threading.Event()
+
+        def load(house: House, key: str) -> None:
+            while not is_over.is_set():
+                statuses[key].append(house.ask(key).status)
+                time.sleep(0.005)
+
+        houses = (pair.one, pair.two)
+        loading = [threading.Thread(target=load, args=(house, key)) for house in houses for key in statuses]
+        for each in loading:
+            each.start()
+        try:
+            with pair.board.gone():
+                eventually(lambda: all("board.away" in told_in(house) for house in houses), "nobody is told")
+                time.sleep(0.3)
+            give_password(pair.board)
+            eventually(lambda: all("board.back" in told_in(house) for house in houses), "nobody is told")
+            time.sleep(0.3)
+        finally:
+            is_over.set()
+            for each in loading:
+                each.join()
+        assert set(statuses[free]) == {200}
+        assert set(statuses[limited]) == {200, 429}
+        # The amount before, once more of shares without the board, and once more when it came back empty.
+        assert 60 <= statuses[limited].count(200) <= 3 * 60
+        key = pair.one.limited(rpd=20)
+        assert [reply.status for reply in pair.ask_at_once(key, 40)].count(200) == 20
+
+
+def give_password(server: Valkey) -> None:
+    """Make the user that the gateways are; the server forgets it when it is killed."""
+    said = server.run("ACL", "SETUSER", "nodes", "on", f">{PASSWORD}", "~trunkline:*", "&trunkline:*", "+@all")
+    assert said == b"+OK\r\n"
+
+
+def told_in(house: House) -> str:
+    return house.gateway.log.read_text()
+
+
+def buckets_on(server: Valkey) -> set[bytes]:
+    return set(re.findall(rb"trunkline:bucket:\S+", server.run("KEYS", "trunkline:bucket:*")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Coroutine
 
@@ -14,6 +15,7 @@ from tests.store.boards import Told, board_at, opened, speaking, until
 from trunkline.settings.reading import SettingsError
 from trunkline.store.board import DEADLINE_S, Board, BoardAway, Script
 from trunkline.store.breaker import MOST_FAILURES, OPEN_S, PAUSE_S, WINDOW_S, Breaker
+from trunkline.store.opening import make_board
 from trunkline.store.valkey import Dialer
 
 ECHO = Script("return ARGV[1]")
@@ -311,6 +313,14 @@ class TestAddress:
             assert told.events == [("board.away", "WRONGPASS")]
 
         asyncio.run(play())
+
+    def test_without_the_library_it_is_said_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(sys.modules, "trunkline.store.valkey")
+        monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)
+        with pytest.raises(SettingsError) as raised:
+            make_board("redis://h/0", "boot_one", Told())
+        (problem,) = raised.value.problems
+        assert problem == "store.counters needs a library that is not there; run pip install 'trunkline[cluster]'"
 
     @pytest.mark.parametrize(
         "url", ["redis://h:port/0", "unix:///tmp/x", "redis://h?socket_timeout=x", "redis://h?a=1"]

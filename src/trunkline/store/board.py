@@ -284,10 +284,11 @@ class Board:
             self._alarm("board.back", "")
         self.is_here = True
         self._has_tried.set()
-        for act in self._returns:
-            act()
+        # First, for what is of before the board went is not to be taken from what came since, if it forgot all of it.
         self._asked.extend(self._kept)
         self._kept.clear()
+        for act in self._returns:
+            act()
 
     def _go(self, reason: str, *, counts: bool = True) -> None:
         self.is_here = False

@@ -48,7 +48,7 @@ def make_board(url: str, node: str, alarm: Alarm) -> Board:
     try:
         return import_module("trunkline.store.valkey").make_board(url, node, alarm)  # type: ignore[no-any-return]
     except ModuleNotFoundError as error:
-        if error.name != "redis":
+        if (error.name or "").partition(".")[0] != "redis":
             raise
         problem = "store.counters needs a library that is not there; run pip install 'trunkline[cluster]'"
         raise SettingsError([problem]) from None
