@@ -246,6 +246,7 @@ class TestAway:
         assert "sekret" not in detail
         assert len(detail) < 40
 
+    @pytest.mark.usefixtures("patient")
     def test_RL_11_a_script_that_a_server_never_knows_does_not_go_round_for_ever(self) -> None:
         async def play() -> None:
             async with speaking(b"-NOSCRIPT No matching script.\r\n") as url, opened(url) as board:

@@ -306,13 +306,14 @@ class Board:
 
     async def _serve(self, link: Link) -> None:
         """Send what is asked until the connection breaks. Raises Broken."""
+        known: set[str] = set()
         while True:
             calls = await self._next_calls()
             loop = asyncio.get_running_loop()
             due = min((asked.since for asked in calls if asked.reply is not None), default=loop.time()) + DEADLINE_S
             try:
                 async with asyncio.timeout_at(due):
-                    refused = await _exchange(link, calls)
+                    refused = await _exchange(link, calls, known)
             except TimeoutError:
                 raise (_Late if loop.time() - due > LAG_S else Broken)(_SILENT) from None
             finally:
@@ -361,25 +362,32 @@ class Board:
                     await link.close()
 
 
-async def _exchange(link: Link, calls: Sequence[_Asked]) -> str | None:
-    """Send calls, and give out their replies; gives the code of an error among them. Raises Broken."""
-    replies = await link.exchange([asked.command for asked in calls])
-    unknown: list[_Asked] = []
+async def _exchange(link: Link, calls: Sequence[_Asked], known: set[str]) -> str | None:
+    """Send calls, and give out their replies; gives the code of an error among them. Raises Broken.
+
+    A script that is not among the `known` ones of this connection is sent whole, so that the server knows it after.
+    """
+    commands = [_command(asked, known) for asked in calls]
+    replies = await link.exchange(commands)
+    forgotten: list[_Asked] = []
     refused = None
-    for asked, reply in zip(calls, replies, strict=True):
+    for asked, command, reply in zip(calls, commands, replies, strict=True):
         if not isinstance(reply, Refusal):
             asked.tell(reply)
-        elif reply.code == "NOSCRIPT" and asked.script is not None and asked.command[0] == "EVALSHA":
-            unknown.append(_with_text(asked, asked.script))
+        elif reply.code == "NOSCRIPT" and command[0] == "EVALSHA":
+            forgotten.append(asked)
         else:
             refused = reply.code
             asked.refuse(f"The board refuses: {reply.code}.")
-    if unknown:
-        return await _exchange(link, unknown) or refused
+    if forgotten:
+        known.clear()
+        return await _exchange(link, forgotten, known) or refused
     return refused
 
 
-def _with_text(asked: _Asked, script: Script) -> _Asked:
-    """The same call for a server that does not know the script yet, and will then."""
-    asked.command = ("EVAL", script.text, *asked.command[2:])
-    return asked
+def _command(asked: _Asked, known: set[str]) -> Command:
+    script = asked.script
+    if script is None or script.sha in known:
+        return asked.command
+    known.add(script.sha)
+    return ("EVAL", script.text, *asked.command[2:])
