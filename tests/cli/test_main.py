@@ -118,6 +118,14 @@ class TestCheck:
         assert "groq  (key from GROQ_API_KEY)" in out
         assert "canary" not in out
 
+    def test_a_board_that_is_away_is_a_warning_and_its_password_is_not_shown(self, run: Run) -> None:
+        code, out, err = run("check", text="store.counters = 'redis://:sekret-of-the-board@127.0.0.1:1/0'")
+        advice = "Until it is back each gateway has its share of limits."
+        assert err == f"warning: store.counters: The board is away: connection refused. {advice}\n"
+        assert code == 0
+        assert "store.counters.inline" in out
+        assert "sekret" not in out
+
     def test_CF_05_a_provider_without_its_secret_says_why_it_is_off(self, run: Run) -> None:
         code, out, err = run("check", text="[providers.openai]\napi_key = { env = 'MY_KEY' }", MY_KEY="")
         assert code == 1
@@ -145,6 +153,8 @@ class TestCheck:
             ("store.url = 'sqlite:///trunkline.toml'", "file is not a database"),
             ("bootstrap_key = 'short'", "bootstrap_key: a key has at least 20"),
             ("store.url = 'mysql://db.example/trunkline'", "records are kept in SQLite or PostgreSQL"),
+            ("store.counters = 'http://:sekret@h:1/0'", "store.counters: write it as redis://:password@host:6379/0\n"),
+            ("store.counters = { env = 'NOT_SET' }", "the secret from NOT_SET is empty"),
             ("server.listen = 'nowhere.invalid:80'", "cannot listen on nowhere.invalid"),
         ],
     )

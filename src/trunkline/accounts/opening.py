@@ -74,7 +74,19 @@ def _verify_pepper(settings: Settings) -> None:
 
 def _verify_counters(settings: Settings) -> None:
     if (url := counters_url(settings)) is not None:
-        make_board(url, "", lambda event, detail: None)
+        make_board(url, "", _untold)
+
+
+async def missed_board(settings: Settings) -> str | None:
+    """Find out whether the board that the settings name can be used now; why not, if not. Raises SettingsError."""
+    if (url := counters_url(settings)) is None:
+        return None
+    async with make_board(url, "check", _untold) as board:
+        return None if board.is_here else board.reason
+
+
+def _untold(event: str, detail: str) -> None:
+    """What is found out is told by who asks."""
 
 
 def counters_url(settings: Settings) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trunkline.accounts.opening import verify_store
+from trunkline.accounts.opening import missed_board, verify_store
 from trunkline.catalog.entries import Catalog
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.keys import database_name
@@ -55,6 +55,9 @@ def check(
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    if (reason := asyncio.run(missed_board(settings))) is not None:
+        advice = "Until it is back each gateway has its share of limits."
+        typer.echo(f"warning: store.counters: {reason} {advice}", err=True)
     is_well = not probe or asyncio.run(_echo_reached(settings, catalog))
     if not is_well or not all(catalog.standings[slug].is_on for slug in named):
         raise typer.Exit(1)

@@ -149,7 +149,8 @@ class Board:
         self._dial = dial
         self._alarm = alarm
         self._breaker = Breaker()
-        self._reason = "The board is not open yet."
+        self.reason = "The board is not open yet."
+        """Why it was away last."""
         self._asked: deque[_Asked] = deque()
         self._kept: deque[_Asked] = deque(maxlen=MAX_WAITING)
         self._waking: asyncio.Future[None] | None = None
@@ -226,7 +227,7 @@ class Board:
 
     async def _ask(self, command: Command, script: Script | None, unheard: Callable[[Any], None] | None = None) -> Any:
         if not self.is_here or len(self._asked) >= MAX_WAITING:
-            raise BoardAway(self._reason)
+            raise BoardAway(self.reason)
         loop = asyncio.get_running_loop()
         asked = _Asked(command, script, loop.create_future(), loop.time(), unheard)
         self._add(asked)
@@ -292,8 +293,8 @@ class Board:
 
     def _go(self, reason: str, *, counts: bool = True) -> None:
         self.is_here = False
-        self._reason = f"The board is away: {reason}."
-        self._refuse_all(self._reason)
+        self.reason = f"The board is away: {reason}."
+        self._refuse_all(self.reason)
         if counts and self._breaker.fail(asyncio.get_running_loop().time()):
             self._alarm("board.away", reason)
 
