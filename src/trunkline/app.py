@@ -107,8 +107,8 @@ def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters |
     """Make what limits are counted by: nothing of the board is loaded where there is none."""
     if board is None:
         return Counters(LocalBuckets(_now_us), time.time, living)
-    counters: type[BoardCounters] = import_module("trunkline.accounts.shared_rates").BoardCounters
-    return counters(board, _now_us, time.time, living)
+    shared: BoardCounters = import_module("trunkline.accounts.shared_rates").count_on(board, _now_us, time.time, living)
+    return shared
 
 
 def _now_us() -> int:

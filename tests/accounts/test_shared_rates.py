@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.accounts.test_rates import MODEL, WALL_S, Clock, rpm, streams
 from tests.servers.valkey import Valkey
 from tests.store.boards import board_at, until
 from trunkline.accounts.rates import Rate, Refused, Taken
-from trunkline.accounts.shared_rates import BoardCounters
-from trunkline.store.board import Board
+from trunkline.accounts.shared_rates import BoardCounters, count_on
+from trunkline.store.board import Board, BoardAway
+from trunkline.store.counters import Demand, Denied, Granted, LocalBuckets, Place, Return
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +81,7 @@ async def nodes(url: str, count: int = 2, sharers: int | None = None) -> AsyncIt
 
 def _made(url: str, number: int, clock: Clock, wall_s: float, sharers: int) -> tuple[Board, BoardCounters]:
     board = board_at(url, node=f"boot_{number}")
-    return board, BoardCounters(board, clock, lambda: wall_s, lambda: sharers)
+    return board, count_on(board, clock, lambda: wall_s, lambda: sharers)
 
 
 def playing(play: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -237,3 +240,108 @@ class TestAway:
                 await two.refused(streams(4))
 
         playing(play)
+
+
+@dataclass
+class Common:
+    """What all nodes count in, in this process: it may forget everything."""
+
+    clock: Clock
+    buckets: LocalBuckets = field(init=False)
+    losses: int = 0
+
+    def __post_init__(self) -> None:
+        self.buckets = LocalBuckets(self.clock)
+
+    def forget(self) -> None:
+        self.buckets = LocalBuckets(self.clock)
+        self.losses += 1
+
+
+@dataclass
+class View:
+    """The common counters as one node sees them: here, or away."""
+
+    common: Common
+    is_here: bool = True
+    kept: list[tuple[Sequence[Return], Sequence[Place], str]] = field(default_factory=list)
+
+    async def take(self, demands: Sequence[Demand], places: Sequence[Place], holder: str) -> Granted | Denied:
+        if not self.is_here:
+            raise BoardAway("")
+        return self.common.buckets.take(demands, places, holder)
+
+    def give_back(self, returns: Sequence[Return], places: Sequence[Place], holder: str) -> None:
+        if self.is_here:
+            self.common.buckets.give_back(returns, places, holder)
+        else:
+            self.kept.append((returns, places, holder))
+
+
+class Member:
+    """A node, and what of its requests may still be given back."""
+
+    def __init__(self, common: Common, sharers: int) -> None:
+        self.view = View(common)
+        share = LocalBuckets(common.clock)
+        self.counters = BoardCounters(self.view, share, common.clock, lambda: WALL_S, lambda: sharers)
+        self.open: list[Taken] = []
+
+    def take(self, rate: Rate) -> bool:
+        """Nothing here ever waits."""
+        with pytest.raises(StopIteration) as stopped:
+            self.counters.take((rate,), MODEL, 0, "gen").send(None)
+        answer = stopped.value.value
+        if isinstance(answer, Taken):
+            self.open.append(answer)
+        return isinstance(answer, Taken)
+
+    def leave(self) -> bool:
+        """A request is not made after all."""
+        if self.open:
+            self.counters.give_back(self.open.pop(0), None)
+            return True
+        return False
+
+    def come_back(self) -> None:
+        if self.view.is_here:
+            return
+        self.view.is_here = True
+        for each in self.view.kept:
+            self.view.give_back(*each)
+        self.view.kept.clear()
+        self.counters.carry()
+
+
+acts = st.tuples(st.integers(0, 3), st.sampled_from(("take", "take 5", "take all", "leave", "go", "come", "forget")))
+
+
+@pytest.mark.law
+@given(st.integers(2, 4), st.integers(4, 40), st.lists(acts, max_size=60))
+def test_RL_03_whatever_each_node_sees_of_the_board_no_more_passes_than_is_promised(
+    count: int, amount: int, history: list[tuple[int, str]]
+) -> None:
+    """No time goes by: the whole amount passes, shares once more, and the amount again when everything is forgotten."""
+    common = Common(Clock())
+    members = [Member(common, count) for _ in range(count)]
+    passed = 0
+    for index, act in history:
+        member = members[index % count]
+        match act:
+            case "go":
+                member.view.is_here = False
+            case "come":
+                member.come_back()
+            case "forget":
+                common.forget()
+            case "leave":
+                passed -= member.leave()
+            case _:
+                wanted = {"take": 1, "take 5": 5, "take all": 200}[act]
+                passed += sum(member.take(rpd(amount)) for _ in range(wanted))
+        assert passed <= amount * (2 + common.losses)
+    for member in members:
+        member.come_back()
+    if not common.losses:
+        # Exact again: what passed meanwhile counts for all.
+        assert members[0].take(rpd(amount)) is (passed < amount)

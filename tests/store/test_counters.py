@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.servers.valkey import Valkey
-from tests.store.boards import board_at, opened, until
-from trunkline.store.board import Board, Script
+from tests.store.boards import board_at, opened, speaking, until
+from trunkline.store.board import Board, BoardAway, Script
 from trunkline.store.board_buckets import BoardBuckets, write_scripts
 from trunkline.store.counters import FEWEST_SWEPT, Demand, Denied, Granted, LocalBuckets, Place, Return
 
@@ -175,6 +175,18 @@ class TestOnTheBoard:
                 lives.renew()
                 assert await lives.take((), place, "gen-4") == Denied((), "key_1")
                 keeping.cancel()
+
+        asyncio.run(play())
+
+    @pytest.mark.parametrize(
+        "reply",
+        [b":1\r\n", b"$-1\r\n", b"*0\r\n", b"$0\r\n\r\n", b"$6\r\nyes -1\r\n", b"$3\r\nyes\r\n", b"$6\r\nfull 1\r\n"],
+    )
+    def test_RL_11_what_is_no_answer_is_the_board_being_away(self, reply: bytes) -> None:
+        async def play() -> None:
+            async with speaking(reply) as url, opened(url) as board:
+                with pytest.raises(BoardAway):
+                    await BoardBuckets(board, dict).take([Demand("key_1", 1, 1)], [Place("key_1", 1)], "gen")
 
         asyncio.run(play())
 

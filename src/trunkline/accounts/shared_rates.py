@@ -14,38 +14,62 @@ all that the board gave; and the board may come back without anything that it kn
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from trunkline.accounts.rates import Rate, Refused, Taken, asked_of, refused_by, returns_of
 from trunkline.store.board import Board, BoardAway
 from trunkline.store.board_buckets import NEVER_US, BoardBuckets
-from trunkline.store.counters import Denied, LocalBuckets, Return
+from trunkline.store.counters import Demand, Denied, Granted, LocalBuckets, Place, Return
 
 MAX_IN_ONE_CALL: Final = 500
 
 
+class SharedBuckets(Protocol):
+    """Counters that all nodes count in; `store/board_buckets.py` has them."""
+
+    @property
+    def is_here(self) -> bool: ...
+
+    async def take(self, demands: Sequence[Demand], places: Sequence[Place], holder: str) -> Granted | Denied:
+        """Take all that is asked or nothing. Raises BoardAway."""
+        ...
+
+    def give_back(self, returns: Sequence[Return], places: Sequence[Place], holder: str) -> None: ...
+
+
+def count_on(
+    board: Board, clock_us: Callable[[], int], wall_clock: Callable[[], float], sharers: Callable[[], int]
+) -> BoardCounters:
+    """Count limits on a board, for as long as it is open."""
+    share = LocalBuckets(clock_us)
+    buckets = BoardBuckets(board, lambda: share.holders)
+    counters = BoardCounters(buckets, share, clock_us, wall_clock, sharers)
+    board.when_here(counters.carry)
+    board.beside(buckets.keep)
+    return counters
+
+
 class BoardCounters:
-    """Takes of the limits of requests on a board that all nodes share, else of this node's share of them.
+    """Takes of the limits of requests on a board that all nodes share, else of this node's `share` of them.
 
     `clock_us` never goes back, `wall_clock` is Unix time, `sharers` tells how many nodes there are.
     """
 
     def __init__(
         self,
-        board: Board,
+        board: SharedBuckets,
+        share: LocalBuckets,
         clock_us: Callable[[], int],
         wall_clock: Callable[[], float],
         sharers: Callable[[], int],
     ) -> None:
+        self._board = board
+        self._share = share
+        self._meanwhile = LocalBuckets(clock_us)
         self._clock_us = clock_us
         self._wall_clock = wall_clock
         self._sharers = sharers
-        self._share = LocalBuckets(clock_us)
-        self._meanwhile = LocalBuckets(clock_us)
-        self._board = BoardBuckets(board, lambda: self._share.holders)
-        board.when_here(self._carry)
-        board.beside(self._board.keep)
 
     async def take(self, rates: tuple[Rate, ...], model: str, tokens: int, id: str) -> Taken | Refused:
         """Take of all limits that hold for a request, or of none; `tokens` is how many it may use at most."""
@@ -95,7 +119,7 @@ class BoardCounters:
             for bucket, cost_us, full_at_us in returns
         ]
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
         """Add to the board what was granted without it."""
         granted = [Return(bucket, taken_us, NEVER_US) for bucket, taken_us in self._meanwhile.empty()]
         for start in range(0, len(granted), MAX_IN_ONE_CALL):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from trunkline.store.board import Board, Script, Value
+from trunkline.store.board import Board, BoardAway, Script, Value
 from trunkline.store.counters import Demand, Denied, Granted, Place, Return
 
 HELD_S: Final = 30
@@ -139,15 +139,18 @@ class BoardBuckets:
             values += demand[1:]
         values += [place.most for place in places]
 
-        def give_back_unheard(reply: bytes) -> None:
-            answer = _answer(reply, places)
+        def give_back_unheard(reply: Any) -> None:
+            answer = _read(reply, demands, places)
             if isinstance(answer, Granted):
                 moments = zip(demands, answer.full_at_us, strict=True)
                 returns = [Return(demand.bucket, -demand.cost_us, moment) for demand, moment in moments]
                 self.give_back(returns, places, holder)
 
         keys = _keys(demands, places)
-        return _answer(await self._board.run(self._scripts.take, keys, values, give_back_unheard), places)
+        answer = _read(await self._board.run(self._scripts.take, keys, values, give_back_unheard), demands, places)
+        if answer is None:
+            raise BoardAway("The board says what no script of ours returns.")
+        return answer
 
     def give_back(self, returns: Sequence[Return], places: Sequence[Place], holder: str) -> None:
         """Correct what was taken, and free the places, now or when the board is back."""
@@ -186,13 +189,19 @@ def _place_key(name: str) -> str:
     return "trunkline:place:" + name
 
 
-def _answer(reply: bytes, places: Sequence[Place]) -> Granted | Denied:
-    said, *numbers = reply.split()
-    if said == b"yes":
-        return Granted([*map(int, numbers)])
-    if said == b"full":
-        return Denied((), places[int(numbers[0])].name)
-    return Denied([*map(int, numbers)])
+def _read(reply: Any, demands: Sequence[Demand], places: Sequence[Place]) -> Granted | Denied | None:
+    """Read what a server says; None for what is no answer to what was asked."""
+    if not isinstance(reply, bytes):
+        return None
+    said, *numbers = reply.split() or [b""]
+    if not all(map(bytes.isdigit, numbers)):
+        return None
+    found = [*map(int, numbers)]
+    if said == b"full" and len(found) == 1 and found[0] < len(places):
+        return Denied((), places[found[0]].name)
+    if len(found) != len(demands) or said not in (b"yes", b"no"):
+        return None
+    return Granted(found) if said == b"yes" else Denied(found)
 
 
 def _parts(held: Holders) -> Iterator[list[tuple[str, Sequence[str]]]]:
