@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.opening import counters_url, open_keys, pepper_of
-from trunkline.accounts.rates import Counters, SharedCounters
+from trunkline.accounts.rates import Counters
 from trunkline.accounts.records import Records
-from trunkline.call import Services
+from trunkline.call import Services, SharedCounters
 from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
 from trunkline.generation import Generation

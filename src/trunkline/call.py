@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
-from trunkline.accounts.rates import Counters, SharedCounters, Taken
+from trunkline.accounts.rates import Counters, Rate, Refused, Taken
 from trunkline.accounts.records import Records
 from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
@@ -46,6 +46,18 @@ class Call(NamedTuple):
     received_at: float
     deadline: float
     max_cost_nano: int | None = None
+
+
+class SharedCounters(Protocol):
+    """Takes of limits that several processes count together, so that it has to be waited for."""
+
+    async def take(self, rates: tuple[Rate, ...], model: str, tokens: int, id: str) -> Taken | Refused:
+        """Do as `Counters.take` does."""
+        ...
+
+    def give_back(self, taken: Taken, tokens_used: int | None) -> None:
+        """Do as `Counters.give_back` does."""
+        ...
 
 
 @dataclass(frozen=True)

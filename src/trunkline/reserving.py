@@ -13,8 +13,8 @@ from functools import partial
 
 from trunkline import failpoints
 from trunkline.accounts.budgets import period_budget
-from trunkline.accounts.rates import UNBOUND_TOKENS, Counters, Refused, SharedCounters, Taken, refusal
-from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services
+from trunkline.accounts.rates import UNBOUND_TOKENS, Counters, Refused, Taken, refusal
+from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services, SharedCounters
 from trunkline.errors import PaymentRequired
 from trunkline.money import NanoUsd, usd_text
 from trunkline.routing.estimate import Estimate, estimate, input_bound

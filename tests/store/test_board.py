@@ -49,14 +49,14 @@ class TestBreaker:
             assert not breaker.fail(number * (WINDOW_S / (MOST_FAILURES - 1) + 0.1))
             breaker.succeed()
 
-    def test_it_closes_with_the_first_success_and_opens_again_with_the_next_failure(self) -> None:
+    def test_it_closes_with_the_first_success_and_opens_again_after_three_failures(self) -> None:
         breaker = Breaker()
         for _ in range(MOST_FAILURES):
             breaker.fail(100.0)
         assert breaker.succeed()
         assert not breaker.is_open
         assert not breaker.succeed()
-        assert breaker.fail(101.0)
+        assert [breaker.fail(101.0 + number) for number in range(MOST_FAILURES)] == [False, False, True]
 
 
 @pytest.mark.usefixtures("patient")

@@ -163,18 +163,6 @@ class Counters:
         self._buckets.give_back(returns_of(taken, tokens_used), taken.limits.places, taken.holder)
 
 
-class SharedCounters(Protocol):
-    """Takes of limits that several processes count together, so that it has to be waited for."""
-
-    async def take(self, rates: tuple[Rate, ...], model: str, tokens: int, id: str) -> Taken | Refused:
-        """Do as `Counters.take` does."""
-        ...
-
-    def give_back(self, taken: Taken, tokens_used: int | None) -> None:
-        """Do as `Counters.give_back` does."""
-        ...
-
-
 def asked_of(rates: tuple[Rate, ...], model: str, tokens: int, id: str, sharers: int) -> Taken:
     """Find what a request has to take, where so many processes count apart; nothing is taken yet."""
     limits = _limits(rates, model, sharers)

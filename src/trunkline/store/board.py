@@ -33,6 +33,9 @@ from trunkline.store.breaker import Breaker
 
 DEADLINE_S: Final = 0.05
 CONNECT_S: Final = 1.0
+TRIAL_S: Final = 0.2
+"""Who is slower than that with the first call would fail with the others."""
+
 BEAT_S: Final = 1.0
 """After so long without a call the connection is tried, so that no caller is the first to find it broken."""
 
@@ -272,7 +275,8 @@ class Board:
         link = await self._dial()
         try:
             # A server that is full or a replica takes connections, and would fail with the first call.
-            (reply,) = await link.exchange([("SET", f"trunkline:here:{self.node}", 1, "PX", 60_000)])
+            async with asyncio.timeout(TRIAL_S):
+                (reply,) = await link.exchange([("SET", f"trunkline:here:{self.node}", 1, "PX", 60_000)])
             if isinstance(reply, Refusal):
                 raise Broken(reply.code)
         except BaseException:

@@ -2,8 +2,7 @@
 
 Theory of operation. *Closed*: the server is asked, and tried again at once after a failure, or a moment later where
 that fails too. The third failure within `WINDOW_S` makes it *open*: for `OPEN_S` nobody asks. Then comes one trial,
-which either closes it or keeps it open for as long again. Failures are not forgotten by a trial that succeeds, so a
-server that takes connections and then fails is left alone again after the first failure.
+which either closes it, with all failures forgotten, or keeps it open for as long again.
 """
 
 from __future__ import annotations
@@ -45,6 +44,8 @@ class Breaker:
     def succeed(self) -> bool:
         """Note that the server answers; True where it was left alone before."""
         was_open, self.is_open = self.is_open, False
+        if was_open:
+            self._failed.clear()
         self._has_succeeded = True
         return was_open
 
