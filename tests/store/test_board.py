@@ -184,6 +184,45 @@ class TestAway:
         # Only those who came first waited at all.
         assert took[len(took) // 2] < DEADLINE_S
 
+    def test_a_process_that_was_held_up_itself_finds_no_fault_with_the_server(self, redis_server: Valkey) -> None:
+        told = Told()
+
+        async def play() -> None:
+            async with opened(redis_server.url, told) as board:
+                for _ in range(2 * MOST_FAILURES):
+                    await until(lambda: board.is_here)
+                    with redis_server.paused():
+                        asking = asyncio.create_task(is_away(board))
+                        for _ in range(5):
+                            await asyncio.sleep(0)
+                        time.sleep(DEADLINE_S + 0.1)  # noqa: ASYNC251 – that is what is tried
+                        assert await asking
+
+        asyncio.run(play())
+        assert not told.events
+
+    @pytest.mark.usefixtures("patient")
+    def test_nobody_waits_behind_what_was_kept(self, redis_server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("trunkline.store.board.MAX_CALLS", 10)
+        counts: list[object] = []
+
+        async def play() -> None:
+            board = board_at(redis_server.url)
+            for _ in range(1_000):
+                board.send(COUNT, ("trunkline:n",), ())
+            board.when_here(lambda: board.send(COUNT, ("trunkline:n",), ()))
+            opening = asyncio.create_task(board.open())
+            while not opening.done():
+                await asyncio.sleep(0)
+                if not await is_away(board):
+                    counts.append(await board.run(COUNT, ("trunkline:n",), ()))
+            counts.append(await board.run(COUNT, ("trunkline:n",), ()))
+            await board.close()
+
+        asyncio.run(play())
+        assert isinstance(counts[0], int)
+        assert counts[0] >= 1_002
+
     @pytest.mark.usefixtures("patient")
     def test_RL_03_a_server_that_was_killed_is_told_once_and_is_used_again(
         self, redis_server: Valkey, monkeypatch: pytest.MonkeyPatch

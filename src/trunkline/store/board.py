@@ -12,7 +12,7 @@ taken for that of another call.
     here    Calls are sent. Within `DEADLINE_S` of the oldest of them all of a pipeline are answered, or the connection
             is given up, and everybody who waits is told that the board is away.
     away    Calls are refused at once. The driver makes a new connection, when `breaker.py` says, writes a key to see
-            that it may, and is *here* again.
+            that it may, sends what was kept, and is *here* again.
 
 What nobody waits for – `send`, not `tell` – is kept while the board is away, as far as there is room, and sent when it
 is back; what was on its way when the connection broke is not sent again, for it may have been done. Messages come over
@@ -38,6 +38,9 @@ TRIAL_S: Final = 0.2
 
 BEAT_S: Final = 1.0
 """After so long without a call the connection is tried, so that no caller is the first to find it broken."""
+
+LEAST_S: Final = 0.01
+"""So long a pipeline has in any case, which may be that much longer than the deadline for the first in it."""
 
 LAG_S: Final = 0.01
 """A deadline that is noticed so late was missed by this process, which says nothing of the board."""
@@ -257,8 +260,10 @@ class Board:
             try:
                 async with asyncio.timeout(CONNECT_S):
                     link = await self._connect()
+                known: set[str] = set()
+                await self._catch_up(link, known)
                 self._come()
-                await self._serve(link)
+                await self._serve(link, known)
             except _Late as error:
                 self._go(str(error), counts=False)
             except (Broken, TimeoutError) as error:
@@ -284,14 +289,23 @@ class Board:
             raise
         return link
 
+    async def _catch_up(self, link: Link, known: set[str]) -> None:
+        """Send what was kept, before anybody is made to wait behind it. Raises Broken, TimeoutError.
+
+        Also before what is done then: if the board forgot all of before, that is not to be taken from what came since.
+        """
+        while self._kept:
+            calls = [self._kept.popleft() for _ in range(min(len(self._kept), MAX_CALLS))]
+            async with asyncio.timeout(CONNECT_S):
+                refused = await _exchange(link, calls, known)
+            if refused is not None:
+                raise Broken(refused)
+
     def _come(self) -> None:
         if self._breaker.succeed():
             self._alarm("board.back", "")
         self.is_here = True
         self._has_tried.set()
-        # First, for what is of before the board went is not to be taken from what came since, if it forgot all of it.
-        self._asked.extend(self._kept)
-        self._kept.clear()
         for act in self._returns:
             act()
 
@@ -309,13 +323,15 @@ class Board:
                 self._kept.append(asked)
         self._asked.clear()
 
-    async def _serve(self, link: Link) -> None:
+    async def _serve(self, link: Link, known: set[str]) -> None:
         """Send what is asked until the connection breaks. Raises Broken."""
-        known: set[str] = set()
+        loop = asyncio.get_running_loop()
         while True:
             calls = await self._next_calls()
-            loop = asyncio.get_running_loop()
-            due = min((asked.since for asked in calls if asked.reply is not None), default=loop.time()) + DEADLINE_S
+            now = loop.time()
+            oldest = min((asked.since for asked in calls if asked.reply is not None), default=now)
+            # Who waited behind a slow pipeline is not to break the next one by himself.
+            due = max(oldest + DEADLINE_S, now + LEAST_S)
             try:
                 async with asyncio.timeout_at(due):
                     refused = await _exchange(link, calls, known)
