@@ -221,9 +221,9 @@ class TestCheck:
                 ),
             ),
             (
-                "store.counters = 'redis://here'",
-                "trunkline: trunkline.toml:1: unknown setting 'store.counters';"
-                " known: journal, keep_records, master_keys, node, pepper, pepper_previous, timeout, url\n",
+                "store.board = 'redis://here'",
+                "trunkline: trunkline.toml:1: unknown setting 'store.board';"
+                " known: counters, journal, keep_records, master_keys, node, pepper, pepper_previous, timeout, url\n",
             ),
             ("[servr]", "trunkline: trunkline.toml:1: unknown setting 'servr'; did you mean 'server'?\n"),
             (
