@@ -73,7 +73,7 @@ class Scene:
     path: Path
 
     def another_node(self) -> Keys:
-        return Keys(self.gate.database, PEPPER, clock=lambda: self.clocks.now, wall_clock=lambda: self.clocks.wall)
+        return Keys(self.gate, PEPPER, clock=lambda: self.clocks.now, wall_clock=lambda: self.clocks.wall)  # type: ignore[arg-type]
 
     async def is_good(self, text: str) -> bool:
         try:
@@ -191,6 +191,50 @@ def test_AU_06_a_revoked_key_is_refused_here_at_once_and_elsewhere_within_five_s
         scene.clocks.now += FRESH_S
         with pytest.raises(Unauthorized):
             await other.authenticate(f"Bearer {text}")
+
+    play(tmp_path, act)
+
+
+def test_AU_06_a_node_that_is_told_which_keys_changed_forgets_these_at_once(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        texts = [(await scene.keys.create(name)).text for name in ("a", "b")]
+        unmade = new_key_text()
+        other = scene.another_node()
+        for text in texts:
+            assert (await other.authenticate(f"Bearer {text}")).account_id == "default"
+        with pytest.raises(Unauthorized):
+            await other.authenticate(f"Bearer {unmade}")
+        (revoked,) = await scene.keys.revoke("a")
+        other.forget([revoked.id])
+        scene.gate.reads = 0
+        assert (await other.authenticate(f"Bearer {texts[1]}")).name == "b"
+        assert scene.gate.reads == 0
+        with pytest.raises(Unauthorized):
+            await other.authenticate(f"Bearer {texts[0]}")
+        await Accounts(scene.gate.database, lambda: scene.clocks.wall).change("default", disabled=True)
+        other.forget(["default"])
+        with pytest.raises(Unauthorized):
+            await other.authenticate(f"Bearer {texts[1]}")
+        await Accounts(scene.gate.database, lambda: scene.clocks.wall).change("default", disabled=False)
+        other.forget(["default"])
+        assert (await other.authenticate(f"Bearer {texts[1]}")).name == "b"
+
+    play(tmp_path, act)
+
+
+def test_a_key_that_is_changed_while_it_is_read_is_not_believed_for_longer(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        text = (await scene.keys.create("a")).text
+        scene.gate.unlocked.clear()
+        reading = asyncio.create_task(scene.keys.authenticate(f"Bearer {text}"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        scene.keys.forget(["key_of_another"])
+        scene.gate.unlocked.set()
+        await reading
+        scene.gate.reads = 0
+        assert await scene.is_good(text)
+        assert scene.gate.reads == 1
 
     play(tmp_path, act)
 

@@ -23,7 +23,7 @@ import asyncio
 import contextlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -306,6 +306,15 @@ class Keys:
         if row.pepper_id is None:
             return None
         return "current" if row.pepper_id == self._pepper_id else "previous"
+
+    def forget(self, owner_ids: Collection[str]) -> None:
+        """Forget what is remembered of these keys, and of those of these accounts: they were changed elsewhere."""
+        self._revocations += 1
+        for mark, (key, _) in list(self._good.items()):
+            if key.id in owner_ids or key.account_id in owner_ids:
+                del self._good[mark]
+        # One that was refused may be good now.
+        self._bad.clear()
 
     async def close(self) -> None:
         """Wait for what is being noted."""
