@@ -269,6 +269,8 @@ MACHINES = (
     "billing.py",
     "accounts/rates.py",
     "store/breaker.py",
+    "routing/others.py",
+    "routing/joint.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 

@@ -6,6 +6,7 @@ It remembers, for ten minutes and in bounded memory; whether to follow is `plan.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -14,6 +15,10 @@ from trunkline.routing.measure import opening
 
 TTL_S: Final = 600.0
 MAX_CONVERSATIONS: Final = 50_000
+MAX_TOLD: Final = 1_000
+"""So many are told to other nodes at a time."""
+
+NAME_BYTES: Final = 16
 
 
 class Affinity:
@@ -40,6 +45,35 @@ class Affinity:
         self._served[conversation] = (endpoint_id, now)
 
 
+class JointAffinity(Affinity):
+    """The same on several nodes: what others served counts as well, unless it was served here since.
+
+    What is served here gathers until it is told, the newest `MAX_TOLD` conversations.
+    """
+
+    def __init__(self, *, ttl_s: float = TTL_S, max_conversations: int = MAX_CONVERSATIONS) -> None:
+        super().__init__(ttl_s=ttl_s, max_conversations=max_conversations)
+        self._fresh: OrderedDict[bytes, str] = OrderedDict()
+
+    def keep(self, conversation: bytes, endpoint_id: str, now: float) -> None:
+        super().keep(conversation, endpoint_id, now)
+        self._fresh[conversation] = endpoint_id
+        self._fresh.move_to_end(conversation)
+        if len(self._fresh) > MAX_TOLD:
+            self._fresh.popitem(last=False)
+
+    def tell(self) -> Mapping[bytes, str]:
+        """What was served here since this was asked last."""
+        told, self._fresh = self._fresh, OrderedDict()
+        return told
+
+    def hear(self, conversation: bytes, endpoint_id: str, now: float) -> None:
+        """Note that an endpoint served a conversation of another node."""
+        # What is not told yet was served here within the last second: who came last nobody knows.
+        if conversation not in self._fresh and len(conversation) == NAME_BYTES:
+            super().keep(conversation, endpoint_id, now)
+
+
 def conversation(request: Request, account: str, model: str) -> bytes:
     """Name a conversation: by the client's session, else its cache key, else by how it opens.
 
@@ -51,4 +85,6 @@ def conversation(request: Request, account: str, model: str) -> bytes:
         kind, text = "key", request.prompt_cache_key
     else:
         kind, text = "opening", opening(request)
-    return blake2b(f"{account}\0{model}\0{kind}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()
+    return blake2b(
+        f"{account}\0{model}\0{kind}\0{text}".encode(errors="surrogatepass"), digest_size=NAME_BYTES
+    ).digest()

@@ -27,7 +27,7 @@ is ejected, or in an outage, by faults of the provider's only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Final, Literal, NamedTuple
 
@@ -64,6 +64,8 @@ OWN_KEY_REST_S: Final = 30.0
 _GOOD, _BAD, _READ, _CACHED, _DOWN = range(5)
 _OURS: Final = 2
 """In the short window: faults of our own key or of its limit, which are no faults to who brings another."""
+SHORT_WIDTH: Final = 3
+LONG_WIDTH: Final = 5
 _REQUESTS, _EXTRA = range(2)
 
 
@@ -129,7 +131,7 @@ class Health:
     """
 
     def __init__(self, *, retry_budget: float = 0.2, hedges: float = HEDGED_SHARE) -> None:
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, Track] = {}
         self._own_keys: dict[tuple[str, str], float] = {}
         self._retry_budget = retry_budget
         self._hedges = hedges
@@ -283,15 +285,24 @@ class Health:
             del self._own_keys[next(iter(self._own_keys))]
         self._own_keys[own_key, endpoint_id] = now + rest_s
 
-    def _new_track(self, endpoint_id: str) -> _Track:
+    def _new_track(self, endpoint_id: str) -> Track:
+        track = Track()
+        self._keep(endpoint_id, track)
+        return track
+
+    def _keep(self, endpoint_id: str, track: Track) -> None:
         if len(self._tracks) >= MAX_ENDPOINTS:
             # The one least recently created goes; it comes back as unknown when it is asked again.
             del self._tracks[next(iter(self._tracks))]
-        track = self._tracks[endpoint_id] = _Track()
-        return track
+        self._tracks[endpoint_id] = track
 
 
-class _Track:
+def is_of_key(fault: FaultKind | None) -> bool:
+    """Whether a fault may be about the key that was asked with."""
+    return fault in _OF_KEYS
+
+
+class Track:
     """One endpoint."""
 
     __slots__ = (
@@ -313,11 +324,11 @@ class _Track:
         "throughput",
     )
 
-    def __init__(self) -> None:
-        self.short = Window(3, slices=15, slice_s=2.0)
-        self.long = Window(5, slices=30, slice_s=60.0, typecode="q")
-        self.latency = Distribution()
-        self.throughput = Distribution()
+    def __init__(self, window: type[Window] = Window, distribution: Callable[[], Distribution] = Distribution) -> None:
+        self.short = window(SHORT_WIDTH, slices=15, slice_s=2.0)
+        self.long = window(LONG_WIDTH, slices=30, slice_s=60.0, typecode="q")
+        self.latency = distribution()
+        self.throughput = distribution()
         self.faults_in_a_row = 0
         self.is_open = False
         self.row_began = 0.0

@@ -85,8 +85,8 @@ class Distribution:
 
     __slots__ = ("_summed", "_sums", "_window")
 
-    def __init__(self, slices: int = 10, slice_s: float = 30.0) -> None:
-        self._window = Window(BUCKETS, slices, slice_s)
+    def __init__(self, slices: int = 10, slice_s: float = 30.0, window: type[Window] = Window) -> None:
+        self._window = window(BUCKETS, slices, slice_s)
         self._summed = -1
         self._sums: list[int] = []
 
@@ -119,6 +119,50 @@ class Distribution:
             self._summed = turn
             self._sums = list(accumulate(self._window.totals(now)))
         return self._sums[-1]
+
+
+class JointWindow(Window):
+    """A window whose totals are its own counts and those that others told; what is told of it are its own alone."""
+
+    __slots__ = ("_heard",)
+
+    def __init__(self, width: int, slices: int, slice_s: float, typecode: Literal["I", "q"] = "I") -> None:
+        super().__init__(width, slices, slice_s, typecode)
+        self._heard: list[int] | None = None
+
+    def totals(self, now: float) -> Sequence[int]:
+        """What each column counted in the whole window, here and elsewhere."""
+        own = super().totals(now)
+        return own if self._heard is None else list(map(add, own, self._heard))
+
+    def own_totals(self, now: float) -> Sequence[int]:
+        """What each column counted here in the whole window."""
+        return super().totals(now)
+
+    def hear(self, heard: list[int] | None) -> None:
+        """Take what others counted in the place of what they had told; None where they told nothing."""
+        self._heard = heard
+
+
+class JointDistribution(Distribution):
+    """A histogram of its own values and of those that others told."""
+
+    __slots__ = ()
+
+    _window: JointWindow
+
+    def __init__(self) -> None:
+        super().__init__(window=JointWindow)
+
+    def own_counts(self, now: float) -> tuple[int, ...]:
+        """Its own values: each bucket that holds some, followed by how many."""
+        counts = self._window.own_totals(now)
+        return tuple([number for pair in enumerate(counts) if pair[1] for number in pair])
+
+    def hear(self, heard: list[int] | None) -> None:
+        """Take the buckets of others in the place of those they had told; None where they told nothing."""
+        self._window.hear(heard)
+        self._summed = -1
 
 
 def _middle(bucket: int) -> float:
