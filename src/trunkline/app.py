@@ -7,10 +7,12 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from trunkline.accounts.keys import Keys
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.opening import counters_url, open_keys, pepper_of
 from trunkline.accounts.rates import Counters
@@ -23,6 +25,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
 from trunkline.routing.plan import Planner
 from trunkline.server.body import Bounds
+from trunkline.server.explain import past_explanation
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import Application, application
 from trunkline.settings.sections import Settings
@@ -35,6 +38,7 @@ from trunkline.telemetry.recent import Recent
 
 if TYPE_CHECKING:
     from trunkline.accounts.shared_rates import BoardCounters
+    from trunkline.nodes.gossip import Gossip
     from trunkline.store.board import Board
 
 _TOKEN_DIGITS = 24
@@ -50,10 +54,12 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     writer = make_writer(settings, database, time.time, logs.store_alarm)
     board = _make_board(settings, writer)
     routing = settings.routing
-    health = Health(retry_budget=routing.retry_budget, hedges=HEDGED_SHARE if routing.hedge else 0.0)
-    affinity = Affinity()
+    recent = Recent(routing.explanations)
+    hedges = HEDGED_SHARE if routing.hedge else 0.0
+    gossip = None if board is None else _make_gossip(board, catalog, routing.retry_budget, hedges, keys, recent)
+    health = Health(retry_budget=routing.retry_budget, hedges=hedges) if gossip is None else gossip.health
+    affinity = Affinity() if gossip is None else gossip.affinity
     upstream, connections = build_upstream(settings, catalog, health, affinity, pepper_of(settings), logs.token_failed)
-    recent = Recent(settings.routing.explanations)
     services = Services(
         keys=keys,
         rates=_make_counters(board, lambda: writer.living),
@@ -71,6 +77,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         loop_clock=time.monotonic,
         stopping=stopping,
         bounds=settings.billing,
+        find_explanation=None if gossip is None else gossip.find_explanation,
     )
 
     @asynccontextmanager
@@ -109,6 +116,23 @@ def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters |
         return Counters(LocalBuckets(_now_us), time.time, living)
     shared: BoardCounters = import_module("trunkline.accounts.shared_rates").count_on(board, _now_us, time.time, living)
     return shared
+
+
+def _make_gossip(
+    board: Board, catalog: Catalog, retry_budget: float, hedges: float, keys: Keys, recent: Recent
+) -> Gossip:
+    """Make this node's part in what the nodes tell each other that share a board."""
+    gossip: type[Gossip] = import_module("trunkline.nodes.gossip").Gossip
+    return gossip(
+        board,
+        {each.id for each in chain(*catalog.endpoints.values(), *catalog.keyless.values())},
+        clock=time.monotonic,
+        retry_budget=retry_budget,
+        hedges=hedges,
+        forget=keys.forget,
+        explain=partial(past_explanation, recent),
+        alarm=logs.store_alarm,
+    )
 
 
 def _now_us() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -64,7 +64,8 @@ class SharedCounters(Protocol):
 class Services:
     """What a request needs of the process; built once in `app.py`.
 
-    `note` is told of every request that is over; `bounds` say how much is held for one.
+    `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
+    are other nodes, asks them for that of a response, for an account.
     """
 
     keys: Keys
@@ -83,6 +84,7 @@ class Services:
     loop_clock: Callable[[], float]
     stopping: Stopping
     bounds: BillingSettings = _USUAL_BOUNDS
+    find_explanation: Callable[[str, str], Awaitable[bytes | None]] | None = None
 
 
 class Admitted(NamedTuple):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd, dollars_of
-from trunkline.routing.explanation import as_json
+from trunkline.routing.explanation import as_json, why
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Spent, StopReason
@@ -82,10 +82,13 @@ _INCOMPLETE: frozenset[StopReason | None] = frozenset({"length", "content_filter
 
 
 def generation_as_json(generation: Generation) -> dict[str, object]:
-    """Put a generation into plain values that JSON can hold: the explanation, and what became of the plan."""
+    """Put a generation into plain values that JSON can hold: why it went where it went, and what became of the plan."""
     answered = generation.endpoint if generation.has_answered else None
+    explanation = generation.plan.explanation
     return {
-        **as_json(generation.plan.explanation),
+        "id": generation.id,
+        "why": why(explanation),
+        **as_json(explanation),
         "answered_by": None if answered is None else answered.id,
         "dropped_parameters": list(generation.dropped),
         "attempts": [attempt_as_json(each) for each in generation.attempted],

@@ -27,6 +27,7 @@ from trunkline.routing.refusal import Refused
 from trunkline.server.cycle import Cycle, Field
 from trunkline.server.envelope import JSON
 from trunkline.server.intake import Intake, caller
+from trunkline.telemetry.recent import Recent
 
 DICE_HEADER = b"x-trunkline-dice"
 _MAX_DICE = 1000
@@ -58,15 +59,23 @@ class ExplainRoute:
 async def explain_past(services: Services, request: Request) -> Response:
     """Answer GET /responses/{id}/explanation; the id may also be that of the request, as errors name it.
 
-    Raises NotFound for one that is too long ago or another account's: nobody can tell which.
+    One that this node did not serve is asked for at the others, if there are any. Raises NotFound for one that is too
+    long ago or another account's: nobody can tell which.
     """
     key = await caller(request.scope, services)
     response_id = "resp_" + request.path_params["id"].removeprefix("req_").removeprefix("resp_")
-    generation = services.recent.find(response_id, key.account_id)
-    if generation is None:
+    found = past_explanation(services.recent, response_id, key.account_id)
+    if found is None and services.find_explanation is not None:
+        found = await services.find_explanation(response_id, key.account_id)
+    if found is None:
         raise NotFound("No such request is remembered. Only the last ones are (routing.explanations).")
-    found = {"id": response_id, "why": why(generation.plan.explanation), **generation_as_json(generation)}
-    return Response(json.dumps(found), media_type="application/json")
+    return Response(found, media_type="application/json")
+
+
+def past_explanation(recent: Recent, response_id: str, account_id: str) -> bytes | None:
+    """The explanation of an account's request, where this node remembers it."""
+    generation = recent.find(response_id, account_id)
+    return None if generation is None else json.dumps(generation_as_json(generation)).encode()
 
 
 async def _explained(call: Call, services: Services) -> dict[str, Any]:
