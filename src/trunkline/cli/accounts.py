@@ -11,7 +11,7 @@ from trunkline.accounts.administration import Accounts, available_nano, is_unlim
 from trunkline.accounts.terms import members_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, amount_of, failing_as, row_lines, show, time_text
-from trunkline.cli.stores import find_account, with_accounts
+from trunkline.cli.stores import find_account, tell_nodes, with_accounts
 from trunkline.cli.term_options import UNSET_WORDS, Terms, with_terms, without
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
@@ -159,4 +159,7 @@ def _tell(
 
     with failing_as(as_json):
         settings, _ = read_settings(config)
-        show(account_document(with_accounts(settings, work)), as_json)
+        found = with_accounts(settings, work)
+        if change is not None:
+            tell_nodes(settings, found.id)
+        show(account_document(found), as_json)

@@ -17,7 +17,7 @@ from trunkline.catalog.entries import Provider
 from trunkline.catalog.lookup import fold_name
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, Refusal, Unknown, failing_as, row_lines, show, time_text
-from trunkline.cli.stores import find_account, the_one, with_database
+from trunkline.cli.stores import find_account, tell_nodes, the_one, with_database
 from trunkline.cli.tree import tree_of
 from trunkline.credentials.masking import MIN_LENGTH
 from trunkline.credentials.schemes import own_credential, secrets_of
@@ -79,7 +79,9 @@ def add_provider_key(
             row, is_other = await keys.add(owner, asked.slug, secret, only=only, hint=hint)
             return {**await _document(database, row), "replaced": is_other}
 
-        show(_with_keys(settings, work), as_json)
+        found = _with_keys(settings, work)
+        tell_nodes(settings, str(found["key_id"] or found["account_id"]))
+        show(found, as_json)
 
 
 @BYOK.command("list")
@@ -119,7 +121,9 @@ def remove_provider_key(
                 raise Unknown(f"there is no provider key {id!r}; see `trunkline byok list`")
             return await _document(database, row)
 
-        show(_with_keys(settings, work), as_json)
+        found = _with_keys(settings, work)
+        tell_nodes(settings, str(found["key_id"] or found["account_id"]))
+        show(found, as_json)
 
 
 @BYOK.command("rotate")

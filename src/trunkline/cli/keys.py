@@ -17,7 +17,7 @@ from trunkline.cli.accounts import check_name
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, Unknown, amount_of, failing_as, show, some_amount_of, time_text
 from trunkline.cli.moments import read_expiry
-from trunkline.cli.stores import PATIENCE_S, find_account, require_database, run_work, the_one
+from trunkline.cli.stores import PATIENCE_S, find_account, require_database, run_work, tell_nodes, the_one
 from trunkline.cli.term_options import UNSET_WORDS, Terms, with_terms, without
 from trunkline.cli.tree import tree_of
 from trunkline.money import usd_text
@@ -174,6 +174,7 @@ def rotate_key(key: Named, config: Config = None, as_json: AsJson = False) -> No
             return made, key_document(made.row, await keys.spent([made.row]), keys, made.text)
 
         made, document = _with_both(settings, work)
+        tell_nodes(settings, made.row.id)
         show(document, as_json, [made.text])
 
 
@@ -308,6 +309,8 @@ def _tell(
     with failing_as(as_json):
         settings, _ = read_settings(config)
         row, document = _with_both(settings, work)
+        if change is not None:
+            tell_nodes(settings, row.id)
         show(document, as_json, None if line is None else [line(row)])
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from trunkline.accounts.administration import Accounts, Declined
 from trunkline.cli.documents import Refusal, Unknown
+from trunkline.cli.start import load
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database
@@ -54,6 +55,12 @@ def with_database(
 def with_accounts(settings: Settings, work: Callable[[Accounts], Awaitable[Result]]) -> Result:
     """Do one thing with the accounts of the database, as `with_database` does."""
     return with_database(settings, lambda database: work(Accounts(database, time.time)))
+
+
+def tell_nodes(settings: Settings, *owner_ids: str) -> None:
+    """Tell running gateways which keys or accounts were changed, where they share a board; others see it within 5 s."""
+    if settings.store.counters is not None:
+        load("trunkline.nodes.telling").tell_changed(settings, owner_ids)
 
 
 def run_work(work: Coroutine[Any, Any, Result]) -> Result:
