@@ -84,11 +84,14 @@ def test_what_sets_an_endpoint_aside_is_told_in_the_same_turn(nodes: list[Node])
 def test_what_changed_is_told_once_in_a_round_and_nothing_when_nothing_did(boards: Boards, nodes: list[Node]) -> None:
     for _ in range(10):
         nodes[0].gossip.health.record(A, GOOD, NOW)
+    nodes[0].round()
+    nodes[0].round()
     boards.told.clear()
+    nodes[0].gossip.health.record(A, GOOD, NOW)
     nodes[0].round()
     nodes[0].round()
     assert len(boards.told) == 1
-    assert nodes[1].gossip.health.figures(A, NOW).attempts == 10
+    assert nodes[1].gossip.health.figures(A, NOW).attempts == 11
 
 
 def test_an_old_message_that_comes_again_changes_nothing(boards: Boards, nodes: list[Node]) -> None:
@@ -127,7 +130,9 @@ def test_a_clock_that_is_minutes_off_changes_nothing(nodes: list[Node]) -> None:
 def test_who_comes_late_is_told_what_is_known(boards: Boards, nodes: list[Node]) -> None:
     nodes[0].gossip.health.record(A, GOOD, NOW)
     nodes[0].round()
+    nodes[0].round()
     late = Node("late", boards)
+    late.round()
     nodes[0].round()
     assert late.gossip.health.figures(A, NOW).attempts == 1
 

@@ -193,6 +193,15 @@ def test_a_cool_down_ends_everywhere_at_its_time() -> None:
     assert not nodes[1].is_ejected(A, NOW + 7.1)
 
 
+def test_a_limit_that_is_met_again_and_again_is_not_told_each_time() -> None:
+    nodes = Nodes()
+    for _ in range(100):
+        nodes.after(0.01).serve(0, bad("limited", 7.0))
+    assert nodes.told == 1
+    nodes.after(2).round()
+    assert nodes[1].is_ejected(A, nodes.now + 4.9)
+
+
 def test_of_clients_own_keys_nothing_is_told() -> None:
     nodes = Nodes()
     for fault in ("credentials", "limited", "denied", "missing"):

@@ -1,9 +1,9 @@
 """What this node tells others over the board, and what it makes of what they tell. It decides nothing about endpoints.
 
 Every `ROUND_S` it tells how endpoints do and which of them served which conversation, as far as that changed; what sets
-an endpoint aside it tells in the same turn of the loop. Who comes to the board, or comes back, says so, and is told
-everything anew. An explanation that is not here is asked for: the node that knows answers to the asker alone, if the
-account is the one whose request it was, and the others say nothing.
+an endpoint aside it tells in the same turn of the loop. Who comes to the board, or comes back, says so in the rounds
+that follow, and is told everything anew. An explanation that is not here is asked for: the node that knows answers to
+the asker alone, if the account is the one whose request it was, and the others say nothing.
 
 Messages may be lost, late or told twice, and the board may be away: then each node goes by its own figures, asks for no
 explanation, and finds changed keys in the store as it always does.
@@ -25,6 +25,9 @@ from trunkline.routing.others import MAX_NODES
 
 ROUND_S: Final = 1.0
 ANSWER_S: Final = 0.2
+CAME_ROUNDS: Final = 2
+"""So often a node says that it came: it may hear the others somewhat later than they hear it."""
+
 MAX_QUESTIONS: Final = 50
 """So many explanations are asked for at a time; who asks for one more is told that none is known."""
 
@@ -78,6 +81,7 @@ class Gossip:
         self._served_numbers: dict[str, int] = {}
         self._questions: dict[str, _Question] = {}
         self._is_hurried = False
+        self._came_rounds = 0
         board.hear(messages.CHANNEL, self._take)
         board.hear(_answers_to(board.node), self._take)
         board.when_here(self._come)
@@ -113,6 +117,9 @@ class Gossip:
         self.health.forget(now)
         if not self._board.is_here:
             return
+        if self._came_rounds:
+            self._came_rounds -= 1
+            self._board.tell(messages.CHANNEL, messages.encode(messages.Came(self._board.node)))
         for message in messages.encode_health(self._board.node, self._numbers, self.health.tell(now)):
             self._board.tell(messages.CHANNEL, message)
         for message in messages.encode_served(self._board.node, self._numbers, self.affinity.tell()):
@@ -132,7 +139,7 @@ class Gossip:
 
     def _come(self) -> None:
         self.health.retell()
-        self._board.tell(messages.CHANNEL, messages.encode(messages.Came(self._board.node)))
+        self._came_rounds = CAME_ROUNDS
 
     def _take(self, data: bytes) -> None:
         """Take a message. This node's own come back as well, and say nothing new to it."""

@@ -30,6 +30,7 @@ from trunkline.routing.windows import JointDistribution, JointWindow
 TELLS_A_ROUND: Final = 500
 AGAIN_S: Final = 20.0
 TROUBLED_S: Final = 2.0
+LONGER_S: Final = 1.0
 CLOSED_S: Final = 10.0
 """So long it is told that a probe closed a breaker."""
 
@@ -159,10 +160,18 @@ class JointTrack(Track):
     """One endpoint, as it is known here and elsewhere.
 
     `is_borrowed`: its breaker opened elsewhere. `answered_at` is when it spoke here last. `is_urgent`: something is to
-    be told of it at once.
+    be told of it at once; `urged_until` is how long it was told so that it is set aside.
     """
 
-    __slots__ = ("answered_at", "closed_at", "heard_cooled_until", "heard_own_cooled_until", "is_borrowed", "is_urgent")
+    __slots__ = (
+        "answered_at",
+        "closed_at",
+        "heard_cooled_until",
+        "heard_own_cooled_until",
+        "is_borrowed",
+        "is_urgent",
+        "urged_until",
+    )
 
     short: JointWindow
     long: JointWindow
@@ -173,7 +182,7 @@ class JointTrack(Track):
         super().__init__(JointWindow, JointDistribution)
         self.is_borrowed = self.is_urgent = False
         self.answered_at = self.closed_at = float("-inf")
-        self.heard_cooled_until = self.heard_own_cooled_until = 0.0
+        self.heard_cooled_until = self.heard_own_cooled_until = self.urged_until = 0.0
 
     def reconsider(self) -> None:
         super().reconsider()
@@ -193,7 +202,10 @@ class JointTrack(Track):
 
     def cool_down(self, seconds: float, now: float, *, is_ours: bool = True) -> None:
         super().cool_down(seconds, now, is_ours=is_ours)
-        self.is_urgent = True
+        # One that is asked all the same is set aside a little longer each time, of which the rounds tell.
+        if self.cooled_until > self.urged_until + LONGER_S:
+            self.urged_until = self.cooled_until
+            self.is_urgent = True
 
     def own_short(self, now: float) -> tuple[int, ...]:
         """What was counted here in the short window."""

@@ -209,7 +209,8 @@ class StoreSettings(Section, frozen=True):
     counters: SecretField | None = None
     """The Valkey or Redis server that several gateways share, as `redis://:password@host:6379/0` (`rediss://` for TLS):
     there they count limits together, and tell each other how endpoints do. Nothing that must not be lost is on it, and
-    while it is away each gateway has its share of every limit. It needs `pip install trunkline[cluster]`. Needs a restart."""
+    while it is away each gateway has its share of every limit. It needs `pip install trunkline[cluster]`. Needs a
+    restart."""
 
     pepper: SecretField | None = None
     """The secret that keys are hashed with. When absent it is made once and kept in a file beside the SQLite
