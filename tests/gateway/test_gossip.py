@@ -199,7 +199,9 @@ def test_AU_16_the_keys_of_an_account_are_refused_and_taken_again(nodes: Nodes) 
 
 def test_without_the_board_each_node_goes_by_what_it_knows(nodes: Nodes) -> None:
     id = response_of(nodes[0].call(ask("mock/plain")))["id"]
+    tenant = nodes.store.tenant()
     with nodes.board.paused():
+        assert nodes.run("keys", "revoke", tenant.key_id)["state"] == "revoked"
         for gateway in nodes.gateways:
             response_of(gateway.call(ask("mock/plain")))
         assert explanation(nodes[0], id).status == 200

@@ -65,7 +65,8 @@ class JointHealth(Health):
         track = self._tracks.get(endpoint_id) or self._new_track(endpoint_id)
         track.answered_at = now
         super().answered(endpoint_id, now)
-        self._note(endpoint_id, track)
+        if track.is_urgent:
+            self._note(endpoint_id, track)
 
     def record(self, endpoint_id: str, outcome: Outcome, now: float, *, own_key: str | None = None) -> None:
         super().record(endpoint_id, outcome, now, own_key=own_key)
@@ -107,7 +108,8 @@ class JointHealth(Health):
 
     def tell(self, now: float) -> list[Told]:
         """What is to be told in a round: what changed, what is in trouble, and what others would forget."""
-        due = dict.fromkeys(id for id, at in self._troubled.items() if at <= now - TROUBLED_S)
+        troubled = [id for id, at in self._troubled.items() if at <= now - TROUBLED_S]
+        due = dict.fromkeys(troubled[:TELLS_A_ROUND])
         fresh = [id for id in self._changed if id not in self._told]
         due.update(dict.fromkeys(fresh[:TELLS_A_ROUND]))
         for id, (told_at, short) in self._told.items():
