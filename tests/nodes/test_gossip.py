@@ -16,7 +16,9 @@ from tests.routing.catalogs import NOW
 from trunkline import gossip as messages
 from trunkline.nodes.gossip import MAX_QUESTIONS, Gossip
 from trunkline.routing.health import CONDITIONS, Outcome
+from trunkline.routing.meanings import MEANINGS
 from trunkline.routing.others import Told
+from trunkline.wire import FaultKind
 
 A = "alpha:m/one"
 MANY = [f"provider-of-a-long-name:maker/model-of-a-long-name-{number}" for number in range(1000)]
@@ -220,6 +222,17 @@ def found(node: Node, id: str = ID, account: str = "mine", times: int = 1) -> li
 
 def test_an_explanation_that_is_too_long_for_messages_is_none() -> None:
     assert messages.encode_explained("q", b"x" * (48 * 1024 * 32 + 1)) == ()
+
+
+@pytest.mark.parametrize("fault", MEANINGS)
+def test_what_is_told_of_a_fault_can_be_read(fault: FaultKind) -> None:
+    boards = Boards()
+    one, other = Node("one", boards), Node("other", boards)
+    one.gossip.health._hurry = lambda: None
+    for step in range(40):
+        one.gossip.health.record(A, Outcome(fault=fault, retry_after_s=1e9 if step % 2 else None), one.now)
+        one.round()
+    assert ("one", A) in other.gossip.health._others.words
 
 
 def test_changed_keys_are_forgotten_everywhere(boards: Boards, nodes: list[Node]) -> None:

@@ -73,7 +73,7 @@ class Nodes:
         return lambda: self.hurried.add(place)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([GOOD, bad(), bad("limited"), bad("missing")]))))
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([GOOD, bad(), bad("limited")]))))
 def test_every_node_sees_what_one_would_have_seen_of_all(told: list[tuple[int, Outcome]]) -> None:
     nodes, alone = Nodes(), Health()
     for place, outcome in told:
@@ -182,6 +182,18 @@ def test_what_one_fault_does_elsewhere(outcome: Outcome, others: list[str]) -> N
     nodes = Nodes()
     nodes.serve(0, outcome)
     assert nodes.conditions()[1:] == others
+
+
+def test_what_nodes_with_an_old_key_meet_is_nothing_to_one_with_the_new() -> None:
+    nodes = Nodes()
+    for place in (0, 1, 0, 1):
+        nodes.serve(place, bad("credentials"))
+        nodes.round()
+    assert nodes.conditions() == ["ejected", "ejected", "stable"]
+    nodes.serve(0, bad("limited"))
+    nodes.serve(1, bad("limited"))
+    nodes.after(1).round()
+    assert nodes.conditions()[2] == "outage"
 
 
 def test_a_cool_down_ends_everywhere_at_its_time() -> None:

@@ -25,7 +25,8 @@ from typing import Final
 
 from trunkline.routing.health import FAULTS_TO_OPEN, HEDGED_SHARE, Health, Outcome, Track, is_of_key
 from trunkline.routing.others import Others, Sums, Told
-from trunkline.routing.windows import JointDistribution, JointWindow
+from trunkline.routing.windows import JointDistribution, JointWindow, Window
+from trunkline.wire import FaultKind
 
 TELLS_A_ROUND: Final = 500
 AGAIN_S: Final = 20.0
@@ -33,6 +34,9 @@ TROUBLED_S: Final = 2.0
 LONGER_S: Final = 1.0
 CLOSED_S: Final = 10.0
 """So long it is told that a probe closed a breaker."""
+
+_NODES_OWN: Final = frozenset({"credentials", "denied", "missing"})
+"""Faults that are about the key in this node's settings, which may be another elsewhere."""
 
 
 class JointHealth(Health):
@@ -57,7 +61,7 @@ class JointHealth(Health):
         self._urgent: dict[str, None] = {}
         self._troubled: dict[str, float] = {}
         # When each endpoint was told of last, with its short counts then; the one longest ago is in front.
-        self._told: dict[str, tuple[float, tuple[int, ...]]] = {}
+        self._told: dict[str, tuple[float, tuple[int, int, int]]] = {}
 
     # What attempts tell
 
@@ -162,7 +166,8 @@ class JointTrack(Track):
     """One endpoint, as it is known here and elsewhere.
 
     `is_borrowed`: its breaker opened elsewhere. `answered_at` is when it spoke here last. `is_urgent`: something is to
-    be told of it at once; `urged_until` is how long it was told so that it is set aside.
+    be told of it at once; `urged_until` is how long it was told so that it is set aside. `of_our_key` counts faults of
+    the short window that are not told, for they are about this node's key for it.
     """
 
     __slots__ = (
@@ -172,6 +177,7 @@ class JointTrack(Track):
         "heard_own_cooled_until",
         "is_borrowed",
         "is_urgent",
+        "of_our_key",
         "urged_until",
     )
 
@@ -182,6 +188,7 @@ class JointTrack(Track):
 
     def __init__(self) -> None:
         super().__init__(JointWindow, JointDistribution)
+        self.of_our_key = Window(1, slices=15, slice_s=2.0)
         self.is_borrowed = self.is_urgent = False
         self.answered_at = self.closed_at = float("-inf")
         self.heard_cooled_until = self.heard_own_cooled_until = self.urged_until = 0.0
@@ -209,17 +216,18 @@ class JointTrack(Track):
             self.urged_until = self.cooled_until
             self.is_urgent = True
 
-    def own_short(self, now: float) -> tuple[int, ...]:
-        """What was counted here in the short window."""
-        return tuple(self.short.own_totals(now))
+    def own_short(self, now: float) -> tuple[int, int, int]:
+        """What was counted here in the short window, as it is told."""
+        good, bad, ours = self.short.own_totals(now)
+        return good, bad, ours - self.of_our_key.totals(now)[0]
 
     def tell(self, endpoint_id: str, now: float) -> Told:
         """Put what is known of it here into a word for others."""
         is_told_open = self.is_open and not self.is_borrowed and self.open_until > self.key_open_until
         return Told(
             endpoint_id=endpoint_id,
-            short=self.own_short(now),  # type: ignore[arg-type]  # as wide as its window
-            long=tuple(self.long.own_totals(now)),  # type: ignore[arg-type]  # likewise
+            short=self.own_short(now),
+            long=tuple(self.long.own_totals(now)),  # type: ignore[arg-type]  # as wide as its window
             latency=self.latency.own_counts(now),
             throughput=self.throughput.own_counts(now),
             open_s=max(0.0, self.open_until - now) if is_told_open else 0.0,
@@ -258,6 +266,11 @@ class JointTrack(Track):
             self.faults_in_a_row = FAULTS_TO_OPEN
         self.row_began = row_began
         self.open_until = max(self.open_until, until)
+
+    def _fail(self, fault: FaultKind, retry_after_s: float | None, now: float) -> None:
+        super()._fail(fault, retry_after_s, now)
+        if fault in _NODES_OWN:
+            self.of_our_key.counts(now)[0] += 1
 
     def _open(self, until: float) -> None:
         super()._open(until)
