@@ -60,6 +60,7 @@ class Gateway:
             keys=None,  # type: ignore[arg-type]  # nobody is asked who calls
             rates=None,  # type: ignore[arg-type]  # … nor how often
             records=None,  # type: ignore[arg-type]  # … nor what is on record
+            claims=None,  # type: ignore[arg-type]  # … nor for what was asked before
             catalog=None,  # type: ignore[arg-type]  # only the planner looks into it
             health=health,
             planner=Planner(_Catalog(endpoint), health, lambda: 0.5, time.monotonic, affinity),
@@ -102,7 +103,7 @@ class Gateway:
 
 
 class _Ledger:
-    async def settle(self, generation: Generation) -> None:
+    async def settle(self, generation: Generation, outcome: object = None) -> None:
         """Nothing is kept."""
 
 

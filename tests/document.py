@@ -27,7 +27,11 @@ SCHEMAS: dict[str, Json] = DOCUMENT["components"]["schemas"]
 TERMINAL_TYPES = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 _REF = "#/components/schemas/"
-_UNLISTED = (403, 405)  # what the gateway uses and the document does not list; they have the envelope of the others
+_UNLISTED = (
+    403,
+    405,
+    409,
+)  # what the gateway uses and the document does not list; they have the envelope of the others
 
 
 class DocumentError(AssertionError):

@@ -273,6 +273,7 @@ MACHINES = (
     "store/breaker.py",
     "routing/others.py",
     "routing/joint.py",
+    "accounts/idempotency.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 

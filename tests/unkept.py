@@ -6,16 +6,17 @@ from typing import cast
 
 from trunkline.accounts.ledger import Ledger
 from trunkline.generation import Generation
+from trunkline.store.batch import Outcome
 
 
 class Unkept:
     def __init__(self) -> None:
         self.settled: list[Generation] = []
 
-    async def settle(self, generation: Generation) -> None:
+    async def settle(self, generation: Generation, outcome: Outcome | None = None) -> None:
         self.settled.append(generation)
 
-    def settle_later(self, generation: Generation) -> None:
+    def settle_later(self, generation: Generation, outcome: Outcome | None = None) -> None:
         self.settled.append(generation)
 
 

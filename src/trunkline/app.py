@@ -12,6 +12,7 @@ from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from trunkline.accounts.claims import Claims
 from trunkline.accounts.keys import Keys
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.opening import counters_url, open_keys, pepper_of
@@ -51,6 +52,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     """
     logs.configure(settings.log.level, settings.log.format)
     database, keys = open_keys(settings)
+    pepper = pepper_of(settings)
     writer = make_writer(settings, database, time.time, logs.store_alarm)
     board = _make_board(settings, writer)
     routing = settings.routing
@@ -59,7 +61,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     gossip = None if board is None else _make_gossip(board, catalog, routing.retry_budget, hedges, keys, recent)
     health = Health(retry_budget=routing.retry_budget, hedges=hedges) if gossip is None else gossip.health
     affinity = Affinity() if gossip is None else gossip.affinity
-    upstream, connections = build_upstream(settings, catalog, health, affinity, pepper_of(settings), logs.token_failed)
+    upstream, connections = build_upstream(settings, catalog, health, affinity, pepper, logs.token_failed)
     services = Services(
         keys=keys,
         rates=_make_counters(board, lambda: writer.living),
@@ -71,6 +73,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         recent=recent,
         note=_noting(logs.request_observer(settings.log.level), recent.keep),
         ledger=Ledger(writer, time.time),
+        claims=Claims(database, pepper),
         aside=upstream.aside,
         ids=_tokens(),
         wall_clock=time.time,

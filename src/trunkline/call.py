@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from trunkline.accounts.claims import Claims
+from trunkline.accounts.idempotency import Claim
 from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.rates import Counters, Rate, Refused, Taken
@@ -22,6 +24,7 @@ from trunkline.settings.sections import BillingSettings
 from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
+from trunkline.stream.kept_telling import KeptTelling
 from trunkline.stream.telling import Telling
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
@@ -35,7 +38,8 @@ class Call(NamedTuple):
     """One HTTP request, as received, from a key that may be used.
 
     `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
-    `max_cost_nano` is the most that the client wants to pay.
+    `max_cost_nano` is the most that the client wants to pay, `claim` what it names the request by, so
+    that it is answered once however often it is sent.
     """
 
     id: str
@@ -46,6 +50,7 @@ class Call(NamedTuple):
     received_at: float
     deadline: float
     max_cost_nano: int | None = None
+    claim: Claim | None = None
 
 
 class SharedCounters(Protocol):
@@ -78,6 +83,7 @@ class Services:
     recent: Recent
     note: Callable[[Generation], None]
     ledger: Ledger
+    claims: Claims
     aside: Aside
     ids: Iterator[str]
     wall_clock: Callable[[], float]
@@ -176,4 +182,6 @@ def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:
     call, request = admitted.call, admitted.request
     is_stream = bool(request.stream)
     assembler = Assembler(request, call.id, services.ids, call.received_at, model, is_stream=is_stream)
+    if call.claim is not None:
+        return KeptTelling(assembler, services.wall_clock)
     return Telling(assembler, services.wall_clock)

@@ -14,6 +14,7 @@
     │   ├── NotFound 404
     │   ├── MethodNotAllowed 405  the contract does not list it
     │   ├── RequestTimeout 408
+    │   ├── Conflict 409          of an `Idempotency-Key`; the contract does not list it
     │   ├── PayloadTooLarge 413
     │   ├── Unprocessable 422
     │   └── TooManyRequests 429
@@ -122,6 +123,13 @@ class RequestTimeout(ClientError):
 
     status = 408
     default_kind = "timeout"
+
+
+class Conflict(ClientError):
+    """A request with this `Idempotency-Key` is under way, or was answered and cannot be told again."""
+
+    status = 409
+    default_kind = "conflict"
 
 
 class PayloadTooLarge(ClientError):

@@ -20,6 +20,8 @@ OF_STORE: Final[Mapping[str, str]] = {
     "settle.counted": "… and those in the roll-ups",
     "hold.added": "holds are there, and their budgets as before",
     "hold.moved": "… and their budgets are moved",
+    "claim.added": "what is claimed with idempotency keys is there",
+    "claim.ended": "what became of it is there, and the answers",
     "commit.before": "any transaction is complete, and not committed",
     "commit.after": "any transaction is committed, and nobody is told",
     "hold.answered": "those who asked for holds are told, and none has run on",

@@ -68,7 +68,7 @@ async def respond_whole(admitted: Admitted, reservation: Reservation, services: 
         telling.feed(settlement.price(heard))
         rest = settlement.rest()
         body = telling.end(rest) if error is None else telling.fail(error, rest)
-        await _settle(settlement, "ended" if error is None else "failed", services)
+        await _settle(settlement, "ended" if error is None else "failed", telling, services)
     except BaseException as raised:
         raise settlement.fail(services.stopping.translate(raised)) from None
     return course, body
@@ -94,9 +94,8 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
                 elif piece := telling.feed(settlement.price(batch)):
                     yield piece
                     piece = b""
-        rest = settlement.rest()
-        await _settle(settlement, "ended", services)
-        piece = telling.end(rest)
+        piece = telling.end(settlement.rest())
+        await _settle(settlement, "ended", telling, services)
         while not telling.is_over:
             yield piece
             piece = telling.more()
@@ -106,15 +105,15 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
         raised = services.stopping.translate(raised)
         if not isinstance(raised, GatewayError):
             raise
-        rest = settlement.rest()
-        await _settle(settlement, "failed", services)
-        yield piece + telling.fail(raised, rest)
+        piece += telling.fail(raised, settlement.rest())
+        await _settle(settlement, "failed", telling, services)
+        yield piece
     finally:
         course.sink = None  # it holds what holds the course
         settlement.end("left")
 
 
-async def _settle(settlement: Settlement, ending: Ending, services: Services) -> None:
-    """Have an answer on record before its end is told."""
+async def _settle(settlement: Settlement, ending: Ending, telling: Telling, services: Services) -> None:
+    """Have an answer on record, and kept where it was claimed, before its end is told."""
     if (generation := settlement.close(ending)) is not None:
-        await services.ledger.settle(generation)
+        await services.ledger.settle(generation, settlement.outcome(telling))

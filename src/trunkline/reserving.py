@@ -18,7 +18,11 @@ from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Servic
 from trunkline.errors import PaymentRequired
 from trunkline.money import NanoUsd, usd_text
 from trunkline.routing.estimate import Estimate, estimate, input_bound
-from trunkline.store.batch import Shortage, Wish
+from trunkline.store.batch import Claimed, Shortage, Wish
+
+
+class LateClaim(Exception):
+    """Another process has claimed meanwhile what the call claims; nothing is taken and nothing held."""
 
 
 def is_bound(call: Call) -> bool:
@@ -30,10 +34,10 @@ def is_bound(call: Call) -> bool:
 async def reserve(admitted: Admitted, services: Services) -> Reservation:
     """Take what a request may use, to be settled or released by whoever is given it.
 
-    Raises RateLimited, PaymentRequired, and ServiceUnavailable where the store does not say what is there.
+    Raises RateLimited, PaymentRequired, LateClaim, and ServiceUnavailable where the store does not say what is there.
     """
     call = admitted.call
-    if not is_bound(call):
+    if not is_bound(call) and call.claim is None:
         return NOTHING_RESERVED
     failpoints.reach("reserve.before")
     found = await _estimated(admitted, services)
@@ -120,8 +124,11 @@ async def _hold(
     call: Call, found: Estimate, cap_nano: NanoUsd | None, key_budget: str | None, services: Services
 ) -> NanoUsd | None:
     """Hold credit; None where nothing is limited, or the client's own keys pay for all."""
+    created_at_ms = int(call.received_at * 1000)
     key = call.key
     if not key.is_limited or found.is_empty:
+        if call.claim is not None:
+            await _ask(Wish(call.id, key.account_id, key.id, None, None, None, 0, 0, created_at_ms), call, services)
         return None
     wanted, floor = found.wanted_nano, found.floor_nano
     if cap_nano is not None:
@@ -135,11 +142,21 @@ async def _hold(
         key_credit_nano=key.limit_nano,
         wanted_nano=wanted,
         floor_nano=floor,
-        created_at_ms=int(call.received_at * 1000),
+        created_at_ms=created_at_ms,
     )
-    granted = await services.ledger.hold(wish)
+    granted = await _ask(wish, call, services)
     if isinstance(granted, Shortage):
         raise _short(found, granted, floor)
+    return granted
+
+
+async def _ask(wish: Wish, call: Call, services: Services) -> NanoUsd | Shortage:
+    """Ask for a hold, and with it for what the call claims."""
+    if call.claim is not None:
+        wish = wish._replace(claim=call.claim.pledge)
+    granted = await services.ledger.hold(wish)
+    if isinstance(granted, Claimed):
+        raise LateClaim
     return granted
 
 

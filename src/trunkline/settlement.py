@@ -12,12 +12,16 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from trunkline import failpoints
+from trunkline.accounts.idempotency import free
 from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
 from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
+from trunkline.store.batch import Outcome
 from trunkline.stream.deltas import Delta, Spent
+from trunkline.stream.kept_telling import KeptTelling
+from trunkline.stream.telling import Telling
 from trunkline.upstream.attempts import Run
 
 
@@ -66,7 +70,18 @@ class Settlement:
     def end(self, ending: Ending) -> None:
         """Close the account, unless that was done, and let nobody wait for its record."""
         if (generation := self.close(ending)) is not None:
-            self._services.ledger.settle_later(generation)
+            self._services.ledger.settle_later(generation, self.outcome())
+
+    def outcome(self, telling: Telling | None = None) -> Outcome | None:
+        """What becomes of the claim of a call that has one: what is told to its end is kept, else it is free again."""
+        if (claim := self._call.claim) is None:
+            return None
+        claims, id = self._services.claims, self._call.id
+        claims.leave(claim)
+        if telling is None:
+            return free(claim, id)
+        assert isinstance(telling, KeptTelling)
+        return claims.keep(claim, id, telling.kept(), is_stream=telling.is_stream)
 
     def close(self, ending: Ending) -> Generation | None:
         """Close the account, and give what is to be kept; None where that was done.

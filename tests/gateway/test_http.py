@@ -357,7 +357,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
             return Key("key", "account", "name", Policy())
 
     monkeypatch.setattr(settlement, "Run", BrokenRun)
-    doubles: Any = SimpleNamespace(keys=Anybody(), rates=None, records=None, upstream=None)
+    doubles: Any = SimpleNamespace(keys=Anybody(), rates=None, records=None, claims=None, upstream=None)
     catalog = load_catalog(Settings(providers={"fake-provider": ProviderSettings(enabled=True)}))
     health = Health()
     services = Services(
@@ -370,6 +370,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
         recent=Recent(1),
         note=lambda _: None,
         ledger=unkept(),
+        claims=doubles.claims,
         upstream=doubles.upstream,
         ids=map(str, count()),
         wall_clock=time.time,

@@ -27,7 +27,7 @@ from trunkline import failpoints
 from trunkline.accounts.audit import audit
 from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.batch import Batch
+from trunkline.store.batch import Batch, Outcome, Pledge
 from trunkline.store.journal import open_journal
 from trunkline.store.posting import post
 from trunkline.store.rows import BootRow
@@ -50,6 +50,11 @@ class Run(NamedTuple):
     kill_after_s: float = 30.0
     works_s: float = 0.25
     url: str = ""
+
+
+def claim_of(id: str) -> Pledge:
+    """The claim of a request of which there is only one."""
+    return Pledge(id.encode(), b"body")
 
 
 class _Work:
@@ -96,7 +101,7 @@ class _Work:
     async def _spend(self, id: str, account: str) -> None:
         nano = self._random.randrange(300)
         budget = self._random.choice((None, "key_k@2025-11-24", "key_l"))
-        asked = wish(id, nano, floor_nano=nano // 3, account_id=account, account_budget=account)
+        asked = wish(id, nano, floor_nano=nano // 3, account_id=account, account_budget=account, claim=claim_of(id))
         held = await self._books.writer.hold(asked._replace(key_budget=budget, key_credit_nano=9_000))
         if not isinstance(held, int):
             return
@@ -106,14 +111,17 @@ class _Work:
         row = record(f"{id}", charged, account_id=account, held_nano=held, created_at_ms=START_MS - age_ms)
         self.note("began", id, charged)
         if draw < 0.1:
+            self._books.writer.end_claim(Outcome(id.encode(), id))
             self._books.writer.release(id)
         elif draw < 0.2:
-            self._books.writer.append(row)
+            self._books.writer.append(row, Outcome(id.encode(), id))
         elif draw < 0.25:
             pass  # it goes on for longer than the process
         else:
-            await self._books.writer.settle(row)
+            kept = Outcome(id.encode(), id, is_free=False, nonce=b"n", sealed=b"what was said")
+            await self._books.writer.settle(row, kept)
             self.note("retired" if age_ms else "settled", id, charged)
+            self.note("kept", id, charged)
 
     async def _break(self) -> None:
         """Make the store read-only now and then."""
@@ -183,6 +191,8 @@ async def _look(folder: Path) -> Left:
         charged = await books.pairs("SELECT id, charged_nano FROM generations")
         entries = await books.pairs("SELECT coalesce(charge_of, reference), amount_nano FROM entries")
         holds = await books.count("holds")
+        ended = await books.pairs("SELECT generation_id, coalesce(ended_at_ms, 0) FROM claims")
+    problems += [f"{id} is claimed by nobody who lives" for id, at_ms in ended.items() if not at_ms]
     problems += [f"{holds} holds are left"] if holds else []
     for event, id, nano in notes:
         match event:
@@ -190,6 +200,8 @@ async def _look(folder: Path) -> Left:
                 problems.append(f"{id} was told to be settled for {nano}, and is for {charged.get(id)}")
             case "retired" if entries.get(id, 0) != int(nano):
                 problems.append(f"{id} was told to be settled for {nano}, and has an entry of {entries.get(id)}")
+            case "kept" if id not in ended:
+                problems.append(f"{id} was told to its end, and would be asked again")
             case "topped" if entries.get(id) != int(nano):
                 problems.append(f"{id} was told to be there, and is not")
             case "began" if entries.get(id, 0) not in (0, int(nano)):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from trunkline.accounts.audit import audit
-from trunkline.store.batch import Shortage, Wish
+from trunkline.store.batch import Answer, Wish
 from trunkline.store.connection import Connection, Work
 from trunkline.store.database import Database, open_database
 from trunkline.store.journal import open_journal
@@ -101,7 +101,7 @@ class Books:
         self.alarms: list[str] = []
         self._told = asyncio.Event()
 
-    async def hold(self, id: str, nano: int = 10, **changes: Any) -> int | Shortage:
+    async def hold(self, id: str, nano: int = 10, **changes: Any) -> Answer:
         return await self.writer.hold(wish(id, nano, **changes))
 
     async def spend(self, id: str, nano: int = 10, **changes: Any) -> None:

@@ -17,7 +17,7 @@ from tests.store.ledger import WRITES, Books, count, make_accounts, open_books, 
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
 from trunkline.store import postgres as driving
-from trunkline.store.batch import Shortage
+from trunkline.store.batch import Answer
 from trunkline.store.connection import Connection, Session, StoreError, ValueRefused
 from trunkline.store.database import open_database
 from trunkline.store.postgres import TRIES, PostgresConnection, PostgresSession, numbered
@@ -233,7 +233,7 @@ class TestLost:
     def test_DB_15_cut_off_at(
         self, place: str, postgres: Postgres, in_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def scene(books: Books, asked: asyncio.Task[int | Shortage]) -> None:
+        async def scene(books: Books, asked: asyncio.Task[Answer]) -> None:
             assert await asked == 10
             assert books.alarms == []
             assert await books.budget() == BudgetRow("a", 100, 10, 10)
@@ -245,7 +245,7 @@ class TestLost:
     def test_DB_15_cut_off_just_before_the_commit_the_hold_is_refused(
         self, place: str, postgres: Postgres, in_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def scene(books: Books, asked: asyncio.Task[int | Shortage]) -> None:
+        async def scene(books: Books, asked: asyncio.Task[Answer]) -> None:
             with pytest.raises(ServiceUnavailable, match="lost while committing"):
                 await asked
             await until(books, "store.back")
@@ -258,7 +258,7 @@ class TestLost:
 
 def cut_off(
     place: str,
-    scene: Callable[[Books, asyncio.Task[int | Shortage]], Awaitable[None]],
+    scene: Callable[[Books, asyncio.Task[Answer]], Awaitable[None]],
     postgres: Postgres,
     url: str,
     folder: Path,

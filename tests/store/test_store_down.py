@@ -18,7 +18,7 @@ from tests.store.ledger import Books, open_books, record, refuse_writes, run
 from trunkline.errors import ServiceUnavailable
 from trunkline.store import journal as journals
 from trunkline.store import writer as writing
-from trunkline.store.batch import Shortage
+from trunkline.store.batch import Answer
 from trunkline.store.rows import BudgetRow
 
 PATIENCE_S = 0.8
@@ -288,7 +288,7 @@ def test_more_than_memory_holds_makes_room_and_says_so(monkeypatch: pytest.Monke
     asyncio.run(play())
 
 
-async def held_again(books: Books) -> int | Shortage:
+async def held_again(books: Books) -> Answer:
     """Ask for a hold until the store is back; whether it was taken for gone depends on when it was looked at."""
     for _ in range(200):
         with contextlib.suppress(ServiceUnavailable):

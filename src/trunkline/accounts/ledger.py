@@ -15,8 +15,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.price_texts import fingerprint_of, id_of, write_price
 from trunkline.catalog.prices import Price
 from trunkline.generation import Generation
-from trunkline.money import NanoUsd
-from trunkline.store.batch import Shortage, Wish
+from trunkline.store.batch import Answer, Outcome, Wish
 from trunkline.store.rows import GenerationRow, PriceRow
 from trunkline.store.writer import Writer
 
@@ -29,26 +28,36 @@ class Ledger:
         self._wall_clock = wall_clock
         self._price_ids: dict[str, tuple[Price, int]] = {}
 
-    def hold(self, wish: Wish) -> Awaitable[NanoUsd | Shortage]:
-        """Keep credit from others. Raises ServiceUnavailable."""
+    def hold(self, wish: Wish) -> Awaitable[Answer]:
+        """Keep credit from others, and a claim. Raises ServiceUnavailable."""
         return self._writer.hold(wish)
 
-    def settle(self, generation: Generation) -> Awaitable[None]:
-        """Keep a record, charge it and resolve its hold: done, or sure to be done, once what is given was awaited."""
+    def settle(self, generation: Generation, outcome: Outcome | None = None) -> Awaitable[None]:
+        """Keep a record, charge it and resolve its hold: done, or sure to be done, once what is given was awaited.
+
+        `outcome` is what becomes of its claim, if it has one.
+        """
         row = self._row(generation)
         if row is None:
+            self._end_claim(outcome)
             return asyncio.sleep(0)
-        return self._settle_in_steps(row) if failpoints.armed else self._writer.settle(row)
+        return self._settle_in_steps(row, outcome) if failpoints.armed else self._writer.settle(row, outcome)
 
-    async def _settle_in_steps(self, row: GenerationRow) -> None:
+    async def _settle_in_steps(self, row: GenerationRow, outcome: Outcome | None) -> None:
         failpoints.reach("end.before")
-        await self._writer.settle(row)
+        await self._writer.settle(row, outcome)
         failpoints.reach("end.settled")
 
-    def settle_later(self, generation: Generation) -> None:
+    def settle_later(self, generation: Generation, outcome: Outcome | None = None) -> None:
         """The same without waiting."""
         if (row := self._row(generation)) is not None:
-            self._writer.append(row)
+            self._writer.append(row, outcome)
+        else:
+            self._end_claim(outcome)
+
+    def _end_claim(self, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._writer.end_claim(outcome)
 
     def _row(self, generation: Generation) -> GenerationRow | None:
         """The record, if somebody was asked; of a request for which nobody was, nothing is kept and nothing held."""

@@ -1,13 +1,15 @@
-"""Provider keys of accounts, encrypted as they are kept: AES-256-GCM under a master key that is kept elsewhere.
+"""Provider keys of accounts, and answers that are kept, encrypted: AES-256-GCM under a key that is kept elsewhere.
 
 What is bound to a sealed key is whose it is, for which provider, and its id: in another row it cannot be opened. Where
-master keys come from, and where sealed ones are kept, is `accounts/`' part; the nonce is handed in, 96 random bits.
+master keys come from, and where sealed ones are kept, is `accounts/`' part; the nonce is handed in, 96 random bits. An
+answer is sealed with a key that is made of the client's own API key, for this answer alone, and is kept nowhere.
 
 `cryptography` is loaded at the first use: it takes a twelfth of a second that most starts never need.
 """
 
 from __future__ import annotations
 
+import hmac
 from base64 import b64decode
 from binascii import Error
 from typing import Final
@@ -21,7 +23,7 @@ MASTER_BYTES: Final = 32
 
 
 class Unopened(Exception):
-    """A sealed key cannot be opened; the message says why, without anything of it."""
+    """What is sealed cannot be opened; the message says why, without anything of it."""
 
 
 class MasterKey(Struct, frozen=True):
@@ -81,6 +83,35 @@ def open_sealed(sealed: Sealed, master: MasterKey, place: Place) -> Secret:
         return Secret(AESGCM(master.material).decrypt(sealed.nonce, sealed.text, place.bound).decode())
     except (InvalidTag, ValueError):
         raise Unopened(f"it was not sealed with the master key {master.id!r}, or was changed since") from None
+
+
+def load() -> None:
+    """Load what seals, which holds up the first that is sealed otherwise."""
+    from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401
+
+
+def derive_key(secret: Secret, purpose: str) -> bytes:
+    """Make a key of 32 bytes of a secret text, for one purpose: HKDF with SHA-256 (RFC 5869), without a salt."""
+    drawn = hmac.digest(bytes(32), secret.reveal().encode("utf-8", "surrogatepass"), "sha256")
+    return hmac.digest(drawn, purpose.encode() + b"\x01", "sha256")
+
+
+def seal_bytes(data: bytes, key: bytes, nonce: bytes, bound: bytes) -> bytes:
+    """Encrypt something, bound to what says where it belongs."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key).encrypt(nonce, data, bound)
+
+
+def open_bytes(sealed: bytes, key: bytes, nonce: bytes, bound: bytes) -> bytes:
+    """Decrypt what was sealed so. Raises Unopened."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        return AESGCM(key).decrypt(nonce, sealed, bound)
+    except (InvalidTag, ValueError):
+        raise Unopened("it was sealed with another key, or was changed since") from None
 
 
 def _padded(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from trunkline.accounts.idempotency import HEADER
 from trunkline.errors import BadRequest, ClientError, PayloadTooLarge, RequestTimeout, Unauthorized
 from trunkline.money import NanoUsd, nano_of
 from trunkline.server.cycle import Cycle, Field
@@ -15,6 +16,7 @@ from trunkline.upstream.aside import Aside
 
 _SMALL_BYTES = 256_000
 _MEGABYTE = 1_000_000
+MAX_KEY_LENGTH = 255
 MAX_COST = "x-trunkline-max-cost"
 _READ = frozenset(
     (
@@ -24,6 +26,7 @@ _READ = frozenset(
         b"content-length",
         b"content-encoding",
         b"x-session-id",
+        b"idempotency-key",
         MAX_COST.encode(),
     )
 )
@@ -63,6 +66,7 @@ class Head:
     authorization: str | None = None
     session_id: str | None = None
     max_cost: str | None = None
+    idempotency_key: str | None = None
     content_type: bytes = b""
     content_encoding: str = ""
     content_length: int = 0
@@ -98,6 +102,9 @@ def head_of(fields: Iterable[Field]) -> Head:
                 head.is_packed = head.content_encoding in _GZIP
             case b"x-session-id":
                 head.session_id = value.decode("latin-1")
+            case b"idempotency-key":
+                told = value.decode("latin-1").strip()
+                head.idempotency_key = told if head.idempotency_key is None else ""  # of two none is taken
             case _:
                 # Of two nobody knows which is meant; together they are no amount.
                 told = value.decode("latin-1")
@@ -138,6 +145,19 @@ def max_cost_of(head: Head) -> NanoUsd | None:
         return nano_of(head.max_cost.strip())
     except ValueError as error:
         raise BadRequest(f"{MAX_COST} is {head.max_cost[:80]!r}: {error}.", metadata={"header": MAX_COST}) from None
+
+
+def idempotency_key_of(head: Head) -> str | None:
+    """What the client names its request by. Raises BadRequest for what is no such name."""
+    text = head.idempotency_key
+    if text is None:
+        return None
+    if not (0 < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()):
+        raise BadRequest(
+            f"{HEADER} has to be 1 to {MAX_KEY_LENGTH} printable ASCII characters, sent once.",
+            metadata={"header": HEADER},
+        )
+    return text
 
 
 async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, is_packed: bool) -> None:

@@ -14,13 +14,24 @@ from functools import partial
 
 from starlette.types import Scope
 
+from trunkline.accounts.idempotency import Claim
 from trunkline.accounts.keys import Key
 from trunkline.call import Call, Services
 from trunkline.errors import ServiceUnavailable
 from trunkline.server.allocator import LARGE_BYTES
-from trunkline.server.body import Bounds, check_head, head_of, max_cost_of, read_body, too_large
+from trunkline.server.body import (
+    Bounds,
+    Head,
+    check_head,
+    head_of,
+    idempotency_key_of,
+    max_cost_of,
+    read_body,
+    too_large,
+)
 from trunkline.server.cycle import Cycle
 from trunkline.server.edge import OWNER
+from trunkline.settings.secret import Secret
 
 _RETRY_AFTER_S = 1.0
 
@@ -78,6 +89,10 @@ class Body:
         else:
             self._bytes += chunk
 
+    def peek(self) -> bytes | bytearray:
+        """Show the bytes to whoever lets them go."""
+        return self._bytes
+
     def take(self) -> bytes | bytearray:
         """Give the bytes away: they are not kept beside what is made of them."""
         taken, self._bytes = self._bytes, b""
@@ -105,6 +120,7 @@ class Intake:
         cycle.owner = key.account_id
         check_head(head, bounds)
         max_cost_nano = max_cost_of(head)
+        idempotency_key = idempotency_key_of(head)
         if cycle.more_body or head.is_packed:
             body.expect(head.content_length)
             await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
@@ -119,7 +135,19 @@ class Intake:
             max_cost_nano=max_cost_nano,
             received_at=received_at,
             deadline=started + bounds.deadline_s,
+            claim=None if idempotency_key is None else await self._claim(idempotency_key, key, head, body),
         )
+
+    async def _claim(self, text: str, key: Key, head: Head, body: Body) -> Claim:
+        """Claim what a request is named by: a large body is hashed beside the loop, and so is the first of all."""
+        services = self._services
+        assert head.authorization is not None
+        more = f"{head.max_cost}|{head.session_id}"
+        api_key = Secret(head.authorization[len("bearer ") :])
+        make = partial(services.claims.make, key.account_id, text, api_key, body.peek(), more)
+        if services.claims.is_loaded and body.size < LARGE_BYTES:
+            return make()
+        return await services.aside.run(make)
 
 
 async def caller(scope: Scope, services: Services) -> Key:

@@ -19,6 +19,7 @@ from trunkline.server.body import Bounds
 from trunkline.server.cycle import Cycle, Lines
 from trunkline.server.envelope import JSON, line
 from trunkline.server.intake import Intake
+from trunkline.server.replays import begin_once
 from trunkline.server.streams import EventStream
 from trunkline.stream.telling import Telling
 
@@ -35,11 +36,17 @@ class ResponsesRoute:
         """Serve one request."""
         body = self._intake.body()
         try:
-            admitted = await admit(await self._intake.read(cycle, body), self._services)
-            cycle.generation_id = admitted.call.id
-            reservation = NOTHING_RESERVED
-            if is_bound(admitted.call):
-                reservation = await reserve(admitted, self._services)
+            call = await self._intake.read(cycle, body)
+            if call.claim is None:
+                admitted = await admit(call, self._services)
+                cycle.generation_id = call.id
+                reservation = NOTHING_RESERVED
+                if is_bound(call):
+                    reservation = await reserve(admitted, self._services)
+            elif (begun := await begin_once(call, call.claim, cycle, self._services)) is not None:
+                admitted, reservation = begun
+            else:
+                return
             if admitted.request.stream:
                 serving = self._serve_stream(admitted, reservation, cycle)
                 del admitted  # what was asked is not kept while the answer lasts

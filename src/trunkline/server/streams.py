@@ -15,7 +15,7 @@ import asyncio
 from trunkline.server.cycle import Cycle, Lines
 from trunkline.stream.sse import KEEP_ALIVE
 
-_LINES: Lines = (
+LINES: Lines = (
     b"content-type: text/event-stream; charset=utf-8\r\n"
     b"cache-control: no-cache, no-transform\r\n"
     b"x-accel-buffering: no\r\n"
@@ -39,7 +39,7 @@ class EventStream:
 
     def begin(self, lines: Lines = b"") -> None:
         """Give the head, with what has become known."""
-        self._cycle.begin(200, _LINES + self._lines + lines)
+        self._cycle.begin(200, LINES + self._lines + lines)
         self._lines = b""
 
     def write(self, piece: bytes) -> None:

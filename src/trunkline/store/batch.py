@@ -19,19 +19,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from trunkline.days import day_at
-from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow, HoldRow, PriceRow, UsageRow
+from trunkline.store.rows import (
+    BLANK,
+    BootRow,
+    BudgetRow,
+    ClaimRow,
+    EntryRow,
+    GenerationRow,
+    HoldRow,
+    PriceRow,
+    UsageRow,
+)
 
 HOUSE = "house"
 
 
-class Wish(NamedTuple):
-    """A hold that is asked for; at least one of its budgets is named.
+class Pledge(NamedTuple):
+    """What a claim is known by: what stands for its key and account, and for all that was asked with it."""
 
-    `key_credit_nano` is what the key's budget begins with where it is not there yet. Where `floor_nano` is below
-    `wanted_nano` less than that may be held: an eighth of what is available, or the floor if that is more.
+    mark: bytes
+    body_hash: bytes
+
+
+class Wish(NamedTuple):
+    """A hold that is asked for, or a claim, or both; a hold names at least one budget.
+
+    Where somebody has the claim already nothing is held. `key_credit_nano` is what the key's budget begins with where
+    it is not there yet. Where `floor_nano` is below `wanted_nano` less than that may be held: an eighth of what is
+    available, or the floor if that is more.
     """
 
     id: str
@@ -43,6 +62,7 @@ class Wish(NamedTuple):
     wanted_nano: int
     floor_nano: int
     created_at_ms: int
+    claim: Pledge | None = None
 
 
 class Shortage(NamedTuple):
@@ -50,6 +70,26 @@ class Shortage(NamedTuple):
 
     available_nano: int
     source: Literal["account", "key"]
+
+
+class Claimed(NamedTuple):
+    """Why a claim was refused: which response has it."""
+
+    generation_id: str
+
+
+Answer = int | Shortage | Claimed
+"""What is held, or why nothing is."""
+
+
+class Outcome(NamedTuple):
+    """What becomes of a claim: it is free again, or its answer is kept, without a text where that is too large."""
+
+    mark: bytes
+    generation_id: str
+    is_free: bool = True
+    nonce: bytes | None = None
+    sealed: bytes | None = None
 
 
 class Batch(NamedTuple):
@@ -64,6 +104,7 @@ class Batch(NamedTuple):
     wishes: Sequence[Wish] = ()
     prices: Sequence[PriceRow] = ()
     boot: BootRow | None = None
+    outcomes: Sequence[Outcome] = ()
 
     @property
     def is_charging(self) -> bool:
@@ -75,11 +116,12 @@ class Batch(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the tables hold of what a batch names, by id."""
+    """What the tables hold of what a batch names, by id; `claims` by mark, the responses that have them."""
 
     holds: Mapping[str, HoldRow]
     records: Mapping[str, GenerationRow]
     budgets: Mapping[str, BudgetRow]
+    claims: Mapping[bytes, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -94,7 +136,8 @@ class Changes:
     usage: list[UsageRow] = field(default_factory=list)
     begun: list[BudgetRow] = field(default_factory=list)
     moved: list[tuple[int, int, str]] = field(default_factory=list)
-    answers: list[int | Shortage] = field(default_factory=list)
+    claimed: list[ClaimRow] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
 
 def decide(batch: Batch, facts: Facts, boot_id: str, now_ms: int) -> Changes:
@@ -130,6 +173,7 @@ class _Decision:
         self._balances = {
             id: _Balance(row.credited_nano - row.charged_nano - row.held_nano) for id, row in facts.budgets.items()
         }
+        self._claims = dict(facts.claims) if facts.claims else {}
         self._boot_id = boot_id
         self._now_ms = now_ms
         self._usage: dict[tuple[object, ...], list[int]] = {}
@@ -163,13 +207,25 @@ class _Decision:
             self._record(_lost(hold, self._now_ms))
 
     def hold(self, wish: Wish) -> None:
+        pledge = wish.claim
+        if pledge is not None and (claimant := self._claims.get(pledge.mark)) is not None:
+            self._changes.answers.append(Claimed(claimant))
+            return
+        granted = self._grant(wish)
+        if pledge is not None and isinstance(granted, int):
+            self._claims[pledge.mark] = wish.id
+            self._changes.claimed.append(ClaimRow(*pledge, wish.id, self._boot_id, wish.created_at_ms))
+        self._changes.answers.append(granted)
+
+    def _grant(self, wish: Wish) -> int | Shortage:
+        if wish.account_budget is None and wish.key_budget is None:
+            return 0  # it is the claim alone that is asked for
         if wish.key_budget is not None and wish.key_budget not in self._balances and wish.key_credit_nano is not None:
             self._balances[wish.key_budget] = _Balance(wish.key_credit_nano)
             self._changes.begun.append(BudgetRow(wish.key_budget, wish.key_credit_nano, 0, 0))
         shortage = self._least(wish.account_budget, wish.key_budget)
         if shortage.available_nano < wish.floor_nano:
-            self._changes.answers.append(shortage)
-            return
+            return shortage
         granted = min(wish.wanted_nano, max(shortage.available_nano // 8, wish.floor_nano))
         hold = HoldRow(
             wish.id,
@@ -183,7 +239,7 @@ class _Decision:
         )
         self._changes.held.append(hold)
         self._move(hold, held=granted)
-        self._changes.answers.append(granted)
+        return granted
 
     def close(self) -> Changes:
         # In the order of their ids, as everybody takes them, where a database locks rows.

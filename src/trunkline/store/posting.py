@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from trunkline import failpoints
-from trunkline.store.batch import Batch, Changes, Facts, Shortage, decide
+from trunkline.store.batch import Answer, Batch, Changes, Facts, decide
 from trunkline.store.connection import Connection, StoreError, ValueRefused
 from trunkline.store.rows import GenerationRow
-from trunkline.store.statements import boots, budgets, generations
+from trunkline.store.statements import boots, budgets, generations, idempotency
 
 Result = TypeVar("Result")
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 class Posted(NamedTuple):
     """The answers to a batch's wishes, None where one failed; and the settles that failed, with what went wrong."""
 
-    answers: list[int | Shortage | None]
+    answers: list[Answer | None]
     failed: list[tuple[GenerationRow, str]]
 
 
@@ -60,6 +60,8 @@ def _post_singly(connection: Connection, batch: Batch, boot_id: str, now_ms: int
     for wish in batch.wishes:
         changes = _attempt(connection, Batch(wishes=(wish,)), boot_id, now_ms)
         posted.answers.append(None if isinstance(changes, Exception) else changes.answers[0])
+    for outcome in batch.outcomes:
+        _attempt(connection, Batch(outcomes=(outcome,)), boot_id, now_ms)
     _attempt(connection, Batch(prices=batch.prices, boot=batch.boot), boot_id, now_ms)
     return posted
 
@@ -92,6 +94,9 @@ def _post(connection: Connection, batch: Batch, boot_id: str, now_ms: int, *, is
     failpoints.reach("batch.begun")
     changes = decide(batch, _read(connection, batch, is_alone), boot_id, now_ms)
     _write(connection, batch, changes)
+    if batch.outcomes:
+        idempotency.end_claims(connection, batch.outcomes, now_ms)
+        failpoints.reach("claim.ended")
     return changes
 
 
@@ -115,7 +120,9 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     for record in records.values():
         if record.status == "lost":
             named.update((record.account_id, record.key_budget))
-    return Facts(holds, records, budgets.lock_budgets(connection, {id for id in named if id is not None}))
+    marks = [wish.claim.mark for wish in batch.wishes if wish.claim is not None]
+    claims = idempotency.find_claimants(connection, marks) if marks else _NOBODY
+    return Facts(holds, records, budgets.lock_budgets(connection, {id for id in named if id is not None}), claims)
 
 
 def _write(connection: Connection, batch: Batch, changes: Changes) -> None:
@@ -140,6 +147,9 @@ def _write(connection: Connection, batch: Batch, changes: Changes) -> None:
     if changes.held:
         budgets.add_holds(connection, changes.held)
         failpoints.reach("hold.added")
+    if changes.claimed:
+        idempotency.add_claims(connection, changes.claimed)
+        failpoints.reach("claim.added")
     if changes.begun:
         budgets.add_budgets(connection, changes.begun)
     if changes.moved:
@@ -148,3 +158,6 @@ def _write(connection: Connection, batch: Batch, changes: Changes) -> None:
             failpoints.reach("hold.moved")
     if batch.boot is not None:
         boots.note_boot(connection, batch.boot)
+
+
+_NOBODY: dict[bytes, str] = {}

@@ -171,6 +171,23 @@ class PriceRow(NamedTuple):
     first_used_ms: int
 
 
+class ClaimRow(NamedTuple):
+    """A request with an `Idempotency-Key`: `mark` stands for the key and its account, both hashes are keyed.
+
+    `ended_at_ms` is None while it is under way in the process `boot_id`. Then its answer is in `sealed`; None where
+    there is one that is not kept.
+    """
+
+    mark: bytes
+    body_hash: bytes
+    generation_id: str
+    boot_id: str
+    created_at_ms: int
+    ended_at_ms: int | None = None
+    nonce: bytes | None = None
+    sealed: bytes | None = None
+
+
 class ProviderKeyRow(NamedTuple):
     """A provider key that an account or an API key brings, by its id `owner`; sealed, and read nowhere but in memory.
 

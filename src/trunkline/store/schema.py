@@ -1,11 +1,12 @@
 """Every table, as the newest revision has it. Times are UTC milliseconds, amounts nano-dollars.
 
-A key of ours is in no table, only its keyed hash; a client's own provider key is there sealed.
+A key of ours is in no table, only its keyed hash; a client's own provider key is there sealed, and so is an answer that
+is kept to be told again.
 """
 
 from __future__ import annotations
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in `migrations/versions`; a database that names it needs no migration."""
 
 TABLES = (
@@ -203,6 +204,21 @@ TABLES = (
         CONSTRAINT pk_horizons PRIMARY KEY (id)
     )
     """,
+    """
+    CREATE TABLE claims (
+        mark BLOB NOT NULL,
+        body_hash BLOB NOT NULL,
+        generation_id VARCHAR(64) NOT NULL,
+        boot_id VARCHAR(64) NOT NULL,
+        created_at_ms BIGINT NOT NULL,
+        ended_at_ms BIGINT,
+        nonce BLOB,
+        sealed BLOB,
+        CONSTRAINT pk_claims PRIMARY KEY (mark)
+    )
+    """,
+    "CREATE INDEX ix_claims_created_at_ms ON claims (created_at_ms)",
+    "CREATE INDEX ix_claims_boot_id ON claims (boot_id) WHERE ended_at_ms IS NULL",
     # Alembic's own table, written and read without Alembic.
     """
     CREATE TABLE alembic_version (

@@ -1,35 +1,42 @@
 """Holds of processes that are gone, expired: what their requests cost nobody knows, and the house bears it.
 
+What they had claimed is free again, for nobody can be told of an answer that did not come to its end.
+
 A process is gone when it was not seen for a minute, or when one of the same place has started since. The latter is so
 at once, unless the older one still has its journal: then it is about to end, and ends its requests itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from trunkline import failpoints
 from trunkline.days import DAY_MS
-from trunkline.store.batch import Batch
+from trunkline.store.batch import Batch, Outcome
 from trunkline.store.connection import Connection
 from trunkline.store.posting import post
-from trunkline.store.rows import BootRow
-from trunkline.store.statements import boots, budgets
+from trunkline.store.rows import BootRow, GenerationRow
+from trunkline.store.statements import boots, budgets, generations, idempotency
 
 DEAD_MS = 60_000
 MAX_EXPIRED = 500
+KEPT_MS = DAY_MS
+"""How long an answer is kept for an `Idempotency-Key`, from when it was asked for."""
+MAX_DELETED = 20
+"""Claims deleted in one transaction: an answer may be a megabyte."""
 
 
 class Swept(NamedTuple):
-    """How many holds were expired, and how many processes there are, this one included."""
+    """How many holds were expired, how many processes there are, this one included, and whether there may be more."""
 
     expired: int
     living: int
+    has_more: bool = False
 
 
 def sweep(connection: Connection, boot: BootRow, now_ms: int, is_running: Callable[[str], bool]) -> Swept:
-    """Expire some holds of boots that are gone, the oldest first; when it is fewer than `MAX_EXPIRED`, it is all."""
+    """Expire some holds of boots that are gone, the oldest first, end their claims, and delete claims that are old."""
     others = [other for other in boots.list_boots(connection) if other.id != boot.id]
     replaced = {other.id for other in others if other.node == boot.node and not is_running(other.id)}
     unseen = {other.id for other in others if other.seen_at_ms < now_ms - DEAD_MS}
@@ -43,4 +50,29 @@ def sweep(connection: Connection, boot: BootRow, now_ms: int, is_running: Callab
         old = {other.id for other in others if other.seen_at_ms < now_ms - DAY_MS}
         for id in sorted(replaced | old):
             boots.delete_boot(connection, id)
-    return Swept(len(holds), 1 + sum(other.id not in replaced | unseen for other in others))
+    living = [boot.id, *(other.id for other in others if other.id not in replaced | unseen)]
+    has_more = _end_strays(connection, living, now_ms) or len(holds) == MAX_EXPIRED
+    has_more |= idempotency.delete_claims_before(connection, now_ms - KEPT_MS, MAX_DELETED) == MAX_DELETED
+    return Swept(len(holds), len(living), has_more)
+
+
+def _end_strays(connection: Connection, living: Collection[str], now_ms: int) -> bool:
+    """End some claims of processes that are gone, and tell whether there may be more.
+
+    What was answered is not asked again: its record may have come by the journal, where answers are not kept.
+    """
+    strays = idempotency.list_strays(connection, living, MAX_EXPIRED)
+    records = generations.find_generations(connection, {claim.generation_id for claim in strays})
+    outcomes = [
+        Outcome(claim.mark, claim.generation_id, is_free=not _is_answered(records.get(claim.generation_id)))
+        for claim in strays
+    ]
+    idempotency.end_claims(connection, outcomes, now_ms)
+    return len(strays) == MAX_EXPIRED
+
+
+def _is_answered(record: GenerationRow | None) -> bool:
+    """Whether a client may have been told an answer to its end."""
+    if record is None or record.status in ("lost", "cancelled"):
+        return False
+    return record.status != "failed" or record.charged_nano > 0 or record.output_tokens > 0

@@ -25,7 +25,7 @@ from trunkline.store.rows import BootRow, GenerationRow
 from trunkline.store.statements.carrying import carry_charges
 from trunkline.store.statements.partitions import make_weeks_ahead
 from trunkline.store.statements.retention import delete_records_before
-from trunkline.store.sweep import MAX_EXPIRED, sweep
+from trunkline.store.sweep import sweep
 
 R = TypeVar("R")
 
@@ -123,7 +123,7 @@ class Upkeep:
             self.living = swept.living
             if swept.expired:
                 self._alarm("hold.expired", f"{swept.expired} of processes that are gone")
-            if swept.expired < MAX_EXPIRED:
+            if not swept.has_more:
                 return
 
     async def _make_weeks(self, turns: Turns, began: float) -> None:

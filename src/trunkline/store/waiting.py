@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Generic, TypeVar
 
-from trunkline.store.batch import Batch, Shortage, Wish
+from trunkline.store.batch import Answer, Batch, Wish
 from trunkline.store.connection import Work
 from trunkline.store.database import unavailable
 from trunkline.store.rows import GenerationRow
@@ -18,7 +18,7 @@ class Asked:
 
     __slots__ = ("granted", "since", "wish")
 
-    def __init__(self, wish: Wish, granted: asyncio.Future[int | Shortage], since: float) -> None:
+    def __init__(self, wish: Wish, granted: asyncio.Future[Answer], since: float) -> None:
         self.wish = wish
         self.granted = granted
         self.since = since

@@ -29,7 +29,7 @@ from typing import Any, Self, TypeVar
 
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
-from trunkline.store.batch import Batch, Shortage, Wish
+from trunkline.store.batch import Answer, Batch, Outcome, Wish
 from trunkline.store.connection import StoreError, Work
 from trunkline.store.database import LATE, Database, unavailable
 from trunkline.store.journal import Journal
@@ -83,6 +83,7 @@ class Writer:
         self._tasks: deque[Task[Any]] = deque()
         self._releases: deque[str] = deque()
         self._prices: dict[int, PriceRow] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._ring: deque[GenerationRow] = deque()
         self._taken = Taken(0.0)
         self._beat_at = self._replay_at = 0.0
@@ -92,8 +93,8 @@ class Writer:
         self._driving: asyncio.Task[None]
         self._keeping: asyncio.Task[None]
 
-    async def hold(self, wish: Wish) -> int | Shortage:
-        """Hold credit, and answer how much, or why there is not enough.
+    async def hold(self, wish: Wish) -> Answer:
+        """Hold credit, and answer how much, or why there is not enough; with a claim, who has it already.
 
         Raises ServiceUnavailable when too many wait, or the store fails or does not answer in time.
         """
@@ -112,20 +113,25 @@ class Writer:
             # Where the answer came at the same moment the driver took it for heard; else it sees that nobody waits.
             granted = asked.granted
             if granted.done() and not granted.cancelled() and granted.exception() is None:
-                self.release(wish.id)
+                self._give_back(wish)
             raise
 
-    def settle(self, row: GenerationRow) -> asyncio.Future[None]:
+    def settle(self, row: GenerationRow, outcome: Outcome | None = None) -> asyncio.Future[None]:
         """Keep a record and settle its hold. It is committed, or in the journal, when the future is done.
 
-        The future never fails, and the record is kept though it be cancelled.
+        The future never fails, and the record is kept though it be cancelled. `outcome` is committed with it; while the
+        store is down it waits for that in memory.
         """
+        if outcome is not None:
+            self._outcomes[row.id] = outcome
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._add(row, kept)
         return kept
 
-    def append(self, row: GenerationRow) -> None:
+    def append(self, row: GenerationRow, outcome: Outcome | None = None) -> None:
         """Do as `settle` does, and let nobody wait for it."""
+        if outcome is not None:
+            self._outcomes[row.id] = outcome
         self._add(row, None)
 
     def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None) -> None:
@@ -142,6 +148,16 @@ class Writer:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
         self._releases.append(id)
         self._wake()
+
+    def end_claim(self, outcome: Outcome) -> None:
+        """Say what becomes of a claim of which there will be no record."""
+        self._outcomes[outcome.generation_id] = outcome
+        self._wake()
+
+    def _give_back(self, wish: Wish) -> None:
+        if wish.claim is not None:
+            self.end_claim(Outcome(wish.claim.mark, wish.id))
+        self.release(wish.id)
 
     def add_price(self, row: PriceRow) -> None:
         """Keep what records will name, together with the first of them."""
@@ -267,7 +283,7 @@ class Writer:
     @property
     def _has_work(self) -> bool:
         # What is only in memory waits for the store; what is released would make the driver run in a circle.
-        waits = not self._is_down and (self._releases or (self._is_closing and self._ring))
+        waits = not self._is_down and (self._releases or self._outcomes or (self._is_closing and self._ring))
         return bool(self._asked or self._ended or self._tasks or waits)
 
     def _can_replay(self, now: float) -> bool:
@@ -313,11 +329,17 @@ class Writer:
             wishes=[asked.wish for asked in taken.asked],
             prices=tuple(self._prices.values()),
             boot=self._boot._replace(seen_at_ms=self._now_ms()) if self._is_down or now >= self._beat_at else None,
+            outcomes=self._list_outcomes() if self._outcomes else (),
         )
         return taken
 
     def _take_ended(self, count: int | None = None) -> list[Ended]:
         return _take(self._ended, len(self._ended) if count is None else count)
+
+    def _list_outcomes(self) -> list[Outcome]:
+        """List what became of claims, but of those whose records do not go out yet."""
+        waiting = {ended.row.id for ended in self._ended}
+        return [outcome for id, outcome in self._outcomes.items() if id not in waiting]
 
     async def _read_backlog(self) -> list[GenerationRow]:
         if self._ring:
@@ -346,7 +368,8 @@ class Writer:
         self._releases.extendleft(reversed(batch.releases))
         if isinstance(error, StoreError) and error.is_unclear:
             # If they are there nobody will know of them: whoever asked is told that they are not.
-            self._releases.extend(wish.id for wish in batch.wishes)
+            for wish in batch.wishes:
+                self._give_back(wish)
         await self._go_down(str(error) if isinstance(error, StoreError) else f"The store failed ({error!r}).")
 
     async def _finish(self, taken: Taken, posted: Posted) -> None:
@@ -356,7 +379,7 @@ class Writer:
             elif not asked.granted.done():
                 asked.granted.set_result(answer)
             elif isinstance(answer, int):
-                self._releases.append(asked.wish.id)
+                self._give_back(asked.wish)
         if taken.asked:
             failpoints.reach("hold.answered")
         for ended in taken.ended:
@@ -365,6 +388,8 @@ class Writer:
             failpoints.reach("settle.answered")
         for row, problem in posted.failed:
             self._alarm("record.refused", f"{row.id}: {problem}")
+        for outcome in taken.batch.outcomes:
+            self._outcomes.pop(outcome.generation_id, None)
         for price in taken.batch.prices:
             self._prices.pop(price.id, None)
         if taken.batch.boot is not None:

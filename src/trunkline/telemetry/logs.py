@@ -201,6 +201,11 @@ def _request_ended(generation: Generation) -> None:
     )
 
 
+def replayed(request_id: str, generation_id: str) -> None:
+    """A request was told an answer that is kept; there is no record of it, for it cost nothing."""
+    _log.write("info", "request.replayed", id=request_id, first=generation_id)
+
+
 def defect(request_id: str, error: BaseException) -> None:
     """Something of ours raised what it must not; the client was told 500 and this id."""
     _log.write("error", "defect", request=request_id, exc_info=error)
