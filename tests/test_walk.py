@@ -207,3 +207,17 @@ def test_the_copy_of_the_how_to_is_one_that_a_gateway_starts_with(tmp_path: Path
     with running(tmp_path, 'store.url = "sqlite:///copy.db"', key=None) as gateway:
         assert gateway.call(ask, key=key).status == 200
         assert gateway.call(ask, key=KEY).status == 401
+
+
+def test_what_the_how_to_sends_twice_is_answered_once(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "how-to" / "retry-safely.md"
+    (script,), (example,) = blocks(page, "sh"), blocks(page, "python")
+    with running(tmp_path, "") as gateway:
+        ran = shell(script, tmp_path, TRUNKLINE=f"{gateway.url}/api/v1", KEY=KEY)
+        first, again = (part.lower() for part in ran.stdout.split("HTTP/1.1 200 OK")[1:])
+        assert "x-trunkline-replayed: true" in again
+        assert "x-trunkline-replayed" not in first
+        assert first.partition("\n\n")[2] == again.partition("\n\n")[2] != ""
+        code = example.replace("http://127.0.0.1:8080", gateway.url).replace("tl-…", KEY)
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert said.stdout == "Say this once.\n", said.stderr
