@@ -23,7 +23,7 @@ DEAD_MS = 60_000
 MAX_EXPIRED = 500
 KEPT_MS = DAY_MS
 """How long an answer is kept for an `Idempotency-Key`, from when it was asked for."""
-MAX_DELETED = 20
+MAX_DELETED = 100
 """Claims deleted in one transaction: an answer may be a megabyte."""
 
 
