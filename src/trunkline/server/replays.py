@@ -57,6 +57,7 @@ async def begin_once(call: Call, claim: Claim, cycle: Cycle, services: Services)
             cycle.generation_id = call.id
             return admitted, await reserve(admitted, services)
         except LateClaim:
+            cycle.generation_id = None  # there is none of that id
             services.claims.leave(claim)
         except BaseException:
             services.claims.leave(claim)
