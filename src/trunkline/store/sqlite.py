@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -192,11 +193,26 @@ def _connect(path: Path | None, timeout: float, *, reads_only: bool = False) -> 
     )
     try:
         for pragma in _READS_ONLY if reads_only else _WRITES:
-            connection.execute(f"PRAGMA {pragma}")
+            _set(connection, pragma, timeout)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set(connection: SQLiteConnection, pragma: str, timeout: float) -> None:
+    """Say how the file is to be used; of several that open a new one at once all but one may have to wait."""
+    ends_at = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+            return
+        except StoreError as error:
+            # Where two begin to write ahead, one is refused at once, whatever the busy timeout.
+            is_busy = getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_BUSY"
+            if not is_busy or time.monotonic() > ends_at:
+                raise
+        time.sleep(0.01)
 
 
 def _keep_private(path: Path | None) -> None:
