@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from functools import partial
 
 import pytest
 
@@ -10,16 +10,17 @@ from tests.servers.postgres import Postgres
 from tests.store import ledger
 from trunkline.store.postgres import once_open
 from trunkline.store.revisions import bring_to_head
+from trunkline.store.statements.partitions import make_weeks_ahead
 
 TEMPLATE = "ledger"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def ledger_template(postgres: Postgres) -> str:
-    """The name of a database with the tables, to make others like it."""
+    """The name of a database with the tables and the weeks of these tests, to make others like it."""
     postgres.run(f"CREATE DATABASE {TEMPLATE}")
-    once_open(postgres.url_of(TEMPLATE), 20.0, bring_to_head, is_write=True)
+    for work in (bring_to_head, partial(make_weeks_ahead, now_ms=ledger.START_MS)):
+        once_open(postgres.url_of(TEMPLATE), 20.0, work, is_write=True)
     return TEMPLATE
 
 

@@ -252,8 +252,10 @@ class TestWaiting:
         run(scene, tmp_path, a=100)
 
     def test_records_gather_until_somebody_asks_for_a_hold(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, any_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        if any_database == "postgres":
+            pytest.skip("its weeks are made ahead at the start, and records go with that")
         monkeypatch.setattr(writing, "GATHER_S", 60.0)
 
         async def scene(books: Books) -> None:
