@@ -25,6 +25,7 @@ from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
 from trunkline.upstream.lane import Lane
+from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.names import Names
@@ -55,6 +56,7 @@ class Gateway:
             end_user_secret=b"bench",
             clock=time.monotonic,
             wall_clock=time.time,
+            lines=Lines(10.0, 1_000, time.monotonic),
         )
         self._services = Services(
             keys=None,  # type: ignore[arg-type]  # nobody is asked who calls

@@ -61,7 +61,9 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     gossip = None if board is None else _make_gossip(board, catalog, routing.retry_budget, hedges, keys, recent)
     health = Health(retry_budget=routing.retry_budget, hedges=hedges) if gossip is None else gossip.health
     affinity = Affinity() if gossip is None else gossip.affinity
-    upstream, connections = build_upstream(settings, catalog, health, affinity, pepper, logs.token_failed)
+    upstream, connections = build_upstream(
+        settings, catalog, health, affinity, pepper, logs.token_failed, lambda: writer.living
+    )
     services = Services(
         keys=keys,
         rates=_make_counters(board, lambda: writer.living),

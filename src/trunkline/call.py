@@ -129,8 +129,9 @@ class Course(Protocol):
 
     `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
     what it said and nobody was told. `is_byok`, `spoke` (when, on the loop's clock) and `upstream_id` (what they call
-    the answer) are of who answers. A `sink` may be set, and unset, once the first list has come: what goes on without
-    waiting is given to it then, in place of being yielded, and an empty list says that the sink has no room.
+    the answer) are of who answers; `waited_s` is how long it waited for turns. A `sink` may be set, and unset, once the
+    first list has come: what goes on without waiting is given to it then, in place of being yielded, and an empty list
+    says that the sink has no room.
     """
 
     sink: Sink | None
@@ -164,6 +165,9 @@ class Course(Protocol):
 
     @property
     def held(self) -> Sequence[Delta]: ...
+
+    @property
+    def waited_s(self) -> float: ...
 
     def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Lists of deltas, of which the first holds something that a client can see. Raises a GatewayError."""

@@ -6,7 +6,7 @@ import hmac
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from trunkline.catalog.entries import Catalog
@@ -17,6 +17,7 @@ from trunkline.settings.sections import Settings
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
 from trunkline.upstream.http import HttpClient
+from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.links.late import LateLinkClient
 from trunkline.upstream.names import Names
@@ -35,9 +36,18 @@ async def asking(settings: Settings, catalog: Catalog) -> AsyncIterator[Upstream
 
 
 def build_upstream(
-    settings: Settings, catalog: Catalog, health: Health, affinity: Affinity, pepper: bytes, report: Report
+    settings: Settings,
+    catalog: Catalog,
+    health: Health,
+    affinity: Affinity,
+    pepper: bytes,
+    report: Report,
+    sharers: Callable[[], int] = lambda: 1,
 ) -> tuple[Upstream, AbstractAsyncContextManager[None]]:
-    """Build what providers are asked with; also the span in which its connections are open."""
+    """Build what providers are asked with; also the span in which its connections are open.
+
+    `sharers` tells how many processes share what providers take.
+    """
     timeouts = settings.routing.timeouts
     limits = Timeouts(timeouts.connect, timeouts.first_byte, timeouts.idle, timeouts.thinking)
     names = Names()
@@ -50,6 +60,9 @@ def build_upstream(
         hidden=hidden_texts(catalog, os.environ),
         specs={slug: standing.provider.credential for slug, standing in catalog.standings.items()},
     )
+    routing = settings.routing
+    lines = Lines(routing.queue_wait, routing.queue_length, time.monotonic, sharers)
+    lines.add_limits(catalog)
     upstream = Upstream(
         transports={"http": http, "https": http, "fake": Stage(limits)},
         tokens=tokens,
@@ -61,6 +74,7 @@ def build_upstream(
         clock=time.monotonic,
         wall_clock=time.time,
         is_hedging=settings.routing.hedge,
+        lines=lines,
     )
     return upstream, _opened(http, links, tokens)
 

@@ -26,7 +26,8 @@ class Generation(Struct, frozen=True, gc=False):
     `dropped` are the parameters that the endpoint was not told. `received_at` is Unix time, `took_s` from then to the
     end, `queued_s` to when the first was asked, `first_token_s` to what a client saw first of a stream. `stop` is why
     the model ended its turn, where it did. `held_nano` was held until the end, in the account's credit and in
-    `key_budget`; None where nothing was. `most_nano` is the most that may be charged.
+    `key_budget`; None where nothing was. All waits for turns are in `queued_s`. `most_nano` is the most that may be
+    charged.
     """
 
     id: str
@@ -91,6 +92,7 @@ def generation_as_json(generation: Generation) -> dict[str, object]:
         **as_json(explanation),
         "answered_by": None if answered is None else answered.id,
         "dropped_parameters": list(generation.dropped),
+        "queued_ms": round(generation.queued_s * 1000),
         "attempts": [attempt_as_json(each) for each in generation.attempted],
         "outrun": [_outrun_as_json(each, spent) for each, spent in generation.outrun],
     }

@@ -131,7 +131,7 @@ class Settlement:
             reservation.held_nano,
             self._most_nano,
             reservation.key_budget if counts else None,
-            self._queued_s,
+            self._queued_s + course.waited_s,
             None if spoke is None else max(0.0, took_s - (services.loop_clock() - spoke)),  # first_token_s
             course.upstream_id,
             request.session_id,

@@ -26,6 +26,7 @@ max_body = "2 MB"
 max_connections = 400
 [routing]
 retry_budget = 1.0
+queue_wait = "500 ms"
 [routing.timeouts]
 connect = "1 s"
 first_byte = "1500 ms"

@@ -486,7 +486,7 @@ def _key_of(row: KeyRow, owner: Owner, max_attempts: int) -> Key:
         rates=(*rates_of(row.id, own), *rates_of(row.account_id, account)),
         preferences=own.preferences or account.preferences,
         plugins=own.plugins or account.plugins,
-        owner=owner,
+        owner=owner if account.weight == owner.weight else replace(owner, weight=account.weight),
     )
 
 

@@ -40,11 +40,15 @@ class OwnKey:
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a request is, and the provider keys that come with it, by the provider's slug."""
+    """Whose a request is, and the provider keys that come with it, by the provider's slug.
+
+    `weight` is how many turns the account gets for one of another's, where they wait for the same endpoint.
+    """
 
     account_id: str
     key_id: str
     keys: Mapping[str, OwnKey]
+    weight: int = 1
 
     @cached_property
     def ids(self) -> Mapping[str, str]:

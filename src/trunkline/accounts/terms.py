@@ -21,6 +21,7 @@ from trunkline.routing.policy import Policy
 Json: TypeAlias = Any
 
 MAX_RATE: Final = 10**12
+MAX_WEIGHT: Final = 1_000
 MAX_NAMES: Final = 1_000
 MAX_CHARACTERS: Final = 65_536
 _REMEMBERED: Final = 4_096
@@ -42,7 +43,8 @@ class Terms:
 
     `models` are slugs or globs, `providers` slugs, names or `slug/variant`, `regions` country codes; an empty list
     allows all. `preferences` and `plugins` are for requests that say none. `is_unlimited`: an account's credit is not
-    looked at. `model_rates` go by globs of models.
+    looked at. `weight` is an account's, where requests wait for their turn; a key's own says nothing. `model_rates` go
+    by globs of models.
     """
 
     models: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class Terms:
     rpd: int | None = None
     tpd: int | None = None
     concurrency: int | None = None
+    weight: int = 1
     model_rates: Mapping[str, ModelRates] = field(default_factory=dict)
 
 
@@ -170,6 +173,7 @@ _read_terms: Reader[Terms] = record(
         "unlimited": flag,
         **_rates,
         "concurrency": whole(1, MAX_RATE),
+        "weight": whole(1, MAX_WEIGHT),
         "model_rates": mapping(record(ModelRates, _rates, closed=True)),
     },
     closed=True,

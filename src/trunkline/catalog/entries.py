@@ -76,6 +76,7 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     `base_urls` has one address for each dialect spoken, the preferred dialect first; an address may hold `{names}`
     that `variables` or the operator fills. `dialect_quirks` stand in place of `quirks` where their dialect is spoken.
+    `concurrency` is how many requests it takes at once, None where nobody said.
     `unlisted` says why the shipped list has no model of it; empty when it has some.
     """
 
@@ -93,6 +94,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     status: str = "active"
     unlisted: str = ""
     note: str = ""
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
 
     def quirks_in(self, dialect: Dialect) -> Quirks:
         """What differs from the dialect when this provider speaks it."""
@@ -132,6 +135,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, dict=True):
     is the day the provider stops serving it, where known; `source_date` the day that `source` tells the state of.
     `prompt_caching`: when a dialect that marks what is to be cached does so (`adapters/encoding/caching.py`).
     `needs_own_key`: the gateway has no key for the provider, so only an account that brings one is served.
+    `concurrency` is how many requests it takes at once, within its provider's; None where nobody said.
     """
 
     model: Model
@@ -159,6 +163,8 @@ class Endpoint(Struct, frozen=True, kw_only=True, dict=True):
     source_date: str = ""
     tag: str = ""
     needs_own_key: bool = False
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
 
     @cached_property
     def id(self) -> str:

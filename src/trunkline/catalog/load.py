@@ -139,6 +139,8 @@ class _EndpointMaker:
             source=f"{row.source}, price {row.price_source}" if row.price_source else row.source,
             source_date=self._dates.get(row.price_source or row.source, ""),
             tag=row.tag,
+            concurrency=row.concurrency,
+            requests_per_minute=row.requests_per_minute,
         )
 
     def _claims(self, row: EndpointRow) -> tuple[Claim, ...]:

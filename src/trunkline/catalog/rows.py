@@ -121,6 +121,8 @@ class EndpointRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     price_source: str = ""
     is_disputed: bool = False
     other_prices: tuple[OtherPriceRow, ...] = ()
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
 
 
 class ModelRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -166,6 +166,8 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
         status=row.status,
         unlisted=row.unlisted,
         note=row.note,
+        concurrency=entry.concurrency,
+        requests_per_minute=entry.requests_per_minute,
     )
     secret, found = _credential(row, entry, around)
     obstacle = _obstacle(slug, row, entry, around, unfilled)

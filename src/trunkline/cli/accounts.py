@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trunkline.accounts.administration import Accounts, available_nano, is_unlimited
-from trunkline.accounts.terms import members_of
+from trunkline.accounts.terms import MAX_WEIGHT, members_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, amount_of, failing_as, row_lines, show, time_text
 from trunkline.cli.stores import find_account, tell_nodes, with_accounts
@@ -22,6 +22,12 @@ ACCOUNTS = typer.Typer(help="Make accounts, which keys belong to, and see what t
 TREE = tree_of(ACCOUNTS, "accounts")
 
 Account = Annotated[str, typer.Argument(help="The account's id, or its name where no other has it.")]
+Weight = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=MAX_WEIGHT, help="So many turns for one of another account's, where providers are busy."
+    ),
+]
 MAX_NAME = 256
 
 
@@ -31,6 +37,7 @@ def create_account(
     name: Annotated[str, typer.Argument(help="What it is called; shown in lists.")],
     credit: Annotated[str | None, typer.Option(metavar="USD", help="What it may spend, to begin with.")] = None,
     unlimited: Annotated[bool, typer.Option("--unlimited", metavar="", help="It may spend whatever it likes.")] = False,
+    weight: Weight = None,
     *,
     terms: Terms,
     config: Config = None,
@@ -46,7 +53,7 @@ def create_account(
         check_name(name)
         amount = None if unlimited else amount_of("--credit", credit or "0")
         settings, _ = read_settings(config)
-        made = with_accounts(settings, lambda accounts: accounts.create(name, amount, terms))
+        made = with_accounts(settings, lambda accounts: accounts.create(name, amount, _weighted(terms, weight)))
         show(account_document(made), as_json)
 
 
@@ -89,6 +96,7 @@ def set_account(
     limited: Annotated[
         bool, typer.Option("--limited", metavar="", help="It may spend its credit, and has none if it never had any.")
     ] = False,
+    weight: Weight = None,
     unset: Annotated[list[str] | None, typer.Option(metavar="NAME", help=UNSET_WORDS)] = None,
     *,
     terms: Terms,
@@ -102,7 +110,8 @@ def set_account(
     with failing_as(as_json):
         if unlimited and limited:
             raise SettingsError(["--unlimited and --limited exclude each other; leave one out"])
-        changes, _ = without(terms, unset, {})
+        changes, gone = without(_weighted(terms, weight), unset, {"weight": "weight"})
+        changes |= dict.fromkeys(gone)
         is_unlimited = unlimited if unlimited or limited else None
         _tell(account, config, as_json, lambda accounts, id: accounts.change(id, unlimited=is_unlimited, terms=changes))
 
@@ -140,6 +149,10 @@ def account_document(account: AccountRow) -> Document:
         "created_at": time_text(account.created_at_ms),
         "terms": {name: value for name, value in members_of(account.terms).items() if name != "unlimited"},
     }
+
+
+def _weighted(terms: Terms, weight: int | None) -> Terms:
+    return terms if weight is None else {**terms, "weight": weight}
 
 
 def check_name(name: str) -> None:

@@ -316,6 +316,15 @@ class ProviderSettings(Section, frozen=True):
     variables: dict[str, str] = {}
     """Values for the braces in the provider's address, as `region` or `account_id`."""
 
+    concurrency: Count | None = None
+    """How many requests the provider takes at once, with the gateway's own key, for all its endpoints together: as
+    `8` for a server with eight slots. Further ones go to another endpoint that may serve them, or wait for their turn
+    (`routing.queue_wait`), each account for its share. Several gateways on one store have each a part of it. Needs a
+    restart."""
+
+    requests_per_minute: Count | None = None
+    """How many requests the provider takes in a minute, likewise; a sixth of them may come at once. Needs a restart."""
+
 
 class TierSettings(Section, frozen=True):
     """USD per million tokens of requests with a large input. What is absent is as much dearer as `input` is."""
@@ -464,6 +473,12 @@ class EndpointSettings(Section, frozen=True):
     quirks: dict[str, Json] = {}
     """Deviations from the dialect that hold for this endpoint alone."""
 
+    concurrency: Count | None = None
+    """How many requests the endpoint takes at once, within what its provider does. Needs a restart."""
+
+    requests_per_minute: Count | None = None
+    """How many requests the endpoint takes in a minute, within what its provider does. Needs a restart."""
+
 
 class TimeoutSettings(Section, frozen=True):
     """How long an attempt may wait for a provider; then the next endpoint is tried."""
@@ -495,6 +510,16 @@ class RoutingSettings(Section, frozen=True):
     hedge: bool = False
     """Whether a stream whose endpoint is silent for longer than it is 95 times in 100 is asked for at a second one
     too, for at most 2 calls in 100. The client gets and pays the first to speak; both providers may charge you."""
+
+    queue_wait: Pause = 10.0
+    """The longest that a request waits for its turn at endpoints that take no more: by `concurrency` or
+    `requests_per_minute`, or because they answered 429 and said for how long. Who would wait longer, as estimated, gets
+    a 429 with `Retry-After` at once. 0: nobody waits. A stream that waits for longer than `server.grace` has begun, and
+    is told in it what fails. Needs a restart."""
+
+    queue_length: Count = 1000
+    """How many requests may wait in the line of one provider or endpoint; one account has half of the room that others
+    leave. One more gets a 503. Needs a restart."""
 
     explanations: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     """Of how many past requests it is remembered why they went where they went. Needs a restart."""

@@ -30,6 +30,7 @@ from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.upstream.aside import DEAR_BYTES, Aside
 from trunkline.upstream.hearing import Hearing
+from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.fetch import Fetcher
 from trunkline.upstream.links.inline import Links, LinkTransport
 from trunkline.upstream.tokens import Tokens
@@ -46,7 +47,7 @@ class Upstream:
     """Everything that is needed to ask providers; shared by all requests.
 
     Transports are by URL scheme. `clock` is the loop's, `wall_clock` Unix time. `is_hedging`: a stream whose endpoint
-    stays silent may be asked for at a second one.
+    stays silent may be asked for at a second one. `lines` are where requests wait for their turn; without, none does.
     """
 
     transports: Mapping[str, Transport]
@@ -60,6 +61,7 @@ class Upstream:
     wall_clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     is_hedging: bool = False
+    lines: Lines | None = None
 
     def send(
         self,
@@ -205,6 +207,8 @@ class Asking:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
+                if upstream.lines is not None:
+                    upstream.lines.limited(endpoint, rest_s)
         return reply if 200 <= reply.status < 300 else await self._checked(reply)
 
     async def _exchanged(self, exchange: Exchange) -> Reply:

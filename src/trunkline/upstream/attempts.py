@@ -27,8 +27,10 @@ from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.asking import Asking, Question, Upstream, apart
 from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
+from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
+from trunkline.upstream.taking import Held, Taking
 from trunkline.upstream.transport import Reply, UpstreamFailure
 from trunkline.wire import Fault
 
@@ -37,7 +39,7 @@ _AFTERMATH_S = 0.5
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is noted of one attempt; with an `owner` it is made with their own key.
+    """What is noted of one attempt; with an `owner` it is made with their own key, with a `turn` by that.
 
     `spoke` is when the first delta came that a client sees, `held` what was heard and not given on yet, `is_told` that
     its answer is given on as it comes, so that nobody else can answer any more.
@@ -47,6 +49,7 @@ class _Attempt:
     endpoint: Endpoint
     owner: Owner | None
     started: float
+    turn: Held | None = None
     spoke: float | None = None
     is_told: bool = False
     hearing: Hearing | None = None
@@ -81,6 +84,7 @@ class Run:
     whole. `endpoint` is the same, or until then who was asked last. `held` is what was said and nobody was told,
     `dropped` the client's parameters that who answers was not told. `attempted` is what failed before somebody answered
     (or instead), `outrun` what was asked beside and was slower. `sink`, once set, takes what goes on without waiting.
+    `waited_s` is how long it waited for turns.
 
     Of who answers, or is the last that did: `is_byok`, whether with the client's own key; `spoke`, when on the loop's
     clock; `upstream_id`, what it calls the answer.
@@ -123,6 +127,8 @@ class Run:
         self.spoke: float | None = None
         self.sink: Sink | None = None
         self._heard_last: Hearing | None = None
+        self._taking: Taking | None = None
+        self.waited_s = 0.0
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
 
@@ -143,30 +149,40 @@ class Run:
             if error is not None:
                 raise error
             return
-        while (place := self._next_place()) is not None:
-            attempt = self._begin(place, is_first=not self.attempted)
-            batches = self._hear(attempt)
-            if self._upstream.is_hedging:
-                attempt, batches = await self._hedged(attempt, batches)
-            try:
-                async with aclosing(batches):
-                    async for batch in batches:
-                        if attempt.is_told:
-                            yield batch
-                            continue
-                        attempt.held += batch
-                        if attempt.is_tellable:
-                            # The commit point, stated here alone: of two that are raced both may have spoken.
-                            self._commit(attempt)
-                            attempt.is_told = True
-                            yield self._release(attempt)
-                self._succeed(attempt)
-                return
-            except (UpstreamFailure, ClientError) as error:
-                if not self._may_go_on(attempt, error):
-                    if self._broken is None:
-                        raise
+        lines = self._upstream.lines
+        try:
+            while True:
+                place = self._next_place()
+                if lines is not None and lines.lines:
+                    place = await self._in_turn(lines, place)
+                if place is None:
                     break
+                attempt = self._begin(place, is_first=not self.attempted)
+                batches = self._hear(attempt)
+                if self._upstream.is_hedging:
+                    attempt, batches = await self._hedged(attempt, batches)
+                try:
+                    async with aclosing(batches):
+                        async for batch in batches:
+                            if attempt.is_told:
+                                yield batch
+                                continue
+                            attempt.held += batch
+                            if attempt.is_tellable:
+                                # The commit point, stated here alone: of two that are raced both may have spoken.
+                                self._commit(attempt)
+                                attempt.is_told = True
+                                yield self._release(attempt)
+                    self._succeed(attempt)
+                    return
+                except (UpstreamFailure, ClientError) as error:
+                    if not self._may_go_on(attempt, error):
+                        if self._broken is None:
+                            raise
+                        break
+        finally:
+            if self._taking is not None:
+                self._taking.end()
         if self._broken is not None:
             yield self._tell_broken(self._broken)
         raise self._last_word()
@@ -177,17 +193,27 @@ class Run:
         When nobody's answer does, what the last of them said that said anything, and what went wrong. Raises the
         GatewayError that sums up all attempts when nobody said anything.
         """
-        while (place := self._next_place()) is not None:
-            attempt = self._begin(place, is_first=not self.attempted)
-            try:
-                await self._gather(attempt)
-                self._succeed(attempt)
-                return self._release(attempt), None
-            except (UpstreamFailure, ClientError) as error:
-                if not self._may_go_on(attempt, error):
-                    if self._broken is None:
-                        raise
+        lines = self._upstream.lines
+        try:
+            while True:
+                place = self._next_place()
+                if lines is not None and lines.lines:
+                    place = await self._in_turn(lines, place)
+                if place is None:
                     break
+                attempt = self._begin(place, is_first=not self.attempted)
+                try:
+                    await self._gather(attempt)
+                    self._succeed(attempt)
+                    return self._release(attempt), None
+                except (UpstreamFailure, ClientError) as error:
+                    if not self._may_go_on(attempt, error):
+                        if self._broken is None:
+                            raise
+                        break
+        finally:
+            if self._taking is not None:
+                self._taking.end()
         if self._broken is None:
             raise self._last_word()
         return self._tell_broken(self._broken), self._last_word()
@@ -200,7 +226,7 @@ class Run:
         match error:
             case Unprocessable():
                 self._unspeakable = error.with_traceback(None)
-                self._passed.add(attempt.place)
+                self._pass_over(attempt)
             case UpstreamFailure():
                 attempted = self._fail(attempt, error.fault)
                 if attempt.is_told:
@@ -215,6 +241,8 @@ class Run:
     def _last_word(self) -> GatewayError:
         if self.attempted:
             return last_word(self.attempted)
+        if self._taking is not None and self._taking.refusal is not None:
+            return self._taking.refusal
         return self._unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
 
     def _next_place(self) -> int | None:
@@ -229,6 +257,21 @@ class Run:
             own_keys=self._owner.ids,
         )
 
+    async def _in_turn(self, lines: Lines, place: int | None) -> int | None:
+        """Take a turn if one is needed, at this place or another, or wait for it; None where nobody is to be asked."""
+        if self._taking is None:
+            health, owner = self._upstream.health, self._owner
+            self._taking = Taking(lines, self._plan, health, owner, self._deadline, self.attempted)
+        try:
+            return await self._taking.choose(place, self._passed, self._upstream.clock())
+        finally:
+            self.waited_s = self._taking.waited_s
+
+    def _pass_over(self, attempt: _Attempt) -> None:
+        self._passed.add(attempt.place)
+        if attempt.turn is not None:
+            attempt.turn.end()
+
     def _begin(self, place: int, *, is_first: bool) -> _Attempt:
         now = self._upstream.clock()
         endpoint = self._plan.attempts[place]
@@ -236,7 +279,8 @@ class Run:
         self.endpoint = endpoint
         # With nobody's key an attempt fails that is planned with an own one: the house's is none of its.
         owner = self._owner if self._plan.is_byok and self._plan.is_byok[place] else None
-        return _Attempt(place, endpoint, owner, now)
+        turn = None if self._taking is None else self._taking.hand_over()
+        return _Attempt(place, endpoint, owner, now, turn)
 
     def _commit(self, attempt: _Attempt) -> None:
         """Let an attempt be the one that answers."""
@@ -277,7 +321,7 @@ class Run:
                 passed=self._passed,
                 own_keys=self._owner.ids,
             )
-            if place is None:
+            if place is None or (self._taking is not None and not self._taking.take(place, now)):
                 return None
             health.hedged(now)
             second = self._begin(place, is_first=False)
@@ -287,7 +331,7 @@ class Run:
             if isinstance(error, UpstreamFailure):
                 self._fail(attempt, error.fault)
             elif isinstance(error, Unprocessable):
-                self._passed.add(attempt.place)
+                self._pass_over(attempt)
             else:
                 raise error
 
@@ -298,6 +342,8 @@ class Run:
 
     def _outrun(self, attempt: _Attempt, *, is_first: bool) -> None:
         now, endpoint = self._upstream.clock(), attempt.endpoint
+        if attempt.turn is not None:
+            attempt.turn.end()
         if is_first:
             self._upstream.health.outrun(endpoint.id, now - attempt.started, now)
         self.outrun.append(
@@ -314,6 +360,8 @@ class Run:
         """Note the first output: whoever is asked first now or goes on with the conversation shall know of it."""
         endpoint, now = attempt.endpoint, self._upstream.clock()
         attempt.spoke = now
+        if attempt.turn is not None:
+            attempt.turn.answered()
         self._upstream.health.answered(endpoint.id, now)
         conversation = self._plan.conversations.get(endpoint.model.slug)
         if conversation is not None:
@@ -338,6 +386,11 @@ class Run:
         now = self._upstream.clock()
         outcome = Outcome(fault=fault.kind, retry_after_s=fault.retry_after)
         self._upstream.health.record(attempt.endpoint.id, outcome, now, own_key=attempt.own_key)
+        lines = self._upstream.lines
+        if lines is not None and fault.kind == "limited" and fault.retry_after is not None and attempt.owner is None:
+            lines.limited(attempt.endpoint, fault.retry_after)
+        if attempt.turn is not None:
+            attempt.turn.end()
         attempted = Attempted(
             endpoint=attempt.endpoint,
             fault=fault,

@@ -1,0 +1,138 @@
+"""Where requests wait for their turn at an endpoint: the lines of a process, driven by a clock.
+
+Whose turn it is, is decided elsewhere (`routing/turns.py`), and at which endpoint a request waits (`taking.py`). Where
+no limit binds there is no line, and nothing here is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from trunkline.accounts.provider_keys import Owner
+from trunkline.catalog.entries import Catalog, Endpoint
+from trunkline.routing.turns import UNLIMITED, Limit, Line, Refused, Turn
+
+_LEAST_ALARM_S: Final = 0.001
+
+
+class Lines:
+    """The lines of a process, by the slug of a provider that has a limit or else by the id of an endpoint.
+
+    A request waits for `wait_s` at most, and `room` of them in a line; with a `wait_s` of 0 nobody waits, and what an
+    upstream says of its limits makes no line. `clock` is the loop's. `sharers` tells how many processes share a limit.
+    """
+
+    def __init__(
+        self, wait_s: float, room: int, clock: Callable[[], float], sharers: Callable[[], int] = lambda: 1
+    ) -> None:
+        self.wait_s = wait_s
+        self._room = room
+        self.clock = clock
+        self._sharers = sharers
+        self.lines: dict[str, Line] = {}
+        self._waiters: dict[Turn, asyncio.Future[None]] = {}
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
+
+    def add_limits(self, catalog: Catalog) -> None:
+        """Make the lines of the endpoints whose limit the operator tells."""
+        wholes: dict[str, Limit] = {}
+        limits: dict[str, dict[str, Limit]] = {}
+        served = (*catalog.endpoints.values(), *catalog.by_name.values())
+        for endpoint in (each for endpoints in served for each in endpoints):
+            provider = endpoint.provider
+            whole = Limit(provider.concurrency, provider.requests_per_minute)
+            own = Limit(endpoint.concurrency, endpoint.requests_per_minute)
+            if whole != UNLIMITED or own != UNLIMITED:
+                name = endpoint.id if whole == UNLIMITED else provider.slug
+                wholes[name] = whole
+                limits.setdefault(name, {}).update({endpoint.id: own} if own != UNLIMITED else {})
+        self.lines = {name: self._new_line(whole, limits[name]) for name, whole in wholes.items()}
+
+    def find(self, endpoint: Endpoint) -> Line | None:
+        """The line of an endpoint; None where nothing binds."""
+        name = self._name_of(endpoint)
+        line = self.lines.get(name)
+        if line is not None and line.is_forgettable(self.clock()):
+            del self.lines[name]
+            return None
+        return line
+
+    def limited(self, endpoint: Endpoint, rest_s: float) -> None:
+        """Note that an upstream wants to be left alone for so long."""
+        if not self.wait_s:
+            return
+        name = self._name_of(endpoint)
+        line = self.lines.get(name)
+        if line is None:
+            line = self.lines[name] = self._new_line(UNLIMITED, {})
+        now = self.clock()
+        line.limited(endpoint.id, rest_s, now)
+        self._wake(name, line, (), now)
+
+    async def wait(
+        self, endpoint: Endpoint, line: Line, owner: Owner, patience_s: float, *, is_again: bool = False
+    ) -> Turn | Refused:
+        """Wait for a turn, which whoever gets it must leave; Refused where there is none in time, mostly at once."""
+        name, now = self._name_of(endpoint), self.clock()
+        self._wake(name, line, line.serve(now), now)
+        turn = line.ask(owner.account_id, owner.weight, endpoint.id, now, patience_s, is_again=is_again)
+        if isinstance(turn, Refused) or turn.has_begun():
+            return turn
+        loop = asyncio.get_running_loop()
+        self._waiters[turn] = is_over = loop.create_future()
+        self._wake(name, line, (), now)
+        end = loop.call_later(patience_s, _finish, is_over)
+        try:
+            await is_over
+        except BaseException:
+            self.leave(endpoint, turn)
+            raise
+        finally:
+            end.cancel()
+            del self._waiters[turn]
+        if not turn.has_begun():
+            self.leave(endpoint, turn)
+            return Refused(line.expected_s(owner.account_id, owner.weight, endpoint.id, self.clock()))
+        return turn
+
+    def answered(self, endpoint: Endpoint, turn: Turn) -> None:
+        """Note the first output of a turn."""
+        name, now = self._name_of(endpoint), self.clock()
+        line = self.lines[name]
+        self._wake(name, line, line.answered(turn, now), now)
+
+    def leave(self, endpoint: Endpoint, turn: Turn) -> None:
+        """End a turn, waited for or held; ending it twice is ending it once."""
+        if turn.is_over:
+            return
+        name, now = self._name_of(endpoint), self.clock()
+        line = self.lines[name]
+        self._wake(name, line, line.leave(turn, now), now)
+
+    def _new_line(self, whole: Limit, limits: dict[str, Limit]) -> Line:
+        return Line(whole, limits, self._room, self._sharers)
+
+    def _name_of(self, endpoint: Endpoint) -> str:
+        slug = endpoint.provider.slug
+        return slug if slug in self.lines else endpoint.id
+
+    def _wake(self, name: str, line: Line, served: Iterable[Turn], now: float) -> None:
+        """Tell those whose turn it is, and look again when time will have opened the line."""
+        for turn in served:
+            _finish(self._waiters[turn])
+        if (alarm := self._alarms.pop(name, None)) is not None:
+            alarm.cancel()
+        if line.waiting and (at := line.opens_at(now)) is not None:
+            loop = asyncio.get_running_loop()
+            self._alarms[name] = loop.call_later(max(at - now, _LEAST_ALARM_S), self._look, name)
+
+    def _look(self, name: str) -> None:
+        now, line = self.clock(), self.lines[name]
+        self._wake(name, line, line.serve(now), now)
+
+
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
