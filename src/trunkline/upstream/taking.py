@@ -3,9 +3,9 @@
 Theory of operation. The plan's order holds: the first endpoint that has a turn free, or no line, is asked. Where all of
 them have lines and none a turn free, the request waits in the one in which that is shortest, as estimated. An endpoint
 that is ejected is no way around a line, and is asked only by who would be refused otherwise. Where everybody was asked,
-one that refused with a 429 and told how long to wait is waited for, and asked again once. All waits of a request
-together take no longer than one may, and end while there is time left for an attempt. An account's own key stands in no
-line.
+one that refused with a 429 and told how long to wait is waited for, and asked again while attempts are left. All waits
+of a request together take no longer than one may, and end while there is time left for an attempt. An account's own key
+stands in no line.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Taking:
         )
 
     def _refused_places(self, passed: Collection[int], now: float) -> list[int]:
-        """Who refused once for want of room, told for how long, and may be asked again."""
+        """Who refused for want of room alone, told for how long, and may be asked again."""
         attempted = self._attempted
         if not attempted or len(attempted) >= self._plan.max_attempts or self._deadline - now < MIN_ATTEMPT_S:
             return []
@@ -173,8 +173,8 @@ class Taking:
         found: list[int] = []
         for place, endpoint in enumerate(self._plan.attempts):
             told = [each.fault for each in attempted if each.endpoint.id == endpoint.id and not each.is_byok]
-            has_time = len(told) == 1 and told[0].kind == "limited" and told[0].retry_after is not None
-            if has_time and endpoint.model.slug not in closed and place not in passed and self._line_at(place):
+            is_timed = bool(told) and all(each.kind == "limited" and each.retry_after is not None for each in told)
+            if is_timed and endpoint.model.slug not in closed and place not in passed and self._line_at(place):
                 found.append(place)
         return found
 
