@@ -8,18 +8,20 @@ import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.upstream.loopback import Asked, Loopback, answer, saying, serving
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.credentials.schemes import Credential
-from trunkline.errors import BadGateway, BadRequest, EdgeTimeout, Forbidden, GatewayError
+from trunkline.errors import BadGateway, BadRequest, EdgeTimeout, Forbidden, GatewayError, TooManyRequests
 from trunkline.protocol.parse import parse
 from trunkline.routing.affinity import Affinity
-from trunkline.routing.health import Health
+from trunkline.routing.health import HEDGE_SAMPLES, Health, Outcome
 from trunkline.routing.plan import Plan
 from trunkline.settings.secret import Secret
 from trunkline.stream.deltas import Began, Delta, Image, Spent, Stopped, Text, Usage
@@ -27,6 +29,7 @@ from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
 from trunkline.upstream.attempts import Run
 from trunkline.upstream.http import HttpClient
+from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.client import LinkClient
 from trunkline.upstream.links.fetch import Fetcher, Limits
 from trunkline.upstream.patience import Timeouts
@@ -264,9 +267,9 @@ def linking(link: str) -> dict[str, Any]:
     return {"input": [{"role": "user", "content": content}]}
 
 
-def chat_answer(text: str) -> bytes:
+def chat_answer(text: str, **headers: str) -> bytes:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    return answer(json.dumps({"id": "c", "choices": [choice]}).encode())
+    return answer(json.dumps({"id": "c", "choices": [choice]}).encode(), "application/json", 200, **headers)
 
 
 def test_a_link_becomes_a_file_for_those_who_cannot_follow_it_and_only_once() -> None:
@@ -301,6 +304,98 @@ def test_a_link_that_may_not_be_followed_is_the_clients_error_and_nobody_is_aske
     assert error.kind == "invalid_image_url"
     assert error.metadata["param"] == "input[0].content[1].image_url"
     assert connections == 0
+
+
+# Turns
+
+
+@asynccontextmanager
+async def in_turn(*places: Endpoint) -> AsyncIterator[tuple[Upstream, Lines]]:
+    """What asks two endpoints that take one request at once, and knows how soon the first one usually speaks."""
+    async with asking() as upstream:
+        lines, health = Lines(1.0, 10, time.monotonic), Health(hedges=0.5)
+        lines.add_limits(
+            Catalog(standings={}, models={}, endpoints={"m": places}, offers={}, provider_slugs={}, pairs={})
+        )
+        for _ in range(HEDGE_SAMPLES):
+            health.started(places[0].id, time.monotonic())
+            health.record(places[0].id, Outcome(first_token_s=0.01), time.monotonic())
+        yield replace(upstream, lines=lines, health=health, is_hedging=True), lines
+
+
+def limited(server: Loopback, name: str) -> Endpoint:
+    place = endpoint(server, "chat", name)
+    return structs.replace(place, model=Model(slug="m/quill"), concurrency=1)
+
+
+async def silent(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(10)
+
+
+SPOKEN = b"".join(
+    b"data: " + json.dumps({"id": "c", "choices": [{"index": 0, "delta": {"content": "Hi."}}]}).encode() + b"\n\n"
+    for _ in range(2)
+)
+
+
+def test_who_is_asked_beside_a_silent_one_has_a_turn_and_the_slower_gives_its_own_back() -> None:
+    async def play() -> tuple[list[bool], list[bool]]:
+        async with (
+            serving(silent) as slow,
+            serving(saying(answer(SPOKEN + b"data: [DONE]\n\n", "text/event-stream"))) as quick,
+            in_turn(one := limited(slow, "one"), two := limited(quick, "two")) as (upstream, lines),
+        ):
+
+            def are_free() -> list[bool]:
+                return [lines.lines[each.id].may_begin(each.id, time.monotonic()) for each in (one, two)]
+
+            deltas = begin(upstream, one, two, stream=True).deltas()
+            await anext(deltas)
+            told = are_free()
+            await deltas.aclose()
+            return told, are_free()
+
+    assert asyncio.run(play()) == ([True, False], [True, True])
+
+
+def test_nobody_is_asked_beside_a_silent_one_out_of_turn() -> None:
+    async def play() -> tuple[int, list[bool]]:
+        async with (
+            serving(silent) as slow,
+            serving(saying(chat_answer("x"))) as quick,
+            in_turn(one := limited(slow, "one"), two := limited(quick, "two")) as (upstream, lines),
+        ):
+            lines.lines[two.id].ask("acc_other", 1, two.id, time.monotonic(), 0.0)
+            asked = asyncio.create_task(heard(begin(upstream, one, two, stream=True)))
+            await asyncio.sleep(0.2)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+            found = [lines.lines[each.id].may_begin(each.id, time.monotonic()) for each in (one, two)]
+            return quick.connections, found
+
+    assert asyncio.run(play()) == (0, [True, False])
+
+
+def test_what_says_that_nothing_is_left_closes_its_line_and_an_answer_opens_it() -> None:
+    async def play() -> tuple[float, int]:
+        used_up = chat_answer("x", x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="1s")
+        async with serving(saying(used_up, chat_answer("x"))) as server, asking() as alone:
+            lines, one = Lines(5.0, 10, time.monotonic), endpoint(server, "chat", "one")
+            upstream = replace(alone, lines=lines)
+            await heard(begin(upstream, one))
+            assert [*lines.lines] == [one.id]
+            run = begin(upstream, one)
+            await heard(run)
+            lines.limited(one, 1.0)
+            # Who has no time for the second that it takes is told so at once.
+            with pytest.raises(TooManyRequests):
+                await heard(begin(upstream, one, deadline_s=1.5))
+            return run.waited_s, server.connections
+
+    waited_s, connections = asyncio.run(play())
+    assert 0.8 < waited_s < 3
+    assert connections == 2
 
 
 # Tokens

@@ -153,7 +153,7 @@ class Run:
         try:
             while True:
                 place = self._next_place()
-                if lines is not None and lines.lines:
+                if lines is not None and lines.lines and lines.concern(self._plan, place):
                     place = await self._in_turn(lines, place)
                 if place is None:
                     break
@@ -197,7 +197,7 @@ class Run:
         try:
             while True:
                 place = self._next_place()
-                if lines is not None and lines.lines:
+                if lines is not None and lines.lines and lines.concern(self._plan, place):
                     place = await self._in_turn(lines, place)
                 if place is None:
                     break

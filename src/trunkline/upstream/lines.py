@@ -12,7 +12,8 @@ from typing import Final
 
 from trunkline.accounts.provider_keys import Owner
 from trunkline.catalog.entries import Catalog, Endpoint
-from trunkline.routing.turns import UNLIMITED, Limit, Line, Refused, Turn
+from trunkline.routing.plan import Plan
+from trunkline.routing.turns import REMEMBERED_S, UNLIMITED, Limit, Line, Refused, Turn
 
 _LEAST_ALARM_S: Final = 0.001
 
@@ -22,12 +23,20 @@ class Lines:
 
     A request waits for `wait_s` at most, and `room` of them in a line; with a `wait_s` of 0 nobody waits, and what an
     upstream says of its limits makes no line. `clock` is the loop's. `sharers` tells how many processes share a limit.
+    A line that an upstream's words made is gone when they are of no matter any more, within `looks_every_s`.
     """
 
     def __init__(
-        self, wait_s: float, room: int, clock: Callable[[], float], sharers: Callable[[], int] = lambda: 1
+        self,
+        wait_s: float,
+        room: int,
+        clock: Callable[[], float],
+        sharers: Callable[[], int] = lambda: 1,
+        *,
+        looks_every_s: float = REMEMBERED_S,
     ) -> None:
         self.wait_s = wait_s
+        self._looks_every_s = looks_every_s
         self._room = room
         self.clock = clock
         self._sharers = sharers
@@ -50,14 +59,13 @@ class Lines:
                 limits.setdefault(name, {}).update({endpoint.id: own} if own != UNLIMITED else {})
         self.lines = {name: self._new_line(whole, limits[name]) for name, whole in wholes.items()}
 
+    def concern(self, plan: Plan, place: int | None) -> bool:
+        """Whether a turn may be needed at a place of a plan, or be waited for after its last."""
+        return place is None or self.find(plan.attempts[place]) is not None
+
     def find(self, endpoint: Endpoint) -> Line | None:
         """The line of an endpoint; None where nothing binds."""
-        name = self._name_of(endpoint)
-        line = self.lines.get(name)
-        if line is not None and line.is_forgettable(self.clock()):
-            del self.lines[name]
-            return None
-        return line
+        return self.lines.get(self._name_of(endpoint))
 
     def limited(self, endpoint: Endpoint, rest_s: float) -> None:
         """Note that an upstream wants to be left alone for so long."""
@@ -65,11 +73,13 @@ class Lines:
             return
         name = self._name_of(endpoint)
         line = self.lines.get(name)
+        is_new, now = line is None, self.clock()
         if line is None:
             line = self.lines[name] = self._new_line(UNLIMITED, {})
-        now = self.clock()
         line.limited(endpoint.id, rest_s, now)
         self._wake(name, line, (), now)
+        if is_new:
+            self._remember(name)
 
     async def wait(
         self, endpoint: Endpoint, line: Line, owner: Owner, patience_s: float, *, is_again: bool = False
@@ -110,6 +120,13 @@ class Lines:
         name, now = self._name_of(endpoint), self.clock()
         line = self.lines[name]
         self._wake(name, line, line.leave(turn, now), now)
+
+    def _remember(self, name: str) -> None:
+        """Keep a line for as long as what the upstream said is of any matter: where none binds, nothing is asked."""
+        if self.lines[name].is_forgettable(self.clock()):
+            del self.lines[name]
+        else:
+            asyncio.get_running_loop().call_later(self._looks_every_s, self._remember, name)
 
     def _new_line(self, whole: Limit, limits: dict[str, Limit]) -> Line:
         return Line(whole, limits, self._room, self._sharers)
