@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from math import ceil, inf
 from typing import Final, NamedTuple
 
@@ -57,6 +58,7 @@ _LOOKED_AT: Final = 256
 """Of more turns than this it is not looked at how long each is held already."""
 
 _SURE: Final = 0.9
+_STALE_CLAIMS: Final = 64
 _LEARNING: Final = 1 / 8
 _PACING: Final = 1 / 32
 
@@ -76,6 +78,10 @@ class Refused(NamedTuple):
 
     wait_s: float
     is_full: bool = False
+
+
+Claim = tuple[float, float, int]
+"""What an account holds for its weight, its tag, and the number of its first turn; the least goes first."""
 
 
 class Turn:
@@ -114,13 +120,15 @@ class Line:
         self._sharers = sharers
         self._accounts: dict[str, _Account] = {}
         self._waiting: dict[str, _Account] = {}
+        self._standing: dict[int, Turn] = {}
+        self._claims: dict[str, list[Claim]] = {}
         self._numbers = 0
         self._tag = 0.0
         self.waiting = 0
 
     def may_begin(self, endpoint_id: str, now: float) -> bool:
         """Whether a turn asked for now would be held at once."""
-        return self._is_open(endpoint_id, now) and not self._is_waited_for(endpoint_id)
+        return self._is_open(endpoint_id, now) and endpoint_id not in self._claims
 
     def ask(
         self, account_id: str, weight: float, endpoint_id: str, now: float, patience_s: float, *, is_again: bool = False
@@ -158,6 +166,7 @@ class Line:
             self._unstand(turn, account)
         else:
             account.held -= 1
+            self._claim(account)
             for gate in turn.gates:
                 gate.give_back(turn, now)
         if not account.held and not account.waiting:
@@ -193,7 +202,7 @@ class Line:
     def opens_at(self, now: float) -> float | None:
         """When to serve next, where time alone lets a turn begin; None where something has to end first."""
         times = []
-        for endpoint_id in self._endpoints_waited_for():
+        for endpoint_id in self._claims:
             gates = self._gates_of(endpoint_id)
             if not any(gate.is_full(self._sharers()) for gate in gates):
                 times.append(max((gate.opens_at(now, self._sharers()) for gate in gates), default=now))
@@ -224,12 +233,6 @@ class Line:
             not gate.is_full(sharers) and gate.opens_at(now, sharers) <= now for gate in self._gates_of(endpoint_id)
         )
 
-    def _endpoints_waited_for(self) -> set[str]:
-        return {endpoint_id for account in self._waiting.values() for endpoint_id in account.turns}
-
-    def _is_waited_for(self, endpoint_id: str) -> bool:
-        return bool(self._waiting) and any(endpoint_id in account.turns for account in self._waiting.values())
-
     def _may_probe(self, endpoint_id: str, now: float, patience_s: float) -> bool:
         """Whether a turn is let through a gate that the upstream closed for longer than anybody waits."""
         own = self._gates.get(endpoint_id)
@@ -239,18 +242,34 @@ class Line:
 
     def _next(self, now: float) -> Turn | None:
         """Who among all that may begin has the best claim."""
-        are_open = {each: self._is_open(each, now) for each in self._endpoints_waited_for()}
-        best: tuple[float, float, int] | None = None
-        chosen: Turn | None = None
-        for account in self._waiting.values():
-            for endpoint_id, turns in account.turns.items():
-                if are_open[endpoint_id]:
-                    turn = next(iter(turns))
-                    held = account.held / account.weight if self._counts_held(endpoint_id) else 0.0
-                    claim = (held, account.tag, turn.number)
-                    if best is None or claim < best:
-                        best, chosen = claim, turn
-        return chosen
+        best = min((self._best_claim(each) for each in self._claims if self._is_open(each, now)), default=None)
+        return None if best is None else self._standing[best[2]]
+
+    def _best_claim(self, endpoint_id: str) -> Claim:
+        """The best claim at an endpoint that is waited for, of those that still stand as they were made."""
+        claims = self._claims[endpoint_id]
+        while True:
+            turn = self._standing.get(claims[0][2])
+            if turn is not None:
+                account = self._waiting[turn.account]
+                if claims[0] == self._claim_of(account, endpoint_id):
+                    return claims[0]
+            heappop(claims)
+
+    def _claim(self, account: _Account) -> None:
+        """Note the claims of an account anew, after one of them, or what they are made of, changed."""
+        for endpoint_id in account.turns:
+            claims = self._claims.setdefault(endpoint_id, [])
+            if len(claims) > 2 * len(self._waiting) + _STALE_CLAIMS:
+                standing = (each for each in self._waiting.values() if endpoint_id in each.turns)
+                claims[:] = [self._claim_of(each, endpoint_id) for each in standing]
+                heapify(claims)
+            else:
+                heappush(claims, self._claim_of(account, endpoint_id))
+
+    def _claim_of(self, account: _Account, endpoint_id: str) -> Claim:
+        held = account.held / account.weight if self._counts_held(endpoint_id) else 0.0
+        return held, account.tag, next(iter(account.turns[endpoint_id])).number
 
     def _counts_held(self, endpoint_id: str) -> bool:
         return any(gate.concurrency is not None for gate in self._gates_of(endpoint_id))
@@ -261,6 +280,7 @@ class Line:
         account.held += 1
         self._tag = max(self._tag, account.tag)
         account.finish = account.tag = account.tag + 1 / account.weight
+        self._claim(account)
         for gate in turn.gates:
             gate.take(turn, now, self._sharers())
 
@@ -274,35 +294,42 @@ class Line:
         account.waiting += 1
         self.waiting += 1
         self._waiting[turn.account] = account
+        self._standing[turn.number] = turn
+        if is_first or len(turns) == 1:
+            self._claim(account)
 
     def _unstand(self, turn: Turn, account: _Account) -> None:
         turns = account.turns[turn.endpoint_id]
         del turns[turn]
-        if not turns:
-            del account.turns[turn.endpoint_id]
         account.waiting -= 1
         self.waiting -= 1
         if not account.waiting:
             del self._waiting[turn.account]
+        del self._standing[turn.number]
+        if turns:
+            self._claim(account)
+            return
+        del account.turns[turn.endpoint_id]
+        if not any(turn.endpoint_id in each.turns for each in self._waiting.values()):
+            del self._claims[turn.endpoint_id]
 
     def _expected_s(self, account: _Account, endpoint_id: str, now: float) -> float:
         sharers = self._sharers()
         longest = account.pace_s * (account.waiting + 1) if account.waiting else 0.0
         for gate in self._gates_of(endpoint_id):
-            counts = (lambda each: each.waiting) if gate is self._whole else (lambda each: each.waits_for(endpoint_id))
-            place = self._place(account, counts, counts_held=gate.concurrency is not None)
+            place = self._place(account, None if gate is self._whole else endpoint_id, gate.concurrency is not None)
             longest = max(longest, gate.expected_s(place, now, sharers))
         return longest
 
-    def _place(self, account: _Account, counts: Callable[[_Account], int], *, counts_held: bool) -> int:
-        """The place that a newcomer of an account has among those who wait, from 1."""
-        own = counts(account) + 1
-        place = own
+    def _place(self, account: _Account, endpoint_id: str | None, counts_held: bool) -> int:
+        """The place, from 1, that a newcomer of an account has among those who wait for an endpoint, or for any."""
+        own = account.waits_for(endpoint_id) + 1
+        place, meanwhile = own, ((account.held if counts_held else 0) + own) / account.weight
         for other in self._waiting.values():
             if other is not account:
-                meanwhile = ((account.held if counts_held else 0) + own) * other.weight / account.weight
-                claims = ceil(meanwhile) - (other.held if counts_held else 0)
-                place += min(counts(other), max(claims, 0))
+                claims = meanwhile * other.weight - (other.held if counts_held else 0)
+                if claims > 0:
+                    place += min(other.waits_for(endpoint_id), ceil(claims))
         return place
 
 
@@ -326,9 +353,9 @@ class _Account:
         gap_s, self.paced_at = now - self.paced_at, now
         self.pace_s += (gap_s - self.pace_s) * (_PACING if self.pace_s else 1.0)
 
-    def waits_for(self, endpoint_id: str) -> int:
-        """How many of its turns at an endpoint are waited for."""
-        return len(self.turns.get(endpoint_id, ()))
+    def waits_for(self, endpoint_id: str | None) -> int:
+        """How many of its turns at an endpoint, or at any, are waited for."""
+        return self.waiting if endpoint_id is None else len(self.turns.get(endpoint_id, ()))
 
 
 class _Gate:
