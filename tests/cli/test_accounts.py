@@ -109,6 +109,12 @@ class TestAccounts:
                 "rpm": 50
             }
 
+    def test_an_account_has_a_weight(self, ask: Ask) -> None:
+        assert ask("accounts", "create", "acme", "--weight", "3")["terms"] == {"weight": 3}
+        assert ask("accounts", "set", "acme", "--weight", "5", "--rpm", "2")["terms"] == {"rpm": 2, "weight": 5}
+        assert refused(ask, "accounts", "set", "acme", "--weight", "7", "--unset", "weight") == "invalid"
+        assert ask("accounts", "set", "acme", "--unset", "weight")["terms"] == {"rpm": 2}
+
     def test_an_account_is_made_limited_and_unlimited_again(self, ask: Ask) -> None:
         assert refused(ask, "credits", "add", "default", "5", "--reference", "r") == "unlimited"
         assert ask("accounts", "set", "default", "--limited")["available_usd"] == "0"

@@ -37,13 +37,13 @@ base_url = "{url}"
 provider = "{name}"
 model = "busy/{model}"
 price = {{ input = "1", output = "2" }}
+{own}
 """
 
 LIMITS = {
     "flooded": "concurrency = 4",
     "left": "concurrency = 1",
     "shed": "concurrency = 1",
-    "streamed": "concurrency = 1",
     "commented": "concurrency = 1",
     "told": "concurrency = 1",
     "held": "concurrency = 1",
@@ -91,9 +91,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("turns")
     with Busy() as busy, ThreadPoolExecutor(80) as pool:
         config = CONFIG + "".join(
-            PROVIDER.format(name=name, url=busy.url(name), limit=limit, model=name) for name, limit in LIMITS.items()
+            PROVIDER.format(name=name, url=busy.url(name), limit=limit, model=name, own="")
+            for name, limit in LIMITS.items()
         )
-        config += PROVIDER.format(name="spare", url=busy.url("spare"), limit="", model="full")
+        config += PROVIDER.format(name="spare", url=busy.url("spare"), limit="", model="full", own="")
+        config += PROVIDER.format(
+            name="streamed", url=busy.url("streamed"), limit="", model="streamed", own="concurrency = 1"
+        )
         with running(folder, config, is_measured=True) as gateway:
             store = Store(gateway, Path(folder / "trunkline.db"))
             yield House(gateway, store, busy, pool)
@@ -252,6 +256,10 @@ def test_another_endpoint_is_asked_before_anybody_waits(house: House, tenant: Te
         body = {"model": "busy/full", "input": FOR_EVER, "stream": True, "provider": wish}
         client.send(post(body, key=tenant.text))
         client.read_until(b"output_text.delta")
+        asked = {"model": "busy/full", "input": "hi"}
+        told = house.gateway.call(asked, key=tenant.text, path="/api/v1/responses/explain").json
+        (turn,) = told["turns"]
+        assert (turn["endpoint"], turn["waiting"]) == ("full:busy/full", 0)
         reply = house.ask(tenant, "full", provider={"order": ["full"]})
         assert (reply.status, reply.headers["x-trunkline-provider"]) == (200, "spare")
         waiting = house.later(tenant, "full", provider=wish)

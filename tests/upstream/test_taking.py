@@ -41,11 +41,11 @@ def endpoint(name: str, *, whole: int | None = None, own: int | None = None, mod
 class House:
     """Lines of some endpoints, and a clock that a test may turn on."""
 
-    def __init__(self, *endpoints: Endpoint, wait_s: float = 5.0, room: int = 100) -> None:
+    def __init__(self, *endpoints: Endpoint, wait_s: float = 5.0, room: int = 100, sharers: int = 1) -> None:
         self.ahead_s = 0.0
         self.health = Health()
         self.endpoints = endpoints
-        self.lines = Lines(wait_s, room, self.clock, looks_every_s=0.02)
+        self.lines = Lines(wait_s, room, self.clock, lambda: sharers, looks_every_s=0.02)
         found = {each.model.slug: tuple(endpoints) for each in endpoints}
         self.lines.add_limits(Catalog(standings={}, models={}, endpoints=found, offers={}, provider_slugs={}, pairs={}))
 
@@ -213,6 +213,14 @@ def test_who_was_refused_is_asked_again_once_it_has_rested() -> None:
     again, closed, waited_s = run(play)
     assert (again, closed) == (0, None), "what the model refuses it refuses later too"
     assert 0.9 < waited_s < 3
+
+
+def test_several_processes_have_each_its_part_of_a_limit() -> None:
+    async def play() -> list[int | None]:
+        house = House(endpoint("one", whole=5), wait_s=0, sharers=2)
+        return [await house.chosen(house.taking()) for _ in range(4)]
+
+    assert run(play) == [0, 0, None, None]
 
 
 def test_what_is_told_without_a_time_makes_no_line_where_nobody_waits() -> None:

@@ -111,6 +111,8 @@ def set_account(
         if unlimited and limited:
             raise SettingsError(["--unlimited and --limited exclude each other; leave one out"])
         changes, gone = without(_weighted(terms, weight), unset, {"weight": "weight"})
+        if gone and weight is not None:
+            raise SettingsError(["--weight is set and unset at once; leave one out"])
         changes |= dict.fromkeys(gone)
         is_unlimited = unlimited if unlimited or limited else None
         _tell(account, config, as_json, lambda accounts, id: accounts.change(id, unlimited=is_unlimited, terms=changes))

@@ -89,7 +89,9 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     found = {"why": why(explanation), **as_json(explanation)}
     counts_own = call.key.counts_own
     told = estimate_as_json(estimate(plan, admitted.request, call.body_bytes, services.bounds, counts_own=counts_own))
-    return {**found, "max_attempts": plan.max_attempts, "estimate": told, "error": None}
+    lines = services.upstream.lines
+    turns = [] if lines is None else lines.lines_as_json(plan.attempts, call.key.owner)
+    return {**found, "max_attempts": plan.max_attempts, "estimate": told, "turns": turns, "error": None}
 
 
 def _thrown(fields: Iterable[Field]) -> Sequence[float] | None:

@@ -67,6 +67,19 @@ class Lines:
         """The line of an endpoint; None where nothing binds."""
         return self.lines.get(self._name_of(endpoint))
 
+    def lines_as_json(self, attempts: Iterable[Endpoint], owner: Owner) -> list[dict[str, object]]:
+        """Tell of each endpoint that has a line how many wait in it, and how long an account's next would, in ms."""
+        now = self.clock()
+        found = {each.id: line for each in attempts if (line := self.find(each)) is not None}
+        return [
+            {
+                "endpoint": id,
+                "waiting": line.waiting,
+                "expected_wait_ms": round(line.expected_s(owner.account_id, owner.weight, id, now) * 1000),
+            }
+            for id, line in found.items()
+        ]
+
     def limited(self, endpoint: Endpoint, rest_s: float) -> None:
         """Note that an upstream wants to be left alone for so long."""
         if not self.wait_s:
