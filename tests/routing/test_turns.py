@@ -124,6 +124,9 @@ class Lived(RuleBasedStateMachine):
         assert set(line._accounts) == {each.turn.account for each in here}
         assert set(line._waiting) == {each.turn.account for each in self.waiting()}
         assert line.waiting <= self.room
+        assert set(line._standing) == {each.turn.number for each in self.waiting()}
+        assert set(line._claims) == {each.turn.endpoint_id for each in self.waiting()}
+        assert all(len(claims) <= 2 * self.room + 65 for claims in line._claims.values())
 
 
 TestLived = Lived.TestCase
@@ -304,6 +307,18 @@ def test_who_had_a_turn_and_was_refused_comes_before_the_others_of_its_account()
     assert isinstance(again, Turn)
     assert line.leave(held, 1.0) == [again]
     assert line.leave(again, 2.0) == [later]
+
+
+def test_claims_that_stand_no_more_are_not_gathered() -> None:
+    """Who holds turns all the time changes its claim with each, while it waits at an endpoint that stays full."""
+    line = Line(Limit(100), {"two": Limit(1)}, 100)
+    for _ in range(3):
+        line.ask("a", 1, "two", 0.0, EVER)
+    for number in range(2_000):
+        held = line.ask("a", 1, "one", float(number), EVER)
+        assert isinstance(held, Turn)
+        line.leave(held, number + 0.5)
+    assert len(line._claims["two"]) < 100
 
 
 def test_several_processes_have_a_share_each_and_never_more_when_there_are_more() -> None:
