@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from trunkline.routing.turns import PROBE_EVERY_S, REMEMBERED_S, UNLIMITED, Limit, Line, Refused, Turn
 
-WEIGHTS = {"a": 1, "b": 1, "c": 3}
+ACCOUNTS = "abc"
 ENDPOINTS = ("one", "two")
 EVER = 1e6
 
@@ -40,11 +40,13 @@ class Lived(RuleBasedStateMachine):
         self.whole, self.own, self.room = whole, own, room
         self.now = 0.0
         self.asked: list[Asked] = []
+        self.weights = {"a": 1, "b": 1, "c": 3}
 
-    @rule(account=st.sampled_from(sorted(WEIGHTS)), endpoint=st.sampled_from(ENDPOINTS))
-    def ask(self, account: str, endpoint: str) -> None:
+    @rule(account=st.sampled_from(ACCOUNTS), endpoint=st.sampled_from(ENDPOINTS), weight=st.integers(1, 4) | st.none())
+    def ask(self, account: str, endpoint: str, weight: int | None) -> None:
         waiting = self.waiting()
-        found = self.line.ask(account, WEIGHTS[account], endpoint, self.now, EVER)
+        self.weights[account] = weight or self.weights[account]
+        found = self.line.ask(account, self.weights[account], endpoint, self.now, EVER)
         if isinstance(found, Refused):
             own = sum(each.turn.account == account for each in waiting)
             assert found.is_full
@@ -93,7 +95,7 @@ class Lived(RuleBasedStateMachine):
             asked.began = self.now
 
     def share(self, account: str) -> float:
-        return sum(each.turn.account == account for each in self.held()) / WEIGHTS[account]
+        return sum(each.turn.account == account for each in self.held()) / self.weights[account]
 
     def waiting(self) -> list[Asked]:
         return [each for each in self.asked if each.began is None and not each.left]
@@ -307,6 +309,20 @@ def test_who_had_a_turn_and_was_refused_comes_before_the_others_of_its_account()
     assert isinstance(again, Turn)
     assert line.leave(held, 1.0) == [again]
     assert line.leave(again, 2.0) == [later]
+
+
+def test_a_weight_that_changes_while_its_account_waits_counts_from_then() -> None:
+    line = Line(Limit(3), {}, 100)
+    _, second, third = (line.ask(account, 1, "one", 0.0, EVER) for account in "aab")
+    waiting = line.ask("a", 1, "one", 0.0, EVER)
+    later = line.ask("a", 9, "one", 0.0, EVER)
+    assert isinstance(second, Turn)
+    assert isinstance(third, Turn)
+    assert line.leave(third, 1.0) == [waiting]
+    other = line.ask("c", 1, "one", 1.0, EVER)
+    assert line.leave(second, 1.0) == [other], "who holds nothing comes first, whatever the weights"
+    assert isinstance(waiting, Turn)
+    assert line.leave(waiting, 1.0) == [later]
 
 
 def test_claims_that_stand_no_more_are_not_gathered() -> None:

@@ -135,7 +135,9 @@ class Line:
     ) -> Turn | Refused:
         """Ask for a turn, to wait for it for `patience_s` at most; with `is_again` before all others of the account."""
         account = self._accounts.get(account_id) or _Account(weight)
-        account.weight = weight
+        if account.weight != weight:
+            account.weight = weight
+            self._claim(account)
         if not self._waiting:
             self._forget(now)
         begins = self.may_begin(endpoint_id, now)
