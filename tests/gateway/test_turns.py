@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ LIMITS = {
     "weighed": "concurrency = 1",
     "paced": "requests_per_minute = 60",
     "full": "concurrency = 1",
+    "shared": "concurrency = 4",
     "refusing": "",
     "refusing-all": "",
 }
@@ -63,6 +64,7 @@ class House:
     store: Store
     busy: Busy
     pool: ThreadPoolExecutor
+    config: str
 
     def desk(self, name: str, **fields: Any) -> Desk:
         """What stands behind a provider, set up anew."""
@@ -100,7 +102,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         )
         with running(folder, config, is_measured=True) as gateway:
             store = Store(gateway, Path(folder / "trunkline.db"))
-            yield House(gateway, store, busy, pool)
+            yield House(gateway, store, busy, pool, config)
             eventually(lambda: not any(desk.active for desk in busy.desks.values()), "a call goes on")
             store.check()
 
@@ -299,6 +301,15 @@ def test_a_pace_is_kept(house: House, tenant: Tenant) -> None:
     assert max(came[:10]) < 1, "as much as comes back in ten seconds may come at once"
     assert came[10] > 0.5
     assert came[11] > 1.5
+
+
+def test_a_second_gateway_on_the_store_has_its_part_of_a_limit(house: House, tenant: Tenant, tmp_path: Path) -> None:
+    desk = house.desk("shared", takes_s=0.2)
+    with running(tmp_path, house.config + f'[store]\nurl = "sqlite:///{house.store.path}"\n') as other:
+        second = House(other, Store(other, house.store.path), house.busy, house.pool, house.config)
+        asked = [second.later(replace(tenant, store=second.store), "shared") for _ in range(6)]
+        assert [each.result(10)[0].status for each in asked] == [200] * 6
+    assert desk.most == 2
 
 
 def test_after_a_429_requests_wait_as_long_as_it_says_and_come_slowly_then(house: House, tenant: Tenant) -> None:
