@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.database import Database
+from trunkline.store.clock import StoreClock, read_clock
+from trunkline.store.database import Database, load_postgres
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BootRow
 from trunkline.store.sqlite import is_shared, sqlite_path
@@ -27,6 +28,9 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
 
     Raises SettingsError.
     """
+    shared = is_shared(settings.store.url)
+    clock = _store_clock(settings, wall_clock) if shared else None
+    wall_clock = clock or wall_clock
     now_ms = int(wall_clock() * 1000)
     boot = BootRow(f"boot_{secrets.token_hex(8)}", node_of(settings), now_ms, now_ms)
     folder = journal_folder(settings)
@@ -35,8 +39,8 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
     except OSError as error:
         problem = f"store.journal: cannot write in {folder}: {error.strerror}; name a folder that can be written"
         raise SettingsError([problem]) from None
-    shared = is_shared(settings.store.url)
-    upkeep = Upkeep(boot, folder, settings.store.keep_records, wall_clock, alarm, is_shared=shared)
+    keep_s = settings.store.keep_records
+    upkeep = Upkeep(boot, folder, keep_s, wall_clock, alarm, is_shared=shared, store_clock=clock)
     return Writer(database, boot, journal, upkeep, wall_clock, alarm)
 
 
@@ -52,6 +56,14 @@ def make_board(url: str, node: str, alarm: Alarm) -> Board:
             raise
         problem = "store.counters needs a library that is not there; run pip install 'trunkline[cluster]'"
         raise SettingsError([problem]) from None
+
+
+def _store_clock(settings: Settings, wall_clock: Callable[[], float]) -> StoreClock:
+    """Make the clock that nodes share, which goes right before the first of them is told of this one."""
+    clock = StoreClock(wall_clock)
+    url, timeout = settings.store.url, settings.store.timeout
+    clock.correct(load_postgres().once_open(url, timeout, read_clock, is_write=False))
+    return clock
 
 
 def node_of(settings: Settings) -> str:

@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 from trunkline import failpoints
 from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
+from trunkline.store.clock import StoreClock, read_clock
 from trunkline.store.connection import Work
 from trunkline.store.journal import Journal, adopt_journals, is_running
 from trunkline.store.rows import BootRow, GenerationRow
@@ -48,7 +49,8 @@ class Upkeep:
     """The rounds of one boot. `folder` is where journals are, None for a database in memory.
 
     `keep_records_s` is how long records are kept, 0 for ever; `is_shared`: the database is made for
-    several processes, and keeps records in weeks, which are made ahead.
+    several processes, and keeps records in weeks, which are made ahead. `store_clock` is corrected in each round,
+    before anybody is taken for gone.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Upkeep:
         alarm: Callable[[str, str], None],
         *,
         is_shared: bool = False,
+        store_clock: StoreClock | None = None,
     ) -> None:
         self._boot = boot
         self._folder = folder
         self._keep_records_s = keep_records_s
         self._wall_clock = wall_clock
         self._alarm = alarm
+        self._store_clock = store_clock
         self._retire_at = 0.0
         self._is_shared = is_shared
         self._weeks_at = 0.0 if is_shared else math.inf
@@ -117,6 +121,8 @@ class Upkeep:
 
     async def _sweep(self, turns: Turns) -> None:
         is_there = partial(is_running, self._folder) if self._folder is not None else _never
+        if self._store_clock is not None:
+            self._store_clock.correct(await turns.run(read_clock))
         while True:
             now_ms = int(self._wall_clock() * 1000)
             swept = await turns.run(partial(sweep, boot=self._boot, now_ms=now_ms, is_running=is_there))
