@@ -211,7 +211,9 @@ class PostgresSession:
         try:
             status = connection.command("COMMIT")
         except StoreError as error:
-            raise _Lost(_LOST_IN_COMMIT, is_unclear=True) if self._connection is None else error from error
+            if self._connection is None:
+                raise _Lost(_LOST_IN_COMMIT, is_unclear=True) from error
+            raise
         if status != "COMMIT":  # the server says so where a statement failed and nobody minded
             raise StoreError("the transaction was not committed")
 
