@@ -327,6 +327,31 @@ class TestDown:
 
         asyncio.run(play())
 
+    def test_DB_04_where_each_statement_takes_long_nobody_waits_for_longer(
+        self, in_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        command = PostgresConnection.command
+
+        def slow(self: PostgresConnection, statement: str) -> str:
+            time.sleep(PATIENCE_S)
+            return command(self, statement)
+
+        async def play() -> None:
+            async with open_books(tmp_path, patience_s=PATIENCE_S, a=100) as books:
+                await books.hold("r")
+                with monkeypatch.context() as patched:
+                    patched.setattr(PostgresConnection, "command", slow)
+                    began = time.monotonic()
+                    asked = [books.hold(f"s{number}", 1) for number in range(30)]
+                    told = await asyncio.gather(*asked, books.writer.settle(record("r", 10)), return_exceptions=True)
+                    assert time.monotonic() - began < PATIENCE_S + 2
+                    assert [type(each) for each in told] == [ServiceUnavailable] * 30 + [type(None)]
+                await until_charged(books)
+                assert await books.hold("t") == 10
+                await books.writer.settle(record("t", 0, held_nano=10))
+
+        asyncio.run(play())
+
     def test_a_long_question_leaves_a_lane_for_look_ups(self, books_url: str) -> None:
         async def play() -> None:
             database = open_database(books_url, PATIENCE_S * 20)
