@@ -1,7 +1,9 @@
 """The end of the process: what becomes of each request when the gateway is told to stop.
 
-Theory of operation. *Serving*: nothing is decided here. *Draining*, from the first signal on: requests under way go
-on; one that comes on an open connection gets the error below, 503, and its connection is closed. *Ending*, shortly
+Theory of operation. *Serving*: nothing is decided here. *Leaving*, from the first signal on and for a moment: the
+gateway is not ready, takes no connection, and serves what comes on those that are open, for it was sent by who could
+not know. *Draining*: requests under way go on; one that comes on an open connection gets the error below, 503, and its
+connection is closed. *Ending*, shortly
 before the drain is over: who runs the requests cancels all that are left. Each such cancellation is turned into the
 same error at the place where it arrives, by `translate`; from there the error takes the way of every other one, and
 becomes the 503 of a request whose answer has not begun, or the last event of a stream. A cancellation of another
@@ -33,6 +35,7 @@ class Stopping:
         self._clock = clock
         self._over_at = 0.0
         self.has_begun = False
+        self.is_draining = False
         self.is_ending = False
 
     @property
@@ -41,9 +44,13 @@ class Stopping:
         return min(_MAX_LEAD_S, self._drain_s * _LEAD)
 
     def begin(self) -> None:
-        """Take no new request from now on. May be called in a signal handler."""
+        """Leave: tell nobody any more that the gateway is ready. May be called in a signal handler."""
         self._over_at = self._clock() + self._drain_s
         self.has_begun = True
+
+    def refuse(self) -> None:
+        """Take no new request from now on."""
+        self.is_draining = True
 
     def end(self) -> None:
         """Whatever is cancelled from now on is cancelled because of the end."""

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,18 +249,20 @@ def running(
     /,
     *,
     key: str | None = KEY,
+    port: int = 0,
     within: Sequence[str] = (),
     is_measured: bool = False,
+    environ: Mapping[str, str] | None = None,
     **environment: str,
 ) -> Iterator[Gateway]:
     """Start `trunkline serve` in a folder of its own and stop it at the end; its log is checked for defects.
 
-    Without a `key` the gateway makes its own at the first start. `within` is a command that runs another. `stderr` is
-    a descriptor to log to in place of the log that is checked. Coverage is measured of a few gateways that together go
-    everywhere: it doubles what they take.
+    Without a `key` the gateway makes its own at the first start, without a `port` it gets a free one. `within` is a
+    command that runs another. `stderr` is a descriptor to log to in place of the log that is checked. Coverage is
+    measured of a few gateways that together go everywhere: it doubles what they take.
     """
     (folder / "trunkline.toml").write_text(config)
-    port = free_port()
+    port = port or free_port()
     log = folder / "gateway.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -272,6 +274,7 @@ def running(
                 "PATH": os.environ["PATH"],
                 **(MEASURED if is_measured else {}),
                 **({} if key is None else {"TRUNKLINE_BOOTSTRAP_KEY": key}),
+                **(environ or {}),
                 **environment,
             },
         )

@@ -164,20 +164,24 @@ def test_PR_01_during_the_drain_it_is_not_ready_and_takes_no_call(
     speaks_then_waits(upstream, nonce)
     live = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
     with ExitStack() as stack:
-        busy, probe, caller = (stack.enter_context(stoppable.connect()) for _ in range(3))
+        busy, probe, late, caller = (stack.enter_context(stoppable.connect()) for _ in range(4))
         busy.send(post(ask("mock/chat", nonce, stream=True)))
         busy.read_until(b'"delta":"a"')
-        for client in (probe, caller):
+        for client in (probe, late, caller):
             client.send(live)
             client.read_until(b"}")
         began = time.monotonic()
         stoppable.process.send_signal(signal.SIGTERM)
+        # Who sent it could not know that the gateway leaves.
+        late.send(post(ask("mock/chat", "just asked"), "connection: close"))
         time.sleep(0.05)  # the hundred milliseconds that the signal may take
         probe.send(live.replace(b"live", b"ready"))
-        caller.send(post(ask("mock/chat", "never asked")))
         check_unavailable(probe)
+        assert replies(late.read_to_end())[-1].status == 200
+        eventually(lambda: "gateway.stopping" in stoppable.log.read_text(), "it does not stop")
+        caller.send(post(ask("mock/chat", "never asked")))
         check_unavailable(caller)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1.5
         check_failed(busy)
     assert not upstream.seen("never asked")
 

@@ -316,6 +316,7 @@ class TestStopping:
     def test_a_request_that_comes_then_is_refused(self, path: str) -> None:
         stopping = Stopping(1.0, time.monotonic)
         stopping.begin()
+        stopping.refuse()
 
         async def act(connection: Connection) -> None:
             await connection.receive(request(path))

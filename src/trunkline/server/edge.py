@@ -29,7 +29,7 @@ REQUEST_ID = "trunkline.request_id"
 async def serve(route: Route, cycle: Cycle, stopping: Stopping) -> None:
     """Serve a request to its end, whatever happens; only what nobody can be told of is raised."""
     try:
-        if stopping.has_begun:
+        if stopping.is_draining:
             raise stopping.error()
         await route(cycle)
     except (Exception, asyncio.CancelledError) as raised:

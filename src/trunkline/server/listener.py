@@ -1,6 +1,7 @@
 """The listening socket, and the server that runs the application until it is told to end: uvicorn on uvloop.
 
-The first signal closes the listening socket and begins the drain; when it is over, or a second signal comes, the
+The first signal closes the listening socket, once all that wait at it are taken, and a moment later begins the drain:
+what a balancer sent before it could know of the end is served. When the drain is over, or a second signal comes, the
 connections that are left are cut. What requests get meanwhile is told in `stopping.py`. A thread sees to it that the
 process ends in time even when something hangs.
 """
@@ -35,6 +36,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK_S = 0.02
 _LAST_WRITES_S = 0.2
 """How long the last errors may take to leave, however short the drain is."""
+_LATECOMERS_S = 0.1
+"""How long what comes on open connections is still served after the listening socket is closed."""
 _HANG_S = 0.45
 """How long after the drain the process ends even when something hangs; as long after a second signal."""
 
@@ -88,10 +91,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         began = time.monotonic()
         threading.Thread(target=self._end_in_time, daemon=True).start()
-        for listening in (*self.servers, *(sockets or ())):
-            listening.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
+        await self._leave(sockets or [], began + min(_LATECOMERS_S, self._stopping.lead_s))
         tasks, connections = self.server_state.tasks, self.server_state.connections
         logs.stopping(self._signal, len(tasks), self._drain_s)
         told_at = began + self._drain_s - self._stopping.lead_s
@@ -109,6 +109,34 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         await self._until(lambda: not tasks, time.monotonic() + _LAST_WRITES_S, is_patient=True)
         await self.lifespan.shutdown()
+
+    async def _leave(self, sockets: list[socket.socket], until: float) -> None:
+        """Take no connection any more, and serve for a moment what comes on those that are open."""
+        await self._close_listening(sockets)
+        await self._until(lambda: False, until)
+        self._stopping.refuse()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+
+    async def _close_listening(self, sockets: list[socket.socket]) -> None:
+        """Close the listening sockets; whoever waited at one is taken, where the kernel would reset the connection."""
+        waiting = []
+        for listening in sockets:
+            with contextlib.suppress(OSError):
+                while True:
+                    waiting.append(listening.accept()[0])
+        for server in self.servers:
+            server.close()
+        for listening in sockets:
+            listening.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, connection)
+
+    def _make_protocol(self) -> BoundedProtocol:
+        """Make what uvicorn makes for a connection that it takes."""
+        protocol = self.config.http_protocol_class
+        assert issubclass(protocol, BoundedProtocol)
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def _until(self, is_done: Callable[[], bool], limit: float, *, is_patient: bool = False) -> None:
         """Wait until something is so, or for `limit`, or, unless patient, until a second signal comes."""

@@ -26,12 +26,14 @@ from trunkline.server.origins import AllowingOrigins, Origins
 from trunkline.server.records import RecordRoutes
 from trunkline.server.reference import show_reference
 from trunkline.server.responses import ResponsesRoute
+from trunkline.stopping import Stopping
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
 _BASE = "/api/v1"
 _LIVE = ("/health/live", "/health", "/healthz")
+_READY = "/health/ready"
 """The first is the path's own name; the others are what probes ask for unless they are told."""
 
 _NOT_SERVED = {
@@ -86,7 +88,7 @@ def application(
     )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        if stopping.has_begun and scope["type"] == "http" and scope["path"] not in _LIVE:
+        if stopping.has_begun and scope["type"] == "http" and _is_refused(scope["path"], stopping):
             raise stopping.error()
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             scope["path"] = "/api" + scope["path"]
@@ -97,12 +99,17 @@ def application(
     return Application(edge if allowed is None else AllowingOrigins(edge, allowed), hot)
 
 
+def _is_refused(path: str, stopping: Stopping) -> bool:
+    """Whether a path is not answered any more by a gateway that is about to end."""
+    return path == _READY or (stopping.is_draining and path not in _LIVE)
+
+
 def _routes(services: Services, has_open_listings: bool) -> list[Route]:
     listings = Listings(services, is_open=has_open_listings)
     records = RecordRoutes(services)
     return [
         *(_Route(path, live) for path in _LIVE),
-        _Route("/health/ready", partial(ready, services)),
+        _Route(_READY, partial(ready, services)),
         _Route("/api/v1/models", listings.models),
         _Route("/api/v1/models/count", listings.count),
         _Route("/api/v1/models/{author}/{slug:path}/endpoints", listings.endpoints),
