@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.found import UNPACKED, Programs, postgres_programs, valkey_programs
+from tests.servers.found import UNPACKED, Programs, clock_library, postgres_programs, valkey_programs
 
 _NOT_NEEDED = re.compile(
-    r"adduser|cron|debconf.*|init-system-helpers|libcommon-.*|libffi.*|libjson.*|libllvm.*|libtext.*|locales|logrotate|lsb.*|"
+    r"adduser|cron|debconf.*|init-system-helpers|libcommon-.*|libc6|libc-bin|libjson.*|libllvm.*|libtext.*|locales|logrotate|lsb.*|"
     r"netbase|perl.*|postgresql-(client-)?common|sensible-utils|ssl-cert|sysvinit.*|ucf"
 )
 """What the packages want for their installation, for administration or for compiling SQL, and the server does not."""
@@ -29,16 +29,17 @@ _DOWNLOAD_S = 240
 
 @dataclass(frozen=True)
 class Wanted:
-    """A server, the packages that hold it, the likeliest first, and whether it is there."""
+    """What tests need, the packages that hold it, the likeliest first, and whether it is there."""
 
     name: str
     packages: tuple[str, ...]
-    find: Callable[[], Programs | None]
+    find: Callable[[], Programs | Path | None]
 
 
 SERVERS = (
     Wanted("PostgreSQL", tuple(f"postgresql-{version}" for version in range(19, 12, -1)), postgres_programs),
     Wanted("Valkey or Redis", ("valkey-server", "redis-server"), valkey_programs),
+    Wanted("libfaketime", ("libfaketime",), clock_library),
 )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.servers import postgres as postgres_server
 from tests.servers import valkey as valkey_server
+from tests.servers.found import clock_library as found_clock_library
 from tests.servers.found import postgres_programs, valkey_programs
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
@@ -53,7 +56,16 @@ def redis_url(redis_server: Valkey) -> str:
     return redis_server.url
 
 
-def _miss(name: str) -> None:
+@pytest.fixture(scope="session")
+def clock_library() -> Path:
+    """What moves the time of day of a process that it is loaded into."""
+    library = found_clock_library()
+    if library is None:
+        _miss("libfaketime")
+    return library
+
+
+def _miss(name: str) -> NoReturn:
     """Skip the test, or fail it where nothing may be missing."""
     reason = f"there is no {name}; install it, or run `python -m tests.servers.fetching` as `make test` does"
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)

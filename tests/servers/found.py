@@ -1,4 +1,4 @@
-"""Where the programs of the servers are: on this machine, or unpacked in `.venv/servers` by `fetching.py`."""
+"""Where the programs of servers, and what else tests need, are: here, or unpacked in `.venv/servers` by `fetching.py`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 UNPACKED = Path(sys.prefix) / "servers"
@@ -38,6 +39,12 @@ def valkey_programs() -> Programs | None:
 def server_of(programs: Programs) -> str:
     """The name of the server among what `valkey_programs` found."""
     return "valkey-server" if (programs.folder / "valkey-server").exists() else "redis-server"
+
+
+def clock_library() -> Path | None:
+    """Find libfaketime, which moves the time of day of one process."""
+    places = (root.glob("lib/*-linux-*/faketime/libfaketime.so.1") for root in (Path("/usr"), UNPACKED / "usr"))
+    return next(chain.from_iterable(places), None)
 
 
 def _find(names: tuple[str, ...], places: str) -> Programs | None:
