@@ -1,4 +1,4 @@
-"""Where the programs of servers, and what else tests need, are: here, or unpacked in `.venv/servers` by `fetching.py`."""
+"""Where programs of servers, and what else tests need, are: here, or unpacked in `.venv/servers` by `fetching.py`."""
 
 from __future__ import annotations
 
