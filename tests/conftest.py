@@ -26,6 +26,8 @@ _OUTSIDE = (
     "tests/providers/",
     "tests/clients/",
     "tests/browser/",
+    "tests/servers/",
+    "tests/cluster/",
     "tests/test_walk.py",
     "tests/test_architecture.py",
 )

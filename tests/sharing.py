@@ -25,6 +25,7 @@ _LONGEST = (
     "tests/adapters/encoding/test_schema_laws.py",
     "tests/gateway/test_first_start.py",
     "tests/test_walk.py",
+    "tests/cluster",
     "tests/gateway",
     "tests/clients",
     "tests/providers",

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.servers.found import Programs, postgres_programs
 from tests.servers.process import Server, environ_of, owner_of, watched_folder, within_reach
 
-USER = "trunkline"
+USER = "tests"
 PASSWORD = "pw-canary-Xr5Kd8Tn2Wb7"
 _numbers = itertools.count(1)
 
@@ -23,6 +23,7 @@ _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "shared_buffers=32MB",
+    "dynamic_shared_memory_type=mmap",
     "max_connections=100",
     "wal_level=minimal",
     "max_wal_senders=0",
@@ -109,4 +110,4 @@ def started(programs: Programs | None = None, *, is_durable: bool = False) -> It
         try:
             yield server
         finally:
-            server.kill()
+            server.stop()

@@ -81,7 +81,13 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+        watchdog.kill(str(self.folder))
+
+    def stop(self) -> None:
+        """End it in its own way, and by force if that takes long."""
         watchdog.end(str(self.folder))
+        if self._process is not None:
+            self._process.wait()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

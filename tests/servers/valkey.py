@@ -52,4 +52,4 @@ def started(programs: Programs | None = None) -> Iterator[Valkey]:
         try:
             yield server
         finally:
-            server.kill()
+            server.stop()

@@ -28,17 +28,32 @@ def members(folder: str) -> list[int]:
 
 
 def end(folder: str) -> None:
+    """Have them end by themselves, which frees the memory that they share, and kill what has not after a while."""
+    _tell(folder, signal.SIGCONT)
+    _tell(folder, signal.SIGINT)
+    for _ in range(300):
+        if not members(folder):
+            return
+        time.sleep(0.01)
+    kill(folder)
+
+
+def kill(folder: str) -> None:
     """Kill them all, also those that are stopped, and wait until they are gone but for their parents' notice."""
     for _ in range(500):
-        left = members(folder)
-        if not left:
+        if not _tell(folder, signal.SIGKILL):
             return
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         time.sleep(0.01)
+
+
+def _tell(folder: str, sign: signal.Signals) -> int:
+    found = members(folder)
+    for pid in found:
+        try:
+            os.kill(pid, sign)
+        except ProcessLookupError:
+            pass
+    return len(found)
 
 
 if __name__ == "__main__":
