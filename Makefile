@@ -91,7 +91,7 @@ clients: $(VENV)/.clients ## run Codex, agent SDKs and opencode, unchanged, agai
 soak: $(VENV)/.dev ## prove over minutes that resets, stuck readers, idle streams, bad TLS and hostile heads leave nothing
 	@$(BIN)/python -m pytest tests/soak -o python_files='prove_*.py' -s $(ARGS)
 
-crash: $(VENV)/.dev $(VENV)/.servers ## kill writers of the ledger a thousand times, and play ten thousand histories: the books stay right
+crash: $(VENV)/.dev $(VENV)/.servers ## kill gateways, writers and servers a thousand times, and play ten thousand histories: the books stay right
 	@$(BIN)/python -m pytest tests/crash -o python_files='prove_*.py' -s $(ARGS)
 
 format: $(VENV)/.dev ## format and mend what can be mended

@@ -71,9 +71,13 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def stop_sending(self) -> None:
+        """Send no more."""
+        self._is_over.set()
+
     def stop(self) -> None:
         """Send no more, and wait for the answers that are still to come."""
-        self._is_over.set()
+        self.stop_sending()
         if self._thread is not None:
             self._thread.join(PATIENCE_S + 5)
             assert not self._thread.is_alive(), "a request has no end"
@@ -116,7 +120,7 @@ async def ask(ports: Sequence[int], body: Any, key: str = KEY) -> tuple[int, int
             async with asyncio.timeout(PATIENCE_S):
                 writer.write(post(body, "connection: close", key=key))
                 found = replies(await reader.read(-1))
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:  # ValueError: an answer that broke off
             return port, 0, None, repr(error)
         finally:
             writer.close()
@@ -128,17 +132,19 @@ async def ask(ports: Sequence[int], body: Any, key: str = KEY) -> tuple[int, int
     return 0, 0, None, "no node takes a connection"
 
 
-def at_once(ports: Sequence[int], body: Any, key: str, count: int) -> list[Got]:
-    """Ask so many times at once, by turns, and wait for all answers."""
+def at_once(ports: Sequence[int], body: Any, key: str, count: int, *, width: int | None = None) -> list[Got]:
+    """Ask so many times at once, or `width` at a time, by turns, and wait for all answers."""
 
-    async def one(number: int) -> Got:
-        began = time.monotonic()
-        turns = [ports[(number + turn) % len(ports)] for turn in range(len(ports))]
-        port, status, reply, trouble = await ask(turns, body, key)
-        return Got(number, port, status, began, time.monotonic() - began, key, reply, trouble)
+    async def one(number: int, places: asyncio.Semaphore) -> Got:
+        async with places:
+            began = time.monotonic()
+            turns = [ports[(number + turn) % len(ports)] for turn in range(len(ports))]
+            port, status, reply, trouble = await ask(turns, body, key)
+            return Got(number, port, status, began, time.monotonic() - began, key, reply, trouble)
 
     async def all_of_them() -> list[Got]:
-        return list(await asyncio.gather(*(one(number) for number in range(count))))
+        places = asyncio.Semaphore(width or count)
+        return list(await asyncio.gather(*(one(number, places) for number in range(count))))
 
     return asyncio.run(all_of_them())
 

@@ -292,8 +292,8 @@ def running(
             process.wait()
             raise AssertionError("the gateway did not stop in 15 s:\n" + log.read_text()[-3000:]) from None
     text = log.read_text()
-    assert "Traceback" not in text, text[-5000:]
-    assert "defect" not in text, text[-5000:]
+    for sign in ("Traceback", "defect"):
+        assert sign not in text, text[max(0, text.index(sign) - 2000) :][:5000]
     assert_no_secret(text.encode())
 
 

@@ -1,0 +1,120 @@
+"""Nodes that come and go, and what one of them learns that the others must know."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.load import Got, Load, at_once, shown
+from tests.cluster.nodes import Cluster, Node
+from tests.cluster.outages import slow_stream
+from tests.gateway.server import Reply
+from tests.gateway.upstream import Upstream, whole
+from tests.gateway.waiting import eventually
+
+pytestmark = pytest.mark.timeout(180)
+ASKED = {"model": "mock/fee", "input": "a"}
+KNOWN_WITHIN_S = 5.0
+
+
+def is_first(node: Node, provider: str) -> bool:
+    """Whether a node would ask a provider first, by what it knows of it."""
+    assert node.gateway is not None
+    told = node.gateway.call({"model": "mock/both", "input": "a"}, path="/api/v1/responses/explain")
+    assert told.status == 200, told.body
+    endpoint: str = told.json["order"][0]["endpoint"]
+    return endpoint.startswith(provider)
+
+
+def roll(cluster: Cluster, upstream: Upstream, *, rate: float, streams: int, stream_s: float, rest_s: float) -> None:
+    """Restart one node after the other under load; nothing fails, and everything is on record."""
+    tenant = cluster.books.tenant(credit="1000000")
+    nonce = f"nonce-rolling-{tenant.account_id.replace('_', '-')}"
+    upstream.play(nonce, slow_stream(stream_s))
+
+    def bodies(number: int) -> tuple[Any, str]:
+        return {**ASKED, "stream": number % 2 == 0}, tenant.key
+
+    def flow(_: int) -> tuple[Any, str]:
+        return {**ASKED, "input": nonce, "stream": True}, tenant.key
+
+    got: list[Got] = []
+    with Load(cluster.ports, rate, bodies, got), Load(cluster.ports, streams / stream_s, flow, got):
+        for node in cluster.nodes:
+            time.sleep(rest_s)
+            node.stop()
+            node.start()
+        time.sleep(rest_s)
+    failed = [each for each in got if not each.is_whole]
+    assert not failed, f"{len(failed)} of {len(got)}: {shown(failed)}"
+    assert {each.port for each in got} == set(cluster.ports)
+    cluster.books.await_records(tenant, [each.id for each in got])
+
+
+def test_PR_05_what_a_killed_node_held_is_given_back(audited: Cluster, upstream: Upstream) -> None:
+    tenant = audited.books.tenant(credit="100")
+    nonce = upstream.play("nonce-killed-node", slow_stream(30.0))
+    node = audited.nodes[1]
+    body = {**ASKED, "input": nonce, "stream": True}
+    asking = threading.Thread(target=lambda: at_once([node.port], body, tenant.key, 5))
+    asking.start()
+    eventually(lambda: len(upstream.seen(nonce)) == 5, "nobody is asked")
+    node.kill()
+    asking.join(20)
+    others = at_once([audited.ports[0], audited.ports[2]], ASKED, tenant.key, 20)
+    assert all(each.is_whole for each in others), shown(others)
+    node.start()
+    eventually(lambda: audited.books.held() == 0, "its holds are left", 10)
+    assert sorted(audited.books.recorded(tenant).values()) == ["completed"] * 20 + ["lost"] * 5
+
+
+def test_a_frozen_node_is_missed_by_nobody_else(audited: Cluster) -> None:
+    tenant = audited.books.tenant(credit="1000")
+    frozen = audited.nodes[2]
+    assert frozen.call(ASKED, key=tenant.key).status == 200
+    late: list[Reply] = []
+    with frozen.paused():
+        asking = threading.Thread(target=lambda: late.append(frozen.call(ASKED, key=tenant.key)))
+        asking.start()
+        got = at_once(audited.ports[:2], ASKED, tenant.key, 20)
+        assert all(each.is_whole for each in got), shown(got)
+        time.sleep(1)
+    asking.join(20)
+    assert late[0].status == 200
+
+
+def test_AU_06_a_key_revoked_on_one_node_is_refused_on_the_others(audited: Cluster, upstream: Upstream) -> None:
+    """Within five seconds; a stream that is open goes on to its end."""
+    tenant = audited.books.tenant()
+    nonce = upstream.play("nonce-revoked-key", slow_stream(6.0))
+    assert all(node.call(ASKED, key=tenant.key).status == 200 for node in audited.nodes)
+    with Load(audited.ports[1:2], 5, lambda _: ({**ASKED, "input": nonce, "stream": True}, tenant.key)) as streams:
+        eventually(lambda: bool(upstream.seen(nonce)), "nobody is asked")
+        streams.stop_sending()
+        audited.books.revoke(tenant)
+        began = time.monotonic()
+        for node in audited.nodes:
+            eventually(lambda node=node: node.call(ASKED, key=tenant.key).status == 401, "it is served", 8)  # type: ignore[misc]
+        assert time.monotonic() - began < 7  # five seconds, and what a busy machine adds
+    assert streams.got
+    assert all(each.is_whole for each in streams.got), shown(streams.got)
+
+
+def test_a_provider_that_dies_is_known_to_all_nodes(audited: Cluster, upstream: Upstream) -> None:
+    """One node finds it out, and within five seconds hardly anything is sent there by the others."""
+    tenant = audited.books.tenant()
+    nonce = upstream.play("nonce-dying-provider", whole({"error": {"message": "gone"}}, 500), host="a")
+    body = {"model": "mock/both", "input": nonce}
+    got = at_once(audited.ports[:1], body, tenant.key, 30)
+    assert all(each.is_whole for each in got), shown(got)
+    assert upstream.seen(nonce, "a")
+
+    for node in audited.nodes[1:]:
+        eventually(lambda node=node: not is_first(node, "mock-a"), "it is not known", KNOWN_WITHIN_S)  # type: ignore[misc]
+    before = len(upstream.seen(nonce, "a"))
+    got = at_once(audited.ports[1:], body, tenant.key, 40)
+    assert all(each.is_whole for each in got), shown(got)
+    assert len(upstream.seen(nonce, "a")) - before < 2  # of 40: less than a twentieth
