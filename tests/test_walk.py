@@ -168,7 +168,12 @@ def once(text: str) -> str:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("page", [page for page in HOW_TOS if commands(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    # That of many nodes needs servers: `tests/cluster/test_many_nodes_page.py`.
+    [page for page in HOW_TOS if commands(page) and page.stem != "many-nodes"],
+    ids=lambda page: page.stem,
+)
 def test_the_commands_of_a_how_to_do_what_it_says(page: Path, tmp_path: Path, upstream: Upstream) -> None:
     text = settings_of(page, tmp_path, upstream)
     environ = dict.fromkeys(re.findall(r'env = "(\w+)"', text), PROVIDER_KEY)
