@@ -29,7 +29,7 @@ from trunkline.server.body import Bounds
 from trunkline.server.explain import past_explanation
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import Application, application
-from trunkline.settings.sections import Settings
+from trunkline.settings.sections import ServerSettings, Settings
 from trunkline.stopping import Stopping
 from trunkline.store.counters import LocalBuckets
 from trunkline.store.opening import make_board, make_writer
@@ -95,17 +95,27 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         logs.stopped()
 
     server = settings.server
-    bounds = Bounds(
+    memory = BodyMemory(server.body_memory)
+    return application(
+        services,
+        _bounds(server),
+        lifespan,
+        _tokens(),
+        memory,
+        has_open_listings=server.open_listings,
+        origins=server.origins,
+    )
+
+
+def _bounds(server: ServerSettings) -> Bounds:
+    """What clients are held to."""
+    return Bounds(
         max_body_bytes=server.max_body,
         body_s=server.body_timeout,
         whole_body_s=server.whole_body_timeout,
         deadline_s=server.deadline,
         grace_s=server.grace,
         keep_alive_s=server.keep_alive,
-    )
-    memory = BodyMemory(server.body_memory)
-    return application(
-        services, bounds, lifespan, _tokens(), memory, has_open_listings=server.open_listings, origins=server.origins
     )
 
 

@@ -30,7 +30,9 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aimock.Aimock]:
 
 @pytest.fixture(scope="session")
 def gateway(mock: aimock.Aimock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("gateway"), settings(mock.url), is_measured=True, environ=ENVIRONMENT) as server:
+    with running(
+        tmp_path_factory.mktemp("gateway"), settings(mock.url), is_measured=True, environ=ENVIRONMENT
+    ) as server:
         yield server
 
 
