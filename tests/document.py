@@ -27,11 +27,9 @@ SCHEMAS: dict[str, Json] = DOCUMENT["components"]["schemas"]
 TERMINAL_TYPES = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 _REF = "#/components/schemas/"
-_UNLISTED = (
-    403,
-    405,
-    409,
-)  # what the gateway uses and the document does not list; they have the envelope of the others
+UNLISTED = frozenset({403, 405, 409})
+"""What the gateway uses and the document does not list, in the envelope of the others: what an upstream's filter
+refuses, a wrong method, and what is said of an `Idempotency-Key` alone, a header that the document does not know."""
 
 
 class DocumentError(AssertionError):
@@ -146,7 +144,7 @@ def validate_event(event: Json) -> None:
 
 def validate_error(status: int, body: Json) -> None:
     """Check the body of an HTTP error."""
-    _validate(_ERRORS[400 if status in _UNLISTED else status], body, f"error {status}")
+    _validate(_ERRORS[400 if status in UNLISTED else status], body, f"error {status}")
     _demand(body["error"]["code"] == status, f"error.code is {body['error']['code']}, the status {status}")
 
 

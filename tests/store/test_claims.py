@@ -14,6 +14,7 @@ from trunkline.store.rows import BootRow, ClaimRow, GenerationRow
 from trunkline.store.statements import boots, idempotency
 from trunkline.store.sweep import KEPT_MS, MAX_DELETED, sweep
 
+pytestmark = pytest.mark.usefixtures("any_database")
 PLEDGE = Pledge(b"mark", b"body")
 KEPT = Outcome(b"mark", "r1", is_free=False, nonce=b"n", sealed=b"said")
 

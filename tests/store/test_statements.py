@@ -14,8 +14,9 @@ import pytest
 from tests.store.ledger import START_MS, make_accounts, record
 from trunkline.days import DAY_MS, day_at
 from trunkline.store import statements
+from trunkline.store.batch import Outcome
 from trunkline.store.connection import Connection, Session
-from trunkline.store.rows import BootRow, BudgetRow, EntryRow, HoldRow, PriceRow, ProviderKeyRow, UsageRow
+from trunkline.store.rows import BootRow, BudgetRow, ClaimRow, EntryRow, HoldRow, PriceRow, ProviderKeyRow, UsageRow
 from trunkline.store.sqlite import open_sqlite
 from trunkline.store.statements import (
     accounts,
@@ -25,6 +26,7 @@ from trunkline.store.statements import (
     carrying,
     credits,
     generations,
+    idempotency,
     keys,
     pricing,
     provider_keys,
@@ -54,6 +56,11 @@ def own(id: str, owner: str, **changes: Any) -> ProviderKeyRow:
 
 PRICE = PriceRow(2**62 + 7, "acme:acme/large", b"\1" * 32, "{}", START_MS)
 USAGE = UsageRow("a", DAY, "k", "author/name", "fakeprovider", False, 1, 3, 0, 5, 0, 7, 0)
+CLAIMS = [
+    ClaimRow(b"%d\0" % number, b"body", f"r{number}", boot, START_MS + number)
+    for number, boot in enumerate(("boot", "gone", "boot", "old"))
+]
+KEPT = Outcome(CLAIMS[0].mark, "r0", is_free=False, nonce=b"\0nonce", sealed=b"\0sealed")
 
 
 def fill(connection: Connection) -> None:
@@ -80,6 +87,8 @@ def fill(connection: Connection) -> None:
     budgets.add_charges(connection, [EntryRow(0, START_MS, "charge", "a", "house", 7, "r1", None, None, None)])
     provider_keys.put_provider_key(connection, own("p1", "a"))
     provider_keys.put_provider_key(connection, own("p2", "k", only_this=False))
+    idempotency.add_claims(connection, CLAIMS)
+    idempotency.end_claims(connection, [KEPT], START_MS + 9)
 
 
 def _then(act: Callable[..., Any], look: Callable[[Connection], Any], **terms: Any) -> Callable[[Connection], Any]:
@@ -98,6 +107,7 @@ def _all(statement: str) -> Callable[[Connection], Any]:
 _BUDGETS = _all("SELECT id, credited_nano, charged_nano, held_nano FROM budgets ORDER BY id")
 _KEYS = _all("SELECT id, hash, pepper_id, last_used_ms FROM keys ORDER BY id")
 _USAGE = _all("SELECT account_id, day, requests, cost_nano FROM usage_daily ORDER BY day")
+_CLAIMS = _all("SELECT * FROM claims ORDER BY mark")
 _ENTRIES = _all("SELECT seq, kind, debit, credit, amount_nano, charge_of, reference FROM entries ORDER BY seq")
 
 
@@ -194,6 +204,31 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
     "delete_empty_usage": [_then(generations.delete_empty_usage, _USAGE, rows=[USAGE._replace(day=DAY + 2), USAGE])],
     "add_prices": [
         _then(generations.add_prices, pricing.list_prices, rows=[PRICE, PRICE._replace(id=3, fingerprint=b"2")])
+    ],
+    "find_claim": [partial(idempotency.find_claim, mark=mark) for mark in (CLAIMS[0].mark, CLAIMS[1].mark, b"none")],
+    "lock_claims": [
+        partial(idempotency.lock_claims, marks=marks) for marks in ([], [b"", b"none", CLAIMS[3].mark, CLAIMS[0].mark])
+    ],
+    "add_claims": [_then(idempotency.add_claims, _CLAIMS, rows=[CLAIMS[0]._replace(mark=b"new")])],
+    "end_claims": [
+        _then(
+            idempotency.end_claims,
+            _CLAIMS,
+            outcomes=[
+                KEPT._replace(mark=CLAIMS[2].mark, generation_id="r2", nonce=None, sealed=None),
+                Outcome(CLAIMS[0].mark, "r0"),
+                Outcome(CLAIMS[3].mark, "other"),
+                Outcome(CLAIMS[1].mark, "r1"),
+            ],
+            now_ms=START_MS + 10,
+        ),
+        _then(idempotency.end_claims, _CLAIMS, outcomes=[], now_ms=0),
+    ],
+    "list_strays": [
+        partial(idempotency.list_strays, gone=gone, limit=limit) for gone, limit in (((), 9), (("boot",), 9), ((), 1))
+    ],
+    "delete_claims_before": [
+        _then(idempotency.delete_claims_before, _CLAIMS, at_ms=START_MS + 3, limit=limit) for limit in (2, 9)
     ],
     "find_keys": [partial(keys.find_keys, hashes=[b"k" * 32, b"x", b"q" * 32])],
     "list_keys": [keys.list_keys],

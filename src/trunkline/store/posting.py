@@ -121,7 +121,7 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
         if record.status == "lost":
             named.update((record.account_id, record.key_budget))
     marks = [wish.claim.mark for wish in batch.wishes if wish.claim is not None]
-    claims = idempotency.find_claimants(connection, marks) if marks else _NOBODY
+    claims = idempotency.lock_claims(connection, marks) if marks else _NOBODY
     return Facts(holds, records, budgets.lock_budgets(connection, {id for id in named if id is not None}), claims)
 
 

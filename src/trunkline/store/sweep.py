@@ -50,18 +50,17 @@ def sweep(connection: Connection, boot: BootRow, now_ms: int, is_running: Callab
         old = {other.id for other in others if other.seen_at_ms < now_ms - DAY_MS}
         for id in sorted(replaced | old):
             boots.delete_boot(connection, id)
-    living = [boot.id, *(other.id for other in others if other.id not in replaced | unseen)]
-    has_more = _end_strays(connection, living, now_ms) or len(holds) == MAX_EXPIRED
+    has_more = _end_strays(connection, replaced | unseen, now_ms) or len(holds) == MAX_EXPIRED
     has_more |= idempotency.delete_claims_before(connection, now_ms - KEPT_MS, MAX_DELETED) == MAX_DELETED
-    return Swept(len(holds), len(living), has_more)
+    return Swept(len(holds), 1 + len(others) - len(replaced | unseen), has_more)
 
 
-def _end_strays(connection: Connection, living: Collection[str], now_ms: int) -> bool:
+def _end_strays(connection: Connection, gone: Collection[str], now_ms: int) -> bool:
     """End some claims of processes that are gone, and tell whether there may be more.
 
     What was answered is not asked again: its record may have come by the journal, where answers are not kept.
     """
-    strays = idempotency.list_strays(connection, living, MAX_EXPIRED)
+    strays = idempotency.list_strays(connection, gone, MAX_EXPIRED)
     records = generations.find_generations(connection, {claim.generation_id for claim in strays})
     outcomes = [
         Outcome(claim.mark, claim.generation_id, is_free=not _is_answered(records.get(claim.generation_id)))

@@ -83,7 +83,9 @@ def add_charges(connection: Connection, rows: Iterable[EntryRow]) -> None:
     )
 
 
-def select_in(connection: Connection, statement: str, values: Collection[str]) -> list[tuple[Any, ...]]:
+def select_in(
+    connection: Connection, statement: str, values: Collection[str] | Collection[bytes]
+) -> list[tuple[Any, ...]]:
     """Run a statement that ends with a column's name for the rows where that is one of the values.
 
     On SQLite the places are filled up to a power of two with the last value, so that few texts of statements come about

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 
 from trunkline.store.batch import Outcome
 from trunkline.store.connection import Connection
 from trunkline.store.rows import ClaimRow
+from trunkline.store.statements.budgets import select_in
+
+LOCKED_PARTS = 2048
 
 
 def find_claim(connection: Connection, mark: bytes) -> ClaimRow | None:
@@ -15,14 +19,17 @@ def find_claim(connection: Connection, mark: bytes) -> ClaimRow | None:
     return None if row is None else ClaimRow(*row)
 
 
-def find_claimants(connection: Connection, marks: Iterable[bytes]) -> dict[bytes, str]:
-    """Find which response each of these marks belongs to; those that are free are left out."""
-    found = {}
-    for mark in marks:
-        row = connection.execute("SELECT generation_id FROM claims WHERE mark = ?", (mark,)).fetchone()
-        if row is not None:
-            found[mark] = str(row[0])
-    return found
+def lock_claims(connection: Connection, marks: Collection[bytes]) -> dict[bytes, str]:
+    """Find which response each of these marks belongs to, and keep others from claiming those that are free.
+
+    To be done before `lock_budgets`. Of what two nodes claim at once the later one waits, and finds the other's: a
+    constraint would refuse its whole batch.
+    """
+    if connection.dialect == "postgres":
+        # A row that is not there yet cannot be locked. In so many parts that the server has room for all their locks.
+        parts = sorted({int.from_bytes(mark[:2], "big") % LOCKED_PARTS for mark in marks})
+        connection.execute("SELECT pg_advisory_xact_lock(?::int, part) FROM unnest(?::int[]) AS part", (_LOCK, parts))
+    return dict(select_in(connection, "SELECT mark, generation_id FROM claims WHERE mark", marks))
 
 
 def add_claims(connection: Connection, rows: Iterable[ClaimRow]) -> None:
@@ -35,30 +42,29 @@ def add_claims(connection: Connection, rows: Iterable[ClaimRow]) -> None:
 
 def end_claims(connection: Connection, outcomes: Iterable[Outcome], now_ms: int) -> None:
     """Keep answers, or free what they were claimed with; a claim that is no longer of that response stays as it is."""
-    for outcome in outcomes:
-        of_it = (outcome.mark, outcome.generation_id)
-        if outcome.is_free:
-            connection.execute("DELETE FROM claims WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL", of_it)
-        else:
-            connection.execute(
-                """
-                UPDATE claims SET ended_at_ms = ?, nonce = ?, sealed = ?
-                WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL
-                """,
-                (now_ms, outcome.nonce, outcome.sealed, *of_it),
-            )
-
-
-def list_strays(connection: Connection, living: Collection[str], limit: int) -> list[ClaimRow]:
-    """List claims that are under way in none of these boots."""
-    found = connection.execute(
-        f"""
-        SELECT {_COLUMNS} FROM claims
-        WHERE ended_at_ms IS NULL AND boot_id NOT IN ({", ".join("?" * len(living))}) LIMIT ?
-        """,
-        (*living, limit),
+    ended = sorted(outcomes, key=attrgetter("mark"))
+    connection.executemany(
+        "DELETE FROM claims WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL",
+        [(each.mark, each.generation_id) for each in ended if each.is_free],
     )
-    return [ClaimRow(*row) for row in found]
+    connection.executemany(
+        """
+        UPDATE claims SET ended_at_ms = ?, nonce = ?, sealed = ?
+        WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL
+        """,
+        [(now_ms, each.nonce, each.sealed, each.mark, each.generation_id) for each in ended if not each.is_free],
+    )
+
+
+def list_strays(connection: Connection, gone: Collection[str], limit: int) -> list[ClaimRow]:
+    """List claims that are under way in one of these boots, or in none that is known.
+
+    A boot that was noted a moment ago is known: its claims are never there before it.
+    """
+    under_way = f"SELECT {_COLUMNS} FROM claims WHERE ended_at_ms IS NULL AND boot_id"
+    rows = select_in(connection, under_way, gone)
+    strays = connection.execute(f"{under_way} NOT IN (SELECT id FROM boots) LIMIT ?", (limit,))
+    return sorted({ClaimRow(*row) for row in (*rows, *strays)}, key=attrgetter("created_at_ms", "mark"))[:limit]
 
 
 def delete_claims_before(connection: Connection, at_ms: int, limit: int) -> int:
@@ -74,3 +80,5 @@ def delete_claims_before(connection: Connection, at_ms: int, limit: int) -> int:
 
 
 _COLUMNS = ", ".join(ClaimRow._fields)
+_LOCK = 0x636C6169
+"""Tells these locks from others of the database: the first letters of their table."""
