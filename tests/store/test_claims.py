@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.store.ledger import START_MS, Books, record, refuse_writes, run
+from tests.store.ledger import START_MS, Books, open_books, record, refuse_writes, run
+from trunkline.store import posting
 from trunkline.store.batch import Claimed, Outcome, Pledge, Shortage
 from trunkline.store.rows import BootRow, ClaimRow, GenerationRow
 from trunkline.store.statements import boots, idempotency
@@ -54,6 +56,29 @@ def test_who_is_refused_credit_has_no_claim_and_who_needs_none_holds_nothing(tmp
         assert await found(books) is None
 
     run(scene, tmp_path, a=5)
+
+
+def test_of_what_nodes_claim_at_once_each_is_claimed_once_and_no_batch_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come to the nodes in opposite orders; a batch that a constraint refuses would be posted piece by piece."""
+    monkeypatch.setattr(posting, "_post_singly", pytest.fail)
+
+    async def scene(first: Books) -> None:
+        async with open_books(tmp_path, node="here:2", audits=False) as second:
+            for turn in range(5):
+                marks = [hashlib.sha256(b"%d %d" % (turn, number)).digest() for number in range(40)]
+                asked = [
+                    books.hold(f"{name}-{turn}-{mark.hex()}", 1, claim=Pledge(mark, b""))
+                    for books, name, order in ((first, "a", 1), (second, "b", -1))
+                    for mark in marks[::order]
+                ]
+                answers = await asyncio.gather(*asked)
+                assert answers.count(1) == len(marks)
+                assert sum(isinstance(answer, Claimed) for answer in answers) == len(marks)
+            assert [event for books in (first, second) for event in books.alarms if event != "store.shared"] == []
+
+    run(scene, tmp_path, a=1_000)
 
 
 def test_what_another_claimed_meanwhile_is_left_alone(tmp_path: Path) -> None:
@@ -125,6 +150,19 @@ def test_of_a_process_that_lives_it_is_left_alone(tmp_path: Path) -> None:
         assert await found(books) is not None
         await swept(books, START_MS + 61_000)
         assert await found(books) is None
+
+    run(scene, tmp_path, a=100)
+
+
+def test_of_a_process_that_came_after_the_others_were_listed_it_is_left_alone(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        newcomer = BootRow("newcomer", "there", START_MS, START_MS)
+        await books.writer.run(lambda c: boots.note_boot(c, newcomer))
+        rows = [
+            ClaimRow(mark, b"", mark.decode(), boot, START_MS) for mark, boot in ((b"r1", "newcomer"), (b"r2", "no"))
+        ]
+        await books.writer.run(lambda c: idempotency.add_claims(c, rows))
+        assert await books.read(lambda c: idempotency.list_strays(c, gone=set(), limit=9)) == rows[1:]
 
     run(scene, tmp_path, a=100)
 

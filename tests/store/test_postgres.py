@@ -17,12 +17,12 @@ from tests.store.ledger import WRITES, Books, count, make_accounts, open_books, 
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
 from trunkline.store import postgres as driving
-from trunkline.store.batch import Answer
+from trunkline.store.batch import Answer, Outcome, Pledge
 from trunkline.store.connection import Connection, Session, StoreError, ValueRefused
 from trunkline.store.database import open_database
 from trunkline.store.postgres import TRIES, PostgresConnection, PostgresSession, numbered
 from trunkline.store.rows import BudgetRow
-from trunkline.store.statements import budgets
+from trunkline.store.statements import budgets, idempotency
 
 PATIENCE_S = 1.0
 
@@ -192,7 +192,7 @@ class TestLost:
         assert postgres.run("SELECT charged_nano FROM budgets", name) == "2"
 
     @pytest.mark.parametrize("is_committed", [True, False])
-    def test_DB_15_a_hold_lost_in_the_commit_is_refused_and_given_back(
+    def test_DB_15_what_is_held_and_claimed_in_a_commit_that_was_lost_is_refused_and_given_back(
         self, is_committed: bool, in_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         command = PostgresConnection.command
@@ -209,12 +209,12 @@ class TestLost:
         async def play() -> None:
             async with open_books(tmp_path, a=100) as books:
                 await books.spend("before", 10)
-                await books.hold("r")
+                await books.hold("r", claim=Pledge(b"r", b""))
                 with monkeypatch.context() as patched:
                     patched.setattr(PostgresConnection, "command", lose)
                     losing[:] = [False, True]
-                    asked = asyncio.create_task(books.hold("s"))
-                    settled = books.writer.settle(record("r", 10))
+                    asked = asyncio.create_task(books.hold("s", claim=Pledge(b"s", b"")))
+                    settled = books.writer.settle(record("r", 10), Outcome(b"r", "r", is_free=False, sealed=b"said"))
                     with pytest.raises(ServiceUnavailable, match="lost while committing"):
                         await asked
                     await settled
@@ -223,6 +223,10 @@ class TestLost:
                     await books.writer.run(lambda _: None)
                 assert await books.budget() == BudgetRow("a", 100, 20, 0)
                 assert await books.count("generations") == 2
+                assert await books.read(lambda c: idempotency.lock_claims(c, [b"r", b"s"])) == {b"r": "r"}
+                kept = await books.read(partial(idempotency.find_claim, mark=b"r"))
+                assert kept is not None
+                assert kept.sealed == b"said"
 
         asyncio.run(play())
 
@@ -338,7 +342,7 @@ class TestDown:
 
         async def play() -> None:
             async with open_books(tmp_path, patience_s=PATIENCE_S, a=100) as books:
-                await books.hold("r")
+                await books.hold("r", claim=Pledge(b"r", b""))
                 with monkeypatch.context() as patched:
                     patched.setattr(PostgresConnection, "command", slow)
                     began = time.monotonic()
