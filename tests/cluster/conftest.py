@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster import nodes
 from tests.cluster.nodes import Cluster
+from tests.gateway.busy import Busy
 from tests.gateway.upstream import Upstream
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
@@ -43,8 +44,17 @@ model = "mock/both"
 upstream_model = "gpt-x"
 price = {{ input = "2", output = "2" }}
 context_tokens = 1000
+[providers.busy]
+dialect = "chat"
+base_url = "{busy}"
+concurrency = 8
+[[endpoints]]
+provider = "busy"
+model = "mock/busy"
+price = {{ input = "0", output = "0" }}
 """
-"""`mock/fee` costs a dollar a request and nothing else; `mock/both` is at mock-a, and dearer at mock-b."""
+"""`mock/fee` costs a dollar a request and nothing else; `mock/both` is at mock-a, and dearer at mock-b; `mock/busy` is
+where eight may be at once."""
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +64,15 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def settings(upstream: Upstream) -> str:
+def busy() -> Iterator[Busy]:
+    with Busy() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def settings(upstream: Upstream, busy: Busy) -> str:
     """The providers and models of all nodes."""
-    return ENDPOINTS.format(url=upstream.url)
+    return ENDPOINTS.format(url=upstream.url, busy=busy.url("busy"))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.cluster.load import Got, Load, at_once, shown
 from tests.cluster.nodes import Cluster, Node
 from tests.cluster.outages import slow_stream
+from tests.gateway.busy import Busy, Desk
 from tests.gateway.server import Reply
 from tests.gateway.upstream import Upstream, whole
 from tests.gateway.waiting import eventually
@@ -118,3 +120,19 @@ def test_a_provider_that_dies_is_known_to_all_nodes(audited: Cluster, upstream: 
     got = at_once(audited.ports[1:], body, tenant.key, 40)
     assert all(each.is_whole for each in got), shown(got)
     assert len(upstream.seen(nonce, "a")) - before < 2  # of 40: less than a twentieth
+
+
+def test_what_a_provider_takes_at_once_is_shared_by_all_nodes(audited: Cluster, busy: Busy) -> None:
+    """It takes eight; each node gives two turns of its own, streams and whole answers alike."""
+    audited.await_acquaintance()
+    desk = busy.desks["busy"] = Desk(takes_s=0.1)
+    tenants = [audited.books.tenant() for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        bodies = [{"model": "mock/busy", "input": "a", "stream": is_stream} for is_stream in (False, True)]
+        asked = [
+            pool.submit(at_once, audited.ports, body, of.key, 36) for body, of in zip(bodies, tenants, strict=True)
+        ]
+        got = [each for one in asked for each in one.result(30)]
+    assert all(each.is_whole for each in got), shown([each for each in got if not each.is_whole])
+    assert len(desk.came) == len(got)
+    assert desk.most == 6
