@@ -25,6 +25,7 @@ FAKE = """
 [providers.fake-provider]
 enabled = true
 """
+ASKED = {"model": "fake/echo", "input": "hi"}
 SHARED = """
 [store]
 url = "{url}"
@@ -39,8 +40,8 @@ def tenant(tmp_path: Path) -> Tenant:
     with running(tmp_path, FAKE, key=None) as gateway:
         store = Store(gateway, tmp_path / "trunkline.db")
         tenant = store.tenant(credit=10**9, limit_nano=10**9, limit_reset="monthly")
-        for _ in range(3):
-            assert tenant.call({"model": "fake/echo", "input": "hi"}).status == 200
+        for number in range(3):
+            assert tenant.call(ASKED, idempotency_key=str(number)).status == 200
     with opened(tmp_path / "trunkline.db") as connection:
         keep(connection, [record("resp_old", created_at_ms=DAY, session_id="a\0b", price_id=None)])
     return tenant
@@ -70,10 +71,11 @@ def test_keys_credit_and_records_are_there_and_go_on(
     assert (ran.code, ran.err) == (0, "")
     told = json.loads(ran.out)
     assert told["audit"]["ok"] is True
-    assert {name: told["copied"][name] for name in ("accounts", "keys", "generations", "boots", "holds")} == {
+    assert {name: told["copied"][name] for name in ("accounts", "keys", "generations", "claims", "boots", "holds")} == {
         "accounts": 2,
         "keys": 2,
         "generations": 4,
+        "claims": 3,
         "boots": 0,
         "holds": 0,
     }
@@ -87,7 +89,8 @@ def test_keys_credit_and_records_are_there_and_go_on(
     folder.mkdir()
     with running(folder, FAKE + SHARED.format(url=base.url, folder=tmp_path), key=None) as gateway:
         moved = Tenant(Store(gateway, Path()), tenant.account_id, tenant.key_id, tenant.text)
-        assert moved.call({"model": "fake/echo", "input": "hi"}).status == 200
+        assert moved.call(ASKED, idempotency_key="0").headers["x-trunkline-replayed"] == "true"
+        assert moved.call(ASKED, idempotency_key="new").status == 200
         assert moved.data("credits")["total_usage"] > 0
         eventually(lambda: weeks_of(base) == weeks_ahead(), "the weeks are not those that are kept and to come")
     assert base.rows("SELECT count(*) FROM entries WHERE kind = 'charge'") == [(4,)]
