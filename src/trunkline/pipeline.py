@@ -116,4 +116,5 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
 async def _settle(settlement: Settlement, ending: Ending, telling: Telling, services: Services) -> None:
     """Have an answer on record, and kept where it was claimed, before its end is told."""
     if (generation := settlement.close(ending)) is not None:
-        await services.ledger.settle(generation, settlement.outcome(telling))
+        outcome = None if settlement.claim is None else settlement.outcome(settlement.claim, telling)
+        await services.ledger.settle(generation, outcome)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from trunkline import failpoints
-from trunkline.accounts.idempotency import free
+from trunkline.accounts.idempotency import Claim, free
 from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
@@ -30,7 +30,7 @@ class Settlement:
 
     __slots__ = (
         "_call", "_course", "_is_closed", "_meter", "_most_nano", "_plan", "_queued_s", "_request", "_reservation",
-        "_services", "count",
+        "_services", "claim", "count",
     )  # fmt: skip
 
     def __init__(self, course: Course, admitted: Admitted, reservation: Reservation, services: Services) -> None:
@@ -43,6 +43,7 @@ class Settlement:
         self._request = request
         self._queued_s = services.wall_clock() - call.received_at
         self._is_closed = False
+        self.claim = call.claim
         fee = services.bounds.byok_fee
         self._meter = meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
         self.count: Callable[[list[str]], None] = meter.count
@@ -70,12 +71,10 @@ class Settlement:
     def end(self, ending: Ending) -> None:
         """Close the account, unless that was done, and let nobody wait for its record."""
         if (generation := self.close(ending)) is not None:
-            self._services.ledger.settle_later(generation, self.outcome())
+            self._services.ledger.settle_later(generation, None if self.claim is None else self.outcome(self.claim))
 
-    def outcome(self, telling: Telling | None = None) -> Outcome | None:
-        """What becomes of the claim of a call that has one: what is told to its end is kept, else it is free again."""
-        if (claim := self._call.claim) is None:
-            return None
+    def outcome(self, claim: Claim, telling: Telling | None = None) -> Outcome:
+        """What becomes of the claim of the call: what is told to its end is kept, else it is free again."""
         claims, id = self._services.claims, self._call.id
         claims.leave(claim)
         if telling is None:
