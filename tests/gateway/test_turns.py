@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.busy import FOR_EVER, Busy, Desk
+from tests.gateway.scenes import Scenes
 from tests.gateway.server import Gateway, Reply, post, read_events, running
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.waiting import eventually
@@ -107,6 +108,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             store.check()
 
 
+scenes: Scenes[[House]] = Scenes()
+
+
+@pytest.fixture(scope="module")
+def played(house: House) -> Iterator[Callable[[str], None]]:
+    yield from scenes.play(house)
+
+
 @pytest.fixture
 def tenant(house: House) -> Tenant:
     return house.tenant()
@@ -123,7 +132,7 @@ def occupied(house: House, tenant: Tenant, model: str, clients: ExitStack) -> Ca
 def test_tn_05_a_flood_of_one_account_leaves_another_its_share(house: House) -> None:
     """A has ten requests under way for each that the provider takes; B asks five times a second."""
     flood, calm = house.tenant(), house.tenant()
-    desk = house.desk("flooded", takes_s=0.2)
+    desk = house.desk("flooded", takes_s=0.1)
 
     def ask_steadily(seconds: float) -> list[float]:
         asked = []
@@ -134,7 +143,7 @@ def test_tn_05_a_flood_of_one_account_leaves_another_its_share(house: House) -> 
         assert [reply.status for reply, _ in told] == [200] * len(told)
         return sorted(took_s for _, took_s in told)
 
-    alone = ask_steadily(1.6)
+    alone = ask_steadily(0.6)
     is_over = threading.Event()
     statuses: list[int] = []
 
@@ -146,13 +155,13 @@ def test_tn_05_a_flood_of_one_account_leaves_another_its_share(house: House) -> 
     flooding = [house.pool.submit(ask_on) for _ in range(40)]
     eventually(lambda: desk.active == 4, "there is no flood")
     try:
-        together = ask_steadily(3)
+        together = ask_steadily(2)
     finally:
         is_over.set()
         for each in flooding:
             each.result(30)
     # A test's own threads are late at times, so there is some room beyond the service time.
-    assert together[-1] <= 2 * alone[-1] + 0.2 + 0.4, (alone, together)
+    assert together[-1] <= 2 * alone[-1] + 0.1 + 0.4, (alone, together)
     assert statuses.count(200) > 20, "what B leaves is A's"
     assert set(statuses) <= {200, 429}
     assert desk.most == 4
@@ -180,7 +189,9 @@ def test_clients_that_leave_while_they_wait_leave_nothing(house: House) -> None:
     assert took_s < 1
 
 
-def test_who_would_wait_too_long_is_told_at_once_and_nobody_waits_in_vain(house: House, tenant: Tenant) -> None:
+@scenes.add
+def who_would_wait_too_long_is_told_at_once_and_nobody_waits_in_vain(house: House) -> None:
+    tenant = house.tenant()
     house.desk("shed", takes_s=0.4)
     assert house.ask(tenant, "shed").status == 200
     told = [each.result(30) for each in [house.later(tenant, "shed") for _ in range(20)]]
@@ -195,7 +206,9 @@ def test_who_would_wait_too_long_is_told_at_once_and_nobody_waits_in_vain(house:
     assert house.busy.desks["shed"].most == 1
 
 
-def test_a_stream_holds_its_place_until_its_client_leaves(house: House, tenant: Tenant) -> None:
+@scenes.add
+def a_stream_holds_its_place_until_its_client_leaves(house: House) -> None:
+    tenant = house.tenant()
     desk = house.desk("streamed")
     with ExitStack() as clients:
         leave = occupied(house, tenant, "streamed", clients)
@@ -208,7 +221,9 @@ def test_a_stream_holds_its_place_until_its_client_leaves(house: House, tenant: 
     assert desk.most <= 2, "the provider may hear of the one a little after the other"
 
 
-def test_a_stream_that_waits_is_kept_open_by_comments(house: House, tenant: Tenant) -> None:
+@scenes.add
+def a_stream_that_waits_is_kept_open_by_comments(house: House) -> None:
+    tenant = house.tenant()
     house.desk("commented")
     with ExitStack() as clients:
         leave = occupied(house, tenant, "commented", clients)
@@ -223,7 +238,9 @@ def test_a_stream_that_waits_is_kept_open_by_comments(house: House, tenant: Tena
         assert b"response.completed" in client.gathered
 
 
-def test_a_stream_that_waits_in_vain_says_so_in_it(house: House, tenant: Tenant) -> None:
+@scenes.add
+def a_stream_that_waits_in_vain_says_so_in_it(house: House) -> None:
+    tenant = house.tenant()
     house.desk("told")
     with ExitStack() as clients:
         occupied(house, tenant, "told", clients)
@@ -234,7 +251,9 @@ def test_a_stream_that_waits_in_vain_says_so_in_it(house: House, tenant: Tenant)
     assert "takes no more requests now" in failed["response"]["error"]["message"]
 
 
-def test_how_long_a_request_waited_is_on_record(house: House, tenant: Tenant) -> None:
+@scenes.add
+def how_long_a_request_waited_is_on_record(house: House) -> None:
+    tenant = house.tenant()
     house.desk("held", takes_s=0.5)
     first = house.later(tenant, "held")
     eventually(lambda: house.busy.desks["held"].active == 1, "nobody is there")
@@ -249,7 +268,9 @@ def test_how_long_a_request_waited_is_on_record(house: House, tenant: Tenant) ->
     assert tenant.record(first.result(5)[0])["queued_ms"] < 200
 
 
-def test_another_endpoint_is_asked_before_anybody_waits(house: House, tenant: Tenant) -> None:
+@scenes.add
+def another_endpoint_is_asked_before_anybody_waits(house: House) -> None:
+    tenant = house.tenant()
     house.desk("full")
     spare = house.desk("spare")
     wish = {"order": ["full"], "allow_fallbacks": False}
@@ -272,7 +293,8 @@ def test_another_endpoint_is_asked_before_anybody_waits(house: House, tenant: Te
     assert len(spare.came) == 1
 
 
-def test_an_account_of_more_weight_has_more_turns(house: House) -> None:
+@scenes.add
+def an_account_of_more_weight_has_more_turns(house: House) -> None:
     light, heavy = house.tenant(), house.tenant()
     with house.store.opened() as connection:
         connection.execute("UPDATE accounts SET terms = ? WHERE id = ?", (json.dumps({"weight": 3}), heavy.account_id))
@@ -293,7 +315,9 @@ def test_an_account_of_more_weight_has_more_turns(house: House) -> None:
     assert order[:8].count("heavy") == 6
 
 
-def test_a_pace_is_kept(house: House, tenant: Tenant) -> None:
+@scenes.add
+def a_pace_is_kept(house: House) -> None:
+    tenant = house.tenant()
     desk = house.desk("paced", takes_s=0.01)
     told = [each.result(30)[0] for each in [house.later(tenant, "paced") for _ in range(14)]]
     assert [reply.status for reply in told].count(200) in (12, 13, 14)
@@ -312,7 +336,9 @@ def test_a_second_gateway_on_the_store_has_its_part_of_a_limit(house: House, ten
     assert desk.most == 2
 
 
-def test_after_a_429_requests_wait_as_long_as_it_says_and_come_slowly_then(house: House, tenant: Tenant) -> None:
+@scenes.add
+def after_a_429_requests_wait_as_long_as_it_says_and_come_slowly_then(house: House) -> None:
+    tenant = house.tenant()
     desk = house.desk("refusing", takes_s=0.2, at_once=4, rests_s=1.0)
     told = [each.result(30) for each in [house.later(tenant, "refusing") for _ in range(8)]]
     assert [reply.status for reply, _ in told] == [200] * 8
@@ -323,9 +349,16 @@ def test_after_a_429_requests_wait_as_long_as_it_says_and_come_slowly_then(house
     assert sum(each - later[0] < 0.15 for each in later) == 1, "more than one tried first"
 
 
-def test_a_request_that_is_refused_is_asked_again_while_it_may(house: House, tenant: Tenant) -> None:
+@scenes.add
+def a_request_that_is_refused_is_asked_again_while_it_may(house: House) -> None:
+    tenant = house.tenant()
     desk = house.desk("refusing-all", at_once=0, rests_s=1.0)
     reply, took_s = house.later(tenant, "refusing-all").result(10)
     assert reply.status == 429
     assert 1.9 < took_s < 4
     assert len(reply.json["error"]["metadata"]["attempts"]) == len(desk.came) == 3
+
+
+@pytest.mark.parametrize("name", scenes.names)
+def test_where_turns_are_waited_for(played: Callable[[str], None], name: str) -> None:
+    played(name)
