@@ -7,10 +7,10 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 
 from tests.gateway.checks import error_of, events_of, response_of
 from tests.gateway.conftest import PROVIDER
+from tests.gateway.scenes import Scenes
 from tests.gateway.server import BELOW_ASGI, KEY, PROVIDER_KEY, THROUGH_ASGI, Reply, post, running
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, sse, usage_chunk, whole
@@ -66,6 +67,31 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield store
         eventually(lambda: store.rows("SELECT count(*) FROM claims WHERE ended_at_ms IS NULL") == [(0,)], "one is left")
         store.check()
+
+
+@dataclass(frozen=True)
+class House:
+    """A gateway, the provider behind it, and room for others."""
+
+    store: Store
+    upstream: Upstream
+    room: Path
+
+    def folder(self, name: str) -> Path:
+        """A folder for another gateway."""
+        folder = self.room / name
+        folder.mkdir()
+        return folder
+
+
+scenes: Scenes[[House]] = Scenes()
+
+
+@pytest.fixture(scope="module")
+def played(
+    store: Store, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], None]]:
+    yield from scenes.play(House(store, upstream, tmp_path_factory.mktemp("scenes")))
 
 
 @pytest.fixture
@@ -226,21 +252,6 @@ class TestTheKeyIsFree:
         response_of(first)
         assert is_replay(tenant.call(body, idempotency_key=key), first)
 
-    def test_once_its_client_left_in_the_middle(self, store: Store, key: str) -> None:
-        """What it heard is charged; whoever asks again is a new request, and its answer is charged as a whole."""
-        tenant = store.tenant(CREDIT)
-        body = ask("!rate 50\n" + "word " * 50, "paid/echo", stream=True, max_output_tokens=300)
-        with store.gateway.connect() as client:
-            client.send(post(body, f"idempotency-key: {key}", key=tenant.text))
-            client.read_until(b"output_text.delta", 3)
-        eventually(lambda: figures(store, tenant)[0] == 1, "no record of who left")
-        again = tenant.call({**body, "input": body["input"]}, idempotency_key=key)
-        events_of(again)
-        assert "x-trunkline-replayed" not in again.headers
-        statuses = store.rows("SELECT status FROM generations WHERE account_id = ?", tenant.account_id)
-        assert sorted(statuses) == [("cancelled",), ("completed",)]
-        assert is_replay(tenant.call(body, idempotency_key=key), again)
-
 
 class TestWhoComesSecond:
     @ALL_FORMS
@@ -250,8 +261,8 @@ class TestWhoComesSecond:
     ) -> None:
         tenant = store.tenant(credit)
         begun, said = [chunk("Slowly")], [chunk(" said."), chunk(None, "stop"), usage_chunk()]
-        slow = Script([head(200, "text/event-stream"), sse(begun), 0.3, sse(said), b"data: [DONE]\n\n"])
-        upstream.play(nonce, slow if is_stream else Script([0.3, *whole(completion()).steps]))
+        slow = Script([head(200, "text/event-stream"), sse(begun), 0.15, sse(said), b"data: [DONE]\n\n"])
+        upstream.play(nonce, slow if is_stream else Script([0.15, *whole(completion()).steps]))
         body = ask(f"{nonce} Hi.", stream=is_stream)
         with ThreadPoolExecutor(50) as pool:
             replies = list(pool.map(lambda _: tenant.call(body, idempotency_key=key), range(50)))
@@ -292,19 +303,6 @@ class TestWhoComesSecond:
         assert error_of(tenant.call(body, idempotency_key=key, x_trunkline_max_cost="1"), 422)
         assert figures(store, tenant)[:2] == (1, 1)
 
-    def test_waits_no_longer_than_it_may(self, store: Store, key: str) -> None:
-        """Here the first is a process that is gone: nobody will end what it began before the sweep does."""
-        body, tenant = ask("Hi.", "fake/echo"), store.tenant()
-        first = tenant.call(body, idempotency_key=key)
-        id = first.headers["x-generation-id"]
-        store.rows("UPDATE claims SET ended_at_ms = NULL, boot_id = 'gone' WHERE generation_id = ?", id)
-        store.rows("INSERT INTO boots VALUES ('gone', 'there', 0, ?)", int(time.time() * 1000) + 600_000)
-        refused = tenant.call(body, idempotency_key=key)
-        assert error_of(refused, 409)["metadata"]["error_type"] == "conflict"
-        assert int(refused.headers["retry-after"]) == 10
-        store.rows("DELETE FROM claims WHERE generation_id = ?", id)
-        store.rows("DELETE FROM boots WHERE id = 'gone'")
-
 
 class TestTheHeader:
     @pytest.mark.parametrize("text", ["", " ", "a" * 256, "tab\tin it", "ø"], ids=repr)
@@ -331,61 +329,65 @@ class TestTheHeader:
         assert key.encode() not in data
         assert KEY.encode() not in data
 
-    def test_of_an_SDK_is_kept_when_it_tries_again(
-        self, store: Store, upstream: Upstream, nonce: str, key: str
-    ) -> None:
-        tenant = store.tenant(CREDIT)
-        upstream.play(nonce, whole({"error": {"message": "Down."}}, 500), whole(completion()))
-        client = openai.OpenAI(base_url=f"{store.gateway.url}/api/v1", api_key=tenant.text)
-        ids = set()
-        with client:
-            for _ in range(2):
-                answer = client.responses.create(
-                    model="mock/chat",
-                    input=f"{nonce} Hi.",
-                    extra_headers={"Idempotency-Key": key},
-                    extra_body={"provider": {"allow_fallbacks": False}},
-                )
-                ids.add(answer.id)
-        assert len(ids) == 1
-        assert tenant.settled().charged > 0
-        assert figures(store, tenant)[1] == 1
 
-
-def test_DB_08_a_store_that_is_down_keeps_no_promise(store: Store, key: str) -> None:
-    limited, unlimited = store.tenant(CREDIT), store.tenant()
-    for tenant in (limited, unlimited):
-        response_of(tenant.call(ask("Hi.", "fake/echo")))
-    with store.opened() as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        refused = [tenant.call(ask("Hi.", "fake/echo"), idempotency_key=key) for tenant in (limited, unlimited)]
-        connection.execute("ROLLBACK")
-    for reply in refused:
-        error_of(reply, 503)
-        assert "retry-after" in reply.headers
-
-    def is_back() -> bool:
-        return all(t.call(ask("Hi.", "fake/echo"), idempotency_key=key).status == 200 for t in (limited, unlimited))
-
-    eventually(is_back, "the store is not back")
-
-
-def test_an_answer_that_ended_while_the_store_was_down_is_kept_once_it_is_back(store: Store, key: str) -> None:
+@scenes.add
+def once_its_client_left_in_the_middle_the_key_is_free(house: House) -> None:
+    """What it heard is charged; whoever asks again is a new request, and its answer is charged as a whole."""
+    store, key = house.store, "left"
     tenant = store.tenant(CREDIT)
-    body = ask("!first 300ms\nHi.", "paid/echo")
-    with ThreadPoolExecutor(1) as pool, store.opened() as connection:
-        asking = pool.submit(tenant.call, body, idempotency_key=key)
-        eventually(lambda: bool(tenant.balance().held), "it is not under way")
-        connection.execute("BEGIN EXCLUSIVE")
-        first = asking.result()
-        connection.execute("ROLLBACK")
-    response_of(first)
-    eventually(lambda: tenant.call(body, idempotency_key=key).status == 200, "the store is not back")
-    assert is_replay(tenant.call(body, idempotency_key=key), first)
-    assert figures(store, tenant)[:2] == (1, 1)
+    body = ask("!rate 100\n" + "word " * 50, "paid/echo", stream=True, max_output_tokens=300)
+    with store.gateway.connect() as client:
+        client.send(post(body, f"idempotency-key: {key}", key=tenant.text))
+        client.read_until(b"output_text.delta", 3)
+    eventually(lambda: figures(store, tenant)[0] == 1, "no record of who left")
+    again = tenant.call({**body, "input": body["input"]}, idempotency_key=key)
+    events_of(again)
+    assert "x-trunkline-replayed" not in again.headers
+    statuses = store.rows("SELECT status FROM generations WHERE account_id = ?", tenant.account_id)
+    assert sorted(statuses) == [("cancelled",), ("completed",)]
+    assert is_replay(tenant.call(body, idempotency_key=key), again)
 
 
-def test_two_processes_on_one_database_answer_once(upstream: Upstream, tmp_path: Path, nonce: str, key: str) -> None:
+@scenes.add
+def who_comes_second_waits_no_longer_than_it_may(house: House) -> None:
+    """Here the first is a process that is gone: nobody will end what it began before the sweep does."""
+    store, key = house.store, "gone"
+    body, tenant = ask("Hi.", "fake/echo"), store.tenant()
+    first = tenant.call(body, idempotency_key=key)
+    id = first.headers["x-generation-id"]
+    store.rows("UPDATE claims SET ended_at_ms = NULL, boot_id = 'gone' WHERE generation_id = ?", id)
+    store.rows("INSERT INTO boots VALUES ('gone', 'there', 0, ?)", int(time.time() * 1000) + 600_000)
+    refused = tenant.call(body, idempotency_key=key)
+    assert error_of(refused, 409)["metadata"]["error_type"] == "conflict"
+    assert int(refused.headers["retry-after"]) == 10
+    store.rows("DELETE FROM claims WHERE generation_id = ?", id)
+    store.rows("DELETE FROM boots WHERE id = 'gone'")
+
+
+@scenes.add
+def a_key_of_an_SDK_is_kept_when_it_tries_again(house: House) -> None:
+    store, key, nonce = house.store, "sdk", "nonce-claim-of-sdk"
+    tenant = store.tenant(CREDIT)
+    house.upstream.play(nonce, whole({"error": {"message": "Down."}}, 500), whole(completion()))
+    client = openai.OpenAI(base_url=f"{store.gateway.url}/api/v1", api_key=tenant.text)
+    ids = set()
+    with client:
+        for _ in range(2):
+            answer = client.responses.create(
+                model="mock/chat",
+                input=f"{nonce} Hi.",
+                extra_headers={"Idempotency-Key": key},
+                extra_body={"provider": {"allow_fallbacks": False}},
+            )
+            ids.add(answer.id)
+    assert len(ids) == 1
+    assert tenant.settled().charged > 0
+    assert figures(store, tenant)[1] == 1
+
+
+@scenes.add
+def two_processes_on_one_database_answer_once(house: House) -> None:
+    upstream, tmp_path, key, nonce = house.upstream, house.folder("two"), "both", "nonce-claim-of-two"
     path = tmp_path / "trunkline.db"
     config = config_of(upstream).replace('node = "here"', f'url = "sqlite:///{path}"').replace("700 ms", "10 s")
     with ExitStack() as processes:
@@ -413,11 +415,11 @@ BEFORE = ("reserve.held", "claim.ended")
 AFTER = ("settle.answered",)
 
 
-def test_MO_29_DB_08_killed_at_every_place_nobody_is_charged_twice(
-    upstream: Upstream, tmp_path: Path, nonce: str
-) -> None:
+@scenes.add
+def MO_29_DB_08_killed_at_every_place_nobody_is_charged_twice(house: House) -> None:
     """Each start ends at another place, in the middle of a request. What was not settled is asked anew, for its process
     is known to be gone at the next start; what was settled is told again, though nobody had seen it."""
+    upstream, tmp_path, nonce = house.upstream, house.folder("killed"), "nonce-claim-of-killed"
     tenants: list[Tenant] = []
     for place in (*BEFORE, *AFTER):
         with running(tmp_path, config_of(upstream), MOCK_KEY=PROVIDER_KEY, TRUNKLINE_FAILPOINT=place) as gateway:
@@ -434,3 +436,45 @@ def test_MO_29_DB_08_killed_at_every_place_nobody_is_charged_twice(
             assert ("x-trunkline-replayed" in again.headers) == (place in AFTER), place
             assert figures(store, tenant)[1] == 1
         store.check()
+
+
+@pytest.mark.parametrize("name", scenes.names)
+def test_where_it_takes_a_while(played: Callable[[str], None], name: str) -> None:
+    played(name)
+
+
+def test_DB_08_a_store_that_is_down_keeps_no_promise(store: Store, key: str) -> None:
+    limited, unlimited = store.tenant(CREDIT), store.tenant()
+    for tenant in (limited, unlimited):
+        response_of(tenant.call(ask("Hi.", "fake/echo")))
+    with store.opened() as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        with ThreadPoolExecutor(2) as pool:
+            asked = [
+                pool.submit(each.call, ask("Hi.", "fake/echo"), idempotency_key=key) for each in (limited, unlimited)
+            ]
+            refused = [each.result() for each in asked]
+        connection.execute("ROLLBACK")
+    for reply in refused:
+        error_of(reply, 503)
+        assert "retry-after" in reply.headers
+
+    def is_back() -> bool:
+        return all(t.call(ask("Hi.", "fake/echo"), idempotency_key=key).status == 200 for t in (limited, unlimited))
+
+    eventually(is_back, "the store is not back")
+
+
+def test_an_answer_that_ended_while_the_store_was_down_is_kept_once_it_is_back(store: Store, key: str) -> None:
+    tenant = store.tenant(CREDIT)
+    body = ask("!first 300ms\nHi.", "paid/echo")
+    with ThreadPoolExecutor(1) as pool, store.opened() as connection:
+        asking = pool.submit(tenant.call, body, idempotency_key=key)
+        eventually(lambda: bool(tenant.balance().held), "it is not under way")
+        connection.execute("BEGIN EXCLUSIVE")
+        first = asking.result()
+        connection.execute("ROLLBACK")
+    response_of(first)
+    eventually(lambda: tenant.call(body, idempotency_key=key).status == 200, "the store is not back")
+    assert is_replay(tenant.call(body, idempotency_key=key), first)
+    assert figures(store, tenant)[:2] == (1, 1)
