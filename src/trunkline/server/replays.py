@@ -83,7 +83,8 @@ async def _wait(call: Call, claim: Claim, cycle: Cycle, services: Services) -> K
             case UnderWay() | Other():
                 if (rest_s := call.deadline - services.loop_clock()) <= 0:
                     raise too_long_under_way()
-                await asyncio.sleep(min(pause_s, rest_s))
+                # All that wait for so long look at the same time, so that one of them asks the store.
+                await asyncio.sleep(min(pause_s - services.loop_clock() % pause_s, rest_s))
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             case finding:
                 assert_never(finding)
