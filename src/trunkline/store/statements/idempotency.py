@@ -10,8 +10,6 @@ from trunkline.store.connection import Connection
 from trunkline.store.rows import ClaimRow
 from trunkline.store.statements.budgets import select_in
 
-LOCKED_PARTS = 2048
-
 
 def find_claim(connection: Connection, mark: bytes) -> ClaimRow | None:
     """Find a claim, with the answer that is kept of it."""
@@ -26,8 +24,8 @@ def lock_claims(connection: Connection, marks: Collection[bytes]) -> dict[bytes,
     constraint would refuse its whole batch.
     """
     if connection.dialect == "postgres":
-        # A row that is not there yet cannot be locked. In so many parts that the server has room for all their locks.
-        parts = sorted({int.from_bytes(mark[:2], "big") % LOCKED_PARTS for mark in marks})
+        # A row that is not there yet cannot be locked.
+        parts = sorted({int.from_bytes(mark[:2], "big") % _LOCKED_PARTS for mark in marks})
         connection.execute("SELECT pg_advisory_xact_lock(?::int, part) FROM unnest(?::int[]) AS part", (_LOCK, parts))
     return dict(select_in(connection, "SELECT mark, generation_id FROM claims WHERE mark", marks))
 
@@ -43,17 +41,16 @@ def add_claims(connection: Connection, rows: Iterable[ClaimRow]) -> None:
 def end_claims(connection: Connection, outcomes: Iterable[Outcome], now_ms: int) -> None:
     """Keep answers, or free what they were claimed with; a claim that is no longer of that response stays as it is."""
     ended = sorted(outcomes, key=attrgetter("mark"))
-    connection.executemany(
-        "DELETE FROM claims WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL",
-        [(each.mark, each.generation_id) for each in ended if each.is_free],
-    )
-    connection.executemany(
-        """
-        UPDATE claims SET ended_at_ms = ?, nonce = ?, sealed = ?
-        WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL
-        """,
-        [(now_ms, each.nonce, each.sealed, each.mark, each.generation_id) for each in ended if not each.is_free],
-    )
+    if freed := [(each.mark, each.generation_id) for each in ended if each.is_free]:
+        connection.executemany("DELETE FROM claims WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL", freed)
+    if kept := [(now_ms, each.nonce, each.sealed, each.mark, each.generation_id) for each in ended if not each.is_free]:
+        connection.executemany(
+            """
+            UPDATE claims SET ended_at_ms = ?, nonce = ?, sealed = ?
+            WHERE mark = ? AND generation_id = ? AND ended_at_ms IS NULL
+            """,
+            kept,
+        )
 
 
 def list_strays(connection: Connection, gone: Collection[str], limit: int) -> list[ClaimRow]:
@@ -82,3 +79,5 @@ def delete_claims_before(connection: Connection, at_ms: int, limit: int) -> int:
 _COLUMNS = ", ".join(ClaimRow._fields)
 _LOCK = 0x636C6169
 """Tells these locks from others of the database: the first letters of their table."""
+_LOCKED_PARTS = 2048
+"""So many locks of all nodes together the server surely has room for."""
