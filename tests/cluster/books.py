@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from tests.gateway.waiting import eventually
 from trunkline.accounts.administration import Accounts
-from trunkline.accounts.audit import audit
+from trunkline.accounts.audit import audit_now
 from trunkline.accounts.keys import Keys
 from trunkline.money import nano_of
 from trunkline.store.database import Database, open_database
@@ -91,7 +91,7 @@ class Books:
         """Audit: no hold is left, and there is no difference."""
         eventually(lambda: self.held() == 0, "a hold is left", within_s)
         now_ms = int(time.time() * 1000)
-        found: Sequence[Any] = self._do(lambda database: database.read(partial(audit, now_ms=now_ms))).differences
+        found: Sequence[Any] = self._do(lambda database: database.read(partial(audit_now, here_ms=now_ms))).differences
         assert not found, found[:5]
 
     def _do(self, work: Callable[[Database], Awaitable[Result]]) -> Result:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from trunkline.accounts.audit import Audit, audit
+from trunkline.accounts.audit import Audit, audit_now
 from trunkline.accounts.master_keys import MADE_ID
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, failing_as, member_lines, show
@@ -46,8 +46,7 @@ def migrate_tables(
     with failing_as(as_json):
         settings, _ = read_settings(config)
         require_database(settings)
-        now_ms = int(time.time() * 1000)
-        found = migrate_database(settings.store.url, MIGRATION_S, now_ms if contract else None)
+        found = migrate_database(settings.store.url, MIGRATION_S, may_contract=contract)
         show(found._asdict(), as_json, _lines(found))
 
 
@@ -75,7 +74,7 @@ def copy_database(
 
         async def work(database: Database) -> tuple[dict[str, int], Audit]:
             counts = await database.write(partial(copy_tables, path=path, now_ms=now_ms))
-            return counts, await database.read(partial(audit, now_ms=now_ms))
+            return counts, await database.read(partial(audit_now, here_ms=now_ms))
 
         counts, found = with_database(_target(settings, to), work, timeout=MIGRATION_S)
         show({"copied": counts, "audit": found.document()}, as_json, _copied_lines(settings, path, counts, found))

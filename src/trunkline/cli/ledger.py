@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trunkline.accounts.administration import Accounts
-from trunkline.accounts.audit import Audit, audit
+from trunkline.accounts.audit import Audit, audit_now
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.documents import AsJson, Document, failing_as, member_lines, row_lines, show, time_text
 from trunkline.cli.reconciling import print_reconciliation
@@ -70,7 +70,7 @@ def audit_ledger(config: Config = None, as_json: AsJson = False) -> None:
     """
     with failing_as(as_json):
         settings, _ = read_settings(config)
-        work = partial(audit, now_ms=int(time.time() * 1000))
+        work = partial(audit_now, here_ms=int(time.time() * 1000))
         found = with_database(settings, lambda database: database.read(work), timeout=AUDIT_S)
         show(found.document(), as_json, _audit_lines(found))
         if not found.is_ok:

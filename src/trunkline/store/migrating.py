@@ -11,13 +11,13 @@ from trunkline.store.schema import HEAD
 from trunkline.store.sqlite import is_shared, open_sqlite
 
 
-def migrate_database(url: str, timeout: float, contracting_at_ms: int | None = None) -> Migrated:
-    """Bring the tables to the newest revision; with a time, which it is now, what older code needs is taken away too.
+def migrate_database(url: str, timeout: float, *, may_contract: bool = False) -> Migrated:
+    """Bring the tables to the newest revision; on PostgreSQL what only older code needs is taken away if it may be.
 
     Raises SettingsError.
     """
     if is_shared(url):
-        work = partial(migrate, contracting_at_ms=contracting_at_ms)
+        work = partial(migrate, may_contract=may_contract)
         migrated: Migrated = load_postgres().once_open(url, timeout, work, is_write=True)
         return migrated
     with contextlib.ExitStack() as opened:

@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.settings.reading import SettingsError
+from trunkline.store.clock import read_clock
 from trunkline.store.connection import Connection
 from trunkline.store.schema import HEAD
 from trunkline.store.statements.tables import (
@@ -45,8 +46,8 @@ def bring_to_head(connection: Connection) -> None:
         migrate(connection)
 
 
-def migrate(connection: Connection, contracting_at_ms: int | None = None) -> Migrated:
-    """Run the revisions that lack; those that contract only at a time, which it is then, and without older nodes.
+def migrate(connection: Connection, *, may_contract: bool = False) -> Migrated:
+    """Run the revisions that lack; those that contract only if they may, and without older nodes.
 
     Raises SettingsError.
     """
@@ -54,9 +55,9 @@ def migrate(connection: Connection, contracting_at_ms: int | None = None) -> Mig
     before = read_revision(connection)
     if before is not None and before > HEAD and _is_usable(connection):
         return Migrated(before, None)
-    steps = _steps(before, contracting_at_ms is not None)
-    if before is not None and contracting_at_ms is not None and steps.oldest_code is not None:
-        _refuse_older_nodes(connection, steps.oldest_code, contracting_at_ms)
+    steps = _steps(before, may_contract)
+    if before is not None and may_contract and steps.oldest_code is not None:
+        _refuse_older_nodes(connection, steps.oldest_code)
     run_steps(connection, steps.statements, steps.oldest_code)
     return Migrated(steps.revision, steps.waiting)
 
@@ -89,8 +90,8 @@ def _steps(revision: str | None, may_contract: bool) -> Steps:
     return steps
 
 
-def _refuse_older_nodes(connection: Connection, revision: str, at_ms: int) -> None:
-    nodes = list_older_nodes(connection, revision, at_ms - SEEN_MS)
+def _refuse_older_nodes(connection: Connection, revision: str) -> None:
+    nodes = list_older_nodes(connection, revision, read_clock(connection) - SEEN_MS)
     if nodes:
         problem = f"nodes of an older version than {revision} still run: {', '.join(nodes)}"
         raise SettingsError([f"{problem}; stop them, or wait for a minute if they have stopped"])
