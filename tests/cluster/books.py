@@ -69,6 +69,10 @@ class Books:
         ((charged,),) = self.rows("SELECT charged_nano FROM budgets WHERE id = ?", tenant.account_id)
         return int(charged)
 
+    def revision(self) -> str:
+        """Which revision the tables are at."""
+        return str(self.rows("SELECT version_num FROM alembic_version")[0][0])
+
     def held(self) -> int:
         """How many holds there are."""
         return int(self.rows("SELECT count(*) FROM holds")[0][0])

@@ -10,10 +10,13 @@ import pytest
 from tests.cluster import nodes
 from tests.cluster.nodes import Cluster
 from tests.gateway.busy import Busy
+from tests.gateway.newer import newer_path
 from tests.gateway.upstream import Upstream
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 from trunkline.store.database import open_database
+
+__all__ = ["newer_path"]
 
 ENDPOINTS = """
 [routing.timeouts]

@@ -16,12 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.books import Books
 from tests.cluster.load import Got, Load, shown
+from tests.gateway.newer import EXPANDED
 from tests.gateway.server import Gateway, free_port, running
 from tests.servers import valkey
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 from tests.test_walk import ROOT, blocks, commands, shell
+from trunkline.store.schema import HEAD
 
 pytestmark = pytest.mark.timeout(180)
 PAGE = ROOT / "docs" / "how-to" / "many-nodes.md"
@@ -41,12 +44,20 @@ class Place:
     folder: Path
     port: int = field(default_factory=free_port)
     gateway: Gateway | None = None
+    environ: dict[str, str] = field(default_factory=dict)
     _running: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
         text = (self.folder / "trunkline.toml").read_text()
         self.gateway = self._running.enter_context(
-            running(self.folder, text, key=None, port=self.port, TRUNKLINE_STORE__NODE=self.folder.name)
+            running(
+                self.folder,
+                text,
+                key=None,
+                port=self.port,
+                environ=self.environ,
+                TRUNKLINE_STORE__NODE=self.folder.name,
+            )
         )
 
     def stop(self) -> None:
@@ -116,7 +127,10 @@ def test_the_commands_do_what_the_page_says(places: list[Place], folder: Path) -
         assert place.gateway.call({"model": "fake/echo", "input": "Hello!"}, key=key).status == 200
 
 
-def test_PR_04_the_restart_of_the_page_fails_no_request(places: list[Place], folder: Path) -> None:
+def test_PR_04_the_restart_of_the_page_fails_no_request(
+    places: list[Place], folder: Path, database: str, newer_path: Path
+) -> None:
+    """Each node comes back with a newer version, of which the first one to start migrates."""
     (script,) = [block for block in blocks(PAGE, "sh") if "ssh" in block]
     script = script.replace("http://$node:8080", "http://127.0.0.1:$node")
     for host, place in zip(HOSTS, places, strict=True):
@@ -126,6 +140,10 @@ def test_PR_04_the_restart_of_the_page_fails_no_request(places: list[Place], fol
     made = shell("trunkline keys create --name load", folder).stdout.strip()
     before = [place.gateway and place.gateway.process.pid for place in places]
     ports = [place.port for place in places]
+    books = Books(database)
+    assert books.revision() == HEAD
+    for place in places:
+        place.environ["PYTHONPATH"] = str(newer_path)
     slow = {"model": "fake/lorem", "input": "!rate 50\n!tokens 60", "stream": True}
     got: list[Got] = []
     ask = {"model": "fake/echo", "input": "a"}
@@ -139,6 +157,8 @@ def test_PR_04_the_restart_of_the_page_fails_no_request(places: list[Place], fol
     assert [place.gateway and place.gateway.process.pid for place in places] != before
     assert all(each.is_whole for each in got), shown([each for each in got if not each.is_whole])
     assert {each.port for each in got} == set(ports)
+    assert books.revision() == EXPANDED
+    books.check()
 
 
 def _restart_as_told(asked: Path, places: list[Place]) -> None:

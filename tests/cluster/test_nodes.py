@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +32,20 @@ def is_first(node: Node, provider: str) -> bool:
     return endpoint.startswith(provider)
 
 
-def roll(cluster: Cluster, upstream: Upstream, *, rate: float, streams: int, stream_s: float, rest_s: float) -> None:
-    """Restart one node after the other under load; nothing fails, and everything is on record."""
+def roll(
+    cluster: Cluster,
+    upstream: Upstream,
+    *,
+    rate: float,
+    streams: int,
+    stream_s: float,
+    rest_s: float,
+    path: Path | None = None,
+) -> list[Got]:
+    """Restart one node after the other under load; nothing fails, and everything is on record.
+
+    With a path they come back with the version of the program that is there.
+    """
     tenant = cluster.books.tenant(credit="1000000")
     nonce = f"nonce-rolling-{tenant.account_id.replace('_', '-')}"
     upstream.play(nonce, slow_stream(stream_s))
@@ -48,12 +61,15 @@ def roll(cluster: Cluster, upstream: Upstream, *, rate: float, streams: int, str
         for node in cluster.nodes:
             time.sleep(rest_s)
             node.stop()
+            if path is not None:
+                node.environ["PYTHONPATH"] = str(path)
             node.start()
         time.sleep(rest_s)
     failed = [each for each in got if not each.is_whole]
     assert not failed, f"{len(failed)} of {len(got)}: {shown(failed)}"
     assert {each.port for each in got} == set(cluster.ports)
     cluster.books.await_records(tenant, [each.id for each in got])
+    return got
 
 
 def test_PR_05_what_a_killed_node_held_is_given_back(audited: Cluster, upstream: Upstream) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import trunkline
 from tests.cluster import nodes, outages
 from tests.cluster.conftest import ENDPOINTS
 from tests.cluster.load import Load, at_once, shown
@@ -15,15 +17,20 @@ from tests.cluster.nodes import Cluster
 from tests.cluster.test_limits import FAULTS, LIMIT, await_exact, play_fault
 from tests.cluster.test_money import play_round
 from tests.cluster.test_nodes import is_first, roll
+from tests.gateway.newer import EXPANDED, newer_path
 from tests.gateway.upstream import Upstream, completion, whole
 from tests.gateway.waiting import eventually
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
+from trunkline.store.schema import HEAD
+
+__all__ = ["newer_path"]
 
 pytestmark = pytest.mark.timeout(600)
 AWAY_S = 30.0
 RATE = 100.0
 ROUNDS = 20
+OWN_PATH = Path(trunkline.__file__).parent.parent
 ASKED = {"model": "mock/fee", "input": "a"}
 
 
@@ -94,6 +101,19 @@ def test_RL_04_RL_11_a_board_that_fails(cluster: Cluster, fault: str) -> None:
 
 def test_PR_04_a_rolling_restart(cluster: Cluster, upstream: Upstream) -> None:
     roll(cluster, upstream, rate=RATE, streams=50, stream_s=4.0, rest_s=2.0)
+
+
+def test_PR_04_a_rolling_restart_with_a_migration_in_its_middle(
+    cluster: Cluster, upstream: Upstream, newer_path: Path
+) -> None:
+    """The first node that comes back migrates, and those of the version before go on; then back to that."""
+    assert cluster.books.revision() == HEAD
+    got = roll(cluster, upstream, rate=RATE, streams=50, stream_s=4.0, rest_s=2.0, path=newer_path)
+    assert cluster.books.revision() == EXPANDED
+    times = sorted(each.took_s for each in got)
+    print(f"{len(got)} whole, the longest {times[-1]:.1f} s", flush=True)
+    roll(cluster, upstream, rate=RATE, streams=50, stream_s=4.0, rest_s=2.0, path=OWN_PATH)
+    assert cluster.books.revision() == EXPANDED
 
 
 def test_a_provider_dies_and_returns(cluster: Cluster, upstream: Upstream) -> None:

@@ -10,9 +10,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.gateway.newer import newer_path
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
 from tests.gateway.upstream import Upstream
 from tests.gateway.waiting import eventually
+
+__all__ = ["newer_path"]
 
 CONFIG = """
 [server]

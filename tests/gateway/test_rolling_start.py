@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -14,13 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import trunkline
 from tests.gateway.server import COMMAND, Gateway, running
 from tests.servers.postgres import PASSWORD, Postgres
 from trunkline.store.migrating import migrate_database
-from trunkline.store.schema import HEAD
 
 CONFIG = """
 [store]
@@ -30,35 +26,6 @@ node = "{node}"
 [providers.fake-provider]
 enabled = true
 """
-EXPANDS = """
-from alembic import op
-revision = "9998"
-down_revision = "{head}"
-def upgrade():
-    op.execute("ALTER TABLE keys ADD COLUMN made_up TEXT")
-    op.execute("ALTER TABLE generations ADD COLUMN made_up TEXT")
-    op.execute("SELECT pg_sleep(0.7)")
-"""
-CONTRACTS = """
-from alembic import op
-revision = "9999"
-down_revision = "9998"
-contracts = "9998"
-def upgrade():
-    op.execute("ALTER TABLE keys DROP COLUMN made_up")
-"""
-
-
-@pytest.fixture(scope="module")
-def newer_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the program with two revisions more: one that adds columns, and one that takes one of them away."""
-    package = tmp_path_factory.mktemp("newer") / "trunkline"
-    shutil.copytree(Path(trunkline.__file__).parent, package)
-    store = package / "store"
-    (store / "schema.py").write_text((store / "schema.py").read_text().replace(f'HEAD = "{HEAD}"', 'HEAD = "9999"'))
-    for name, text in (("9998_expands", EXPANDS), ("9999_contracts", CONTRACTS)):
-        (store / "migrations" / "versions" / f"{name}.py").write_text(text.format(head=HEAD))
-    return package.parent
 
 
 @dataclass
