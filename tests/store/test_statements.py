@@ -139,6 +139,7 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
         _then(accounts.add_account, accounts.list_accounts, id="c", name="see", created_at_ms=1, terms=None)
     ],
     "change_account": [_then(accounts.change_account, accounts.list_accounts, id="a", disabled=True, terms="{}")],
+    "keep_records": [audits.keep_records],
     "count_rows": [partial(audits.count_rows, table=table) for table in ("entries", "generations")],
     "compare_charges": [partial(audits.compare_charges, horizon_ms=at) for at in (0, START_MS, START_MS - 9 * DAY_MS)],
     "compare_credits": [audits.compare_credits],

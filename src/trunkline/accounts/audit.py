@@ -63,12 +63,14 @@ class Audit(NamedTuple):
 
 def audit_now(connection: Connection, here_ms: int) -> Audit:
     """Check the books as of now; `here_ms` is what the clock of this machine shows."""
+    audits.keep_records(connection)
     # Boots are seen by the store's clock where nodes share it, whatever this machine's is.
     return audit(connection, here_ms if connection.dialect == "sqlite" else read_clock(connection))
 
 
 def audit(connection: Connection, now_ms: int) -> Audit:
     """Check the books, as of a time by the clock that boots are seen by."""
+    audits.keep_records(connection)
     horizon_ms = find_horizon(connection)
     checks: tuple[tuple[str, str, Callable[[], list[Mismatch]]], ...] = (
         ("charged", "usd", lambda: audits.compare_charges(connection, horizon_ms)),

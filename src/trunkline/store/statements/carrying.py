@@ -12,16 +12,21 @@ from trunkline.store.statements.retention import find_horizon
 def carry_charges(connection: Connection, limit: int) -> int:
     """Carry some charges of months of which no record is kept any more, those posted first, and count them.
 
-    They are deleted first: of two processes that do this at once each carries only what it deleted itself.
+    They are deleted first: of two processes that do this at once each carries only what it deleted itself. A charge is
+    left whose record has come since the others of its month were deleted, as from a journal that was long out of reach.
     """
+    month_ms = _month_start_ms(find_horizon(connection))
     charges = connection.execute(
         """
         DELETE FROM entries WHERE seq IN (
-            SELECT seq FROM entries WHERE kind = 'charge' AND at_ms < ? ORDER BY seq LIMIT ?
+            SELECT seq FROM entries WHERE kind = 'charge' AND at_ms < ? AND NOT EXISTS (
+                SELECT 1 FROM generations WHERE generations.id = entries.charge_of AND generations.created_at_ms < ?
+            )
+            ORDER BY seq LIMIT ?
         )
         RETURNING debit, at_ms, amount_nano
         """,
-        (_month_start_ms(find_horizon(connection)), limit),
+        (month_ms, month_ms, limit),
     ).fetchall()
     sums: Counter[tuple[str, int]] = Counter()
     for debit, at_ms, amount_nano in charges:
@@ -33,7 +38,7 @@ def carry_charges(connection: Connection, limit: int) -> int:
         ON CONFLICT (reference) WHERE reference IS NOT NULL
             DO UPDATE SET amount_nano = entries.amount_nano + excluded.amount_nano
         """,
-        [_carried(debit, month_ms, amount_nano) for (debit, month_ms), amount_nano in sums.items()],
+        [_carried(debit, of_ms, amount_nano) for (debit, of_ms), amount_nano in sums.items()],
     )
     return len(charges)
 
