@@ -1,9 +1,10 @@
-"""Three nodes on one PostgreSQL and one Valkey or Redis for all tests of a file, and the audit after each of them."""
+"""Three nodes on one PostgreSQL and one Valkey or Redis for all tests, and the audit after each of them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,9 @@ price = {{ input = "0", output = "0" }}
 """`mock/fee` costs a dollar a request and nothing else; `mock/both` is at mock-a, and dearer at mock-b; `mock/busy` is
 where eight may be at once."""
 
+CLOCKS_S = (0.0, 0.0, 180.0)
+"""In all of these tests the third node's clock is three minutes fast, which nobody may notice (RL-07, TM-01)."""
+
 
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[Upstream]:
@@ -86,22 +90,18 @@ def tables(postgres: Postgres) -> str:
     return url.rpartition("/")[2]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(
-    request: pytest.FixtureRequest,
     postgres: Postgres,
     tables: str,
     shared_redis: Valkey,
     settings: str,
+    clock_library: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
-    """The nodes; a file may say in `CLOCKS_S` by how many seconds the clock of each is fast."""
-    shared_redis.clear()
-    clocks_s = getattr(request.module, "CLOCKS_S", ())
-    if clocks_s:
-        request.getfixturevalue("clock_library")
+    """The nodes; each test leaves them as it found them, but for what they know of providers."""
     folder, store = tmp_path_factory.mktemp("cluster"), postgres.new_database(like=tables)
-    with nodes.started(folder, store, shared_redis.url, settings=settings, clocks_s=clocks_s) as started:
+    with nodes.started(folder, store, shared_redis.url, settings=settings, clocks_s=CLOCKS_S) as started:
         yield started
 
 

@@ -156,7 +156,7 @@ def started(
 
     Each reaches the store through a proxy, and the first one the board too.
     """
-    with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(count) as pool, ExitStack() as stack:
         nodes = []
         for number in range(count):
             between = stack.enter_context(Proxy(_port_of(store)))
@@ -170,8 +170,7 @@ def started(
             told = _SETTINGS.format(store=_through(between, store), board=said, name=name, folder=own) + settings
             offset_s = clocks_s[number] if number < len(clocks_s) else 0.0
             nodes.append(Node(name, own, told, {**_ENVIRON, **_clock_environ(offset_s)}, between, shared))
-        for node in nodes:
-            stack.callback(node.stop)
+        stack.callback(lambda: list(pool.map(Node.stop, nodes)))
         list(pool.map(Node.start, nodes))
         yield Cluster(nodes, Books(store))
 
