@@ -1,4 +1,4 @@
-"""Three nodes on one PostgreSQL and one Valkey or Redis for all tests, and the audit after each of them."""
+"""Three nodes on one PostgreSQL and one Valkey or Redis for all tests of a file, and the audit after each of them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def tables(postgres: Postgres) -> str:
     return url.rpartition("/")[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(
     postgres: Postgres,
     tables: str,

@@ -50,8 +50,8 @@ def is_exact(cluster: Cluster, ports: Sequence[int] = ()) -> bool:
     return LIMIT <= passed <= LIMIT + back
 
 
-def await_exact(cluster: Cluster, within_s: float = 20.0) -> None:
-    eventually(lambda: is_exact(cluster), "limits are not exact", within_s)
+def await_exact(cluster: Cluster, ports: Sequence[int] = (), within_s: float = 20.0) -> None:
+    eventually(lambda: is_exact(cluster, ports), "limits are not exact", within_s)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,13 +61,14 @@ def exact_at_first(cluster: Cluster) -> None:
 
 
 def test_RL_02_one_limit_for_three_nodes(audited: Cluster) -> None:
-    assert sum(is_exact(audited) for _ in range(3)) >= 2  # on a busy machine the board may be late once
+    # On a busy machine the board may be late once, and then counts nothing for five seconds.
+    eventually(lambda: all(is_exact(audited) for _ in range(3)), "limits are not exact", 20)
 
 
 def test_RL_07_one_window_though_a_clock_is_minutes_off(audited: Cluster) -> None:
     first, second, fast = audited.ports
     for ports in ((fast, first, second), (first, fast), (fast, second)):
-        assert any(is_exact(audited, ports) for _ in range(3))
+        await_exact(audited, ports)
 
 
 def test_RL_11_scripts_that_the_board_has_forgotten_are_told_again(audited: Cluster, shared_redis: Valkey) -> None:
@@ -106,7 +107,7 @@ def play_fault(cluster: Cluster, fault: str) -> None:
     with FAULTS[fault](node.board):
         alone, back = ask_gently([node.port], cluster.books.tenant(rpm=LIMIT), 40)
         assert LIMIT / 3 - 1 <= alone <= LIMIT / 3 + back
-        assert any(is_exact(cluster, cluster.ports[1:]) for _ in range(3))
+        await_exact(cluster, cluster.ports[1:])
     await_exact(cluster)
 
 

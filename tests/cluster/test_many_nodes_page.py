@@ -147,7 +147,7 @@ def test_PR_04_the_restart_of_the_page_fails_no_request(
     slow = {"model": "fake/lorem", "input": "!rate 50\n!tokens 60", "stream": True}
     got: list[Got] = []
     ask = {"model": "fake/echo", "input": "a"}
-    with Load(ports, 40, lambda _: (ask, made), got), Load(ports, 15, lambda _: (slow, made), got):
+    with Load(ports, 25, lambda _: (ask, made), got), Load(ports, 10, lambda _: (slow, made), got):
         restarting = threading.Thread(target=_restart_as_told, args=(folder / "restart", places))
         restarting.start()
         ran = shell(f"PATH={folder}:$PATH\n{script}", folder)

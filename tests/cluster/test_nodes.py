@@ -1,9 +1,10 @@
-"""Nodes that come and go, and what one of them learns that the others must know."""
+"""Nodes as exact together as one, that come and go, and what one of them learns that the others must know."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from tests.gateway.busy import Busy, Desk
 from tests.gateway.server import Reply
 from tests.gateway.upstream import Upstream, whole
 from tests.gateway.waiting import eventually
+from trunkline.money import nano_of
 
 pytestmark = pytest.mark.timeout(180)
 ASKED = {"model": "mock/fee", "input": "a"}
 KNOWN_WITHIN_S = 5.0
+ROUNDS = 3
 
 
 def is_first(node: Node, provider: str) -> bool:
@@ -70,6 +73,20 @@ def roll(
     assert {each.port for each in got} == set(cluster.ports)
     cluster.books.await_records(tenant, [each.id for each in got])
     return got
+
+
+def play_round(cluster: Cluster) -> None:
+    """Ask fifty times at once with credit for ten."""
+    tenant = cluster.books.tenant(credit="10")
+    got = at_once(cluster.ports, {"model": "mock/fee", "input": "a"}, tenant.key, 50)
+    assert Counter(each.status for each in got) == {200: 10, 402: 40}, shown(got)
+    assert {each.port for each in got if each.status == 200} <= set(cluster.ports)
+    assert cluster.books.charged_nano(tenant) == nano_of("10")
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_MO_02_of_fifty_over_three_nodes_ten_are_answered(audited: Cluster, number: int) -> None:
+    play_round(audited)
 
 
 def test_PR_05_what_a_killed_node_held_is_given_back(audited: Cluster, upstream: Upstream) -> None:

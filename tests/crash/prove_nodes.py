@@ -15,8 +15,7 @@ from tests.cluster.conftest import ENDPOINTS
 from tests.cluster.load import Load, at_once, shown
 from tests.cluster.nodes import Cluster
 from tests.cluster.test_limits import FAULTS, LIMIT, await_exact, play_fault
-from tests.cluster.test_money import play_round
-from tests.cluster.test_nodes import is_first, roll
+from tests.cluster.test_nodes import is_first, play_round, roll
 from tests.gateway.newer import EXPANDED, newer_path
 from tests.gateway.upstream import Upstream, completion, whole
 from tests.gateway.waiting import eventually
@@ -90,7 +89,7 @@ def test_RL_03_a_window_without_the_board(cluster: Cluster, shared_redis: Valkey
     times = sorted(each.took_s for each in load.got)
     print(f"{dict(statuses)}, p99 {times[len(times) * 99 // 100]:.3f} s", flush=True)
     assert times[len(times) * 99 // 100] < 0.2
-    await_exact(cluster, max(1.0, began + 10 - time.monotonic()) + 10)
+    await_exact(cluster, within_s=max(1.0, began + 10 - time.monotonic()) + 10)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
