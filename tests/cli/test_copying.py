@@ -110,6 +110,17 @@ def test_a_database_in_use_is_not_copied(run: Run, tmp_path: Path, base: Base) -
     assert base.rows("SELECT count(*) FROM accounts") == [(0,)]
 
 
+def test_what_a_killed_gateway_held_is_copied_and_no_fault_of_the_books(run: Run, tmp_path: Path, base: Base) -> None:
+    """The first node that starts there gives it back."""
+    asyncio.run(open_database(f"sqlite:///{tmp_path}/trunkline.db", 5.0).close())
+    with opened(tmp_path / "trunkline.db") as connection:
+        connection.execute("INSERT INTO boots VALUES ('boot_1', 'here:1', 1, 1)")
+        connection.execute("INSERT INTO holds VALUES ('r1', 'a', 'k', NULL, NULL, 0, 'boot_1', 1)")
+    ran = run("store", "copy", "--to", base.url, "--json")
+    assert (ran.code, json.loads(ran.out)["audit"]["ok"]) == (0, True)
+    assert base.rows("SELECT id, boot_id FROM holds") == [("r1", "boot_1")]
+
+
 @pytest.mark.parametrize(
     ("to", "problem"),
     [
