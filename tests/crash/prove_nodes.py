@@ -68,7 +68,9 @@ def test_DB_01_DB_02_half_a_minute_without_a_store(
     outage.check_statuses()
     outage.check_limited()
     outage.check_records()
-    print(f"{fault}: {dict(outage.load.statuses())}", flush=True)
+    refused = sorted(each.took_s for each in outage.load.got if each.status == 503)
+    told = f"refused within {refused[len(refused) // 2]:.2f} s, {refused[-1]:.2f} s at the longest"
+    print(f"{fault}: {dict(outage.load.statuses())}, {told}", flush=True)
 
 
 def test_RL_03_a_window_without_the_board(cluster: Cluster, shared_redis: Valkey) -> None:
