@@ -1,7 +1,8 @@
 """Connections to a Valkey or Redis server: the one door of redis-py, loaded where the settings name a board.
 
 Of redis-py only a connection is used. Its pool and its client try again by themselves, and a call that is cancelled
-there may leave its reply to the next one.
+there may leave its reply to the next one. Whatever it raises ends a connection: for one that closed the loop has errors
+of its own, and what a server says that is no reply may be a ValueError as well as a RecursionError.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from redis.asyncio.connection import Connection, parse_url
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from trunkline.settings.reading import SettingsError
 from trunkline.store.board import Alarm, Board, Broken, Command, Link, Refusal
@@ -41,7 +42,7 @@ class Dialer:
         )
         try:
             await wire.connect()
-        except (RedisError, OSError) as error:
+        except Exception as error:
             raise Broken(_reason(error)) from None
         return _Link(wire)
 
@@ -65,7 +66,7 @@ class _Link:
                     replies.append(await wire.read_response(timeout=math.inf))
                 except ResponseError as error:
                     replies.append(Refusal(_reason(error)))
-        except (RedisError, OSError) as error:
+        except Exception as error:
             raise Broken(_reason(error)) from None
         return replies
 
@@ -78,7 +79,7 @@ class _Link:
         while True:
             try:
                 reply = await self._wire.read_response(timeout=math.inf)
-            except (RedisError, OSError) as error:
+            except Exception as error:
                 raise Broken(_reason(error)) from None
             if reply[0] == b"message":
                 return reply[1].decode(), reply[2]
@@ -90,7 +91,7 @@ class _Link:
     async def _call(self, *command: str) -> None:
         try:
             await self._wire.send_command(*command, check_health=False)
-        except (RedisError, OSError) as error:
+        except Exception as error:
             raise Broken(_reason(error)) from None
 
 
