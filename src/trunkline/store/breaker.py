@@ -12,7 +12,9 @@ from typing import Final
 
 MOST_FAILURES: Final = 3
 WINDOW_S: Final = 10.0
-OPEN_S: Final = 5.0
+OPEN_S: Final = 2.0
+"""So short because no request tries it: with two trials that go wrong after a server's return, and all that was kept to
+be told to it, nodes are with it again within ten seconds."""
 PAUSE_S: Final = 0.1
 """Between two failures of a server that is not left alone yet."""
 
