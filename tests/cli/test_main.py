@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.valkey import Valkey
 from trunkline.cli.keys import with_keys
 from trunkline.cli.main import main
 from trunkline.settings.sections import Settings
@@ -125,6 +126,12 @@ class TestCheck:
         assert code == 0
         assert "store.counters.inline" in out
         assert "sekret" not in out
+
+    def test_a_board_that_takes_no_messages_is_a_warning(self, run: Run, redis_server: Valkey) -> None:
+        redis_server.run("ACL", "SETUSER", "mute", "on", ">word", "~trunkline:*", "+@all", "resetchannels")
+        code, _, err = run("check", text=f"store.counters = 'redis://mute:word@127.0.0.1:{redis_server.port}/0'")
+        assert err.startswith("warning: store.counters: It takes no messages: NOPERM. ")
+        assert code == 0
 
     def test_CF_05_a_provider_without_its_secret_says_why_it_is_off(self, run: Run) -> None:
         code, out, err = run("check", text="[providers.openai]\napi_key = { env = 'MY_KEY' }", MY_KEY="")

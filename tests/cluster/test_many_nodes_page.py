@@ -78,8 +78,11 @@ def database(postgres: Postgres) -> Iterator[str]:
 def board(shared_redis: Valkey) -> Iterator[Valkey]:
     """A Valkey or Redis that takes each setting of the page."""
     with valkey.started() as server:
-        for line in re.findall(r"^((?:maxmemory|appendonly).*)$", PAGE.read_text("utf-8"), re.MULTILINE):
+        text = PAGE.read_text("utf-8")
+        for line in re.findall(r"^((?:maxmemory|appendonly).*)$", text, re.MULTILINE):
             assert server.run("CONFIG", "SET", *line.split()) == b"+OK\r\n", line
+        for line in re.findall(r"^user (.*)$", text, re.MULTILINE):
+            assert server.run("ACL", "SETUSER", *line.split()) == b"+OK\r\n", line
         yield server
 
 
@@ -125,6 +128,14 @@ def test_the_commands_do_what_the_page_says(places: list[Place], folder: Path) -
     for place in places:
         assert place.gateway is not None
         assert place.gateway.call({"model": "fake/echo", "input": "Hello!"}, key=key).status == 200
+
+
+def test_nodes_may_do_on_the_board_what_they_do_there(places: list[Place], board: Valkey) -> None:
+    """The user of the page may count limits, give back what was taken, tell and hear."""
+    for place in places:
+        assert "board." not in (place.folder / "gateway.log").read_text()
+    refused = board.run("ACL", "LOG")
+    assert refused == b"*0\r\n", refused
 
 
 def test_PR_04_the_restart_of_the_page_fails_no_request(

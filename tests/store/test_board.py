@@ -335,6 +335,26 @@ class TestAway:
         assert told.events == [("board.away", "READONLY")]
 
     @pytest.mark.usefixtures("patient")
+    def test_a_server_that_takes_no_messages_counts_all_the_same(self, redis_server: Valkey) -> None:
+        """A user of Redis 7 has no channels unless they are given to it."""
+        told = Told()
+
+        async def play() -> None:
+            redis_server.run("ACL", "SETUSER", "mute", "on", ">word", "~trunkline:*", "+@all", "resetchannels")
+            board = board_at(f"redis://mute:word@127.0.0.1:{redis_server.port}/0", told)
+            board.hear("trunkline:news", lambda message: pytest.fail("nobody is told"))
+            await board.open()
+            for expected in range(1, 6):
+                board.tell("trunkline:news", b"unheard")
+                assert await board.run(COUNT, ("trunkline:n",), ()) == expected
+            await until(lambda: len(told.events) == 2)
+            assert board.is_here
+            await board.close()
+
+        asyncio.run(play())
+        assert sorted(told.events) == [("board.unheard", "NOPERM"), ("board.untold", "NOPERM")]
+
+    @pytest.mark.usefixtures("patient")
     def test_one_connection_that_breaks_is_made_anew_without_a_word(self, redis_server: Valkey) -> None:
         told = Told()
 

@@ -78,11 +78,20 @@ def _verify_counters(settings: Settings) -> None:
 
 
 async def missed_board(settings: Settings) -> str | None:
-    """Find out whether the board that the settings name can be used now; why not, if not. Raises SettingsError."""
+    """Find out whether the board that the settings name can be used now; else why not, and what that means.
+
+    Raises SettingsError.
+    """
     if (url := counters_url(settings)) is None:
         return None
-    async with make_board(url, "check", _untold) as board:
-        return None if board.is_here else board.reason
+    refused: list[str] = []
+    async with make_board(url, "check", lambda event, reason: refused.append(reason)) as board:
+        if not board.is_here:
+            return f"{board.reason} Until it is back each gateway has its share of limits."
+        board.tell("trunkline:check", b"")
+    if refused:
+        return f"It takes no messages: {refused[0]}. Gateways tell each other nothing; give its user the channels too."
+    return None
 
 
 def _untold(event: str, detail: str) -> None:

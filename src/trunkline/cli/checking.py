@@ -56,8 +56,7 @@ def check(
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if (reason := asyncio.run(missed_board(settings))) is not None:
-        advice = "Until it is back each gateway has its share of limits."
-        typer.echo(f"warning: store.counters: {reason} {advice}", err=True)
+        typer.echo(f"warning: store.counters: {reason}", err=True)
     is_well = not probe or asyncio.run(_echo_reached(settings, catalog))
     if not is_well or not all(catalog.standings[slug].is_on for slug in named):
         raise typer.Exit(1)

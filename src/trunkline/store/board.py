@@ -16,7 +16,8 @@ taken for that of another call.
 
 What nobody waits for – `send`, not `tell` – is kept while the board is away, as far as there is room, and sent when it
 is back; what was on its way when the connection broke is not sent again, for it may have been done. Messages come over
-a second connection, which is made anew by itself; what is told while there is none is lost.
+a second connection, which is made anew by itself; what is told while there is none is lost. A server that takes no
+messages, or lets none be heard, is none the less here: the operator is told once.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ _SILENT: Final = "it does not answer"
 MAX_CALLS: Final = 512
 MAX_WAITING: Final = 10_000
 PAUSE_S: Final = 0.25
+DEAF_S: Final = 5.0
+"""So long a server that lets this node hear nothing is not asked again."""
 
 Value = str | bytes | int
 Command = tuple[Value, ...]
@@ -63,6 +66,10 @@ class BoardAway(Exception):
 
 class Broken(Exception):
     """A connection is of no more use; says why, in words that repeat no value."""
+
+
+class Deaf(Broken):
+    """The server lets this node hear nothing; says why, in words that repeat no value."""
 
 
 class _Late(Broken):
@@ -92,7 +99,9 @@ class Link(Protocol):
         """Send commands in one go and read the reply to each; an error is a Refusal."""
         ...
 
-    async def subscribe(self, channels: Sequence[str]) -> None: ...
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Have messages of these channels come. Raises Deaf too."""
+        ...
 
     async def next_message(self) -> tuple[str, bytes]:
         """The next message, and the channel that it came on."""
@@ -119,6 +128,11 @@ class _Asked:
         self.reply = reply
         self.since = since
         self.unheard = unheard
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is told to whoever hears it: one that is refused says nothing of calls."""
+        return self.command[0] == "PUBLISH"
 
     @property
     def is_left(self) -> bool:
@@ -165,6 +179,7 @@ class Board:
         self._works: list[Callable[[], Coroutine[None, None, None]]] = [self._drive]
         self._tasks: list[asyncio.Task[None]] = []
         self._has_tried = asyncio.Event()
+        self._said: set[tuple[str, str]] = set()
 
     async def run(
         self,
@@ -297,7 +312,7 @@ class Board:
         while self._kept:
             calls = [self._kept.popleft() for _ in range(min(len(self._kept), MAX_CALLS))]
             async with asyncio.timeout(CONNECT_S):
-                refused = await _exchange(link, calls, known)
+                refused = await self._exchange(link, calls, known)
             if refused is not None:
                 raise Broken(refused)
 
@@ -315,6 +330,12 @@ class Board:
         self._refuse_all(self.reason)
         if counts and self._breaker.fail(asyncio.get_running_loop().time()):
             self._alarm("board.away", reason)
+
+    def _say_once(self, event: str, reason: str) -> None:
+        """Tell the operator what stays as it is until he changes it."""
+        if (event, reason) not in self._said:
+            self._said.add((event, reason))
+            self._alarm(event, reason)
 
     def _refuse_all(self, reason: str) -> None:
         for asked in self._asked:
@@ -334,7 +355,7 @@ class Board:
             due = max(oldest + DEADLINE_S, now + LEAST_S)
             try:
                 async with asyncio.timeout_at(due):
-                    refused = await _exchange(link, calls, known)
+                    refused = await self._exchange(link, calls, known)
             except TimeoutError:
                 raise (_Late if loop.time() - due > LAG_S else Broken)(_SILENT) from None
             finally:
@@ -342,6 +363,30 @@ class Board:
                     asked.refuse("The board does not answer.")
             if refused is not None:
                 raise Broken(refused)
+
+    async def _exchange(self, link: Link, calls: Sequence[_Asked], known: set[str]) -> str | None:
+        """Send calls, and give out their replies; gives the code of an error among them. Raises Broken.
+
+        A script that is not among the `known` ones of this connection is sent whole, so that the server knows it after.
+        """
+        commands = [_command(asked, known) for asked in calls]
+        replies = await link.exchange(commands)
+        forgotten: list[_Asked] = []
+        refused = None
+        for asked, command, reply in zip(calls, commands, replies, strict=True):
+            if not isinstance(reply, Refusal):
+                asked.tell(reply)
+            elif reply.code == "NOSCRIPT" and command[0] == "EVALSHA":
+                forgotten.append(asked)
+            elif asked.is_message:
+                self._say_once("board.untold", reply.code)
+            else:
+                refused = reply.code
+                asked.refuse(f"The board refuses: {reply.code}.")
+        if forgotten:
+            known.clear()
+            return await self._exchange(link, forgotten, known) or refused
+        return refused
 
     async def _next_calls(self) -> list[_Asked]:
         """The calls that are there, once there are some; after a while without any, one of our own."""
@@ -373,6 +418,9 @@ class Board:
                     channel, message = await link.next_message()
                     for take in self._hearers.get(channel, ()):
                         take(message)
+            except Deaf as error:
+                self._say_once("board.unheard", str(error))
+                await asyncio.sleep(DEAF_S)
             except (Broken, TimeoutError):
                 await asyncio.sleep(PAUSE_S)
             except Exception as error:  # a defect of who hears; the next message may be a better one
@@ -381,29 +429,6 @@ class Board:
             finally:
                 if link is not None:
                     await link.close()
-
-
-async def _exchange(link: Link, calls: Sequence[_Asked], known: set[str]) -> str | None:
-    """Send calls, and give out their replies; gives the code of an error among them. Raises Broken.
-
-    A script that is not among the `known` ones of this connection is sent whole, so that the server knows it after.
-    """
-    commands = [_command(asked, known) for asked in calls]
-    replies = await link.exchange(commands)
-    forgotten: list[_Asked] = []
-    refused = None
-    for asked, command, reply in zip(calls, commands, replies, strict=True):
-        if not isinstance(reply, Refusal):
-            asked.tell(reply)
-        elif reply.code == "NOSCRIPT" and command[0] == "EVALSHA":
-            forgotten.append(asked)
-        else:
-            refused = reply.code
-            asked.refuse(f"The board refuses: {reply.code}.")
-    if forgotten:
-        known.clear()
-        return await _exchange(link, forgotten, known) or refused
-    return refused
 
 
 def _command(asked: _Asked, known: set[str]) -> Command:

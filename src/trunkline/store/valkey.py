@@ -17,7 +17,7 @@ from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import ResponseError
 
 from trunkline.settings.reading import SettingsError
-from trunkline.store.board import Alarm, Board, Broken, Command, Link, Refusal
+from trunkline.store.board import Alarm, Board, Broken, Command, Deaf, Link, Refusal
 
 _OPTIONS: Final = frozenset({"host", "port", "db", "username", "password", "connection_class"})
 
@@ -71,8 +71,16 @@ class _Link:
         return replies
 
     async def subscribe(self, channels: Sequence[str]) -> None:
-        """Have messages of these channels come."""
-        await self._call("SUBSCRIBE", *channels)
+        """Have messages of these channels come. Raises Deaf too."""
+        # The first word of what it says is enough; those about the other channels are passed over like others.
+        wire = self._wire
+        try:
+            await wire.send_command("SUBSCRIBE", *channels, check_health=False)
+            await wire.read_response(timeout=math.inf)
+        except ResponseError as error:
+            raise Deaf(_reason(error)) from None
+        except Exception as error:
+            raise Broken(_reason(error)) from None
 
     async def next_message(self) -> tuple[str, bytes]:
         """The next message, and the channel that it came on."""
@@ -87,12 +95,6 @@ class _Link:
     async def close(self) -> None:
         """Close the connection without saying so."""
         await self._wire.disconnect(nowait=True)
-
-    async def _call(self, *command: str) -> None:
-        try:
-            await self._wire.send_command(*command, check_health=False)
-        except Exception as error:
-            raise Broken(_reason(error)) from None
 
 
 def _packed(command: Command) -> bytes:
