@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.routing.catalogs import NOW
-from trunkline.routing.health import CONDITIONS, Health, Outcome
+from trunkline.routing.health import CONDITIONS, OUTAGE, Health, Outcome
 from trunkline.routing.joint import AGAIN_S, TELLS_A_ROUND, JointHealth
 from trunkline.routing.others import FORGET_S
 from trunkline.wire import FaultKind
@@ -122,6 +122,30 @@ def test_RT_07_each_node_lets_one_probe_through() -> None:
             admitted[place] += 1
             nodes[place].started(A, nodes.now)
     assert admitted == [1, 1, 1]
+
+
+@pytest.mark.parametrize("dead_s", range(20, 125, 7))
+@pytest.mark.parametrize("turns", [(0, 1, 2), (0, 0, 0, 0, 1, 2)])
+def test_one_that_dies_is_hardly_asked_after_five_seconds_and_its_return_is_known_within_a_minute(
+    dead_s: int, turns: tuple[int, ...]
+) -> None:
+    """Whenever it returns, and however requests are shared out; they go there unless it looks down."""
+    nodes, rate = Nodes(), 10
+    for step in range(30 * rate):
+        nodes.after(1 / rate).serve(turns[step % len(turns)], GOOD)
+    died_at, asked = nodes.now, 0
+    for step in range((dead_s + 60) * rate):
+        nodes.after(1 / rate)
+        is_dead = nodes.now - died_at < dead_s
+        place = turns[step % len(turns)]
+        if nodes[place].condition(A, nodes.now) < OUTAGE:
+            asked += is_dead and nodes.now - died_at > 5
+            nodes.serve(place, bad() if is_dead else GOOD)
+        if step % rate == 0:
+            nodes.round()
+    assert asked < 0.05 * (dead_s - 5) * rate
+    assert "ejected" not in nodes.conditions()
+    assert "outage" not in nodes.conditions()
 
 
 def test_a_probe_that_succeeds_closes_it_at_all_that_borrowed_it() -> None:
