@@ -209,15 +209,22 @@ def test_without_the_board_each_node_goes_by_what_it_knows(nodes: Nodes) -> None
     eventually(lambda: explanation(nodes[1], id).status == 200, "the nodes do not hear each other again", within_s=15)
 
 
-def test_where_no_board_is_set_nothing_of_this_is_loaded() -> None:
+def test_where_no_board_is_set_nothing_of_this_is_loaded(tmp_path: Path) -> None:
     program = """
-import sys
-import trunkline.app, trunkline.cli.main
-ours = ("trunkline.nodes", "trunkline.gossip", "trunkline.routing.joint", "trunkline.routing.others", "redis")
+import sys, time
+import trunkline.cli.main
+from trunkline.app import create
+from trunkline.inventory import load_catalog
+from trunkline.cli.configuration import read_settings
+from trunkline.stopping import Stopping
+settings, _ = read_settings(None)
+create(settings, load_catalog(settings), Stopping(1.0, time.monotonic))
+ours = ("trunkline.nodes", "trunkline.gossip", "trunkline.routing.joint", "trunkline.routing.others", "redis",
+    "trunkline.accounts.shared_rates", "trunkline.store.board", "trunkline.store.breaker", "trunkline.store.valkey")
 print(sorted(name for name in sys.modules if name.startswith(ours)))
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ran.stdout == "[]\n"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.stdout == "[]\n", ran.stderr
 
 
 def explanation(gateway: Gateway, id: str, key: str = KEY) -> Reply:
