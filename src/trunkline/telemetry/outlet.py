@@ -28,7 +28,7 @@ MAX_WAITING_BYTES = 4 * 2**20
 FLUSH_S = 1.0
 """How long the end of the process waits for a reader."""
 
-_GATHER_S = 0.03
+_GATHER_S = 0.01
 _PIECE_BYTES = 32 * 1024
 
 
