@@ -39,7 +39,12 @@ def cluster(
 ) -> Iterator[Cluster]:
     folder, store = tmp_path_factory.mktemp("clocks"), postgres.new_database()
     started = nodes.started(
-        folder, store, shared_redis.url, settings=ENDPOINTS.format(url=upstream.url), count=2, clocks_s=(0.0, FAST_S)
+        folder,
+        store,
+        shared_redis.url,
+        settings=ENDPOINTS.format(url=upstream.url, busy=upstream.url),
+        count=2,
+        clocks_s=(0.0, FAST_S),
     )
     with started as cluster:
         yield cluster

@@ -44,7 +44,9 @@ def cluster(
     postgres: Postgres, shared_redis: Valkey, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     folder, store = tmp_path_factory.mktemp("cluster"), postgres.new_database()
-    with nodes.started(folder, store, shared_redis.url, settings=ENDPOINTS.format(url=upstream.url)) as started:
+    with nodes.started(
+        folder, store, shared_redis.url, settings=ENDPOINTS.format(url=upstream.url, busy=upstream.url)
+    ) as started:
         yield started
 
 
