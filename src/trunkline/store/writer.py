@@ -37,10 +37,9 @@ from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
 from trunkline.store.statements.boots import delete_boot
 from trunkline.store.upkeep import Upkeep
-from trunkline.store.waiting import Asked, Ended, Taken, Task
+from trunkline.store.waiting import Asked, Ended, Taken, Task, done_within, take
 
 R = TypeVar("R")
-Item = TypeVar("Item")
 
 MAX_OPERATIONS = 512
 MAX_WAITING = 10_000
@@ -319,9 +318,9 @@ class Writer:
         room = MAX_OPERATIONS - len(taken.backlog)
         if not self._is_down:
             taken.ended = self._take_ended(room - min(len(self._asked), room // 4))
-        asked = _take(self._asked, room - len(taken.ended))
+        asked = take(self._asked, room - len(taken.ended))
         taken.asked = [each for each in asked if not each.granted.done()]
-        releases = _take(self._releases, MAX_OPERATIONS)
+        releases = take(self._releases, MAX_OPERATIONS)
         settles = [*taken.backlog, *(ended.row for ended in taken.ended)]
         taken.batch = Batch(
             settles=settles,
@@ -334,7 +333,7 @@ class Writer:
         return taken
 
     def _take_ended(self, count: int | None = None) -> list[Ended]:
-        return _take(self._ended, len(self._ended) if count is None else count)
+        return take(self._ended, len(self._ended) if count is None else count)
 
     def _list_outcomes(self) -> list[Outcome]:
         """List what became of claims, but of those whose records do not go out yet."""
@@ -419,7 +418,7 @@ class Writer:
         """Wait for a transaction, and let nobody wait with it for too long."""
         loop = asyncio.get_running_loop()
         while not running.done():
-            await _done_within(running, WATCH_S if self._is_down else self._patience_s(loop.time()))
+            await done_within(running, WATCH_S if self._is_down else self._patience_s(loop.time()))
             if not running.done():
                 await self._lose_patience(loop.time())
 
@@ -487,27 +486,3 @@ class Writer:
 
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1000)
-
-
-def _take(queue: deque[Item], count: int) -> list[Item]:
-    if count < len(queue):
-        return [queue.popleft() for _ in range(max(0, count))]
-    taken = list(queue)
-    queue.clear()
-    return taken
-
-
-async def _done_within(running: asyncio.Future[Any], seconds: float) -> None:
-    """Wait until something is done, or for so long; `asyncio.wait` costs five times that."""
-    loop = running.get_loop()
-    woken = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    running.add_done_callback(wake)
-    timer = loop.call_later(seconds, wake)
-    await woken
-    timer.cancel()
-    running.remove_done_callback(wake)
