@@ -76,10 +76,15 @@ def busy() -> Iterator[Busy]:
         yield provider
 
 
+def settings_of(upstream: Upstream, busy: Busy | None = None) -> str:
+    """The providers and models of all nodes; without a busy provider nobody may ask for its model."""
+    return ENDPOINTS.format(url=upstream.url, busy="http://127.0.0.1:9" if busy is None else busy.url("busy"))
+
+
 @pytest.fixture(scope="session")
 def settings(upstream: Upstream, busy: Busy) -> str:
     """The providers and models of all nodes."""
-    return ENDPOINTS.format(url=upstream.url, busy=busy.url("busy"))
+    return settings_of(upstream, busy)
 
 
 @pytest.fixture(scope="session")

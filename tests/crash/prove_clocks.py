@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import nodes
-from tests.cluster.conftest import ENDPOINTS
+from tests.cluster.conftest import settings_of
 from tests.cluster.load import Got, at_once, shown
 from tests.cluster.nodes import Cluster
 from tests.cluster.outages import slow_stream
@@ -42,7 +42,7 @@ def cluster(
         folder,
         store,
         shared_redis.url,
-        settings=ENDPOINTS.format(url=upstream.url, busy=upstream.url),
+        settings=settings_of(upstream),
         count=2,
         clocks_s=(0.0, FAST_S),
     )

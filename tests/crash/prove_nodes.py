@@ -11,7 +11,7 @@ import pytest
 
 import trunkline
 from tests.cluster import nodes, outages
-from tests.cluster.conftest import ENDPOINTS
+from tests.cluster.conftest import settings_of
 from tests.cluster.load import Load, at_once, shown
 from tests.cluster.nodes import Cluster
 from tests.cluster.test_limits import FAULTS, LIMIT, await_exact, play_fault
@@ -44,9 +44,7 @@ def cluster(
     postgres: Postgres, shared_redis: Valkey, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     folder, store = tmp_path_factory.mktemp("cluster"), postgres.new_database()
-    with nodes.started(
-        folder, store, shared_redis.url, settings=ENDPOINTS.format(url=upstream.url, busy=upstream.url)
-    ) as started:
+    with nodes.started(folder, store, shared_redis.url, settings=settings_of(upstream)) as started:
         yield started
 
 
