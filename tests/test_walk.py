@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.server import KEY, MEASURED, PROVIDER_KEY, free_port, running
+from tests.gateway.ports import free_port
+from tests.gateway.server import KEY, MEASURED, PROVIDER_KEY, running
 from tests.gateway.upstream import Upstream
 from tests.recorded import keep, opened, record
 from trunkline.money import nano_of

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 
 from tests.cluster.books import PEPPER, Books
 from tests.cluster.proxy import Proxy
-from tests.gateway.server import BELOW_ASGI, COMMAND, KEY, PROVIDER_KEY, Gateway, Reply, free_port, running
+from tests.gateway.ports import free_port
+from tests.gateway.server import BELOW_ASGI, COMMAND, KEY, PROVIDER_KEY, Gateway, Reply, running
 from tests.servers.found import clock_library
 
 _SETTINGS = """

@@ -19,7 +19,8 @@ import pytest
 from tests.cluster.books import Books
 from tests.cluster.load import Got, Load, shown
 from tests.gateway.newer import EXPANDED
-from tests.gateway.server import Gateway, free_port, running
+from tests.gateway.ports import free_port
+from tests.gateway.server import Gateway, running
 from tests.servers import valkey
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.gateway.ports import free_port
+
 KEY = "tl-canary-Zq7Lx2Wm9RtY4uPa8sDf3gHj6kBn1cVe5XoM"
 PROVIDER_KEY = "sk-canary-Vw3nTb8Kp5Jd1Gs9Qx6Hr2Lc7Mf4Yz0E"
 
@@ -306,10 +308,3 @@ def _await_ready(gateway: Gateway) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("the gateway did not start:\n" + gateway.log.read_text()[-3000:])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

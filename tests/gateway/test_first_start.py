@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.checks import ask, error_of, events_of, response_of
-from tests.gateway.server import COMMAND, KEY, MEASURED, PROVIDER_KEY, Gateway, free_port, post, replies, running
+from tests.gateway.ports import free_port
+from tests.gateway.server import COMMAND, KEY, MEASURED, PROVIDER_KEY, Gateway, post, replies, running
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse
 from tests.gateway.waiting import eventually
 

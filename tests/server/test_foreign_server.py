@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 
 from tests.gateway.checks import ask
-from tests.gateway.server import KEY, Client, free_port, post
+from tests.gateway.ports import free_port
+from tests.gateway.server import KEY, Client, post
 from tests.gateway.upstream import Script, Upstream, head
 from tests.gateway.waiting import eventually
 from trunkline.app import create

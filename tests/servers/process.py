@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from tests.gateway.server import free_port
+from tests.gateway.ports import free_port
 from tests.servers import watchdog
 from tests.servers.found import Programs
 
