@@ -30,7 +30,7 @@ ANSWERS = [(cassette, suffix) for cassette in ALL for suffix in cassette.answers
 MAX_LINES_BYTES = 16_000
 """So much of an answer is cut at each of its lines."""
 
-BETWEEN = 120
+BETWEEN = 60
 """At so many places more it is cut wherever they fall."""
 
 every_cassette = pytest.mark.parametrize("cassette", ALL, ids=lambda cassette: cassette.name)

@@ -15,11 +15,12 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from docs.pages import FOLDER, PAGES, commands, statuses
+from docs.pages import FOLDER, PAGES, Command, commands, statuses
 
 from tests import document, test_architecture
 from tests.catalog.loading import known
@@ -181,9 +182,14 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert not anchor or anchor in anchors(found), link
 
 
+@cache
+def known_commands() -> dict[str, Command]:
+    return dict(commands())
+
+
 @pytest.mark.parametrize("path", PROSE, ids=by_file)
 def test_commands_that_are_named_exist(path: Path) -> None:
-    known = dict(commands())
+    known = known_commands()
     groups = {name.rpartition(" ")[0] for name in known} | {"trunkline"}
     for words, options in re.findall(
         r"(?:`|^ *\$? ?)(trunkline(?: [a-z]+)+)([^`\n]*)", path.read_text("utf-8"), re.MULTILINE

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.ports import free_port
-from tests.gateway.server import KEY, MEASURED, PROVIDER_KEY, running
+from tests.gateway.server import KEY, PROVIDER_KEY, running
 from tests.gateway.upstream import Upstream
 from tests.recorded import keep, opened, record
 from trunkline.money import nano_of
@@ -54,7 +54,7 @@ def shell(script: str, folder: Path, **environ: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PATH": f"{BIN}:{os.environ['PATH']}", "no_proxy": "*", **MEASURED, **environ},
+        env={"PATH": f"{BIN}:{os.environ['PATH']}", "no_proxy": "*", **environ},
     )
 
 
@@ -76,7 +76,7 @@ def made_to_run(folder: Path) -> Iterator[tuple[int, str]]:
         cwd=folder,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={"PATH": os.environ["PATH"], **MEASURED},
+        env={"PATH": os.environ["PATH"]},
         start_new_session=True,
     )
     os.close(theirs)

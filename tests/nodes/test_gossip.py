@@ -171,6 +171,7 @@ def test_old_news_of_a_conversation_are_none(boards: Boards, nodes: list[Node]) 
     assert nodes[1].gossip.affinity.find(b"c" * 16, NOW) == MANY[0]
 
 
+@pytest.mark.law
 def test_messages_are_bounded_and_hold_everything(boards: Boards, nodes: list[Node]) -> None:
     for number, endpoint_id in enumerate(MANY):
         for _ in range(3):

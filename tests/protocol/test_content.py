@@ -90,6 +90,7 @@ def test_an_estimate_is_of_what_is_said(case: str) -> None:
     assert least <= content_tokens(asked) <= most
 
 
+@pytest.mark.law
 def test_a_large_picture_costs_no_time() -> None:
     asked = request(picture(20_000_000))
     started = perf_counter()

@@ -126,6 +126,7 @@ def test_RT_07_each_node_lets_one_probe_through() -> None:
 
 @pytest.mark.parametrize("dead_s", range(20, 125, 7))
 @pytest.mark.parametrize("turns", [(0, 1, 2), (0, 0, 0, 0, 1, 2)])
+@pytest.mark.law
 def test_one_that_dies_is_hardly_asked_after_five_seconds_and_its_return_is_known_within_a_minute(
     dead_s: int, turns: tuple[int, ...]
 ) -> None:

@@ -16,7 +16,7 @@ from trunkline.routing.health import Health
 
 pytestmark = pytest.mark.law
 
-CATALOGS = 25
+CATALOGS = 10
 REQUESTS = 20
 
 

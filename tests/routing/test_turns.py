@@ -256,6 +256,7 @@ def test_places_are_shared_by_weight_however_long_turns_last() -> None:
     assert held_by_c / held_by_a == pytest.approx(3, rel=0.1)
 
 
+@pytest.mark.law
 def test_beginnings_are_shared_by_weight_where_nothing_else_is_counted() -> None:
     line = Line(Limit(per_minute=600), {}, 20_000)
     arrivals = every(0.02, "a", 60) + every(0.02, "b", 60) + every(0.02, "c", 60)

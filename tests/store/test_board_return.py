@@ -118,6 +118,7 @@ async def await_board(fault: Fault, back_at_s: float, lost: int) -> float:
 
 
 @pytest.mark.parametrize(("fault", "lost"), [*product(FAULTS, (0, 1))])
+@pytest.mark.law
 def test_RL_03_a_board_is_used_within_ten_seconds_of_its_return(loop: JumpingLoop, fault: Fault, lost: int) -> None:
     """Whenever it comes back, whatever was to be told to it, and though one trial more goes wrong on a busy machine."""
     waited = [

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 
+import pytest
+
 from tests.store.base import Base
 from tests.store.ledger import START_MS, Books, make_accounts, record, run, wish
 from trunkline.accounts.audit import audit
@@ -57,6 +59,7 @@ def at_once(*works: Callable[[], None]) -> Iterator[threading.Event]:
         each.result()
 
 
+@pytest.mark.law
 def test_the_books_are_right_at_every_moment_while_two_nodes_carry(books_url: str) -> None:
     """Requests are of today, and some of them months old, as those from a journal that was long out of reach."""
     dice = random.Random(12)

@@ -24,6 +24,7 @@ class Clock:
         return self.now_us
 
 
+@pytest.mark.law
 def test_RL_08_a_million_keys_leave_no_more_than_are_in_use() -> None:
     clock = Clock()
     buckets = LocalBuckets(clock)

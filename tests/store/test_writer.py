@@ -198,6 +198,7 @@ class TestEnds:
 
         run(scene, tmp_path, a=100)
 
+    @pytest.mark.law
     def test_MO_18_of_the_smallest_calls_each_is_counted(self) -> None:
         """Of 0.0000001 dollars; a hundred thousand here, a million in `make crash`."""
         settle_smallest(10)

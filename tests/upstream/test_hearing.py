@@ -66,7 +66,7 @@ def test_law_1_any_cuts_are_heard_alike(cassette: Cassette, suffix: str) -> None
     # Without Hypothesis, which took five times what it asked for: a list of places is not worth making smaller.
     answer, chance = cassette.answers[suffix], random.Random(cassette.name + suffix)
     whole = hear(recorded(cassette, suffix), [answer])
-    for _ in range(20):
+    for _ in range(10):
         places = sorted(chance.choices(range(len(answer) + 1), k=chance.randint(1, 12)))
         reads = [answer[start:end] for start, end in zip([0, *places], [*places, len(answer)], strict=True)]
         assert hear(recorded(cassette, suffix), reads) == whole, places
@@ -78,7 +78,7 @@ def test_an_answer_that_breaks_off_before_its_end_is_a_fault(cassette: Cassette,
     answer = cassette.answers[suffix]
     whole = hear(recorded(cassette, suffix), [answer])
     broken = Fault("unavailable", "the connection broke")
-    for place in range(0, len(answer), max(1, len(answer) // 50)):
+    for place in range(0, len(answer), max(1, len(answer) // 25)):
         cut = hear(recorded(cassette, suffix), [answer[:place]], broken)
         assert cut.fault is not None or cut.asks_on or any(isinstance(delta, Stopped) for delta in cut.deltas)
         assert cut.has_spoken <= whole.has_spoken or whole.fault is not None

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.law
 Schema = dict[str, Any]
 Rule = Callable[[Schema], None]
 
-MADE = 1_000
+MADE = 500
 HI = (Message(role="user", content=(InputText("Say it as JSON."),)),)
 DIALECTS: tuple[tuple[Dialect, Quirks], ...] = (
     ("chat", Quirks()),
