@@ -14,9 +14,25 @@ import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
-from tests.servers.fixtures import clock_library, postgres, postgres_url, redis_server, redis_url, shared_redis
+from tests.servers.fixtures import (
+    clock_library,
+    postgres,
+    postgres_url,
+    redis_server,
+    redis_url,
+    shared_redis,
+    start_nginx,
+)
 
-__all__ = ["clock_library", "postgres", "postgres_url", "redis_server", "redis_url", "shared_redis"]
+__all__ = [
+    "clock_library",
+    "postgres",
+    "postgres_url",
+    "redis_server",
+    "redis_url",
+    "shared_redis",
+    "start_nginx",
+]
 
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """Where coverage.py tells the processes that a test starts to measure, too."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tests.gateway.newer import EXPANDED
 from tests.gateway.ports import free_port
 from tests.gateway.server import Gateway, running
 from tests.servers import valkey
+from tests.servers.nginx import Nginx
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 from tests.test_walk import ROOT, blocks, commands, shell
@@ -139,8 +140,19 @@ def test_nodes_may_do_on_the_board_what_they_do_there(places: list[Place], board
     assert refused == b"*0\r\n", refused
 
 
+@pytest.fixture(scope="module")
+def balancer(places: list[Place], start_nginx: Callable[[str], AbstractContextManager[Nginx]]) -> Iterator[Nginx]:
+    """The nginx of the page, in front of the nodes; who has a certificate for the tests' machine?"""
+    (site,) = blocks(PAGE, "nginx")
+    site = site.replace("listen 443 ssl", "listen 127.0.0.1:{port}")
+    for host, place in zip(HOSTS, places, strict=True):
+        site = site.replace(f"{host}:8080", f"127.0.0.1:{place.port}")
+    with start_nginx(site) as server:
+        yield server
+
+
 def test_PR_04_the_restart_of_the_page_fails_no_request(
-    places: list[Place], folder: Path, database: str, newer_path: Path
+    places: list[Place], folder: Path, database: str, newer_path: Path, balancer: Nginx
 ) -> None:
     """Each node comes back with a newer version, of which the first one to start migrates."""
     (script,) = [block for block in blocks(PAGE, "sh") if "ssh" in block]
@@ -151,7 +163,6 @@ def test_PR_04_the_restart_of_the_page_fails_no_request(
     (folder / "ssh").chmod(0o755)
     made = shell("trunkline keys create --name load", folder).stdout.strip()
     before = [place.gateway and place.gateway.process.pid for place in places]
-    ports = [place.port for place in places]
     books = Books(database)
     assert books.revision() == HEAD
     for place in places:
@@ -159,6 +170,7 @@ def test_PR_04_the_restart_of_the_page_fails_no_request(
     slow = {"model": "fake/lorem", "input": "!rate 50\n!tokens 60", "stream": True}
     got: list[Got] = []
     ask = {"model": "fake/echo", "input": "a"}
+    ports = [balancer.port]
     with Load(ports, 25, lambda _: (ask, made), got), Load(ports, 10, lambda _: (slow, made), got):
         restarting = threading.Thread(target=_restart_as_told, args=(folder / "restart", places))
         restarting.start()
@@ -168,7 +180,7 @@ def test_PR_04_the_restart_of_the_page_fails_no_request(
     assert ran.stdout.count('"ready"') == len(places)
     assert [place.gateway and place.gateway.process.pid for place in places] != before
     assert all(each.is_whole for each in got), shown([each for each in got if not each.is_whole])
-    assert {each.port for each in got} == set(ports)
+    assert all(f"200 127.0.0.1:{place.port}\n" in balancer.asked for place in places)
     assert books.revision() == EXPANDED
     books.check()
 

@@ -186,6 +186,17 @@ def test_PR_01_during_the_drain_it_is_not_ready_and_takes_no_call(
     assert not upstream.seen("never asked")
 
 
+def test_PR_01_who_connected_before_the_end_may_ask_once(stoppable: Gateway, nonce: str) -> None:
+    """A balancer that has connected sends its request soon, on a busy machine not at once; and nowhere else."""
+    with stoppable.connect() as late, stoppable.connect() as never:
+        never.send(b"GET")
+        stoppable.process.send_signal(signal.SIGTERM)
+        time.sleep(0.25)
+        late.send(post(ask("mock/chat", nonce), "connection: close"))
+        assert replies(late.read_to_end())[-1].status == 200
+    assert stoppable.process.wait(5) == 0
+
+
 def test_PR_02_what_it_ends_is_settled_first(
     stoppable: Gateway, upstream: Upstream, nonce: str, tmp_path: Path
 ) -> None:

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.found import UNPACKED, Programs, clock_library, postgres_programs, valkey_programs
+from tests.servers.found import UNPACKED, Programs, clock_library, nginx_programs, postgres_programs, valkey_programs
 
 _NOT_NEEDED = re.compile(
-    r"adduser|cron|debconf.*|init-system-helpers|libcommon-.*|libc6|libc-bin|libjson.*|libllvm.*|libtext.*|locales|logrotate|lsb.*|"
+    r"adduser|cron|debconf.*|init-system-helpers|iproute2|libbpf.*|libelf.*|libmnl.*|libtirpc.*|libxtables.*|nginx-common|"
+    r"libcommon-.*|libc6|libc-bin|libjson.*|libllvm.*|libtext.*|locales|logrotate|lsb.*|"
     r"netbase|perl.*|postgresql-(client-)?common|sensible-utils|ssl-cert|sysvinit.*|ucf"
 )
 """What the packages want for their installation, for administration or for compiling SQL, and the server does not."""
@@ -39,6 +40,7 @@ class Wanted:
 SERVERS = (
     Wanted("PostgreSQL", tuple(f"postgresql-{version}" for version in range(19, 12, -1)), postgres_programs),
     Wanted("Valkey or Redis", ("valkey-server", "redis-server"), valkey_programs),
+    Wanted("nginx", ("nginx",), nginx_programs),
     Wanted("libfaketime", ("libfaketime",), clock_library),
 )
 

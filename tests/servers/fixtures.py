@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.servers import nginx as nginx_server
 from tests.servers import postgres as postgres_server
 from tests.servers import valkey as valkey_server
 from tests.servers.found import clock_library as found_clock_library
-from tests.servers.found import postgres_programs, valkey_programs
+from tests.servers.found import nginx_programs, postgres_programs, valkey_programs
+from tests.servers.nginx import Nginx
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 
@@ -54,6 +57,14 @@ def redis_server(shared_redis: Valkey) -> Valkey:
 def redis_url(redis_server: Valkey) -> str:
     """The address of a Valkey or Redis that is empty."""
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def start_nginx() -> Callable[[str], AbstractContextManager[Nginx]]:
+    """Starts an nginx with a site."""
+    if nginx_programs() is None:
+        _miss("nginx")
+    return nginx_server.started
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,11 @@ def valkey_programs() -> Programs | None:
     return _find(("valkey-server",), "bin") or _find(("redis-server",), "bin")
 
 
+def nginx_programs() -> Programs | None:
+    """Find nginx."""
+    return _find(("nginx",), "sbin")
+
+
 def server_of(programs: Programs) -> str:
     """The name of the server among what `valkey_programs` found."""
     return "valkey-server" if (programs.folder / "valkey-server").exists() else "redis-server"

@@ -293,6 +293,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._tell_room(is_full=False)
         self._stop_stall()
 
+    @property
+    def has_asked_nothing(self) -> bool:
+        """Whether no request has come yet."""
+        return self.cycle is None
+
     def shutdown(self) -> None:
         """Close after the answer that is under way; a request that comes on an idle connection is told of the end."""
         self._keeps_alive = False
