@@ -76,6 +76,26 @@ class TestSweep:
 
         run(scene, tmp_path, a=100)
 
+    @pytest.mark.parametrize(
+        ("seen_s", "is_double"), [(-3, False), (5, True), (4_000, False)], ids=["killed", "alive", "clock set back"]
+    )
+    def test_a_namesake_that_goes_on_elsewhere_is_let_be_and_told(self, seen_s: int, is_double: bool) -> None:
+        """Two machines were given one `store.node`; the journal of the other is not here."""
+
+        async def scene(books: Books) -> None:
+            await books.hold("r", 30)
+            now_ms = START_MS + 10_000
+            (boot,) = await books.read(list_boots)
+            await books.writer.run(partial(note_boot, row=boot._replace(seen_at_ms=START_MS + seen_s * 1000)))
+            namesake = BootRow("other", boot.node, START_MS, now_ms)
+            swept = await books.writer.run(
+                partial(sweeping.sweep, boot=namesake, now_ms=now_ms, is_running=lambda boot_id: False)
+            )
+            assert (swept.has_double, swept.expired) == (is_double, 0 if is_double else 1)
+            assert swept.living == (2 if is_double else 1)
+
+        run(scene, audits=False, a=100)
+
     def test_many_holds_are_expired_in_several_transactions(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
             count = sweeping.MAX_EXPIRED + 20

@@ -3,7 +3,8 @@
 What they had claimed is free again, for nobody can be told of an answer that did not come to its end.
 
 A process is gone when it was not seen for a minute, or when one of the same place has started since. The latter is so
-at once, unless the older one still has its journal: then it is about to end, and ends its requests itself.
+at once, unless the older one still has its journal: then it is about to end, and ends its requests itself. One that was
+seen since goes on somewhere else under the same name, which is an operator's mistake: it is let be, and told.
 """
 
 from __future__ import annotations
@@ -28,17 +29,23 @@ MAX_DELETED = 100
 
 
 class Swept(NamedTuple):
-    """How many holds were expired, how many processes there are, this one included, and whether there may be more."""
+    """How many holds were expired, how many processes there are, this one included, and whether there may be more.
+
+    `has_double`: another process runs that has the name of this place.
+    """
 
     expired: int
     living: int
     has_more: bool = False
+    has_double: bool = False
 
 
 def sweep(connection: Connection, boot: BootRow, now_ms: int, is_running: Callable[[str], bool]) -> Swept:
     """Expire some holds of boots that are gone, the oldest first, end their claims, and delete claims that are old."""
     others = [other for other in boots.list_boots(connection) if other.id != boot.id]
-    replaced = {other.id for other in others if other.node == boot.node and not is_running(other.id)}
+    namesakes = [other for other in others if other.node == boot.node and not is_running(other.id)]
+    doubles = {other.id for other in namesakes if _was_seen_since(other, boot, now_ms)}
+    replaced = {other.id for other in namesakes} - doubles
     unseen = {other.id for other in others if other.seen_at_ms < now_ms - DEAD_MS}
     holds = budgets.list_holds(connection, replaced | unseen, MAX_EXPIRED)
     if holds:
@@ -52,7 +59,12 @@ def sweep(connection: Connection, boot: BootRow, now_ms: int, is_running: Callab
             boots.delete_boot(connection, id)
     has_more = _end_strays(connection, replaced | unseen, now_ms) or len(holds) == MAX_EXPIRED
     has_more |= idempotency.delete_claims_before(connection, now_ms - KEPT_MS, MAX_DELETED) == MAX_DELETED
-    return Swept(len(holds), 1 + len(others) - len(replaced | unseen), has_more)
+    return Swept(len(holds), 1 + len(others) - len(replaced | unseen), has_more, bool(doubles - unseen))
+
+
+def _was_seen_since(other: BootRow, boot: BootRow, now_ms: int) -> bool:
+    """Whether a boot was seen after another one had started; a clock that was set back shows nothing."""
+    return boot.started_at_ms < other.seen_at_ms <= now_ms + DEAD_MS
 
 
 def _end_strays(connection: Connection, gone: Collection[str], now_ms: int) -> bool:

@@ -73,6 +73,7 @@ class Upkeep:
         self._retire_at = 0.0
         self._is_shared = is_shared
         self._weeks_at = 0.0 if is_shared else math.inf
+        self._has_told_double = False
         self.living = 1
         """How many processes use this database, as of the last round."""
 
@@ -129,6 +130,9 @@ class Upkeep:
             self.living = swept.living
             if swept.expired:
                 self._alarm("hold.expired", f"{swept.expired} of processes that are gone")
+            if swept.has_double and not self._has_told_double:
+                self._has_told_double = True
+                self._alarm("node.doubled", f"another gateway runs as {self._boot.node}; give each its own store.node")
             if not swept.has_more:
                 return
 
