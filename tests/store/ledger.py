@@ -145,7 +145,8 @@ class Books:
 
 def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep_records_s: float = 0.0) -> Writer:
     """Make a writer of the books with a boot of its own; it is not opened yet."""
-    boot = BootRow(f"boot_{secrets.token_hex(8)}", node, START_MS, START_MS)
+    now_ms = int(books.now_s * 1000)
+    boot = BootRow(f"boot_{secrets.token_hex(8)}", node, now_ms, now_ms)
     journals = None if folder is None else folder / "a.db.journal"
     journal = None if journals is None else open_journal(journals, boot.id)
     is_shared = url_in(folder).startswith("postgresql:")
