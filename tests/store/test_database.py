@@ -22,11 +22,12 @@ from trunkline.settings.reading import SettingsError
 from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database, verify_database
 from trunkline.store.schema import HEAD
-from trunkline.store.sqlite import SQLiteConnection, sqlite_path
+from trunkline.store.sqlite import SQLiteConnection
 from trunkline.store.statements import keys as statements
 from trunkline.store.statements.keys import KeyRow
 from trunkline.store.statements.tables import make_tables, read_revision
 from trunkline.store.upgrade import MIGRATIONS, upgrade
+from trunkline.store.urls import sqlite_path
 
 Result = TypeVar("Result")
 

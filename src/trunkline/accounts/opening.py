@@ -13,7 +13,7 @@ from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database, verify_database
 from trunkline.store.opening import make_board
-from trunkline.store.sqlite import is_shared, sqlite_path
+from trunkline.store.urls import is_shared, sqlite_path
 
 
 def open_keys(settings: Settings, patience_s: float = 0.0) -> tuple[Database, Keys]:

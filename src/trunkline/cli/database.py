@@ -23,7 +23,7 @@ from trunkline.store.database import Database
 from trunkline.store.migrating import migrate_database
 from trunkline.store.opening import journal_folder
 from trunkline.store.revisions import Migrated
-from trunkline.store.sqlite import is_shared, sqlite_path
+from trunkline.store.urls import is_shared, sqlite_path
 
 STORE = typer.Typer(help="Look after the database.", no_args_is_help=True)
 MIGRATION_S = 86_400.0

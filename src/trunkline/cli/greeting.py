@@ -19,7 +19,7 @@ from trunkline.cli.keys import database_name
 from trunkline.cli.providers import likeliest
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
-from trunkline.store.sqlite import sqlite_path
+from trunkline.store.urls import sqlite_path
 
 _NAME = "trunkline"
 

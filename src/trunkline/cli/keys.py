@@ -25,8 +25,8 @@ from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database
 from trunkline.store.rows import BudgetRow
-from trunkline.store.sqlite import is_shared, sqlite_path
 from trunkline.store.statements.keys import KeyRow
+from trunkline.store.urls import is_shared, sqlite_path
 
 Result = TypeVar("Result")
 

@@ -15,8 +15,8 @@ from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database
 from trunkline.store.rows import AccountRow
-from trunkline.store.sqlite import sqlite_path
 from trunkline.store.statements.keys import keys_named
+from trunkline.store.urls import sqlite_path
 
 Result = TypeVar("Result")
 

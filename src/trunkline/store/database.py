@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 from trunkline.errors import ServiceUnavailable
 from trunkline.settings.reading import SettingsError
 from trunkline.store.connection import Session, StoreError, Work
-from trunkline.store.sqlite import is_shared, open_sqlite, verify_sqlite
+from trunkline.store.sqlite import open_sqlite, verify_sqlite
+from trunkline.store.urls import is_shared
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,8 @@ from functools import partial
 from trunkline.store.database import load_postgres
 from trunkline.store.revisions import Migrated, migrate
 from trunkline.store.schema import HEAD
-from trunkline.store.sqlite import is_shared, open_sqlite
+from trunkline.store.sqlite import open_sqlite
+from trunkline.store.urls import is_shared
 
 
 def migrate_database(url: str, timeout: float, *, may_contract: bool = False) -> Migrated:

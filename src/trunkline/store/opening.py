@@ -15,8 +15,8 @@ from trunkline.store.clock import StoreClock, read_clock
 from trunkline.store.database import Database, load_postgres
 from trunkline.store.journal import open_journal
 from trunkline.store.rows import BootRow
-from trunkline.store.sqlite import is_shared, sqlite_path
 from trunkline.store.upkeep import Upkeep
+from trunkline.store.urls import is_shared, sqlite_path
 from trunkline.store.writer import Alarm, Writer
 
 if TYPE_CHECKING:

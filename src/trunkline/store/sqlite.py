@@ -17,11 +17,10 @@ from trunkline.settings.reading import SettingsError
 from trunkline.store.connection import Connection, StoreError, ValueRefused, Values, Work
 from trunkline.store.schema import HEAD
 from trunkline.store.statements.tables import make_tables, read_revision
+from trunkline.store.urls import IN_MEMORY, sqlite_path
 
 Result = TypeVar("Result")
 
-_SCHEME = "sqlite:///"
-_IN_MEMORY = ":memory:"
 _WRITES = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 _READS_ONLY = ("query_only = ON",)
 
@@ -135,24 +134,6 @@ def verify_sqlite(url: str) -> str | None:
     return revision
 
 
-def sqlite_path(url: str) -> Path | None:
-    """Name the file of an SQLite database; None for one in memory, and for a database that is no file.
-
-    Raises SettingsError for a URL that says more than that.
-    """
-    if is_shared(url):
-        return None
-    database, mark, _ = url.removeprefix(_SCHEME).partition("?")
-    if mark:
-        raise SettingsError([f"store.url: leave out what follows the ?, as in {_SCHEME}{database}"])
-    return None if database in ("", _IN_MEMORY) else Path(database)
-
-
-def is_shared(url: str) -> bool:
-    """Whether a URL names a PostgreSQL database, which nodes share and which is no file of this machine."""
-    return url.startswith(("postgresql://", "postgres://"))
-
-
 _REASONS = {
     "SQLITE_FULL": "it is full: make room on its disk",
     "SQLITE_READONLY": "it cannot be written: let this user write the file and its directory",
@@ -185,7 +166,7 @@ def _connect(path: Path | None, timeout: float, *, reads_only: bool = False) -> 
     """Open a connection; it begins no transaction by itself."""
     # Opened in one thread, used in another, never in two at once.
     connection = sqlite3.connect(
-        _IN_MEMORY if path is None else path,
+        IN_MEMORY if path is None else path,
         timeout,
         isolation_level=None,
         check_same_thread=False,
@@ -244,7 +225,7 @@ def _make_missing_tables(connection: Connection) -> str | None:
 
 
 def _unopened(path: Path | None, reason: str) -> SettingsError:
-    return SettingsError([f"store.url: cannot open {path or _IN_MEMORY}: {reason}; {_advice(path)}"])
+    return SettingsError([f"store.url: cannot open {path or IN_MEMORY}: {reason}; {_advice(path)}"])
 
 
 def _words(error: Exception) -> str:
