@@ -87,7 +87,11 @@ class Changed(Struct, frozen=True, gc=False, array_like=True, tag="changed"):
     owner_ids: tuple[_Name, ...]
 
 
-Message = HealthTold | Served | Came | Asked | Explained | Changed
+class Relisted(Struct, frozen=True, gc=False, array_like=True, tag="relisted"):
+    """The store keeps another list of models than before."""
+
+
+Message = HealthTold | Served | Came | Asked | Explained | Changed | Relisted
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)

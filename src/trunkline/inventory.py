@@ -1,4 +1,6 @@
-"""What this machine can call: the shipped lists, the fetched one, the settings and the environment → the catalogue.
+"""What can be called: the shipped lists, the fetched one, the settings and the environment → the catalogue.
+
+Which list of models is in force is said here, and nowhere else.
 
 Whether anybody answers is not known here, and nothing is loaded that could ask.
 """
@@ -6,17 +8,37 @@ Whether anybody answers is not known here, and nothing is loaded that could ask.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.gather import Known, gather, read_models
+from trunkline.catalog.gather import Known, Lists, gather, gather_again, read_models
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.renewal import age_of
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS, Surroundings
 from trunkline.credentials.schemes import SCHEMES
+from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
+from trunkline.store.lists import read_list, unpack_list
+from trunkline.store.rows import ListRow
+
+
+class InForce(NamedTuple):
+    """The list of models that is in force: where it is, why it and no other, and what is wrong with those before it.
+
+    `stored` is the digest of the store's list; empty where there is none. `unusable` says why that one cannot be used.
+    """
+
+    file: ModelsFile
+    where: str
+    why: str
+    notes: tuple[str, ...] = ()
+    stored: str = ""
+    unusable: str = ""
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -27,28 +49,42 @@ def load_catalog(settings: Settings) -> Catalog:
     return catalog_of(gather_known(settings))
 
 
+def relist_catalog(catalog: Catalog, settings: Settings, stored: ListRow | None) -> Catalog:
+    """Make a catalogue anew beside another list in the store, with providers and credentials as they are in it.
+
+    Raises ValueError where that list cannot be used, and SettingsError.
+    """
+    found = choose_list(settings, stored)
+    if found.unusable:
+        raise ValueError(found.unusable)
+    return catalog_of(gather_again(catalog, settings, _lists(found)))
+
+
 def gather_known(settings: Settings) -> Known:
     """Gather everything that is known of providers and models, on or off.
 
     Raises SettingsError.
     """
-    shipped = files("trunkline.catalog")
-    listed, notes = models_in_force(settings)
-    return gather(
-        shipped.joinpath("providers.toml").read_text("utf-8"),
-        shipped.joinpath("models.toml").read_text("utf-8"),
-        settings,
-        _surroundings(),
-        listed,
-        notes,
-        shipped.joinpath("names.toml").read_text("utf-8"),
-    )
+    return gather(_shipped_text("providers.toml"), settings, _surroundings(), _lists(models_in_force(settings)))
 
 
 def gather_providers(settings: Settings) -> Known:
     """Gather what is known of providers alone, without the shipped models. Raises SettingsError."""
-    providers = files("trunkline.catalog").joinpath("providers.toml").read_text("utf-8")
-    return gather(providers, "", settings, _surroundings())
+    return gather(_shipped_text("providers.toml"), settings, _surroundings(), Lists())
+
+
+def _lists(found: InForce) -> Lists:
+    return Lists(
+        by_hand=_shipped_text("models.toml"),
+        names=_shipped_text("names.toml"),
+        listed=found.file,
+        notes=found.notes,
+        stored=found.stored,
+    )
+
+
+def _shipped_text(name: str) -> str:
+    return files("trunkline.catalog").joinpath(name).read_text("utf-8")
 
 
 def _surroundings() -> Surroundings:
@@ -65,15 +101,65 @@ def shipped_models() -> ModelsFile:
     return read_models(files("trunkline.catalog").joinpath("models.json").read_bytes())
 
 
-def models_in_force(settings: Settings) -> tuple[ModelsFile, tuple[str, ...]]:
-    """Choose the list that was fetched last, unless it cannot be read or the shipped one is newer; say so then."""
-    shipped, path = shipped_models(), Path(settings.catalog.file)
+def models_in_force(settings: Settings) -> InForce:
+    """Choose the list as `choose_list` does, beside what the store keeps now; where it cannot be read it has none."""
     try:
-        fetched = read_models(path.read_bytes())
+        return choose_list(settings, read_list(settings.store.url))
+    except SettingsError as error:
+        return choose_list(settings, None, error.problems[0])
+
+
+def choose_list(settings: Settings, stored: ListRow | None, unread: str = "") -> InForce:
+    """Choose the newest of the store's list, the one in `catalog.file` and the shipped one; of equals, in this order.
+
+    `unread` says why the store could not be asked.
+    """
+    path = Path(settings.catalog.file)
+    in_store = _Candidate("in the store", None, unread)
+    if stored is not None:
+        in_store = _read(in_store.where, partial(unpack_list, stored))
+    shipped = _Candidate("that came with this version", shipped_models())
+    candidates = (in_store, _read(f"in {path}", path.read_bytes), shipped)
+    place = max((0, 1, 2), key=lambda place: candidates[place].rank)
+    chosen, passed = candidates[place], candidates[:place]
+    return InForce(
+        file=chosen.file or ModelsFile(),
+        where=chosen.where,
+        why="; ".join(each.reason for each in passed) or "no other is newer",
+        notes=tuple([f"the list {each.where} is not used: {note}" for each in passed if (note := each.note(chosen))]),
+        stored="" if stored is None else stored.digest,
+        unusable="" if stored is None else in_store.problem,
+    )
+
+
+class _Candidate(NamedTuple):
+    """A list that may be in force. Without a file it cannot be used, because of its `problem`, or is not there."""
+
+    where: str
+    file: ModelsFile | None
+    problem: str = ""
+
+    @property
+    def rank(self) -> tuple[bool, str]:
+        """Of which the highest is in force."""
+        return (self.file is not None, "" if self.file is None else age_of(self.file))
+
+    @property
+    def reason(self) -> str:
+        """Why another is in force."""
+        if self.problem:
+            return f"the one {self.where} cannot be used"
+        return f"none is {self.where}" if self.file is None else f"the one {self.where} is older"
+
+    def note(self, chosen: _Candidate) -> str:
+        """What the operator should know of it; empty where it is only not there."""
+        return self.problem or (f"the list {chosen.where} is newer" if self.file is not None else "")
+
+
+def _read(where: str, take: Callable[[], bytes]) -> _Candidate:
+    try:
+        return _Candidate(where, read_models(take()))
     except FileNotFoundError:
-        return shipped, ()
+        return _Candidate(where, None)
     except (OSError, ValueError) as error:
-        return shipped, (f"{path} is not used: {error}; `trunkline catalog update` fetches another",)
-    if age_of(fetched) < age_of(shipped):
-        return shipped, (f"{path} is not used: the list that came with this version is newer",)
-    return fetched, ()
+        return _Candidate(where, None, f"{error}; `trunkline catalog update` fetches another")

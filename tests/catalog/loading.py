@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from importlib.resources import files
 
-from trunkline.catalog.gather import Known, gather
+from trunkline.catalog.gather import Known, Lists, gather
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS, SCHEMES, ReadFile, Surroundings
 from trunkline.settings.sections import Settings
@@ -27,4 +27,4 @@ def known(
 ) -> Known:
     """Gather what is known; `models` is written by hand and laid over `listed`, the merged public lists."""
     around = Surroundings(environ or {}, read_file, dialects, schemes)
-    return gather(PROVIDERS, models, settings, around, listed, names_text=NAMES)
+    return gather(PROVIDERS, settings, around, Lists(by_hand=models, names=NAMES, listed=listed or ModelsFile()))

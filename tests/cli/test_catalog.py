@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +19,10 @@ from msgspec.structs import replace
 from tools.models.merge import written
 from trunkline.catalog.rows import ModelsFile, PriceRow, SourceRow
 from trunkline.inventory import shipped_models
+from trunkline.store.database import open_database
+from trunkline.store.lists import pack_list
+from trunkline.store.rows import ListRow
+from trunkline.store.statements.model_lists import keep_list
 
 SHIPPED = shipped_models()
 Run = Callable[..., Any]
@@ -56,6 +64,29 @@ def site() -> Iterator[Site]:
     server.server_close()
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """The store that the settings name when they say nothing, as a first start makes it."""
+    asyncio.run(open_database(f"sqlite:///{tmp_path}/trunkline.db", 5.0).close())
+    return tmp_path / "trunkline.db"
+
+
+def kept(store: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(store)) as connection:
+        return connection.execute("SELECT place, etag FROM model_lists ORDER BY place").fetchall()
+
+
+def put(store: Path, row: ListRow) -> None:
+    """Have the store keep a list, whatever is in it."""
+
+    async def do() -> None:
+        database = open_database(f"sqlite:///{store}", 5.0)
+        await database.write(partial(keep_list, row=row))
+        await database.close()
+
+    asyncio.run(do())
+
+
 def newer(**changes: Any) -> ModelsFile:
     """The shipped list a day later, with one model more."""
     extra = replace(SHIPPED.models[0], slug="acme/new")
@@ -76,7 +107,7 @@ def repriced(factor: int) -> ModelsFile:
 
 class TestUpdate:
     @pytest.fixture
-    def command(self, run: Run, site: Site) -> Run:
+    def command(self, run: Run, site: Site, store: Path) -> Run:
         def command(*arguments: str) -> Any:
             return run("catalog", *arguments, text=f'[catalog]\nurl = "{site.url}"\n')
 
@@ -91,12 +122,15 @@ class TestUpdate:
         assert ran.code == 0, ran.err
         assert "1 endpoints added, 0 removed" in ran.out or "endpoints added, 0 removed" in ran.out
         assert "acme/new" in self.known(run)
-        assert "2027-01-01" in command("show").out
+        shown = command("show").out
+        assert shown.startswith("the list in the store (no other is newer)")
+        assert "2027-01-01" in shown
         assert "has not changed" in command("update").out
         ran = command("rollback")
         assert "the list that came with this version" in ran.out
         assert "acme/new" not in self.known(run)
-        assert command("rollback").code == 2
+        ran = command("rollback")
+        assert (ran.code, "there is nothing to go back to" in ran.err) == (2, True)
 
     def test_the_list_before_comes_back(self, command: Run, run: Run, site: Site) -> None:
         site.puts(newer())
@@ -107,9 +141,47 @@ class TestUpdate:
         command("rollback")
         assert "acme/new" in self.known(run)
 
-    def test_diff_changes_nothing(self, command: Run, run: Run, site: Site, tmp_path: Path) -> None:
+    def test_after_a_step_back_the_server_is_asked_for_the_whole_list(
+        self, command: Run, store: Path, site: Site
+    ) -> None:
         site.puts(newer())
+        command("update")
+        assert kept(store) == [("present", '"1"')]
+        site.puts(newer(models=SHIPPED.models), '"2"')
+        command("update")
+        assert kept(store) == [("before", '"1"'), ("present", '"2"')]
+        command("rollback")
+        assert kept(store) == [("present", "")]
+
+    def test_a_list_that_is_damaged_in_the_store_is_fetched_anew(
+        self, command: Run, run: Run, store: Path, site: Site
+    ) -> None:
+        site.puts(newer())
+        command("update")
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("UPDATE model_lists SET packed = x'00'")
+        ran = run("models")
+        assert ran.code == 0
+        assert "warning: the list in the store is not used: it is damaged" in ran.err
+        assert "acme/new" not in self.known(run)
+        assert command("update").code == 0
+        assert "acme/new" in self.known(run)
+
+    def test_diff_and_what_only_asks_change_nothing(self, command: Run, run: Run, site: Site, store: Path) -> None:
+        site.puts(newer())
+        before = store.read_bytes()
         assert "+ acme/new" in command("diff").out
+        self.known(run)
+        command("show")
+        assert store.read_bytes() == before
+
+    def test_without_a_store_nothing_is_fetched_and_none_is_made(self, run: Run, site: Site, tmp_path: Path) -> None:
+        site.puts(newer())
+        text = f'[catalog]\nurl = "{site.url}"\n'
+        ran = run("catalog", "update", text=text)
+        assert (ran.code, "there is no database" in ran.err) == (2, True)
+        assert "keeps no list" in run("catalog", "update", text=text + '[store]\nurl = "sqlite:///:memory:"\n').err
+        assert self.known(run)
         assert [path.name for path in tmp_path.iterdir()] == ["trunkline.toml"]
 
     @pytest.mark.parametrize(
@@ -124,14 +196,14 @@ class TestUpdate:
         ],
     )
     def test_an_implausible_list_is_refused_with_the_reason(
-        self, command: Run, site: Site, tmp_path: Path, file: ModelsFile | bytes, reason: str
+        self, command: Run, site: Site, store: Path, file: ModelsFile | bytes, reason: str
     ) -> None:
         site.puts(file)
         ran = command("update")
         assert ran.code == 2
         assert "refused" in ran.err
         assert reason in ran.err
-        assert [path.name for path in tmp_path.iterdir()] == ["trunkline.toml"]
+        assert kept(store) == []
 
     def test_force_takes_a_plausible_shape_all_the_same(self, command: Run, site: Site) -> None:
         site.puts(newer(models=SHIPPED.models[:200]))
@@ -141,7 +213,7 @@ class TestUpdate:
         site.puts(b"", status=503)
         assert "the server answers 503" in command("update").err
 
-    def test_nobody_there_is_told(self, run: Run) -> None:
+    def test_nobody_there_is_told(self, run: Run, store: Path) -> None:
         ran = run("catalog", "update", text='[catalog]\nurl = "http://127.0.0.1:9/models.json"\n')
         fetching = "trunkline: cannot fetch http://127.0.0.1:9/models.json: "
         assert (ran.code, ran.err) == (2, f"{fetching}cannot connect to 127.0.0.1:9: Connection refused\n")
@@ -153,7 +225,58 @@ class TestUpdate:
         assert "catalog.url" in run("catalog", "update", text='[catalog]\nurl = "http://example.com/m.json"\n').err
 
 
-class TestKept:
+def dated(day: str, **changes: Any) -> bytes:
+    return written(newer(sources=(SourceRow(name="x", date=day),), **changes))
+
+
+class TestInForce:
+    """The newest of three; of equals the store's before the file's before the shipped one."""
+
+    @pytest.mark.parametrize(
+        ("stored", "on_disk", "where", "why"),
+        [
+            (None, None, "that came with this version", "none is in the store; none is in trunkline-models.json"),
+            ("2027-01-02", None, "in the store", "no other is newer"),
+            ("2027-01-02", "2027-01-02", "in the store", "no other is newer"),
+            ("2027-01-02", "2027-01-03", "in trunkline-models.json", "the one in the store is older"),
+            (None, "2027-01-03", "in trunkline-models.json", "none is in the store"),
+            (
+                "2020-01-01",
+                "2020-01-02",
+                "that came with this version",
+                "the one in the store is older; the one in trunkline-models.json is older",
+            ),
+        ],
+    )
+    def test_which_one_and_why(
+        self, run: Run, store: Path, stored: str | None, on_disk: str | None, where: str, why: str
+    ) -> None:
+        if stored is not None:
+            put(store, pack_list(dated(stored), "https://x", "", 1))
+        if on_disk is not None:
+            store.with_name("trunkline-models.json").write_bytes(dated(on_disk))
+        ran = run("catalog", "show")
+        assert ran.out.splitlines()[0] == f"the list {where} ({why})"
+        assert ran.err.count("is newer") == why.count("is older")
+
+    def test_a_store_that_cannot_be_read_is_told_and_the_one_below_it_counts(self, run: Run, store: Path) -> None:
+        store.write_bytes(b"no database" * 100)
+        ran = run("models")
+        assert (ran.code, "acme/new" in ran.out) == (0, False)
+        assert "warning: the list in the store is not used: store.url: cannot open" in ran.err
+        shown = run("catalog", "show")
+        assert "the one in the store cannot be used" in shown.out
+        assert "warning: the list in the store is not used: store.url: cannot open" in shown.err
+
+    def test_one_kept_that_does_not_count_is_told_by_update(self, run: Run, site: Site, store: Path) -> None:
+        store.with_name("trunkline-models.json").write_bytes(dated("2028-01-01"))
+        site.puts(newer())
+        ran = run("catalog", "update", text=f'[catalog]\nurl = "{site.url}"\n')
+        assert ran.code == 0
+        assert "note: the list in trunkline-models.json stays in force (the one in the store is older)" in ran.err
+
+
+class TestOnDisk:
     @pytest.mark.parametrize(
         ("content", "note"),
         [
@@ -170,7 +293,7 @@ class TestKept:
         (tmp_path / "trunkline-models.json").write_bytes(content)
         ran = run("check")
         assert ran.code == 0
-        assert f"warning: {note}" in ran.err
+        assert f"warning: the list in {note}" in ran.err
         out = run("catalog", "show").out
         assert "the list that came with this version" in out
         assert "prices on which they differ" in out

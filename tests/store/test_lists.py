@@ -1,85 +1,131 @@
-"""The fetched list of models on disk: what is in force after which step, and after one that failed."""
+"""The fetched list of models in the store: what is in force after which step, and what is read of it from outside."""
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from trunkline.catalog.rows import ModelsFile
+from tests.store.base import Base
 from trunkline.settings.reading import SettingsError
-from trunkline.store.lists import Fetched, Kept
+from trunkline.store.lists import MAX_BYTES, pack_list, read_list, unpack_list
+from trunkline.store.revisions import bring_to_head
+from trunkline.store.rows import ListRow
+from trunkline.store.sqlite import SQLiteConnection, open_sqlite
+from trunkline.store.statements.model_lists import find_list, keep_list, roll_back_list
+from trunkline.store.statements.tables import run_steps
+from trunkline.store.upgrade import upgrade
 
-HERE, ELSEWHERE = "https://lists.example/models.json", "https://other.example/models.json"
-EMPTY = ModelsFile()
-
-
-def fetched(data: bytes, etag: str = "") -> Fetched:
-    return Fetched(data, EMPTY, etag)
+URL = "https://lists.example/models.json"
+FIRST, SECOND, THIRD = (pack_list(data, URL, etag, 7) for data, etag in ((b"1", '"1"'), (b"2", '"2"'), (b"3", '"3"')))
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "lists" / "models.json")
+def connection(tmp_path: Path) -> Iterator[SQLiteConnection]:
+    writing, reading = open_sqlite(f"sqlite:///{tmp_path}/t.db", 5.0)
+    assert reading is not None
+    reading.close()
+    with closing(writing):
+        yield writing
 
 
-def test_the_folder_is_made_and_nothing_is_left_beside_the_list(kept: Kept) -> None:
-    kept.keep(fetched(b"first"), HERE)
-    assert kept.path.read_bytes() == b"first"
-    assert sorted(path.name for path in kept.path.parent.iterdir()) == ["models.json", "models.json.state"]
+def present(connection: SQLiteConnection) -> bytes | None:
+    row = find_list(connection)
+    return None if row is None else unpack_list(row)
 
 
-def test_each_step_back_undoes_one_step(kept: Kept) -> None:
-    kept.keep(fetched(b"first"), HERE)
-    kept.keep(fetched(b"second"), HERE)
-    assert "the list before" in kept.roll_back()
-    assert kept.path.read_bytes() == b"first"
-    assert "came with this version" in kept.roll_back()
-    assert not kept.path.exists()
-    with pytest.raises(SettingsError, match="nothing to go back to"):
-        kept.roll_back()
+def test_a_step_back_undoes_one_step_and_the_next_the_one_before(connection: SQLiteConnection) -> None:
+    for row in (FIRST, SECOND, THIRD):
+        keep_list(connection, row)
+    assert present(connection) == b"3"
+    assert roll_back_list(connection)
+    assert present(connection) == b"2"
+    assert roll_back_list(connection)
+    assert present(connection) is None
+    assert not roll_back_list(connection)
 
 
-def test_a_state_is_known_at_the_server_that_told_it_while_the_list_is_there(kept: Kept) -> None:
-    assert kept.etag(HERE) == ""
-    kept.keep(fetched(b"first", etag='"1"'), HERE)
-    assert (kept.etag(HERE), kept.etag(ELSEWHERE)) == ('"1"', "")
-    kept.path.unlink()
-    assert kept.etag(HERE) == ""
+def test_the_same_list_again_takes_nothing_from_the_one_before(connection: SQLiteConnection) -> None:
+    for row in (FIRST, SECOND, SECOND._replace(etag='"2b"')):
+        keep_list(connection, row)
+    assert find_list(connection) == SECOND._replace(etag='"2b"')
+    assert roll_back_list(connection)
+    assert present(connection) == b"1"
 
 
-def test_after_a_step_back_the_server_is_asked_for_the_whole_list(kept: Kept) -> None:
-    kept.keep(fetched(b"first", etag='"1"'), HERE)
-    kept.keep(fetched(b"second", etag='"2"'), HERE)
-    kept.roll_back()
-    assert kept.etag(HERE) == ""
+def test_after_a_step_back_the_server_is_asked_for_the_whole_list(connection: SQLiteConnection) -> None:
+    keep_list(connection, FIRST)
+    keep_list(connection, SECOND)
+    roll_back_list(connection)
+    assert find_list(connection) == FIRST._replace(etag="")
 
 
-@pytest.mark.parametrize("state", [b"", b"[1]", b"{", b"\xff", b'{"etag": "1"}'])
-def test_a_damaged_state_is_none(kept: Kept, state: bytes) -> None:
-    kept.keep(fetched(b"first", etag='"1"'), HERE)
-    kept.path.with_name("models.json.state").write_bytes(state)
-    assert kept.etag(HERE) == ""
+@pytest.mark.parametrize(
+    "row",
+    [
+        FIRST._replace(packed=SECOND.packed),
+        FIRST._replace(packed=b"<html>"),
+        FIRST._replace(packed=FIRST.packed[:2]),
+        FIRST._replace(packed=b""),
+        pack_list(b"0" * (MAX_BYTES + 2), URL, "", 7),
+    ],
+)
+def test_a_row_that_is_damaged_gives_no_list(row: ListRow) -> None:
+    with pytest.raises(ValueError, match="it is damaged"):
+        unpack_list(row)
 
 
-def test_a_place_that_cannot_be_written_is_told_with_what_to_set(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(SettingsError, match=r"cannot write .*models.json: .*; set catalog.file"):
-        Kept(tmp_path / "file" / "models.json").keep(fetched(b"first"), HERE)
+def test_what_a_large_row_is_packed_in_is_not_unpacked_without_end() -> None:
+    with pytest.raises(ValueError, match="it is damaged"):
+        unpack_list(FIRST._replace(packed=zlib.compress(bytes(50 * 2**20))))
 
 
-def test_a_disk_that_fails_leaves_the_list_before_in_force(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept.keep(fetched(b"first", etag='"1"'), HERE)
+class TestFromOutside:
+    def test_a_file_that_is_not_there_is_not_made(self, tmp_path: Path) -> None:
+        assert read_list(f"sqlite:///{tmp_path}/t.db") is None
+        assert read_list("sqlite:///:memory:") is None
+        assert list(tmp_path.iterdir()) == []
 
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def test_a_list_is_read_while_another_process_would_write(
+        self, connection: SQLiteConnection, tmp_path: Path
+    ) -> None:
+        connection.transact(lambda it: keep_list(it, FIRST), is_write=True)
+        connection.execute("BEGIN IMMEDIATE")
+        assert read_list(f"sqlite:///{tmp_path}/t.db") == FIRST
 
-    for name in ("fsync", "replace"):
-        with monkeypatch.context() as patch:
-            patch.setattr(os, name, fail)
-            with pytest.raises(SettingsError, match="No space left on device"):
-                kept.keep(fetched(b"second", etag='"2"'), HERE)
-        assert kept.path.read_bytes() == b"first"
-        assert kept.etag(HERE) == '"1"'
-        assert sorted(path.name for path in kept.path.parent.iterdir()) == ["models.json", "models.json.state"]
+    def test_a_database_of_before_has_none_and_stays_as_it_is(self, tmp_path: Path) -> None:
+        path = tmp_path / "t.db"
+        with closing(SQLiteConnection(path, isolation_level=None)) as older:
+            upgrade(older, "0004")
+        before = path.read_bytes()
+        assert read_list(f"sqlite:///{path}") is None
+        assert path.read_bytes() == before
+
+    def test_a_file_without_tables_has_none(self, tmp_path: Path) -> None:
+        (tmp_path / "t.db").write_bytes(b"")
+        assert read_list(f"sqlite:///{tmp_path}/t.db") is None
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_a_file_that_may_not_be_read_is_told(self, connection: SQLiteConnection, tmp_path: Path) -> None:
+        (tmp_path / "t.db").chmod(0)
+        with pytest.raises(SettingsError, match=r"store.url: cannot open .*t.db"):
+            read_list(f"sqlite:///{tmp_path}/t.db")
+
+    def test_a_file_that_is_no_database_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "t.db").write_bytes(b"no database" * 100)
+        with pytest.raises(SettingsError, match=r"store.url: cannot open .*t.db"):
+            read_list(f"sqlite:///{tmp_path}/t.db")
+
+    def test_it_is_read_of_a_server_and_none_where_the_tables_are_of_before(self, postgres_url: str) -> None:
+        assert read_list(postgres_url) is None
+        with closing(Base(postgres_url)) as base:
+            base.do(bring_to_head)
+            base.do(lambda connection: keep_list(connection, FIRST))
+            assert read_list(postgres_url) == FIRST
+            base.do(lambda it: run_steps(it, ["UPDATE alembic_version SET version_num = '0004'"], None))
+            base.do(lambda it: run_steps(it, ["DROP TABLE model_lists"], None))
+        assert read_list(postgres_url) is None

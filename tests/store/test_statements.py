@@ -16,7 +16,17 @@ from trunkline.days import DAY_MS, day_at
 from trunkline.store import statements
 from trunkline.store.batch import Outcome
 from trunkline.store.connection import Connection, Session
-from trunkline.store.rows import BootRow, BudgetRow, ClaimRow, EntryRow, HoldRow, PriceRow, ProviderKeyRow, UsageRow
+from trunkline.store.rows import (
+    BootRow,
+    BudgetRow,
+    ClaimRow,
+    EntryRow,
+    HoldRow,
+    ListRow,
+    PriceRow,
+    ProviderKeyRow,
+    UsageRow,
+)
 from trunkline.store.sqlite import open_sqlite
 from trunkline.store.statements import (
     accounts,
@@ -28,6 +38,7 @@ from trunkline.store.statements import (
     generations,
     idempotency,
     keys,
+    model_lists,
     pricing,
     provider_keys,
     records,
@@ -60,6 +71,7 @@ CLAIMS = [
     ClaimRow(b"%d\0" % number, b"body", f"r{number}", boot, START_MS + number)
     for number, boot in enumerate(("boot", "gone", "boot", "old"))
 ]
+LIST = ListRow("d" * 64, b"\0packed", "https://lists.example/é", '"1"', START_MS)
 KEPT = Outcome(CLAIMS[0].mark, "r0", is_free=False, nonce=b"\0nonce", sealed=b"\0sealed")
 
 
@@ -89,6 +101,8 @@ def fill(connection: Connection) -> None:
     provider_keys.put_provider_key(connection, own("p2", "k", only_this=False))
     idempotency.add_claims(connection, CLAIMS)
     idempotency.end_claims(connection, [KEPT], START_MS + 9)
+    model_lists.keep_list(connection, LIST._replace(digest="b" * 64))
+    model_lists.keep_list(connection, LIST)
 
 
 def _then(act: Callable[..., Any], look: Callable[[Connection], Any], **terms: Any) -> Callable[[Connection], Any]:
@@ -108,6 +122,7 @@ _BUDGETS = _all("SELECT id, credited_nano, charged_nano, held_nano FROM budgets 
 _KEYS = _all("SELECT id, hash, pepper_id, last_used_ms FROM keys ORDER BY id")
 _USAGE = _all("SELECT account_id, day, requests, cost_nano FROM usage_daily ORDER BY day")
 _CLAIMS = _all("SELECT * FROM claims ORDER BY mark")
+_LISTS = _all("SELECT * FROM model_lists ORDER BY place")
 _ENTRIES = _all("SELECT seq, kind, debit, credit, amount_nano, charge_of, reference FROM entries ORDER BY seq")
 
 
@@ -126,6 +141,10 @@ def _carry(connection: Connection) -> object:
         budgets.add_charges(connection, [EntryRow(0, START_MS, "charge", "a", "house", 3, id, None, None, None)])
         counts.append(carrying.carry_charges(connection, limit=10))
     return counts, sorted(row[1:] for row in _ENTRIES(connection))
+
+
+def _roll_back_twice(connection: Connection) -> list[bool]:
+    return [model_lists.roll_back_list(connection) for _ in range(3)]
 
 
 _WANTED = records.RecordFilter(account_id="a")
@@ -259,6 +278,20 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
             renewed=[("k", b"k" * 32, b"K" * 32), ("q", b"other", b"Q" * 32), ("q", b"q" * 32, b"K" * 32)],
             pepper_id="p",
         )
+    ],
+    "find_list": [model_lists.find_list],
+    "find_list_if_any": [model_lists.find_list_if_any],
+    "find_list_digest": [
+        model_lists.find_list_digest,
+        _then(_roll_back_twice, model_lists.find_list_digest),
+    ],
+    "keep_list": [
+        _then(model_lists.keep_list, _LISTS, row=LIST._replace(digest="e" * 64)),
+        _then(model_lists.keep_list, _LISTS, row=LIST._replace(etag="", kept_at_ms=START_MS + 1)),
+    ],
+    "roll_back_list": [
+        _then(model_lists.roll_back_list, _LISTS),
+        _then(_roll_back_twice, _LISTS),
     ],
     "list_prices": [pricing.list_prices],
     "find_priced_endpoint": [partial(pricing.find_priced_endpoint, price_id=id) for id in (PRICE.id, 1)],

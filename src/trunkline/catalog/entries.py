@@ -234,7 +234,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     gateway's own key. `provider_slugs` leads from a folded name to the slug;
     `pairs` holds the letter pairs of each slug in `endpoints`, `offered_pairs` those of each in `offers`, with its
     author and without; `spellings` knows by which other names the models of `offers` go. `retired` is by the slug of
-    a model that its maker shut down, whether others serve it or not.
+    a model that its maker shut down, whether others serve it or not. `stored_list` names the store's list of models
+    beside which the one in force was chosen; empty where there is none.
     """
 
     standings: Mapping[str, Standing]
@@ -250,6 +251,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     retired: Mapping[str, Retired] = {}
     default_model: str | None = None
     warnings: tuple[str, ...] = ()
+    stored_list: str = ""
 
     def endpoints_of(self, model: str, own_keys: Collection[str] = ()) -> tuple[Endpoint, ...]:
         """List the endpoints of a model, in the catalog's order; a name without its author will do if only one has it.

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Model, Standing
+from trunkline.catalog.entries import Catalog, Model, Standing
 from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks
 from trunkline.catalog.rows import (
@@ -25,6 +25,7 @@ from trunkline.catalog.rows import (
     EndpointRow,
     ModelRow,
     ModelsFile,
+    ModelsOutline,
     NamesFile,
     PriceRow,
     ProviderRow,
@@ -72,8 +73,24 @@ REJECTABLE: Final = PLAIN | _BEYOND | {"max_output_tokens", "reasoning", "struct
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._/-]*(:[a-z0-9._-]+)?")
 
 
+class Lists(Struct, frozen=True, kw_only=True):
+    """What models and names there are: two texts in TOML, and the list in force with what should be told of it.
+
+    `stored` names the store's list beside which that was chosen; empty where there is none.
+    """
+
+    by_hand: str = ""
+    names: str = ""
+    listed: ModelsFile = ModelsFile()
+    notes: tuple[str, ...] = ()
+    stored: str = ""
+
+
 class Known(Struct, frozen=True, kw_only=True):
-    """Everything that is known of providers and models, on or off: what a catalog is cut out of."""
+    """Everything that is known of providers and models, on or off: what a catalog is cut out of.
+
+    `stored_list` names the store's list of models beside which the one in force was chosen; empty where there is none.
+    """
 
     entries: tuple[Entry, ...]
     standings: Mapping[str, Standing]
@@ -83,6 +100,7 @@ class Known(Struct, frozen=True, kw_only=True):
     names: NamesFile = NamesFile()
     sources: tuple[SourceRow, ...] = ()
     notes: tuple[str, ...] = ()
+    stored_list: str = ""
 
 
 class Entry(Struct, frozen=True):
@@ -93,44 +111,58 @@ class Entry(Struct, frozen=True):
     file: ModelsFile
 
 
-def gather(
-    providers_text: str,
-    models_text: str,
-    settings: Settings,
-    around: Surroundings,
-    listed: ModelsFile | None = None,
-    notes: Sequence[str] = (),
-    names_text: str = "",
-) -> Known:
-    """Lay the operator's entries over the shipped ones and find out which providers are on.
-
-    `notes` is what the operator should be told of how the lists were found. Raises SettingsError.
-    """
+def gather(providers_text: str, settings: Settings, around: Surroundings, lists: Lists) -> Known:
+    """Lay the operator's entries over the shipped ones and find out which providers are on. Raises SettingsError."""
     rows = msgspec.convert(_tables(providers_text), dict[str, ProviderRow])
-    by_hand = msgspec.convert(_tables(models_text), ModelsFile)
-    listed = listed or ModelsFile()
     problems: list[str] = []
     slugs = provider_slugs(rows, settings.providers, problems)
     given = {slugs[fold_name(name)]: entry for name, entry in settings.providers.items() if fold_name(name) in slugs}
     rows |= {slug: changed_row(slug, rows.get(slug), entry, problems) for slug, entry in given.items()}
     standings = standings_of(rows, given, around)
-    entries = _entries((by_hand, listed), settings.endpoints, slugs, problems)
-    if problems:
-        raise SettingsError(problems)
+    known = _known(standings, slugs, around.dialects, settings, lists, problems)
     for wish in settings.endpoints:
         standing = standings[slugs[fold_name(wish.provider)]]
         hidden = (*standing.hidden, *map(Secret, header_values(wish.quirks)))
         standings[standing.provider.slug] = replace(standing, hidden=hidden)
+    return known
+
+
+def gather_again(catalog: Catalog, settings: Settings, lists: Lists) -> Known:
+    """Lay the operator's entries over other lists, with the providers of a catalogue as they are in it.
+
+    Raises SettingsError.
+    """
+    return _known(catalog.standings, catalog.provider_slugs, frozenset(DIALECTS), settings, lists, [])
+
+
+def _known(
+    standings: Mapping[str, Standing],
+    slugs: Mapping[str, str],
+    dialects: Collection[str],
+    settings: Settings,
+    lists: Lists,
+    problems: list[str],
+) -> Known:
+    """Put together what is known. Raises SettingsError where there are problems, or there were."""
+    files = (msgspec.convert(_tables(lists.by_hand), ModelsFile), lists.listed)
+    entries = _entries(files, settings.endpoints, slugs, problems)
+    if problems:
+        raise SettingsError(problems)
     return Known(
         entries=tuple(entries),
         standings=standings,
         slugs=slugs,
-        dialects=around.dialects,
+        dialects=dialects,
         settings=settings,
-        names=msgspec.convert(_tables(names_text), NamesFile),
-        sources=listed.sources,
-        notes=tuple(notes),
+        names=msgspec.convert(_tables(lists.names), NamesFile),
+        sources=lists.listed.sources,
+        notes=lists.notes,
+        stored_list=lists.stored,
     )
+
+
+_read_outline = msgspec.json.Decoder(ModelsOutline).decode
+_read_model = msgspec.json.Decoder(ModelRow).decode
 
 
 def read_models(data: bytes) -> ModelsFile:
@@ -139,12 +171,16 @@ def read_models(data: bytes) -> ModelsFile:
     Raises ValueError, saying what is wrong with it.
     """
     try:
-        file = msgspec.json.decode(data, type=ModelsFile)
+        outline = _read_outline(data)
+        # One at a time: nobody else runs while one is read, and a gateway that serves reads all of them.
+        models = tuple([_read_model(raw) for raw in outline.models])
     except (msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation) as error:
         raise ValueError(f"it is no file of models: {error}") from None
-    if file.format != FORMAT:
-        raise ValueError(f"it has format {file.format}, and this version of Trunkline reads format {FORMAT}")
-    return file
+    if outline.format != FORMAT:
+        raise ValueError(f"it has format {outline.format}, and this version of Trunkline reads format {FORMAT}")
+    return ModelsFile(
+        format=FORMAT, sources=outline.sources, supports=outline.supports, quirks=outline.quirks, models=models
+    )
 
 
 # Commands and tests make several catalogues in one process, of the same three texts; TOML is read in Python.

@@ -65,6 +65,7 @@ def catalog_of(known: Known) -> Catalog:
         retired={slug: Retired(row.on, row.instead) for row in known.names.retired for slug in row.models},
         default_model=known.settings.defaults.model and known.settings.defaults.model.strip().lower(),
         warnings=(*known.notes, *_warnings(every, slugs, known.standings, known.settings)),
+        stored_list=known.stored_list,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from trunkline.catalog.entries import CredentialScheme, Dialect, Modality, PromptCaching
 from trunkline.catalog.quirks import Quirks, overlaid
@@ -161,6 +161,16 @@ class ModelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     supports: tuple[frozenset[str], ...] = ()
     quirks: tuple[dict[str, Json], ...] = ()
     models: tuple[ModelRow, ...] = ()
+
+
+class ModelsOutline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same with its models yet to be read."""
+
+    format: int = FORMAT
+    sources: tuple[SourceRow, ...] = ()
+    supports: tuple[frozenset[str], ...] = ()
+    quirks: tuple[dict[str, Json], ...] = ()
+    models: tuple[Raw, ...] = ()
 
 
 class AliasRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

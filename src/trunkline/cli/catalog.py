@@ -1,7 +1,8 @@
 """`trunkline catalog`: newer lists of models fetched, compared and taken back.
 
 A fetched list replaces the shipped one as a whole; the operator's own entries always lie over it. It is not believed
-when it is implausible (`catalog/renewal.py`), and a running gateway reads it at its next start.
+when it is implausible (`catalog/renewal.py`). It is kept in the store, and which list is in force is said in
+`inventory.py`.
 """
 
 from __future__ import annotations
@@ -9,31 +10,37 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from functools import partial
+from typing import Annotated, NamedTuple, TypeVar
 
 import typer
 
 from trunkline.catalog.gather import read_models
 from trunkline.catalog.renewal import Difference, age_of, compare, described, objections
+from trunkline.catalog.rows import ModelsFile
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.probing import told
+from trunkline.cli.start import load
+from trunkline.cli.stores import with_database
 from trunkline.cli.tree import tree_of
-from trunkline.inventory import models_in_force, shipped_models
+from trunkline.inventory import InForce, choose_list, models_in_force
 from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
-from trunkline.store.lists import Fetched, Kept
+from trunkline.store.connection import Work
+from trunkline.store.lists import MAX_BYTES, pack_list, unpack_list
+from trunkline.store.rows import ListRow
+from trunkline.store.statements.model_lists import find_list, keep_list, roll_back_list
+from trunkline.store.urls import is_shared, sqlite_path
 from trunkline.upstream.http import HttpClient
 from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import UpstreamRequest
 
-MAX_BYTES = 10 * 2**20
-"""The largest list that is taken."""
-
 DEADLINE_S = 60.0
 SHOWN = 20
 """How many changes of a kind are listed one by one."""
+
+Result = TypeVar("Result")
 
 CATALOG = typer.Typer(help="Fetch a newer list of models, compare it, take it back.", no_args_is_help=True)
 TREE = tree_of(CATALOG, "catalog")
@@ -46,22 +53,26 @@ def update(
 ) -> None:
     """Fetch the list that catalog.url names, and use it.
 
-    It is checked first, and used from the next start on. The list before it is kept: `trunkline catalog rollback`
-    brings it back.
+    It is checked first, and kept in the store, where running gateways find it within five seconds. The list before it
+    is kept too: `trunkline catalog rollback` brings it back.
     """
     settings, _ = read_settings(config)
-    place = Kept(Path(settings.catalog.file))
-    fetched = _fetch(settings, place.etag(settings.catalog.url or ""))
+    _address(settings)
+    stored = _in_store(settings, find_list)
+    fetched = _fetch(settings, "" if stored is None else _etag(stored, settings))
     if fetched is None:
         typer.echo("nothing new: the server says that the list has not changed")
         return
-    present, _ = models_in_force(settings)
+    present = choose_list(settings, stored).file
     reasons = objections(present, fetched.file)
     if reasons and not force:
         raise SettingsError([f"refused: {reasons[0]}", *reasons[1:SHOWN], "--force takes it all the same"])
     _echo_difference(compare(present, fetched.file))
-    place.keep(fetched, settings.catalog.url or "")
-    typer.echo(f"kept in {place.path}, of {age_of(fetched.file) or 'an unknown day'}; start the gateway anew to use it")
+    row = pack_list(fetched.data, shown_address(_address(settings)), fetched.etag, int(time.time() * 1000))
+    _in_store(settings, partial(keep_list, row=row), is_write=True)
+    _tell(settings)
+    typer.echo(f"kept in the store, of {age_of(fetched.file) or 'an unknown day'}; gateways use it within 5 seconds")
+    _echo_in_force(choose_list(settings, row), is_expected="in the store")
 
 
 @CATALOG.command()
@@ -69,7 +80,7 @@ def diff(config: Config = None) -> None:
     """Say what `update` would change, and change nothing."""
     settings, _ = read_settings(config)
     fetched = _fetch(settings, "")
-    present, _ = models_in_force(settings)
+    present = models_in_force(settings).file
     if fetched is not None:
         _echo_difference(compare(present, fetched.file))
         for reason in objections(present, fetched.file):
@@ -80,43 +91,86 @@ def diff(config: Config = None) -> None:
 def rollback(config: Config = None) -> None:
     """Go back to the list before the last update.
 
-    To the shipped one if there was none.
+    To the one in catalog.file, or the shipped one, if there was none.
     """
     settings, _ = read_settings(config)
-    place = Kept(Path(settings.catalog.file))
-    before, _ = models_in_force(settings)
-    typer.echo(place.roll_back())
-    after, _ = models_in_force(settings)
-    _echo_difference(compare(before, after))
+    before = choose_list(settings, _in_store(settings, find_list))
+    if not _in_store(settings, roll_back_list, is_write=True):
+        raise SettingsError([f"there is nothing to go back to: the list {before.where} is in force"])
+    after = choose_list(settings, _in_store(settings, find_list))
+    _tell(settings)
+    back_to = "the list before, in the store" if after.stored else f"the list {after.where}"
+    typer.echo(f"back to {back_to}; gateways use it within 5 seconds")
+    _echo_difference(compare(before.file, after.file))
+    _echo_in_force(after, is_expected="in the store" if after.stored else after.where)
 
 
 @CATALOG.command()
 def show(config: Config = None) -> None:
-    """Say which list is in force, and how old it is.
+    """Say which list is in force and why, and how old it is.
 
     And what it was made from.
     """
     settings, _ = read_settings(config)
-    file, notes = models_in_force(settings)
-    is_shipped = file == shipped_models()
-    typer.echo("the list that came with this version" if is_shipped else f"the list in {settings.catalog.file}")
-    for source in file.sources:
+    found = models_in_force(settings)
+    typer.echo(f"the list {found.where} ({found.why})")
+    for source in found.file.sources:
         name = f"{source.name} {source.version}".rstrip()
         typer.echo("  " + "  ".join(filter(None, (name, f"of {source.date}", source.licence, source.url))))
-    rows = [row for model in file.models for row in model.endpoints]
-    typer.echo(f"  {len(file.models)} models, {len(rows)} endpoints")
+    rows = [row for model in found.file.models for row in model.endpoints]
+    typer.echo(f"  {len(found.file.models)} models, {len(rows)} endpoints")
     if disputed := sum(row.is_disputed for row in rows):
         typer.echo(f"  {disputed} prices on which they differ by a tenth and more; see `trunkline models --disputed`")
-    for note in notes:
+    for note in found.notes:
         typer.echo(f"warning: {note}", err=True)
+
+
+class Fetched(NamedTuple):
+    """A newer list: its bytes as they came, read, and what the server calls this state of it."""
+
+    data: bytes
+    file: ModelsFile
+    etag: str
+
+
+def _in_store(settings: Settings, work: Work[Result], *, is_write: bool = False) -> Result:
+    """Do something with the lists in the store, in one transaction. Raises SettingsError, ServiceUnavailable."""
+    if not is_shared(settings.store.url) and sqlite_path(settings.store.url) is None:
+        raise SettingsError(["store.url names a database in memory, which keeps no list; put one in catalog.file"])
+    return with_database(settings, lambda database: (database.write if is_write else database.read)(work))
+
+
+def _etag(stored: ListRow, settings: Settings) -> str:
+    """What the server called the list that is kept; empty where that is another server's, or is damaged."""
+    try:
+        unpack_list(stored)
+    except ValueError:
+        return ""
+    return stored.etag if stored.url == shown_address(_address(settings)) else ""
+
+
+def _tell(settings: Settings) -> None:
+    if settings.store.counters is not None:
+        load("trunkline.nodes.telling").tell_relisted(settings)
+
+
+def _echo_in_force(found: InForce, *, is_expected: str) -> None:
+    """Say so where what was kept is not what counts."""
+    if found.where != is_expected:
+        typer.echo(f"note: the list {found.where} stays in force ({found.why})", err=True)
+
+
+def _address(settings: Settings) -> str:
+    """Where newer lists are. Raises SettingsError where nobody said."""
+    if settings.catalog.url is None:
+        problem = "set catalog.url to the address of a newer models.json; until then the shipped one is used"
+        raise SettingsError([problem])
+    return settings.catalog.url
 
 
 def _fetch(settings: Settings, etag: str) -> Fetched | None:
     """Fetch the list; None when the server knows no newer one than `etag`. Raises SettingsError."""
-    url = settings.catalog.url
-    if url is None:
-        problem = "set catalog.url to the address of a newer models.json; until then the shipped one is used"
-        raise SettingsError([problem])
+    url = _address(settings)
     shown = shown_address(url)
     try:
         answer = asyncio.run(_ask(url, etag))

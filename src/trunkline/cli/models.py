@@ -98,6 +98,8 @@ def list_models(  # an option of the command is a parameter
     """
     settings, _ = read_settings(config)
     known = gather_known(settings)
+    for note in known.notes:
+        typer.echo(f"warning: {note}", err=True)
     if sort not in SORTINGS:
         raise SettingsError([f"--sort is one of {', '.join(SORTINGS)}"])
     wanted = Wanted(

@@ -15,9 +15,10 @@ from typing import Annotated
 
 import typer
 
+from trunkline.catalog.load import catalog_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.tree import tree_of
-from trunkline.inventory import load_catalog
+from trunkline.inventory import gather_known
 from trunkline.protocol.parse import parse
 from trunkline.routing.explanation import Explanation, as_json, as_table
 from trunkline.routing.health import Health
@@ -50,9 +51,11 @@ def explain(
     And who would not. Ends with 1 when nobody may serve it.
     """
     settings, _ = read_settings(config)
-    catalog = load_catalog(settings)
+    known = gather_known(settings)
+    for note in known.notes:
+        typer.echo(f"warning: {note}", err=True)
     policy = Policy(max_attempts=settings.routing.attempts)
-    planner = Planner(catalog, Health(), chain(_shown(dice), _endless()).__next__, time.monotonic)
+    planner = Planner(catalog_of(known), Health(), chain(_shown(dice), _endless()).__next__, time.monotonic)
     try:
         explanation = planner.plan(parse(request.read()), policy).explanation
     except Refused as error:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 
 from trunkline.accounts.opening import counters_url
-from trunkline.gossip import CHANNEL, Changed, encode
+from trunkline.gossip import CHANNEL, Changed, Message, Relisted, encode
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.board import Board
@@ -19,10 +19,19 @@ def tell_changed(settings: Settings, owner_ids: Sequence[str]) -> None:
 
     Where the board cannot be told nobody is: gateways see within five seconds what is in the store.
     """
+    _tell_all(settings, Changed(tuple(owner_ids)))
+
+
+def tell_relisted(settings: Settings) -> None:
+    """Tell that the store keeps another list of models; untold, gateways see it within five seconds too."""
+    _tell_all(settings, Relisted())
+
+
+def _tell_all(settings: Settings, message: Message) -> None:
     with contextlib.suppress(SettingsError):
         url = counters_url(settings)
         if url is not None:
-            asyncio.run(_tell(make_board(url, "command", _ignore), encode(Changed(tuple(owner_ids)))))
+            asyncio.run(_tell(make_board(url, "command", _ignore), encode(message)))
 
 
 async def _tell(board: Board, message: bytes) -> None:

@@ -579,10 +579,12 @@ class CatalogSettings(Section, frozen=True):
     """Where newer lists of models and prices come from. Without it the list that came with this version is used."""
 
     url: ListUrl | None = None
-    """The address of a newer `models.json`, for `trunkline catalog update`. Nothing is fetched by itself."""
+    """The address of a newer `models.json`, for `trunkline catalog update`, which keeps it in the store. Nothing is
+    fetched by itself."""
 
     file: str = "trunkline-models.json"
-    """Where a fetched list is kept, and the one before it beside it. A list older than the shipped one is not used."""
+    """A list of models on this machine, as an image of your own may bring it. Of it, the list in the store and the one
+    that came with this version the newest is used; it is read at the start, and when the store's changes."""
 
 
 class LogSettings(Section, frozen=True):

@@ -378,11 +378,11 @@ def verify_postgres(url: str) -> str | None:
     return once_open(url, 0.0, verify_revision, is_write=False)
 
 
-def once_open(url: str, timeout_s: float, work: Work[Result], *, is_write: bool) -> Result:
+def once_open(url: str, timeout_s: float, work: Work[Result], *, is_write: bool, at_least_s: float = START_S) -> Result:
     """Run statements on a connection of their own. Raises SettingsError when it cannot be reached."""
 
     def run() -> Result:
-        session = PostgresSession(url, "start", max(timeout_s, START_S))
+        session = PostgresSession(url, "start", max(timeout_s, at_least_s))
         try:
             return session.transact(work, is_write)
         finally:

@@ -188,6 +188,19 @@ class ClaimRow(NamedTuple):
     sealed: bytes | None = None
 
 
+class ListRow(NamedTuple):
+    """A list of models as it was fetched: packed, with the SHA-256 of its bytes in hex.
+
+    `url` is where it was fetched, without what is secret in it, and `etag` what the server there calls this state.
+    """
+
+    digest: str
+    packed: bytes
+    url: str
+    etag: str
+    kept_at_ms: int
+
+
 class ProviderKeyRow(NamedTuple):
     """A provider key that an account or an API key brings, by its id `owner`; sealed, and read nowhere but in memory.
 

@@ -6,7 +6,7 @@ is kept to be told again.
 
 from __future__ import annotations
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`; a database that names it needs no migration."""
 
 TABLES = (
@@ -219,6 +219,17 @@ TABLES = (
     """,
     "CREATE INDEX ix_claims_created_at_ms ON claims (created_at_ms)",
     "CREATE INDEX ix_claims_boot_id ON claims (boot_id) WHERE ended_at_ms IS NULL",
+    """
+    CREATE TABLE model_lists (
+        place VARCHAR(16) NOT NULL,
+        digest VARCHAR(64) NOT NULL,
+        packed BLOB NOT NULL,
+        url VARCHAR(2048) NOT NULL,
+        etag VARCHAR(256) NOT NULL,
+        kept_at_ms BIGINT NOT NULL,
+        CONSTRAINT pk_model_lists PRIMARY KEY (place)
+    )
+    """,
     # Alembic's own table, written and read without Alembic.
     """
     CREATE TABLE alembic_version (

@@ -123,15 +123,20 @@ def verify_sqlite(url: str) -> str | None:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise SettingsError([f"store.url: cannot make {path}; {_advice(path)}"])
         return None
-    try:
-        address = f"file:{quote(str(path.resolve()))}?mode=ro"
-        with contextlib.closing(sqlite3.connect(address, uri=True, factory=SQLiteConnection)) as connection:
-            revision = read_revision(connection)
-    except (sqlite3.Error, StoreError) as error:
-        raise _unopened(path, _words(error)) from None
+    revision = read_once(path, read_revision)
     if revision not in (None, HEAD):
         importlib.import_module("trunkline.store.upgrade").verify_revision(revision)
     return revision
+
+
+def read_once(path: Path, work: Work[Result]) -> Result:
+    """Run statements on a file that is there, and make or change nothing. Raises SettingsError."""
+    try:
+        address = f"file:{quote(str(path.resolve()))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, factory=SQLiteConnection)) as connection:
+            return work(connection)
+    except (sqlite3.Error, StoreError) as error:
+        raise _unopened(path, _words(error)) from None
 
 
 _REASONS = {
