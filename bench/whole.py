@@ -63,9 +63,9 @@ class Gateway:
             rates=None,  # type: ignore[arg-type]  # … nor how often
             records=None,  # type: ignore[arg-type]  # … nor what is on record
             claims=None,  # type: ignore[arg-type]  # … nor for what was asked before
-            catalog=None,  # type: ignore[arg-type]  # only the planner looks into it
             health=health,
-            planner=Planner(_Catalog(endpoint), health, lambda: 0.5, time.monotonic, affinity),
+            # Only the planner looks into the catalog.
+            planner=Planner(_Catalog(endpoint), health, lambda: 0.5, time.monotonic, affinity),  # type: ignore[arg-type]
             upstream=upstream,
             recent=self._recent,
             note=self._note,

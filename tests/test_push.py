@@ -171,7 +171,6 @@ def services(reply: Pulled, note: list[Generation]) -> Services:
         rates=None,  # type: ignore[arg-type]  # … nor how often
         records=None,  # type: ignore[arg-type]  # … nor what is on record
         claims=None,  # type: ignore[arg-type]  # … nor for what was asked before
-        catalog=catalog,
         health=health,
         planner=Planner(catalog, health, lambda: 0.5, lambda: 0.0, affinity),
         upstream=upstream,

@@ -68,7 +68,6 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         keys=keys,
         rates=_make_counters(board, lambda: writer.living),
         records=Records(database, time.time),
-        catalog=catalog,
         health=health,
         planner=Planner(catalog, health, random.Random(secrets.randbits(128)).random, time.monotonic, affinity),
         upstream=upstream,

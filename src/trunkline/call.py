@@ -76,9 +76,8 @@ class Services:
     keys: Keys
     rates: Counters | SharedCounters
     records: Records
-    catalog: Catalog
     health: Health
-    planner: Planner
+    planner: Planner[Catalog]
     upstream: Upstream
     recent: Recent
     note: Callable[[Generation], None]
@@ -91,6 +90,11 @@ class Services:
     stopping: Stopping
     bounds: BillingSettings = _USUAL_BOUNDS
     find_explanation: Callable[[str, str], Awaitable[bytes | None]] | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog in use: another one after a newer list of models was taken."""
+        return self.planner.catalog
 
 
 class Admitted(NamedTuple):

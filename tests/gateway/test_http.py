@@ -364,7 +364,6 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
         keys=doubles.keys,
         rates=doubles.rates,
         records=doubles.records,
-        catalog=catalog,
         health=health,
         planner=Planner(catalog, health, lambda: 0.5, time.monotonic),
         recent=Recent(1),

@@ -134,7 +134,7 @@ def _happen(chance: random.Random, health: Health, one: Endpoint, now: float) ->
             pass
 
 
-def _outcome(planner: Planner, request: Request, policy: Policy) -> Plan | tuple[object, ...]:
+def _outcome(planner: Planner[Shelf], request: Request, policy: Policy) -> Plan | tuple[object, ...]:
     """The plan, or what the refusal says."""
     try:
         return planner.plan(request, policy)

@@ -87,6 +87,10 @@ class JointHealth(Health):
 
     # What others tell
 
+    def know(self, known: Container[str]) -> None:
+        """Hear of these endpoints from now on."""
+        self._others.know(known)
+
     def hear(self, node: str, number: int, told: Iterable[Told], now: float) -> None:
         """Take what a node told in a message of this number."""
         for each in told:

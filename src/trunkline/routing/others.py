@@ -86,6 +86,10 @@ class Others:
         self._floors: dict[str, int] = {}
         self._sums: dict[str, Sums] = {}
 
+    def know(self, known: Container[str]) -> None:
+        """Keep words of these endpoints from now on; what is kept of others fades as if nobody told it any more."""
+        self._known = known
+
     def hear(self, node: str, number: int, told: Told, now: float) -> bool:
         """Take a word of a node; whether it is new."""
         id = told.endpoint_id

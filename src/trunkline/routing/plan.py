@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ from trunkline.routing.ranking import arrange, draw, expected_prices, has_cheap_
 from trunkline.routing.sifting import Catalog as Catalog
 from trunkline.routing.sifting import Kept, Sifted, filtered_out, room_tokens, sift, usual_key
 from trunkline.stream.seals import provider_of, unseal
+
+Offering = TypeVar("Offering", bound=Catalog)
 
 Dice = Callable[[], float]
 """Uniform in [0, 1)."""
@@ -113,20 +115,26 @@ class _Preferred(Struct, gc=False):
     search: Search | None
 
 
-@dataclass(frozen=True, slots=True)
-class Planner:
-    """Plans requests over one catalog, by what is known of its endpoints at the moment.
+@dataclass(slots=True, eq=False)
+class Planner(Generic[Offering]):
+    """Plans requests over the catalog in use, by what is known of its endpoints at the moment.
 
-    `dice` are thrown where equals are drawn, `clock` is the one that health is told; without `affinity` no conversation
-    is kept where it was. What usual requests that are alike have in common is remembered, and makes no other plan.
+    It alone holds that catalog: whoever else needs it asks here, and `use` puts another in its place. `dice` are thrown
+    where equals are drawn, `clock` is the one that health is told; without `affinity` no conversation is kept where it
+    was. What usual requests that are alike have in common is remembered, and makes no other plan.
     """
 
-    catalog: Catalog
+    catalog: Offering
     health: Health
     dice: Dice
     clock: Callable[[], float]
     affinity: Affinity | None = None
-    _known: dict[Hashable, _Alike] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[Hashable, _Alike] = field(default_factory=dict, init=False, repr=False)
+
+    def use(self, catalog: Offering) -> None:
+        """Plan over another catalog from now on; plans that were made stay as they are."""
+        self.catalog = catalog
+        self._known = {}
 
     def plan(self, request: Request, policy: Policy) -> Plan:
         """Choose the endpoints for a request.

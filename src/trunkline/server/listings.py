@@ -21,33 +21,33 @@ class Listings:
     def __init__(self, services: Services, *, is_open: bool) -> None:
         self._services = services
         self._is_open = is_open
-        self._listing = Listing(services.catalog)
+        self._made = Listing(services.catalog)
 
     async def models(self, request: Request) -> Response:
         """Answer GET /models."""
         await self._admit(request)
         # Some 50 ms for all models, once: beside the loop, one after the other, and the second finds it done.
-        return _rendered(await self._services.aside.run(self._listing.models))
+        return _rendered(await self._services.aside.run(self._listing().models))
 
     async def count(self, request: Request) -> Response:
         """Answer GET /models/count."""
         await self._admit(request)
-        return _rendered(self._listing.count())
+        return _rendered(self._listing().count())
 
     async def model(self, request: Request) -> Response:
         """Answer GET /models/{model}. Raises NotFound."""
         await self._admit(request)
-        return _rendered(self._listing.model(request.path_params["model"]))
+        return _rendered(self._listing().model(request.path_params["model"]))
 
     async def endpoints(self, request: Request) -> Response:
         """Answer GET /models/{author}/{slug}/endpoints. Raises NotFound."""
         await self._admit(request)
-        return _rendered(self._listing.endpoints("{author}/{slug}".format(**request.path_params), self._look))
+        return _rendered(self._listing().endpoints("{author}/{slug}".format(**request.path_params), self._look))
 
     async def providers(self, request: Request) -> Response:
         """Answer GET /providers."""
         await self._admit(request)
-        return _rendered(self._listing.providers(self._look))
+        return _rendered(self._listing().providers(self._look))
 
     async def capabilities(self, request: Request) -> Response:
         """Answer GET /capabilities?model=…. Raises BadRequest, NotFound."""
@@ -55,7 +55,14 @@ class Listings:
         model = request.query_params.get("model")
         if not model:
             raise BadRequest("Say which model: /api/v1/capabilities?model=author/name")
-        return _rendered(self._listing.capabilities(model))
+        return _rendered(self._listing().capabilities(model))
+
+    def _listing(self) -> Listing:
+        """The lists of the catalog in use; those of one before it are forgotten."""
+        catalog = self._services.catalog
+        if self._made.catalog is not catalog:
+            self._made = Listing(catalog)
+        return self._made
 
     async def _admit(self, request: Request) -> None:
         if not self._is_open:

@@ -45,19 +45,26 @@ class Lines:
         self._alarms: dict[str, asyncio.TimerHandle] = {}
 
     def add_limits(self, catalog: Catalog) -> None:
-        """Make the lines of the endpoints whose limit the operator tells."""
-        wholes: dict[str, Limit] = {}
+        """Make the lines of the endpoints whose limit the operator tells; those that are there stay as they are.
+
+        A provider with a limit has its line from the beginning, whether it serves a model yet or not: the turns of an
+        endpoint are all in one line, whichever models come and go.
+        """
         limits: dict[str, dict[str, Limit]] = {}
         served = (*catalog.endpoints.values(), *catalog.by_name.values())
-        for endpoint in (each for endpoints in served for each in endpoints):
-            provider = endpoint.provider
-            whole = Limit(provider.concurrency, provider.requests_per_minute)
+        endpoints = [each for found in served for each in found]
+        of_all = (standing.provider for standing in catalog.standings.values())
+        providers = {each.slug: each for each in (*of_all, *(each.provider for each in endpoints))}
+        wholes = {slug: Limit(each.concurrency, each.requests_per_minute) for slug, each in providers.items()}
+        wholes = {slug: whole for slug, whole in wholes.items() if whole != UNLIMITED}
+        for endpoint in endpoints:
             own = Limit(endpoint.concurrency, endpoint.requests_per_minute)
-            if whole != UNLIMITED or own != UNLIMITED:
-                name = endpoint.id if whole == UNLIMITED else provider.slug
-                wholes[name] = whole
-                limits.setdefault(name, {}).update({endpoint.id: own} if own != UNLIMITED else {})
-        self.lines = {name: self._new_line(whole, limits[name]) for name, whole in wholes.items()}
+            if own != UNLIMITED:
+                slug = endpoint.provider.slug
+                limits.setdefault(slug if slug in wholes else endpoint.id, {})[endpoint.id] = own
+        for name in (*wholes, *limits):
+            if name not in self.lines:
+                self.lines[name] = self._new_line(wholes.get(name, UNLIMITED), limits.get(name, {}))
 
     def concern(self, plan: Plan, place: int | None) -> bool:
         """Whether a turn may be needed at a place of a plan, or be waited for after its last."""
