@@ -38,6 +38,7 @@ LEVELS = {
     "plugins": 6,
     "nodes": 6,
     "call": 7,
+    "renewing": 7,
     "settlement": 8,
     "reserving": 8,
     "pushing": 8,

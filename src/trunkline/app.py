@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 import time
@@ -21,7 +22,10 @@ from trunkline.accounts.records import Records
 from trunkline.call import Services, SharedCounters
 from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
+from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
+from trunkline.inventory import relist_catalog
+from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
 from trunkline.routing.plan import Planner
@@ -32,7 +36,9 @@ from trunkline.server.routes import Application, application
 from trunkline.settings.sections import ServerSettings, Settings
 from trunkline.stopping import Stopping
 from trunkline.store.counters import LocalBuckets
+from trunkline.store.database import Database
 from trunkline.store.opening import make_board, make_writer
+from trunkline.store.rows import ListRow
 from trunkline.store.writer import Writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
@@ -57,9 +63,9 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     board = _make_board(settings, writer)
     routing = settings.routing
     recent = Recent(routing.explanations)
-    hedges = HEDGED_SHARE if routing.hedge else 0.0
-    gossip = None if board is None else _make_gossip(board, catalog, routing.retry_budget, hedges, keys, recent)
-    health = Health(retry_budget=routing.retry_budget, hedges=hedges) if gossip is None else gossip.health
+    relisted = asyncio.Event()
+    gossip = None if board is None else _make_gossip(board, catalog, settings, keys, recent, relisted.set)
+    health = Health(retry_budget=routing.retry_budget, hedges=_hedges(settings)) if gossip is None else gossip.health
     affinity = Affinity() if gossip is None else gossip.affinity
     upstream, connections = build_upstream(
         settings, catalog, health, affinity, pepper, logs.token_failed, lambda: writer.living
@@ -83,10 +89,11 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         bounds=settings.billing,
         find_explanation=None if gossip is None else gossip.find_explanation,
     )
+    renewing = _renew(settings, services, database, gossip, relisted)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with writer, connections, board or nullcontext():
+        async with writer, connections, board or nullcontext(), renewing:
             logs.started(settings.server.listen, catalog)
             yield
         await keys.close()
@@ -94,13 +101,12 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         logs.stopped()
 
     server = settings.server
-    memory = BodyMemory(server.body_memory)
     return application(
         services,
         _bounds(server),
         lifespan,
         _tokens(),
-        memory,
+        BodyMemory(server.body_memory),
         has_open_listings=server.open_listings,
         origins=server.origins,
     )
@@ -133,20 +139,49 @@ def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters |
 
 
 def _make_gossip(
-    board: Board, catalog: Catalog, retry_budget: float, hedges: float, keys: Keys, recent: Recent
+    board: Board, catalog: Catalog, settings: Settings, keys: Keys, recent: Recent, relisted: Callable[[], None]
 ) -> Gossip:
     """Make this node's part in what the nodes tell each other that share a board."""
     gossip: type[Gossip] = import_module("trunkline.nodes.gossip").Gossip
     return gossip(
         board,
-        {each.id for each in chain(*catalog.endpoints.values(), *catalog.keyless.values())},
+        _ids(catalog),
         clock=time.monotonic,
-        retry_budget=retry_budget,
-        hedges=hedges,
+        retry_budget=settings.routing.retry_budget,
+        hedges=_hedges(settings),
         forget=keys.forget,
+        relisted=relisted,
         explain=partial(past_explanation, recent),
         alarm=logs.store_alarm,
     )
+
+
+def _ids(catalog: Catalog) -> frozenset[str]:
+    """What endpoints are called of which nodes tell each other."""
+    return frozenset(each.id for each in chain(*catalog.endpoints.values(), *catalog.keyless.values()))
+
+
+def _hedges(settings: Settings) -> float:
+    return HEDGED_SHARE if settings.routing.hedge else 0.0
+
+
+def _renew(
+    settings: Settings, services: Services, database: Database, gossip: Gossip | None, relisted: asyncio.Event
+) -> Renewing:
+    """Make what takes a newer list of models; whoever goes by the catalogue and keeps more of it is told here."""
+
+    def make(before: Catalog, row: ListRow | None) -> Renewed:
+        after = relist_catalog(before, settings, row)
+        return Renewed(after, count_changes(before, after), frozenset() if gossip is None else _ids(after))
+
+    def took(before: Catalog, renewed: Renewed) -> None:
+        if (lines := services.upstream.lines) is not None:
+            lines.add_limits(renewed.catalog)
+        if gossip is not None:
+            gossip.health.know(renewed.ids)
+        logs.catalog_changed(before, renewed.catalog, renewed.counts)
+
+    return Renewing(database, services.planner, services.aside, make, took, logs.catalog_refused, relisted)
 
 
 def _now_us() -> int:

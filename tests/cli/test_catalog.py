@@ -3,65 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import http.server
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from tests.catalog.lists import SHIPPED, Site, newer, served
 from tools.models.merge import written
 from trunkline.catalog.rows import ModelsFile, PriceRow, SourceRow
-from trunkline.inventory import shipped_models
 from trunkline.store.database import open_database
 from trunkline.store.lists import pack_list
 from trunkline.store.rows import ListRow
 from trunkline.store.statements.model_lists import keep_list
 
-SHIPPED = shipped_models()
 Run = Callable[..., Any]
-
-
-class Site(NamedTuple):
-    """A web server with one file."""
-
-    url: str
-    state: dict[str, Any]
-
-    def puts(self, file: ModelsFile | bytes, etag: str = '"1"', status: int = 200) -> None:
-        data = file if isinstance(file, bytes) else written(file)
-        self.state.update(data=data, etag=etag, status=status)
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    state: dict[str, Any] = {}
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            is_known = self.headers["if-none-match"] == state["etag"]
-            self.send_response(304 if is_known else state["status"])
-            self.send_header("etag", state["etag"])
-            self.end_headers()
-            if not is_known:
-                self.wfile.write(state["data"])
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_port}/models.json", state)
-    server.shutdown()
-    thread.join(5)
-    server.server_close()
+    with served() as site:
+        yield site
 
 
 @pytest.fixture
@@ -85,13 +52,6 @@ def put(store: Path, row: ListRow) -> None:
         await database.close()
 
     asyncio.run(do())
-
-
-def newer(**changes: Any) -> ModelsFile:
-    """The shipped list a day later, with one model more."""
-    extra = replace(SHIPPED.models[0], slug="acme/new")
-    sources = (SourceRow(name="models.dev", date="2027-01-01", licence="MIT", url="https://models.dev"),)
-    return replace(SHIPPED, **{"models": (*SHIPPED.models, extra), "sources": sources, **changes})
 
 
 def repriced(factor: int) -> ModelsFile:

@@ -37,7 +37,7 @@ class Node:
         self.alarms: list[str] = []
         self.forgotten: list[Collection[str]] = []
         self.explanations: dict[tuple[str, str], bytes] = {}
-        self.asked = 0
+        self.asked = self.relisted = 0
         self.gossip = Gossip(
             self.board,
             KNOWN,
@@ -46,10 +46,14 @@ class Node:
             hedges=0.0,
             round_s=0.001,
             forget=self.forgotten.append,
+            relisted=self._relist,
             explain=self._explain,
             alarm=lambda event, _: self.alarms.append(event),
         )
         self.board.come()
+
+    def _relist(self) -> None:
+        self.relisted += 1
 
     def round(self, after_s: float = 1.0) -> None:
         self.now += after_s
@@ -239,6 +243,21 @@ def test_what_is_told_of_a_fault_can_be_read(fault: FaultKind) -> None:
 def test_changed_keys_are_forgotten_everywhere(boards: Boards, nodes: list[Node]) -> None:
     boards.deliver(messages.CHANNEL, messages.encode(messages.Changed(("key_1", "acc_1"))))
     assert [node.forgotten for node in nodes] == [[("key_1", "acc_1")]] * 3
+
+
+def test_another_list_of_models_is_heard_of_everywhere(boards: Boards, nodes: list[Node]) -> None:
+    boards.deliver(messages.CHANNEL, messages.encode(messages.Relisted()))
+    assert [node.relisted for node in nodes] == [1] * 3
+
+
+def test_endpoints_of_a_newer_list_are_heard_of_and_those_that_are_gone_are_not(nodes: list[Node]) -> None:
+    one, other, _ = nodes
+    one.gossip.health.know({"new:m/one"})
+    other.gossip.health.know({"new:m/one"})
+    for id in ("new:m/one", A):
+        one.gossip.health.record(id, GOOD, one.now)
+    one.round()
+    assert {id for _, id in other.gossip.health._others.words} == {"new:m/one"}
 
 
 @given(st.binary(max_size=300) | st.builds(bytes.__add__, st.sampled_from([b"\x93\xa6health"]), st.binary(max_size=60)))

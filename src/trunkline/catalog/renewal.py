@@ -1,4 +1,4 @@
-"""Two files of models compared: what a newer one changes, and why it should not be believed.
+"""Two files of models, or two catalogues, compared: what a newer one changes, and why it should not be believed.
 
 Fetching files is `cli/catalog.py`'s, keeping them `store/lists.py`'s.
 """
@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from trunkline.catalog.entries import Catalog
+from trunkline.catalog.prices import Price
 from trunkline.catalog.rows import MOST_USD_PER_MILLION, EndpointRow, ModelsFile, PriceRow
 
 Place: TypeAlias = tuple[str, str, str]
@@ -47,6 +49,32 @@ class Difference(Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         return not (self.added or self.removed or self.repriced)
+
+
+class Counts(Struct, frozen=True):
+    """How many models and endpoints of a newer catalogue can be called, and how many of these differ from before."""
+
+    models: int
+    endpoints: int
+    added: int
+    removed: int
+    repriced: int
+
+
+def count_changes(before: Catalog, after: Catalog) -> Counts:
+    """Count what is other in a newer catalogue."""
+    old, new = _prices(before), _prices(after)
+    return Counts(
+        models=len(after.endpoints),
+        endpoints=len(new),
+        added=len(new.keys() - old.keys()),
+        removed=len(old.keys() - new.keys()),
+        repriced=sum(new[id] != old[id] for id in old.keys() & new.keys()),
+    )
+
+
+def _prices(catalog: Catalog) -> Mapping[str, Price | None]:
+    return {each.id: each.price for endpoints in catalog.endpoints.values() for each in endpoints}
 
 
 def compare(before: ModelsFile, after: ModelsFile) -> Difference:

@@ -6,7 +6,7 @@ that follow, and is told everything anew. An explanation that is not here is ask
 the asker alone, if the account is the one whose request it was, and the others say nothing.
 
 Messages may be lost, late or told twice, and the board may be away: then each node goes by its own figures, asks for no
-explanation, and finds changed keys in the store as it always does.
+explanation, and finds changed keys and another list of models in the store as it always does.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Gossip:
     """This node's part in what nodes tell each other, made before the board is opened.
 
     `health` and `affinity` are the joint ones, for routing. `forget` is given the ids of keys and accounts that were
-    changed, `explain` that of a response and of the account that asks for its explanation.
+    changed, `explain` that of a response and of the account that asks for its explanation. `relisted` is called when
+    the store keeps another list of models.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Gossip:
         retry_budget: float,
         hedges: float,
         forget: Callable[[Collection[str]], None],
+        relisted: Callable[[], None],
         explain: Callable[[str, str], bytes | None],
         alarm: Callable[[str, str], None],
         round_s: float = ROUND_S,
@@ -76,6 +78,7 @@ class Gossip:
         self._alarm = alarm
         self._round_s = round_s
         self._forget = forget
+        self._relisted = relisted
         self._explain = explain
         self._numbers = count(1)
         self._served_numbers: dict[str, int] = {}
@@ -160,6 +163,8 @@ class Gossip:
                     question.take(message)
             case messages.Changed():
                 self._forget(message.owner_ids)
+            case messages.Relisted():
+                self._relisted()
             case None:
                 pass
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
+from trunkline.catalog.renewal import Counts
 from trunkline.generation import Generation
 from trunkline.money import usd_text
 from trunkline.routing.fallback import Attempted, Outrun
@@ -79,6 +80,28 @@ def started(address: str, catalog: Catalog) -> None:
     _log.write("info", "gateway.started", address=address, providers=on, models=len(catalog.endpoints))
     for warning in catalog.warnings:
         _log.write("warning", "catalog.warning", warning=warning)
+
+
+def catalog_changed(before: Catalog, after: Catalog, counts: Counts) -> None:
+    """A newer list of models is in use; what it gives cause to warn of, as far as that is new."""
+    _log.write(
+        "info",
+        "catalog.changed",
+        models=counts.models,
+        endpoints=counts.endpoints,
+        added=counts.added,
+        removed=counts.removed,
+        repriced=counts.repriced,
+    )
+    for warning in after.warnings:
+        if warning not in before.warnings:
+            _log.write("warning", "catalog.warning", warning=warning)
+
+
+def catalog_refused(problem: str) -> None:
+    """The list of models in the store cannot be used."""
+    advice = "the one in use goes on; `trunkline catalog rollback` goes back to the list before"
+    _log.write("error", "catalog.refused", problem=problem, advice=advice)
 
 
 def stopping(number: str, requests: int, drain_s: float) -> None:
