@@ -6,12 +6,13 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from tools.models.merge import written
-from trunkline.catalog.rows import ModelsFile, SourceRow
+from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow, SourceRow
 from trunkline.inventory import shipped_models
 
 SHIPPED = shipped_models()
@@ -52,6 +53,13 @@ def served() -> Iterator[Site]:
     server.shutdown()
     thread.join(5)
     server.server_close()
+
+
+def mock_model(slug: str, provider: str, price: str) -> ModelRow:
+    """A model at one provider for so many USD per million tokens, in or out."""
+    priced = PriceRow(input=Decimal(price), output=Decimal(price))
+    row = EndpointRow(provider=provider, upstream_model="gpt-x", price=priced, context_tokens=128_000)
+    return ModelRow(slug=slug, endpoints=(row,))
 
 
 def newer(**changes: Any) -> ModelsFile:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.catalog.lists import SHIPPED, mock_model, newer, served
 from tests.cluster.load import Got, Load, at_once, shown
 from tests.cluster.nodes import Cluster, Node
 from tests.cluster.outages import slow_stream
@@ -23,6 +24,9 @@ from trunkline.money import nano_of
 pytestmark = pytest.mark.timeout(180)
 ASKED = {"model": "mock/fee", "input": "a"}
 KNOWN_WITHIN_S = 5.0
+TOLD_WITHIN_S = 3.0
+"""A second, and what a busy machine adds; who only looks for a newer list has it in up to five."""
+LISTED_WITHIN_S = 8.0
 ROUNDS = 3
 
 
@@ -136,6 +140,22 @@ def test_AU_06_a_key_revoked_on_one_node_is_refused_on_the_others(audited: Clust
         assert time.monotonic() - began < 7  # five seconds, and what a busy machine adds
     assert streams.got
     assert all(each.is_whole for each in streams.got), shown(streams.got)
+
+
+def test_a_newer_list_of_models_is_taken_by_all_nodes(audited: Cluster) -> None:
+    """At once where the board tells them; and where the message is lost each finds it by itself."""
+
+    def statuses() -> set[int]:
+        return {node.call({**ASKED, "model": "mock/listed"}).status for node in audited.nodes}
+
+    with served() as site:
+        site.puts(newer(models=(*SHIPPED.models, mock_model("mock/listed", "mock-a", "100"))))
+        audited.run_plainly("catalog", "update", TRUNKLINE_CATALOG__URL=site.url)
+    eventually(lambda: statuses() == {200}, "not all nodes were told", TOLD_WITHIN_S)
+    audited.run_plainly("catalog", "rollback", TRUNKLINE_STORE__COUNTERS="redis://127.0.0.1:9/0")
+    eventually(lambda: statuses() == {404}, "not all nodes look by themselves", LISTED_WITHIN_S)
+    assert all(len(node.log("catalog.changed")) == 2 for node in audited.nodes)
+    assert not any(node.log("catalog.refused") for node in audited.nodes)
 
 
 def test_a_provider_that_dies_is_known_to_all_nodes(audited: Cluster, upstream: Upstream) -> None:

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.catalog.lists import SHIPPED, Site, newer, served
+from tests.catalog.lists import SHIPPED, Site, mock_model, newer, served
 from tests.gateway.checks import ask, error_of, events_of, response_of, text_of
 from tests.gateway.server import COMMAND, KEY, PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.tenants import Store
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, usage_chunk
 from tests.gateway.waiting import eventually
-from trunkline.catalog.rows import EndpointRow, ModelRow, ModelsFile, PriceRow
+from trunkline.catalog.rows import ModelsFile
 from trunkline.store.rows import ListRow
 from trunkline.store.statements.model_lists import keep_list
 
@@ -42,20 +42,7 @@ WITHIN_S = 8.0
 
 def listed(**prices: str) -> ModelsFile:
     """The shipped list with these models of ours: the price of a million tokens, in or out, in USD."""
-    ours = tuple(
-        ModelRow(
-            slug=f"mock/{name}",
-            endpoints=(
-                EndpointRow(
-                    provider="mock",
-                    upstream_model="gpt-x",
-                    price=PriceRow(input=Decimal(price), output=Decimal(price)),
-                    context_tokens=128_000,
-                ),
-            ),
-        )
-        for name, price in prices.items()
-    )
+    ours = [mock_model(f"mock/{name}", "mock", price) for name, price in prices.items()]
     return newer(models=(*SHIPPED.models, *ours))
 
 
