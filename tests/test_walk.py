@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.catalog.lists import Site, newer, served
 from tests.gateway.ports import free_port
 from tests.gateway.server import KEY, PROVIDER_KEY, running
 from tests.gateway.upstream import Upstream
@@ -129,6 +130,14 @@ def upstream() -> Iterator[Upstream]:
         yield provider
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A server with a newer list of models."""
+    with served() as site:
+        site.puts(newer())
+        yield site
+
+
 def billed(invoice: str, folder: Path) -> None:
     """The invoice of a page as a file, and on record what it bills."""
     (folder / "invoice.csv").write_text(invoice)
@@ -143,7 +152,7 @@ def billed(invoice: str, folder: Path) -> None:
         keep(connection, rows)
 
 
-def settings_of(page: Path, folder: Path, upstream: Upstream) -> str:
+def settings_of(page: Path, folder: Path, upstream: Upstream, site: Site) -> str:
     """The settings of a page in one file, with folders and servers that are here."""
     for name in ("secrets", "lib"):
         (folder / name).mkdir()
@@ -152,6 +161,7 @@ def settings_of(page: Path, folder: Path, upstream: Upstream) -> str:
         (folder / "secrets" / found).write_text(PROVIDER_KEY)
     text = text.replace("/run/secrets/", f"{folder}/secrets/").replace("/var/lib/trunkline/", f"{folder}/lib/")
     text = re.sub(r"https?://(10\.0\.0\.5:8000|api\.acme\.example)/", f"{upstream.url}/", text)
+    text = text.replace("https://lists.acme.example/models.json", site.url)
     return once(text)
 
 
@@ -175,13 +185,13 @@ def once(text: str) -> str:
     [page for page in HOW_TOS if commands(page) and page.stem != "many-nodes"],
     ids=lambda page: page.stem,
 )
-def test_the_commands_of_a_how_to_do_what_it_says(page: Path, tmp_path: Path, upstream: Upstream) -> None:
-    text = settings_of(page, tmp_path, upstream)
+def test_the_commands_of_a_how_to_do_what_it_says(page: Path, tmp_path: Path, upstream: Upstream, site: Site) -> None:
+    text = settings_of(page, tmp_path, upstream, site)
     environ = dict.fromkeys(re.findall(r'env = "(\w+)"', text), PROVIDER_KEY)
     (tmp_path / "trunkline.toml").write_text(text)
     (tmp_path / "request.json").write_text('{"model": "fake/echo", "input": "Hello!"}')
-    if page.stem in ("manage-keys", "give-out-keys", "check-invoices"):
-        with running(tmp_path, ""):
+    if page.stem in ("manage-keys", "give-out-keys", "check-invoices", "update-models"):
+        with running(tmp_path, text if "[catalog]" in text else ""):
             pass
     for text in blocks(page, "csv"):
         billed(text, tmp_path)
