@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.renewal import Counts
+from trunkline.catalog.renewal import Counts, count_changes
 from trunkline.errors import ServiceUnavailable
+from trunkline.inventory import load_catalog, relist_catalog
 from trunkline.renewing import LOOKS_EVERY_S, Renewed, Renewing
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner
+from trunkline.settings.sections import EndpointSettings, PriceSettings, ProviderSettings, Settings
 from trunkline.store.database import Database, open_database
 from trunkline.store.lists import pack_list
 from trunkline.store.rows import ListRow
@@ -37,6 +41,7 @@ class Scene:
         self.database: Database = open_database(f"sqlite:///{path}/t.db", 5.0)
         self.planner = Planner(catalog(), Health(), lambda: 0.5, lambda: 0.0)
         self.told = asyncio.Event()
+        self.is_bad_good = False
         self.made: list[str] = []
         self.took: list[tuple[str, str]] = []
         self.refused: list[str] = []
@@ -53,13 +58,13 @@ class Scene:
 
     def _make(self, before: Catalog, row: ListRow | None) -> Renewed:
         self.made.append("" if row is None else row.url)
-        if row is not None and row.url == "bad":
+        if row is not None and row.url == "bad" and not self.is_bad_good:
             raise ValueError("it is bad")
         return Renewed(catalog("" if row is None else row.digest), NO_COUNTS)
 
-    async def keep(self, name: str) -> str:
+    async def keep(self, name: str, now_ms: int = 1) -> str:
         """Keep a list of this name; its digest."""
-        row = pack_list(name.encode(), name, "", 1)
+        row = pack_list(name.encode(), name, "", now_ms)
         await self.database.write(partial(keep_list, row=row))
         return row.digest
 
@@ -141,6 +146,19 @@ def test_a_list_that_cannot_be_used_is_refused_once_and_changes_nothing(tmp_path
     play(tmp_path, act)
 
 
+def test_the_same_list_kept_again_is_looked_at_anew_where_it_was_refused(tmp_path: Path) -> None:
+    """What was damaged is fetched once more, and is the same list."""
+
+    async def act(scene: Scene) -> None:
+        await scene.keep("bad")
+        await scene.until(lambda: bool(scene.refused))
+        scene.is_bad_good = True
+        digest = await scene.keep("bad", now_ms=2)
+        await scene.until(lambda: scene.planner.catalog.stored_list == digest)
+
+    play(tmp_path, act)
+
+
 def test_while_the_store_is_away_the_catalogue_stays(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         digest = await scene.keep("one")
@@ -155,6 +173,26 @@ def test_while_the_store_is_away_the_catalogue_stays(tmp_path: Path) -> None:
         await scene.until(lambda: scene.planner.catalog.stored_list == two)
 
     play(tmp_path, act)
+
+
+def test_a_catalogue_that_is_made_anew_of_the_same_list_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers and their keys are those of the start, whatever the environment says meanwhile."""
+    own = EndpointSettings(
+        provider="openai", model="openai/of-ours", price=PriceSettings(input=Decimal(1), output=Decimal(2))
+    )
+    settings = Settings(endpoints=[own], providers={"fake-provider": ProviderSettings(enabled=True)})
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "sk-of-the-start")
+    before = load_catalog(settings)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setenv("GROQ_API_KEY", "sk-new")
+    after = relist_catalog(before, settings, None)
+    assert after.standings is before.standings
+    for name in set(Catalog.__struct_fields__) - {"keyless", "spellings"}:
+        assert getattr(after, name) == getattr(before, name), name
+    assert dict(after.keyless) == dict(before.keyless)
+    assert count_changes(before, after) == replace(count_changes(before, before), added=0, removed=0, repriced=0)
 
 
 def test_plans_of_before_are_forgotten_with_their_catalogue() -> None:

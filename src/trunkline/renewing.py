@@ -3,7 +3,7 @@
 Theory of operation. A catalogue names the list in the store that it was made beside by its digest, empty where there
 was none. Every `LOOKS_EVERY_S`, and at once when somebody tells that it changed, the store is asked which it keeps:
 
-    it is that of the catalogue in use, or was refused ──▶ nothing
+    it is that of the catalogue in use, or was refused and not kept anew since ──▶ nothing
     it is another ──▶ its list is read, and a catalogue is made of it in the thread beside the loop
         that can be used ──▶ the next plan is made over it; requests under way keep what they were planned with
         that cannot      ──▶ it is refused, which is said once, and the catalogue in use stays
@@ -25,8 +25,8 @@ from trunkline.catalog.renewal import Counts
 from trunkline.errors import ServiceUnavailable
 from trunkline.routing.plan import Planner
 from trunkline.store.database import Database
-from trunkline.store.rows import ListRow
-from trunkline.store.statements.model_lists import find_list, find_list_digest
+from trunkline.store.rows import NO_LIST, ListMark, ListRow
+from trunkline.store.statements.model_lists import find_list, find_list_mark
 from trunkline.upstream.aside import Aside
 
 LOOKS_EVERY_S: Final = 4.0
@@ -69,7 +69,7 @@ class Renewing:
         self._tell_refused = refused
         self._told = told
         self._looks_every_s = looks_every_s
-        self._refused: str | None = None
+        self._refused: ListMark | None = None
         self._rounds: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,13 +93,14 @@ class Renewing:
 
     async def _look(self) -> None:
         before = self._planner.catalog
-        if await self._database.read(find_list_digest) in (before.stored_list, self._refused):
+        mark = await self._database.read(find_list_mark)
+        if mark.digest == before.stored_list or mark == self._refused:
             return
         row = await self._database.read(find_list)
         try:
             renewed = await self._aside.run(self._build, before, row)
         except Exception as error:  # a list may be wrong in any way, and must not end what serves
-            self._refused = "" if row is None else row.digest
+            self._refused = NO_LIST if row is None else row.mark
             self._tell_refused(str(error) or type(error).__name__)
             return
         self._planner.use(renewed.catalog)

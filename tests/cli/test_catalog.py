@@ -151,7 +151,10 @@ class TestUpdate:
             (repriced(10), "prices change by a factor of 10 or more"),
             (b"<html>not here</html>", "it is no file of models"),
             (b'{"format": 99}', "it has format 99"),
-            (b'{"models": [{"slug": "a/b", "endpoints": [{"provider": "x", "price": {"input": "?"}}]}]}', "it is no"),
+            (
+                b'{"models": [{"slug": "a/b", "endpoints": [{"provider": "x", "price": {"input": "?"}}]}]}',
+                "it is no file of models: models[0]: ",
+            ),
             (b"[" * 11_000_000, "is larger than 10 MiB"),
         ],
     )

@@ -143,7 +143,7 @@ def _carry(connection: Connection) -> object:
     return counts, sorted(row[1:] for row in _ENTRIES(connection))
 
 
-def _roll_back_twice(connection: Connection) -> list[bool]:
+def _roll_back_all(connection: Connection) -> list[bool]:
     return [model_lists.roll_back_list(connection) for _ in range(3)]
 
 
@@ -281,17 +281,14 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
     ],
     "find_list": [model_lists.find_list],
     "find_list_if_any": [model_lists.find_list_if_any],
-    "find_list_digest": [
-        model_lists.find_list_digest,
-        _then(_roll_back_twice, model_lists.find_list_digest),
-    ],
+    "find_list_mark": [model_lists.find_list_mark, _then(_roll_back_all, model_lists.find_list_mark)],
     "keep_list": [
         _then(model_lists.keep_list, _LISTS, row=LIST._replace(digest="e" * 64)),
         _then(model_lists.keep_list, _LISTS, row=LIST._replace(etag="", kept_at_ms=START_MS + 1)),
     ],
     "roll_back_list": [
         _then(model_lists.roll_back_list, _LISTS),
-        _then(_roll_back_twice, _LISTS),
+        _then(_roll_back_all, _LISTS),
     ],
     "list_prices": [pricing.list_prices],
     "find_priced_endpoint": [partial(pricing.find_priced_endpoint, price_id=id) for id in (PRICE.id, 1)],

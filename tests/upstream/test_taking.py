@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from trunkline.accounts.provider_keys import Owner, OwnKey
-from trunkline.catalog.entries import Catalog, Endpoint, Model, Provider
+from trunkline.catalog.entries import Catalog, Endpoint, Model, Provider, Standing
 from trunkline.errors import GatewayError, ServiceUnavailable, TooManyRequests
 from trunkline.routing.fallback import Attempted
 from trunkline.routing.health import FAULTS_TO_OPEN, Health, Outcome
@@ -227,3 +227,33 @@ def test_what_is_told_without_a_time_makes_no_line_where_nobody_waits() -> None:
     house = House(endpoint("one"), wait_s=0)
     house.lines.limited(house.endpoints[0], 5.0)
     assert not house.lines.lines
+
+
+def test_a_newer_list_leaves_turns_and_lines_as_they_are_and_adds_those_of_what_is_new() -> None:
+    limited, own, new = endpoint("acme", whole=1), endpoint("other", own=1), endpoint("new", own=2)
+    idle = Provider(slug="idle", name="Idle", concurrency=3)
+
+    def listing(*endpoints: Endpoint) -> Catalog:
+        standings = {"idle": Standing(provider=idle, is_on=True, reason="a test")}
+        return Catalog(
+            standings=standings,
+            models={},
+            endpoints={"m/quill": endpoints},
+            offers={},
+            provider_slugs={},
+            pairs={},
+        )
+
+    async def play() -> None:
+        lines = Lines(5.0, 10, time.monotonic)
+        lines.add_limits(listing(limited, own))
+        before = dict(lines.lines)
+        assert set(before) == {"idle", "acme", own.id}  # that of a provider is there before its first model
+        turn = await lines.wait(limited, before["acme"], ACCOUNT, 1.0)
+        assert isinstance(turn, Turn)
+        lines.add_limits(listing(new))
+        assert set(lines.lines) == {*before, new.id}
+        assert all(lines.lines[name] is line for name, line in before.items())
+        lines.leave(limited, turn)
+
+    run(play)

@@ -170,16 +170,19 @@ def read_models(data: bytes) -> ModelsFile:
 
     Raises ValueError, saying what is wrong with it.
     """
+    outline, models = None, list[ModelRow]()
     try:
         outline = _read_outline(data)
         # One at a time: nobody else runs while one is read, and a gateway that serves reads all of them.
-        models = tuple([_read_model(raw) for raw in outline.models])
+        for raw in outline.models:
+            models.append(_read_model(raw))
     except (msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation) as error:
-        raise ValueError(f"it is no file of models: {error}") from None
+        where = f"models[{len(models)}]: " if outline is not None else ""
+        raise ValueError(f"it is no file of models: {where}{error}") from None
     if outline.format != FORMAT:
         raise ValueError(f"it has format {outline.format}, and this version of Trunkline reads format {FORMAT}")
     return ModelsFile(
-        format=FORMAT, sources=outline.sources, supports=outline.supports, quirks=outline.quirks, models=models
+        format=FORMAT, sources=outline.sources, supports=outline.supports, quirks=outline.quirks, models=tuple(models)
     )
 
 

@@ -200,6 +200,20 @@ class ListRow(NamedTuple):
     etag: str
     kept_at_ms: int
 
+    @property
+    def mark(self) -> ListMark:
+        return ListMark(self.digest, self.kept_at_ms)
+
+
+class ListMark(NamedTuple):
+    """Which list is kept, and since when: the same list may be kept again because its bytes were damaged."""
+
+    digest: str
+    kept_at_ms: int
+
+
+NO_LIST = ListMark("", 0)
+
 
 class ProviderKeyRow(NamedTuple):
     """A provider key that an account or an API key brings, by its id `owner`; sealed, and read nowhere but in memory.
