@@ -25,8 +25,8 @@ from trunkline.catalog.renewal import Counts
 from trunkline.errors import ServiceUnavailable
 from trunkline.routing.plan import Planner
 from trunkline.store.database import Database
-from trunkline.store.rows import NO_LIST, ListMark, ListRow
-from trunkline.store.statements.model_lists import find_list, find_list_mark
+from trunkline.store.rows import NO_LIST, ListRow, ListStamp
+from trunkline.store.statements.model_lists import find_list, find_list_stamp
 from trunkline.upstream.aside import Aside
 
 LOOKS_EVERY_S: Final = 4.0
@@ -69,7 +69,7 @@ class Renewing:
         self._tell_refused = refused
         self._told = told
         self._looks_every_s = looks_every_s
-        self._refused: ListMark | None = None
+        self._refused: ListStamp | None = None
         self._rounds: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,14 +93,14 @@ class Renewing:
 
     async def _look(self) -> None:
         before = self._planner.catalog
-        mark = await self._database.read(find_list_mark)
-        if mark.digest == before.stored_list or mark == self._refused:
+        stamp = await self._database.read(find_list_stamp)
+        if stamp.digest == before.stored_list or stamp == self._refused:
             return
         row = await self._database.read(find_list)
         try:
             renewed = await self._aside.run(self._build, before, row)
         except Exception as error:  # a list may be wrong in any way, and must not end what serves
-            self._refused = NO_LIST if row is None else row.mark
+            self._refused = NO_LIST if row is None else row.stamp
             self._tell_refused(str(error) or type(error).__name__)
             return
         self._planner.use(renewed.catalog)

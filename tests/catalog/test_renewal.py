@@ -51,7 +51,6 @@ BEFORE = file(*["1"] * 10)
         (file(*["0.1"] * 10), "10 prices change by a factor of 10 or more, as that of a/0 at openai: 1/1 → 0.1/0.1"),
         (file("-1", *["1"] * 9), "a/0 at openai has an absurd price: -1/-1"),
         (file("3000", *["1"] * 9), "a/0 at openai has an absurd price: 3000/3000"),
-        (file(*["1"] * 10, quirks_set=0), "a/0 at openai refers to a set that the file does not have"),
         (ModelsFile(models=(*BEFORE.models, BEFORE.models[3])), "a/3 at openai is there twice"),
     ],
 )

@@ -155,6 +155,10 @@ class TestUpdate:
                 b'{"models": [{"slug": "a/b", "endpoints": [{"provider": "x", "price": {"input": "?"}}]}]}',
                 "it is no file of models: models[0]: ",
             ),
+            (
+                b'{"format": 2, "models": [{"slug": "a/b", "endpoints": [{"provider": "x", "quirks_set": 3}]}]}',
+                "a/b at x refers to a set that the file does not have",
+            ),
             (b"[" * 11_000_000, "is larger than 10 MiB"),
         ],
     )

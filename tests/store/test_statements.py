@@ -281,7 +281,7 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
     ],
     "find_list": [model_lists.find_list],
     "find_list_if_any": [model_lists.find_list_if_any],
-    "find_list_mark": [model_lists.find_list_mark, _then(_roll_back_all, model_lists.find_list_mark)],
+    "find_list_stamp": [model_lists.find_list_stamp, _then(_roll_back_all, model_lists.find_list_stamp)],
     "keep_list": [
         _then(model_lists.keep_list, _LISTS, row=LIST._replace(digest="e" * 64)),
         _then(model_lists.keep_list, _LISTS, row=LIST._replace(etag="", kept_at_ms=START_MS + 1)),

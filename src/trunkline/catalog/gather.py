@@ -181,9 +181,16 @@ def read_models(data: bytes) -> ModelsFile:
         raise ValueError(f"it is no file of models: {where}{error}") from None
     if outline.format != FORMAT:
         raise ValueError(f"it has format {outline.format}, and this version of Trunkline reads format {FORMAT}")
-    return ModelsFile(
-        format=FORMAT, sources=outline.sources, supports=outline.supports, quirks=outline.quirks, models=tuple(models)
-    )
+    supports, quirks = outline.supports, outline.quirks
+    for model in models:
+        for row in model.endpoints:
+            if not (_is_in(row.supports_set, supports) and _is_in(row.quirks_set, quirks)):
+                raise ValueError(f"{model.slug} at {row.provider} refers to a set that the file does not have")
+    return ModelsFile(format=FORMAT, sources=outline.sources, supports=supports, quirks=quirks, models=tuple(models))
+
+
+def _is_in(place: int | None, there: Sequence[object]) -> bool:
+    return place is None or 0 <= place < len(there)
 
 
 # Commands and tests make several catalogues in one process, of the same three texts; TOML is read in Python.

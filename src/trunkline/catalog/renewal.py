@@ -132,8 +132,6 @@ def _defects(file: ModelsFile) -> Iterator[str]:
             places.add(place)
             if row.price is not None and not _is_plausible(row.price):
                 yield f"{model.slug} at {row.provider} has an absurd price: {described(row.price)}"
-            if not _is_whole(row, file):
-                yield f"{model.slug} at {row.provider} refers to a set that the file does not have"
     if not places:
         yield "it has no endpoints"
 
@@ -143,11 +141,6 @@ def _is_plausible(price: PriceRow) -> bool:
     told = [getattr(row, name) for row in rows for name in row.__struct_fields__] + [*price.service_tiers.values()]
     amounts = [amount for amount in told if isinstance(amount, Decimal)]
     return all(amount.is_finite() and 0 <= amount <= MOST_USD_PER_MILLION for amount in amounts)
-
-
-def _is_whole(row: EndpointRow, file: ModelsFile) -> bool:
-    places = ((row.supports_set, file.supports), (row.quirks_set, file.quirks))
-    return all(place is None or 0 <= place < len(there) for place, there in places)
 
 
 def _is_leap(change: Change) -> bool:

@@ -201,18 +201,18 @@ class ListRow(NamedTuple):
     kept_at_ms: int
 
     @property
-    def mark(self) -> ListMark:
-        return ListMark(self.digest, self.kept_at_ms)
+    def stamp(self) -> ListStamp:
+        return ListStamp(self.digest, self.kept_at_ms)
 
 
-class ListMark(NamedTuple):
+class ListStamp(NamedTuple):
     """Which list is kept, and since when: the same list may be kept again because its bytes were damaged."""
 
     digest: str
     kept_at_ms: int
 
 
-NO_LIST = ListMark("", 0)
+NO_LIST = ListStamp("", 0)
 
 
 class ProviderKeyRow(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.store.connection import Connection
-from trunkline.store.rows import NO_LIST, ListMark, ListRow
+from trunkline.store.rows import NO_LIST, ListRow, ListStamp
 from trunkline.store.statements.tables import read_revision
 
 SINCE: Final = "0005"
@@ -24,10 +24,10 @@ def find_list_if_any(connection: Connection) -> ListRow | None:
     return None if revision is None or revision < SINCE else find_list(connection)
 
 
-def find_list_mark(connection: Connection) -> ListMark:
+def find_list_stamp(connection: Connection) -> ListStamp:
     """Find which list was kept last."""
     row = connection.execute("SELECT digest, kept_at_ms FROM model_lists WHERE place = ?", (_PRESENT,)).fetchone()
-    return NO_LIST if row is None else ListMark(*row)
+    return NO_LIST if row is None else ListStamp(*row)
 
 
 def keep_list(connection: Connection, row: ListRow) -> None:
@@ -36,7 +36,7 @@ def keep_list(connection: Connection, row: ListRow) -> None:
     Where it is the same the one before stays: else a second fetch would leave nothing to go back to.
     """
     _lock(connection)
-    if find_list_mark(connection).digest != row.digest:
+    if find_list_stamp(connection).digest != row.digest:
         connection.execute("DELETE FROM model_lists WHERE place = ?", (_BEFORE,))
         connection.execute("UPDATE model_lists SET place = ? WHERE place = ?", (_BEFORE, _PRESENT))
     connection.execute("DELETE FROM model_lists WHERE place = ?", (_PRESENT,))
