@@ -25,8 +25,8 @@ from trunkline.accounts.rates import Rate
 from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.protocol.preferences import Sort, WebPlugin
 from trunkline.routing.policy import Policy
+from trunkline.settings.fields import SecretSource
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import SecretSource
 from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 from trunkline.store.rows import BudgetRow

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from trunkline.accounts.pepper import read_pepper, reveal
+from trunkline.settings.fields import SecretSource
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import SecretSource
 
 
 def test_it_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:

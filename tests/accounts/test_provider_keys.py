@@ -14,9 +14,9 @@ import pytest
 
 from trunkline.accounts.master_keys import MasterKeys
 from trunkline.accounts.provider_keys import Owner, ProviderKeys, Rotation, hint_of, open_own, owners_among
+from trunkline.settings.fields import SecretSource
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import SecretSource
 from trunkline.store.connection import Connection
 from trunkline.store.database import Database, open_database
 from trunkline.store.statements.keys import KeyRow

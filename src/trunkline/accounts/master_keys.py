@@ -13,9 +13,9 @@ from typing import Final
 
 from trunkline.accounts.pepper import make_secret_file, reveal
 from trunkline.credentials.sealing import MasterKey
+from trunkline.settings.fields import SecretSource
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import SecretSource
 
 MADE_ID: Final = "local"
 """The id of the key in the file beside the database."""

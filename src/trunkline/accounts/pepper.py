@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from trunkline.settings.fields import SecretSource
 from trunkline.settings.reading import SettingsError
-from trunkline.settings.sections import SecretSource
 
 MIN_LENGTH = 16
 

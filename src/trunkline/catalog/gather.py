@@ -42,10 +42,11 @@ from trunkline.catalog.standings import (
     standings_of,
 )
 from trunkline.protocol.request import Sampling
+from trunkline.settings.fields import present
 from trunkline.settings.forms import Json
 from trunkline.settings.reading import SettingsError, suggestion
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import EndpointSettings, PriceSettings, Settings, present
+from trunkline.settings.sections import EndpointSettings, PriceSettings, Settings
 
 PLAIN: Final = frozenset(
     {

@@ -19,10 +19,11 @@ from trunkline.catalog.lookup import fold_name
 from trunkline.catalog.quirks import Quirks, overlaid
 from trunkline.catalog.rows import ProviderRow
 from trunkline.protocol.addresses import is_public_host
+from trunkline.settings.fields import SecretSource, present
 from trunkline.settings.forms import Json
 from trunkline.settings.reading import suggestion
 from trunkline.settings.secret import Secret
-from trunkline.settings.sections import ProviderSettings, SecretSource, present
+from trunkline.settings.sections import ProviderSettings
 
 ReadFile: TypeAlias = Callable[[str], str]
 """Path → text; raises OSError."""

@@ -10,23 +10,14 @@ import re
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
+from trunkline.settings.fields import Count, CountOrNone, SecretField, Section, Slug, written_as
 from trunkline.settings.forms import Json, Written
 from trunkline.settings.quantities import Duration, Factor, Fraction, Pause, Size, Usd, format_size
-from trunkline.settings.secret import Secret
 
 _MINUTE = 60.0
 _DAY = 86_400.0
-
-
-def _secret_source(value: object) -> object:
-    return {"inline": value} if isinstance(value, str) else value
-
-
-Slug = Annotated[str, Meta(min_length=1, max_length=256)]
-Count = Annotated[int, Meta(gt=0)]
-CountOrNone = Annotated[int, Meta(ge=0)]
 
 
 def _origin(value: object) -> object:
@@ -35,17 +26,6 @@ def _origin(value: object) -> object:
     if not re.fullmatch(r"\*|https?://[^/\s?#]+", value):
         raise ValueError("write an origin as https://app.example.com, without a path, or *")
     return value.lower()
-
-
-def _written_as(pattern: str, words: str) -> Written:
-    """Refuse other text, and what is no text at all, in words that say how to write it."""
-
-    def check(value: object) -> object:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(words)
-        return value
-
-    return Written(check)
 
 
 def _base_url(value: object) -> object:
@@ -62,56 +42,24 @@ _DIALECT_PATHS = ("/chat/completions", "/responses", "/messages", "/completions"
 Origin = Annotated[str, Written(_origin)]
 Listen = Annotated[
     str,
-    _written_as(
-        r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}", "write address and port, as 127.0.0.1:8080 or 0.0.0.0:8080"
-    ),
+    written_as(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}", "write address and port, as 127.0.0.1:8080 or 0.0.0.0:8080"),
 ]
 BaseUrl = Annotated[
     str,
-    _written_as(r"(https?|fake)://\S+", "write the whole address, as http://localhost:11434/v1"),
+    written_as(r"(https?|fake)://\S+", "write the whole address, as http://localhost:11434/v1"),
     Written(_base_url),
 ]
 ParameterName = Annotated[
     str,
-    _written_as(r"[A-Za-z0-9_-]+", "write the name of a header or parameter: letters, digits, hyphens, underscores"),
+    written_as(r"[A-Za-z0-9_-]+", "write the name of a header or parameter: letters, digits, hyphens, underscores"),
 ]
 ListUrl = Annotated[
     str,
-    _written_as(
+    written_as(
         r"(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
         "write an https address, as https://example.com/models.json; http is for this machine alone",
     ),
 ]
-
-
-class Section(Struct, frozen=True, kw_only=True):
-    """A table of settings."""
-
-
-def present(section: Section) -> dict[str, Json]:
-    """What is set of a table whose settings are None otherwise, by its name."""
-    values = ((name, getattr(section, name)) for name in section.__struct_fields__)
-    return {name: value for name, value in values if value is not None}
-
-
-class SecretSource(Section, frozen=True):
-    """Where a secret is found: exactly one of the three. A plain string counts as `inline`."""
-
-    env: str | None = None
-    """The name of an environment variable."""
-
-    file: str | None = None
-    """The path of a file whose text, without the white space around it, is the secret."""
-
-    inline: Secret | None = None
-    """The secret itself. Prefer `env` or `file`: configuration files are copied about."""
-
-    def __post_init__(self) -> None:
-        if sum(place is not None for place in (self.env, self.file, self.inline)) != 1:
-            raise ValueError('name one place, as { env = "NAME" } or { file = "/run/secrets/name" }')
-
-
-SecretField = Annotated[SecretSource, Written(_secret_source)]
 
 
 class ServerSettings(Section, frozen=True):
