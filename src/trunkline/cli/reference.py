@@ -1,4 +1,4 @@
-"""The reference page of the settings, made from `settings/sections.py` itself: its types, defaults and docstrings."""
+"""The reference page of the settings, made from `settings/` itself: its types, defaults and docstrings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trunkline.settings import sections
+from trunkline.settings import plugin_sections, sections
 from trunkline.settings.forms import default_of, fields_of
 
 _INTRODUCTION = """\
 # Settings
 
-This page is made from `settings/sections.py` by `trunkline docs settings`; do not edit it.
+This page is made from `settings/` by `trunkline docs settings`; do not edit it.
 
 A setting is looked for on the command line, then in the environment, then in the file, and has its default otherwise.
 The file is `./trunkline.toml`, or the one that `--config` or `TRUNKLINE_CONFIG` names. In the environment a setting is
@@ -48,16 +48,23 @@ _WORDS = {
     "BaseUrl": "text",
     "ParameterName": "text",
     "ListUrl": "text",
+    "EngineUrl": "text",
+    "Characters": "number",
 }
 
 
 def settings_page() -> str:
     """Write the page, as Markdown."""
-    classes = {
-        node.name: node for node in ast.parse(inspect.getsource(sections)).body if isinstance(node, ast.ClassDef)
-    }
-    parts = (_section(path, classes[name], getattr(sections, name)) for path, name in _sections(classes))
+    classes = setting_classes()
+    models = {name: model for file in (plugin_sections, sections) for name, model in vars(file).items()}
+    parts = (_section(path, classes[name], models[name]) for path, name in _sections(classes))
     return "\n".join((_INTRODUCTION, *parts))
+
+
+def setting_classes() -> dict[str, ast.ClassDef]:
+    """List the classes that settings are declared in, by their names."""
+    nodes = (node for file in (plugin_sections, sections) for node in ast.parse(inspect.getsource(file)).body)
+    return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 
 
 def _sections(classes: Mapping[str, ast.ClassDef]) -> Iterator[tuple[str, str]]:
@@ -103,9 +110,11 @@ def _default(field: Any) -> str:
 def _value_kind(annotation: str) -> str:
     annotation = annotation.removesuffix(" | None")
     if "Literal[" in annotation:
-        choices = ", ".join(f"`{choice}`" for choice in re.findall(r"'(\w+)'", annotation))
+        choices = ", ".join(f"`{choice}`" for choice in re.findall(r"'([\w-]+)'", annotation))
         return f"list of {choices}" if annotation.startswith("list") else choices
-    return "number" if annotation.startswith("Annotated[int,") else _WORDS[annotation]
+    if annotation.startswith("Annotated["):
+        return "number" if annotation.startswith("Annotated[int,") else "text"
+    return _WORDS[annotation]
 
 
 def _is_value(field: ast.AnnAssign) -> bool:

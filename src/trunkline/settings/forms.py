@@ -115,9 +115,11 @@ def _read_table(kind: type[Struct], value: Json, path: Path, problems: list[Prob
         return None
     try:
         return kind(**found)
+    except Unreadable as error:  # of settings in several tables together
+        problems.extend(problem._replace(path=(*path, *problem.path)) for problem in error.problems)
     except ValueError as error:  # of several settings together
         problems.append(Problem(path, "value", str(error)))
-        return None
+    return None
 
 
 def _read(kind: Any, value: Json, path: Path, problems: list[Problem]) -> Any:

@@ -103,11 +103,11 @@ def with_store_url(settings: Settings, url: str) -> Settings:
 
 
 def effective(settings: Settings, sources: Sources) -> Iterator[tuple[str, str, str]]:
-    """List every value as (path, value, origin), secrets hidden; of providers and endpoints only what is set."""
+    """List every value as (path, value, origin), secrets hidden; of what has names of its own only what is set."""
     for path, value in _leaves((), write_value(Settings, settings)):
         origin = sources.origin(path)
         is_unset = value in (None, {}, []) or origin == "default"
-        if not (is_unset and path[0] in ("providers", "endpoints", "bootstrap_key")):
+        if not (is_unset and path[0] in _NAMED):
             yield dotted(path), _shown(path, value), origin
 
 
@@ -289,3 +289,5 @@ def _shown(path: Path, value: Json) -> str:
 
 
 _HEADER_TABLES = frozenset({"headers", "extra_headers"})
+_NAMED = frozenset({"providers", "endpoints", "search", "bootstrap_key"})
+"""Of these a value that nobody set is not listed."""

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from trunkline.settings.fields import Count, CountOrNone, SecretField, Section, Slug, written_as
-from trunkline.settings.forms import Json, Written
+from trunkline.settings.forms import Json, Unreadable, Written
+from trunkline.settings.plugin_sections import PluginsSettings, SearchSettings, find_unfit
 from trunkline.settings.quantities import Duration, Factor, Fraction, Pause, Size, Usd, format_size
 
 _MINUTE = 60.0
@@ -557,6 +558,12 @@ class Settings(Section, frozen=True):
     defaults: DefaultsSettings = DefaultsSettings()
     catalog: CatalogSettings = CatalogSettings()
     log: LogSettings = LogSettings()
+    search: dict[str, SearchSettings] = {}
+    plugins: PluginsSettings = PluginsSettings()
     bootstrap_key: SecretField | None = None
     """A key that is made valid at the start, for installations without a terminal. When absent, the first start
     makes one and shows it once."""
+
+    def __post_init__(self) -> None:
+        if problems := tuple(find_unfit(self.search, self.plugins)):
+            raise Unreadable(problems)
