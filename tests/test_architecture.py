@@ -275,6 +275,9 @@ MACHINES = (
     "routing/others.py",
     "routing/joint.py",
     "accounts/idempotency.py",
+    "plugins/web.py",
+    "upstream/engines/found.py",
+    "upstream/engines/domains.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 
