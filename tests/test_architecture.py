@@ -277,6 +277,7 @@ MACHINES = (
     "accounts/idempotency.py",
     "plugins/web.py",
     "upstream/engines/found.py",
+    "upstream/engines/table.py",
     "upstream/engines/domains.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""

@@ -24,7 +24,7 @@ from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
-from trunkline.inventory import relist_catalog
+from trunkline.inventory import load_engines, relist_catalog
 from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
@@ -42,11 +42,14 @@ from trunkline.store.rows import ListRow
 from trunkline.store.writer import Writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
+from trunkline.upstream.aside import Aside
+from trunkline.upstream.names import Names
 
 if TYPE_CHECKING:
     from trunkline.accounts.shared_rates import BoardCounters
     from trunkline.nodes.gossip import Gossip
     from trunkline.store.board import Board
+    from trunkline.upstream.engines.search import SearchEngines
 
 _TOKEN_DIGITS = 24
 
@@ -88,12 +91,13 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         stopping=stopping,
         bounds=settings.billing,
         find_explanation=None if gossip is None else gossip.find_explanation,
+        engines=_make_engines(settings, upstream.aside),
     )
     renewing = _renew(settings, services, database, gossip, relisted)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with writer, connections, board or nullcontext(), renewing:
+        async with writer, connections, board or nullcontext(), services.engines or nullcontext(), renewing:
             logs.started(settings.server.listen, catalog)
             yield
         await keys.close()
@@ -182,6 +186,26 @@ def _renew(
         logs.catalog_changed(before, renewed.catalog, renewed.counts)
 
     return Renewing(database, services.planner, services.aside, make, took, logs.catalog_refused, relisted)
+
+
+def _make_engines(settings: Settings, aside: Aside) -> SearchEngines | None:
+    """Make what search engines are asked with: nothing of it is loaded where the settings name none."""
+    if not settings.search:
+        return None
+    engines = load_engines(settings)
+    for engine in engines.values():
+        if not engine.is_on:
+            logs.engine_off(engine.name, engine.reason)
+    make: type[SearchEngines] = import_module("trunkline.upstream.engines.search").SearchEngines
+    return make(
+        engines.values(),
+        connect_s=settings.routing.timeouts.connect,
+        aside=aside,
+        names=Names(),
+        clock=time.monotonic,
+        report=logs.search_failed,
+        alarm=logs.engine_alarm,
+    )
 
 
 def _now_us() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from trunkline.accounts.claims import Claims
 from trunkline.accounts.idempotency import Claim
@@ -30,6 +30,9 @@ from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
 from trunkline.upstream.drivers import Sink
+
+if TYPE_CHECKING:
+    from trunkline.upstream.engines.search import SearchEngines
 
 _USUAL_BOUNDS: Final = BillingSettings()
 
@@ -70,7 +73,7 @@ class Services:
     """What a request needs of the process; built once in `app.py`.
 
     `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
-    are other nodes, asks them for that of a response, for an account.
+    are other nodes, asks them for that of a response, for an account. `engines` are None where the settings name none.
     """
 
     keys: Keys
@@ -90,6 +93,7 @@ class Services:
     stopping: Stopping
     bounds: BillingSettings = _USUAL_BOUNDS
     find_explanation: Callable[[str, str], Awaitable[bytes | None]] | None = None
+    engines: SearchEngines | None = None
 
     @property
     def catalog(self) -> Catalog:

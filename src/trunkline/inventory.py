@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from trunkline.catalog.engines import Engine, find_engines
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import Known, Lists, gather, gather_again, read_models
 from trunkline.catalog.load import catalog_of
@@ -85,6 +86,11 @@ def _lists(found: InForce) -> Lists:
 
 def _shipped_text(name: str) -> str:
     return files("trunkline.catalog").joinpath(name).read_text("utf-8")
+
+
+def load_engines(settings: Settings) -> dict[str, Engine]:
+    """Look for the keys of the search engines that the settings name."""
+    return find_engines(settings.search, _surroundings())
 
 
 def _surroundings() -> Surroundings:

@@ -188,6 +188,14 @@ def _standing(slug: str, row: ProviderRow, entry: ProviderSettings, around: Surr
     )
 
 
+def read_key(source: SecretSource, around: Surroundings) -> tuple[Secret | None, str]:
+    """Read a key that is sent in a header, and say where it was found or why not. A blank one is none at all."""
+    text, found, missing = _revealed(source, around)
+    if not text:
+        return None, missing
+    return (None, _unsendable(found)) if _UNSENDABLE.search(text) else (Secret(text), found)
+
+
 def _policy(row: ProviderRow, entry: ProviderSettings) -> DataPolicy:
     """What becomes of prompts, by the provider's documents and the operator's entry, which is in the row already."""
     told = frozenset(present(entry.data_policy))
@@ -280,8 +288,12 @@ def _credential(row: ProviderRow, entry: ProviderSettings, around: Surroundings)
     if not text:
         return None, missing
     if row.scheme != "google" and _UNSENDABLE.search(text):
-        return None, f"the {found} has white space or characters that no header can carry"
+        return None, _unsendable(found)
     return Secret(text), found
+
+
+def _unsendable(found: str) -> str:
+    return f"the {found} has white space or characters that no header can carry"
 
 
 def _revealed(source: SecretSource, around: Surroundings) -> tuple[str, str, str]:

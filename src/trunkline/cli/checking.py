@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from trunkline.accounts.opening import missed_board, verify_store
+from trunkline.catalog.engines import Engine
 from trunkline.catalog.entries import Catalog
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.keys import database_name
 from trunkline.cli.start import load
 from trunkline.cli.tree import tree_of
-from trunkline.inventory import load_catalog
+from trunkline.inventory import load_catalog, load_engines
 from trunkline.server.binding import bind
 from trunkline.settings.reading import effective
 from trunkline.settings.sections import Settings
@@ -28,7 +30,10 @@ def check(
     probe: Annotated[
         bool,
         typer.Option(
-            "--probe", metavar="", help="Also ask each provider that is on for its models, which costs nothing."
+            "--probe",
+            metavar="",
+            help="Also ask each provider that is on for its models, and see whether search engines are there. "
+            "It costs nothing.",
         ),
     ] = False,
 ) -> None:
@@ -36,7 +41,7 @@ def check(
 
     Each value is printed with where it came from; secrets are hidden. Nothing is started, and without --probe no
     provider is called. What `serve` would refuse is refused, with 2. It ends with 1 when a provider that the settings
-    name is off, or one that was asked cannot be reached or refuses its key.
+    name is off, or one that was asked cannot be reached or refuses its key; so with search engines.
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)
@@ -52,13 +57,16 @@ def check(
     typer.echo(f"Database\n  {database_name(settings)}  ({state})")
     named = {catalog.provider_slug(name) for name, entry in settings.providers.items() if entry.enabled is not False}
     _echo_providers(catalog, named, all_providers)
+    engines = list(load_engines(settings).values())
+    _echo_engines(engines)
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if (reason := asyncio.run(missed_board(settings))) is not None:
         typer.echo(f"warning: store.counters: {reason}", err=True)
-    is_well = not probe or asyncio.run(_echo_reached(settings, catalog))
-    if not is_well or not all(catalog.standings[slug].is_on for slug in named):
+    is_well = not probe or asyncio.run(_echo_reached(settings, catalog, engines))
+    are_on = [catalog.standings[slug].is_on for slug in named] + [engine.is_on for engine in engines]
+    if not is_well or not all(are_on):
         raise typer.Exit(1)
 
 
@@ -84,8 +92,16 @@ def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool)
         typer.echo(f"  no key for {len(unused)} others; `trunkline check --all` names the variables")
 
 
-async def _echo_reached(settings: Settings, catalog: Catalog) -> bool:
-    """Tell of each provider what came of asking it; says whether none failed."""
+def _echo_engines(engines: Sequence[Engine]) -> None:
+    for title, are_on in (("Search engines on", True), ("Search engines off", False)):
+        if rows := [engine for engine in engines if engine.is_on == are_on]:
+            typer.echo(title)
+        for engine in rows:
+            typer.echo(f"  {engine.name}  ({engine.kind}, {engine.reason})")
+
+
+async def _echo_reached(settings: Settings, catalog: Catalog, engines: Sequence[Engine]) -> bool:
+    """Tell of each provider and engine what came of asking it; says whether none failed."""
     reaching = load("trunkline.cli.reaching")
     slugs = [slug for slug, standing in catalog.standings.items() if standing.is_on]
     typer.echo(f"Providers asked (at most {reaching.DEADLINE_S:.0f} s)")
@@ -93,6 +109,12 @@ async def _echo_reached(settings: Settings, catalog: Catalog) -> bool:
     async for found in reaching.reach(settings, catalog):
         all_found.append(found)
         typer.echo(f"  {found.slug:<{max(map(len, slugs))}}  {found.words}")
+    if any(engine.is_on for engine in engines):
+        typer.echo("Search engines asked")
+        width = max(len(engine.name) for engine in engines)
+        async for found in reaching.reach_engines(settings, engines):
+            all_found.append(found)
+            typer.echo(f"  {found.slug:<{width}}  {found.words}")
     note = reaching.proxy_note(os.environ)
     if note is not None and not all(found.is_connected for found in all_found):
         typer.echo(f"note: {note}", err=True)

@@ -1,21 +1,27 @@
-"""`trunkline check --probe`: whether each provider that is on can be reached and takes its key, at no cost.
+"""`trunkline check --probe`: whether who is on can be reached and takes its key, at no cost.
 
 One question each, all at once, which `upstream/listing.py` asks; what is found is told in a line as soon as it is
-known. Whether a model answers is `providers probe`'s to try out.
+known. Whether a model answers is `providers probe`'s to try out. Of search engines only SearXNG is made to search,
+which costs nothing there; at the others it is seen whether somebody is there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
 from trunkline.calling import asking
+from trunkline.catalog.engines import Engine
 from trunkline.catalog.entries import Catalog, Standing
 from trunkline.cli.probing import Works, told
 from trunkline.settings.sections import Settings
+from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
+from trunkline.upstream.engines.found import Query
+from trunkline.upstream.engines.search import SearchEngines
 from trunkline.upstream.listing import Listed, list_models
+from trunkline.upstream.names import Names
 from trunkline.upstream.transport import UpstreamFailure
 
 DEADLINE_S = 15.0
@@ -27,7 +33,7 @@ PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 class Reached(NamedTuple):
-    """What became of one provider's question."""
+    """What became of the question to one provider or engine."""
 
     slug: str
     works: Works
@@ -43,6 +49,36 @@ async def reach(settings: Settings, catalog: Catalog) -> AsyncIterator[Reached]:
         questions = [_reach_one(upstream, standing, deadline) for standing in standings]
         for found in asyncio.as_completed(questions):
             yield await found
+
+
+async def reach_engines(settings: Settings, engines: Sequence[Engine]) -> AsyncIterator[Reached]:
+    """Ask every search engine that is on; each comes as soon as it has answered, or when the time is over."""
+    asked = SearchEngines(
+        engines,
+        connect_s=settings.routing.timeouts.connect,
+        aside=Aside(),
+        names=Names(),
+        clock=asyncio.get_running_loop().time,
+        report=lambda *_: None,  # who asks hears of it in the answer
+        alarm=lambda *_: None,
+    )
+    async with asked:
+        deadline = asyncio.get_running_loop().time() + DEADLINE_S
+        questions = [_reach_engine(asked, engine, deadline) for engine in engines if engine.is_on]
+        for found in asyncio.as_completed(questions):
+            yield await found
+
+
+async def _reach_engine(engines: SearchEngines, engine: Engine, deadline: float) -> Reached:
+    if engine.kind != "searxng":
+        fault = await engines.reach(engine.name, deadline)
+        if fault is not None:
+            return Reached(engine.name, "no", told(fault), is_connected=False)
+        return Reached(engine.name, "unclear", "is there; its key was not tried, since a search costs")
+    found = await engines.search(engine.name, Query("trunkline", max_results=5, characters=100), deadline)
+    if found.problem:
+        return Reached(engine.name, "no", found.problem)
+    return Reached(engine.name, "yes", f"ok, {len(found.results)} results")
 
 
 def proxy_note(environ: Mapping[str, str]) -> str | None:

@@ -49,6 +49,7 @@ _WORDS = {
     "ParameterName": "text",
     "ListUrl": "text",
     "EngineUrl": "text",
+    "EngineKind": "`exa`, `searxng`, `brave`, `tavily`",
     "Characters": "number",
 }
 

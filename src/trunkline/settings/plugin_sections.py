@@ -1,6 +1,6 @@
 """What an operator may set about the steps around the model, and about the search engines that one of them asks.
 
-Whether an engine's key is there is not known here; `upstream/engines/standings.py` looks.
+Whether an engine's key is there is not known here; `catalog/engines.py` looks.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ EngineUrl = Annotated[
     ),
     Written(_engine_url),
 ]
+EngineKind = Literal["exa", "searxng", "brave", "tavily"]
 Characters = Annotated[int, Meta(ge=100, le=100_000)]
 
 DEFAULT_SEARCH_PROMPT = (
@@ -53,7 +54,7 @@ class SearchSettings(Section, frozen=True):
     """A search engine, by a name of your choice. A request that says `engine: "exa"` gets the one that is named `exa`,
     if there is one."""
 
-    kind: Literal["exa", "searxng", "brave", "tavily"]
+    kind: EngineKind
     """Which engine it is."""
 
     base_url: EngineUrl | None = None

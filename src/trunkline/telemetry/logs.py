@@ -155,6 +155,22 @@ def token_failed(provider: str, problem: str) -> None:
     _log.write("warning", "token.failed", provider=provider, problem=problem)
 
 
+def engine_off(engine: str, reason: str) -> None:
+    """A search engine that the settings name cannot be asked."""
+    _log.write("warning", "engine.off", engine=engine, reason=reason)
+
+
+def search_failed(engine: str, problem: str, detail: str, took_s: float) -> None:
+    """A search engine did not answer. The query is left out: a client wrote it."""
+    further = {"detail": detail} if detail else {}
+    _log.write("warning", "search.failed", engine=engine, problem=problem, **further, took_ms=round(took_s * 1000))
+
+
+def engine_alarm(engine: str, problem: str, to_do: str) -> None:
+    """A search engine will not answer until somebody mends what is wrong; told once in a while."""
+    _log.write("error", "engine.refused", engine=engine, problem=problem, do=to_do)
+
+
 def store_alarm(event: str, detail: str) -> None:
     """What the writer of the store tells operators: that the store is down or back, and what became of records."""
     level: Level = "info" if event in _GOOD_NEWS else "warning" if event in _ADVICE else "error"

@@ -48,10 +48,12 @@ class HttpClient:
         names: Names | None = None,
         trust: Callable[[], ssl.SSLContext] = new_trust,
         max_connections: int = MAX_CONNECTIONS,
+        max_targets: int = _MAX_CACHED_TARGETS,
     ) -> None:
         self._timeouts = timeouts
         self._dialer = Dialer(names or Names(), trust)
         self._max_connections = max_connections
+        self._max_targets = max_targets
         self._targets: dict[tuple[str, str], _Target] = {}
         self._pool: Pool
 
@@ -88,7 +90,7 @@ class HttpClient:
     def _target(self, method: str, url: str) -> _Target:
         target = self._targets.get((method, url))
         if target is None:
-            if len(self._targets) >= _MAX_CACHED_TARGETS:
+            if len(self._targets) >= self._max_targets:
                 self._targets.clear()
             target = self._targets[method, url] = _new_target(method, url)
         return target
