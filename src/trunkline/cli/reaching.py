@@ -53,31 +53,32 @@ async def reach(settings: Settings, catalog: Catalog) -> AsyncIterator[Reached]:
 
 async def reach_engines(settings: Settings, engines: Sequence[Engine]) -> AsyncIterator[Reached]:
     """Ask every search engine that is on; each comes as soon as it has answered, or when the time is over."""
+    heard: dict[str, str] = {}
     asked = SearchEngines(
         engines,
         connect_s=settings.routing.timeouts.connect,
         aside=Aside(),
         names=Names(),
         clock=asyncio.get_running_loop().time,
-        report=lambda *_: None,  # who asks hears of it in the answer
-        alarm=lambda *_: None,
+        report=lambda engine, problem, detail, took_s: heard.update({engine: detail or problem}),
+        alarm=lambda engine, problem, to_do: heard.update({engine: f"{problem}; {to_do}"}),
     )
     async with asked:
         deadline = asyncio.get_running_loop().time() + DEADLINE_S
-        questions = [_reach_engine(asked, engine, deadline) for engine in engines if engine.is_on]
+        questions = [_reach_engine(asked, engine, heard, deadline) for engine in engines if engine.is_on]
         for found in asyncio.as_completed(questions):
             yield await found
 
 
-async def _reach_engine(engines: SearchEngines, engine: Engine, deadline: float) -> Reached:
+async def _reach_engine(engines: SearchEngines, engine: Engine, heard: dict[str, str], deadline: float) -> Reached:
     if engine.kind != "searxng":
         fault = await engines.reach(engine.name, deadline)
         if fault is not None:
-            return Reached(engine.name, "no", told(fault), is_connected=False)
+            return Reached(engine.name, "no", told(fault), is_connected=fault.detail is None)
         return Reached(engine.name, "unclear", "is there; its key was not tried, since a search costs")
     found = await engines.search(engine.name, Query("trunkline", max_results=5, characters=100), deadline)
     if found.problem:
-        return Reached(engine.name, "no", found.problem)
+        return Reached(engine.name, "no", heard[engine.name])
     return Reached(engine.name, "yes", f"ok, {len(found.results)} results")
 
 
