@@ -52,7 +52,7 @@ DEFAULT_SEARCH_PROMPT = (
 
 class SearchSettings(Section, frozen=True):
     """A search engine, by a name of your choice. A request that says `engine: "exa"` gets the one that is named `exa`,
-    if there is one."""
+    if there is one. Which to choose, and what it is told: [search](../how-to/search.md)."""
 
     kind: EngineKind
     """Which engine it is."""

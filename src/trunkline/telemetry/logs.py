@@ -163,7 +163,7 @@ def engine_off(engine: str, reason: str) -> None:
 def search_failed(engine: str, problem: str, detail: str, took_s: float) -> None:
     """A search engine did not answer. The query is left out: a client wrote it."""
     further = {"detail": detail} if detail else {}
-    _log.write("warning", "search.failed", engine=engine, problem=problem, **further, took_ms=round(took_s * 1000))
+    _log.write("warning", "engine.failed", engine=engine, problem=problem, **further, took_ms=round(took_s * 1000))
 
 
 def engine_alarm(engine: str, problem: str, to_do: str) -> None:
