@@ -126,6 +126,12 @@ def test_no_domains_are_all_of_them_and_one_that_is_none_is_nothing() -> None:
     assert within(PAGES, ("",)) == ()
 
 
+def test_more_domains_than_any_client_has_allow_nothing() -> None:
+    others = tuple(f"d{n}.example" for n in range(1_000))
+    assert within(PAGES, (*others[1:], "birds.example")) == PAGES
+    assert within(PAGES, (*others, "birds.example")) == ()
+
+
 def test_the_room_of_a_page_follows_the_size_that_is_asked_for() -> None:
     room = CharactersSettings(low=100, medium=200, high=300)
     assert [characters_of(room, size) for size in ("low", "medium", "high", None)] == [100, 200, 300, 200]

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -161,9 +162,13 @@ def test_any_query_can_be_sent_and_its_text_is_bounded(
     query = Query(text * 30, count, 1_500, tuple(domains), UserLocation(country=country))
     sent = encode_query(engine(kind), query)
     assert not any(sign <= " " for sign in sent.url)
+    (said,) = parse_qs(urlsplit(sent.url).query).get("q", [""])
+    assert len(said) <= MAX_QUERY
+    assert len(said.split()) <= 50
     if sent.body:
         told = json.loads(sent.body)
         assert len(told["query"]) <= MAX_QUERY
+        assert len(told["query"].split()) <= 50
         assert 1 <= told.get("numResults", told.get("max_results")) <= 20
 
 
@@ -256,7 +261,7 @@ SAID = [
                     {
                         "title": "Herons",
                         "url": A,
-                        "description": "They fish.",
+                        "description": "They <strong>fi&#x73;h</strong>.",
                         "extra_snippets": ["They wait.", 7, "They fly away."],
                         "page_age": "2022-01-02T03:04:05",
                     }
@@ -465,7 +470,8 @@ REFUSALS: list[tuple[EngineKind, int, str, str]] = [
     ("exa", 402, "its credit or plan is used up (402)", "add credit to the engine's account"),
     ("tavily", 432, "its credit or plan is used up (432)", "add credit to the engine's account"),
     ("brave", 429, "it takes no more searches now (429)", ""),
-    ("brave", 422, "it refuses the search (422)", ""),
+    ("brave", 422, "it refuses the search or the key (422)", "see whether search.mine.api_key is good"),
+    ("exa", 422, "it refuses the search (422)", ""),
     ("exa", 503, "it failed (503)", ""),
     (
         "exa",

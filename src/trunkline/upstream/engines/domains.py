@@ -7,10 +7,14 @@ an `@` or behind a `\\` is no host. What cannot be read so is within nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from trunkline.protocol.addresses import read_link
+
+MAX_DOMAINS: Final = 1_000
+"""OpenAI takes a hundred. What lies in those beyond is within nothing; each page is held against each."""
 
 
 class Domain(NamedTuple):
@@ -30,7 +34,7 @@ def read_domains(texts: Iterable[str]) -> tuple[Domain, ...]:
 
     What is no domain is left out: nothing lies within it.
     """
-    return tuple(domain for text in texts if (domain := _read_domain(text)) is not None)
+    return tuple(domain for text in islice(texts, MAX_DOMAINS) if (domain := _read_domain(text)) is not None)
 
 
 def is_within(url: str, domains: Iterable[Domain]) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from email.utils import parsedate
+from html import unescape
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -26,7 +27,8 @@ from trunkline.upstream.engines.found import Query, Result
 from trunkline.wire import UpstreamRequest
 
 MAX_QUERY: Final = 400
-"""The longest query that every engine takes: Brave and Tavily refuse more."""
+MAX_QUERY_WORDS: Final = 50
+"""The longest query that every engine takes: Tavily refuses more characters, Brave more of either."""
 
 MAX_RESULTS: Final = 20
 MAX_ITEMS: Final = 200
@@ -34,7 +36,7 @@ MAX_ITEMS: Final = 200
 
 MAX_TITLE: Final = 200
 MAX_URL: Final = 2_048
-MAX_DOMAINS: Final = 100
+MAX_SENT_DOMAINS: Final = 100
 MAX_SITES: Final = 200
 """Of a query, the characters that limit it to sites; a link beyond them is left out all the same."""
 
@@ -45,10 +47,10 @@ MAX_TOLD_USD: Final = 1
 class Row(NamedTuple):
     """One kind of engine: how it is asked, and where in its answer things stand.
 
-    `asks` are the members of a JSON body, or of the address where it `is_posted` not; `key` is written into `header`
-    after what `before_key` says. Of a page `text` names the members that are joined. An answer without `results` is one
-    without pages where it has the member `even_empty`; one without pages is a failure where `silent` names sources that
-    did not answer.
+    `asks` are the members of a JSON body, or of the address where it `is_posted` not; the key is written into `header`,
+    behind `before_key`. Of a page `text` names the members that are joined, which `are_html` or plain text. An answer
+    without `results` is one without pages where it has the member `even_empty`; one without pages is a failure where
+    `silent` names sources that did not answer.
     """
 
     base_url: str
@@ -63,6 +65,7 @@ class Row(NamedTuple):
     cost: tuple[str, ...] = ()
     even_empty: str = ""
     silent: str = ""
+    are_html: bool = False
 
 
 class Answer(NamedTuple):
@@ -80,7 +83,7 @@ class Answer(NamedTuple):
 def encode_query(engine: Engine, query: Query) -> UpstreamRequest:
     """Write a search as its engine takes it."""
     row = ROWS[engine.kind]
-    asks = row.asks(query, read_domains(query.domains)[:MAX_DOMAINS])
+    asks = row.asks(query, read_domains(query.domains)[:MAX_SENT_DOMAINS])
     url = f"{engine.base_url or row.base_url}{row.path}"
     headers = {"accept": "application/json"}
     if engine.secret is not None and row.header:
@@ -119,6 +122,11 @@ def decode_refusal(engine: Engine, status: int) -> Answer:
             return Answer(
                 problem="it answers no searches as JSON (403)",
                 to_do="add json to search.formats in the settings.yml of your SearXNG, and have its limiter let us in",
+            )
+        case 422 if engine.kind == "brave":  # what it answers to a key that it does not know, among other things
+            return Answer(
+                problem="it refuses the search or the key (422)",
+                to_do=f"see whether search.{engine.name}.api_key is good",
             )
         case 401 | 403:
             return Answer(
@@ -215,6 +223,7 @@ ROWS: Final[Mapping[EngineKind, Row]] = {
         text=("description", "extra_snippets"),
         date="page_age",
         even_empty="query",
+        are_html=True,
     ),
     "tavily": Row(
         base_url="https://api.tavily.com",
@@ -235,9 +244,9 @@ _BRAVE_COUNTRIES: Final = frozenset(
 )
 
 
-def _text(query: Query, room: int = MAX_QUERY) -> str:
+def _text(query: Query, room: int = MAX_QUERY, words: int = MAX_QUERY_WORDS) -> str:
     """The query on one line."""
-    return " ".join(_UNWELCOME.sub("", query.text[: 4 * MAX_QUERY]).split())[:room].rstrip()
+    return " ".join(_UNWELCOME.sub("", query.text[: 4 * MAX_QUERY]).split()[:words])[:room].rstrip()
 
 
 def _limited_text(query: Query, domains: Sequence[Domain]) -> str:
@@ -247,7 +256,7 @@ def _limited_text(query: Query, domains: Sequence[Domain]) -> str:
         if len(" OR ".join((*sites, f"site:{host}"))) <= MAX_SITES:
             sites.append(f"site:{host}")
     limit = "" if not sites else f" {sites[0]}" if len(sites) == 1 else f" ({' OR '.join(sites)})"
-    return _text(query, MAX_QUERY - len(limit)) + limit
+    return _text(query, MAX_QUERY - len(limit), MAX_QUERY_WORDS - len(limit.split())) + limit
 
 
 def _count(query: Query) -> int:
@@ -295,23 +304,26 @@ def _result(row: Row, told: Mapping[str, Json], characters: int) -> Result | Non
         host = read_link(url).host
     except ValueError:
         return None
-    title = " ".join(_clean(told.get("title"), MAX_TITLE).split())
-    text = "\n".join(part for name in row.text for part in _parts(told.get(name), characters))
+    title = " ".join(_clean(told.get("title"), MAX_TITLE, row.are_html).split())
+    text = "\n".join(part for name in row.text for part in _parts(told.get(name), characters, row.are_html))
     return Result(title or host, url, text[:characters].rstrip(), _day(told.get(row.date)))
 
 
-def _parts(told: Json, room: int) -> Iterator[str]:
+def _parts(told: Json, room: int, is_html: bool) -> Iterator[str]:
     """The texts of a member, which may be a list of them."""
     for part in told[:MAX_RESULTS] if isinstance(told, list) else (told,):
-        if text := _clean(part, room):
+        if text := _clean(part, room, is_html):
             yield text
 
 
-def _clean(told: Json, room: int) -> str:
+def _clean(told: Json, room: int, is_html: bool) -> str:
     """At most so many characters of a text, without those that show nothing or change how others are shown."""
     if not isinstance(told, str):
         return ""
-    return _UNWELCOME.sub("", _BREAK.sub("\n", told[: 2 * room]))[:room].strip()
+    text = told[: 2 * room]
+    if is_html:
+        text = unescape(_EMPHASIS.sub("", text))
+    return _UNWELCOME.sub("", _BREAK.sub("\n", text))[:room].strip()
 
 
 def _day(told: Json) -> str:
@@ -329,6 +341,7 @@ def _day(told: Json) -> str:
     return day.isoformat() if day.year >= 1900 else ""
 
 
+_EMPHASIS: Final = re.compile("</?(?:strong|b|em)>")
 _BREAK: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _UNWELCOME: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
