@@ -388,7 +388,9 @@ SAID = [
     ),
     Said("half a character", "exa", b'{"results":[{"url":"\\ud800"}]}', problem="its answer is no JSON"),
     Said("no UTF-8", "exa", b'{"results":["\xff"]}', problem="its answer is no JSON"),
-    Said("nested without end", "exa", b'{"results":' + b"[" * 100_000, problem="its answer is no JSON"),
+    Said("nested without end", "exa", b'{"results":' + b"[" * 40_000, problem="its answer is no JSON"),
+    Said("lists without end", "exa", b"[" + b"[]," * 60_000 + b"1]", problem="its answer is too large"),
+    Said("numbers without end", "exa", b"[" + b"1," * 300_000 + b"1]", problem="its answer is too large"),
     Said(
         "within domains",
         "exa",

@@ -34,6 +34,10 @@ MAX_RESULTS: Final = 20
 MAX_ITEMS: Final = 200
 """How many pages of an answer are looked at, for those that are within the domains of a query."""
 
+MAX_CONTAINERS: Final = 50_000
+MAX_COMMAS: Final = 200_000
+"""What decoding costs is values, and nobody else runs meanwhile: 4 MB of empty lists would take a second."""
+
 MAX_TITLE: Final = 200
 MAX_URL: Final = 2_048
 MAX_SENT_DOMAINS: Final = 100
@@ -102,6 +106,8 @@ def encode_greeting(engine: Engine) -> UpstreamRequest:
 
 def decode_answer(kind: EngineKind, body: bytes, query: Query) -> Answer:
     """Read the body of an answer; what of it is no page for this query is left out."""
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS or body.count(b",") > MAX_COMMAS:
+        return Answer(problem="its answer is too large")
     row, told = ROWS[kind], read_loosely(body)
     if not isinstance(told, dict):
         return Answer(problem="its answer is no JSON", to_do="see whether base_url is the address of its API")
