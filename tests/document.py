@@ -17,7 +17,17 @@ from typing import Any
 
 import jsonschema_rs
 
-from tests.wider import CALLS, OPAQUE, OPAQUE_ITEMS, TEXT, WIDER_CHOICES, WIDER_EVENTS, WIDER_ITEMS, WIDER_TOOLS
+from tests.wider import (
+    CALLS,
+    OPAQUE,
+    OPAQUE_ITEMS,
+    SEARCH_CALL,
+    TEXT,
+    WIDER_CHOICES,
+    WIDER_EVENTS,
+    WIDER_ITEMS,
+    WIDER_TOOLS,
+)
 
 Json = Any
 
@@ -75,9 +85,13 @@ def _checked_schemas() -> dict[str, Json]:
     for name in ("OpenResponsesContentPartAddedEvent", "OpenResponsesContentPartDoneEvent"):
         schemas[name]["properties"]["part"]["anyOf"].append({"$ref": f"{_REF}ReasoningTextContent"})
     wider = [*WIDER_ITEMS.values(), OPAQUE]
+    answer = schemas["OpenAIResponsesNonStreamingResponse"]["properties"]
+    told = [answer["output"]["items"]["oneOf"]]
     for name in ("OpenResponsesOutputItemAddedEvent", "OpenResponsesOutputItemDoneEvent"):
-        schemas[name]["properties"]["item"]["oneOf"] += wider
-    schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["output"]["items"]["oneOf"] += wider
+        told.append(schemas[name]["properties"]["item"]["oneOf"])
+    for kinds in told:
+        kinds[kinds.index({"$ref": f"{_REF}OutputItemWebSearchCall"})] = SEARCH_CALL
+        kinds += wider
     schemas["ResponsesOutputItem"]["anyOf"] += wider
     schemas["OpenAIResponsesNonStreamingResponse"]["properties"]["tools"]["items"]["oneOf"] += WIDER_TOOLS
     choice = {"$ref": f"{_REF}OpenAIResponsesToolChoice"}

@@ -1,6 +1,6 @@
 """What answers hold beyond the OpenAPI document: OpenAI's later kinds of calls, for clients that offer such tools.
 
-The shapes are those of the SDK `openai` 3.54.0, and of what Codex replays.
+The shapes are those of the SDK `openai` 3.54.0, and of what Codex replays. A search has an action there.
 """
 
 from __future__ import annotations
@@ -55,6 +55,33 @@ WIDER_EVENTS = {
         "response.custom_tool_call_input.done": "input",
     }.items()
 }
+
+_SEARCH_ACTIONS = {
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {
+                "type": {"enum": ["search"]},
+                "query": TEXT,
+                "queries": {"type": "array", "items": TEXT},
+                "sources": {
+                    "type": "array",
+                    "items": {"type": "object", "properties": {"type": {"enum": ["url"]}, "url": TEXT}},
+                },
+            },
+            "required": ["type", "query", "queries"],
+        },
+        {"type": "object", "properties": {"type": {"enum": ["open_page"]}}, "required": ["type"]},
+        _of("find_in_page", url=TEXT, pattern=TEXT),
+    ]
+}
+SEARCH_CALL = _of(
+    "web_search_call",
+    id=TEXT,
+    status={"enum": ["in_progress", "searching", "completed", "failed"]},
+    action=_SEARCH_ACTIONS,
+)
+"""A search in an answer, in place of the document's, which has no `action`."""
 
 CALLS = {
     "function_call": "function_call_arguments",

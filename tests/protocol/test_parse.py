@@ -48,7 +48,7 @@ from trunkline.protocol.preferences import (
     Sort,
     WebPlugin,
 )
-from trunkline.protocol.request import Effort, ReasoningConfig, Request, Sampling
+from trunkline.protocol.request import SEARCH_SOURCES, Effort, ReasoningConfig, Request, Sampling
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
@@ -134,8 +134,20 @@ TAKEN = [
     ),
     Taken(
         "what OpenAI's clients include besides",
-        {"include": ["web_search_call.action.sources", "message.output_text.logprobs", "reasoning.encrypted_content"]},
-        {"include": ("reasoning.encrypted_content",)},
+        {
+            "include": [
+                "web_search_call.action.sources",
+                "message.output_text.logprobs",
+                "reasoning.encrypted_content",
+            ],
+            "top_logprobs": 1,
+        },
+        {"include": (SEARCH_SOURCES, "reasoning.encrypted_content"), "top_logprobs": 1},
+    ),
+    Taken(
+        "what has no effect when it is included",
+        {"include": ["web_search_call.results", "message.output_text.logprobs", "web_search_call.results"]},
+        {"ignored": ("include.web_search_call.results", "include.message.output_text.logprobs")},
     ),
     Taken(
         "null is absent everywhere but in metadata",

@@ -140,7 +140,12 @@ def _piece(slot: int) -> st.SearchStrategy[list[Delta]]:
         st.tuples(KINDS, texts).map(
             lambda p: [FunctionCall(slot, f"call_{slot}", "look", p[0]), *(Arguments(slot, piece) for piece in p[1])]
         ),
-        st.just([Search(slot, "web", "in_progress"), Search(slot, "web", "completed")]),
+        texts.map(
+            lambda t: [
+                Search(slot, "web", "in_progress"),
+                Search(slot, "web", "completed", query=t[0], sources=tuple(t[1:])),
+            ]
+        ),
         st.just([Image(slot, "", False), Image(slot, "AAAA", False), Image(slot, "AAAB", True)]),
     )
 

@@ -55,6 +55,7 @@ from trunkline.protocol.items import (
     CustomCallItem,
     FileCitation,
     FileSearchCall,
+    FindInPageAction,
     FunctionCallItem,
     ImageGenerationCall,
     LocalShellCallItem,
@@ -65,12 +66,15 @@ from trunkline.protocol.items import (
     ReasoningItem,
     ReasoningText,
     RefusalPart,
+    SearchAction,
     SummaryText,
     ToolSearchCallItem,
     UrlCitation,
     WebSearchCall,
+    WebSource,
 )
 from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.protocol.response import CostDetails, IncompleteDetails, Response, ResponseError
 from trunkline.stream.assemble import _HEAR
@@ -428,7 +432,29 @@ CASES = [
         "a web search",
         [Search(0, "web", "in_progress"), Search(0, "web", "searching"), Search(0, "web", "completed")],
         f"{OPEN}{DONE}",
-        [WebSearchCall(id="ws_000000", status="completed")],
+        [WebSearchCall(id="ws_000000", status="completed", action=SearchAction("", ()))],
+    ),
+    Case(
+        "a web search, told bit by bit, whose sources nobody asked for",
+        [
+            Search(0, "web", "in_progress", query="q"),
+            Search(0, "web", "searching", sources=("https://a.example",)),
+            Search(0, "web", "failed"),
+        ],
+        f"{OPEN}{DONE}",
+        [WebSearchCall(id="ws_000000", status="failed", action=SearchAction("q", ("q",)))],
+    ),
+    Case(
+        "a search for several things at once",
+        [Search(0, "web", "completed", ("a", "b"))],
+        f"{OPEN}{DONE}",
+        [WebSearchCall(id="ws_000000", status="completed", action=SearchAction("a", ("a", "b")))],
+    ),
+    Case(
+        "a page that was looked through, known at the end",
+        [Search(0, "web", "in_progress"), Search(0, "web", "completed", visit=FindInPageAction(PAGE.url, "kite"))],
+        f"{OPEN}{DONE}",
+        [WebSearchCall(id="ws_000000", status="completed", action=FindInPageAction(PAGE.url, "kite"))],
     ),
     Case(
         "a file search keeps its queries",
@@ -440,7 +466,10 @@ CASES = [
         "a search is over when text begins, and stays over",
         [Search(0, "web", "searching"), Text(0, "a"), Search(0, "web", "completed"), Text(0, "b")],
         f"{OPEN}{DONE} {OPEN}{TEXT_PART}{DONE}",
-        [WebSearchCall(id="ws_000000", status="completed"), message(1, OutputText("ab"))],
+        [
+            WebSearchCall(id="ws_000000", status="completed", action=SearchAction("", ())),
+            message(1, OutputText("ab")),
+        ],
     ),
     Case(
         "an image with a sketch",
@@ -565,10 +594,21 @@ def test_items_begin_empty_and_in_progress() -> None:
         message(0, status="in_progress"),
         ReasoningItem(id="rs_000001", status="in_progress"),
         call(2, "c", "n", "", "in_progress"),
-        WebSearchCall(id="ws_000003", status="in_progress"),
+        WebSearchCall(id="ws_000003", status="in_progress", action=SearchAction("", ())),
         FileSearchCall(id="fs_000004", queries=("q",), status="in_progress"),
         ImageGenerationCall(id="ig_000005", status="in_progress"),
     ]
+
+
+def test_sources_are_told_to_those_who_include_them() -> None:
+    asked = parse(b'{"input": "a", "model": "m", "include": ["web_search_call.action.sources"]}')
+    searched = Search(0, "web", "completed", query="q", sources=("https://a.example", "https://b.example"))
+    events = assemble(searched, request=asked)
+    added, done = [event.item for event in events if isinstance(event, OutputItemAdded | OutputItemDone)]
+    sources = (WebSource("https://a.example"), WebSource("https://b.example"))
+    action = SearchAction("q", ("q",), sources)
+    assert added == WebSearchCall(id="ws_000000", status="in_progress", action=action)
+    assert done == WebSearchCall(id="ws_000000", status="completed", action=action)
 
 
 def test_sketches_are_counted_and_bare_base64() -> None:

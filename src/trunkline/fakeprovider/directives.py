@@ -58,6 +58,7 @@ class Look(Struct, frozen=True):
     """Search the web, so to speak."""
 
     query: str
+    sources: tuple[str, ...] = ()
 
 
 class Draw(Struct, frozen=True):

@@ -137,7 +137,7 @@ def _image(asked: FakeRequest, script: Directives) -> list[Act | Fill]:
 
 def _search(asked: FakeRequest, script: Directives) -> list[Act | Fill]:
     return [
-        Look(script.text[:200] or "news"),
+        Look(script.text[:200] or "news", ("https://example.com/kites", "https://example.com/%C3%A5")),
         Say("Kites – «drager» på norsk – fly best at 5 °C 🪁 (example.com)."),
         Cite("https://example.com/kites", "Kites"),
         Cite("https://example.com/%C3%A5", "Å"),

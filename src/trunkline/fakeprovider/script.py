@@ -278,8 +278,8 @@ class _Stage:
     def look(self, act: Look) -> Iterator[Played]:
         yield from self._open()
         self._searches += 1
-        yield 0.0, wire.Searched(self._slot, "in_progress")
-        yield 0.0, wire.Searched(self._slot, "completed", (act.query,))
+        yield 0.0, wire.Searched(self._slot, "in_progress", (act.query,))
+        yield 0.0, wire.Searched(self._slot, "completed", (act.query,), act.sources)
 
     def draw(self, act: Draw) -> Iterator[Played]:
         yield from self._open()

@@ -263,9 +263,48 @@ class AgentMessage(Struct, frozen=True, gc=False, kw_only=True, tag_field="type"
     content: tuple[InputPart | EncryptedText, ...]
 
 
+class WebSource(Struct, frozen=True, gc=False, tag_field="type", tag="url"):
+    """A page that a search found."""
+
+    url: str
+
+
+class SearchAction(Struct, frozen=True, gc=False, tag_field="type", tag="search"):
+    """What was looked for; `query` is empty where nobody says, `queries` are all of several.
+
+    Clients demand the `query`: `openai` and `@openrouter/sdk`, seen 2026-11-28.
+    """
+
+    query: str
+    queries: tuple[str, ...]
+    sources: tuple[WebSource, ...] | UnsetType = UNSET
+
+
+class OpenPageAction(Struct, frozen=True, gc=False, tag_field="type", tag="open_page"):
+    """A page was read; only OpenAI's servers tell of it."""
+
+    url: str | None = None
+
+
+class FindInPageAction(Struct, frozen=True, gc=False, tag_field="type", tag="find_in_page"):
+    """A page was looked through; only OpenAI's servers tell of it."""
+
+    url: str
+    pattern: str
+
+
+PageAction = OpenPageAction | FindInPageAction
+
+
 class WebSearchCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="web_search_call"):
+    """A search of the web. Every answer's has an `action`, from its first event on; of a request it is not read.
+
+    Without it a stream ends in the client's parser: https://github.com/openai/openai-java/issues/633 (2026-11-28).
+    """
+
     id: str | UnsetType = UNSET
     status: SearchStatus
+    action: SearchAction | PageAction | UnsetType = UNSET
 
 
 class FileSearchCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="file_search_call"):

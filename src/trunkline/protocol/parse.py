@@ -37,6 +37,7 @@ from trunkline.protocol.reading import (
     whole,
 )
 from trunkline.protocol.request import (
+    SEARCH_SOURCES,
     Effort,
     Includable,
     Measured,
@@ -139,6 +140,9 @@ def _ignored(raw: Mapping[str, Json]) -> Iterator[str]:
     yield from sorted(name for name in _IGNORED if raw.get(name) is not None)
     if (raw.get("reasoning") or {}).get("mode") not in (None, "standard"):
         yield "reasoning.mode"
+    for name in dict.fromkeys(raw.get("include") or ()):
+        if name in _NOT_INCLUDED and not (name == _LOGPROBS and raw.get("top_logprobs")):
+            yield f"include.{name}"
 
 
 def _bad_request(wrong: Wrong) -> BadRequest:
@@ -178,7 +182,7 @@ def _check_choice(request: Request) -> None:
 
 
 def _include(value: Json) -> tuple[str, ...]:
-    return tuple(name for name in _include_names(value) if name not in _INCLUDED_ALREADY)
+    return tuple(name for name in _include_names(value) if name not in _NOT_INCLUDED)
 
 
 def _false(reason: str) -> Reader[None]:
@@ -292,9 +296,11 @@ _TIERS: Mapping[str, ServiceTier | None] = {
 }
 _tier_name = one_of(_TIERS)
 
-_INCLUDED_ALREADY = ("message.output_text.logprobs", "web_search_call.action.sources", "web_search_call.results")
-"""What OpenAI's clients ask for besides: `top_logprobs` alone says the first, the others are told where they come."""
-_include_names = array(one_of((*get_args(Includable), *_INCLUDED_ALREADY)))
+_LOGPROBS = "message.output_text.logprobs"
+_NOT_INCLUDED = (_LOGPROBS, "web_search_call.results")
+"""What OpenAI's clients ask for besides: the first is said by `top_logprobs` alone, which has a place in every dialect;
+for the text of what was found a response has no place."""
+_include_names = array(one_of((*get_args(Includable), SEARCH_SOURCES, *_NOT_INCLUDED)))
 
 _IGNORED = frozenset(
     {
@@ -362,7 +368,7 @@ _MEMBERS: Mapping[str, Reader[object]] = {
     "session_id": _short_text,
 }
 
-_BESIDE = _FIXED.keys() | _SAMPLING.keys() | _IGNORED | {"metadata", "provider", "reasoning"}
+_BESIDE = _FIXED.keys() | _SAMPLING.keys() | _IGNORED | {"include", "metadata", "provider", "reasoning"}
 """Members of which something else becomes than one of the request, wholly or sometimes; most requests have none."""
 
 _read_fixed: Reader[dict[str, Json]] = record(dict, _FIXED)

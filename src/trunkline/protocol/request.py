@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,6 +34,11 @@ Includable = Literal[
     "reasoning.encrypted_content",
     "code_interpreter_call.outputs",
 ]
+
+SearchSources = Literal["web_search_call.action.sources"]
+"""OpenAI's, which the contract does not have and `@ai-sdk/openai` includes with every search tool."""
+
+SEARCH_SOURCES: Final[SearchSources] = "web_search_call.action.sources"
 
 
 class ReasoningConfig(Struct, frozen=True):
@@ -122,7 +127,7 @@ class Request(Struct, frozen=True, kw_only=True):
     modalities: tuple[Literal["text", "image"], ...] = ()
     prompt_cache_key: str | None = None
     prompt: dict[str, Json] | None = None
-    include: tuple[Includable, ...] = ()
+    include: tuple[Includable | SearchSources, ...] = ()
     safety_identifier: str | None = None
     truncation: Literal["auto", "disabled"] | None = None
     stream: bool = False

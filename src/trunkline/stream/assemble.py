@@ -69,7 +69,7 @@ from trunkline.protocol.events import (
     ResponseIncomplete,
     ResponseInProgress,
 )
-from trunkline.protocol.request import Request
+from trunkline.protocol.request import SEARCH_SOURCES, Request
 from trunkline.protocol.response import IncompleteDetails, Response
 from trunkline.stream.deltas import (
     Arguments,
@@ -145,6 +145,7 @@ class Assembler:
         self._phase: Phase | None = None
         self._spent: Spent | None = None
         self._stop: StopReason | None = None
+        self._tells_sources = SEARCH_SOURCES in request.include
 
     def feed(self, deltas: Sequence[Delta]) -> list[Event]:
         """Tell what was heard."""
@@ -311,9 +312,10 @@ class Assembler:
             return
         item = self._open
         if isinstance(item, SearchItem) and item.slot == delta.slot and item.said.kind == delta.kind:
-            item.said = delta if delta.queries else replace(delta, queries=item.said.queries)
+            item.hear(delta)
         else:
-            self._begin_item(SearchItem(self._output.place("ws_" if delta.kind == "web" else "fs_"), delta))
+            place = self._output.place("ws_" if delta.kind == "web" else "fs_")
+            self._begin_item(SearchItem(place, delta, tells_sources=self._tells_sources))
         if delta.status in ("completed", "failed"):
             self._finish_open(is_cut=False)
 

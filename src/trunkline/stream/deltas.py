@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from trunkline.money import NanoUsd
-from trunkline.protocol.items import Annotation, Logprob, ReasoningFormat
+from trunkline.protocol.items import Annotation, Logprob, PageAction, ReasoningFormat
 from trunkline.protocol.opaque import ServerItem
 from trunkline.wire import Fault
 
@@ -146,12 +146,19 @@ class Citation(Struct, frozen=True):
 
 
 class Search(Struct, frozen=True):
-    """A search the provider ran; first heard it opens an item, `completed` or `failed` closes it."""
+    """A search that was run; first heard it opens an item, `completed` or `failed` closes it.
+
+    What is looked for is one `query` or several `queries`, known first or last or never; `sources` are the addresses of
+    what was found. `visit`: it was no search, but a page was read or looked through.
+    """
 
     slot: Slot
     kind: Literal["web", "file"]
     status: Literal["in_progress", "searching", "completed", "failed"]
     queries: tuple[str, ...] = ()
+    query: str = ""
+    sources: tuple[str, ...] = ()
+    visit: PageAction | None = None
 
 
 class Image(Struct, frozen=True):

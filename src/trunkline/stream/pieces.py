@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from trunkline.protocol.events import (
     ArgumentsDelta,
@@ -51,11 +52,13 @@ from trunkline.protocol.items import (
     ReasoningItem,
     ReasoningText,
     RefusalPart,
+    SearchAction,
     SearchStatus,
     SummaryText,
     ToolSearchCallItem,
     UrlCitation,
     WebSearchCall,
+    WebSource,
 )
 from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import CallKind, FunctionCall, Image, Opaque, ReasoningSeal, Search, Slot
@@ -397,14 +400,26 @@ CALLS: Mapping[CallKind, type[CallItem]] = {
 
 
 class SearchItem:
-    """`said` is the search as last heard."""
+    """`said` is the search with all that was heard of it; its sources are told to those who asked for them."""
 
-    __slots__ = ("place", "said", "slot")
+    __slots__ = ("place", "said", "slot", "tells_sources")
 
-    def __init__(self, place: Place, said: Search) -> None:
+    def __init__(self, place: Place, said: Search, *, tells_sources: bool) -> None:
         self.place = place
         self.slot = said.slot
         self.said = said
+        self.tells_sources = tells_sources
+
+    def hear(self, said: Search) -> None:
+        """Go on; what is not said again still holds."""
+        before = self.said
+        self.said = replace(
+            said,
+            queries=said.queries or before.queries,
+            query=said.query or before.query,
+            sources=said.sources or before.sources,
+            visit=said.visit or before.visit,
+        )
 
     def begun(self) -> OutputItem:
         return self._told("in_progress")
@@ -416,8 +431,14 @@ class SearchItem:
 
     def _told(self, status: SearchStatus) -> OutputItem:
         if self.said.kind == "web":
-            return WebSearchCall(id=self.place.id, status=status)
+            return WebSearchCall(id=self.place.id, status=status, action=self.said.visit or self._action())
         return FileSearchCall(id=self.place.id, queries=self.said.queries, status=status)
+
+    def _action(self) -> SearchAction:
+        said = self.said
+        queries = said.queries or ((said.query,) if said.query else ())
+        sources = tuple(map(WebSource, said.sources)) if self.tells_sources and said.sources else UNSET
+        return SearchAction(said.query or (queries[0] if queries else ""), queries, sources)
 
 
 class ImageItem:

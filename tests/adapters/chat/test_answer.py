@@ -228,7 +228,7 @@ ANSWERS = [
     Answer(
         "sources that come late are reported after the text",
         [chunk({"content": "a[1]"}), chunk({}, "stop", citations=["https://a.example"]), DONE],
-        [Text(0, "a[1]"), Search(1, "web", "completed"), Stopped("stop")],
+        [Text(0, "a[1]"), Search(1, "web", "completed", sources=("https://a.example",)), Stopped("stop")],
     ),
     Answer(
         "usage is told as it comes",

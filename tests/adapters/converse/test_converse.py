@@ -610,13 +610,21 @@ ANSWERS = [
             *ended("end_turn"),
         ],
         body(
-            {"toolUse": {"toolUseId": "tooluse_1", "name": "nova_grounding", "type": "server_tool_use", "input": {}}},
+            {
+                "toolUse": {
+                    "toolUseId": "tooluse_1",
+                    "name": "nova_grounding",
+                    "type": "server_tool_use",
+                    "input": {"query": "kites"},
+                }
+            },
             {"toolResult": {"toolUseId": "tooluse_1", "type": "nova_grounding_result", "status": "success"}},
             {"text": "Grüße 🪁: "},
             {"citationsContent": {"content": [{"text": "sie "}, {"text": "fliegen"}], "citations": [PAGE, PLACE]}},
         ),
         [
             Search("tooluse_1", "web", "in_progress"),
+            Search("tooluse_1", "web", "searching", ("kites",)),
             Search("tooluse_1", "web", "completed"),
             Text(2, "Grüße 🪁: sie fliegen"),
             Citation(2, UrlCitation("https://kites.example", "Kites", 9, 20)),

@@ -912,7 +912,7 @@ ANSWERS = [
         [
             Search("srvtoolu_1", "web", "in_progress"),
             Search("srvtoolu_1", "web", "searching", ("kite 🪁",)),
-            Search("srvtoolu_1", "web", "completed"),
+            Search("srvtoolu_1", "web", "completed", sources=("https://kites.example",)),
             Text(2, "Grüße 🪁: sie fliegen"),
             Citation(2, UrlCitation("https://kites.example", "Kites", 9, 20)),
             Text(2, "."),

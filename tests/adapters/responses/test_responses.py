@@ -16,7 +16,7 @@ from trunkline.adapters.responses.request import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
-from trunkline.protocol.items import Logprob, UrlCitation
+from trunkline.protocol.items import FindInPageAction, Logprob, OpenPageAction, UrlCitation
 from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
@@ -586,16 +586,24 @@ HEARD = [
             added({"type": "web_search_call", "id": "ws_1", "status": "in_progress"}),
             event("web_search_call.searching", output_index=0, item_id="ws_1"),
             done({"type": "web_search_call", "id": "ws_1", "status": "completed",
-                  "action": {"type": "search", "query": "kites"}}),
+                  "action": {"type": "search", "query": "kites", "queries": ["kites", "drager"], "sources": [
+                      {"type": "url", "url": "https://a.example"}, {"type": "api", "name": "oai-weather"}]}}),
+            added({"type": "web_search_call", "id": "ws_2", "status": "in_progress",
+                   "action": {"type": "open_page", "url": "https://a.example"}}, 1),
             done({"type": "web_search_call", "id": "ws_2", "status": "completed", "action": {"type": "open_page"}}, 1),
+            done({"type": "web_search_call", "id": "ws_3", "status": "completed",
+                  "action": {"type": "find_in_page", "url": "https://a.example", "pattern": "kite"}}, 2),
             completed(usage={"input_tokens": 3, "output_tokens": 2}),
         ],
         [
             Search(0, "web", "in_progress"),
-            Search(0, "web", "completed", ("kites",)),
+            Search(0, "web", "completed", ("kites", "drager"), "kites", ("https://a.example",)),
             Closed(0),
-            Search(1, "web", "completed"),
+            Search(1, "web", "in_progress", visit=OpenPageAction("https://a.example")),
+            Search(1, "web", "completed", visit=OpenPageAction()),
             Closed(1),
+            Search(2, "web", "completed", visit=FindInPageAction("https://a.example", "kite")),
+            Closed(2),
             Spent(Usage(input_tokens=3, output_tokens=2, searches=1)),
             STOP,
         ],

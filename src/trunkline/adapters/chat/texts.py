@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from trunkline.adapters.chat.calls import Calls
 from trunkline.adapters.chat.wire import decode_citation, decode_logprobs, decode_source, image_address, text_of
 from trunkline.adapters.decoding.repeats import Cumulative
+from trunkline.adapters.decoding.searches import once
 from trunkline.adapters.decoding.tags import TagSplitter
 from trunkline.adapters.media import inline
 from trunkline.adapters.thinking import effort, format_named
@@ -273,4 +274,5 @@ class Texts:
         """End the text with its citations; a search comes after it, since many servers name sources at the end only."""
         self._end_text(out)
         if self._sources:
-            out.append(Search(next(self._slots), "web", "completed"))
+            sources = once(decode_source(source)[0] for source in self._sources)
+            out.append(Search(next(self._slots), "web", "completed", sources=sources))

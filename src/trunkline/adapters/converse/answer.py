@@ -44,6 +44,7 @@ from trunkline.adapters.converse.wire import (
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
+from trunkline.adapters.decoding.searches import queries
 from trunkline.adapters.decoding.strange import as_object, read_loosely
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
@@ -255,6 +256,8 @@ class ConverseDecoder(Decoder):
     def _argue(self, block: _Open, text: str) -> list[Delta]:
         if block.kind == "stub" and not says_nothing(text):
             return self._fail(nonsense(NAMELESS))
+        if block.kind == "search":
+            block.pieces.append(text)
         return [Arguments(block.slot, text)] if text and block.kind == "call" else []
 
     def _close(self, index: int) -> list[Delta]:
@@ -275,6 +278,8 @@ class ConverseDecoder(Decoder):
                 return [proof, Closed(block.slot)]
             case "call" | "answer" if block is not None:
                 return [Closed(block.slot)]
+            case "search" if block is not None:
+                return [Search(block.slot, "web", "searching", queries("".join(block.pieces)))]
             case "image" if block is not None:
                 picture = joined_base64(block.pieces)
                 return [Image(block.slot, picture, final=True, media_type=f"image/{block.signature}")]

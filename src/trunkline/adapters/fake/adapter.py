@@ -268,7 +268,7 @@ _DECODE: dict[type, Callable[..., Delta]] = {
     wire.Argued: lambda said, _: Arguments(said.slot, said.text),
     wire.Refused: lambda said, _: Refusal(said.slot, said.text),
     wire.Cited: _decode_citation,
-    wire.Searched: lambda said, _: Search(said.slot, "web", said.status, said.queries),
+    wire.Searched: lambda said, _: Search(said.slot, "web", said.status, said.queries, sources=said.sources),
     wire.Drawn: lambda said, _: Image(said.slot, said.base64, said.is_final),
     wire.Finished: lambda said, _: Closed(said.slot),
     wire.Counted: _decode_usage,

@@ -132,6 +132,7 @@ class Searched(Struct, frozen=True, tag_field="say", tag="search"):
     slot: int
     status: Literal["in_progress", "completed", "failed"]
     queries: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class Drawn(Struct, frozen=True, gc=False, tag_field="say", tag="image"):

@@ -345,8 +345,11 @@ class GeminiDecoder(Decoder):
         return f"call_{hashed_id(f'{self._response_id}/{self._turn}/{self._calls}/{name}', 20)}"
 
     def _report_searches(self, out: list[Delta]) -> None:
-        """One search for each query."""
-        out.extend(Search(self._slot(), "web", "completed", (query,)) for query in self._grounding.queries)
+        """One search for each query; nobody says which of them found a page, so the first tells all pages."""
+        sources = self._grounding.sources
+        for query in self._grounding.queries:
+            out.append(Search(self._slot(), "web", "completed", (query,), sources=sources))
+            sources = ()
 
     # The end
 

@@ -13,6 +13,7 @@ from itertools import accumulate
 import msgspec
 from msgspec import Raw, Struct
 
+from trunkline.adapters.decoding.searches import once
 from trunkline.protocol.items import UrlCitation
 from trunkline.wire import UNREADABLE
 
@@ -60,6 +61,11 @@ class Grounding(Struct, frozen=True, rename="camel"):
         https://discuss.ai.google.dev/t/168136, which quotes the documentation (2026-11-27).
         """
         return len({query for query in self.queries if query.strip()})
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The addresses of the pages that were found."""
+        return once(page.uri for chunk in self.chunks if (page := _page(chunk)) is not None)
 
     def updated(self, later: Grounding) -> Grounding:
         """Lay what a later message tells over what an earlier one told; each tells all it knows of a kind."""

@@ -18,7 +18,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from msgspec import Raw
@@ -28,6 +28,7 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
+from trunkline.adapters.decoding.searches import links, queries
 from trunkline.adapters.decoding.template import Template
 from trunkline.adapters.decoding.usage import added
 from trunkline.adapters.messages.blocks import Block
@@ -49,7 +50,6 @@ from trunkline.adapters.messages.wire import (
     given_input,
     is_known,
     later_usage,
-    queries,
     read_body,
     read_event,
     read_head,
@@ -467,9 +467,9 @@ class MessagesDecoder(Decoder):
     def _open_found(self, block: Block) -> list[Delta]:
         if not block.head.tool_use_id:
             return []
-        return [
-            Search(block.head.tool_use_id, "web", "failed" if isinstance(block.head.content, dict) else "completed")
-        ]
+        found = block.head.content
+        status: Literal["failed", "completed"] = "failed" if isinstance(found, dict) else "completed"
+        return [Search(block.head.tool_use_id, "web", status, sources=links(found))]
 
     def _keep(self, block: Block, text: str) -> None:
         if self._kept is not None:

@@ -155,15 +155,6 @@ def given_input(head: Head) -> str:
     return "" if text in ("{}", "null", '""') else text
 
 
-def queries(arguments: str) -> tuple[str, ...]:
-    """What a search looks for, by its arguments."""
-    try:
-        query = msgspec.json.decode(arguments)["query"]
-    except (*UNREADABLE, KeyError, TypeError):
-        return ()
-    return (query,) if isinstance(query, str) else ()
-
-
 def decode_citation(citation: Json, start: int, end: int) -> Annotation | None:
     """Read a citation of the text between `start` and `end`; None for a kind that has no place on our side."""
     if not isinstance(citation, dict):

@@ -15,10 +15,20 @@ from msgspec import Raw
 from trunkline.adapters.decoding.calls import says_nothing
 from trunkline.adapters.decoding.faults import nonsense
 from trunkline.adapters.decoding.logprobs import as_logprobs
-from trunkline.adapters.responses.wire import Item, Look, Part, decode_action, decode_annotation, read_item, read_look
+from trunkline.adapters.decoding.searches import links
+from trunkline.adapters.responses.wire import (
+    Action,
+    Item,
+    Look,
+    Part,
+    decode_action,
+    decode_annotation,
+    read_item,
+    read_look,
+)
 from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import Json, ReasoningFormat
+from trunkline.protocol.items import FindInPageAction, Json, OpenPageAction, PageAction, ReasoningFormat
 from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import (
     Arguments,
@@ -69,9 +79,12 @@ class Items:
         if kind is not None:
             return self.call(slot, read_item(raw), kind)
         match look.type:
-            case "web_search_call" | "file_search_call":
+            case "web_search_call":
                 self.heard.add(("search", slot, 0))
-                return [Search(slot, "web" if look.type == "web_search_call" else "file", "in_progress")]
+                return [_web_search(slot, "in_progress", decode_action(read_item(raw).action))]
+            case "file_search_call":
+                self.heard.add(("search", slot, 0))
+                return [Search(slot, "file", "in_progress")]
             case "image_generation_call":
                 self.heard.add(("sketch", slot, 0))
                 return [Image(slot, "", False)]
@@ -174,8 +187,7 @@ class Items:
         action = decode_action(item.action)
         if item.status != "failed" and action.type in (None, "search"):
             self.searches += 1
-        queries = tuple(action.queries or ()) or ((action.query,) if action.query else ())
-        return [Search(slot, "web", "failed" if item.status == "failed" else "completed", queries)]
+        return [_web_search(slot, "failed" if item.status == "failed" else "completed", action)]
 
     def file_search(self, slot: Slot, item: Item) -> list[Delta]:
         status: Literal["failed", "completed"] = "failed" if item.status == "failed" else "completed"
@@ -196,6 +208,21 @@ class Items:
             return False
         self.heard.add(key)
         return True
+
+
+def _web_search(slot: Slot, status: Literal["in_progress", "failed", "completed"], action: Action) -> Search:
+    queries, sources = tuple(action.queries or ()), links(action.sources)
+    return Search(slot, "web", status, queries, action.query or "", sources, _visit(action))
+
+
+def _visit(action: Action) -> PageAction | None:
+    match action.type:
+        case "open_page":
+            return OpenPageAction(action.url)
+        case "find_in_page":
+            return FindInPageAction(action.url or "", action.pattern or "")
+        case _:
+            return None
 
 
 _THOUGHT = frozenset({"reasoning", "summary"})

@@ -80,6 +80,9 @@ class Action(Struct):
     type: str | None = None
     query: str | None = None
     queries: list[str] | None = None
+    sources: list[Json] | None = None
+    url: str | None = None
+    pattern: str | None = None
 
 
 class Item(Struct):
