@@ -34,10 +34,10 @@ from trunkline.catalog.gather import read_models
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.money import NanoUsd, dollars_of
-from trunkline.protocol.items import InputText, Message
+from trunkline.protocol.items import InputText, Message, OpenPageAction
 from trunkline.protocol.request import Request
 from trunkline.settings.sections import Settings
-from trunkline.stream.deltas import Arguments, Began, Cost, Delta, Image, Reasoning, Spent, Stopped, Text, Usage
+from trunkline.stream.deltas import Arguments, Began, Cost, Delta, Image, Reasoning, Search, Spent, Stopped, Text, Usage
 
 
 def nano(usd: str) -> NanoUsd:
@@ -286,6 +286,15 @@ class TestMeter:
         assert isinstance(priced, Spent)
         assert priced.cost == Cost(nano("0.003"), nano("0.002"), nano("0.001"))
         assert meter.close(PRICED) == []
+
+    def test_a_page_that_was_opened_is_no_search(self) -> None:
+        meter = Meter(HELLO)
+        end = replace(PRICED, price=price(fees={"search": "0.01"}))
+        opened = Search(1, "web", "completed", visit=OpenPageAction("https://a.example"))
+        meter.price([Search(0, "web", "completed"), opened], end)
+        [spent] = meter.close(end)
+        assert isinstance(spent, Spent)
+        assert (spent.usage.searches, spent.cost) == (1, costs("0.012", "0.002"))
 
     def test_an_answer_without_a_count_is_estimated(self) -> None:
         meter = Meter(HELLO)

@@ -145,6 +145,11 @@ def nearest_nano(amount: Decimal) -> NanoUsd:
     return _rounded(above * NANO_PER_USD, below)
 
 
+def _is_search_made(said: Search) -> bool:
+    """Whether a search of the web has ended that is paid for: to open a page, or look through it, is none."""
+    return said.kind == "web" and said.status == "completed" and said.visit is None
+
+
 def _spent(spent: Spent, endpoint: Endpoint, is_byok: bool, byok_fee: Decimal) -> Spent:
     """What was spent, as far as it can be believed, with its cost."""
     usage = _bounded(spent.usage, endpoint)
@@ -230,7 +235,7 @@ class Meter:
                 self.stop = delta.reason  # type: ignore[union-attr]
             elif kind is Image and delta.final:  # type: ignore[union-attr]
                 self._pictures += 1
-            elif kind is Search and delta.kind == "web" and delta.status == "completed":  # type: ignore[union-attr]
+            elif kind is Search and _is_search_made(delta):  # type: ignore[arg-type]
                 self._searches = tuple({*self._searches, delta.slot})  # type: ignore[union-attr]
         return batch
 
