@@ -76,6 +76,8 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         config += ENDPOINT.format(provider=name, model=f"rows/{name}")
     config += ENDPOINT.format(provider="as-chat", model="willful/chat")
     config += 'quirks = {has_top_k = false}\nsupports = ["reasoning"]\nrejects = ["temperature"]\n'
+    config += ENDPOINT.format(provider="as-responses", model="openai/responses")
+    config += "quirks = {has_openai_tools = true}\n"
     with running(tmp_path_factory.mktemp("members"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -642,18 +644,31 @@ def test_no_member_of_OpenAIs_client_is_passed_over(
     "value",
     [
         "file_search_call.results",
-        "web_search_call.results",
         "web_search_call.action.sources",
         "message.input_image.image_url",
         "computer_call_output.output.image_url",
         "code_interpreter_call.outputs",
         "reasoning.encrypted_content",
-        "message.output_text.logprobs",
     ],
 )
 def test_whatever_openais_clients_include_is_taken(value: str, course: Any) -> None:
     for dialect in DIALECTS:
         assert course(f"plain/{dialect}", include=[value]).dropped == []
+
+
+@pytest.mark.parametrize("value", ["web_search_call.results", "message.output_text.logprobs"])
+def test_what_cannot_be_included_is_taken_and_named(value: str, course: Any) -> None:
+    for dialect in DIALECTS:
+        assert course(f"plain/{dialect}", include=[value]).dropped == [f"include.{value}"]
+    assert course("plain/responses", include=["message.output_text.logprobs"], top_logprobs=1).dropped == []
+
+
+def test_sources_of_a_search_are_asked_of_openais_servers_alone(course: Any) -> None:
+    asked = {"include": ["web_search_call.action.sources"]}
+    search = {"tools": [{"type": "web_search"}]}
+    assert "include" not in course("plain/responses", **asked, **search).sent
+    assert "include" not in course("openai/responses", **asked).sent
+    assert course("openai/responses", **asked, **search).sent["include"] == asked["include"]
 
 
 def test_what_codex_says_of_itself_is_passed_over(course: Any) -> None:

@@ -38,7 +38,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.encoding.turns import IMAGE_NOTE, assistant_text
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
-from trunkline.catalog.abilities import has_context, tier_of
+from trunkline.catalog.abilities import has_context, takes_openai_tools, tier_of
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -72,13 +72,14 @@ from trunkline.protocol.items import (
     WebSearchCall,
 )
 from trunkline.protocol.opaque import ServerItem, ServerTool
-from trunkline.protocol.request import Effort, ReasoningConfig, Request, offered_tools
+from trunkline.protocol.request import SEARCH_SOURCES, Effort, ReasoningConfig, Request, offered_tools
 from trunkline.protocol.tools import (
     FunctionChoice,
     FunctionTool,
     JsonObjectFormat,
     JsonSchemaFormat,
     NamespaceTool,
+    SearchTool,
     TextFormat,
     Tool,
     ToolChoice,
@@ -176,11 +177,18 @@ def _encode_reasoning_and_sampling(draft: Draft) -> str | None:
         least, most = draft.quirks.min_temperature, draft.quirks.max_temperature
         draft.body["temperature"] = draft.within("temperature", draft.body["temperature"], least, most)
     if draft.quirks.supports_include:
-        include = [*request.include, *([ENCRYPTED_REASONING] if is_reasoning else [])]
+        include = [*_included(draft), *([ENCRYPTED_REASONING] if is_reasoning else [])]
         include += [LOGPROBS] if draft.body.get("top_logprobs") else []
         if include:
             _put(draft, "include", list(dict.fromkeys(include)))
     return sent
+
+
+def _included(draft: Draft) -> list[str]:
+    """What the client includes; the sources of a search only where OpenAI's own words are known: elsewhere a 400."""
+    request = draft.request
+    is_told = takes_openai_tools(draft.endpoint) and any(isinstance(tool, SearchTool) for tool in request.tools)
+    return [name for name in request.include if is_told or name != SEARCH_SOURCES]
 
 
 def _encode_effort(draft: Draft, config: ReasoningConfig, wanted: Effort | None) -> str | None:
