@@ -279,6 +279,8 @@ MACHINES = (
     "upstream/engines/found.py",
     "upstream/engines/table.py",
     "upstream/engines/domains.py",
+    "plugins/citing.py",
+    "plugins/links.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 
