@@ -87,6 +87,11 @@ def both(first: Look, second: Look) -> Look:
     return lambda course: (first(course), second(course))
 
 
+def is_searching(course: Course) -> bool:
+    """Whether the provider is asked for a search, in any words."""
+    return any(word in json.dumps(course.sent[0].json) for word in ("web_search", "nova_grounding"))
+
+
 def dropped(course: Course) -> str | None:
     """Look at the parameters that the client is told were lost."""
     return course.got.headers.get("x-trunkline-dropped")
@@ -500,6 +505,24 @@ ROWS = (
         SEARCH_BESIDE,
     ),
     Row("web_search", "web_search_tool", body("tools", 1, "type"), None, "web_search", SEARCH_BESIDE),
+    *(
+        Row(
+            "native_search",
+            False,
+            both(is_searching, dropped),
+            (True, None),
+            (False, "tools.web_search"),
+            SEARCH_BESIDE,
+            dialect=dialect,
+            beside=beside,
+        )
+        for dialect, beside in (
+            ("chat", {"web_search": "web_search_tool"}),
+            ("messages", {}),
+            ("responses", {}),
+            ("converse", {"search_tool": "nova_grounding"}),
+        )
+    ),
     Row(
         "audio_data",
         "data_url",

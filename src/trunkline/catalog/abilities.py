@@ -260,12 +260,14 @@ def search_shortfall(endpoint: Endpoint, search: Search) -> str | None:
 def searches_unasked(endpoint: Endpoint) -> bool:
     """Whether an endpoint searches for every request: Perplexity's models, and FakeProvider's `search`."""
     if endpoint.dialect == "fake":
-        return _searches(endpoint)
+        return endpoint.upstream_model == "search"
     return endpoint.dialect == "chat" and endpoint.quirks.web_search == "search_domain_filter"
 
 
 def _searches(endpoint: Endpoint) -> bool:
     quirks = endpoint.quirks
+    if not quirks.native_search:
+        return False
     match endpoint.dialect:
         case "responses":
             return True

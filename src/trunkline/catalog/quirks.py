@@ -180,6 +180,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
     `search_domain_filter` is `web_search_options` with a flat `user_location`, and the domains beside it (Perplexity).
     """
 
+    native_search: bool = True
+    """Whether the endpoint's own web search is made use of, in any dialect that has one; `false`: it counts as one
+    without. How a search is asked for is `web_search` in chat and `search_tool` in Messages."""
+
     audio_data: Literal["base64", "data_url"] = "base64"
     """`data_url`: audio needs a `data:` prefix (Alibaba)."""
 

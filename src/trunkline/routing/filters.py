@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import UNSET, Struct
 
@@ -85,7 +85,33 @@ def listed(names: Iterable[str], provider_slug: ProviderSlug) -> Listed:
     return Listed(frozenset(slugs), frozenset(tags))
 
 
-def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size: Measure) -> list[Filter]:
+class NativeSearch(Struct, frozen=True):
+    """Whether endpoints have to make a search by themselves.
+
+    They have to where the gateway has no engine; where it has one, only if the client will have it so (`is_named`).
+    Else nobody is refused, or goes behind others, for having no search.
+    """
+
+    has_engine: bool = False
+    is_named: bool = False
+
+    @property
+    def filter(self) -> Literal["web_search", "native_search"]:
+        return "native_search" if self.has_engine else "web_search"
+
+    def of(self, request: Request) -> Search | None:
+        """The search of a request that an endpoint has to make; None where it has none, or the gateway makes it."""
+        return None if self.has_engine and not self.is_named else search_of(request)
+
+
+ENDPOINTS_ALONE: Final = NativeSearch()
+ENGINE_TOO: Final = NativeSearch(has_engine=True)
+NATIVE_ALONE: Final = NativeSearch(has_engine=True, is_named=True)
+
+
+def filters(
+    request: Request, policy: Policy, provider_slug: ProviderSlug, size: Measure, search: NativeSearch
+) -> list[Filter]:
     """Choose the filters that a request and its policy call for, in the order in which they are applied."""
     wish = request.provider
     found: list[Filter] = []
@@ -125,11 +151,11 @@ def filters(request: Request, policy: Policy, provider_slug: ProviderSlug, size:
     if request.max_output_tokens is not None:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
     add(Filter(CONTEXT_LENGTH, context_length(size.needed_tokens, may_shorten=request.truncation == "auto")))
-    search = search_of(request)
-    if search is not None and search.is_demanded:
-        add(Filter("web_search", web_search(search)))
+    wanted = search.of(request)
+    if wanted is not None and wanted.is_demanded:
+        add(Filter(search.filter, web_search(wanted)))
     if wish.require_parameters:
-        add(Filter("require_parameters", require_parameters(request, search)))
+        add(Filter("require_parameters", require_parameters(request, wanted)))
     return found
 
 

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.preferences import Partition, ProviderPreferences
-from trunkline.protocol.request import Request, Search, search_of
+from trunkline.protocol.request import Request, Search
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
-from trunkline.routing.filters import Listed, listed
+from trunkline.routing.filters import ENDPOINTS_ALONE, ENGINE_TOO, NATIVE_ALONE, Listed, NativeSearch, listed
 from trunkline.routing.health import Health, View
 from trunkline.routing.measure import Measure, measure
 from trunkline.routing.policy import Policy as Policy
@@ -121,7 +121,8 @@ class Planner(Generic[Offering]):
 
     It alone holds that catalog: whoever else needs it asks here, and `use` puts another in its place. `dice` are thrown
     where equals are drawn, `clock` is the one that health is told; without `affinity` no conversation is kept where it
-    was. What usual requests that are alike have in common is remembered, and makes no other plan.
+    was. What usual requests that are alike have in common is remembered, and makes no other plan. `has_engine`: the
+    gateway can search where an endpoint cannot.
     """
 
     catalog: Offering
@@ -129,6 +130,7 @@ class Planner(Generic[Offering]):
     dice: Dice
     clock: Callable[[], float]
     affinity: Affinity | None = None
+    has_engine: bool = False
     _known: dict[Hashable, _Alike] = field(default_factory=dict, init=False, repr=False)
 
     def use(self, catalog: Offering) -> None:
@@ -136,8 +138,8 @@ class Planner(Generic[Offering]):
         self.catalog = catalog
         self._known = {}
 
-    def plan(self, request: Request, policy: Policy) -> Plan:
-        """Choose the endpoints for a request.
+    def plan(self, request: Request, policy: Policy, *, is_native: bool = False) -> Plan:
+        """Choose the endpoints for a request; `is_native`: its search is for those alone that have one of their own.
 
         Raises NotFound when no model is known or every endpoint was filtered out (then with metadata
         `available_providers`, `requested_providers`, `excluded_by` and `would_serve_without`), and BadRequest when no
@@ -147,8 +149,9 @@ class Planner(Generic[Offering]):
         size = measure(request)
         key = usual_key(request, policy, size)
         alike = self._known.get(key)
+        search = ENDPOINTS_ALONE if not self.has_engine else NATIVE_ALONE if is_native else ENGINE_TOO
         if alike is None or size.needed_tokens > alike.room_tokens:
-            alike = self._find_out(request, policy, size, key)
+            alike = self._find_out(request, policy, size, key, search)
         sifted, now = alike.sifted, self.clock()
         conversations, served_by = self._conversations(request, policy, sifted, now)
         issuer = None if size.sealed is None else _issuer(size.sealed, request.provider)
@@ -158,7 +161,7 @@ class Planner(Generic[Offering]):
         ranked = alike.last.get(served_by)
         if ranked is None or ranked.issuer != issuer or ranked.views != views:
             ranked = _Ranked(issuer, views)
-            ranked.equals = self._equals(request, policy, sifted, ranked, served_by, now)
+            ranked.equals = self._equals(request, policy, sifted, ranked, served_by, now, search.of(request))
             # Figures change with every request; what depends on them is never the same again.
             if not _needs_figures(request.provider, sifted):
                 alike.last[served_by] = ranked
@@ -170,9 +173,9 @@ class Planner(Generic[Offering]):
         plan = ranked.settled or self._drawn(request, policy, sifted, ranked)
         return replace(plan, conversations=conversations) if conversations else plan
 
-    def _find_out(self, request: Request, policy: Policy, size: Measure, key: Hashable) -> _Alike:
+    def _find_out(self, request: Request, policy: Policy, size: Measure, key: Hashable, search: NativeSearch) -> _Alike:
         """Find out who may serve, and remember it where requests may be alike."""
-        sifted = sift(request, policy, self.catalog, size)
+        sifted = sift(request, policy, self.catalog, size, search)
         room = None if key is None else room_tokens(sifted)
         if room is None:
             return _Alike(sifted, 0)
@@ -206,6 +209,7 @@ class Planner(Generic[Offering]):
         ranked: _Ranked,
         served_by: Sequence[str | None],
         now: float,
+        search: Search | None,
     ) -> Sequence[_Equals]:
         """Put candidates of equal rank together, from the best rank to the worst."""
         wish = request.provider
@@ -217,7 +221,7 @@ class Planner(Generic[Offering]):
             now,
             order,
             ranked.issuer,
-            search_of(request),
+            search,
         )
         candidates: list[Candidate] = []
         for kept, seen, served in zip(sifted.kept, ranked.views, served_by, strict=True):

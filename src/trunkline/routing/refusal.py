@@ -37,6 +37,10 @@ _HEADLINES: Final = {
         "Nobody can search the web as tools asks, and no search is configured in this gateway; leave the search tool "
         "out, offer it beside other tools, or name a model that searches."
     ),
+    "native_search": (
+        "Nobody who may serve searches the web by itself as tools asks; leave the engine out, or name a model that "
+        "searches."
+    ),
     "require_parameters": "No endpoints found that support every parameter of the request.",
     "max_price": "No endpoints found at or below your max_price.",
     "quantizations": "No endpoints found with the requested quantizations.",
@@ -124,7 +128,7 @@ def refuse(
             *_remedies(verdicts, fixes),
         ]
     )
-    if set(fixes) == {"web_search"}:
+    if set(fixes) in ({"web_search"}, {"native_search"}):
         return NoSearch(message, explanation)
     if "openai_tools" in fixes or (verdicts and all("openai_tools" in verdict.reasons for verdict in verdicts)):
         bound = bound_to_openai(request)

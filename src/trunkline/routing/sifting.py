@@ -17,7 +17,7 @@ from trunkline.protocol.preferences import NO_PREFERENCES, Partition, ProviderPr
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool
 from trunkline.routing.explanation import By, Explanation, FilteredOut
-from trunkline.routing.filters import CONTEXT_LENGTH, Filter, filters, soft_parameters, supports
+from trunkline.routing.filters import CONTEXT_LENGTH, Filter, NativeSearch, filters, soft_parameters, supports
 from trunkline.routing.measure import Measure
 from trunkline.routing.policy import Policy
 from trunkline.routing.ranking import has_cheap_cache
@@ -82,14 +82,14 @@ class Sifted(Struct, frozen=True, gc=False):
         return tuple([each.asked.name for each in self.kept])
 
 
-def sift(request: Request, policy: Policy, catalog: Catalog, size: Measure) -> Sifted:
+def sift(request: Request, policy: Policy, catalog: Catalog, size: Measure, search: NativeSearch) -> Sifted:
     """Find the models that are asked for and let the filters at their endpoints.
 
     Raises NotFound and BadRequest, as `Planner.plan` says.
     """
     partition = _partition(request)
     asked = _asked(request, policy, catalog, partition)
-    active = filters(request, policy, catalog.provider_slug, size)
+    active = filters(request, policy, catalog.provider_slug, size, search)
     soft = soft_parameters(request)
     filtered_out: list[FilteredOut] = []
     kept = tuple([_kept(each, active, soft, filtered_out) for each in asked])
