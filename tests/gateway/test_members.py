@@ -671,6 +671,21 @@ def test_sources_of_a_search_are_asked_of_openais_servers_alone(course: Any) -> 
     assert course("openai/responses", **asked, **search).sent["include"] == asked["include"]
 
 
+def test_replayed_searches_go_to_nobody(course: Any, nonce: str) -> None:
+    """https://github.com/openai/codex/issues/24612 (2026-11-28): a host refuses those of another, for ever."""
+    actions = [
+        {"type": "search", "query": "q", "queries": ["q"], "sources": [{"type": "url", "url": "https://a.example"}]},
+        {"type": "open_page", "url": "https://a.example"},
+        {"type": "find_in_page", "url": "https://a.example", "pattern": "p"},
+    ]
+    searches = [{"type": "web_search_call", "id": "ws_1", "status": "completed", "action": each} for each in actions]
+    plain = [{"role": "user", "content": nonce}, {"role": "assistant", "content": "Hm."}]
+    plain.append({"role": "user", "content": "Go on."})
+    for dialect in DIALECTS:
+        ran = course(f"plain/{dialect}", input=[plain[0], *searches, *plain[1:]])
+        assert (ran.sent, ran.dropped) == (course(f"plain/{dialect}", input=plain).sent, [])
+
+
 def test_what_codex_says_of_itself_is_passed_over(course: Any) -> None:
     ran = course("plain/responses", client_metadata={"session": "s"})
     assert ran.sent == course("plain/responses").sent

@@ -371,6 +371,24 @@ def test_an_input_of_text_alone_is_told_from_others(items: list[Any], is_text_al
     assert parsed(input=items).is_text_alone == is_text_alone
 
 
+SOURCE = {"type": "url", "url": "u"}
+SEARCHES = [
+    Taken(
+        f"a search that did {action}, {status}",
+        {"type": "web_search_call", "id": "w", "status": status, "action": action},
+        {"": WebSearchCall(id="w", status="failed" if status == "failed" else "completed")},
+    )
+    for action, status in (
+        ({"type": "search", "query": "q"}, "completed"),
+        ({"type": "search", "query": "q", "queries": ["q"], "sources": [SOURCE]}, None),
+        ({"type": "search", "query": "q", "sources": [{"type": "api", "name": "oai-weather"}]}, "failed"),
+        ({"type": "open_page", "url": None}, "completed"),
+        ({"type": "find_in_page", "url": "u", "pattern": "p"}, "incomplete"),
+        ({"type": "other"}, "open"),
+        (None, ""),
+        ("q", "completed"),
+    )
+]
 ITEMS = [
     Taken("the easiest message", {"role": "user", "content": "Hi"}, {"": HI}),
     Taken(
@@ -486,6 +504,7 @@ ITEMS = [
         },
     ),
     Taken("a search", {"type": "web_search_call", "id": "w"}, {"": WebSearchCall(id="w", status="completed")}),
+    *SEARCHES,
     Taken(
         "a file search",
         {"type": "file_search_call", "id": "w", "queries": ["q"], "status": "failed", "results": []},
