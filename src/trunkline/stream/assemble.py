@@ -101,15 +101,13 @@ from trunkline.stream.pieces import (
     REFUSAL,
     SUMMARY,
     THOUGHT,
-    ImageItem,
     MessageItem,
-    OpaqueItem,
     OpenPart,
     PlainPart,
-    SearchItem,
     TextPart,
     ThoughtItem,
 )
+from trunkline.stream.tool_pieces import ImageItem, OpaqueItem, SearchItem
 
 
 class Assembler:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from trunkline.protocol.events import OutputItemAdded, OutputItemDone
 from trunkline.protocol.items import OutputItem
 from trunkline.stream.numbering import Events, Tell, tell_nobody
-from trunkline.stream.pieces import CallItem, OpenItem, Place
+from trunkline.stream.pieces import CallItem, MessageItem, Place, ThoughtItem
+from trunkline.stream.tool_pieces import ImageItem, OpaqueItem, SearchItem
+
+OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | OpaqueItem
 
 
 class Output:

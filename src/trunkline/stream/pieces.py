@@ -11,7 +11,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import replace
 
 from trunkline.protocol.events import (
     ArgumentsDelta,
@@ -21,9 +20,6 @@ from trunkline.protocol.events import (
     CustomInputDelta,
     CustomInputDone,
     Event,
-    ImageCompleted,
-    ImageGenerating,
-    ImagePartial,
     OutputTextDone,
     ReasoningTextDelta,
     ReasoningTextDone,
@@ -37,9 +33,7 @@ from trunkline.protocol.events import (
 from trunkline.protocol.items import (
     Annotation,
     CustomCallItem,
-    FileSearchCall,
     FunctionCallItem,
-    ImageGenerationCall,
     ItemStatus,
     Json,
     LocalShellCallItem,
@@ -52,16 +46,11 @@ from trunkline.protocol.items import (
     ReasoningItem,
     ReasoningText,
     RefusalPart,
-    SearchAction,
-    SearchStatus,
     SummaryText,
     ToolSearchCallItem,
     UrlCitation,
-    WebSearchCall,
-    WebSource,
 )
-from trunkline.protocol.opaque import ServerItem
-from trunkline.stream.deltas import CallKind, FunctionCall, Image, Opaque, ReasoningSeal, Search, Slot
+from trunkline.stream.deltas import CallKind, FunctionCall, ReasoningSeal, Slot
 from trunkline.stream.numbering import Tell, tell_nobody
 from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
@@ -397,111 +386,6 @@ CALLS: Mapping[CallKind, type[CallItem]] = {
     "tool_search": ToolSearchCall,
     "local_shell": LocalShellCall,
 }
-
-
-class SearchItem:
-    """`said` is the search with all that was heard of it; its sources are told to those who asked for them."""
-
-    __slots__ = ("place", "said", "slot", "tells_sources")
-
-    def __init__(self, place: Place, said: Search, *, tells_sources: bool) -> None:
-        self.place = place
-        self.slot = said.slot
-        self.said = said
-        self.tells_sources = tells_sources
-
-    def hear(self, said: Search) -> None:
-        """Go on; what is not said again still holds."""
-        before = self.said
-        self.said = replace(
-            said,
-            queries=said.queries or before.queries,
-            query=said.query or before.query,
-            sources=said.sources or before.sources,
-            visit=said.visit or before.visit,
-        )
-
-    def begun(self) -> OutputItem:
-        return self._told("in_progress")
-
-    def finished(self, is_cut: bool) -> OutputItem:
-        if self.said.status == "failed" or (is_cut and self.said.status != "completed"):
-            return self._told("failed")
-        return self._told("completed")
-
-    def _told(self, status: SearchStatus) -> OutputItem:
-        if self.said.kind == "web":
-            return WebSearchCall(id=self.place.id, status=status, action=self.said.visit or self._action())
-        return FileSearchCall(id=self.place.id, queries=self.said.queries, status=status)
-
-    def _action(self) -> SearchAction:
-        said = self.said
-        queries = said.queries or ((said.query,) if said.query else ())
-        sources = tuple(map(WebSource, said.sources)) if self.tells_sources and said.sources else UNSET
-        return SearchAction(said.query or (queries[0] if queries else ""), queries, sources)
-
-
-class ImageItem:
-    """`result` is the final picture as a data URL; without one the item failed."""
-
-    __slots__ = ("is_drawing", "place", "result", "sketches", "slot")
-
-    def __init__(self, place: Place, slot: Slot) -> None:
-        self.place = place
-        self.slot = slot
-        self.is_drawing = False
-        self.sketches = 0
-        self.result: str | None = None
-
-    def hear(self, image: Image, tell: Tell) -> None:
-        """Take the picture or a sketch of it; one that is empty says nothing."""
-        if not image.base64:
-            return
-        id, index = self.place.id, self.place.output_index
-        if not self.is_drawing:
-            self.is_drawing = True
-            tell(ImageGenerating, id, index)
-        if image.final:
-            self.result = f"data:{image.media_type};base64,{image.base64}"
-            tell(ImageCompleted, id, index)
-        else:
-            self.sketches += 1
-            tell(ImagePartial, id, index, self.sketches - 1, image.base64)
-
-    def begun(self) -> ImageGenerationCall:
-        return ImageGenerationCall(id=self.place.id, status="in_progress")
-
-    def finished(self, is_cut: bool) -> ImageGenerationCall:
-        return ImageGenerationCall(
-            id=self.place.id, result=self.result, status="failed" if self.result is None else "completed"
-        )
-
-
-class OpaqueItem:
-    """An item of a kind that is not ours; `said` is it as heard last. Clients answer by its id, so it keeps that.
-
-    `is_done` says that it was heard to the end; one of which nobody knows the end is incomplete.
-    """
-
-    __slots__ = ("is_done", "place", "said", "slot")
-
-    def __init__(self, output_index: int, said: Opaque) -> None:
-        self.place = Place(str(said.item.get("id", "")), output_index)
-        self.slot = said.slot
-        self.said = said.item
-        self.is_done = False
-
-    def begun(self) -> OutputItem:
-        return self._told("in_progress")
-
-    def finished(self, is_cut: bool) -> OutputItem:
-        return self.said if self.is_done else self._told("incomplete")
-
-    def _told(self, status: ItemStatus) -> OutputItem:
-        return ServerItem({**self.said, "status": status}) if "status" in self.said else self.said
-
-
-OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | OpaqueItem
 
 
 def _status(is_cut: bool) -> ItemStatus:
