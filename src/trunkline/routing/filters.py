@@ -110,7 +110,11 @@ NATIVE_ALONE: Final = NativeSearch(has_engine=True, is_named=True)
 
 
 def filters(
-    request: Request, policy: Policy, provider_slug: ProviderSlug, size: Measure, search: NativeSearch
+    request: Request,
+    policy: Policy,
+    provider_slug: ProviderSlug,
+    size: Measure,
+    search: NativeSearch = ENDPOINTS_ALONE,
 ) -> list[Filter]:
     """Choose the filters that a request and its policy call for, in the order in which they are applied."""
     wish = request.provider
