@@ -42,6 +42,7 @@ LEVELS = {
     "settlement": 8,
     "reserving": 8,
     "pushing": 8,
+    "planning": 8,
     "pipeline": 9,
     "inventory": 10,
     "calling": 10,

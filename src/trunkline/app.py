@@ -90,6 +90,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         loop_clock=time.monotonic,
         stopping=stopping,
         bounds=settings.billing,
+        settings=settings,
         find_explanation=None if gossip is None else gossip.find_explanation,
         engines=_make_engines(settings, upstream.aside),
     )

@@ -14,13 +14,14 @@ from trunkline.accounts.rates import Counters, Rate, Refused, Taken
 from trunkline.accounts.records import Records
 from trunkline.catalog.entries import Catalog, Endpoint
 from trunkline.errors import GatewayError
-from trunkline.generation import Generation
+from trunkline.generation import Fee, Generation, Noted
 from trunkline.money import NanoUsd
+from trunkline.plugins.order import NO_STEPS, Steps
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
-from trunkline.settings.sections import BillingSettings
+from trunkline.settings.sections import BillingSettings, Settings
 from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from trunkline.upstream.engines.search import SearchEngines
 
 _USUAL_BOUNDS: Final = BillingSettings()
+_USUAL_SETTINGS: Final = Settings()
 
 
 class Call(NamedTuple):
@@ -73,7 +75,8 @@ class Services:
     """What a request needs of the process; built once in `app.py`.
 
     `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
-    are other nodes, asks them for that of a response, for an account. `engines` are None where the settings name none.
+    are other nodes, asks them for that of a response, for an account. `engines` are None where the settings name none;
+    `settings` say what runs around the model, `has_steps` that it may though a request asks for no plugin.
     """
 
     keys: Keys
@@ -94,6 +97,8 @@ class Services:
     bounds: BillingSettings = _USUAL_BOUNDS
     find_explanation: Callable[[str, str], Awaitable[bytes | None]] | None = None
     engines: SearchEngines | None = None
+    settings: Settings = _USUAL_SETTINGS
+    has_steps: bool = False
 
     @property
     def catalog(self) -> Catalog:
@@ -104,13 +109,14 @@ class Services:
 class Admitted(NamedTuple):
     """A call that may be served: who asks, what for, and who will be asked.
 
-    `is_dear`: its request is so large that it is encoded beside the loop.
+    `is_dear`: its request is so large that it is encoded beside the loop. `steps` run around the model.
     """
 
     call: Call
     request: Request
     plan: Plan
     is_dear: bool
+    steps: Steps = NO_STEPS
 
 
 class Reservation(NamedTuple):
@@ -137,9 +143,9 @@ class Course(Protocol):
 
     `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
     what it said and nobody was told. `is_byok`, `spoke` (when, on the loop's clock) and `upstream_id` (what they call
-    the answer) are of who answers; `waited_s` is how long it waited for turns. A `sink` may be set, and unset, once the
-    first list has come: what goes on without waiting is given to it then, in place of being yielded, and an empty list
-    says that the sink has no room.
+    the answer) are of who answers; `waited_s` is how long it waited for turns. `fees` are what steps around the model
+    cost until now, `noted` is what they did. A `sink` may be set, and unset, once the first list has come: what goes on
+    without waiting is given to it then, in place of being yielded, and an empty list says that the sink has no room.
     """
 
     sink: Sink | None
@@ -176,6 +182,12 @@ class Course(Protocol):
 
     @property
     def waited_s(self) -> float: ...
+
+    @property
+    def fees(self) -> Sequence[Fee]: ...
+
+    @property
+    def noted(self) -> Noted: ...
 
     def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Lists of deltas, of which the first holds something that a client can see. Raises a GatewayError."""

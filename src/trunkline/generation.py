@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd, dollars_of
+from trunkline.protocol.opaque import Json
 from trunkline.routing.explanation import as_json, why
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
 from trunkline.routing.plan import Plan
@@ -16,6 +17,21 @@ from trunkline.stream.deltas import Spent, StopReason
 
 Ending = Literal["ended", "failed", "left"]
 """How a request went: to its terminal event, to an error, or its client left."""
+
+
+class Fee(Struct, frozen=True, gc=False):
+    """What steps around the model cost: so many of one kind at one engine, all together."""
+
+    kind: Literal["search"]
+    engine: str
+    count: int
+    nano: NanoUsd
+
+
+Noted = Mapping[str, Json]
+"""What steps around the model did, by plugin."""
+
+NOTHING_NOTED: Noted = {}
 
 
 class Generation(Struct, frozen=True, gc=False):
@@ -27,7 +43,7 @@ class Generation(Struct, frozen=True, gc=False):
     end, `queued_s` to when the first was asked, `first_token_s` to what a client saw first of a stream. `stop` is why
     the model ended its turn, where it did. `held_nano` was held until the end, in the account's credit and in
     `key_budget`; None where nothing was. All waits for turns are in `queued_s`. `most_nano` is the most that may be
-    charged.
+    charged. `plugins` is what ran around the model, by plugin; `fees`, part of what was spent, are what that cost.
     """
 
     id: str
@@ -55,6 +71,8 @@ class Generation(Struct, frozen=True, gc=False):
     upstream_id: str | None = None
     session_id: str | None = None
     user: str | None = None
+    plugins: Noted = NOTHING_NOTED
+    fees: Sequence[Fee] = ()
 
     @property
     def status(self) -> str:

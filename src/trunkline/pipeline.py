@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from trunkline.call import Admitted, Call, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending
+from trunkline.planning import planned
 from trunkline.protocol.parse import parse
 from trunkline.pushing import Push, Pushing
 from trunkline.reserving import is_bound as is_bound
@@ -38,8 +39,7 @@ async def admit(call: Call, services: Services) -> Admitted:
     """
     body, session = call.take_body(), call.session_id
     parsed = await services.aside.run(parse, body, session) if (dear := is_dear(body)) else parse(body, session)
-    request = call.key.complete(parsed)
-    return Admitted(call, request, services.planner.plan(request, call.key.policy), dear)
+    return planned(call, call.key.complete(parsed), services, is_dear=dear)
 
 
 async def respond(admitted: Admitted, reservation: Reservation, services: Services) -> Answer:

@@ -16,6 +16,7 @@ from trunkline.accounts.idempotency import Claim, free
 from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
+from trunkline.plugins.order import NO_STEPS, Steps
 from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
 from trunkline.store.batch import Outcome
@@ -34,7 +35,7 @@ class Settlement:
     )  # fmt: skip
 
     def __init__(self, course: Course, admitted: Admitted, reservation: Reservation, services: Services) -> None:
-        call, request, self._plan, _ = admitted
+        call, request, self._plan, _, _ = admitted
         self._course = course
         self._call = call
         self._reservation = reservation
@@ -135,17 +136,25 @@ class Settlement:
             course.upstream_id,
             request.session_id,
             request.user,
+            course.noted,  # plugins
+            course.fees,
         )
 
 
 def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
-    call, request, plan, dear = admitted
+    call, request, plan, dear, steps = admitted
     is_clamped = reservation.max_output_tokens is not None and request.max_output_tokens is None
     if reservation.max_output_tokens is not None:
         request = request_within(request, reservation.max_output_tokens)
-    course = Run(services.upstream, plan, request, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
+    run = Run(services.upstream, plan, request, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
+    course: Course = run if steps is NO_STEPS else _stepped(run, steps)
     return course, Settlement(course, admitted, reservation, services)
+
+
+def _stepped(course: Course, steps: Steps) -> Course:
+    """Put around a course what runs around the model: the search inside, the healing outermost."""
+    return course
 
 
 def _tokens(spent: Spent | None) -> int:

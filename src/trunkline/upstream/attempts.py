@@ -19,6 +19,7 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import used
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import ClientError, EdgeTimeout, GatewayError, Unprocessable
+from trunkline.generation import NOTHING_NOTED, Fee, Noted
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun, as_told, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Outcome
@@ -91,6 +92,8 @@ class Run:
     """
 
     answering: Endpoint
+    fees: Sequence[Fee] = ()
+    noted: Noted = NOTHING_NOTED
 
     def __init__(
         self,
