@@ -43,6 +43,7 @@ LEVELS = {
     "reserving": 8,
     "pushing": 8,
     "planning": 8,
+    "stepping": 8,
     "pipeline": 9,
     "inventory": 10,
     "calling": 10,
@@ -61,6 +62,8 @@ SAME_LINE = {
     ("__main__", "cli"): True,
     ("plugins", "upstream"): True,
     ("pushing", "settlement"): True,
+    ("settlement", "stepping"): True,
+    ("stepping", "reserving"): True,
     ("server", "inventory"): False,
     ("server", "calling"): False,
 }

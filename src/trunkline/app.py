@@ -64,12 +64,9 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     pepper = pepper_of(settings)
     writer = make_writer(settings, database, time.time, logs.store_alarm)
     board = _make_board(settings, writer)
-    routing = settings.routing
-    recent = Recent(routing.explanations)
+    recent = Recent(settings.routing.explanations)
     relisted = asyncio.Event()
-    gossip = None if board is None else _make_gossip(board, catalog, settings, keys, recent, relisted.set)
-    health = Health(retry_budget=routing.retry_budget, hedges=_hedges(settings)) if gossip is None else gossip.health
-    affinity = Affinity() if gossip is None else gossip.affinity
+    gossip, health, affinity = _make_health(settings, board, catalog, keys, recent, relisted.set)
     upstream, connections = build_upstream(
         settings, catalog, health, affinity, pepper, logs.token_failed, lambda: writer.living
     )
@@ -141,6 +138,21 @@ def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters |
         return Counters(LocalBuckets(_now_us), time.time, living)
     shared: BoardCounters = import_module("trunkline.accounts.shared_rates").count_on(board, _now_us, time.time, living)
     return shared
+
+
+def _make_health(
+    settings: Settings,
+    board: Board | None,
+    catalog: Catalog,
+    keys: Keys,
+    recent: Recent,
+    relisted: Callable[[], None],
+) -> tuple[Gossip | None, Health, Affinity]:
+    """Make what is known of endpoints and conversations, by this node or by all."""
+    if board is None:
+        return None, Health(retry_budget=settings.routing.retry_budget, hedges=_hedges(settings)), Affinity()
+    gossip = _make_gossip(board, catalog, settings, keys, recent, relisted)
+    return gossip, gossip.health, gossip.affinity
 
 
 def _make_gossip(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from trunkline.accounts.claims import Claims
@@ -76,7 +77,7 @@ class Services:
 
     `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
     are other nodes, asks them for that of a response, for an account. `engines` are None where the settings name none;
-    `settings` say what runs around the model, `has_steps` that it may though a request asks for no plugin.
+    `settings` say what runs around the model.
     """
 
     keys: Keys
@@ -98,7 +99,11 @@ class Services:
     find_explanation: Callable[[str, str], Awaitable[bytes | None]] | None = None
     engines: SearchEngines | None = None
     settings: Settings = _USUAL_SETTINGS
-    has_steps: bool = False
+
+    @cached_property
+    def has_steps(self) -> bool:
+        """Whether something may run around the model that a request does not ask for by a plugin."""
+        return bool(self.settings.search or self.settings.plugins.defaults)
 
     @property
     def catalog(self) -> Catalog:

@@ -10,6 +10,7 @@ and refuses only what would not even begin.
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from trunkline import failpoints
 from trunkline.accounts.budgets import period_budget
@@ -17,8 +18,11 @@ from trunkline.accounts.rates import UNBOUND_TOKENS, Counters, Refused, Taken, r
 from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services, SharedCounters
 from trunkline.errors import PaymentRequired
 from trunkline.money import NanoUsd, usd_text
-from trunkline.routing.estimate import Estimate, estimate, input_bound
+from trunkline.routing.estimate import Estimate, estimate, input_bound, with_fees
 from trunkline.store.batch import Claimed, Shortage, Wish
+
+SEARCHES_HELD: Final = 4
+"""So many searches of an answer are held for beforehand; few answers have more."""
 
 
 class LateClaim(Exception):
@@ -70,13 +74,38 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     )
 
 
+async def raise_hold(call: Call, wanted_nano: NanoUsd, floor_nano: NanoUsd, services: Services) -> NanoUsd:
+    """Hold more of what is held for a request: how much, or nothing where less than the floor is there.
+
+    Raises ServiceUnavailable where the store does not say what is there.
+    """
+    key = call.key
+    wish = Wish(
+        id=call.id,
+        account_id=key.account_id,
+        key_id=key.id,
+        account_budget=key.budget,
+        key_budget=_key_budget(call),
+        key_credit_nano=key.limit_nano,
+        wanted_nano=wanted_nano,
+        floor_nano=floor_nano,
+        created_at_ms=int(call.received_at * 1000),
+        is_raise=True,
+    )
+    granted = await services.ledger.hold(wish)
+    return granted if isinstance(granted, int) else 0
+
+
 async def _estimated(admitted: Admitted, services: Services) -> Estimate:
     """Estimate a request, a large one beside the loop."""
-    call = admitted.call
-    found = partial(estimate, admitted.plan, admitted.request, call.body_bytes, services.bounds)
+    call, steps = admitted.call, admitted.steps
+    found = partial(estimate, admitted.plan, steps.asked or admitted.request, call.body_bytes, services.bounds)
     if admitted.is_dear:
-        return await services.aside.run(found, counts_own=call.key.counts_own)
-    return found(counts_own=call.key.counts_own)
+        estimated = await services.aside.run(found, counts_own=call.key.counts_own)
+    else:
+        estimated = found(counts_own=call.key.counts_own)
+    search = steps.search
+    return estimated if search is None else with_fees(estimated, min(search.most, SEARCHES_HELD) * search.price_nano)
 
 
 def _take(admitted: Admitted, found: Estimate, services: Services, counters: Counters) -> Taken:

@@ -16,9 +16,12 @@ from trunkline.accounts.idempotency import Claim, free
 from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
-from trunkline.plugins.order import NO_STEPS, Steps
+from trunkline.money import NanoUsd
+from trunkline.plugins.order import NO_STEPS
+from trunkline.plugins.totals import Totals
 from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
+from trunkline.stepping import searching, stepped
 from trunkline.store.batch import Outcome
 from trunkline.stream.deltas import Delta, Spent
 from trunkline.stream.kept_telling import KeptTelling
@@ -31,10 +34,18 @@ class Settlement:
 
     __slots__ = (
         "_call", "_course", "_is_closed", "_meter", "_most_nano", "_plan", "_queued_s", "_request", "_reservation",
-        "_services", "claim", "count",
+        "_services", "_totals", "claim", "count",
     )  # fmt: skip
 
-    def __init__(self, course: Course, admitted: Admitted, reservation: Reservation, services: Services) -> None:
+    def __init__(
+        self,
+        course: Course,
+        admitted: Admitted,
+        reservation: Reservation,
+        services: Services,
+        totals: Totals | None = None,
+    ) -> None:
+        """Open the account of a course; the `totals` are of one that is priced turn by turn."""
         call, request, self._plan, _, _ = admitted
         self._course = course
         self._call = call
@@ -46,9 +57,22 @@ class Settlement:
         self._is_closed = False
         self.claim = call.claim
         fee = services.bounds.byok_fee
-        self._meter = meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
-        self.count: Callable[[list[str]], None] = meter.count
+        self._totals = totals
+        self._meter: Meter | Totals
+        if totals is None:
+            self._meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
+        else:
+            self._meter = totals
+        self.count: Callable[[list[str]], None] = self._meter.count
         """Takes into account what went on with the text heard last."""
+
+    def raise_hold(self, nano: NanoUsd) -> None:
+        """Note that so much more is held, and may be charged."""
+        held, most = self._reservation.held_nano, self._most_nano
+        self._reservation = self._reservation._replace(held_nano=None if held is None else held + nano)
+        self._most_nano = None if most is None else most + nano
+        if self._totals is not None:
+            self._totals.raise_most(nano)
 
     def price(self, batch: list[Delta]) -> list[Delta]:
         """Give the same deltas on, with what they cost."""
@@ -145,16 +169,28 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
     call, request, plan, dear, steps = admitted
     is_clamped = reservation.max_output_tokens is not None and request.max_output_tokens is None
+    asked = request if steps is NO_STEPS else steps.asked or request
     if reservation.max_output_tokens is not None:
-        request = request_within(request, reservation.max_output_tokens)
-    run = Run(services.upstream, plan, request, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
-    course: Course = run if steps is NO_STEPS else _stepped(run, steps)
-    return course, Settlement(course, admitted, reservation, services)
+        asked = request_within(asked, reservation.max_output_tokens)
+    run = Run(services.upstream, plan, asked, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
+    if steps is NO_STEPS:
+        return run, Settlement(run, admitted, reservation, services)
+    return _begin_stepped(run, asked, admitted, reservation, services)
 
 
-def _stepped(course: Course, steps: Steps) -> Course:
-    """Put around a course what runs around the model: the search inside, the healing outermost."""
-    return course
+def _begin_stepped(
+    run: Run, asked: Request, admitted: Admitted, reservation: Reservation, services: Services
+) -> tuple[Course, Settlement]:
+    """Do the same where something runs around the model: the search inside, the healing outermost."""
+    search = admitted.steps.search
+    if search is None:
+        course = stepped(run, admitted)
+        return course, Settlement(course, admitted, reservation, services)
+    inner, totals, purse = searching(search._replace(asked=asked), admitted, reservation, services, run)
+    course = stepped(inner, admitted)
+    settlement = Settlement(course, admitted, reservation, services, totals)
+    purse.on_raised = settlement.raise_hold
+    return course, settlement
 
 
 def _tokens(spent: Spent | None) -> int:

@@ -136,7 +136,8 @@ class TestUnconfigured:
     @pytest.mark.parametrize("name", ["web", "moderation", "file-parser", "response-healing"])
     def test_a_plugin_is_refused(self, name: str, kind: Kind, asker: Asker) -> None:
         error = error_of(asker.ask(kind, plugins=[{"id": name}]), 400)
-        assert error["message"] == f'plugins: "{name}" is not configured in this gateway; leave it out.'
+        assert error["message"].startswith(f'plugins: "{name}" is not configured in this gateway')
+        assert error["message"].endswith("; leave it out.")
         assert error["metadata"]["param"] == "plugins"
 
     @every_kind

@@ -1,25 +1,40 @@
 """Which steps run around the model for a request, and in which order: decided before anybody is planned or asked.
 
-Pure. A step that is asked for and not configured is refused here, so that an explanation says it, too.
+Pure. What a request says goes before what its key says, and that before the gateway's defaults. A step that is asked
+for and not configured is refused here, so that an explanation says it, too.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
+from trunkline.errors import BadRequest
+from trunkline.plugins.searching import SearchStep, is_online, offline, search_step
+from trunkline.protocol.preferences import (
+    FileParserPlugin,
+    ModerationPlugin,
+    PluginSettings,
+    ResponseHealingPlugin,
+    WebPlugin,
+)
 from trunkline.protocol.request import Request
 from trunkline.settings.sections import Settings
 
-
-class SearchStep(NamedTuple):
-    """A search that the gateway makes for the model."""
+_DEFAULTS: Final[dict[str, PluginSettings]] = {"web": WebPlugin(), "response-healing": ResponseHealingPlugin()}
 
 
 class Steps(NamedTuple):
-    """What runs around the model: the search inside, the healing around it."""
+    """What runs around the model: the search inside, the healing around it.
+
+    `asked` is what is asked in the place of the client's own request.
+    """
 
     search: SearchStep | None = None
     healing: object | None = None
+    asked: Request | None = None
 
 
 NO_STEPS = Steps()
@@ -31,4 +46,49 @@ def order(request: Request, settings: Settings) -> tuple[Request, Steps]:
 
     The request is the same object where nothing of it changes. Raises BadRequest for what is not configured.
     """
-    return request, NO_STEPS
+    plugins = [plugin for plugin in _with_defaults(request.plugins, settings.plugins.defaults) if _is_on(plugin)]
+    web: WebPlugin | None = None
+    for plugin in plugins:
+        if isinstance(plugin, WebPlugin):
+            web = plugin
+    asked = replace(request, plugins=()) if request.plugins else request
+    if settings.search and is_online(request):
+        web, asked = web or WebPlugin(), offline(asked)
+    _refuse_unconfigured(plugins, settings)
+    search = search_step(asked, web, settings)
+    if search is None and asked is request:
+        return request, NO_STEPS
+    return asked, Steps(search, asked=asked)
+
+
+def _with_defaults(plugins: Sequence[PluginSettings], defaults: Sequence[str]) -> Sequence[PluginSettings]:
+    """The plugins of a request, and those of the gateway's that it says nothing of."""
+    if not defaults:
+        return plugins
+    named = set(map(type, plugins))
+    return [*plugins, *(_DEFAULTS[id] for id in defaults if type(_DEFAULTS[id]) not in named)]
+
+
+def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings) -> None:
+    """Refuse what this gateway cannot do, for an answer that was not moderated looks like one that was."""
+    asked = []
+    for plugin in plugins:
+        match plugin:
+            case ModerationPlugin() | FileParserPlugin() | ResponseHealingPlugin():
+                asked.append(plugin.__struct_config__.tag)
+            case WebPlugin() if not settings.search and plugin.engine != "native":
+                raise BadRequest(
+                    'plugins: "web" is not configured in this gateway, which needs a search engine for it '
+                    "([search.NAME] in its settings); leave it out.",
+                    param="plugins",
+                )
+            case _:
+                pass  # the auto-router acts on its own models alone, and those are refused by name
+    if asked:
+        names = " and ".join(f'"{name}"' for name in asked)
+        verb = "is" if len(asked) == 1 else "are"
+        raise BadRequest(f"plugins: {names} {verb} not configured in this gateway; leave it out.", param="plugins")
+
+
+def _is_on(plugin: PluginSettings) -> bool:
+    return isinstance(plugin, ModerationPlugin) or plugin.enabled

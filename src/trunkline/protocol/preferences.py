@@ -70,7 +70,7 @@ class ModerationPlugin(Struct, frozen=True, tag_field="id", tag="moderation"):
 
 class WebPlugin(Struct, frozen=True, tag_field="id", tag="web"):
     enabled: bool = True
-    max_results: int = 5
+    max_results: int | None = None
     search_prompt: str | None = None
     engine: Literal["native", "exa"] | None = None
 

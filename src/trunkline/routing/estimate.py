@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trunkline.catalog.abilities import searches_unasked
 from trunkline.catalog.entries import Endpoint
@@ -165,6 +166,19 @@ def estimate(
         unpriced_nano=unpriced_nano,
         least_tokens=bounds.floor_tokens,
         is_charged=not plan.is_byok or not all(plan.is_byok) or bounds.byok_fee > 0,
+    )
+
+
+def with_fees(found: Estimate, nano: NanoUsd) -> Estimate:
+    """The estimate with what is paid beside the model, whoever pays for that."""
+    if not nano:
+        return found
+    ceilings = [each._replace(fixed_nano=min(each.fixed_nano + nano, MOST_NANO)) for each in found.ceilings]
+    return replace(
+        found,
+        ceilings=tuple(ceilings) or (Ceiling(nano, 0, 1, 0, 0),),
+        unpriced_nano=found.unpriced_nano and found.unpriced_nano + nano,
+        is_charged=True,
     )
 
 

@@ -70,6 +70,25 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
         return Explanation() if self.reasons is None else _explained(self.reasons)
 
 
+def led_by(plan: Plan, endpoint: Endpoint) -> Plan:
+    """The plan with an endpoint first, if it is in it: seals of thoughts and cached prompts are good there alone."""
+    place = next((place for place, each in enumerate(plan.attempts) if each.id == endpoint.id), 0)
+    if place == 0:
+        return plan
+    order = [place, *(each for each in range(len(plan.attempts)) if each != place)]
+    is_byok = tuple([plan.is_byok[each] for each in order]) if plan.is_byok else ()
+    return replace(plan, attempts=tuple([plan.attempts[each] for each in order]), is_byok=is_byok)
+
+
+def kept_to(plan: Plan, is_meant: Callable[[Endpoint], bool]) -> Plan:
+    """The plan without the endpoints that are not meant."""
+    kept = [place for place, each in enumerate(plan.attempts) if is_meant(each)]
+    if len(kept) == len(plan.attempts):
+        return plan
+    is_byok = tuple([plan.is_byok[place] for place in kept]) if plan.is_byok else ()
+    return replace(plan, attempts=tuple([plan.attempts[place] for place in kept]), is_byok=is_byok)
+
+
 class _Equals(Struct, frozen=True, gc=False):
     """Candidates of equal rank, in the catalog's order, and what they are sorted by."""
 

@@ -168,7 +168,7 @@ def _asked(request: Request, policy: Policy, catalog: Catalog, partition: Partit
         if default is None:
             raise BadRequest("No model is named, and this gateway has no default model.", param="model")
         names = [default]
-    refuse_unconfigured(request, names)
+    refuse_unconfigured(names)
     found: list[Asked] = []
     wishes: tuple[str, ...] = ()
     off: NotFound | None = None

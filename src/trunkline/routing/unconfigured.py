@@ -1,7 +1,6 @@
-"""What the contract knows and this gateway cannot do yet: told before routing, whatever the dialect.
+"""What the names of models ask for and is not configured here: told before routing, whatever the dialect.
 
-A step that a client counts on must not be left out in silence: an answer that was not moderated looks like one that
-was.
+What plugins ask for is looked at in `plugins/order.py`, which also takes `:online` away where it can be done.
 """
 
 from __future__ import annotations
@@ -10,20 +9,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from trunkline.errors import BadRequest, NotFound
-from trunkline.protocol.preferences import AutoRouterPlugin, ModerationPlugin, PluginSettings
-from trunkline.protocol.request import Request
 
 AUTO_MODELS: Final = frozenset({"trunkline/auto", "openrouter/auto"})
 """The auto-router's names as a model."""
 
 
-def refuse_unconfigured(request: Request, models: Sequence[str]) -> None:
-    """Refuse what is asked for and not configured here; `models` are the names that are asked for.
+def refuse_unconfigured(models: Sequence[str]) -> None:
+    """Refuse what these names ask for and is not configured here.
 
-    Raises BadRequest for a plugin or `:online`, NotFound for the auto-router's model.
+    Raises BadRequest for `:online`, NotFound for the auto-router's model.
     """
-    if request.plugins:
-        _refuse_plugins(request.plugins)
     for name in models:
         base, colon, suffixes = name.lower().partition(":")
         if base.strip() in AUTO_MODELS:
@@ -31,20 +26,8 @@ def refuse_unconfigured(request: Request, models: Sequence[str]) -> None:
             raise NotFound(message, metadata={"suggestions": []})
         if colon and "online" in [suffix.strip() for suffix in suffixes.split(":")]:
             message = (
-                f"{name!r} asks for the web plugin, which is not configured in this gateway; leave :online out, or "
-                "offer the tool web_search to a model that searches by itself."
+                f"{name!r} asks for the web plugin, which is not configured in this gateway: it needs a search engine "
+                "([search.NAME] in the settings). Leave :online out, or offer the tool web_search to a model that "
+                "searches by itself."
             )
             raise BadRequest(message, param="model")
-
-
-def _refuse_plugins(plugins: Sequence[PluginSettings]) -> None:
-    # The auto-router acts on its own models alone, and those are refused by name.
-    asked = [plugin for plugin in plugins if not isinstance(plugin, AutoRouterPlugin) and _is_on(plugin)]
-    if asked:
-        names = " and ".join(f'"{plugin.__struct_config__.tag}"' for plugin in asked)
-        verb = "is" if len(asked) == 1 else "are"
-        raise BadRequest(f"plugins: {names} {verb} not configured in this gateway; leave it out.", param="plugins")
-
-
-def _is_on(plugin: PluginSettings) -> bool:
-    return isinstance(plugin, ModerationPlugin) or plugin.enabled

@@ -5,6 +5,7 @@ Theory of operation. A hold is HELD when its row is committed, and leaves that s
     settle with a charge   POSTED    an entry and the record
     settle without         VOID      the record alone
     release                VOID      nothing was sent, so there is no record
+    raise                  HELD      the same hold, of a larger amount
     expire                 EXPIRED   the record is `lost`, and nothing is charged
 
 Whoever comes later finds no row and changes nothing, so each of these may be said twice. There is one exception: a
@@ -50,7 +51,7 @@ class Wish(NamedTuple):
 
     Where somebody has the claim already nothing is held. `key_credit_nano` is what the key's budget begins with where
     it is not there yet. Where `floor_nano` is below `wanted_nano` less than that may be held: an eighth of what is
-    available, or the floor if that is more.
+    available, or the floor if that is more. `is_raise`: the hold of that id is there, and holds so much more then.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Wish(NamedTuple):
     floor_nano: int
     created_at_ms: int
     claim: Pledge | None = None
+    is_raise: bool = False
 
 
 class Shortage(NamedTuple):
@@ -224,21 +226,24 @@ class _Decision:
             self._balances[wish.key_budget] = _Balance(wish.key_credit_nano)
             self._changes.begun.append(BudgetRow(wish.key_budget, wish.key_credit_nano, 0, 0))
         shortage = self._least(wish.account_budget, wish.key_budget)
+        if wish.is_raise and wish.id not in self._holds:
+            return Shortage(0, shortage.source)  # it has expired, or is settled: nobody would ever free what is held
         if shortage.available_nano < wish.floor_nano:
             return shortage
         granted = min(wish.wanted_nano, max(shortage.available_nano // 8, wish.floor_nano))
+        before = self.free(wish.id) if wish.is_raise else None
         hold = HoldRow(
             wish.id,
             wish.account_id,
             wish.key_id,
             wish.account_budget,
             wish.key_budget,
-            granted,
+            granted if before is None else before.amount_nano + granted,
             self._boot_id,
             wish.created_at_ms,
         )
         self._changes.held.append(hold)
-        self._move(hold, held=granted)
+        self._move(hold, held=hold.amount_nano)
         return granted
 
     def close(self) -> Changes:

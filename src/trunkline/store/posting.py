@@ -107,7 +107,7 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     table refuses it.
     """
     ids = {row.id for row in batch.settles if row.held_nano is not None}
-    ids.update(batch.releases, [hold.id for hold in batch.expired])
+    ids.update(batch.releases, [hold.id for hold in batch.expired], [wish.id for wish in batch.wishes if wish.is_raise])
     holds = budgets.lock_holds(connection, ids)
     # A record is looked for where there is no hold that would tell that its request is settled only now.
     unheld = {row.id for row in batch.settles if (is_alone or row.held_nano is not None) and row.id not in holds}

@@ -154,6 +154,8 @@ class Writer:
         self._wake()
 
     def _give_back(self, wish: Wish) -> None:
+        if wish.is_raise:
+            return  # what was held before is needed still; its settle frees all of it
         if wish.claim is not None:
             self.end_claim(Outcome(wish.claim.mark, wish.id))
         self.release(wish.id)

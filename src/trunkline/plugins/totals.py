@@ -1,0 +1,136 @@
+"""What an answer of several turns costs: each turn by its own endpoint and count, and what was paid beside the model.
+
+It takes the place of the one meter of a plain answer, and its `price` and `close` are called like that one's: of what
+comes to it everything is priced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from trunkline.billing import NO_FEE, Meter
+from trunkline.catalog.entries import Endpoint
+from trunkline.generation import Fee
+from trunkline.money import NanoUsd
+from trunkline.protocol.request import Request
+from trunkline.stream.deltas import Cost, Delta, Spent, Stopped, StopReason, Usage
+
+_NOTHING = Spent(Usage(), Cost(total=0, input=0, output=0))
+
+
+class Totals:
+    """Sums what the turns of one answer spent. `most_nano` bounds what its client is told."""
+
+    __slots__ = ("_byok_fee", "_ended", "_most_nano", "_turn", "fees", "stop")
+
+    def __init__(self, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE) -> None:
+        self._most_nano = most_nano
+        self._byok_fee = byok_fee
+        self._ended: list[Spent] = []
+        self._turn: Meter | None = None
+        self.fees: Sequence[Fee] = ()
+        self.stop: StopReason | None = None
+
+    @property
+    def spent(self) -> Spent | None:
+        """What all turns and fees came to until now; None while there is nothing."""
+        turns = self._ended if self._turn is None or self._turn.spent is None else [*self._ended, self._turn.spent]
+        if not turns and not self.fees:
+            return None
+        return summed(turns, self.fees)
+
+    @property
+    def output_tokens(self) -> int:
+        """What the turns that are over wrote."""
+        return sum(each.usage.output_tokens for each in self._ended)
+
+    def raise_most(self, nano: NanoUsd) -> None:
+        """Let the answer cost more by so much, where anything bounds it."""
+        if self._most_nano is not None:
+            self._most_nano += nano
+
+    @property
+    def left_nano(self) -> NanoUsd | None:
+        """How much more the answer may cost; None where nothing bounds it."""
+        if self._most_nano is None:
+            return None
+        spent = self.spent
+        total = 0 if spent is None or spent.cost is None else spent.cost.total or 0
+        return max(0, self._most_nano - total)
+
+    # A turn
+
+    def begin_turn(self, request: Request) -> None:
+        """Count what comes as an answer to this."""
+        self._turn = Meter(request, None, self._byok_fee)
+
+    def hear(self, batch: list[Delta], endpoint: Endpoint, *, is_byok: bool) -> list[Delta]:
+        """Count what a turn says."""
+        return batch if self._turn is None else self._turn.price(batch, endpoint, is_byok=is_byok)
+
+    def end_turn(self, endpoint: Endpoint | None, *, is_byok: bool) -> None:
+        """Close the count of a turn; one in which nobody spoke, and has no endpoint, cost nothing."""
+        turn, self._turn = self._turn, None
+        if turn is None or endpoint is None:
+            return
+        turn.close(endpoint, is_byok=is_byok)
+        if turn.spent is not None:
+            self._ended.append(turn.spent)
+
+    # As the meter of the whole answer
+
+    def price(self, batch: list[Delta], endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
+        """Give the same deltas on."""
+        if type(batch[-1]) is Stopped:
+            self.stop = batch[-1].reason
+        return batch
+
+    def count(self, texts: list[str]) -> None:
+        """Count nothing: what turns say has been heard."""
+
+    def close(self, endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
+        """The `Spent` that the answer ends with."""
+        spent = self.spent or _NOTHING
+        cost, most = spent.cost, self._most_nano
+        if most is None or cost is None or cost.total is None or cost.total <= most:
+            return [spent]
+        return [Spent(spent.usage, replace(cost, total=most), spent.service_tier)]
+
+
+def summed(turns: Sequence[Spent], fees: Sequence[Fee]) -> Spent:
+    """What turns and fees come to, together."""
+    paid = sum(fee.nano for fee in fees)
+    usage = _usage([each.usage for each in turns])
+    costs = [each.cost for each in turns if each.cost is not None]
+    totals = [cost.total for cost in costs]
+    paid_elsewhere = [cost.upstream for cost in costs if cost.upstream is not None]
+    told = [cost.told for cost in costs]
+    cost = Cost(
+        total=None if None in totals else sum(filter(None, totals)) + paid,
+        input=sum(cost.input for cost in costs),
+        output=sum(cost.output for cost in costs),
+        is_byok=bool(costs) and all(cost.is_byok for cost in costs),
+        upstream=sum(paid_elsewhere) if paid_elsewhere else None,
+        fees=sum(cost.fees for cost in costs) + paid,
+        told=None if None in told or not told else sum(filter(None, told)),
+    )
+    return Spent(usage, cost, turns[-1].service_tier if turns else None)
+
+
+def _usage(turns: Sequence[Usage]) -> Usage:
+    """All counts of turns together."""
+    if len(turns) == 1:
+        return turns[0]
+    told = [each.upstream_cost_usd for each in turns if each.upstream_cost_usd is not None]
+    sums = {name: sum(getattr(each, name) for each in turns) for name in _COUNTS}
+    return Usage(
+        **sums,
+        estimated=any(each.estimated for each in turns),
+        upstream_cost_usd=sum(told, Decimal(0)) if told and len(told) == len(turns) else None,
+    )
+
+
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "upstream_cost_usd"))
