@@ -25,6 +25,7 @@ from trunkline.catalog.entries import Catalog
 from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
 from trunkline.inventory import load_engines, relist_catalog
+from trunkline.plugins.order import with_engines
 from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
@@ -70,6 +71,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     upstream, connections = build_upstream(
         settings, catalog, health, affinity, pepper, logs.token_failed, lambda: writer.living
     )
+    engines = _make_engines(settings, upstream.aside)
     services = Services(
         keys=keys,
         rates=_make_counters(board, lambda: writer.living),
@@ -87,15 +89,15 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         loop_clock=time.monotonic,
         stopping=stopping,
         bounds=settings.billing,
-        settings=settings,
+        settings=with_engines(settings, () if engines is None else engines.names),
         find_explanation=None if gossip is None else gossip.find_explanation,
-        engines=_make_engines(settings, upstream.aside),
+        engines=engines,
     )
     renewing = _renew(settings, services, database, gossip, relisted)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with writer, connections, board or nullcontext(), services.engines or nullcontext(), renewing:
+        async with writer, connections, board or nullcontext(), engines or nullcontext(), renewing:
             logs.started(settings.server.listen, catalog)
             yield
         await keys.close()

@@ -96,7 +96,7 @@ def searching(
         )
 
     assert services.engines is not None, "there is a search step without an engine"
-    return SearchCourse(step, rounds, totals, purse, services.engines, ask, call.deadline), totals, purse
+    return SearchCourse(step, rounds, totals, purse, services.engines.search, ask, call.deadline), totals, purse
 
 
 def stepped(course: Course, admitted: Admitted) -> Course:

@@ -6,7 +6,7 @@ What a turn leads to is decided in `rounds.py`, what it costs in `totals.py`; he
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -24,14 +24,6 @@ from trunkline.upstream.drivers import Sink
 from trunkline.upstream.engines.found import Found, Query
 
 
-class Engines(Protocol):
-    """The search engines of a gateway."""
-
-    async def search(self, name: str, query: Query, deadline: float) -> Found:
-        """Ask one; what is wrong with its answer is said in it."""
-        ...
-
-
 class Purse(Protocol):
     """What the answer may spend."""
 
@@ -47,7 +39,8 @@ class Purse(Protocol):
 class SearchCourse:
     """The turns of one answer, and the searches between them.
 
-    `ask` begins a run; the one that answered before is to be asked first again. It pushes nothing: `sink` is unused.
+    `search` asks an engine, and tells what is wrong with its answer in it. `ask` begins a run; who answered before is
+    asked first again. It pushes nothing: `sink` is unused.
     """
 
     def __init__(
@@ -56,14 +49,14 @@ class SearchCourse:
         rounds: Rounds,
         totals: Totals,
         purse: Purse,
-        engines: Engines,
+        search: Callable[[str, Query, float], Awaitable[Found]],
         ask: Callable[[Request, Endpoint | None], Run],
         deadline: float,
     ) -> None:
         self.sink: Sink | None = None
         self.held: Sequence[Delta] = ()
         self._step, self._rounds, self._totals, self._purse = step, rounds, totals, purse
-        self._engines, self._ask, self._deadline = engines, ask, deadline
+        self._search_at, self._ask, self._deadline = search, ask, deadline
         self._runs: list[Run] = []
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
@@ -147,7 +140,7 @@ class SearchCourse:
             await asyncio.gather(*made, return_exceptions=True)
 
     async def _asked(self, asked: Asked) -> Found:
-        found = await self._engines.search(self._step.engine, asked.query, self._deadline)
+        found = await self._search_at(self._step.engine, asked.query, self._deadline)
         self._rounds.paid(found)
         self._totals.fees = self._rounds.fees
         return found

@@ -61,6 +61,11 @@ def order(request: Request, settings: Settings) -> tuple[Request, Steps]:
     return asked, Steps(search, asked=asked)
 
 
+def with_engines(settings: Settings, names: Sequence[str]) -> Settings:
+    """The settings with those search engines alone that are on."""
+    return replace(settings, search={name: engine for name, engine in settings.search.items() if name in names})
+
+
 def _with_defaults(plugins: Sequence[PluginSettings], defaults: Sequence[str]) -> Sequence[PluginSettings]:
     """The plugins of a request, and those of the gateway's that it says nothing of."""
     if not defaults:
