@@ -90,6 +90,11 @@ class Generation(Struct, frozen=True, gc=False):
         return min(cost.total, self.most_nano)
 
     @property
+    def has_one_price(self) -> bool:
+        """Whether what it was worth is what one price makes of its counts; each turn of several has its own."""
+        return not self.fees and (not self.plugins or len(self.plugins.get("web", _NO_TURNS)["turns"]) < 2)
+
+    @property
     def tried(self) -> int:
         """How many endpoints were asked."""
         failed = sum(not each.output_began for each in self.attempted) if self.attempted else 0
@@ -97,6 +102,7 @@ class Generation(Struct, frozen=True, gc=False):
         return failed + len(self.outrun) + (self.has_answered or is_cut_short)
 
 
+_NO_TURNS: Json = {"turns": ()}
 _INCOMPLETE: frozenset[StopReason | None] = frozenset({"length", "content_filter"})
 
 

@@ -65,7 +65,7 @@ class Ledger:
             if generation.held_nano is not None:
                 self._writer.release(generation.id)
             return None
-        return row_of(generation, self._price_id(generation.endpoint))
+        return row_of(generation, self._price_id(generation.endpoint) if generation.has_one_price else None)
 
     def _price_id(self, endpoint: Endpoint) -> int | None:
         """Name the price of an endpoint: the same on every node and for ever, so that nothing has to be looked up."""

@@ -22,11 +22,10 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
     it cost – the rest of it, attempts that failed, answers given up for a faster one – is the house's.
     """
     endpoint, spent = generation.endpoint, generation.spent or _NOTHING
-    assert endpoint is not None
     usage, price = spent.usage, spent.cost or _NOTHING.cost
+    assert endpoint is not None
     assert price is not None
-    worth = price.total or 0
-    charged = generation.charged or 0
+    worth, charged = price.total or 0, generation.charged or 0
     is_held = generation.held_nano is not None
     gave_up = bool(generation.attempted or generation.outrun)
     return GenerationRow(  # by place: by name it costs three times as much
@@ -57,7 +56,7 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
         usage.reasoning_tokens,
         usage.image_output_tokens,
         usage.images,
-        usage.searches,
+        usage.searches + sum(fee.count for fee in generation.fees),  # searches
         worth if is_held else charged,  # cost_nano
         price.input,  # cost_input_nano
         price.output,  # cost_output_nano
@@ -74,6 +73,7 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
         ", ".join(generation.dropped) or None,
         generation.session_id,
         generation.user,
+        plugins_as_json(generation) if generation.plugins or generation.fees else None,  # plugins
     )
 
 
@@ -95,6 +95,15 @@ def attempts_as_json(generation: Generation) -> str:
         for attempt, kind, status, paid_nano in sorted(made, key=lambda each: each[0].ended)
     ]
     return json.dumps(told)
+
+
+def plugins_as_json(generation: Generation) -> str:
+    """What ran around the model, by plugin, and what that cost."""
+    fees = [
+        {"kind": fee.kind, "engine": fee.engine, "count": fee.count, "cost_usd": usd_text(fee.nano)}
+        for fee in generation.fees
+    ]
+    return json.dumps({**generation.plugins, **({"fees": fees} if fees else {})})
 
 
 def _given_up_nano(generation: Generation) -> NanoUsd:

@@ -199,4 +199,4 @@ class SearchCourse:
 
     @property
     def noted(self) -> Noted:
-        return self._rounds.noted
+        return {"web": {**self._rounds.noted, "turns": self._totals.noted}}

@@ -37,7 +37,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.errors import BadGateway
-from trunkline.generation import Fee, Noted
+from trunkline.generation import Fee
 from trunkline.plugins.searching import SearchStep, later_choice
 from trunkline.plugins.web import prompt_text, results_text, within
 from trunkline.protocol.content import bytes_of
@@ -148,17 +148,16 @@ class Rounds:
         return tuple(self._fees.values())
 
     @property
-    def noted(self) -> Noted:
+    def noted(self) -> dict[str, Json]:
         """What is kept on record of the searches."""
         told: dict[str, Json] = {
             "engine": self._step.engine,
             "searches": self._made,
             "results": self._results,
             "ms": self._ms,
-            "turns": self.turn,
         }
         told |= {name: count for name, count in (("failed", self._failed), ("not_made", self._unmade)) if count}
-        return {"web": told}
+        return told
 
     # The plugin's own search
 

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from trunkline.billing import NO_FEE, Meter
 from trunkline.catalog.entries import Endpoint
 from trunkline.generation import Fee
-from trunkline.money import NanoUsd
+from trunkline.money import NanoUsd, usd_text
+from trunkline.protocol.opaque import Json
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Cost, Delta, Spent, Stopped, StopReason, Usage
 
@@ -29,7 +30,7 @@ class Totals:
     def __init__(self, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE) -> None:
         self._most_nano = most_nano
         self._byok_fee = byok_fee
-        self._ended: list[Spent] = []
+        self._ended: list[tuple[Endpoint, Spent]] = []
         self._turn: Meter | None = None
         self.fees: Sequence[Fee] = ()
         self.stop: StopReason | None = None
@@ -37,15 +38,30 @@ class Totals:
     @property
     def spent(self) -> Spent | None:
         """What all turns and fees came to until now; None while there is nothing."""
-        turns = self._ended if self._turn is None or self._turn.spent is None else [*self._ended, self._turn.spent]
+        turns = [spent for _, spent in self._ended]
+        if self._turn is not None and self._turn.spent is not None:
+            turns.append(self._turn.spent)
         if not turns and not self.fees:
             return None
         return summed(turns, self.fees)
 
     @property
+    def noted(self) -> list[Json]:
+        """What is kept on record of each turn that is over."""
+        return [
+            {
+                "endpoint": endpoint.id,
+                "input_tokens": spent.usage.input_tokens,
+                "output_tokens": spent.usage.output_tokens,
+                "cost_usd": None if spent.cost is None or spent.cost.total is None else usd_text(spent.cost.total),
+            }
+            for endpoint, spent in self._ended
+        ]
+
+    @property
     def output_tokens(self) -> int:
         """What the turns that are over wrote."""
-        return sum(each.usage.output_tokens for each in self._ended)
+        return sum(spent.usage.output_tokens for _, spent in self._ended)
 
     def raise_most(self, nano: NanoUsd) -> None:
         """Let the answer cost more by so much, where anything bounds it."""
@@ -78,7 +94,7 @@ class Totals:
             return
         turn.close(endpoint, is_byok=is_byok)
         if turn.spent is not None:
-            self._ended.append(turn.spent)
+            self._ended.append((endpoint, turn.spent))
 
     # As the meter of the whole answer
 

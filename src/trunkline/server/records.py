@@ -108,10 +108,11 @@ def generation_document(row: GenerationRow, catalog: Catalog) -> Document:
         **_times(row),
         "provider_responses": _provider_responses(row, attempts, catalog),
         **_NOT_KNOWN,
+        **_plugins(row),
         "status": row.status,
         "is_estimated": row.is_estimated,
         "price_id": row.price_id,
-        "attempts": [_attempt(each) for each in attempts],
+        "attempts": [_costed(each) for each in attempts],
         "dropped": [name.strip() for name in row.dropped.split(",")] if row.dropped else [],
     }
 
@@ -127,15 +128,28 @@ _NOT_KNOWN: Document = {
     "moderation_latency": None,
     "num_media_prompt": None,
     "num_input_audio_prompt": None,
-    "num_search_results": None,
     "num_fetches": None,
     "preset_id": None,
     "response_cache_source_id": None,
     "router": None,
-    "web_search_engine": None,
     "workspace_id": None,
 }
 """What OpenRouter's clients want to find and nothing is kept of; two of them must be texts."""
+
+
+def _plugins(row: GenerationRow) -> Document:
+    """What ran around the model; of a provider's own searches nobody says how much they found."""
+    told: dict[str, Any] = json.loads(row.plugins or "{}")
+    if "fees" in told:
+        told["fees"] = list(map(_costed, told["fees"]))
+    web = told.get("web", {})
+    if "turns" in web:
+        web["turns"] = list(map(_costed, web["turns"]))
+    return {
+        "num_search_results": web.get("results"),
+        "web_search_engine": web.get("engine"),
+        "plugins": told,
+    }
 
 
 def _costs(row: GenerationRow) -> Document:
@@ -176,8 +190,8 @@ def _times(row: GenerationRow) -> Document:
     }
 
 
-def _attempt(kept: Mapping[str, Any]) -> Document:
-    """An attempt as it is kept, but its cost as a number, as all amounts here are."""
+def _costed(kept: Mapping[str, Any]) -> Document:
+    """An attempt, a turn or a fee as it is kept, but its cost as a number, as all amounts here are."""
     told = dict(kept)
     cost = told.pop("cost_usd", None)
     return {**told, "cost": None if cost is None else render_usd(nano_of(cost))}

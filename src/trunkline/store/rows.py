@@ -42,8 +42,8 @@ class GenerationRow(NamedTuple):
     """One request that is over. `held_nano` is None where nothing was held; `charged_nano` is never above it.
 
     `status`: completed, incomplete, failed, cancelled or lost. `charged_nano + house_nano` is what all of it was worth,
-    `told_nano` what the provider says it was, `upstream_nano` what a client's own provider key paid. `attempts` is
-    JSON, `dropped` names parameters, with commas between them.
+    `told_nano` what the provider says it was, `upstream_nano` what a client's own provider key paid. `attempts` and
+    `plugins` (what ran around the model) are JSON, `dropped` names parameters, with commas between them.
     """
 
     id: str
@@ -90,6 +90,7 @@ class GenerationRow(NamedTuple):
     dropped: str | None
     session_id: str | None
     user: str | None
+    plugins: str | None = None
 
     @property
     def total_nano(self) -> int:

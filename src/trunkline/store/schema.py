@@ -6,7 +6,7 @@ is kept to be told again.
 
 from __future__ import annotations
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in `migrations/versions`; a database that names it needs no migration."""
 
 TABLES = (
@@ -156,6 +156,7 @@ TABLES = (
         dropped TEXT,
         session_id VARCHAR(256),
         user VARCHAR(256),
+        plugins TEXT,
         CONSTRAINT pk_generations PRIMARY KEY (seq),
         CONSTRAINT uq_generations_id UNIQUE (id)
     )
