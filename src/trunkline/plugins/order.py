@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
+from trunkline.plugins.carried import restored
 from trunkline.plugins.searching import SearchStep, is_online, offline, search_step
 from trunkline.protocol.preferences import (
     FileParserPlugin,
@@ -51,7 +52,9 @@ def order(request: Request, settings: Settings) -> tuple[Request, Steps]:
     for plugin in plugins:
         if isinstance(plugin, WebPlugin):
             web = plugin
-    asked = replace(request, plugins=()) if request.plugins else request
+    asked = restored(request)
+    if asked.plugins:
+        asked = replace(asked, plugins=())
     if settings.search and is_online(request):
         web, asked = web or WebPlugin(), offline(asked)
     _refuse_unconfigured(plugins, settings)

@@ -25,6 +25,9 @@ left, or what the same words found before. What a search finds is told as one it
 for the answer does not pay for more. In it the tools are still declared, because providers want those of the history,
 and may not be called. A force to call something holds for the first turn alone.
 
+**What was found** is learnt for the citations of what is said after it. A client that has to run a function of its
+own, in a turn after searches, is given it along, as a sealed thought that it replays.
+
 **Ids.** Many hosts count calls from 0 in every answer: a call's id that was used before gets the number of its turn.
 """
 
@@ -38,6 +41,8 @@ from msgspec.structs import replace
 
 from trunkline.errors import BadGateway
 from trunkline.generation import Fee
+from trunkline.plugins.carried import Pair, pack
+from trunkline.plugins.citing import Citing
 from trunkline.plugins.searching import SearchStep, later_choice
 from trunkline.plugins.web import prompt_text, results_text, within
 from trunkline.protocol.content import bytes_of
@@ -59,6 +64,7 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     FunctionCall,
+    ReasoningSeal,
     Search,
     Slot,
     Spent,
@@ -127,6 +133,8 @@ class Rounds:
         self._failed = 0
         self._unmade = 0
         self._added_bytes = 0
+        self._citing = Citing()
+        self._pairs: list[Pair] = []
         self._is_broke = False
         self._fold: Assembler
         self._stop: StopReason | None
@@ -197,7 +205,7 @@ class Rounds:
                 case FunctionCall():
                     delta = self._named(delta)
                     if not self._is_ours(delta):
-                        self._has_clients_call = True
+                        told += self._carry()
                         told.append(replace(delta, slot=(self.turn, delta.slot)))
                 case Arguments() if delta.slot in self._ours:
                     pass
@@ -209,7 +217,7 @@ class Rounds:
             # What came before the model began follows what says which model it is.
             at = 1 if type(told[0]) is Began else 0
             told[at:at], self._held = self._held, []
-        return told
+        return self._citing.feed(told)
 
     def turn_over(self) -> End | Searches:
         """Say what comes after a turn that ended well."""
@@ -239,6 +247,10 @@ class Rounds:
             item.call_id for item in self._output if isinstance(item, FunctionCallItem | CustomCallItem)
         )
         answers = [FunctionCallOutput(call_id=call.id, output=self._told(call)) for call in self._calls]
+        made = {item.call_id: item for item in self._output if isinstance(item, FunctionCallItem)}
+        for item in answers:
+            assert isinstance(item.output, str)
+            self._pairs.append(Pair(item.call_id, self._step.name, made[item.call_id].arguments, item.output))
         added_bytes = sum(bytes_of(item.output) for item in answers if isinstance(item.output, str))
         self.request = replace(
             self.request,
@@ -262,7 +274,7 @@ class Rounds:
 
     def begun(self, asked: Asked) -> list[Delta]:
         """Tell that a search has begun."""
-        return [Search(asked.slot, "web", "in_progress", (asked.query.text,))]
+        return self._citing.feed([Search(asked.slot, "web", "in_progress", (asked.query.text,))])
 
     def paid(self, found: Found) -> None:
         """Note what an engine answered, at once: it is paid for, whoever is there to be told."""
@@ -280,7 +292,9 @@ class Rounds:
         self._results += len(found.results)
         sources = tuple(dict.fromkeys(each.url for each in found.results))
         status: Literal["failed", "completed"] = "failed" if found.problem else "completed"
-        return [Search(asked.slot, "web", status, (asked.query.text,), sources=sources)]
+        told = self._citing.feed([Search(asked.slot, "web", status, (asked.query.text,), sources=sources)])
+        self._citing.learn(found.results)
+        return told
 
     def found(self, asked: Asked) -> Found:
         """What came of a search that has ended."""
@@ -305,8 +319,14 @@ class Rounds:
         self._ours.discard(call.slot)
         return False
 
+    def _carry(self) -> list[Delta]:
+        """Note that the client has to run a call; what was found goes with the first, as it could not be replayed."""
+        is_first, self._has_clients_call = not self._has_clients_call, True
+        packed = pack(self._pairs) if is_first and self._step.carries_results else ""
+        return [ReasoningSeal((self.turn, "found"), packed)] if packed else []
+
     def _end(self, reason: StopReason | None) -> End:
-        return End([] if reason is None else [Stopped(reason)])
+        return End([] if reason is None else self._citing.feed([Stopped(reason)]))
 
     def _answer(self, call: FunctionCallItem, asked: list[Asked]) -> _Call:
         """Answer a call, or have its search made."""
