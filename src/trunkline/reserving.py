@@ -74,12 +74,18 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     )
 
 
-async def raise_hold(call: Call, wanted_nano: NanoUsd, floor_nano: NanoUsd, services: Services) -> NanoUsd:
-    """Hold more of what is held for a request: how much, or nothing where less than the floor is there.
+async def raise_hold(
+    call: Call, wanted_nano: NanoUsd, floor_nano: NanoUsd, most_nano: NanoUsd | None, services: Services
+) -> NanoUsd:
+    """Hold more for a request that may cost `most_nano` already: how much, or nothing where the floor is not to be had.
 
     Raises ServiceUnavailable where the store does not say what is there.
     """
-    key = call.key
+    key, cap_nano = call.key, _cap(call)
+    if cap_nano is not None and most_nano is not None:
+        wanted_nano = min(wanted_nano, cap_nano - most_nano)
+    if wanted_nano < floor_nano:
+        return 0
     wish = Wish(
         id=call.id,
         account_id=key.account_id,

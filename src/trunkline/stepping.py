@@ -1,9 +1,9 @@
 """What runs around the model, put around the course that asks it; and what an answer of several turns may spend.
 
-Theory of operation. A hold covers one turn and `SEARCHES_HELD` searches. Before more are made it is raised, once, by
-what all that may follow cost. Each turn after the first has to go with what the turns before it left: it is clamped to
-what that pays for, and where it would not pay for a search and a short answer, the turn is the last. What a turn costs
-beyond that is the house's, as ever.
+Theory of operation. A hold covers one turn and `SEARCHES_HELD` searches. Where what is left of it does not pay for the
+next turn and a search, or for the searches that a turn asks for, it is raised by what they and as many again cost, as
+far as credit and cap allow. Where they do not, the next turn is the last: it may not search, and is clamped to what is
+left. What it costs beyond that is the house's, as ever.
 """
 
 from __future__ import annotations
@@ -33,42 +33,49 @@ LEAST_TOKENS: Final = 16
 class Purse:
     """What an answer may still spend. `on_raised` is told by how much its hold was raised."""
 
-    def __init__(self, admitted: Admitted, reservation: Reservation, services: Services, totals: Totals) -> None:
+    def __init__(
+        self, step: SearchStep, admitted: Admitted, reservation: Reservation, services: Services, totals: Totals
+    ) -> None:
         self._admitted, self._reservation, self._services, self._totals = admitted, reservation, services, totals
-        self._covered = SEARCHES_HELD
+        self._price_nano = step.price_nano
+        self._most_tokens = reservation.max_output_tokens or step.asked.max_output_tokens
         self.on_raised: Callable[[NanoUsd], None] = totals.raise_most
 
-    def turn_bounds(self, request: Request, added_bytes: int) -> tuple[bool, int | None]:
+    async def turn_bounds(self, request: Request, added_bytes: int) -> tuple[bool, int | None]:
         """Whether the next turn may search, and how long it may be; its request has so many bytes more."""
-        totals, step = self._totals, self._admitted.steps.search
-        most, first = None, self._reservation.max_output_tokens or self._admitted.request.max_output_tokens
-        if first is not None:
-            most = max(first - totals.output_tokens, LEAST_TOKENS)
-        left = totals.left_nano
-        if left is None or step is None:
+        totals, most = self._totals, None
+        if self._most_tokens is not None:
+            most = max(self._most_tokens - totals.output_tokens, LEAST_TOKENS)
+        if totals.left_nano is None:
             return True, most
         call, bounds = self._admitted.call, self._services.bounds
         body_bytes = call.body_bytes + added_bytes + int(totals.output_tokens * bounds.text_bytes_per_token)
         found = estimate(self._admitted.plan, request, body_bytes, bounds, counts_own=call.key.counts_own)
-        affordable = found.tokens_for(left)
+        ahead_nano = SEARCHES_HELD * self._price_nano
+        is_covered = await self._cover(found.least_nano + self._price_nano, found.floor_nano + ahead_nano)
+        affordable = found.tokens_for(totals.left_nano)
         if affordable is not None:
             most = max(affordable if most is None else min(most, affordable), LEAST_TOKENS)
-        return found.least_nano + step.price_nano <= left, most
+        return is_covered, most
 
-    async def grant_searches(self, made: int, more: int) -> bool:
-        """Let so many more searches be made, `made` in all; False where they cannot be paid for."""
-        step, held = self._admitted.steps.search, self._reservation.held_nano
-        if step is None or not step.price_nano:
-            return True
-        if held is not None and made > self._covered:
-            wanted, floor = ((count - self._covered) * step.price_nano for count in (step.most, made))
-            raised = await raise_hold(self._admitted.call, wanted, floor, self._services)
-            if not raised:
-                return False
-            self._covered += raised // step.price_nano
-            self.on_raised(raised)
+    async def grant_searches(self, count: int) -> bool:
+        """Let so many more searches be made; False where they cannot be paid for."""
+        needed_nano = count * self._price_nano
+        return await self._cover(needed_nano, needed_nano + SEARCHES_HELD * self._price_nano)
+
+    async def _cover(self, needed_nano: NanoUsd, wanted_nano: NanoUsd) -> bool:
+        """See that so much may be spent, and where that is not so, hold what is wanted beside what was held."""
         left = self._totals.left_nano
-        return left is None or more * step.price_nano <= left
+        if left is None or needed_nano <= left:
+            return True
+        if self._reservation.held_nano is None:
+            return False
+        raised = await raise_hold(
+            self._admitted.call, wanted_nano - left, needed_nano - left, self._totals.most_nano, self._services
+        )
+        if raised:
+            self.on_raised(raised)
+        return bool(raised)
 
 
 def searching(
@@ -78,7 +85,7 @@ def searching(
     call = admitted.call
     fee = services.bounds.byok_fee
     totals = Totals(reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
-    purse = Purse(admitted, reservation, services, totals)
+    purse = Purse(step, admitted, reservation, services, totals)
     rounds = Rounds(step, services.ids)
 
     def ask(request: Request, before: Endpoint | None) -> Run:

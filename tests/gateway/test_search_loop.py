@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from tests.document import validate_event
-from tests.gateway.checks import IN_ORDER, ask, events_of, response_of
+from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
 from tests.gateway.conftest import CONFIG, PROVIDER
-from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.tenants import Store, Tenant
-from tests.gateway.upstream import Script, Seen, Upstream, chunk, completion, stream, usage_chunk, whole
+from tests.gateway.upstream import Script, Seen, Upstream, chunk, completion, head, stream, usage_chunk, whole
+from tests.gateway.waiting import eventually
 
 Json = Any
 
@@ -93,7 +94,8 @@ class Scene:
         self.upstream.play(self.mark, *answers, host="exa")
 
     def body(self, **more: Json) -> Json:
-        return ask("mock/two", f"What of kites, {self.mark}?", **{"tools": [TOOL], **IN_ORDER, **more})
+        given = {"model": "mock/two", "text": f"What of kites, {self.mark}?", "tools": [TOOL], **IN_ORDER, **more}
+        return ask(**given)
 
     def ask(self, **more: Json) -> Reply:
         return self.tenant.call(self.body(**more))
@@ -207,3 +209,202 @@ def test_a_second_turn_that_falls_back_is_paid_at_its_own_price(scene: Scene) ->
     assert record["cost_input_nano"] + record["cost_output_nano"] == turns
     assert scene.tenant.settled().charged == expected
     scene.store.check()
+
+
+def test_what_was_found_is_cited_where_its_link_stands(scene: Scene) -> None:
+    scene.play(scene.call("one"), says(f"Kites fly ([page a]({A})), not [these]({B})."))
+    scene.find(pages(A, C))
+    response = events_of(scene.ask(stream=True, include=["web_search_call.action.sources"]))[-1]["response"]
+    (part,) = response["output"][-1]["content"]
+    (note,) = part["annotations"]
+    assert part["text"][note["start_index"] : note["end_index"]] == f"[page a]({A})"
+    assert (note["url"], note["title"]) == (A, "Page a")
+    assert response["output"][0]["action"]["sources"] == [{"type": "url", "url": A}, {"type": "url", "url": C}]
+
+
+def test_the_record_tells_turns_searches_and_fees(scene: Scene) -> None:
+    scene.play(scene.call("one", "two"), says("Kites fly."))
+    scene.find(pages(A, B), pages(C))
+    reply = scene.ask()
+    response_of(reply)
+    told = scene.tenant.data(f"generation?id={reply.headers['x-generation-id']}")
+    assert (told["num_search_results"], told["web_search_engine"], told["num_searches"]) == (3, "exa", 2)
+    web = told["plugins"]["web"]
+    assert [turn["endpoint"].split("/")[0].split(":")[0] for turn in web["turns"]] == ["mock-a", "mock-a"]
+    assert [turn["cost"] for turn in web["turns"]] == [13e-6, 13e-6]
+    assert told["plugins"]["fees"] == [{"kind": "search", "engine": "exa", "count": 2, "cost": 0.014}]
+    assert told["fees_cost"] == 0.014
+    scene.store.check()
+
+
+@pytest.mark.parametrize("how", ["plugin", "online", "online beside others"])
+def test_the_plugin_searches_once_before_the_model_is_asked(scene: Scene, how: str) -> None:
+    scene.play(says(f"Kites fly, says {A}."))
+    scene.find(pages(A))
+    more: Json = {"plugins": [{"id": "web", "max_results": 2, "search_prompt": "Look:"}], "tools": []}
+    if how != "plugin":
+        more = {"model": "mock/two:online" if how == "online" else "mock/two:floor:online", "tools": []}
+    reply = scene.ask(stream=True, **more)
+    response = events_of(reply)[-1]["response"]
+    assert kinds(response) == ["web_search_call", "message"]
+    assert response["output"][0]["action"]["query"] == f"What of kites, {scene.mark}?"
+    assert len(response["output"][1]["content"][0]["annotations"]) == 1
+    (seen,) = scene.searched
+    assert seen.json["numResults"] == (2 if how == "plugin" else 5)
+    found, asked = scene.asked[0].json["messages"]
+    assert (found["role"], asked["role"]) == ("user", "user")
+    assert A in json.dumps(found)
+    assert json.dumps(found).count("Look:") == (how == "plugin")
+    assert scene.tenant.record(reply)["asked_model"] == more.get("model", "mock/two")
+    assert scene.tenant.settled().charged == nano(("mock-a", (7, 3))) + 7_000_000
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_an_engine_that_is_down_costs_nothing_and_the_answer_goes_on(scene: Scene, is_stream: bool) -> None:
+    scene.play(scene.call("one", stream_=is_stream), says("I do not know.", is_stream=is_stream))
+    scene.find(whole({"error": "down"}, 500))
+    reply = scene.ask(stream=is_stream)
+    response = events_of(reply)[-1]["response"] if is_stream else response_of(reply)
+    assert [item.get("status") for item in response["output"]] == ["failed", "completed"]
+    assert "failed" in scene.asked[1].json["messages"][-1]["content"]
+    assert scene.tenant.settled().charged == 2 * nano(("mock-a", (7, 3)))
+
+
+class TestOnFailure:
+    """A gateway whose operator wants no answer without its search, and a search for every request."""
+
+    @pytest.fixture
+    def scene(self, strict: Gateway, upstream: Upstream, mark: str) -> Scene:
+        return Scene(strict, upstream, mark)
+
+    def test_before_the_first_word_it_is_an_error(self, scene: Scene) -> None:
+        scene.find(whole({"error": "down"}, 500))
+        error = error_of(scene.ask(tools=[]), 502)
+        assert error["message"].startswith("The search engine exa failed:")
+        assert scene.asked == []
+        assert scene.tenant.settled().charged == 0
+
+    def test_afterwards_the_stream_fails(self, scene: Scene) -> None:
+        scene.play(scene.call("one", text="Let me see."))
+        scene.find(pages(A), whole({"error": "down"}, 500))
+        response = events_of(scene.ask(stream=True), "failed")[-1]["response"]
+        assert [item["status"] for item in response["output"]] == ["completed", "completed", "failed"]
+        assert scene.tenant.settled().charged == nano(("mock-a", (7, 3))) + 7_000_000
+
+    def test_the_default_is_turned_off_by_a_request(self, scene: Scene) -> None:
+        scene.play(says("Hello."))
+        response = events_of(scene.ask(stream=True, tools=[], plugins=[{"id": "web", "enabled": False}]))[-1][
+            "response"
+        ]
+        assert kinds(response) == ["message"]
+        assert scene.searched == []
+
+
+def test_a_second_turn_that_nobody_answers_fails_with_what_was_told(scene: Scene) -> None:
+    down = whole({"error": {"message": "down"}}, 500)
+    scene.play(scene.call("one", text="Let me see."), down)
+    scene.play(down, host="b")
+    scene.find(pages(A))
+    reply = scene.ask(stream=True)
+    response = events_of(reply, "failed")[-1]["response"]
+    assert [(item["type"], item["status"]) for item in response["output"]] == [
+        ("message", "completed"),
+        ("web_search_call", "completed"),
+    ]
+    assert scene.tenant.settled().charged == nano(("mock-a", (7, 3))) + 7_000_000
+    record = scene.tenant.record(reply)
+    assert {each["endpoint"].partition(":")[0].partition("/")[0] for each in json.loads(record["attempts"])} == {
+        "mock-a", "mock-b",
+    }  # fmt: skip
+
+
+def test_a_client_that_leaves_during_a_search_pays_for_what_was_answered(scene: Scene) -> None:
+    stalled = f"{scene.mark}-stalled"
+    queries = (("web_search", json.dumps({"query": words})) for words in (scene.mark, stalled))
+    scene.play(scene.calls(*queries, text="Let me see."))
+    scene.find(pages(A))
+    scene.upstream.play(stalled, Script([head(200)], "stall"), host="exa")
+    with scene.gateway.connect() as client:
+        client.send(post(scene.body(stream=True), key=scene.tenant.text))
+        client.read_until(b'"status":"completed"', 2)
+        eventually(lambda: len(scene.searched) == 2, "both searches are made")
+    (left,) = scene.upstream.seen(stalled, "exa")
+    assert left.is_closed_by_client.wait(5)
+    assert scene.tenant.settled().charged == nano(("mock-a", (7, 3))) + 7_000_000
+    assert len(scene.asked) == 1
+    scene.store.check()
+
+
+def test_searches_beyond_the_fourth_raise_the_hold(scene: Scene) -> None:
+    words = "abcdef"
+    scene.play(*(scene.call(each) for each in words), says("Enough."))
+    scene.find(pages(A))
+    reply = scene.ask(max_output_tokens=100)
+    response = response_of(reply)
+    assert kinds(response) == ["web_search_call"] * 6 + ["message"]
+    record = scene.tenant.record(reply)
+    assert record["charged_nano"] == 7 * nano(("mock-a", (7, 3))) + 6 * 7_000_000
+    assert record["held_nano"] > 6 * 7_000_000
+    scene.store.check()
+
+
+def test_credit_for_four_searches_ends_with_them(house: Gateway, upstream: Upstream, mark: str) -> None:
+    scene = Scene(house, upstream, mark, credit=4 * 7_000_000 + 5_000_000)
+    scene.play(*(scene.call(each) for each in "abcd"), says("So far."))
+    scene.find(pages(A))
+    reply = scene.ask(max_output_tokens=100)
+    response = response_of(reply)
+    assert kinds(response) == ["web_search_call"] * 4 + ["message"]
+    assert scene.asked[-1].json["tool_choice"] == "none"
+    assert scene.asked[-1].json["tools"]
+    record = scene.tenant.record(reply)
+    assert record["charged_nano"] == 5 * nano(("mock-a", (7, 3))) + 4 * 7_000_000
+    scene.store.check()
+
+
+def test_what_is_held_bounds_the_turns(house: Gateway, upstream: Upstream, mark: str) -> None:
+    scene = Scene(house, upstream, mark, credit=10**12)
+    scene.play(scene.call("one", used=(1000, 300)), says("Well."))
+    scene.find(pages(A))
+    reply = scene.tenant.call(scene.body(max_output_tokens=700, max_tool_calls=2), x_trunkline_max_cost="0.0158")
+    response_of(reply)
+    last = scene.asked[-1].json
+    assert last["tool_choice"] == "none"
+    assert last.get("max_tokens", last.get("max_completion_tokens")) < 400
+
+
+def test_a_limit_of_the_answer_holds_for_all_its_turns(scene: Scene) -> None:
+    scene.play(scene.call("one", used=(7, 60)), says("Well.", (7, 40)))
+    scene.find(pages(A))
+    response_of(scene.ask(max_output_tokens=100))
+    limits = [seen.json.get("max_tokens", seen.json.get("max_completion_tokens")) for seen in scene.asked]
+    assert limits == [100, 40]
+
+
+def test_results_go_with_a_call_of_the_clients_and_come_back(scene: Scene) -> None:
+    tools = [TOOL, LOOK]
+    scene.play(scene.call("one"), scene.calls(("look", "{}")), says("Both."))
+    scene.find(pages(A))
+    first = events_of(scene.ask(stream=True, tools=tools))[-1]["response"]
+    assert kinds(first) == ["web_search_call", "reasoning", "function_call"]
+    replayed = [
+        {"role": "user", "content": f"What of kites, {scene.mark}?"},
+        *first["output"],
+        {"type": "function_call_output", "call_id": first["output"][-1]["call_id"], "output": "seen"},
+    ]
+    events_of(scene.ask(stream=True, tools=tools, input=replayed))
+    messages = scene.asked[-1].json["messages"]
+    told = [message["content"] for message in messages if message["role"] == "tool"]
+    assert any(A in text for text in told)
+    assert "seen" in told
+    assert len(scene.searched) == 1
+
+
+def test_explain_refuses_and_plans_as_the_request_would_be(scene: Scene) -> None:
+    reply = scene.tenant.store.gateway.call(scene.body(), key=scene.tenant.text, path="/api/v1/responses/explain")
+    assert reply.status == 200
+    assert scene.searched == []
+    refused = scene.tenant.store.gateway.call(
+        scene.body(tool_choice="required", max_tool_calls=0), key=scene.tenant.text, path="/api/v1/responses/explain"
+    )
+    assert refused.status == 400

@@ -27,12 +27,12 @@ from trunkline.upstream.engines.found import Found, Query
 class Purse(Protocol):
     """What the answer may spend."""
 
-    def turn_bounds(self, request: Request, added_bytes: int) -> tuple[bool, int | None]:
+    async def turn_bounds(self, request: Request, added_bytes: int) -> tuple[bool, int | None]:
         """Whether the next turn may search, and how long it may be; its request has so many bytes more."""
         ...
 
-    async def grant_searches(self, made: int, more: int) -> bool:
-        """Let so many more searches be made, `made` in all; False where they cannot be paid for."""
+    async def grant_searches(self, count: int) -> bool:
+        """Let so many more searches be made; False where they cannot be paid for."""
         ...
 
 
@@ -73,14 +73,14 @@ class SearchCourse:
                 if over.deltas:
                     yield over.deltas
                 return
-            if over.asked and not await self._purse.grant_searches(rounds.made, len(over.asked)):
+            if over.asked and not await self._purse.grant_searches(len(over.asked)):
                 rounds.refuse(over.asked)
             else:
                 async with aclosing(self._search(over.asked)) as searches:
                     async for told in searches:
                         yield told
             added_bytes = rounds.next_turn()
-            rounds.bound(*self._purse.turn_bounds(rounds.request, added_bytes))
+            rounds.bound(*await self._purse.turn_bounds(rounds.request, added_bytes))
 
     async def whole(self) -> tuple[list[Delta], GatewayError | None]:
         """All deltas at once; with an error those of an answer that failed.

@@ -146,11 +146,6 @@ class Rounds:
         return max(0, self._step.most - self._made)
 
     @property
-    def made(self) -> int:
-        """How many searches were begun."""
-        return self._made
-
-    @property
     def fees(self) -> tuple[Fee, ...]:
         """What the searches cost until now."""
         return tuple(self._fees.values())

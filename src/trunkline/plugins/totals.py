@@ -69,6 +69,11 @@ class Totals:
             self._most_nano += nano
 
     @property
+    def most_nano(self) -> NanoUsd | None:
+        """The most that the client is told that it cost."""
+        return self._most_nano
+
+    @property
     def left_nano(self) -> NanoUsd | None:
         """How much more the answer may cost; None where nothing bounds it."""
         if self._most_nano is None:
