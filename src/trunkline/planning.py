@@ -1,8 +1,8 @@
 """Who is asked for a request, and what runs around them: the plan and the steps, each made with an eye on the other.
 
 A search is the provider's where the first endpoint of the plan makes it as it is asked for, and then none is asked that
-does not. Else the gateway makes it, for all of them: a function is planned with in the place of the search, so that
-nobody is refused for want of one.
+does not; unless that passes over a model or provider that the client names before it. Else the gateway makes it, for all
+of them: a function is planned with in the place of the search, so that nobody is refused for want of one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from trunkline.call import Admitted, Call, Services
 from trunkline.catalog.abilities import search_shortfall
 from trunkline.errors import BadRequest, ClientError
 from trunkline.plugins.order import Steps, order
+from trunkline.plugins.searching import SearchStep
 from trunkline.protocol.request import Request, Search, search_of
 from trunkline.routing.plan import Plan, Planner, kept_to
 from trunkline.routing.policy import Policy
@@ -27,32 +28,52 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool) 
     asked, steps = order(request, services.settings)
     if steps.search is None:
         return Admitted(call, request, planner.plan(asked, policy), is_dear, steps)
-    native = steps.search.native
-    if native is not None and (search := search_of(native)) is not None:
-        plan = _native_plan(planner, native, search, policy, is_needed=steps.search.is_native_only)
-        if plan is not None:
-            return Admitted(call, request, plan, is_dear, Steps(None, steps.healing, native))
+    found = _native_plan(planner, steps.search, policy)
+    if found is not None:
+        return Admitted(call, request, found, is_dear, Steps(None, steps.healing, steps.search.native))
     asked = steps.search.asked
     return Admitted(call, request, planner.plan(asked, policy), is_dear, steps._replace(asked=asked))
 
 
-def _native_plan(planner: Planner, request: Request, search: Search, policy: Policy, *, is_needed: bool) -> Plan | None:
-    """The plan of a search that providers make; None where the first of it would not.
+def _native_plan(planner: Planner, step: SearchStep, policy: Policy) -> Plan | None:
+    """The plan of a search that providers make; None where it is the gateway's.
 
     Raises a ClientError where that is all that may be.
     """
+    request = step.native
+    search = None if request is None else search_of(request)
+    if request is None or search is None:
+        return None
     try:
         plan = planner.plan(request, policy)
     except ClientError:
-        if is_needed:
+        if step.is_native_only:
             raise
         return None  # it may be the search alone that nobody makes: what else is wrong is said without it
-
-    shortfall = search_shortfall(plan.attempts[0], search)
-    if shortfall is None:
-        return kept_to(plan, lambda endpoint: search_shortfall(endpoint, search) is None)
-    if is_needed:
-        first = plan.attempts[0]
+    first = plan.attempts[0]
+    shortfall = search_shortfall(first, search)
+    if shortfall is not None and step.is_native_only:
         message = f'plugins: {first.model.slug} {shortfall} at {first.provider.name}; leave engine "native" out.'
         raise BadRequest(message, param="plugins")
-    return None
+    if shortfall is not None or (not step.is_native_only and _is_passed_over(planner, step, policy, plan, search)):
+        return None
+    return kept_to(plan, lambda endpoint: search_shortfall(endpoint, search) is None)
+
+
+def _is_passed_over(planner: Planner, step: SearchStep, policy: Policy, native: Plan, search: Search) -> bool:
+    """Whether a plan of those alone that search passes over somebody whom the client wants to be asked before them."""
+    if not step.asked.models and not step.asked.provider.order:
+        return False
+    try:
+        plan = planner.plan(step.asked, policy)
+    except ClientError:
+        return False
+    is_first_able = search_shortfall(plan.attempts[0], search) is None
+    return not is_first_able and (bool(step.asked.provider.order) or _place(plan) < _place(native))
+
+
+def _place(plan: Plan) -> int:
+    """Where the model that is asked first stands among those that the client names."""
+    assert plan.reasons is not None
+    first = plan.attempts[0].id
+    return next((place for place, kept in enumerate(plan.reasons.sifted.kept) if first in kept.ids), 0)

@@ -28,7 +28,7 @@ SEARCH_PRICE = "0.007"
 ENDPOINT = """
 [[endpoints]]
 provider = "{name}"
-model = "mock/two"
+model = "{model}"
 upstream_model = "gpt-x"
 price = {{ input = "{into}", output = "{out}" }}
 context_tokens = 128000
@@ -50,10 +50,14 @@ _numbers = itertools.count()
 def config(url: str, more: str = "") -> str:
     providers = "".join(
         PROVIDER.format(name=name, dialect="chat", url=f"{url}/{name[-1]}/v1")
-        + ENDPOINT.format(name=name, into=into, out=out)
+        + ENDPOINT.format(name=name, model="mock/two", into=into, out=out)
         for name, (into, out) in PRICES.items()
     )
-    return CONFIG + providers + SEARCH.format(url=url, price=SEARCH_PRICE) + more
+    native = PROVIDER.format(name="mock-native", dialect="responses", url=f"{url}/native/v1")
+    # It searches by itself, and costs more than who does not.
+    native += ENDPOINT.format(name="mock-native", model="mock/mixed", into="9", out="9")
+    native += ENDPOINT.format(name="mock-a", model="mock/mixed", into="1", out="2")
+    return CONFIG + providers + native + SEARCH.format(url=url, price=SEARCH_PRICE) + more
 
 
 @pytest.fixture(scope="module")
@@ -408,3 +412,71 @@ def test_explain_refuses_and_plans_as_the_request_would_be(scene: Scene) -> None
         scene.body(tool_choice="required", max_tool_calls=0), key=scene.tenant.text, path="/api/v1/responses/explain"
     )
     assert refused.status == 400
+
+
+MESSAGE: Json = {
+    "type": "message",
+    "id": "m1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "Kites fly.", "annotations": []}],
+}
+ANSWER: Json = {
+    "id": "r1",
+    "status": "completed",
+    "output": [MESSAGE],
+    "usage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10},
+}
+
+
+class TestNative:
+    """A model at two providers, of which one searches by itself."""
+
+    def asked(self, scene: Scene, **more: Json) -> Json:
+        """What the provider with a search of its own is asked."""
+        scene.play(whole(ANSWER), host="native")
+        response = response_of(scene.ask(model="mock/mixed", provider={}, **more))
+        assert response["tools"] == more.get("tools", [TOOL])
+        assert scene.searched == []
+        (seen,) = scene.upstream.seen(scene.mark, "native")
+        return seen.json
+
+    def test_it_makes_the_search_of_a_tool(self, scene: Scene) -> None:
+        assert [tool["type"] for tool in self.asked(scene)["tools"]] == ["web_search"]
+
+    @pytest.mark.parametrize("engine", [{}, {"engine": "native"}])
+    def test_it_makes_the_search_of_the_plugin(self, scene: Scene, engine: Json) -> None:
+        asked = self.asked(scene, tools=[], plugins=[{"id": "web", **engine}])
+        assert [tool["type"] for tool in asked["tools"]] == ["web_search"]
+
+    def test_an_engine_that_is_named_goes_before_it(self, scene: Scene) -> None:
+        scene.play(whole(ANSWER), host="native")
+        scene.play(says("Kites fly.", is_stream=False))
+        scene.find(pages(A))
+        plugins = [{"id": "web", "engine": "exa"}]
+        response = response_of(scene.ask(model="mock/mixed", provider={}, tools=[], plugins=plugins))
+        assert kinds(response) == ["web_search_call", "message"]
+        assert len(scene.searched) == 1
+
+    def test_where_it_is_not_asked_the_gateway_searches(self, scene: Scene) -> None:
+        scene.play(scene.call("one", stream_=False), says("Kites fly.", is_stream=False))
+        scene.find(pages(A))
+        response = response_of(scene.ask(model="mock/mixed", provider={"only": ["mock-a"]}))
+        assert kinds(response) == ["web_search_call", "message"]
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"model": "mock/mixed", "provider": {"order": ["mock-a", "mock-native"]}},
+            {"model": None, "models": ["mock/two", "mock/mixed"], "provider": {"only": ["mock-a", "mock-native"]}},
+        ],
+    )
+    def test_whom_the_client_names_first_is_not_passed_over(self, scene: Scene, more: Json) -> None:
+        scene.play(scene.call("one", stream_=False), says("Kites fly.", is_stream=False))
+        scene.find(pages(A))
+        assert kinds(response_of(scene.ask(**more))) == ["web_search_call", "message"]
+        assert len(scene.asked) == 2
+
+    def test_native_alone_is_refused_where_nobody_has_it(self, scene: Scene) -> None:
+        error = error_of(scene.ask(tools=[], plugins=[{"id": "web", "engine": "native"}]), 400)
+        assert "web search" in error["message"]
