@@ -77,7 +77,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         rates=_make_counters(board, lambda: writer.living),
         records=Records(database, time.time),
         health=health,
-        planner=Planner(catalog, health, random.Random(secrets.randbits(128)).random, time.monotonic, affinity),
+        planner=_make_planner(catalog, health, affinity, engines),
         upstream=upstream,
         recent=recent,
         note=_noting(logs.request_observer(settings.log.level), recent.keep),
@@ -140,6 +140,13 @@ def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters |
         return Counters(LocalBuckets(_now_us), time.time, living)
     shared: BoardCounters = import_module("trunkline.accounts.shared_rates").count_on(board, _now_us, time.time, living)
     return shared
+
+
+def _make_planner(catalog: Catalog, health: Health, affinity: Affinity, engines: SearchEngines | None) -> Planner:
+    """Make what plans requests, with dice of its own."""
+    dice = random.Random(secrets.randbits(128)).random
+    has_engine = engines is not None and bool(engines.names)
+    return Planner(catalog, health, dice, time.monotonic, affinity, has_engine)
 
 
 def _make_health(

@@ -1,8 +1,8 @@
 """Who is asked for a request, and what runs around them: the plan and the steps, each made with an eye on the other.
 
 A search is the provider's where the first endpoint of the plan makes it as it is asked for, and then none is asked that
-does not; unless that passes over a model or provider that the client names before it. Else the gateway makes it, for all
-of them: a function is planned with in the place of the search, so that nobody is refused for want of one.
+does not; unless that passes over a model or provider that the client names before it. Else the gateway makes it, for
+all of them: a function is planned with in the place of the search, so that nobody is refused for want of one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _native_plan(planner: Planner, step: SearchStep, policy: Policy) -> Plan | N
     if request is None or search is None:
         return None
     try:
-        plan = planner.plan(request, policy)
+        plan = planner.plan(request, policy, is_native=True)
     except ClientError:
         if step.is_native_only:
             raise
