@@ -117,6 +117,54 @@ class TestHolds:
         run(scene, a=100)
 
 
+class TestRaises:
+    """A hold that is there already, made larger."""
+
+    def test_one_hold_of_the_sum_is_settled_as_any_other(self) -> None:
+        async def scene(books: Books) -> None:
+            await books.hold("r", 30)
+            assert await books.hold("r", 20, is_raise=True) == 20
+            assert await books.hold("r", 40, floor_nano=5, is_raise=True) == 6  # an eighth of what is left
+            assert await books.budget() == BudgetRow("a", 100, 0, 56)
+            assert await books.count("holds") == 1
+            await books.writer.settle(record("r", 55, held_nano=56))
+            assert await books.budget() == BudgetRow("a", 100, 55, 0)
+
+        run(scene, a=100)
+
+    def test_without_credit_all_stays_as_it_was(self) -> None:
+        async def scene(books: Books) -> None:
+            await books.hold("r", 30)
+            assert await books.hold("r", 71, is_raise=True) == Shortage(70, "account")
+            assert await books.budget() == BudgetRow("a", 100, 0, 30)
+
+        run(scene, a=100)
+
+    @pytest.mark.parametrize("is_settled", [True, False])
+    def test_what_is_not_held_any_more_is_not_raised(self, is_settled: bool) -> None:
+        async def scene(books: Books) -> None:
+            if is_settled:
+                await books.spend("r", 30)
+            answer = await books.hold("r", 10, is_raise=True)
+            assert answer == Shortage(0, "account")
+            assert (await books.budget()).held_nano == 0
+
+        run(scene, a=100)
+
+    def test_one_that_nobody_waits_for_any_more_gives_nothing_back(self) -> None:
+        async def scene(books: Books) -> None:
+            await books.hold("r", 30)
+            raising = asyncio.ensure_future(books.hold("r", 20, is_raise=True))
+            await asyncio.sleep(0)
+            raising.cancel()
+            await asyncio.gather(raising, return_exceptions=True)
+            await books.hold("other", 1)
+            await books.writer.settle(record("r", 30, held_nano=30))
+            assert await books.budget() == BudgetRow("a", 100, 30, 1)
+
+        run(scene, a=100)
+
+
 async def _nothing_at_all(books: Books) -> None:
     """An account without a budget has nothing, which is enough for what costs nothing."""
     assert await books.hold("r", 0) == 0
