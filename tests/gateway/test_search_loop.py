@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from tests.document import validate_event
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
 from tests.gateway.conftest import CONFIG, PROVIDER
-from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, running
+from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, replies, running
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.upstream import Script, Seen, Upstream, chunk, completion, head, stream, usage_chunk, whole
 from tests.gateway.waiting import eventually
@@ -404,14 +406,43 @@ def test_results_go_with_a_call_of_the_clients_and_come_back(scene: Scene) -> No
     assert len(scene.searched) == 1
 
 
-def test_explain_refuses_and_plans_as_the_request_would_be(scene: Scene) -> None:
-    reply = scene.tenant.store.gateway.call(scene.body(), key=scene.tenant.text, path="/api/v1/responses/explain")
+def test_explain_says_what_would_run_and_what_is_refused(scene: Scene) -> None:
+    def explained(**more: Json) -> Reply:
+        path = "/api/v1/responses/explain"
+        return scene.gateway.call(scene.body(**more), key=scene.tenant.text, path=path)
+
+    reply = explained(max_tool_calls=7)
     assert reply.status == 200
-    assert scene.searched == []
-    refused = scene.tenant.store.gateway.call(
-        scene.body(tool_choice="required", max_tool_calls=0), key=scene.tenant.text, path="/api/v1/responses/explain"
-    )
-    assert refused.status == 400
+    assert reply.json["plugins"] == {"web": {"engine": "exa", "most_searches": 7, "is_tool": True}}
+    assert "plugins" not in explained(tools=[]).json
+    assert (scene.searched, scene.asked) == ([], [])
+    assert explained(tool_choice="required", max_tool_calls=0).status == 400
+
+
+def test_an_engine_that_stays_silent_fails_in_its_own_time(scene: Scene) -> None:
+    scene.play(scene.call("one"), says("I do not know."))
+    scene.find(Script([], "stall"))
+    response = events_of(scene.ask(stream=True))[-1]["response"]
+    assert [item["status"] for item in response["output"]] == ["failed", "completed"]
+
+
+def test_the_end_of_the_process_ends_a_search(upstream: Upstream, tmp_path: Path, mark: str) -> None:
+    more = '[server]\ndrain = "1 s"'
+    text = config(upstream.url).replace("[server]", more, 1)
+    with running(tmp_path, text, MOCK_KEY=PROVIDER_KEY, EXA_KEY=PROVIDER_KEY) as gateway:
+        scene = Scene(gateway, upstream, mark)
+        scene.play(scene.call("one"))
+        scene.find(Script([head(200)], "stall"))
+        with gateway.connect() as client:
+            client.send(post(scene.body(stream=True), key=scene.tenant.text))
+            client.read_until(b"web_search_call")
+            gateway.process.send_signal(signal.SIGTERM)
+            (reply,) = replies(client.read_to_end())
+        response = events_of(reply, "failed")[-1]["response"]
+        assert [item["status"] for item in response["output"]] == ["failed"]
+        gateway.process.wait(10)
+        scene.store.check()
+        assert scene.tenant.balance().charged == nano(("mock-a", (7, 3)))
 
 
 MESSAGE: Json = {

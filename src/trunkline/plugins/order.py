@@ -64,6 +64,14 @@ def order(request: Request, settings: Settings) -> tuple[Request, Steps]:
     return asked, Steps(search, asked=asked)
 
 
+def steps_as_json(steps: Steps) -> dict[str, object]:
+    """Put what would run around the model into plain values that JSON can hold, by plugin."""
+    search = steps.search
+    if search is None:
+        return {}
+    return {"web": {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}}
+
+
 def with_engines(settings: Settings, names: Sequence[str]) -> Settings:
     """The settings with those search engines alone that are on."""
     return replace(settings, search={name: engine for name, engine in settings.search.items() if name in names})

@@ -20,6 +20,7 @@ from trunkline.call import Call, Services
 from trunkline.errors import BadRequest, NotFound
 from trunkline.generation import generation_as_json
 from trunkline.pipeline import admit
+from trunkline.plugins.order import NO_STEPS, steps_as_json
 from trunkline.protocol.render import render_error
 from trunkline.routing.estimate import estimate, estimate_as_json
 from trunkline.routing.explanation import Explanation, as_json, why
@@ -91,7 +92,8 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     told = estimate_as_json(estimate(plan, admitted.request, call.body_bytes, services.bounds, counts_own=counts_own))
     lines = services.upstream.lines
     turns = [] if lines is None else lines.lines_as_json(plan.attempts, call.key.owner)
-    return {**found, "max_attempts": plan.max_attempts, "estimate": told, "turns": turns, "error": None}
+    found |= {"max_attempts": plan.max_attempts, "estimate": told, "turns": turns, "error": None}
+    return found if admitted.steps is NO_STEPS else {**found, "plugins": steps_as_json(admitted.steps)}
 
 
 def _thrown(fields: Iterable[Field]) -> Sequence[float] | None:
