@@ -25,7 +25,6 @@ from trunkline.catalog.entries import Catalog
 from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
 from trunkline.inventory import load_engines, relist_catalog
-from trunkline.plugins.order import with_engines
 from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
@@ -89,7 +88,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         loop_clock=time.monotonic,
         stopping=stopping,
         bounds=settings.billing,
-        settings=with_engines(settings, () if engines is None else engines.names),
+        settings=settings,
         find_explanation=None if gossip is None else gossip.find_explanation,
         engines=engines,
     )

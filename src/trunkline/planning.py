@@ -25,7 +25,8 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool) 
     planner, policy = services.planner, call.key.policy
     if not request.plugins and not services.has_steps:
         return Admitted(call, request, planner.plan(request, policy), is_dear)
-    asked, steps = order(request, services.settings)
+    engines = () if services.engines is None else services.engines.names
+    asked, steps = order(request, services.settings, engines)
     if steps.search is None:
         return Admitted(call, request, planner.plan(asked, policy), is_dear, steps)
     found = _native_plan(planner, steps.search, policy)

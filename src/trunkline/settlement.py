@@ -18,6 +18,7 @@ from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
 from trunkline.money import NanoUsd
 from trunkline.plugins.order import NO_STEPS
+from trunkline.plugins.searching import SearchStep
 from trunkline.plugins.totals import Totals
 from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
@@ -172,21 +173,18 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     asked = request if steps is NO_STEPS else steps.asked or request
     if reservation.max_output_tokens is not None:
         asked = request_within(asked, reservation.max_output_tokens)
+    if steps.search is not None:
+        return _begin_searching(steps.search._replace(asked=asked), admitted, reservation, services)
     run = Run(services.upstream, plan, asked, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
-    if steps is NO_STEPS:
-        return run, Settlement(run, admitted, reservation, services)
-    return _begin_stepped(run, asked, admitted, reservation, services)
+    course: Course = run if steps is NO_STEPS else stepped(run, admitted)
+    return course, Settlement(course, admitted, reservation, services)
 
 
-def _begin_stepped(
-    run: Run, asked: Request, admitted: Admitted, reservation: Reservation, services: Services
+def _begin_searching(
+    step: SearchStep, admitted: Admitted, reservation: Reservation, services: Services
 ) -> tuple[Course, Settlement]:
-    """Do the same where something runs around the model: the search inside, the healing outermost."""
-    search = admitted.steps.search
-    if search is None:
-        course = stepped(run, admitted)
-        return course, Settlement(course, admitted, reservation, services)
-    inner, totals, purse = searching(search._replace(asked=asked), admitted, reservation, services, run)
+    """Do the same for an answer with searches, which is priced turn by turn: those inside, all else around them."""
+    inner, totals, purse = searching(step, admitted, reservation, services)
     course = stepped(inner, admitted)
     settlement = Settlement(course, admitted, reservation, services, totals)
     purse.on_raised = settlement.raise_hold

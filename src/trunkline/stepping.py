@@ -23,7 +23,7 @@ from trunkline.plugins.totals import Totals
 from trunkline.protocol.request import Request
 from trunkline.reserving import SEARCHES_HELD, raise_hold
 from trunkline.routing.estimate import estimate
-from trunkline.routing.plan import Plan, led_by
+from trunkline.routing.plan import led_by
 from trunkline.upstream.attempts import Run
 
 LEAST_TOKENS: Final = 16
@@ -79,9 +79,9 @@ class Purse:
 
 
 def searching(
-    step: SearchStep, admitted: Admitted, reservation: Reservation, services: Services, run: Run
+    step: SearchStep, admitted: Admitted, reservation: Reservation, services: Services
 ) -> tuple[SearchCourse, Totals, Purse]:
-    """The course of a request with a search, and its account; `run` is its first turn."""
+    """The course of a request with a search, and its account."""
     call = admitted.call
     fee = services.bounds.byok_fee
     totals = Totals(reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
@@ -89,17 +89,18 @@ def searching(
     rounds = Rounds(step, services.ids)
 
     def ask(request: Request, before: Endpoint | None) -> Run:
-        if before is None and request is step.asked:
-            return run
-        plan: Plan = services.planner.plan(request, call.key.policy)
+        plan = admitted.plan
+        if before is not None:
+            plan = led_by(services.planner.plan(request, call.key.policy), before)
+        is_clamped = admitted.request.max_output_tokens is None
         return Run(
             services.upstream,
-            plan if before is None else led_by(plan, before),
+            plan,
             request,
             call.deadline,
             call.key.owner,
             is_dear=admitted.is_dear,
-            is_clamped=admitted.request.max_output_tokens is None,
+            is_clamped=is_clamped,
         )
 
     assert services.engines is not None, "there is a search step without an engine"

@@ -25,7 +25,7 @@ from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchToolType
-from trunkline.settings.plugin_sections import SearchSettings
+from trunkline.settings.plugin_sections import PluginsSettings, SearchSettings, WebSettings
 from trunkline.settings.sections import Settings
 from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
@@ -33,9 +33,8 @@ from trunkline.upstream.engines.found import Found, Result
 from trunkline.upstream.hearing import Hearing
 from trunkline.wire import UpstreamRequest
 
-SETTINGS = Settings(
-    search={"lake": SearchSettings(kind="searxng", base_url="http://127.0.0.1:1", price=Decimal("0.01"))}
-)
+LAKE = SearchSettings(kind="searxng", base_url="http://127.0.0.1:1", price=Decimal("0.01"))
+SETTINGS = Settings(search={"lake": LAKE})
 PLACE = endpoint("mock", "m")
 SENT = UpstreamRequest("POST", "https://api.example/v1/x", {}, b"{}")
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}}
@@ -48,7 +47,7 @@ def asked(**more: Any) -> Request:
 
 
 def step_of(request: Request, settings: Settings = SETTINGS) -> SearchStep:
-    _, steps = order(request, settings)
+    _, steps = order(request, settings, tuple(settings.search))
     assert steps.search is not None
     return steps.search
 
@@ -301,11 +300,19 @@ class TestOrder:
     @pytest.mark.parametrize("plugin", ["moderation", "file-parser"])
     def test_what_this_gateway_cannot_do_is_refused(self, plugin: str) -> None:
         with pytest.raises(BadRequest, match="is not configured in this gateway; leave it out"):
-            order(asked(plugins=[{"id": plugin}]), SETTINGS)
+            order(asked(plugins=[{"id": plugin}]), SETTINGS, ["lake"])
 
     def test_the_web_plugin_without_an_engine_is_refused_and_it_is_said_what_is_missing(self) -> None:
         with pytest.raises(BadRequest, match=r"a search engine for it \(\[search.NAME\] in its settings\)"):
             order(asked(plugins=[{"id": "web"}], tools=[]), Settings())
+
+    def test_of_several_engines_that_of_the_operator_is_meant_and_one_that_is_off_is_none(self) -> None:
+        web = WebSettings(engine="sea")
+        several = Settings(search={"lake": LAKE, "sea": LAKE}, plugins=PluginsSettings(web=web))
+        plugin = asked(tools=[], plugins=[{"id": "web", "engine": "exa"}])
+        assert step_of(plugin, several).engine == "sea"
+        with pytest.raises(BadRequest, match="is not configured"):
+            order(plugin, several, ["lake"])
 
     @pytest.mark.parametrize("kind", get_args(SearchToolType))
     def test_all_types_of_the_tool_are_one_function(self, kind: str) -> None:
@@ -320,21 +327,21 @@ class TestOrder:
         assert step.asked.model == name.replace(":online", "").replace(": ONLINE ", "")
 
     def test_what_a_request_says_goes_before_the_defaults(self) -> None:
-        defaults = Settings(search=SETTINGS.search, plugins=Settings().plugins.__class__(defaults=["web"]))
-        assert order(asked(tools=[]), defaults)[1].search is not None
+        defaults = Settings(search=SETTINGS.search, plugins=PluginsSettings(defaults=["web"]))
+        assert order(asked(tools=[]), defaults, ["lake"])[1].search is not None
         off = asked(tools=[], plugins=[{"id": "web", "enabled": False}])
-        assert order(off, defaults)[1].search is None
+        assert order(off, defaults, ["lake"])[1].search is None
         step = step_of(asked(tools=[], plugins=[{"id": "web", "max_results": 2, "search_prompt": "Look:"}]), defaults)
         assert (step.max_results, step.prompt) == (2, "Look:")
 
     @pytest.mark.parametrize("choice", ["required", {"type": "web_search"}])
     def test_a_search_that_must_and_may_not_be_made_is_refused(self, choice: Any) -> None:
         with pytest.raises(BadRequest, match="max_tool_calls"):
-            order(asked(tool_choice=choice, max_tool_calls=0), SETTINGS)
+            order(asked(tool_choice=choice, max_tool_calls=0), SETTINGS, ["lake"])
 
     @pytest.mark.parametrize("more", [{"tool_choice": "none"}, {"max_tool_calls": 0}])
     def test_a_search_that_may_not_be_made_is_not_offered(self, more: Any) -> None:
-        assert order(asked(**more), SETTINGS) == (asked(**more), NO_STEPS)
+        assert order(asked(**more), SETTINGS, ["lake"]) == (asked(**more), NO_STEPS)
 
 
 def test_the_plugin_tells_its_search_first_and_the_results_before_the_last_turn() -> None:

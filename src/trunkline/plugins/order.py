@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.plugins.carried import restored
-from trunkline.plugins.searching import SearchStep, is_online, offline, search_step
+from trunkline.plugins.searching import SearchStep, engine_of, is_online, offline, search_step
 from trunkline.protocol.preferences import (
     FileParserPlugin,
     ModerationPlugin,
@@ -42,8 +42,8 @@ NO_STEPS = Steps()
 """Those of a request that is asked as it is; known by identity."""
 
 
-def order(request: Request, settings: Settings) -> tuple[Request, Steps]:
-    """Say what is to be planned for a request, and what runs around it.
+def order(request: Request, settings: Settings, engines: Sequence[str] = ()) -> tuple[Request, Steps]:
+    """Say what is to be planned for a request, and what runs around it; `engines` are the search engines that are on.
 
     The request is the same object where nothing of it changes. Raises BadRequest for what is not configured.
     """
@@ -55,10 +55,10 @@ def order(request: Request, settings: Settings) -> tuple[Request, Steps]:
     asked = restored(request)
     if asked.plugins:
         asked = replace(asked, plugins=())
-    if settings.search and is_online(request):
+    if is_online(request) and engine_of(web, settings, engines):
         web, asked = web or WebPlugin(), offline(asked)
-    _refuse_unconfigured(plugins, settings)
-    search = search_step(asked, web, settings)
+    _refuse_unconfigured(plugins, settings, engines)
+    search = search_step(asked, web, settings, engines)
     if search is None and asked is request:
         return request, NO_STEPS
     return asked, Steps(search, asked=asked)
@@ -72,11 +72,6 @@ def steps_as_json(steps: Steps) -> dict[str, object]:
     return {"web": {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}}
 
 
-def with_engines(settings: Settings, names: Sequence[str]) -> Settings:
-    """The settings with those search engines alone that are on."""
-    return replace(settings, search={name: engine for name, engine in settings.search.items() if name in names})
-
-
 def _with_defaults(plugins: Sequence[PluginSettings], defaults: Sequence[str]) -> Sequence[PluginSettings]:
     """The plugins of a request, and those of the gateway's that it says nothing of."""
     if not defaults:
@@ -85,14 +80,14 @@ def _with_defaults(plugins: Sequence[PluginSettings], defaults: Sequence[str]) -
     return [*plugins, *(_DEFAULTS[id] for id in defaults if type(_DEFAULTS[id]) not in named)]
 
 
-def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings) -> None:
+def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings, engines: Sequence[str]) -> None:
     """Refuse what this gateway cannot do, for an answer that was not moderated looks like one that was."""
     asked = []
     for plugin in plugins:
         match plugin:
             case ModerationPlugin() | FileParserPlugin() | ResponseHealingPlugin():
                 asked.append(plugin.__struct_config__.tag)
-            case WebPlugin() if not settings.search and plugin.engine != "native":
+            case WebPlugin() if plugin.engine != "native" and not engine_of(plugin, settings, engines):
                 raise BadRequest(
                     'plugins: "web" is not configured in this gateway, which needs a search engine for it '
                     "([search.NAME] in its settings); leave it out.",

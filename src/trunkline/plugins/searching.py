@@ -71,17 +71,18 @@ class SearchStep(NamedTuple):
         return Query(text[:MAX_QUERY_CHARACTERS], self.max_results, self.characters, self.domains, self.location)
 
 
-def search_step(request: Request, web: WebPlugin | None, settings: Settings) -> SearchStep | None:
+def search_step(
+    request: Request, web: WebPlugin | None, settings: Settings, engines: Sequence[str]
+) -> SearchStep | None:
     """The search of a request by its tools and the plugin; None where the gateway has none to make.
 
     Raises BadRequest where one has to be made and may not.
     """
     search = None if SearchTool not in map(type, offered_tools(request)) else search_of(request)
-    if search is None and settings.search and _is_barred(request):
+    if search is None and engine_of(web, settings, engines) and _is_barred(request):
         message = "tool_choice asks for a search, and max_tool_calls allows none; raise it, or leave tool_choice out."
         raise BadRequest(message, param="max_tool_calls")
-    wish = None if web is None or web.engine == "native" else web.engine
-    engine = choose_engine(tuple(settings.search), wish, settings.plugins.web.engine) or ""
+    engine = engine_of(web, settings, engines)
     if (web is None and search is None) or (not engine and (web is None or web.engine != "native")):
         return None
     tool = None if search is None else search.tool
@@ -107,6 +108,12 @@ def search_step(request: Request, web: WebPlugin | None, settings: Settings) -> 
         carries_results=about.carry_results,
     )
     return found if search is not None or found.query_text or found.is_native_only else None
+
+
+def engine_of(web: WebPlugin | None, settings: Settings, engines: Sequence[str]) -> str:
+    """The engine that a search is made with, by the plugin or without it; empty where none is there."""
+    wish = None if web is None or web.engine == "native" else web.engine
+    return choose_engine(engines, wish, settings.plugins.web.engine) or ""
 
 
 def is_online(request: Request) -> bool:
