@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import OpenAI
+from openrouter import OpenRouter
 
 from tests.document import validate_event
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
@@ -46,6 +48,7 @@ timeout = "1500 ms"
 """
 TOOL = {"type": "web_search"}
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+DIALECTS = ("messages", "gemini", "responses")
 _numbers = itertools.count()
 
 
@@ -59,6 +62,10 @@ def config(url: str, more: str = "") -> str:
     # It searches by itself, and costs more than who does not.
     native += ENDPOINT.format(name="mock-native", model="mock/mixed", into="9", out="9")
     native += ENDPOINT.format(name="mock-a", model="mock/mixed", into="1", out="2")
+    for dialect in DIALECTS:
+        native += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{url}/{dialect}/v1")
+        native += ENDPOINT.format(name=f"mock-{dialect}", model=f"mock/{dialect}", into="1", out="2")
+        native += "quirks = { native_search = false }\n"
     return CONFIG + providers + native + SEARCH.format(url=url, price=SEARCH_PRICE) + more
 
 
@@ -511,3 +518,106 @@ class TestNative:
     def test_native_alone_is_refused_where_nobody_has_it(self, scene: Scene) -> None:
         error = error_of(scene.ask(tools=[], plugins=[{"id": "web", "engine": "native"}]), 400)
         assert "web search" in error["message"]
+
+
+def in_dialect(dialect: str, query: str) -> tuple[Json, Json]:
+    """An answer that thinks and searches, and one that says something, in a language that is not chat."""
+    thought: Json
+    match dialect:
+        case "messages":
+            thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
+            call = {"type": "tool_use", "id": "toolu_1", "name": "web_search", "input": {"query": query}}
+            head = {
+                "id": "m1",
+                "type": "message",
+                "role": "assistant",
+                "usage": {"input_tokens": 7, "output_tokens": 3},
+            }
+            return (
+                {**head, "content": [thought, call], "stop_reason": "tool_use"},
+                {**head, "content": [{"type": "text", "text": "Kites fly."}], "stop_reason": "end_turn"},
+            )
+        case "gemini":
+            used = {"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10}}
+            call = {"functionCall": {"name": "web_search", "args": {"query": query}}, "thoughtSignature": "c2lnbmVk"}
+            said = [{"text": "Kites fly."}]
+            first, second = (
+                {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}], **used}
+                for parts in ([call], said)
+            )
+            return first, second
+        case _:
+            call = {
+                "type": "function_call",
+                "id": "f1",
+                "call_id": "call_1",
+                "name": "web_search",
+                "status": "completed",
+            }
+            thought = {"type": "reasoning", "id": "r1", "summary": [], "encrypted_content": "c2lnbmVk"}
+            return {**ANSWER, "output": [thought, {**call, "arguments": json.dumps({"query": query})}]}, ANSWER
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_in_every_language_the_model_is_given_back_its_thought_and_call(scene: Scene, dialect: str) -> None:
+    scene.play(*map(whole, in_dialect(dialect, f"{scene.mark} one")), host=dialect)
+    scene.find(pages(A))
+    response = response_of(scene.ask(model=f"mock/{dialect}", provider={}))
+    assert [kind for kind in kinds(response) if kind != "reasoning"] == ["web_search_call", "message"]
+    first, second = (seen.body.decode() for seen in scene.upstream.seen(scene.mark, dialect))
+    assert "c2lnbmVk" in second
+    assert A in second
+    assert A not in first
+    assert '"type":"web_search' not in second
+
+
+def test_a_model_that_calls_for_ever_is_stopped(scene: Scene) -> None:
+    scene.find(pages(A))
+    call = json.dumps({"query": scene.mark})
+    reply = scene.ask(model="fake/echo", provider={}, text=f"!call web_search {call}", stream=True)
+    response = events_of(reply)[-1]["response"]
+    assert kinds(response).count("web_search_call") == 1
+    assert len(scene.searched) == 1
+
+
+def test_the_openai_client_reads_searches_and_citations(scene: Scene) -> None:
+    scene.play(scene.call("one"), says(f"Kites fly ([page a]({A}))."))
+    scene.find(pages(A))
+    with OpenAI(base_url=scene.gateway.url + "/api/v1", api_key=scene.tenant.text, max_retries=0) as client:
+        events = list(
+            client.responses.create(
+                model="mock/two",
+                input=f"What of kites, {scene.mark}?",
+                tools=[{"type": "web_search"}],
+                include=["web_search_call.action.sources"],
+                stream=True,
+                extra_body=IN_ORDER,
+            )
+        )
+    last = events[-1]
+    assert last.type == "response.completed"
+    search, message = last.response.output
+    assert search.type == "web_search_call"
+    assert search.action.type == "search"
+    assert [source.url for source in search.action.sources or []] == [A]
+    assert message.type == "message"
+    assert message.content[0].type == "output_text"
+    assert [note.url for note in message.content[0].annotations if note.type == "url_citation"] == [A]
+
+
+def test_the_openrouter_client_reads_a_stream_with_a_search(scene: Scene) -> None:
+    scene.play(scene.call("one"), says(f"Kites fly ([page a]({A}))."))
+    scene.find(pages(A))
+    with (
+        OpenRouter(api_key=scene.tenant.text, server_url=scene.gateway.url + "/api/v1") as client,
+        client.beta.responses.send(
+            model="mock/two",
+            input=f"What of kites, {scene.mark}?",
+            tools=[{"type": "web_search_preview"}],
+            provider={"order": ["mock-a"]},
+            stream=True,
+        ) as events,
+    ):
+        seen = list(events)
+    assert seen[-1].type == "response.completed"
+    assert [item.type for item in seen[-1].response.output] == ["web_search_call", "message"]
