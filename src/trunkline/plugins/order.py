@@ -22,6 +22,7 @@ from trunkline.protocol.preferences import (
     WebPlugin,
 )
 from trunkline.protocol.request import Request
+from trunkline.protocol.tools import SearchTool
 from trunkline.settings.sections import Settings
 
 _DEFAULTS: Final[dict[str, PluginSettings]] = {"web": WebPlugin(), "response-healing": ResponseHealingPlugin()}
@@ -47,12 +48,14 @@ def order(request: Request, settings: Settings, engines: Sequence[str] = ()) -> 
 
     The request is the same object where nothing of it changes. Raises BadRequest for what is not configured.
     """
+    asked = restored(request)
+    if asked is request and not settings.plugins.defaults and not _may_ask(request):
+        return request, NO_STEPS
     plugins = [plugin for plugin in _with_defaults(request.plugins, settings.plugins.defaults) if _is_on(plugin)]
     web: WebPlugin | None = None
     for plugin in plugins:
         if isinstance(plugin, WebPlugin):
             web = plugin
-    asked = restored(request)
     if asked.plugins:
         asked = replace(asked, plugins=())
     if is_online(request) and engine_of(web, settings, engines):
@@ -70,6 +73,16 @@ def steps_as_json(steps: Steps) -> dict[str, object]:
     if search is None:
         return {}
     return {"web": {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}}
+
+
+def _may_ask(request: Request) -> bool:
+    """Whether a request may ask for a step at all; most ask for none."""
+    return (
+        bool(request.plugins or request.models)
+        or request.has_extensions
+        or (request.model is not None and ":" in request.model)
+        or (bool(request.tools) and SearchTool in map(type, request.tools))
+    )
 
 
 def _with_defaults(plugins: Sequence[PluginSettings], defaults: Sequence[str]) -> Sequence[PluginSettings]:
