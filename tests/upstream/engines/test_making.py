@@ -41,8 +41,9 @@ def made(folder: Path, text: str, **environ: str) -> tuple[str, list[dict[str, s
     return ran.stdout, [json.loads(line) for line in ran.stderr.splitlines()]
 
 
-def test_where_no_engine_is_set_nothing_of_them_is_loaded(tmp_path: Path) -> None:
-    assert made(tmp_path, "") == ("[]\n", [])
+def test_where_no_engine_is_set_nothing_is_loaded_that_asks_one(tmp_path: Path) -> None:
+    values = [f"trunkline.upstream.engines.{name}" for name in ("domains", "found")]
+    assert made(tmp_path, "") == (f"{values}\n", [])
 
 
 @pytest.mark.parametrize(("key", "is_on"), [("exa-canary-1f2e", True), (" ", False)])
