@@ -141,7 +141,9 @@ def _make_counters(board: Board | None, living: Callable[[], int]) -> Counters |
     return shared
 
 
-def _make_planner(catalog: Catalog, health: Health, affinity: Affinity, engines: SearchEngines | None) -> Planner:
+def _make_planner(
+    catalog: Catalog, health: Health, affinity: Affinity, engines: SearchEngines | None
+) -> Planner[Catalog]:
     """Make what plans requests, with dice of its own."""
     dice = random.Random(secrets.randbits(128)).random
     has_engine = engines is not None and bool(engines.names)

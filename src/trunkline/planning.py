@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from trunkline.call import Admitted, Call, Services
 from trunkline.catalog.abilities import search_shortfall
+from trunkline.catalog.entries import Catalog
 from trunkline.errors import BadRequest, ClientError
 from trunkline.plugins.order import Steps, order
 from trunkline.plugins.searching import SearchStep
@@ -36,7 +37,7 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool) 
     return Admitted(call, request, planner.plan(asked, policy), is_dear, steps._replace(asked=asked))
 
 
-def _native_plan(planner: Planner, step: SearchStep, policy: Policy) -> Plan | None:
+def _native_plan(planner: Planner[Catalog], step: SearchStep, policy: Policy) -> Plan | None:
     """The plan of a search that providers make; None where it is the gateway's.
 
     Raises a ClientError where that is all that may be.
@@ -61,7 +62,7 @@ def _native_plan(planner: Planner, step: SearchStep, policy: Policy) -> Plan | N
     return kept_to(plan, lambda endpoint: search_shortfall(endpoint, search) is None)
 
 
-def _is_passed_over(planner: Planner, step: SearchStep, policy: Policy, native: Plan, search: Search) -> bool:
+def _is_passed_over(planner: Planner[Catalog], step: SearchStep, policy: Policy, native: Plan, search: Search) -> bool:
     """Whether a plan of those alone that search passes over somebody whom the client wants to be asked before them."""
     if not step.asked.models and not step.asked.provider.order:
         return False
