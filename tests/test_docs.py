@@ -383,6 +383,16 @@ def test_the_error_that_is_shown_is_what_the_gateway_says(gateway: Gateway) -> N
     assert told == shown
 
 
+def test_the_json_that_is_shown_is_what_is_healed(gateway: Gateway) -> None:
+    path = ROOT / "docs" / "how-to" / "json-that-parses.md"
+    (curl,) = [each for each in CURLS if each.example.path == path]
+    (shown,) = [example.text.strip() for example in examples("json") if example.path == path]
+    assert curl.body is not None
+    told = gateway.call(curl.body.encode())
+    assert told.json["output_text"] == shown
+    assert f"`x-trunkline-healed: {told.headers['x-trunkline-healed']}`" in path.read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     "example",
     [each for each in examples("python") if "127.0.0.1:8080" in each.text and not is_of_a_client(each)],

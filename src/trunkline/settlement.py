@@ -17,6 +17,7 @@ from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
 from trunkline.money import NanoUsd
+from trunkline.plugins.healed import HealedCourse
 from trunkline.plugins.order import NO_STEPS
 from trunkline.plugins.searching import SearchStep
 from trunkline.plugins.totals import Totals
@@ -176,8 +177,11 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     if steps.search is not None:
         return _begin_searching(steps.search._replace(asked=asked), admitted, reservation, services)
     run = Run(services.upstream, plan, asked, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
-    course: Course = run if steps is NO_STEPS else stepped(run, admitted)
-    return course, Settlement(course, admitted, reservation, services)
+    course: Course = run if steps is NO_STEPS else stepped(run, admitted, services)
+    settlement = Settlement(course, admitted, reservation, services)
+    if isinstance(course, HealedCourse):
+        course.count = settlement.count
+    return course, settlement
 
 
 def _begin_searching(
@@ -185,7 +189,7 @@ def _begin_searching(
 ) -> tuple[Course, Settlement]:
     """Do the same for an answer with searches, which is priced turn by turn: those inside, all else around them."""
     inner, totals, purse = searching(step, admitted, reservation, services)
-    course = stepped(inner, admitted)
+    course = stepped(inner, admitted, services)
     settlement = Settlement(course, admitted, reservation, services, totals)
     purse.on_raised = settlement.raise_hold
     return course, settlement

@@ -17,6 +17,7 @@ from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd
 from trunkline.plugins.course import SearchCourse
+from trunkline.plugins.healed import HealedCourse
 from trunkline.plugins.rounds import Rounds
 from trunkline.plugins.searching import SearchStep
 from trunkline.plugins.totals import Totals
@@ -107,6 +108,7 @@ def searching(
     return SearchCourse(step, rounds, totals, purse, services.engines.search, ask, call.deadline), totals, purse
 
 
-def stepped(course: Course, admitted: Admitted) -> Course:
+def stepped(course: Course, admitted: Admitted, services: Services) -> Course:
     """Put the healing around a course, where there is to be one."""
-    return course
+    healing = admitted.steps.healing
+    return course if healing is None else HealedCourse(course, healing, services.aside)

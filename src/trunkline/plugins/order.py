@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.plugins.carried import restored
+from trunkline.plugins.healing_step import HealingStep, healing_step
 from trunkline.plugins.searching import SearchStep, engine_of, is_online, offline, search_step
 from trunkline.protocol.preferences import (
     FileParserPlugin,
@@ -35,7 +36,7 @@ class Steps(NamedTuple):
     """
 
     search: SearchStep | None = None
-    healing: object | None = None
+    healing: HealingStep | None = None
     asked: Request | None = None
 
 
@@ -61,18 +62,20 @@ def order(request: Request, settings: Settings, engines: Sequence[str] = ()) -> 
     if is_online(request) and engine_of(web, settings, engines):
         web, asked = web or WebPlugin(), offline(asked)
     _refuse_unconfigured(plugins, settings, engines)
-    search = search_step(asked, web, settings, engines)
-    if search is None and asked is request:
+    search, healing = search_step(asked, web, settings, engines), healing_step(request, settings)
+    if search is None and healing is None and asked is request:
         return request, NO_STEPS
-    return asked, Steps(search, asked=asked)
+    return asked, Steps(search, healing, asked)
 
 
 def steps_as_json(steps: Steps) -> dict[str, object]:
     """Put what would run around the model into plain values that JSON can hold, by plugin."""
-    search = steps.search
-    if search is None:
-        return {}
-    return {"web": {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}}
+    told: dict[str, object] = {}
+    if (search := steps.search) is not None:
+        told["web"] = {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}
+    if (healing := steps.healing) is not None:
+        told["healing"] = {"text": healing.root is not None, "tool_arguments": healing.heals_arguments}
+    return told
 
 
 def _may_ask(request: Request) -> bool:
@@ -98,7 +101,7 @@ def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings, 
     asked = []
     for plugin in plugins:
         match plugin:
-            case ModerationPlugin() | FileParserPlugin() | ResponseHealingPlugin():
+            case ModerationPlugin() | FileParserPlugin():
                 asked.append(plugin.__struct_config__.tag)
             case WebPlugin() if plugin.engine != "native" and not engine_of(plugin, settings, engines):
                 raise BadRequest(
@@ -107,7 +110,7 @@ def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings, 
                     param="plugins",
                 )
             case _:
-                pass  # the auto-router acts on its own models alone, and those are refused by name
+                pass  # healing needs nothing; the auto-router's own models are refused by name
     if asked:
         names = " and ".join(f'"{name}"' for name in asked)
         verb = "is" if len(asked) == 1 else "are"

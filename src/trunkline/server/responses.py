@@ -14,6 +14,7 @@ from functools import cache, partial
 from trunkline import failpoints
 from trunkline.call import NOTHING_RESERVED, Admitted, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
+from trunkline.generation import Noted
 from trunkline.pipeline import Answer, admit, is_bound, reserve, respond, respond_whole, told
 from trunkline.server.body import Bounds
 from trunkline.server.cycle import Cycle, Lines
@@ -53,7 +54,8 @@ class ResponsesRoute:
                 await serving
             else:
                 course, answer = await respond_whole(admitted, reservation, self._services)
-                cycle.whole(200, JSON + _lines(cycle, admitted, reservation) + _answer_lines(course), answer)
+                lines = _lines(cycle, admitted, reservation) + _answer_lines(course) + _healed_line(course.noted)
+                cycle.whole(200, JSON + lines, answer)
             if failpoints.armed:
                 failpoints.reach("end.told")
         finally:
@@ -126,6 +128,12 @@ def _answer_lines(course: Course) -> Lines:
     if dropped := course.dropped:
         lines += line(b"x-trunkline-dropped", ", ".join(dropped))
     return lines
+
+
+def _healed_line(noted: Noted) -> Lines:
+    """What was healed in a whole answer; the head of a stream has left before that is known."""
+    changed = noted["healing"]["changed"] if "healing" in noted else []
+    return line(b"x-trunkline-healed", ",".join(changed)) if changed else b""
 
 
 @cache
