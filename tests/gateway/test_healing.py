@@ -72,6 +72,14 @@ def whole_answer(dialect: str, text: str) -> Script:
     return whole({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 20, "candidatesTokenCount": 9}})
 
 
+ENGINE = """
+[search.exa]
+kind = "exa"
+base_url = "{url}/exa"
+api_key = {{ env = "MOCK_KEY" }}
+"""
+
+
 def config(url: str, more: str = "") -> str:
     paths = {"chat": "/c/v1", "messages": "/m/v1", "gemini": "/g/v1beta"}
     rows = "".join(
@@ -84,7 +92,9 @@ def config(url: str, more: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def house(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("healing"), config(upstream.url), MOCK_KEY=PROVIDER_KEY) as gateway:
+    with running(
+        tmp_path_factory.mktemp("healing"), config(upstream.url, ENGINE.format(url=upstream.url)), MOCK_KEY=PROVIDER_KEY
+    ) as gateway:
         yield gateway
 
 
@@ -182,6 +192,24 @@ def test_the_arguments_of_calls_are_healed(tenant: Tenant, upstream: Upstream, m
     calls = events_of(reply)[-1]["response"]["output"]
     assert [each["arguments"] for each in calls] == ['{"city": "Berlin"}', '{"city": "Ulm"}']
     assert noted(tenant, reply) == {"changed": ["closer", "comma", "key", "quotes"]}
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_the_last_of_several_turns_is_healed(is_stream: bool, tenant: Tenant, upstream: Upstream, mark: str) -> None:
+    looks = {"name": "web_search", "arguments": json.dumps({"query": mark})}
+    call = [{"index": 0, "id": "call_0", "type": "function", "function": looks}]
+    if is_stream:
+        said = [chunk("Let me look."), chunk(tool_calls=call), chunk(finish="tool_calls"), usage_chunk(), "[DONE]"]
+        turns = (stream(said), SPEECHES["chat"].script(PIECES, rest=ENDS["chat"]["stop"]))
+    else:
+        turns = (whole(completion("Let me look.", "tool_calls", tool_calls=call)), whole(completion(BROKEN)))
+    upstream.play(mark, *turns)
+    upstream.play(mark, whole({"results": []}), host="exa")
+    reply = tenant.call(body(mark, stream=is_stream, tools=[{"type": "web_search"}]))
+    response = events_of(reply)[-1]["response"] if is_stream else response_of(reply)
+    texts = [item["content"][0]["text"] for item in response["output"] if item["type"] == "message"]
+    assert texts == ["Let me look.", MENDED]
+    assert noted(tenant, reply) == {"changed": sorted(CHANGED), "schema": "fits"}
 
 
 def test_JSON_that_does_not_fit_stands_and_the_record_says_so(tenant: Tenant, upstream: Upstream, mark: str) -> None:

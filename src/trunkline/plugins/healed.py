@@ -15,7 +15,7 @@ from trunkline.errors import GatewayError
 from trunkline.generation import Fee, Noted
 from trunkline.plugins.healed_deltas import HealedDeltas
 from trunkline.plugins.healing_step import HealingStep
-from trunkline.plugins.schema_check import Verdict, check
+from trunkline.plugins.schema_check import Verdict, check, is_loaded
 from trunkline.protocol.content import bytes_of
 from trunkline.protocol.opaque import Json
 from trunkline.routing.fallback import Attempted, Outrun
@@ -156,8 +156,8 @@ class HealedCourse:
         if told := self._counted(healing.end()):
             yield told
         if healing.texts:
-            run = self._aside.run if sum(map(len, healing.texts)) > _LARGE else None
-            self._verdict = self._check() if run is None else await run(self._check)
+            is_long = len(healing.texts[-1]) > _LARGE or not is_loaded()
+            self._verdict = await self._aside.run(self._check) if is_long else self._check()
 
     async def whole(self) -> tuple[list[Delta], GatewayError | None]:
         """All that the course says, healed where it ended well."""
@@ -165,7 +165,7 @@ class HealedCourse:
         if error is not None:
             return heard, error
         size = sum(len(delta.text) for delta in heard if isinstance(delta, Text | Arguments))
-        if size > _LARGE:
+        if size > _LARGE or (self._step.schema is not None and not is_loaded()):
             return await self._aside.run(self._heal, heard), None
         return self._heal(heard), None
 
