@@ -127,7 +127,7 @@ def tenant(house: Gateway) -> Tenant:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_stream_is_healed_as_it_comes(dialect: str, tenant: Tenant, upstream: Upstream, mark: str) -> None:
+def test_SC_07_a_stream_is_healed_as_it_comes(dialect: str, tenant: Tenant, upstream: Upstream, mark: str) -> None:
     upstream.play(mark, SPEECHES[dialect].script(PIECES, rest=ENDS[dialect]["stop"]))
     reply = tenant.call(body(mark, dialect, stream=True))
     events = events_of(reply)
@@ -142,7 +142,9 @@ def test_a_stream_is_healed_as_it_comes(dialect: str, tenant: Tenant, upstream: 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_whole_answer_is_healed_and_says_so(dialect: str, tenant: Tenant, upstream: Upstream, mark: str) -> None:
+def test_SC_07_a_whole_answer_is_healed_and_says_so(
+    dialect: str, tenant: Tenant, upstream: Upstream, mark: str
+) -> None:
     upstream.play(mark, whole_answer(dialect, BROKEN))
     reply = tenant.call(body(mark, dialect))
     response = response_of(reply)
@@ -153,9 +155,7 @@ def test_a_whole_answer_is_healed_and_says_so(dialect: str, tenant: Tenant, upst
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_SC_an_answer_that_was_cut_is_not_completed(
-    dialect: str, tenant: Tenant, upstream: Upstream, mark: str
-) -> None:
+def test_an_answer_that_was_cut_is_not_completed(dialect: str, tenant: Tenant, upstream: Upstream, mark: str) -> None:
     half = '{"city": "the bi'
     upstream.play(mark, SPEECHES[dialect].script([half[:9], half[9:]], rest=ENDS[dialect]["length"]))
     reply = tenant.call(body(mark, dialect, stream=True))
@@ -163,7 +163,7 @@ def test_SC_an_answer_that_was_cut_is_not_completed(
     assert noted(tenant, reply) == {"changed": []}
 
 
-def test_SC_a_stream_that_breaks_off_fails_with_what_it_said(tenant: Tenant, upstream: Upstream, mark: str) -> None:
+def test_a_stream_that_breaks_off_fails_with_what_it_said(tenant: Tenant, upstream: Upstream, mark: str) -> None:
     upstream.play(mark, SPEECHES["chat"].script(['{"city": "Ber', 'lin",'], ending="reset"))
     reply = tenant.call(body(mark, stream=True))
     assert text_of(events_of(reply, "failed")) == '{"city": "Berlin",'
@@ -219,7 +219,7 @@ def test_JSON_that_does_not_fit_stands_and_the_record_says_so(tenant: Tenant, up
     assert noted(tenant, reply) == {"changed": ["quotes"], "schema": "does_not_fit"}
 
 
-def test_SC_a_schema_that_points_elsewhere_is_not_followed(tenant: Tenant, upstream: Upstream, mark: str) -> None:
+def test_SC_01_a_schema_that_points_elsewhere_is_not_followed(tenant: Tenant, upstream: Upstream, mark: str) -> None:
     there = {"format": {"type": "json_schema", "name": "x", "schema": {"$ref": f"{upstream.url}/{mark}/schema"}}}
     upstream.play(mark, whole(completion("{'city': 5}")))
     reply = tenant.call(body(mark, text=there))
@@ -256,7 +256,7 @@ def test_what_nobody_counted_is_estimated_by_what_the_model_wrote(
     assert used[0] == used[1] > 200
 
 
-def test_nothing_is_healed_unless_it_is_asked_for(tenant: Tenant, upstream: Upstream, mark: str) -> None:
+def test_SC_07_nothing_is_healed_unless_it_is_asked_for(tenant: Tenant, upstream: Upstream, mark: str) -> None:
     without: list[Json] = [{"plugins": []}, {"plugins": [{"id": "response-healing", "enabled": False}]}, {"text": None}]
     for more in without:
         upstream.play(mark, whole(completion(BROKEN)))

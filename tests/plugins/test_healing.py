@@ -15,7 +15,7 @@ import pytest
 
 from tests.plugins.breaking import BREAKS, broken, document, sentence, value, written
 from tests.plugins.prefix import begins_json
-from trunkline.plugins.healing import MAX_BEFORE_ROOT, Healer
+from trunkline.plugins.healing import MAX_BEFORE_ROOT, MAX_STEPS_WHOLE, Healer, heal
 from trunkline.plugins.json_roots import Root
 from trunkline.plugins.json_told import MAX_DEPTH, MAX_HELD
 from trunkline.plugins.json_words import is_json
@@ -72,7 +72,7 @@ def test_of_eighteen_kinds_of_breakage_and_more_nearly_all_are_restored() -> Non
 
 
 @pytest.mark.law
-def test_what_is_legal_is_never_touched_at_any_cut() -> None:
+def test_SC_08_what_is_legal_is_never_touched_at_any_cut() -> None:
     dice = Random(7)
     for _ in range(DOCUMENTS):
         told: Any = document(dice) if dice.random() < 0.8 else [value(dice, 3) for _ in range(dice.randint(0, 4))]
@@ -211,7 +211,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("begin", ["", '{"a": ', '{"a": "', '["'])
-def test_SC_hostile_text_costs_steps_by_its_length_and_a_bounded_room(name: str, begin: str) -> None:
+def test_SC_09_hostile_text_costs_steps_by_its_length_and_a_bounded_room(name: str, begin: str) -> None:
     size = 30_000 if begin else 200_000
     text = begin + (HOSTILE[name] * size)[:size]
     healer = Healer(EITHER)
@@ -222,12 +222,22 @@ def test_SC_hostile_text_costs_steps_by_its_length_and_a_bounded_room(name: str,
     assert healer.steps <= 2 * len(text) + 1000
 
 
-def test_SC_single_signs_are_not_read_again_and_again() -> None:
+def test_SC_09_single_signs_are_not_read_again_and_again() -> None:
     """What is held is bounded, so a text that comes sign by sign costs no more than that bound for each."""
     healer = Healer("{")
     for sign in '{"a": 1' + "," * 3000 + " " * 3000 + '"':
         healer.feed(sign)
     assert healer.steps <= 3 * 6000
+
+
+@pytest.mark.parametrize("sign", ["{", '"', '{"a', ",", "'a',", "[1,", "{{a:"])
+def test_SC_09_ten_megabytes_are_given_up_soon(sign: str) -> None:
+    text = "{" + sign * (10_000_000 // len(sign))
+    healer = Healer("{", sees_all=True)
+    healer.feed(text)
+    assert healer.steps <= MAX_STEPS_WHOLE + 1
+    assert healer.is_unrepairable
+    assert sign != "{" or heal(text, "{").text == text
 
 
 def test_beyond_its_bounds_all_is_told_as_it_comes() -> None:

@@ -13,7 +13,7 @@ from trunkline.plugins.healing import Healer
 
 LAWS = (
     test_healing.test_of_eighteen_kinds_of_breakage_and_more_nearly_all_are_restored,
-    test_healing.test_what_is_legal_is_never_touched_at_any_cut,
+    test_healing.test_SC_08_what_is_legal_is_never_touched_at_any_cut,
     test_healing.test_what_is_told_is_the_beginning_of_legal_json_at_any_moment,
     test_healing.test_cuts_decide_about_nothing_but_when,
     test_healing.test_an_answer_that_was_cut_is_not_completed,

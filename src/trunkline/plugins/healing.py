@@ -28,12 +28,13 @@ another kind, or with a quote, may be legal JSON of another kind: it is held to 
 **End.** A model that ended its answer by itself has what is open closed. An answer that was cut is told as it was
 heard, and nothing is closed: half an answer is no answer.
 
-**Bounds.** A depth of 256, 4 KiB held, 2,000 quotes within texts: beyond, all is told as it is heard (*raw*), which
-keeps what is legal legal.
+**Bounds.** A depth of 256, 4 KiB held, 2,000 quotes within texts, 10,000 signs left out, a million tokens read one by
+one (100,000 of a whole answer): beyond, all is told as it is heard (*raw*), which keeps what is legal legal.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -43,6 +44,7 @@ from trunkline.plugins.json_texts import Texts
 from trunkline.plugins.json_told import MAX_HELD, OPENER, WAIT, State
 from trunkline.plugins.json_words import (
     ASIDE,
+    ATOM,
     ATOM_LIST_RUN,
     ATOM_RUN,
     BARE,
@@ -56,7 +58,11 @@ from trunkline.plugins.json_words import (
 )
 
 MAX_BEFORE_ROOT: Final = 16 * 1024
+MAX_LEFT_OUT: Final = 10_000
+MAX_STEPS: Final = 1_000_000
+MAX_STEPS_WHOLE: Final = 100_000
 
+_READS_ATOM, _READS_ATOMS, _READS_ATOM_RUN = ATOM.match, ATOM_LIST_RUN.match, ATOM_RUN.match
 _WHITE: Final = frozenset(" \t\r\n")
 _AFTER_ROOT: Final = {"`": "fence", "~": "fence", "{": "roots", "[": "roots", "}": "closer", "]": "closer"}
 
@@ -69,12 +75,13 @@ class Healer(Texts):
     few for each character.
     """
 
-    __slots__ = ("_held", "_root", "_seen", "_until", "steps")
+    __slots__ = ("_held", "_left_out", "_root", "_seen", "_until", "steps")
 
     def __init__(self, root: Root, *, sees_all: bool = False) -> None:
         super().__init__(sees_all=sees_all)
         self._root: Root = root
         self._held = ""
+        self._left_out = 0
         self._until = ""
         self._seen = 0
         self.steps = 0
@@ -130,10 +137,13 @@ class Healer(Texts):
         return self._take()
 
     def _run(self, text: str, place: int = 0) -> str:
-        end = len(text)
+        end, most = len(text), MAX_STEPS_WHOLE if self._sees_all else MAX_STEPS
         self._held = ""
         while place < end:
             self.steps += 1
+            if self.steps > most or self._left_out > MAX_LEFT_OUT:
+                self._give_up(text[place:])
+                break
             after = _STEPS[self._state](self, text, place)
             if after == WAIT:
                 if self._is_all and self._state != "find":
@@ -196,8 +206,8 @@ class Healer(Texts):
             return self._read_text(text, place, is_key=False)
         if sign in "{[":
             return self._open(text, place)
-        atom = (ATOM_RUN if self._stack[-1] == "{" else ATOM_LIST_RUN).match(text, place)
-        if atom is not None and not self._sees_all:
+        atom = self._atoms()(text, place)
+        if atom is not None:
             self._atom(atom[0], 0)
             if atom.lastindex:
                 self._quote, self._state = '"', "text"
@@ -208,14 +218,19 @@ class Healer(Texts):
         if sign == ",":
             return self._missing_value(place)
         if sign == ":":
-            self.changed.add("stray")
-            return place + 1
+            return self._leave_out("stray", place + 1)
         if sign in QUOTES:
             self.changed.add("quotes")
             return self._read_text(text, place, is_key=False)
         if (after := self._skip(text, place)) != place:
             return after
         return self._bare(text, place)
+
+    def _atoms(self) -> Callable[[str, int], re.Match[str] | None]:
+        """What reads numbers and literals as far as all is legal."""
+        if self._stack[-1] == "[":
+            return _READS_ATOMS
+        return _READS_ATOM if self._sees_all else _READS_ATOM_RUN
 
     def _key(self, text: str, place: int) -> int:
         sign = text[place]
@@ -228,8 +243,7 @@ class Healer(Texts):
         if sign == "{" and self._comma and self._stack[-2:-1] == ["["]:
             return self._close_object(place)
         if sign in ",:{[":
-            self.changed.add("comma" if sign == "," else "stray")
-            return place + 1
+            return self._leave_out("comma" if sign == "," else "stray", place + 1)
         if sign in QUOTES:
             self.changed.add("quotes")
             return self._read_text(text, place, is_key=True)
@@ -275,8 +289,7 @@ class Healer(Texts):
         if sign in OPENER:
             return self._close(text, place)
         if sign in ":=)":
-            self.changed.add("stray")
-            return place + 1
+            return self._leave_out("stray", place + 1)
         if (after := self._skip(text, place)) != place:
             return after
         self.changed.add("comma")
@@ -341,8 +354,7 @@ class Healer(Texts):
             return WAIT
         key = run[0].rstrip()
         if end == len(text) or text[end] not in ':="':
-            self.changed.add("stray")
-            return end
+            return self._leave_out("stray", end)
         self._mend("key", quoted(key), "colon")
         return end + 1 if text[end] == '"' else end
 
@@ -356,21 +368,20 @@ class Healer(Texts):
         if text.startswith(("//", "/*"), place):
             return self._begin_comment("\n" if text[place + 1] == "/" else "*/", place + 2)
         if (ellipsis := ELLIPSIS.match(text, place)) is not None:
-            self.changed.add("ellipsis")
-            return ellipsis.end()
+            return self._leave_out("ellipsis", ellipsis.end())
         if (unseen := NO_SIGN.match(text, place)) is not None:
-            self.changed.add("control")
-            return unseen.end()
+            return self._leave_out("control", unseen.end())
         if sign == "\\":
-            self.changed.add("escape")
-            return place + 2 if text[place + 1 : place + 2] in ("n", "r", "t") else place + 1
-        if sign in ";`”’":
-            self.changed.add("stray")
-            return place + 1
-        return place
+            return self._leave_out("escape", place + 2 if text[place + 1 : place + 2] in ("n", "r", "t") else place + 1)
+        return self._leave_out("stray", place + 1) if sign in ";`”’" else place
+
+    def _leave_out(self, kind: str, after: int) -> int:
+        self.changed.add(kind)
+        self._left_out += 1
+        return after
 
     def _begin_comment(self, until: str, after: int) -> int:
-        self.changed.add("comment")
+        self._leave_out("comment", after)
         self._back, self._until, self._state = self._state, until, "comment"
         return after
 
@@ -385,8 +396,7 @@ class Healer(Texts):
         if self._stack[-1] == "{":
             self._mend("value", "null", "next")
             return place
-        self.changed.add("comma")
-        return place + 1
+        return self._leave_out("comma", place + 1)
 
 
 _STEPS: Final[dict[State, Callable[[Healer, str, int], int]]] = {

@@ -14,6 +14,9 @@ Root = Literal["{", "[", "{["]
 """The brackets that the JSON of an answer may begin with."""
 
 PRELUDE: Final = re.compile(r"[\ufeff \t\r\n]*+")
+MAX_PROSE: Final = 16 * 1024
+"""How far a root is looked for."""
+
 _BRACKETS: Final[dict[Root, re.Pattern[str]]] = {
     "{": re.compile(r"\{"),
     "[": re.compile(r"\["),
@@ -50,7 +53,8 @@ def root_in(text: str, root: Root, seen: int, *, is_all: bool) -> Found:
     after = _after_thought(text, is_all=is_all)
     if after is None:
         return Found(0, is_root=False)
-    for bracket in _BRACKETS[root].finditer(text, max(seen, after)):
+    begin = max(seen, after)
+    for bracket in _BRACKETS[root].finditer(text, begin, begin + MAX_PROSE):
         at = bracket.start()
         verdict = _is_likely(text, at)
         if verdict or (verdict is None and is_all):

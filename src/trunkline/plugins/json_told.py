@@ -21,6 +21,7 @@ WAIT: Final = -1
 OPENER: Final = {"}": "{", "]": "["}
 _CLOSER: Final = {"{": "}", "[": "]"}
 _MAX_LOOKS: Final = 16
+_MAX_AHEAD: Final = 256 * 1024
 
 
 class Told:
@@ -145,7 +146,7 @@ class Told:
     def _closes_less(self, text: str, at: int, depth: int) -> bool:
         """Whether the rest of a whole answer closes so much that a wrong closer stands for the innermost alone."""
         self._looks += 1
-        if not self._sees_all or self._looks > _MAX_LOOKS:
+        if not self._sees_all or self._looks > _MAX_LOOKS or len(text) - at > _MAX_AHEAD:
             return False
         return closers_over(text, at) >= len(self._stack) - 1 > depth - 1
 

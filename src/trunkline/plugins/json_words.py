@@ -47,6 +47,7 @@ CLOSERS: Final = {'"': '"', "'": "'", "`": "`", "“": "”“", "‘": "’"}
 """By the quote that opened a text, those that may end it; a plain quote ends one that smart quotes began, too."""
 
 _ENDED: Final = rf"(?={_SPACE}[,\]}}])"
+ATOM: Final = re.compile(f"{_ATOM}{_ENDED}")
 ATOM_RUN: Final = re.compile(f'{_ATOM}{_ENDED}(?:{_SPACE},{_SPACE}"{_TEXT}(){_MEMBERS})?+')
 ATOM_LIST_RUN: Final = re.compile(f"{_ATOM}{_ENDED}(?:{_SPACE},{_SPACE}{_ATOM}{_ENDED})*+")
 """In an object or a list, a number or literal that is legal and the legal members after it; the first, where there is a
