@@ -177,7 +177,9 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     if steps.search is not None:
         return _begin_searching(steps.search._replace(asked=asked), admitted, reservation, services)
     run = Run(services.upstream, plan, asked, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
-    course: Course = run if steps is NO_STEPS else stepped(run, admitted, services)
+    if steps is NO_STEPS:
+        return run, Settlement(run, admitted, reservation, services)
+    course = stepped(run, admitted, services)
     settlement = Settlement(course, admitted, reservation, services)
     if isinstance(course, HealedCourse):
         course.count = settlement.count
