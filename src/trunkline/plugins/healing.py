@@ -122,12 +122,14 @@ class Healer(Texts):
         run = self._reads(text)
         assert run is not None
         if run.lastindex:
-            self._turn(is_key=run[2] is None)
+            self._land(run.lastindex)
         end = run.end()
         if end == len(text):
             return text
         if end:
             self._told.append(run[0])
+        if not self._quote:
+            return self._run(text, end)
         self.steps += 1
         after = self._sign(text, end, end)
         if after == WAIT:
@@ -211,7 +213,7 @@ class Healer(Texts):
             self._atom(atom[0], 0)
             if atom.lastindex:
                 self._quote, self._state = '"', "text"
-                self._turn(is_key=atom[2] is None)
+                self._land(atom.lastindex)
             return atom.end()
         if sign in OPENER:
             return self._close_early(text, place)

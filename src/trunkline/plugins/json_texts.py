@@ -44,8 +44,8 @@ class Texts(Told):
         if end > place:
             self._told.append(run[0])
             if run.lastindex:
-                self._turn(is_key=run[2] is None)
-            if end == len(text):
+                self._land(run.lastindex)
+            if end == len(text) or not self._quote:
                 return end
         return self._sign(text, end, place)
 
@@ -131,6 +131,13 @@ class Texts(Told):
         self._quote, self._state = quote, "text"
         self._turn(is_key=is_key)
         return place + 1
+
+    def _land(self, kind: int) -> None:
+        """Note where a run of members has ended, by its last group."""
+        if kind in (1, 3):
+            self._turn(is_key=kind == 1)
+        else:
+            self._quote, self._state = "", "value" if kind == 2 else "next"
 
     def _turn(self, *, is_key: bool) -> None:
         """Note whether the open text is a key, and with it what reads on as far as all is legal."""

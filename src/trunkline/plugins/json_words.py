@@ -35,23 +35,25 @@ PLAIN: Final = {quote: re.compile(pattern) for quote, pattern in _PLAIN.items()}
 
 _TEXT: Final = _PLAIN['"']
 _NEXT_KEY: Final = f'"{_SPACE},{_SPACE}"{_TEXT}'
+_ENDED: Final = rf"(?={_SPACE}[,\]}}])"
 _COLON: Final = f'"{_SPACE}:{_SPACE}'
-_MEMBERS: Final = f'(?:{_COLON}(?:"{_TEXT}"|{_ATOM}){_SPACE},{_SPACE}"{_TEXT})*+({_COLON}"{_TEXT})?+'
+_MEMBERS: Final = (
+    f'(?:{_COLON}(?:"{_TEXT}"|{_ATOM}){_SPACE},{_SPACE}"{_TEXT})*+(?:{_COLON}()(?:("{_TEXT})|({_ATOM}{_ENDED}))?+)?+'
+)
 KEY_RUN: Final = re.compile(f"{_TEXT}(){_MEMBERS}")
 VALUE_RUN: Final = re.compile(f"{_TEXT}(?:({_NEXT_KEY}){_MEMBERS})?+")
-LIST_RUN: Final = re.compile(f"{_TEXT}()(?:{_NEXT_KEY})*+()")
-"""From within a key, a member's text or a list's, a run of whole legal members that ends within a text again. That is a
-key where the first group is there and the second is not."""
+LIST_RUN: Final = re.compile(f"{_TEXT}(?:{_NEXT_KEY})*+")
+"""From within a key, a member's text or a list's, a run of whole legal members. It ends in the same text, or, by the
+last group: 1 in a key, 2 behind the colon of one, 3 in a member's text, 4 behind its number or literal."""
 
 CLOSERS: Final = {'"': '"', "'": "'", "`": "`", "“": "”“", "‘": "’"}
 """By the quote that opened a text, those that may end it; a plain quote ends one that smart quotes began, too."""
 
-_ENDED: Final = rf"(?={_SPACE}[,\]}}])"
 ATOM: Final = re.compile(f"{_ATOM}{_ENDED}")
 ATOM_RUN: Final = re.compile(f'{_ATOM}{_ENDED}(?:{_SPACE},{_SPACE}"{_TEXT}(){_MEMBERS})?+')
 ATOM_LIST_RUN: Final = re.compile(f"{_ATOM}{_ENDED}(?:{_SPACE},{_SPACE}{_ATOM}{_ENDED})*+")
-"""In an object or a list, a number or literal that is legal and the legal members after it; the first, where there is a
-group, ends within a text as said above."""
+"""In an object or a list, a number or literal that is legal and the legal members after it; it ends behind the first,
+or as said above."""
 
 BARE: Final = re.compile(r'[^,\[\]{}"\\\n\r]*+')
 BARE_KEY: Final = re.compile(r'[^:=,{}\[\]"\\\n\r]*+')
