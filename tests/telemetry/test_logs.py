@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import sys
+import time
 
 import pytest
 
 from tests.telemetry.test_recent import generation
 from trunkline.stream.deltas import Cost, Spent, Usage
 from trunkline.telemetry import logs
+from trunkline.telemetry.outlet import Outlet
 
 SPENT = Spent(Usage(input_tokens=96, output_tokens=64), Cost(total=208_000, input=96_000, output=112_000))
 
@@ -45,3 +49,26 @@ def test_a_request_is_told_to_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "[info     ] request.ended                  attempts=1 cost_usd=0.000208 ending=ended endpoint=alpha" in told
     assert "first_token_ms=None" in told
     assert "model='two words'" in told
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_request_is_told_alike_by_way_of_the_queue(form: logs.Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"spent": SPENT, "asked_model": 'é"m'}
+    reading, writing = os.pipe()
+    outlet = Outlet(writing, logs.dropped)
+    with monkeypatch.context() as context:
+        context.setattr(sys, "stderr", io.TextIOWrapper(outlet, "utf-8", line_buffering=True))
+        logs.configure("info", form)
+        logs.request_observer("info")(generation(**fields))  # type: ignore[arg-type]
+        logs.replayed("b", "a")
+    logs.configure("info", "auto")
+    outlet.finish(time.monotonic() + 5)
+    first, second = os.read(reading, 65536).decode().splitlines(keepends=True)
+    os.close(reading)
+    os.close(writing)
+    assert _timeless(first) == _timeless(line(form, monkeypatch, **fields))
+    assert "request.replayed" in second
+
+
+def _timeless(told: str) -> str:
+    return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "", told)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -46,6 +47,39 @@ def test_what_is_written_comes_out_in_order(pipe: tuple[int, int]) -> None:
         outlet.write(b"%d\n" % number)
     outlet.finish(soon())
     assert read_until(reading, b"999\n") == b"".join(b"%d\n" % number for number in range(1000))
+
+
+def test_a_line_that_is_made_when_it_goes_out_stands_in_its_turn(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    outlet = Outlet(writing, report)
+    outlet.write(b"first\n")
+    outlet.write_made(lambda: "s\udc80cond\n")
+    outlet.write_made(lambda: f"{1 / 0}\n")  # what cannot be made is lost, and no other
+    outlet.write(b"third\n")
+    outlet.finish(soon())
+    assert read_until(reading, b"third\n") == b"first\ns\\udc80cond\nthird\n"
+    assert outlet.dropped == 1
+
+
+def test_a_slow_reader_has_lines_made_at_once_and_what_they_are_made_of_let_go(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    outlet = Outlet(writing, report)
+    made: list[int] = []
+
+    def make(number: int) -> str:
+        made.append(number)
+        return LINE.decode()
+
+    sent = 2 * MAX_WAITING_BYTES // len(LINE)
+    for number in range(sent):
+        outlet.write_made(partial(make, number))
+    assert sent - len(made) < 500
+    data, told = b"", 0
+    while data.count(LINE) + told < sent:
+        data += os.read(reading, 65536)
+        told = sum(map(int, re.findall(rb"dropped (\d+)\n", data)))
+    outlet.finish(soon())
+    assert sorted(made) == list(range(sent))
 
 
 def test_PR_14_lines_beyond_the_queue_are_dropped_counted_and_told_once_somebody_reads(pipe: tuple[int, int]) -> None:

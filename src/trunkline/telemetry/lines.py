@@ -30,8 +30,7 @@ class Event(NamedTuple):
 
 def json_line(event: Event) -> str:
     """Write an event as one JSON object; what JSON does not know is written as Python does."""
-    problem = _problem(event)
-    members = event.members or _members(_plain(event))
+    members, problem = (event.members, "") if event.members else (_members(_plain(event)), _problem(event))
     end = f', "exception": {quote(problem)}}}' if problem else "}"
     comma = ", " if members else ""
     return f'{{{members}{comma}"event": "{event.name}", "level": "{event.level}", "timestamp": "{_time(event)}"{end}'

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TextIO
 
 from trunkline.catalog.entries import Catalog
@@ -19,6 +20,7 @@ from trunkline.money import usd_text
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Spent
 from trunkline.telemetry.lines import Event, Level, console_line, json_line, quote
+from trunkline.telemetry.outlet import Outlet
 
 Form = Literal["auto", "json", "console"]
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -31,6 +33,8 @@ class _Log:
         self._lowest = _LEVELS[level]
         self._render = render
         self._sink = sink
+        buffer = getattr(sink, "buffer", None)
+        self._outlet = buffer if isinstance(buffer, Outlet) else None
         self._turn = threading.Lock()
 
     def is_enabled_for(self, level: Level) -> bool:
@@ -44,9 +48,12 @@ class _Log:
         if line := self.line(level, name, fields):
             self._put(line)
 
-    def write_members(self, level: Level, name: str, members: str) -> None:
-        """Write an event whose fields are JSON already, of a level that is written."""
-        self._put(f"{self._render(Event(name, level, _NO_FIELDS, _now_us(), members))}\n")
+    def write_made(self, make: Callable[[Callable[[Event], str]], str]) -> None:
+        """Write an event, of a level that is written, that is made and rendered when its line goes out."""
+        if self._outlet is not None:
+            self._outlet.write_made(partial(make, self._render))
+        else:
+            self._put(make(self._render))
 
     def _put(self, line: str) -> None:
         sink = self._sink or sys.stderr
@@ -58,9 +65,6 @@ class _Log:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-_NO_FIELDS: dict[str, object] = {}
 
 
 _log = _Log("info", json_line)
@@ -215,6 +219,10 @@ def _request_ended(generation: Generation) -> None:
     """One line for every request, and nothing of what it says."""
     if generation.attempted or generation.outrun:
         _attempts_ended(generation)
+    _log.write_made(partial(_ended_line, generation, time.time_ns()))
+
+
+def _ended_line(generation: Generation, at_ns: int, render: Callable[[Event], str]) -> str:
     endpoint, spent, first_s, charged = (
         generation.endpoint,
         generation.spent,
@@ -222,9 +230,7 @@ def _request_ended(generation: Generation) -> None:
         generation.charged,
     )
     # As JSON at once: what is made by name and encoded then costs three times as much.
-    _log.write_members(
-        "info",
-        "request.ended",
+    members = (
         f'"request": {quote(generation.id)}, '
         f'"key": {quote(generation.key_id)}, '
         f'"model": {quote(generation.asked_model)}, '
@@ -236,8 +242,12 @@ def _request_ended(generation: Generation) -> None:
         f'"took_ms": {round(generation.took_s * 1000)}, '
         f'"input_tokens": {spent.usage.input_tokens if spent else "null"}, '
         f'"output_tokens": {spent.usage.output_tokens if spent else "null"}, '
-        f'"cost_usd": {"null" if charged is None else quote(usd_text(charged))}',
+        f'"cost_usd": {"null" if charged is None else quote(usd_text(charged))}'
     )
+    return f"{render(Event('request.ended', 'info', _NO_FIELDS, at_ns // 1000, members))}\n"
+
+
+_NO_FIELDS: dict[str, object] = {}
 
 
 def replayed(request_id: str, generation_id: str) -> None:
