@@ -105,6 +105,9 @@ def _priced(usage: Usage, rates: Rates) -> tuple[NanoUsd, NanoUsd, NanoUsd]:
 def _input_parts(usage: Usage, rates: Rates) -> int:
     if not (usage.cache_read_tokens or usage.cache_write_tokens or usage.audio_input_tokens):
         return usage.input_tokens * rates.input
+    cached = usage.cache_read_tokens
+    if cached <= usage.input_tokens and not (usage.cache_write_tokens or usage.audio_input_tokens):
+        return (usage.input_tokens - cached) * rates.input + cached * rates.cache_read
     # A provider may report more cached tokens than input; the surplus is not charged twice.
     read = min(usage.cache_read_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - read)

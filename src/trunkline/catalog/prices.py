@@ -90,7 +90,7 @@ class Price(Struct, frozen=True, kw_only=True, dict=True):
 
     def rates_for(self, input_tokens: int, service_tier: str | None = None) -> Rates:
         """The rates that hold for an input of that size: those of the highest tier that it reaches."""
-        rates = self.rates_in(service_tier)
+        rates = self._rates[""] if service_tier is None else self.rates_in(service_tier)
         for each in rates:
             if input_tokens > each.above_input_tokens:
                 return each

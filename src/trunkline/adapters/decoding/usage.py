@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from trunkline.protocol.items import Json
 from trunkline.stream.deltas import Usage
@@ -47,6 +47,27 @@ def counts_in(told: Json) -> Mapping[str, int]:
         elif value and type(value) is not dict and (number := count(value)):
             counts[name] = number
     return counts
+
+
+def is_count(value: Json) -> TypeGuard[int]:
+    """Whether a value is a count above 0 that needs no reading."""
+    return type(value) is int and 0 < value <= MAX_COUNT
+
+
+def only_count(told: Json, name: str) -> int | None:
+    """The one count that an object holds, of this name, 0 where it holds none; None where it may hold more."""
+    if told is None:
+        return 0
+    if type(told) is not dict:
+        return None
+    found = 0
+    for each, value in told.items():
+        if not value:
+            continue
+        if each != name or type(value) is not int or not 0 < value <= MAX_COUNT:
+            return None
+        found = value
+    return found
 
 
 def rest(total: Json, read: int) -> int:
