@@ -18,6 +18,7 @@ from trunkline.accounts.rates import UNBOUND_TOKENS, Counters, Refused, Taken, r
 from trunkline.call import NOTHING_RESERVED, Admitted, Call, Reservation, Services, SharedCounters
 from trunkline.errors import PaymentRequired
 from trunkline.money import NanoUsd, usd_text
+from trunkline.plugins.order import NO_STEPS
 from trunkline.routing.estimate import Estimate, estimate, input_bound, with_fees
 from trunkline.store.batch import Claimed, Shortage, Wish
 
@@ -43,8 +44,13 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
     call = admitted.call
     if not is_bound(call) and call.claim is None:
         return NOTHING_RESERVED
-    failpoints.reach("reserve.before")
-    found = await _estimated(admitted, services)
+    if failpoints.armed:
+        failpoints.reach("reserve.before")
+    if admitted.is_dear or admitted.steps is not NO_STEPS:
+        found = await _estimated(admitted, services)
+    else:
+        counts_own = call.key.counts_own
+        found = estimate(admitted.plan, admitted.request, call.body_bytes, services.bounds, counts_own=counts_own)
     cap_nano = _cap(call)
     if cap_nano is not None and found.least_nano > cap_nano:
         raise _above_cap(found, cap_nano)
@@ -62,16 +68,13 @@ async def reserve(admitted: Admitted, services: Services) -> Reservation:
         if taken is not None:
             services.rates.give_back(taken, None)
         raise
-    failpoints.reach("reserve.held")
-    bounds = [each for each in (held_nano, cap_nano) if each is not None]
-    most_nano = min(bounds, default=None)
-    return Reservation(
-        held_nano=held_nano,
-        most_nano=most_nano,
-        max_output_tokens=None if most_nano is None else found.tokens_for(most_nano),
-        key_budget=key_budget,
-        taken=taken,
-    )
+    if failpoints.armed:
+        failpoints.reach("reserve.held")
+    most_nano = held_nano
+    if cap_nano is not None:
+        most_nano = cap_nano if held_nano is None else min(held_nano, cap_nano)
+    max_output_tokens = None if most_nano is None else found.tokens_for(most_nano)
+    return Reservation(held_nano, most_nano, max_output_tokens, key_budget, taken)
 
 
 async def raise_hold(
@@ -103,7 +106,7 @@ async def raise_hold(
 
 
 async def _estimated(admitted: Admitted, services: Services) -> Estimate:
-    """Estimate a request, a large one beside the loop."""
+    """Estimate a request with steps around the model, or a large one, that beside the loop."""
     call, steps = admitted.call, admitted.steps
     found = partial(estimate, admitted.plan, steps.asked or admitted.request, call.body_bytes, services.bounds)
     if admitted.is_dear:
@@ -168,16 +171,16 @@ async def _hold(
     wanted, floor = found.wanted_nano, found.floor_nano
     if cap_nano is not None:
         wanted, floor = min(wanted, cap_nano), min(floor, cap_nano)
-    wish = Wish(
-        id=call.id,
-        account_id=key.account_id,
-        key_id=key.id,
-        account_budget=key.budget if found.is_charged else None,
-        key_budget=key_budget,
-        key_credit_nano=key.limit_nano,
-        wanted_nano=wanted,
-        floor_nano=floor,
-        created_at_ms=created_at_ms,
+    wish = Wish(  # by place: by name it costs twice as much
+        call.id,
+        key.account_id,
+        key.id,
+        key.budget if found.is_charged else None,  # account_budget
+        key_budget,
+        key.limit_nano,  # key_credit_nano
+        wanted,
+        floor,
+        created_at_ms,
     )
     granted = await _ask(wish, call, services)
     if isinstance(granted, Shortage):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import repeat
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -57,8 +58,9 @@ class Ceiling(NamedTuple):
 
     def cost(self, output_tokens: int) -> NanoUsd:
         """What an answer of so many tokens may cost."""
-        tokens = min(output_tokens, self.most_tokens)
-        return min(self.fixed_nano - (-tokens * self.rate // self.parts), MOST_NANO)
+        tokens = output_tokens if output_tokens < self.most_tokens else self.most_tokens
+        cost = self.fixed_nano - (-tokens * self.rate // self.parts)
+        return cost if cost < MOST_NANO else MOST_NANO
 
     def shared(self, share: Decimal) -> Ceiling:
         """The ceiling of a fee that is a share of the price, which is rounded before and after."""
@@ -97,14 +99,18 @@ class Estimate(Struct, frozen=True, gc=False):
     @property
     def wanted_nano(self) -> NanoUsd:
         """The worst case."""
-        return self._most([each.cost(each.most_tokens) for each in self.ceilings])
+        most = self.unpriced_nano
+        for each in self.ceilings:
+            if (cost := each.cost(each.most_tokens)) > most:
+                most = cost
+        return most
 
     @property
     def floor_nano(self) -> NanoUsd:
         """The least to be held: all that the client asked for, or where it named no limit an answer that is of use."""
         if self.asked_tokens is not None:
             return self.wanted_nano
-        return self._most([each.cost(each.floor_tokens) for each in self.ceilings])
+        return max([*(each.cost(each.floor_tokens) for each in self.ceilings), self.unpriced_nano])
 
     @property
     def floor_tokens(self) -> int:
@@ -125,11 +131,12 @@ class Estimate(Struct, frozen=True, gc=False):
 
     def tokens_for(self, amount: NanoUsd) -> int | None:
         """The longest answer that an amount surely pays for, whoever gives it; None where it pays for any."""
-        bought = [(each.tokens_for(amount), each.most_tokens) for each in self.ceilings]
-        return min([max(tokens, 0) for tokens, most in bought if tokens < most], default=None)
-
-    def _most(self, costs: Sequence[NanoUsd]) -> NanoUsd:
-        return max([*costs, self.unpriced_nano])
+        longest: int | None = None
+        for each in self.ceilings:
+            tokens = each.tokens_for(amount)
+            if tokens < each.most_tokens and (longest is None or tokens < longest):
+                longest = max(tokens, 0)
+        return longest
 
 
 class _Size(NamedTuple):
@@ -153,12 +160,13 @@ def estimate(
     of_own = Decimal(str(bounds.byok_fee)) + counts_own if plan.is_byok else _ALL
     for endpoint, share in _charged(plan, of_own):
         read = _within(size, endpoint)
-        input_tokens = max(input_tokens, read.tokens)
+        if read.tokens > input_tokens:
+            input_tokens = read.tokens
         if endpoint.price is None:
             unpriced_nano = max(unpriced_nano, int(bounds.unpriced_hold * NANO_PER_USD * share))
             continue
         found = _ceilings(endpoint.price, read, request, endpoint, bounds)
-        ceilings += found if share == _ALL else [each.shared(share) for each in found]
+        ceilings += found if share is _ALL or share == _ALL else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
         asked_tokens=request.max_output_tokens,
@@ -199,6 +207,12 @@ def estimate_as_json(estimate: Estimate) -> dict[str, object]:
 
 def _charged(plan: Plan, of_own: Decimal) -> Iterator[tuple[Endpoint, Decimal]]:
     """The endpoints that may cost something, each with the share of its price: `of_own` with the client's own key."""
+    if not plan.is_byok and len(plan.attempts) <= plan.max_attempts:
+        return zip(plan.attempts, repeat(_ALL), strict=False)
+    return _charged_of_many(plan, of_own)
+
+
+def _charged_of_many(plan: Plan, of_own: Decimal) -> Iterator[tuple[Endpoint, Decimal]]:
     models: set[str] = set()
     for place, endpoint in enumerate(plan.attempts):
         slug = endpoint.model.slug
@@ -295,12 +309,6 @@ def _most_tokens(request: Request, endpoint: Endpoint, bounds: BillingSettings) 
     return bounds.unlimited_output_tokens if most is None else most
 
 
-def _floor_tokens(request: Request, endpoint: Endpoint, bounds: BillingSettings) -> int:
-    if _draws(request, endpoint):
-        return _PICTURE_TOKENS
-    return bounds.reasoning_floor_tokens if _thinks(request, endpoint) else bounds.floor_tokens
-
-
 def _thinks(request: Request, endpoint: Endpoint) -> bool:
     """Whether thought is asked for, or the model is known to think always."""
     asked = request.reasoning
@@ -312,10 +320,6 @@ def _thinks(request: Request, endpoint: Endpoint) -> bool:
     return bool(endpoint.reasoning_efforts) and "none" not in endpoint.reasoning_efforts
 
 
-def _draws(request: Request, endpoint: Endpoint) -> bool:
-    return "image" in endpoint.output_modalities and request.modalities != ("text",)
-
-
 # Amounts
 
 
@@ -324,8 +328,12 @@ def _ceilings(
 ) -> list[Ceiling]:
     """The most that an endpoint may ask for, in each of the ways in which its price may be counted."""
     most_tokens = _most_tokens(request, endpoint, bounds)
-    floor_tokens = min(_floor_tokens(request, endpoint, bounds), most_tokens)
-    pictures = _pictures(request) if _draws(request, endpoint) else 0
+    draws = "image" in endpoint.output_modalities and request.modalities != ("text",)
+    pictures = _pictures(request) if draws else 0
+    floor_tokens = _PICTURE_TOKENS if draws else bounds.floor_tokens
+    if not draws and _thinks(request, endpoint):
+        floor_tokens = bounds.reasoning_floor_tokens
+    floor_tokens = min(floor_tokens, most_tokens)
     found: list[Ceiling] = []
     for rates in _reached(price, size.tokens, request.service_tier):
         read, fees, parts = _read(rates, size), rates.request, rates.parts
@@ -343,11 +351,13 @@ def _ceilings(
     return found
 
 
-def _reached(price: Price, input_tokens: int, service_tier: str | None) -> list[Rates]:
+def _reached(price: Price, input_tokens: int, service_tier: str | None) -> Sequence[Rates]:
     """The rates that may hold: of every tier up to the input's, in the service tier that is asked for and the usual."""
     rates = price.rates_in(None)
     if service_tier is not None:
         rates += price.rates_in(service_tier)
+    if len(rates) == 1 and rates[0].above_input_tokens < input_tokens:
+        return rates
     return [each for each in rates if each.above_input_tokens < input_tokens]
 
 
