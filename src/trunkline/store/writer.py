@@ -123,18 +123,19 @@ class Writer:
         """
         if outcome is not None:
             self._outcomes[row.id] = outcome
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._add(row, kept)
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[None] = loop.create_future()
+        self._add(row, kept, loop)
         return kept
 
     def append(self, row: GenerationRow, outcome: Outcome | None = None) -> None:
         """Do as `settle` does, and let nobody wait for it."""
         if outcome is not None:
             self._outcomes[row.id] = outcome
-        self._add(row, None)
+        self._add(row, None, asyncio.get_running_loop())
 
-    def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None) -> None:
-        ended = Ended(row, kept, asyncio.get_running_loop().time())
+    def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None, loop: asyncio.AbstractEventLoop) -> None:
+        ended = Ended(row, kept, loop.time())
         if self._is_over:  # nobody is left who would write it
             self._alarm("record.dropped", row.id)
             ended.tell()

@@ -31,29 +31,28 @@ class _Log:
 
     def __init__(self, level: Level, render: Callable[[Event], str], sink: TextIO | None = None) -> None:
         self._lowest = _LEVELS[level]
-        self._render = render
+        self.render = render
         self._sink = sink
-        buffer = getattr(sink, "buffer", None)
-        self._outlet = buffer if isinstance(buffer, Outlet) else None
         self._turn = threading.Lock()
+        outlet = getattr(sink, "buffer", None)
+        self.write_made: Callable[[Callable[[], str]], None] = (
+            outlet.write_made if isinstance(outlet, Outlet) else self._write_made_now
+        )
+        """Writes a line, of a level that is written, that is made when it goes out."""
 
     def is_enabled_for(self, level: Level) -> bool:
         return _LEVELS[level] >= self._lowest
 
     def line(self, level: Level, name: str, fields: dict[str, object]) -> str:
         """Make the line of an event; empty when its level is not written."""
-        return f"{self._render(Event(name, level, fields, _now_us()))}\n" if self.is_enabled_for(level) else ""
+        return f"{self.render(Event(name, level, fields, _now_us()))}\n" if self.is_enabled_for(level) else ""
 
     def write(self, level: Level, name: str, /, **fields: object) -> None:
         if line := self.line(level, name, fields):
             self._put(line)
 
-    def write_made(self, make: Callable[[Callable[[Event], str]], str]) -> None:
-        """Write an event, of a level that is written, that is made and rendered when its line goes out."""
-        if self._outlet is not None:
-            self._outlet.write_made(partial(make, self._render))
-        else:
-            self._put(make(self._render))
+    def _write_made_now(self, make: Callable[[], str]) -> None:
+        self._put(make())
 
     def _put(self, line: str) -> None:
         sink = self._sink or sys.stderr
@@ -219,7 +218,7 @@ def _request_ended(generation: Generation) -> None:
     """One line for every request, and nothing of what it says."""
     if generation.attempted or generation.outrun:
         _attempts_ended(generation)
-    _log.write_made(partial(_ended_line, generation, time.time_ns()))
+    _log.write_made(partial(_ended_line, generation, time.time_ns(), _log.render))
 
 
 def _ended_line(generation: Generation, at_ns: int, render: Callable[[Event], str]) -> str:
