@@ -201,7 +201,7 @@ class _Decision:
         hold = self._holds.pop(id, None)
         if hold is not None:
             self._changes.freed.append(id)
-            self._move(hold, held=-hold.amount_nano)
+            self._move(hold, -hold.amount_nano)
         return hold
 
     def expire(self, hold: HoldRow) -> None:
@@ -243,7 +243,7 @@ class _Decision:
             wish.created_at_ms,
         )
         self._changes.held.append(hold)
-        self._move(hold, held=hold.amount_nano)
+        self._move(hold, hold.amount_nano)
         return granted
 
     def close(self) -> Changes:
@@ -285,9 +285,9 @@ class _Decision:
             # Dated as the record is, so that an entry outlives its record by a rule that can be checked.
             entry = EntryRow(0, row.created_at_ms, "charge", debit, HOUSE, charged, row.id, None, None, None)
             self._changes.entries.append(entry)
-            self._move_one(account_budget, charged=charged)
+            self._charge(account_budget, charged)
         if counted:
-            self._move_one(key_budget, charged=counted)
+            self._charge(key_budget, counted)
         self._record(row)
 
     def _record(self, row: GenerationRow) -> None:
@@ -306,36 +306,36 @@ class _Decision:
         sums[3] += sign * row.output_tokens
         sums[4] += sign * row.reasoning_tokens
         sums[5] += sign * row.total_nano
-        sums[6] += sign * (row.upstream_nano or 0)
+        if row.upstream_nano:
+            sums[6] += sign * row.upstream_nano
 
     def _least(self, account_budget: str | None, key_budget: str | None) -> Shortage:
         """What can be held in both budgets, and whose that is; a budget that is not there has nothing."""
-        account = self._available(account_budget)
-        key = self._available(key_budget)
+        account = key = None
+        if account_budget is not None:
+            balance = self._balances.get(account_budget)
+            account = 0 if balance is None else balance.available
+        if key_budget is not None:
+            balance = self._balances.get(key_budget)
+            key = 0 if balance is None else balance.available
         if key is not None and (account is None or key < account):
             return Shortage(key, "key")
         return Shortage(account or 0, "account")
 
-    def _available(self, budget: str | None) -> int | None:
-        if budget is None:
-            return None
-        balance = self._balances.get(budget)
-        return 0 if balance is None else balance.available
+    # Nothing can be held in a budget that is not there, but nothing is what a free model wants.
 
-    def _move(self, hold: HoldRow, *, held: int) -> None:
-        self._move_one(hold.account_budget, held=held)
-        self._move_one(hold.key_budget, held=held)
+    def _move(self, hold: HoldRow, held_nano: int) -> None:
+        for id in (hold.account_budget, hold.key_budget):
+            if id is not None and (balance := self._balances.get(id)) is not None:
+                balance.held += held_nano
+                balance.available -= held_nano
+                balance.is_moved = True
 
-    def _move_one(self, id: str | None, *, charged: int = 0, held: int = 0) -> None:
-        if id is None:
-            return
-        balance = self._balances.get(id)
-        if balance is None:  # nothing can be held in a budget that is not there, but nothing is what a free model wants
-            return
-        balance.charged += charged
-        balance.held += held
-        balance.available -= charged + held
-        balance.is_moved = True
+    def _charge(self, id: str | None, charged_nano: int) -> None:
+        if id is not None and (balance := self._balances.get(id)) is not None:
+            balance.charged += charged_nano
+            balance.available -= charged_nano
+            balance.is_moved = True
 
 
 def _lost(hold: HoldRow, now_ms: int) -> GenerationRow:
