@@ -255,7 +255,8 @@ def _tokens() -> Iterator[str]:
 def _draw_tokens() -> list[str]:
     """Draw many at a time, for each draw is a system call.
 
-    They begin alike, so that the names of records lie together: an index is written all over by names at random.
+    They begin alike, so that records lie together by their names (docs/decisions/0086): an index is written all over
+    by names at random.
     """
     moment = f"{time.time_ns() * 256 // 10**9:0{_MOMENT_DIGITS}x}"
     digits = _TOKEN_DIGITS - _MOMENT_DIGITS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -48,6 +49,15 @@ def new_tenant(store: Store) -> Callable[..., Tenant]:
 @pytest.fixture
 def tenant(new_tenant: Callable[..., Tenant]) -> Tenant:
     return new_tenant()
+
+
+def test_names_begin_with_when_they_were_drawn(tenant: Tenant) -> None:
+    names = [tenant.get("key").headers["x-request-id"] for _ in range(70)]  # of more than one draw
+    read = [re.fullmatch(r"req_([0-9a-f]{10})[0-9a-f]{14}", name) for name in names]
+    moments = [int(each[1], 16) / 256 for each in read if each is not None]
+    assert len(moments) == len(set(names)) == 70
+    assert moments == sorted(moments)
+    assert time.time() - 3_600 < moments[0] <= moments[-1] <= time.time()
 
 
 class TestGeneration:
