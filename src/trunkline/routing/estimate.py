@@ -6,9 +6,8 @@ Who holds, and what of, is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import repeat
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -157,7 +156,8 @@ def estimate(
     size = _size(request, body_bytes, bounds)
     ceilings: list[Ceiling] = []
     unpriced_nano = input_tokens = 0
-    of_own = Decimal(str(bounds.byok_fee)) + counts_own if plan.is_byok else _ALL
+    has_own = True in plan.is_byok
+    of_own = Decimal(str(bounds.byok_fee)) + counts_own if has_own else _ALL
     for endpoint, share in _charged(plan, of_own):
         read = _within(size, endpoint)
         if read.tokens > input_tokens:
@@ -173,7 +173,7 @@ def estimate(
         ceilings=tuple(ceilings),
         unpriced_nano=unpriced_nano,
         least_tokens=bounds.floor_tokens,
-        is_charged=not plan.is_byok or not all(plan.is_byok) or bounds.byok_fee > 0,
+        is_charged=not has_own or not all(plan.is_byok) or bounds.byok_fee > 0,
     )
 
 
@@ -205,10 +205,10 @@ def estimate_as_json(estimate: Estimate) -> dict[str, object]:
     }
 
 
-def _charged(plan: Plan, of_own: Decimal) -> Iterator[tuple[Endpoint, Decimal]]:
+def _charged(plan: Plan, of_own: Decimal) -> Iterable[tuple[Endpoint, Decimal]]:
     """The endpoints that may cost something, each with the share of its price: `of_own` with the client's own key."""
-    if not plan.is_byok and len(plan.attempts) <= plan.max_attempts:
-        return zip(plan.attempts, repeat(_ALL), strict=False)
+    if of_own is _ALL and len(plan.attempts) <= plan.max_attempts:
+        return [(endpoint, _ALL) for endpoint in plan.attempts]
     return _charged_of_many(plan, of_own)
 
 
