@@ -1,15 +1,18 @@
 """Answers with a search in them, one of each kind of upstream, and what every client must read in each.
 
-A column of `SEARCHED` is one who searches: a provider by itself, in its own words, as scripted here.
+A column of `SEARCHED` is one who searches: a provider by itself, in its own words, or the gateway for a model that only
+knows functions, with an engine that finds two pages.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.clients.wires import WIRES, Answer, Asked, Call
 from tests.gateway.test_searches_and_citations import joined, named
-from tests.gateway.upstream import Script, chunk, completion, stream
+from tests.gateway.upstream import Script, chunk, completion, stream, whole
 
 PAGE, OTHER = "https://kites.example/a", "https://kites.example/b"
 TEXT = "🪁 Kites fly."
@@ -18,7 +21,10 @@ QUERY = "kites 🪁"
 
 @dataclass(frozen=True)
 class Searched:
-    """One who searches. `query` is empty where nobody says it; `cited` are slices of the text, each with its page."""
+    """One who searches. `query` is empty where nobody says it; `cited` are slices of the text, each with its page.
+
+    Where the gateway searches, `turns` are what the model says to a query, streamed or whole.
+    """
 
     id: str
     dialect: str
@@ -29,6 +35,7 @@ class Searched:
     text: str = TEXT
     cited: tuple[tuple[str, str], ...] = (("Kites fly", PAGE),)
     quirks: str = ""
+    turns: Callable[[str, bool], list[Script]] | None = None
 
 
 _FOUND = [
@@ -132,11 +139,37 @@ def _chat() -> Searched:
     )
 
 
+def _engine(name: str) -> Searched:
+    wire = WIRES[name]
+
+    def turns(query: str, streams: bool) -> list[Script]:
+        said = [Answer(calls=[Call("web_search", {"query": query}, "call_0")]), Answer(text)]
+        if streams:
+            return [stream(wire.stream(answer, Asked())) for answer in said]
+        return [whole(wire.whole(answer, Asked())) for answer in said]
+
+    text, link = "🪁 See [Kites](https://kites.example/a), [1].", f"[Kites]({PAGE})"
+    return Searched(
+        f"{name}-engine",
+        name,
+        None,
+        None,
+        text=text,
+        cited=((link, PAGE),),
+        quirks="native_search = false",
+        turns=turns,
+    )
+
+
+FOUND = {"results": [{"title": "Kites", "url": url, "text": "They fly."} for url in (PAGE, OTHER)]}
+"""What the engine finds, as Exa says it."""
+
 SEARCHED = (
     _chat(),
     _messages(),
     _gemini(),
     _responses(),
+    *(_engine(name) for name in ("chat", "messages", "gemini")),
     Searched(
         "fake",
         "fake",

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from openai import OpenAI
@@ -18,13 +18,15 @@ from openrouter import OpenRouter
 
 from tests.clients.running import run
 from tests.gateway.conftest import CONFIG, ENDPOINT, PROVIDER
-from tests.gateway.searches import SEARCHED, Searched
+from tests.gateway.searches import FOUND, SEARCHED, Searched
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, running
 from tests.gateway.upstream import Upstream, whole
 from tests.npm import AI_SDK
+from trunkline.protocol.tools import SearchToolType
 
 SOURCES: Any = ["web_search_call.action.sources"]
 TOOLS: Any = [{"type": "web_search"}]
+BY_ENGINE = [who for who in SEARCHED if who.turns is not None]
 each_who_searches = pytest.mark.parametrize("who", SEARCHED, ids=lambda who: who.id)
 either = pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
 
@@ -33,20 +35,25 @@ either = pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = CONFIG
     for who in SEARCHED:
-        if who.whole is not None:
+        if who.whole is not None or who.turns is not None:
             config += PROVIDER.format(name=who.id, dialect=who.dialect, url=f"{upstream.url}/{who.id}/v1")
             config += ENDPOINT.format(provider=who.id, model=f"search/{who.id}") + f"quirks = {{ {who.quirks} }}\n"
+    config += f'[search.exa]\nkind = "exa"\nbase_url = "{upstream.url}/exa"\napi_key = {{ env = "MOCK_KEY" }}\n'
     with running(tmp_path_factory.mktemp("searched"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 
 def model_of(who: Searched) -> str:
-    return "fake/search" if who.whole is None else f"search/{who.id}"
+    return "fake/search" if who.dialect == "fake" else f"search/{who.id}"
 
 
 def words(who: Searched, upstream: Upstream, nonce: str, *, streams: bool) -> str:
     """What to ask so that this comes of it."""
-    if who.whole is None or who.streamed is None:
+    if who.turns is not None:
+        upstream.play(nonce, *who.turns(f"{who.query} {nonce}", streams), host=who.id)
+        upstream.play(nonce, whole(FOUND), host="exa")
+        return nonce
+    if who.streamed is None:
         return who.query
     upstream.play(nonce, who.streamed if streams else whole(who.whole))
     return nonce
@@ -57,8 +64,8 @@ def check(who: Searched, output: list[dict[str, Any]], *, has_sources: bool) -> 
     (search,) = [item for item in output if item["type"] == "web_search_call"]
     action = search["action"]
     assert (search["status"], action["type"]) == ("completed", "search")
-    assert action["query"] == who.query
-    assert action["queries"] == ([who.query] if who.query else [])
+    assert action["query"].partition(" nonce")[0] == who.query
+    assert action["queries"] == ([action["query"]] if who.query else [])
     sources = [source["url"] for source in action.get("sources") or ()]
     assert sources == (list(who.sources) if has_sources else [])
     (part,) = [part for item in output if item["type"] == "message" for part in item["content"]]
@@ -84,6 +91,35 @@ def test_the_openai_sdk(who: Searched, streams: bool, gateway: Gateway, upstream
             assert added.item.to_dict()["action"]["type"] == "search"
             notes = [e for e in seen if e.type == "response.output_text.annotation.added"]
             assert len(notes) == len(who.cited)
+    check(who, [item.to_dict() for item in answer.output], has_sources=True)
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    **{name: {"tools": [{"type": name}]} for name in get_args(SearchToolType)},
+    "a plugin": {"extra_body": {"plugins": [{"id": "web"}]}},
+    ":online": {},
+}
+
+
+@either
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("who", BY_ENGINE, ids=lambda who: who.id)
+def test_each_way_to_ask_for_a_search(
+    who: Searched, way: str, streams: bool, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    assert who.turns is not None
+    is_offered = "tools" in WAYS[way]
+    turns = who.turns(f"{who.query} {nonce}", streams)
+    # Without a tool the gateway searches once, for the user's words, and the model says all in one turn.
+    upstream.play(nonce, *turns[0 if is_offered else 1 :], host=who.id)
+    upstream.play(nonce, whole(FOUND), host="exa")
+    asked = {"model": model_of(who) + (way if way == ":online" else ""), "input": f"{who.query} {nonce}"}
+    with OpenAI(base_url=gateway.url + "/api/v1", api_key=KEY, max_retries=0) as client:
+        if streams:
+            with client.responses.stream(**asked, **WAYS[way], include=SOURCES) as events:
+                answer = events.get_final_response()
+        else:
+            answer = client.responses.create(**asked, **WAYS[way], include=SOURCES)
     check(who, [item.to_dict() for item in answer.output], has_sources=True)
 
 
@@ -168,5 +204,5 @@ def test_the_ai_sdk(who: Searched, streams: bool, read_by_ai_sdk: Any) -> None:
     assert sorted(url for url, _ in told["sources"]) == sorted({*who.sources, *(url for _, url in who.cited)})
     (result,) = told["results"]
     assert result["action"]["type"] == "search"
-    assert result["action"].get("query", "") == who.query
+    assert result["action"].get("query", "").partition(" nonce")[0] == who.query
     assert [source["url"] for source in result["sources"]] == list(who.sources)
