@@ -214,6 +214,8 @@ def _renew(
 
 def _make_engines(settings: Settings, aside: Aside) -> SearchEngines | None:
     """Make what search engines are asked with: nothing of it is loaded where the settings name none."""
+    if settings.search or settings.plugins.defaults:
+        import_module("trunkline.stepping")  # else the first request that has steps would keep the loop for it
     if not settings.search:
         return None
     engines = load_engines(settings)

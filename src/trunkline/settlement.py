@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from trunkline import failpoints
 from trunkline.accounts.idempotency import Claim, free
@@ -17,18 +19,18 @@ from trunkline.billing import NO_FEE, Meter, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
 from trunkline.money import NanoUsd
-from trunkline.plugins.healed import HealedCourse
 from trunkline.plugins.order import NO_STEPS
-from trunkline.plugins.searching import SearchStep
-from trunkline.plugins.totals import Totals
 from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
-from trunkline.stepping import searching, stepped
 from trunkline.store.batch import Outcome
 from trunkline.stream.deltas import Delta, Spent
 from trunkline.stream.kept_telling import KeptTelling
 from trunkline.stream.telling import Telling
 from trunkline.upstream.attempts import Run
+
+if TYPE_CHECKING:
+    from trunkline.plugins.searching import SearchStep
+    from trunkline.plugins.totals import Totals
 
 
 class Settlement:
@@ -179,10 +181,11 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     run = Run(services.upstream, plan, asked, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
     if steps is NO_STEPS:
         return run, Settlement(run, admitted, reservation, services)
-    course = stepped(run, admitted, services)
+    # Loaded with the first request that has steps: that takes a tenth of a start, and most gateways never have any.
+    stepping = import_module("trunkline.stepping")
+    course: Course = stepping.stepped(run, admitted, services)
     settlement = Settlement(course, admitted, reservation, services)
-    if isinstance(course, HealedCourse):
-        course.count = settlement.count
+    stepping.count_with(course, settlement.count)
     return course, settlement
 
 
@@ -190,8 +193,9 @@ def _begin_searching(
     step: SearchStep, admitted: Admitted, reservation: Reservation, services: Services
 ) -> tuple[Course, Settlement]:
     """Do the same for an answer with searches, which is priced turn by turn: those inside, all else around them."""
-    inner, totals, purse = searching(step, admitted, reservation, services)
-    course = stepped(inner, admitted, services)
+    stepping = import_module("trunkline.stepping")
+    inner, totals, purse = stepping.searching(step, admitted, reservation, services)
+    course: Course = stepping.stepped(inner, admitted, services)
     settlement = Settlement(course, admitted, reservation, services, totals)
     purse.on_raised = settlement.raise_hold
     return course, settlement

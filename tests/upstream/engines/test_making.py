@@ -18,7 +18,8 @@ from trunkline.inventory import load_catalog
 from trunkline.stopping import Stopping
 settings, _ = read_settings(None)
 create(settings, load_catalog(settings), Stopping(1.0, time.monotonic))
-print(sorted(name for name in sys.modules if name.startswith("trunkline.upstream.engines.")))
+ASKING = ("trunkline.upstream.engines.", "trunkline.stepping")
+print(sorted(name for name in sys.modules if name.startswith(ASKING)))
 """
 
 SETTINGS = """
