@@ -24,7 +24,7 @@ import pytest
 
 from tests.catalog.lists import Site, newer, served
 from tests.gateway.ports import free_port
-from tests.gateway.server import KEY, PROVIDER_KEY, running
+from tests.gateway.server import KEY, MEASURED, PROVIDER_KEY, running
 from tests.gateway.upstream import Upstream
 from tests.recorded import keep, opened, record
 from trunkline.money import nano_of
@@ -55,7 +55,7 @@ def shell(script: str, folder: Path, **environ: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PATH": f"{BIN}:{os.environ['PATH']}", "no_proxy": "*", **environ},
+        env={"PATH": f"{BIN}:{os.environ['PATH']}", "no_proxy": "*", **MEASURED, **environ},
     )
 
 
@@ -77,7 +77,7 @@ def made_to_run(folder: Path) -> Iterator[tuple[int, str]]:
         cwd=folder,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], **MEASURED},
         start_new_session=True,
     )
     os.close(theirs)

@@ -64,7 +64,7 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with full_port() as crowd:
         config += PROVIDER.format(name="mock-full", dialect="chat", url=f"http://127.0.0.1:{crowd}/v1")
         config += ENDPOINT.format(provider="mock-full", model="mock/full", upstream="x")
-        with running(folder, config, MOCK_KEY=PROVIDER_KEY) as gateway:
+        with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
             store = Store(gateway, folder / "trunkline.db")
             yield store
             store.check()

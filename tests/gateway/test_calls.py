@@ -41,7 +41,7 @@ def calling(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         config += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
         config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"mock/{dialect}")
         config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"text/{dialect}") + 'input_modalities = ["text"]\n'
-    with running(tmp_path_factory.mktemp("calling"), config, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("calling"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 

@@ -607,7 +607,7 @@ def costs(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     config += PROVIDER.format(name="faulty", dialect="chat", url=f"{upstream.url}/faulty/v1")
     config += ENDPOINT.format(name="faulty", model="faulty/chat", quirks="{}", made='["text"]')
     config += 'price = { input = "3", output = "15" }\ncontext_tokens = 128000\n'
-    with running(tmp_path_factory.mktemp("costs"), config, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("costs"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 

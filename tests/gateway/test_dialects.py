@@ -58,7 +58,7 @@ def dialects(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> It
     for name in ("mock-user", "mock-nobody", "anthropic", "mock-drawn"):
         config += ENDPOINT.format(provider=name, model=f"mock/{name}")
     config += 'output_modalities = ["image"]\n'
-    with running(tmp_path_factory.mktemp("dialects"), config, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("dialects"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 

@@ -45,7 +45,7 @@ def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     config += searching.replace('output = "2"', 'output = "2", search = "0.01"')
     config += 'quirks.web_search = "search_domain_filter"\n'
     folder = tmp_path_factory.mktemp("kept")
-    with running(folder, config, MOCK_KEY=PROVIDER_KEY) as gateway:
+    with running(folder, config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as gateway:
         yield Store(gateway, folder / "trunkline.db")
 
 

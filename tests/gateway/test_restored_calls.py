@@ -94,7 +94,7 @@ def restoring(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> I
     for dialect in DIALECTS:
         config += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{upstream.url}/{dialect}/v1")
         config += ENDPOINT.format(provider=f"mock-{dialect}", model=f"mock/{dialect}")
-    with running(tmp_path_factory.mktemp("restoring"), config, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("restoring"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 

@@ -35,7 +35,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for name in SHIPPED:
         config += f'[providers.{name}]\nbase_url = "{upstream.url}/{name}/v1"\napi_key = {{ env = "MOCK_KEY" }}\n'
         config += f'dialect = "{SHIPPED[name]}"\n' + ENDPOINT.format(provider=name, model=f"mock/{name}")
-    with running(tmp_path_factory.mktemp("schemas"), config, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("schemas"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 

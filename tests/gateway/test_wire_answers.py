@@ -64,7 +64,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         config += PROVIDER.format(name=name, dialect=case["dialect"], url=f"{upstream.url}/nonce-wire-{number}/v1")
         config += ENDPOINT.format(provider=name, model=model) + f"quirks = {as_toml(case.get('quirks', {}))}\n"
         config += ENDPOINT.format(provider="next", model=model)
-    with running(tmp_path_factory.mktemp("wires"), config, MOCK_KEY=PROVIDER_KEY) as server:
+    with running(tmp_path_factory.mktemp("wires"), config, is_measured=True, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
 
