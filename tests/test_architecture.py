@@ -301,6 +301,7 @@ MACHINES = (
     "plugins/healing.py",
     "plugins/healing_step.py",
     "plugins/healed_deltas.py",
+    "plugins/schema_cost.py",
     "plugins/json_told.py",
     "plugins/json_texts.py",
     "plugins/json_words.py",

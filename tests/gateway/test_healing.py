@@ -228,6 +228,18 @@ def test_SC_01_a_schema_that_points_elsewhere_is_not_followed(tenant: Tenant, up
     assert len(upstream.seen(mark)) == 1
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_schema_that_doubles_with_each_step_holds_nobody_up(
+    dialect: str, tenant: Tenant, upstream: Upstream, mark: str
+) -> None:
+    doubling = {str(n): {"allOf": [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(60)} | {"60": {}}
+    schema = {"type": "object", "$defs": doubling, "$ref": "#/$defs/0"}
+    upstream.play(mark, whole_answer(dialect, "{'city': 5}"))
+    reply = tenant.call(body(mark, dialect, text={"format": {"type": "json_schema", "name": "x", "schema": schema}}))
+    assert response_of(reply)["output_text"] == '{"city": 5}'
+    assert noted(tenant, reply)["schema"] == "unchecked"
+
+
 def test_prose_and_refusals_are_told_as_they_are(tenant: Tenant, upstream: Upstream, mark: str) -> None:
     upstream.play(mark, stream([chunk("I can"), chunk("not say."), chunk(finish="stop"), usage_chunk(), "[DONE]"]))
     reply = tenant.call(body(mark, stream=True))
