@@ -34,7 +34,6 @@ one (100,000 of a whole answer): beyond, all is told as it is heard (*raw*), whi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -139,11 +138,11 @@ class Healer(Texts):
         return self._take()
 
     def _run(self, text: str, place: int = 0) -> str:
-        end, most = len(text), MAX_STEPS_WHOLE if self._sees_all else MAX_STEPS
+        end, steps, most = len(text), self.steps, MAX_STEPS_WHOLE if self._sees_all else MAX_STEPS
         self._held = ""
         while place < end:
-            self.steps += 1
-            if self.steps > most or self._left_out > MAX_LEFT_OUT:
+            steps += 1
+            if steps > most or self._left_out > MAX_LEFT_OUT:
                 self._give_up(text[place:])
                 break
             after = _STEPS[self._state](self, text, place)
@@ -154,12 +153,13 @@ class Healer(Texts):
                 self._hold(text[place:])
                 break
             place = after
+        self.steps = steps
         return self._take()
 
     def _hold(self, rest: str) -> None:
         """Keep what is undecided until more comes, but not too much of it."""
         self._held = rest
-        if self._state != "find" and len(self.held) > MAX_HELD:
+        if len(rest) + len(self._comma) > MAX_HELD and self._state != "find":
             self._give_up(rest)
             self._held = ""
 
@@ -208,13 +208,15 @@ class Healer(Texts):
             return self._read_text(text, place, is_key=False)
         if sign in "{[":
             return self._open(text, place)
-        atom = self._atoms()(text, place)
-        if atom is not None:
+        reads = _READS_ATOMS if self._stack[-1] == "[" else _READS_ATOM if self._sees_all else _READS_ATOM_RUN
+        if (atom := reads(text, place)) is not None:
             self._atom(atom[0], 0)
             if atom.lastindex:
                 self._quote, self._state = '"', "text"
                 self._land(atom.lastindex)
             return atom.end()
+        if sign.isalnum() or sign == "-":
+            return self._bare(text, place)
         if sign in OPENER:
             return self._close_early(text, place)
         if sign == ",":
@@ -227,12 +229,6 @@ class Healer(Texts):
         if (after := self._skip(text, place)) != place:
             return after
         return self._bare(text, place)
-
-    def _atoms(self) -> Callable[[str, int], re.Match[str] | None]:
-        """What reads numbers and literals as far as all is legal."""
-        if self._stack[-1] == "[":
-            return _READS_ATOMS
-        return _READS_ATOM if self._sees_all else _READS_ATOM_RUN
 
     def _key(self, text: str, place: int) -> int:
         sign = text[place]
