@@ -136,6 +136,7 @@ CASES = [
     ('{"a": 1,, "b": 2}', '{"a": 1, "b": 2}', {"comma"}),
     ("{'it''s': 'don\\'t'}", None, {"quotes"}),
     ("{a: 1}", '{"a": 1}', {"key"}),
+    ('{"a": [1;, true; ], "b": 2;}', '{"a": [1, true], "b": 2}', {"stray"}),
     ('{"a": True, "b": None, "c": NaN}', '{"a": true, "b": null, "c": null}', {"literal"}),
     ('{"a": 0x10, "b": +1, "c": .5}', '{"a": 16, "b": 1, "c": 0.5}', {"number"}),
     ('{"a": 1 /* x */, // y\n "b": 2}', '{"a": 1, \n "b": 2}', {"comment"}),
@@ -165,6 +166,13 @@ def test_each_kind_has_its_name(text: str, healed: str | None, changed: set[str]
         assert is_json(told)
         assert healed is None or told == healed
         assert healer.changed >= changed if healed is None else healer.changed == changed
+
+
+@pytest.mark.parametrize("text", ["", " \n", "null", '"a text"', "-1.5e3"])
+def test_nothing_and_legal_json_without_brackets_are_not_beyond_repair(text: str) -> None:
+    told, healer = streamed(Random(1), text)
+    assert (told, healer.changed, healer.is_unrepairable) == (text, set(), False)
+    assert heal(text, "{") == (text, set(), False)
 
 
 def test_a_list_of_numbers_in_prose_is_found_after_a_colon_and_a_mark_is_not() -> None:

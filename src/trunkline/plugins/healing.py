@@ -107,7 +107,7 @@ class Healer(Texts):
         told = self._run(self._held) if self._held else ""
         if self._state == "find":
             held, self._held = self._held, ""
-            self.is_unrepairable = bool(held.strip())
+            self.is_unrepairable = bool(held.strip()) and not is_json(held)
             return held
         if self._stack and not self._is_raw:
             self.changed.add("closer")
@@ -339,6 +339,8 @@ class Healer(Texts):
         word = said.split(None, 1)[0] if said else said
         if word != said and (atom_of(word) is not None) and (self._stack[-1] == "[" or ":" in said):
             said, end = word, place + len(word)
+        if text.find(";", place + len(said), end) >= 0:
+            self.changed.add("stray")
         atom = atom_of(said)
         if atom != said:
             self.changed.add("text" if atom is None else "number" if atom[-1].isdigit() else "literal")
@@ -421,7 +423,7 @@ class Healed(NamedTuple):
 
 def heal(text: str, root: Root) -> Healed:
     """Heal a whole text, all of which is looked at before any of it is told."""
-    if is_json(text):
+    if not text.strip() or is_json(text):
         return Healed(text, set(), is_unrepairable=False)
     healer = Healer(root, sees_all=True)
     told = healer.feed(text) + healer.end(is_cut=False)
