@@ -2,8 +2,8 @@
 
 Theory of operation. A hold covers one turn and `SEARCHES_HELD` searches. Where what is left of it does not pay for the
 next turn and a search, or for the searches that a turn asks for, it is raised by what they and as many again cost, as
-far as credit and cap allow. Where they do not, the next turn is the last: it may not search, and is clamped to what is
-left. What it costs beyond that is the house's, as ever.
+far as credit and cap allow. Where they do not, the next turn is the last: it may not search, is held for alone where
+that is to be had, and is clamped to what is left. What it costs beyond that is the house's, as ever.
 """
 
 from __future__ import annotations
@@ -53,11 +53,13 @@ class Purse:
         body_bytes = call.body_bytes + added_bytes + int(totals.output_tokens * bounds.text_bytes_per_token)
         found = estimate(self._admitted.plan, request, body_bytes, bounds, counts_own=call.key.counts_own)
         ahead_nano = SEARCHES_HELD * self._price_nano
-        is_covered = await self._cover(found.least_nano + self._price_nano, found.floor_nano + ahead_nano)
+        may_search = await self._cover(found.least_nano + self._price_nano, found.floor_nano + ahead_nano)
+        if not may_search and not await self._cover(found.floor_nano, found.floor_nano):
+            await self._cover(found.least_nano, found.floor_nano)
         affordable = found.tokens_for(totals.left_nano)
         if affordable is not None:
             most = max(affordable if most is None else min(most, affordable), LEAST_TOKENS)
-        return is_covered, most
+        return may_search, most
 
     async def grant_searches(self, count: int) -> bool:
         """Let so many more searches be made; False where they cannot be paid for."""

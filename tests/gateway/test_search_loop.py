@@ -375,6 +375,23 @@ def test_credit_for_four_searches_ends_with_them(house: Gateway, upstream: Upstr
     scene.store.check()
 
 
+def test_the_last_turn_is_paid_by_credit_that_pays_for_no_search_more(
+    house: Gateway, upstream: Upstream, mark: str
+) -> None:
+    scene = Scene(house, upstream, mark, credit=4 * 7_000_000 + 6_900_000)
+    scene.play(scene.call(*"abcd", stream_=False), says("So far.", (2800, 600), is_stream=False))
+    scene.find(whole({"results": [{"title": "Kites", "url": A, "text": "kite " * 150}]}))
+    reply = scene.ask(max_output_tokens=1000, provider={"only": ["mock-a"]})
+    response_of(reply)
+    last = scene.asked[-1].json
+    assert last["tool_choice"] == "none"
+    assert last.get("max_tokens", last.get("max_completion_tokens")) > 900
+    record = scene.tenant.record(reply)
+    cost = nano(("mock-a", (7, 3)), ("mock-a", (2800, 600))) + 4 * 7_000_000
+    assert (record["cost_nano"], record["charged_nano"], record["house_nano"]) == (cost, cost, 0)
+    scene.store.check()
+
+
 def test_what_is_held_bounds_the_turns(house: Gateway, upstream: Upstream, mark: str) -> None:
     scene = Scene(house, upstream, mark, credit=10**12)
     scene.play(scene.call("one", used=(1000, 300)), says("Well."))
