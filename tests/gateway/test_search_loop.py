@@ -392,6 +392,15 @@ def test_the_last_turn_is_paid_by_credit_that_pays_for_no_search_more(
     scene.store.check()
 
 
+def test_the_search_of_the_plugin_is_held_for_where_tools_may_not_be_called(scene: Scene) -> None:
+    scene.play(says("Kites fly.", is_stream=False))
+    scene.find(pages(A))
+    reply = scene.ask(plugins=[{"id": "web"}], max_tool_calls=0, max_output_tokens=20)
+    assert kinds(response_of(reply)) == ["web_search_call", "message"]
+    assert scene.tenant.settled().charged == nano(("mock-a", (7, 3))) + 7_000_000
+    scene.store.check()
+
+
 def test_what_is_held_bounds_the_turns(house: Gateway, upstream: Upstream, mark: str) -> None:
     scene = Scene(house, upstream, mark, credit=10**12)
     scene.play(scene.call("one", used=(1000, 300)), says("Well."))

@@ -88,6 +88,7 @@ def search_step(
     tool = None if search is None else search.tool
     about = settings.plugins.web
     has_native = web is None or web.engine in (None, "native")
+    most = about.max_searches if request.max_tool_calls is None else min(about.max_searches, request.max_tool_calls)
     name = _free_name(request)
     found = SearchStep(
         asked=request if search is None else _offering(request, name),
@@ -97,7 +98,7 @@ def search_step(
         name=name,
         engine=engine,
         price_nano=nearest_nano(settings.search[engine].price) if engine else 0,
-        most=about.max_searches if request.max_tool_calls is None else min(about.max_searches, request.max_tool_calls),
+        most=max(1, most),  # the plugin's own search is no call of a tool: where those are barred, it is still made
         max_results=about.max_results if web is None or web.max_results is None else web.max_results,
         characters=characters_of(about.characters, None if tool is None else tool.search_context_size),
         domains=() if search is None else search.domains,
