@@ -66,6 +66,8 @@ def config(url: str, more: str = "") -> str:
         native += PROVIDER.format(name=f"mock-{dialect}", dialect=dialect, url=f"{url}/{dialect}/v1")
         native += ENDPOINT.format(name=f"mock-{dialect}", model=f"mock/{dialect}", into="1", out="2")
         native += "quirks = { native_search = false }\n"
+    free = ENDPOINT.format(name="mock-a", model="mock/unpriced", into="1", out="2")
+    native += "".join(line for line in free.splitlines(keepends=True) if not line.startswith("price"))
     return CONFIG + providers + native + SEARCH.format(url=url, price=SEARCH_PRICE) + more
 
 
@@ -398,6 +400,15 @@ def test_the_search_of_the_plugin_is_held_for_where_tools_may_not_be_called(scen
     reply = scene.ask(plugins=[{"id": "web"}], max_tool_calls=0, max_output_tokens=20)
     assert kinds(response_of(reply)) == ["web_search_call", "message"]
     assert scene.tenant.settled().charged == nano(("mock-a", (7, 3))) + 7_000_000
+    scene.store.check()
+
+
+def test_a_model_without_a_price_leaves_the_searches_to_be_paid(scene: Scene) -> None:
+    scene.play(scene.call("one", stream_=False), says("Kites fly.", is_stream=False))
+    scene.find(pages(A))
+    reply = scene.ask(model="mock/unpriced")
+    assert response_of(reply)["usage"]["cost"] == 0.007
+    assert scene.tenant.settled().charged == 7_000_000
     scene.store.check()
 
 

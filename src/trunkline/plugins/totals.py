@@ -122,15 +122,16 @@ class Totals:
 
 
 def summed(turns: Sequence[Spent], fees: Sequence[Fee]) -> Spent:
-    """What turns and fees come to, together."""
+    """What turns and fees come to, together; a turn without a price adds nothing, and alone leaves the cost unknown."""
     paid = sum(fee.nano for fee in fees)
     usage = _usage([each.usage for each in turns])
     costs = [each.cost for each in turns if each.cost is not None]
-    totals = [cost.total for cost in costs]
+    totals = [cost.total for cost in costs if cost.total is not None]
+    is_unpriced = not totals and bool(costs) and not paid
     paid_elsewhere = [cost.upstream for cost in costs if cost.upstream is not None]
     told = [cost.told for cost in costs]
     cost = Cost(
-        total=None if None in totals else sum(filter(None, totals)) + paid,
+        total=None if is_unpriced else sum(totals) + paid,
         input=sum(cost.input for cost in costs),
         output=sum(cost.output for cost in costs),
         is_byok=bool(costs) and all(cost.is_byok for cost in costs),
