@@ -18,6 +18,7 @@ from openrouter import OpenRouter
 from tests.document import validate_event
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of
 from tests.gateway.conftest import CONFIG, PROVIDER
+from tests.gateway.owners import Tenants
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, replies, running
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.upstream import Script, Seen, Upstream, chunk, completion, head, stream, usage_chunk, whole
@@ -409,6 +410,28 @@ def test_a_model_without_a_price_leaves_the_searches_to_be_paid(scene: Scene) ->
     reply = scene.ask(model="mock/unpriced")
     assert response_of(reply)["usage"]["cost"] == 0.007
     assert scene.tenant.settled().charged == 7_000_000
+    scene.store.check()
+
+
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("falls_back", [True, False])
+def test_searches_beside_an_own_key_are_paid_and_the_books_are_right(
+    scene: Scene, counts: bool, falls_back: bool
+) -> None:
+    scene.tenant = tenant = scene.store.tenant(10**12, limit_nano=10**9, byok_counts=counts)
+    Tenants(scene.gateway.log.parent).bring(tenant.account_id, "mock-a", "sk-own-CANARY-of-a-tenant-Hq5Zt8Wb2Nc7")
+    last = says("Kites fly.", is_stream=False)
+    down = whole({"error": {"message": "down"}}, 500)
+    scene.play(scene.call("one", stream_=False), down if falls_back else last)
+    scene.play(last, host="b")
+    scene.find(pages(A))
+    reply = scene.ask()
+    usage = response_of(reply)["usage"]
+    paid = 7_000_000 + (nano(("mock-b", (7, 3))) if falls_back else 0)
+    own = nano(("mock-a", (7, 3))) * (1 if falls_back else 2)
+    assert usage["is_byok"] is not falls_back
+    assert round(Decimal(str(usage["cost"])) * 10**9) == tenant.settled().charged == paid
+    assert scene.tenant.record(reply)["upstream_nano"] == own
     scene.store.check()
 
 

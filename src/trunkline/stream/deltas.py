@@ -53,6 +53,7 @@ class Cost(Struct, frozen=True):
     """What an answer costs its client: `total` is None when the endpoint has no price and its provider told none.
 
     `input`, `output` and `fees` add up to it; where the client's own key paid, to `upstream`, which is set only then.
+    Of several turns they are the sums, with what is paid for searches, whoever paid for each turn.
     `told` is what the provider says it was.
     """
 

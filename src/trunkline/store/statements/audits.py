@@ -39,7 +39,8 @@ def count_rows(connection: Connection, table: str) -> int:
 def compare_charges(connection: Connection, horizon_ms: int) -> list[Mismatch]:
     """Compare what is charged to accounts with their entries, and what is charged to keys with their records.
 
-    What an own key paid is counted where the record names the key's budget, and no further than it was held.
+    What an own key paid is counted where the record names the key's budget, and no further than it was held; of an
+    answer that house keys paid a part of, it is not.
     A key's budget that may be older than the oldest record can only be told to hold less than its records.
     """
     accounts = """
@@ -57,9 +58,11 @@ def compare_charges(connection: Connection, horizon_ms: int) -> list[Mismatch]:
         SELECT budgets.id, coalesce(sums.charged, 0), budgets.charged_nano
         FROM budgets LEFT JOIN accounts ON accounts.id = budgets.id
         LEFT JOIN (
-            SELECT key_budget, sum(CASE WHEN charged_nano + coalesce(upstream_nano, 0) < held_nano
-                                   THEN charged_nano + coalesce(upstream_nano, 0) ELSE held_nano END) AS charged
-            FROM generations WHERE key_budget IS NOT NULL AND held_nano IS NOT NULL GROUP BY key_budget
+            SELECT key_budget, sum(CASE WHEN counted < held_nano THEN counted ELSE held_nano END) AS charged FROM (
+                SELECT key_budget, held_nano,
+                       charged_nano + CASE WHEN is_byok THEN coalesce(upstream_nano, 0) ELSE 0 END AS counted
+                FROM generations WHERE key_budget IS NOT NULL AND held_nano IS NOT NULL
+            ) AS counts GROUP BY key_budget
         ) AS sums ON sums.key_budget = budgets.id
         WHERE accounts.id IS NULL AND (
             coalesce(sums.charged, 0) > budgets.charged_nano
@@ -132,18 +135,22 @@ def compare_entries(connection: Connection, horizon_ms: int) -> list[Mismatch]:
 def compare_parts(connection: Connection) -> list[Mismatch]:
     """Compare the cost of records with its parts.
 
-    Those are of what a client's own key paid, where it did. A cap may cut the cost of what nothing was held for.
+    Those are of what a client's own key paid, where it did. Of an answer with searches they are of both that and its
+    cost, in which the fee for own keys may be told twice. A cap may cut the cost of what nothing was held for.
     """
     return _mismatches(
         connection,
         """
         SELECT id, parts, worth FROM (
             SELECT id, cost_input_nano + cost_output_nano + cost_fees_nano AS parts,
-                   CASE WHEN is_byok THEN coalesce(upstream_nano, 0) ELSE cost_nano END AS worth,
-                   CASE WHEN held_nano IS NULL AND NOT is_byok THEN house_nano ELSE 0 END AS cut
+                   CASE WHEN is_byok AND (plugins IS NULL OR cost_nano < coalesce(upstream_nano, 0))
+                        THEN coalesce(upstream_nano, 0) ELSE cost_nano END AS worth,
+                   CASE WHEN is_byok AND plugins IS NULL THEN coalesce(upstream_nano, 0)
+                        ELSE cost_nano + coalesce(upstream_nano, 0)
+                             + CASE WHEN held_nano IS NULL THEN house_nano ELSE 0 END END AS most
             FROM generations
         ) AS costs
-        WHERE parts < worth OR parts > worth + cut
+        WHERE parts < worth OR parts > most
         """,
     )
 
