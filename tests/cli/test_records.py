@@ -158,6 +158,15 @@ class TestRequests:
             assert words in sheet
         assert "searches" not in sheet
 
+    def test_show_tells_what_ran_around_the_model(self, run: Run, store: Path) -> None:
+        ran = {"web": {"engine": "exa", "turns": [{"endpoint": "slow:acme/large", "cost_usd": "0.1"}]}, "fees": []}
+        written(store, record("resp_ran", plugins=json.dumps(ran)), record("resp_plain"))
+        assert json.loads(run("requests", "show", "resp_ran", "--json").out)["plugins"] == ran
+        assert json.loads(run("requests", "show", "resp_plain", "--json").out)["plugins"] == {}
+        sheet = run("requests", "show", "resp_ran").out
+        for words in ("what ran around the model", '"engine": "exa"', "slow:acme/large"):
+            assert words in sheet
+
     def test_a_sheet_tells_a_terminal_nothing_to_do(self, run: Run, store: Path) -> None:
         written(store, record("resp_sly", user="\x1b[2J\x9bevil\nid  other", session_id="naïve – fine"))
         sheet = run("requests", "show", "resp_sly").out

@@ -90,7 +90,7 @@ def show_request(
 ) -> None:
     """Print all that is on record of one request.
 
-    Who asked and who answered, tokens, cost, times, and the attempts that failed.
+    Who asked and who answered, tokens, cost, times, the attempts that failed, and the plugins.
     """
     with failing_as(as_json):
         settings, _ = read_settings(config)
@@ -110,6 +110,8 @@ def request_document(row: GenerationRow) -> Document:
                 told["created_at"] = time_text(value)
             case "attempts":
                 told[name] = json.loads(value or "[]")
+            case "plugins":
+                told[name] = json.loads(value or "{}")
             case "dropped":
                 told[name] = [each.strip() for each in value.split(",")] if value else []
             case _ if name.endswith("_nano"):
@@ -199,6 +201,9 @@ def _sheet(row: GenerationRow) -> Iterator[str]:
     if told["attempts"]:
         yield "attempts that failed or were outrun"
         yield from (f"  {line}" for line in _attempt_lines(told["attempts"]))
+    if told["plugins"]:
+        yield "what ran around the model"
+        yield from (f"  {name}  {json.dumps(what)}" for name, what in told["plugins"].items())
 
 
 _SECTIONS = {
