@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -120,6 +121,25 @@ def test_each_way_to_ask_for_a_search(
                 answer = events.get_final_response()
         else:
             answer = client.responses.create(**asked, **WAYS[way], include=SOURCES)
+    check(who, [item.to_dict() for item in answer.output], has_sources=True)
+
+
+@either
+@pytest.mark.parametrize("way", ["a plugin", ":online"])
+def test_a_search_before_the_fake_provider_is_asked(
+    way: str, streams: bool, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, whole(FOUND), host="exa")
+    page = FOUND["results"][0]["url"]
+    text = f"See [Kites]({page}), {nonce}."  # which it says again
+    asked = {"model": "fake/echo" + (way if way == ":online" else ""), "input": text}
+    with OpenAI(base_url=gateway.url + "/api/v1", api_key=KEY, max_retries=0) as client:
+        if streams:
+            with client.responses.stream(**asked, **WAYS[way], include=SOURCES) as events:
+                answer = events.get_final_response()
+        else:
+            answer = client.responses.create(**asked, **WAYS[way], include=SOURCES)
+    who = replace(BY_ENGINE[0], query=text.partition(" nonce")[0], text=text, cited=((f"[Kites]({page})", page),))
     check(who, [item.to_dict() for item in answer.output], has_sources=True)
 
 
