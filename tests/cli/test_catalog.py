@@ -113,13 +113,21 @@ class TestUpdate:
         command("rollback")
         assert kept(store) == [("present", "")]
 
+    def test_a_name_of_a_state_that_no_store_has_room_for_is_not_kept(
+        self, command: Run, store: Path, site: Site
+    ) -> None:
+        site.puts(newer(), f'"{"e" * 300}"')
+        assert command("update").code == 0
+        assert kept(store) == [("present", "")]
+
+    @pytest.mark.parametrize("packed", ["x'00'", "'text'"])
     def test_a_list_that_is_damaged_in_the_store_is_fetched_anew(
-        self, command: Run, run: Run, store: Path, site: Site
+        self, command: Run, run: Run, store: Path, site: Site, packed: str
     ) -> None:
         site.puts(newer())
         command("update")
         with closing(sqlite3.connect(store)) as connection, connection:
-            connection.execute("UPDATE model_lists SET packed = x'00'")
+            connection.execute(f"UPDATE model_lists SET packed = {packed}")
         ran = run("models")
         assert ran.code == 0
         assert "warning: the list in the store is not used: it is damaged" in ran.err
@@ -160,6 +168,7 @@ class TestUpdate:
                 "a/b at x refers to a set that the file does not have",
             ),
             (b"[" * 11_000_000, "is larger than 10 MiB"),
+            (b'{"format": 2, "models": ' + b"[" * 100_000, "it is no file of models: "),
         ],
     )
     def test_an_implausible_list_is_refused_with_the_reason(

@@ -177,7 +177,7 @@ def read_models(data: bytes) -> ModelsFile:
         # One at a time: nobody else runs while one is read, and a gateway that serves reads all of them.
         for raw in outline.models:
             models.append(_read_model(raw))
-    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidOperation, RecursionError) as error:
         where = f"models[{len(models)}]: " if outline is not None else ""
         raise ValueError(f"it is no file of models: {where}{error}") from None
     if outline.format != FORMAT:

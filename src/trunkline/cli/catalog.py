@@ -27,7 +27,7 @@ from trunkline.inventory import InForce, choose_list, models_in_force
 from trunkline.settings.reading import SettingsError, shown_address
 from trunkline.settings.sections import Settings
 from trunkline.store.connection import Work
-from trunkline.store.lists import MAX_BYTES, pack_list, unpack_list
+from trunkline.store.lists import MAX_BYTES, MAX_ETAG, pack_list, unpack_list
 from trunkline.store.rows import ListRow
 from trunkline.store.statements.model_lists import find_list, keep_list, roll_back_list
 from trunkline.store.urls import is_shared, sqlite_path
@@ -207,7 +207,8 @@ async def _ask(url: str, etag: str) -> _Answer:
             reply.close()
     finally:
         await client.close()
-    return _Answer(reply.status, reply.headers.get("etag", ""), data)
+    told_etag = reply.headers.get("etag", "")
+    return _Answer(reply.status, told_etag if len(told_etag) <= MAX_ETAG else "", data)
 
 
 def _echo_difference(difference: Difference) -> None:

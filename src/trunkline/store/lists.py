@@ -18,6 +18,9 @@ from trunkline.store.urls import is_shared, sqlite_path
 MAX_BYTES: Final = 10 * 2**20
 """The largest list that is taken."""
 
+MAX_ETAG: Final = 256
+"""The longest name of a state that is kept: PostgreSQL takes no longer one. Without it the whole list is fetched."""
+
 PATIENCE_S: Final = 5.0
 """How long a command that can do without waits for a store on the network."""
 
@@ -32,7 +35,7 @@ def unpack_list(row: ListRow) -> bytes:
     unpacking = zlib.decompressobj()
     try:
         data = unpacking.decompress(row.packed, MAX_BYTES + 1)
-    except zlib.error:
+    except (zlib.error, TypeError):  # SQLite keeps text in a column for bytes
         data = b""
     if sha256(data).hexdigest() != row.digest:
         raise ValueError("it is damaged: its bytes are not those that were kept")
