@@ -114,7 +114,8 @@ class Services:
 class Admitted(NamedTuple):
     """A call that may be served: who asks, what for, and who will be asked.
 
-    `is_dear`: its request is so large that it is encoded beside the loop. `steps` run around the model.
+    `is_dear`: its request is so large that it is encoded beside the loop. `steps` run around the model. `catalog` is
+    what an answer of several turns was planned over.
     """
 
     call: Call
@@ -122,6 +123,7 @@ class Admitted(NamedTuple):
     plan: Plan
     is_dear: bool
     steps: Steps = NO_STEPS
+    catalog: Catalog | None = None
 
 
 class Reservation(NamedTuple):

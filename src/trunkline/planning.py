@@ -34,7 +34,8 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool) 
     if found is not None:
         return Admitted(call, request, found, is_dear, Steps(None, steps.healing, steps.search.native))
     asked = steps.search.asked
-    return Admitted(call, request, planner.plan(asked, policy), is_dear, steps._replace(asked=asked))
+    plan = planner.plan(asked, policy)
+    return Admitted(call, request, plan, is_dear, steps._replace(asked=asked), planner.catalog)
 
 
 def _native_plan(planner: Planner[Catalog], step: SearchStep, policy: Policy) -> Plan | None:

@@ -50,7 +50,7 @@ class Settlement:
         totals: Totals | None = None,
     ) -> None:
         """Open the account of a course; the `totals` are of one that is priced turn by turn."""
-        call, request, self._plan, _, _ = admitted
+        call, request, self._plan, _, _, _ = admitted
         self._course = course
         self._call = call
         self._reservation = reservation
@@ -171,7 +171,7 @@ class Settlement:
 
 def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
-    call, request, plan, dear, steps = admitted
+    call, request, plan, dear, steps, _ = admitted
     is_clamped = reservation.max_output_tokens is not None and request.max_output_tokens is None
     asked = request if steps is NO_STEPS else steps.asked or request
     if reservation.max_output_tokens is not None:

@@ -92,9 +92,12 @@ def searching(
     rounds = Rounds(step, services.ids)
 
     def ask(request: Request, before: Endpoint | None) -> Run:
-        plan = admitted.plan
+        plan, planner = admitted.plan, services.planner
         if before is not None:
-            plan = led_by(services.planner.plan(request, call.key.policy), before)
+            # Where there is a newer list of models the answer keeps the endpoints and prices that it began with.
+            if planner.catalog is admitted.catalog:
+                plan = planner.plan(request, call.key.policy)
+            plan = led_by(plan, before)
         is_clamped = admitted.request.max_output_tokens is None
         return Run(
             services.upstream,

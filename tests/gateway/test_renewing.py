@@ -18,7 +18,19 @@ from tests.catalog.lists import SHIPPED, Site, mock_model, newer, served
 from tests.gateway.checks import ask, error_of, events_of, response_of, text_of
 from tests.gateway.server import COMMAND, KEY, PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.tenants import Store
-from tests.gateway.upstream import Script, Upstream, chunk, head, sse, usage_chunk
+from tests.gateway.upstream import (
+    Script,
+    Seen,
+    Upstream,
+    chunk,
+    completion,
+    head,
+    ordinary,
+    sse,
+    stream,
+    usage_chunk,
+    whole,
+)
 from tests.gateway.waiting import eventually
 from trunkline.catalog.rows import ModelsFile
 from trunkline.store.rows import ListRow
@@ -35,6 +47,11 @@ api_key = {{ env = "MOCK_KEY" }}
 provider = "mock"
 model = "mock/own"
 price = {{ input = "1", output = "1" }}
+[search.exa]
+kind = "exa"
+base_url = "{url}/exa"
+api_key = {{ env = "MOCK_KEY" }}
+timeout = "20 s"
 """
 WITHIN_S = 8.0
 """Five seconds, and what a busy machine adds."""
@@ -141,6 +158,40 @@ def test_a_newer_list_is_served_from_and_charged_by_while_requests_go_on(scene: 
 
 
 @pytest.mark.usefixtures("nothing_left")
+def test_an_answer_keeps_model_and_price_over_its_search(scene: Scene, upstream: Upstream) -> None:
+    scene.take(listed(gone="100", dearer="100"), "mock/gone", "mock/dearer")
+    cases = [("gone", True), ("gone", False), ("dearer", True)]
+    replies: dict[tuple[str, bool], Reply] = {}
+
+    def call(model: str, is_stream: bool) -> None:
+        nonce = f"nonce-searching-{model}-{is_stream}".lower()
+        function = {"name": "web_search", "arguments": json.dumps({"query": nonce})}
+        called = [{"index": 0, "id": "call_0", "type": "function", "function": function}]
+        turn = stream(
+            [chunk("Let me see."), chunk(tool_calls=called), chunk(finish="tool_calls"), usage_chunk(), "[DONE]"]
+        )
+        if not is_stream:
+            turn = whole(completion("Let me see.", "tool_calls", tool_calls=called))
+        upstream.play(nonce, turn, ordinary(Seen("/", {}, json.dumps({"stream": is_stream}).encode())), host="chat")
+        upstream.play(nonce, Script([head(), 7.0, b'{"results":[]}']), host="exa")
+        body = ask(f"mock/{model}", nonce, stream=is_stream, tools=[{"type": "web_search"}])
+        replies[model, is_stream] = scene.gateway.call(body)
+
+    asking = [threading.Thread(target=call, args=each) for each in cases]
+    for each in asking:
+        each.start()
+    eventually(lambda: len(upstream.seen("nonce-searching", "exa")) == len(cases), "nobody searches")
+    scene.take(listed(dearer="300"), "mock/dearer")
+    for each in asking:
+        each.join(30)
+    for (model, is_stream), reply in replies.items():
+        response = events_of(reply)[-1]["response"] if is_stream else response_of(reply)
+        assert [item["type"] for item in response["output"]] == ["message", "web_search_call", "message"]
+        assert (model, Decimal(str(response["usage"]["cost"]))) == (model, Decimal("0.002"))
+    error_of(scene.gateway.call(ask("mock/gone")), 404)
+    assert scene.cost("mock/dearer") == Decimal("0.003")
+
+
 def test_a_step_back_is_taken_too_and_an_implausible_list_is_not(scene: Scene) -> None:
     assert scene.update(listed(first="1")).returncode == 0
     scene.take(listed(second="1"), "mock/second")
