@@ -50,7 +50,7 @@ class Scene:
             self.planner,
             Aside(),
             self._make,
-            lambda before, renewed: self.took.append((before.stored_list, renewed.catalog.stored_list)),
+            self._take,
             self.refused.append,
             self.told,
             looks_every_s=looks_every_s,
@@ -61,6 +61,11 @@ class Scene:
         if row is not None and row.url == "bad" and not self.is_bad_good:
             raise ValueError("it is bad")
         return Renewed(catalog("" if row is None else row.digest), NO_COUNTS)
+
+    def _take(self, before: Catalog, renewed: Renewed) -> None:
+        if self.made[-1] == "untaken":
+            raise RuntimeError("a defect")
+        self.took.append((before.stored_list, renewed.catalog.stored_list))
 
     async def keep(self, name: str, now_ms: int = 1) -> str:
         """Keep a list of this name; its digest."""
@@ -103,6 +108,17 @@ def test_another_list_is_used_and_one_that_is_gone_is_not_any_more(tmp_path: Pat
         await asyncio.sleep(0.1)
         assert scene.made == ["one", "", "one"]  # and not once more while nothing changed
         assert scene.took == [("", digest), (digest, ""), ("", digest)]
+
+    play(tmp_path, act)
+
+
+def test_a_defect_of_who_is_told_of_a_list_ends_no_rounds(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.keep("untaken")
+        await scene.until(lambda: scene.refused == ["a defect"])
+        digest = await scene.keep("one", 2)
+        await scene.until(lambda: scene.planner.catalog.stored_list == digest)
+        assert scene.refused == ["a defect"]
 
     play(tmp_path, act)
 

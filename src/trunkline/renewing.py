@@ -84,8 +84,12 @@ class Renewing:
 
     async def _look_in_rounds(self) -> None:
         while True:
-            with contextlib.suppress(ServiceUnavailable):
+            try:
                 await self._look()
+            except ServiceUnavailable:
+                pass  # the store is away; nothing changes
+            except Exception as error:  # a defect, of which operators hear; lists are looked for all the same
+                self._tell_refused(str(error) or type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._looks_every_s):
                     await self._told.wait()
