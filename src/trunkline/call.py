@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -13,25 +13,22 @@ from trunkline.accounts.keys import Key, Keys
 from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.rates import Counters, Rate, Refused, Taken
 from trunkline.accounts.records import Records
-from trunkline.catalog.entries import Catalog, Endpoint
-from trunkline.errors import GatewayError
-from trunkline.generation import Fee, Generation, Noted
+from trunkline.catalog.entries import Catalog
+from trunkline.generation import Generation
 from trunkline.money import NanoUsd
 from trunkline.plugins.order import NO_STEPS, Steps
 from trunkline.protocol.request import Request
-from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
 from trunkline.settings.sections import BillingSettings, Settings
 from trunkline.stopping import Stopping
 from trunkline.stream.assemble import Assembler
-from trunkline.stream.deltas import Delta
 from trunkline.stream.kept_telling import KeptTelling
 from trunkline.stream.telling import Telling
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
-from trunkline.upstream.drivers import Sink
+from trunkline.upstream.courses import Course as Course
 
 if TYPE_CHECKING:
     from trunkline.upstream.engines.search import SearchEngines
@@ -143,69 +140,6 @@ class Reservation(NamedTuple):
 
 NOTHING_RESERVED = Reservation()
 """That of a key without limits."""
-
-
-class Course(Protocol):
-    """How one answer comes about: a run of attempts, or whatever goes through several of them.
-
-    `answering` is only asked once `has_spoken`. `endpoint` is the same, or until then who was asked last. `held` is
-    what it said and nobody was told. `is_byok`, `spoke` (when, on the loop's clock) and `upstream_id` (what they call
-    the answer) are of who answers; `waited_s` is how long it waited for turns. `fees` are what steps around the model
-    cost until now, `noted` is what they did. A `sink` may be set, and unset, once the first list has come: what goes on
-    without waiting is given to it then, in place of being yielded, and an empty list says that the sink has no room.
-    """
-
-    sink: Sink | None
-
-    @property
-    def endpoint(self) -> Endpoint | None: ...
-
-    @property
-    def answering(self) -> Endpoint: ...
-
-    @property
-    def dropped(self) -> Sequence[str]: ...
-
-    @property
-    def attempted(self) -> Sequence[Attempted]: ...
-
-    @property
-    def outrun(self) -> Sequence[Outrun]: ...
-
-    @property
-    def has_spoken(self) -> bool: ...
-
-    @property
-    def is_byok(self) -> bool: ...
-
-    @property
-    def spoke(self) -> float | None: ...
-
-    @property
-    def upstream_id(self) -> str | None: ...
-
-    @property
-    def held(self) -> Sequence[Delta]: ...
-
-    @property
-    def waited_s(self) -> float: ...
-
-    @property
-    def fees(self) -> Sequence[Fee]: ...
-
-    @property
-    def noted(self) -> Noted: ...
-
-    def deltas(self) -> AsyncGenerator[list[Delta], None]:
-        """Lists of deltas, of which the first holds something that a client can see. Raises a GatewayError."""
-        ...
-
-    async def whole(self) -> tuple[list[Delta], GatewayError | None]:
-        """All deltas at once, for a client that wants no stream; with an error those of an answer that failed.
-
-        Raises a GatewayError where there is nothing to tell.
-        """
-        ...
 
 
 def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:

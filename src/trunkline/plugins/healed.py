@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Final
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import GatewayError
@@ -21,63 +21,17 @@ from trunkline.protocol.opaque import Json
 from trunkline.routing.fallback import Attempted, Outrun
 from trunkline.stream.deltas import Arguments, Delta, Text
 from trunkline.upstream.aside import Aside
+from trunkline.upstream.courses import Course
 from trunkline.upstream.drivers import Sink
 
 _LARGE: Final = 64 * 1024
 """From so many characters on a text is worked on beside the loop."""
 
 
-class Around(Protocol):
-    """What the healing is put around: see `Course` in `call.py`."""
-
-    @property
-    def endpoint(self) -> Endpoint | None: ...
-
-    @property
-    def answering(self) -> Endpoint: ...
-
-    @property
-    def dropped(self) -> Sequence[str]: ...
-
-    @property
-    def attempted(self) -> Sequence[Attempted]: ...
-
-    @property
-    def outrun(self) -> Sequence[Outrun]: ...
-
-    @property
-    def has_spoken(self) -> bool: ...
-
-    @property
-    def is_byok(self) -> bool: ...
-
-    @property
-    def spoke(self) -> float | None: ...
-
-    @property
-    def upstream_id(self) -> str | None: ...
-
-    @property
-    def held(self) -> Sequence[Delta]: ...
-
-    @property
-    def waited_s(self) -> float: ...
-
-    @property
-    def fees(self) -> Sequence[Fee]: ...
-
-    @property
-    def noted(self) -> Noted: ...
-
-    def deltas(self) -> AsyncGenerator[list[Delta], None]: ...
-
-    async def whole(self) -> tuple[list[Delta], GatewayError | None]: ...
-
-
 class HealedCourse:
     """Heals what the course in it says; `count` is told of texts that the model wrote and nobody is told."""
 
-    def __init__(self, course: Around, step: HealingStep, aside: Aside) -> None:
+    def __init__(self, course: Course, step: HealingStep, aside: Aside) -> None:
         self._course = course
         self._step = step
         self._aside = aside
