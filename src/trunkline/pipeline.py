@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from trunkline.call import Admitted, Call, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
 from trunkline.generation import Ending
-from trunkline.planning import planned
+from trunkline.preparing import prepared
 from trunkline.protocol.parse import parse
 from trunkline.pushing import Push, Pushing
 from trunkline.reserving import is_bound as is_bound
@@ -32,14 +32,14 @@ class Answer:
     heard: AsyncGenerator[list[Delta], None]
 
 
-async def admit(call: Call, services: Services) -> Admitted:
-    """Decide whether and how to serve a call, without asking a provider.
+async def admit(call: Call, services: Services, *, is_dry: bool = False) -> Admitted:
+    """Decide whether and how to serve a call, without asking a provider; `is_dry`: without asking anybody.
 
     Raises a GatewayError: 400, 404.
     """
     body, session = call.take_body(), call.session_id
     parsed = await services.aside.run(parse, body, session) if (dear := is_dear(body)) else parse(body, session)
-    return planned(call, call.key.complete(parsed), services, is_dear=dear)
+    return await prepared(call, call.key.complete(parsed), services, is_dear=dear, is_dry=is_dry)
 
 
 async def respond(admitted: Admitted, reservation: Reservation, services: Services) -> Answer:

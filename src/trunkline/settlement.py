@@ -37,8 +37,8 @@ class Settlement:
     """Prices what one answer spends and estimates it where nobody counted."""
 
     __slots__ = (
-        "_call", "_course", "_is_closed", "_meter", "_most_nano", "_plan", "_queued_s", "_request", "_reservation",
-        "_services", "_totals", "claim", "count",
+        "_call", "_course", "_is_closed", "_meter", "_most_nano", "_noted", "_plan", "_queued_s", "_request",
+        "_reservation", "_services", "_totals", "claim", "count",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +50,8 @@ class Settlement:
         totals: Totals | None = None,
     ) -> None:
         """Open the account of a course; the `totals` are of one that is priced turn by turn."""
-        call, request, self._plan, _, _, _ = admitted
+        call, request, self._plan, _, steps, _ = admitted
+        self._noted = steps.noted
         self._course = course
         self._call = call
         self._reservation = reservation
@@ -164,7 +165,7 @@ class Settlement:
             course.upstream_id,
             request.session_id,
             request.user,
-            course.noted,  # plugins
+            {**self._noted, **course.noted} if self._noted else course.noted,  # plugins
             course.fees,
         )
 

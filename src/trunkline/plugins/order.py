@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
+from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.plugins.carried import restored
 from trunkline.plugins.healing_step import HealingStep, healing_step
 from trunkline.plugins.searching import SearchStep, engine_of, is_online, offline, search_step
@@ -32,12 +33,13 @@ _DEFAULTS: Final[dict[str, PluginSettings]] = {"web": WebPlugin(), "response-hea
 class Steps(NamedTuple):
     """What runs around the model: the search inside, the healing around it.
 
-    `asked` is what is asked in the place of the client's own request.
+    `asked` is what is asked in the place of the client's own request. `noted` is what was done before, by plugin.
     """
 
     search: SearchStep | None = None
     healing: HealingStep | None = None
     asked: Request | None = None
+    noted: Noted = NOTHING_NOTED
 
 
 NO_STEPS = Steps()

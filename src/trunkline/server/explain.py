@@ -82,7 +82,7 @@ def past_explanation(recent: Recent, response_id: str, account_id: str) -> bytes
 async def _explained(call: Call, services: Services) -> dict[str, Any]:
     """The plan; or, when nobody may serve, what stood in the way and the error that a request would have got."""
     try:
-        admitted = await admit(call, services)
+        admitted = await admit(call, services, is_dry=True)
     except (Refused, NotFound) as error:
         explanation = error.explanation if isinstance(error, Refused) else Explanation()
         return {"why": [error.message], **as_json(explanation), "error": json.loads(render_error(error))["error"]}
