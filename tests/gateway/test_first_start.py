@@ -112,7 +112,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 def test_a_key_that_the_operator_brings_is_good_and_not_shown(brought: Gateway) -> None:
     response_of(brought.call(ask("fake/echo", "Hi"), key=KEY))
-    assert "gateway.started" in brought.log.read_text()
+    eventually(lambda: "gateway.started" in brought.log.read_text(), "the log does not say that it started")
     assert "API key" not in brought.log.read_text()
     written = [path.read_bytes() for path in brought.log.parent.rglob("*") if path.is_file()]
     assert not any(KEY.encode() in content for content in written)

@@ -111,7 +111,7 @@ def test_a_search_finds_pages_and_costs_what_the_settings_say() -> None:
     assert result._replace(took_s=0) == Found(
         "mine", (Result("Herons", "https://a.example/", "They fish."),), 7_000_000, 0
     )
-    assert result.took_s > 0
+    assert result.took_s >= 0  # the loop tells whole milliseconds, and may tell the same twice
     assert (asked.method, asked.target) == ("POST", "/search")
     assert asked.headers.pop("user-agent").startswith("trunkline/")
     host = asked.headers.pop("host")
