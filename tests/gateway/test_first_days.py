@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from anthropic import Anthropic
+from openai import OpenAI
 
 from tests.gateway.checks import ask, error_of, response_of
 from tests.gateway.conftest import closed_port, full_port
-from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, running
 from tests.gateway.tls import certificate, listening
 from tests.gateway.waiting import eventually
 
@@ -151,7 +153,7 @@ class TestPaths:
             ("POST", "/responses", "Did you mean /api/v1/responses?"),
             ("POST", "/api/responses", "Did you mean /api/v1/responses?"),
             ("POST", "/v1/v1/responses", "Did you mean /api/v1/responses?"),
-            ("POST", "/api/v1/responses/", "Did you mean /api/v1/responses?"),
+            ("POST", "/api/v1/responses//", "Did you mean /api/v1/responses?"),
             ("POST", "/api/v1/response", "Did you mean /api/v1/responses?"),
             ("GET", "/models", "Did you mean /api/v1/models?"),
             ("GET", "/doc", "Did you mean /docs?"),
@@ -159,7 +161,6 @@ class TestPaths:
             ("POST", "/chat/completions", "use POST /api/v1/responses, with messages as input"),
             ("POST", "/v1/completions", "use POST /api/v1/responses, with prompt as input"),
             ("GET", "/zzz/qqq", "The paths are listed at /docs."),
-            ("GET", "/", "The paths are listed at /docs."),
             ("GET", "/" + "x" * 5000, "The paths are listed at /docs."),
         ],
     )
@@ -176,6 +177,31 @@ class TestPaths:
         listed = {each["id"]: each for each in gateway.request("GET", "/v1/models").json["data"]}
         assert one["id"].endswith(name.partition("%2F")[2] or name)
         assert listed.get(one["id"], one) == one
+
+    def test_a_slash_too_many_is_none(self, gateway: Gateway) -> None:
+        for path in ("/api/v1/responses/", "/v1/responses/"):
+            assert response_of(gateway.call(ask("fake/echo", "Hi"), path=path))["status"] == "completed"
+        for path in ("/v1/models/count", "/v1/models/openai/gpt-4o", "/health", "/docs"):
+            assert gateway.request("GET", f"{path}/").body == gateway.request("GET", path).body
+
+    def test_somebody_is_at_the_bare_address(self, gateway: Gateway) -> None:
+        assert gateway.request("HEAD", "/").status == 200
+        assert gateway.request("GET", "/").json["documentation"] == "/docs"
+
+    def test_the_clients_of_openai_and_anthropic_read_the_models(self, gateway: Gateway) -> None:
+        by_openai = OpenAI(base_url=f"http://127.0.0.1:{gateway.port}/v1", api_key=KEY)
+        by_anthropic = Anthropic(base_url=f"http://127.0.0.1:{gateway.port}", api_key=KEY)
+        with by_openai, by_anthropic:
+            listed = by_anthropic.models.list()
+            assert [model.id for model in by_openai.models.list()] == [model.id for model in listed]
+            assert (listed.first_id, listed.last_id) == (listed.data[0].id, listed.data[-1].id)
+            one = by_anthropic.models.retrieve("openai/gpt-4o")
+            assert by_openai.models.retrieve("openai/gpt-4o").owned_by == "openai"
+        ends = gateway.request("GET", "/v1/models/openai/gpt-4o").json["expiration_date"] is not None
+        assert (one.type, one.lifecycle) == ("model", "deprecated" if ends else "active")
+        assert (one.max_input_tokens, one.max_tokens) == (128_000, 16_384)
+        assert one.created_at.year == 2024
+        assert one.display_name
 
     def test_an_unknown_model_is_a_404_with_suggestions(self, gateway: Gateway) -> None:
         error = error_of(gateway.request("GET", "/v1/models/openai/gpt-4oo"), 404)

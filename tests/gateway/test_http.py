@@ -62,6 +62,7 @@ METHODS = {
     "/api/v1/models/fake/echo/endpoints": READ,
     "/api/v1/providers": READ,
     "/api/v1/capabilities": READ,
+    "/": READ,
     "/health": READ,
     "/health/live": READ,
     "/health/ready": READ,

@@ -1,4 +1,4 @@
-"""Whether the process runs, and whether it can serve."""
+"""Whether the process runs, whether it can serve, and what it is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trunkline.call import Services
+
+
+async def stand(_: Request) -> Response:
+    """Answer GET and HEAD of the bare address, by which Claude Code looks whether anybody is there."""
+    return JSONResponse({"name": "trunkline", "documentation": "/docs", "contract": "/openapi.json"})
 
 
 async def live(_: Request) -> Response:

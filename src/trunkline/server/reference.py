@@ -52,6 +52,7 @@ _PATHS = (
     ("GET", "/api/v1/models/count", "How many models can be called now."),
     ("GET", "/api/v1/providers", "The providers that are on, and what they do with prompts."),
     ("GET", "/api/v1/capabilities?model={slug}", "What each endpoint of a model honours."),
+    ("GET", "/", "That somebody is there; any path may end in a slash."),
     ("GET", "/health/live", "Whether the process runs; also <code>/health</code> and <code>/healthz</code>."),
     ("GET", "/health/ready", "Whether it can serve."),
     ("GET", "/openapi.json", "The contract as an OpenAPI document."),

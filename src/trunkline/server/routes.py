@@ -19,7 +19,7 @@ from trunkline.server.edge import REQUEST_ID, Edge, name_requests
 from trunkline.server.envelope import send_error
 from trunkline.server.explain import ExplainRoute, explain_past
 from trunkline.server.foreign import Mounted
-from trunkline.server.health import live, ready
+from trunkline.server.health import live, ready, stand
 from trunkline.server.intake import BodyMemory, Intake
 from trunkline.server.listings import Listings
 from trunkline.server.origins import AllowingOrigins, Origins
@@ -32,6 +32,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
 _BASE = "/api/v1"
+_RESPONSES = (b"/api/v1/responses", b"/v1/responses", b"/api/v1/responses/", b"/v1/responses/")
 _LIVE = ("/health/live", "/health", "/healthz")
 _READY = "/health/ready"
 """The first is the path's own name; the others are what probes ask for unless they are told."""
@@ -73,7 +74,7 @@ def application(
     request_ids = name_requests(tokens)
     responses = ResponsesRoute(services, bounds, intake)
     allowed = Origins(frozenset(origins)) if origins else None
-    hot = HotPaths({b"/api/v1/responses": responses, b"/v1/responses": responses}, request_ids, stopping, allowed)
+    hot = HotPaths(dict.fromkeys(_RESPONSES, responses), request_ids, stopping, allowed)
     routes = [
         _Route("/api/v1/responses", Mounted(responses, stopping), methods=["POST"]),
         _Route("/api/v1/responses/explain", Mounted(ExplainRoute(services, intake), stopping), methods=["POST"]),
@@ -90,13 +91,20 @@ def application(
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if stopping.has_begun and scope["type"] == "http" and _is_refused(scope["path"], stopping):
             raise stopping.error()
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            scope["path"] = "/api" + scope["path"]
+        if scope["type"] == "http":
+            scope["path"] = _path_meant(scope["path"])
         is_http = scope["type"] == "http"
         await router(scope, receive, _named(send, scope[REQUEST_ID]) if is_http else send)
 
     edge = Edge(dispatch, request_ids, stopping)
     return Application(edge if allowed is None else AllowingOrigins(edge, allowed), hot)
+
+
+def _path_meant(path: str) -> str:
+    """The path that is served for one with /v1 in the place of /api/v1, or with one slash too many at its end."""
+    if path.startswith("/v1/"):
+        path = "/api" + path
+    return path[:-1] if path.endswith("/") and path != "/" else path
 
 
 def _is_refused(path: str, stopping: Stopping) -> bool:
@@ -110,6 +118,7 @@ def _routes(services: Services, has_open_listings: bool) -> list[Route]:
     return [
         *(_Route(path, live) for path in _LIVE),
         _Route(_READY, partial(ready, services)),
+        _Route("/", stand),
         _Route("/api/v1/models", listings.models),
         _Route("/api/v1/models/count", listings.count),
         _Route("/api/v1/models/{author}/{slug:path}/endpoints", listings.endpoints),
