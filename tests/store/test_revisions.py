@@ -68,7 +68,7 @@ class TestTables:
             """
             SELECT DISTINCT collation_name::text FROM information_schema.columns
             WHERE table_schema = 'public' AND data_type = 'text'
-                AND column_name NOT IN ('terms', 'attempts', 'dropped', 'plugins', 'note', 'price')
+                AND column_name NOT IN ('terms', 'attempts', 'dropped', 'plugins', 'note', 'price', 'body')
             """
         )
         assert found == [("C",)]

@@ -44,6 +44,7 @@ from trunkline.store.statements import (
     records,
     retention,
     tables,
+    templates,
 )
 from trunkline.store.statements.keys import KeyRow
 
@@ -103,6 +104,10 @@ def fill(connection: Connection) -> None:
     idempotency.end_claims(connection, [KEPT], START_MS + 9)
     model_lists.keep_list(connection, LIST._replace(digest="b" * 64))
     model_lists.keep_list(connection, LIST)
+    for number, id in enumerate(("t", "t", "T", "t", "gone")):
+        templates.add_template(connection, id, f'{{"input": "{number}é"}}', START_MS + number)
+    for id, version in (("t", 2), ("gone", None)):
+        templates.remove_template(connection, id, version)
 
 
 def _then(act: Callable[..., Any], look: Callable[[Connection], Any], **terms: Any) -> Callable[[Connection], Any]:
@@ -123,6 +128,7 @@ _KEYS = _all("SELECT id, hash, pepper_id, last_used_ms FROM keys ORDER BY id")
 _USAGE = _all("SELECT account_id, day, requests, cost_nano FROM usage_daily ORDER BY day")
 _CLAIMS = _all("SELECT * FROM claims ORDER BY mark")
 _LISTS = _all("SELECT * FROM model_lists ORDER BY place")
+_TEMPLATES = _all("SELECT * FROM templates ORDER BY id, version")
 _ENTRIES = _all("SELECT seq, kind, debit, credit, amount_nano, charge_of, reference FROM entries ORDER BY seq")
 
 
@@ -345,6 +351,18 @@ CASES: dict[str, list[Callable[[Connection], Any]]] = {
     "find_horizon": [retention.find_horizon],
     "delete_records_before": [
         _then(retention.delete_records_before, retention.find_horizon, at_ms=(DAY // 7 * 7 + 4) * DAY_MS, limit=10)
+    ],
+    "add_template": [
+        _then(templates.add_template, _TEMPLATES, id=id, body="{}", now_ms=START_MS) for id in ("t", "gone", "new")
+    ],
+    "find_template": [
+        partial(templates.find_template, id=id, version=version)
+        for id, version in (("t", None), ("t", 1), ("t", 2), ("t", 9), ("t", -1), ("gone", None), ("none", None))
+    ],
+    "list_templates": [partial(templates.list_templates, id=id) for id in (None, "t", "gone", "none")],
+    "remove_template": [
+        _then(templates.remove_template, _TEMPLATES, id=id, version=version)
+        for id, version in (("t", None), ("t", 3), ("t", 2), ("none", None))
     ],
     "read_revision": [tables.read_revision],
     "make_tables": [],  # both have them

@@ -189,6 +189,23 @@ class ClaimRow(NamedTuple):
     sealed: bytes | None = None
 
 
+class TemplateRow(NamedTuple):
+    """One version of a template; `body` is the JSON that it was added as."""
+
+    id: str
+    version: int
+    body: str
+    created_at_ms: int
+
+
+class TemplateStamp(NamedTuple):
+    """One version of a template, without what it says."""
+
+    id: str
+    version: int
+    created_at_ms: int
+
+
 class ListRow(NamedTuple):
     """A list of models as it was fetched: packed, with the SHA-256 of its bytes in hex.
 

@@ -6,7 +6,7 @@ is kept to be told again.
 
 from __future__ import annotations
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision in `migrations/versions`; a database that names it needs no migration."""
 
 TABLES = (
@@ -229,6 +229,15 @@ TABLES = (
         etag VARCHAR(256) NOT NULL,
         kept_at_ms BIGINT NOT NULL,
         CONSTRAINT pk_model_lists PRIMARY KEY (place)
+    )
+    """,
+    """
+    CREATE TABLE templates (
+        id VARCHAR(64) NOT NULL,
+        version BIGINT NOT NULL,
+        body TEXT,
+        created_at_ms BIGINT NOT NULL,
+        CONSTRAINT pk_templates PRIMARY KEY (id, version)
     )
     """,
     # Alembic's own table, written and read without Alembic.
