@@ -315,6 +315,7 @@ MACHINES = (
     "plugins/carried.py",
     "plugins/citing.py",
     "plugins/links.py",
+    "plugins/templates.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 

@@ -39,6 +39,7 @@ from trunkline.store.counters import LocalBuckets
 from trunkline.store.database import Database
 from trunkline.store.opening import make_board, make_writer
 from trunkline.store.rows import ListRow
+from trunkline.store.templates import Templates
 from trunkline.store.writer import Writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
@@ -92,6 +93,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         settings=settings,
         find_explanation=None if gossip is None else gossip.find_explanation,
         engines=engines,
+        templates=Templates(database, time.monotonic),
     )
     renewing = _renew(settings, services, database, gossip, relisted)
 

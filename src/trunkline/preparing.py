@@ -5,14 +5,58 @@ The steps stand in `prepared` in the order in which they are made. Nobody who an
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from trunkline.call import Admitted, Call, Services
+from trunkline.errors import BadRequest
+from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.planning import planned
+from trunkline.plugins.templates import fill, filling_of
+from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.request import Request
+from trunkline.upstream.aside import DEAR_BYTES, DEAR_MARKS
 
 
 async def prepared(call: Call, request: Request, services: Services, *, is_dear: bool, is_dry: bool) -> Admitted:
     """Make of a request what is to be planned, and plan it; `is_dry`: nothing is sent, fetched or charged for it.
 
-    Raises a GatewayError: 400, 404.
+    Raises a GatewayError: 400, 404, 413, 503.
     """
-    return planned(call, request, services, is_dear=is_dear)
+    noted = NOTHING_NOTED
+    if request.prompt is not None:
+        call, request, is_dear, noted = await _filled(call, request, request.prompt, services, is_dear=is_dear)
+    admitted = planned(call, request, services, is_dear=is_dear)
+    return _with_noted(admitted, noted) if noted else admitted
+
+
+class _Prepared(NamedTuple):
+    call: Call
+    request: Request
+    is_dear: bool
+    noted: Noted
+
+
+async def _filled(call: Call, request: Request, prompt: Prompt, services: Services, *, is_dear: bool) -> _Prepared:
+    """Fill in the template that a request names; from then on it is one that came as long as it is now.
+
+    Raises BadRequest, NotFound, PayloadTooLarge, and ServiceUnavailable where only the store knows the template.
+    """
+    if services.templates is None:
+        raise BadRequest("prompt: no templates are kept here; send instructions and input.", param="prompt")
+    kept = await services.templates.find(prompt.id, prompt.version)
+    filling = filling_of(
+        prompt,
+        kept.template,
+        template_bytes=kept.body_bytes,
+        body_bytes=call.body_bytes,
+        max_body_bytes=services.settings.server.max_body,
+    )
+    is_dear = is_dear or filling.body_bytes > DEAR_BYTES or kept.quotes > DEAR_MARKS
+    request = await services.aside.run(fill, request, filling) if is_dear else fill(request, filling)
+    noted = {"template": {"id": kept.id, "version": kept.version}}
+    return _Prepared(call._replace(body_bytes=filling.body_bytes), request, is_dear, noted)
+
+
+def _with_noted(admitted: Admitted, noted: Noted) -> Admitted:
+    steps = admitted.steps
+    return admitted._replace(steps=steps._replace(noted={**noted, **steps.noted}))

@@ -64,8 +64,12 @@ def test_when_nobody_may_serve_it_says_why_and_ends_with_1(options: tuple[str, .
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [('{"model": "m/on", "input": "x"}', "Did you mean m/one?"), ("{", "not valid JSON")],
-    ids=["unknown model", "no JSON"],
+    [
+        ('{"model": "m/on", "input": "x"}', "Did you mean m/one?"),
+        ("{", "not valid JSON"),
+        ('{"model": "m/one", "prompt": {"id": "t"}}', "filled by a gateway that runs"),
+    ],
+    ids=["unknown model", "no JSON", "a template"],
 )
 def test_a_request_that_is_wrong_is_one_line(body: str, words: str, run: Run, tmp_path: Path) -> None:
     (tmp_path / "ask.json").write_text(body)

@@ -158,11 +158,9 @@ class TestUnconfigured:
         assert "auto-router" in error_of(asker.ask(KINDS[0], models=[model]), 404)["message"]
 
     @every_kind
-    def test_a_template_is_refused(self, kind: Kind, asker: Asker) -> None:
-        message = error_of(asker.ask(kind, prompt={"id": "p"}), 400)["message"]
-        assert message.startswith(
-            "prompt must be null, not an object: no store of templates is configured in this gateway"
-        )
+    def test_a_template_that_nobody_keeps_is_refused(self, kind: Kind, asker: Asker) -> None:
+        message = error_of(asker.ask(kind, prompt={"id": "p"}), 404)["message"]
+        assert message == 'prompt: there is no template "p" here.'
 
     @every_mock
     def test_an_input_that_is_too_long_is_not_cut(self, kind: Kind, asker: Asker) -> None:

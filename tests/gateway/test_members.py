@@ -595,7 +595,7 @@ OPENAIS: dict[str, tuple[Any, str]] = {
     "moderation": ({"model": "omni"}, "named"),
     "parallel_tool_calls": (False, "told"),
     "previous_response_id": ("resp_1", "refused"),
-    "prompt": ({"id": "p"}, "refused"),
+    "prompt": ({"id": "p"}, "not found"),
     "prompt_cache_key": ("k", "named"),
     "prompt_cache_options": ({"mode": "explicit"}, "named"),
     "prompt_cache_retention": ("24h", "named"),
@@ -614,7 +614,8 @@ OPENAIS: dict[str, tuple[Any, str]] = {
     "user": ("alice", "named"),
 }
 """Every member, a value of it, and what becomes of that at a plain Responses server: sent there, told in the response,
-named as dropped or refused; usage always comes, and nothing is obfuscated, whatever `stream_options` say."""
+named as dropped, refused, or looked for in vain; usage always comes, and nothing is obfuscated, whatever
+`stream_options` say."""
 
 
 def test_every_member_of_OpenAIs_client_is_in_the_table() -> None:
@@ -632,6 +633,9 @@ def test_no_member_of_OpenAIs_client_is_passed_over(
     reply = gateway.call({**ask("plain/responses", nonce), name: value})
     if fate == "refused":
         assert error_of(reply, 400)["metadata"]["param"] == name
+        return
+    if fate == "not found":
+        assert error_of(reply, 404)["metadata"]["param"] == f"{name}.id"
         return
     response, sent = response_of(reply), [seen.json for seen in upstream.seen(nonce)]
     dropped = reply.headers.get("x-trunkline-dropped", "")

@@ -36,7 +36,10 @@ SEMANTICS: dict[str, st.SearchStrategy[Json]] = {
     "top_p": st.one_of(NULL, st.floats(0, 1)),
     "max_results": st.integers(1, 25),
     "previous_response_id": NULL,
-    "prompt": NULL,
+    "prompt": st.one_of(
+        NULL,
+        st.fixed_dictionaries({"id": NAMES, "variables": st.one_of(NULL, st.dictionaries(NAMES, TEXTS, max_size=3))}),
+    ),
     "background": st.sampled_from([None, False]),
     "metadata": st.one_of(NULL, st.dictionaries(NAMES, TEXTS)),
     "order": st.lists(NAMES, max_size=2),

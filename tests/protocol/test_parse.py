@@ -48,6 +48,7 @@ from trunkline.protocol.preferences import (
     Sort,
     WebPlugin,
 )
+from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.request import SEARCH_SOURCES, Effort, ReasoningConfig, Request, Sampling
 from trunkline.protocol.tools import (
     FunctionChoice,
@@ -152,6 +153,16 @@ TAKEN = [
     Taken(
         "null is absent everywhere but in metadata",
         {name: None for name in SCHEMAS["OpenResponsesRequest"]["properties"] if name not in ("input", "metadata")},
+    ),
+    Taken(
+        "a template",
+        {"prompt": {"id": "p", "version": "2", "variables": {"a": "x", "b": {"type": "input_text", "text": "y"}}}},
+        {"prompt": Prompt(id="p", version="2", variables={"a": "x", "b": InputText("y")})},
+    ),
+    Taken(
+        "a template with no more than a name",
+        {"prompt": {"id": "p", "version": None, "variables": None}},
+        {"prompt": Prompt(id="p")},
     ),
     Taken("null metadata stays null", {"metadata": None}, {"metadata": None}),
     Taken("stateless spellings are taken", {"store": False, "background": False, "service_tier": "auto"}, {}),
@@ -895,11 +906,50 @@ REFUSED = [
         "previous_response_id",
         f'must be null, not "resp_1": {NOT_STORED}; send the whole conversation as input',
     ),
+    Refused("a template of no name", {"prompt": {"version": "1"}}, "prompt.id", "is required"),
+    Refused("a template of an empty name", {"prompt": {"id": ""}}, "prompt.id", "must not be empty"),
     Refused(
-        "a template",
-        {"prompt": {"id": "p"}},
-        "prompt",
-        "must be null, not an object: no store of templates is configured in this gateway; send instructions and input",
+        "a template of a long name",
+        {"prompt": {"id": "p" * 65}},
+        "prompt.id",
+        "must have at most 64 characters, not 65",
+    ),
+    Refused("a template by its name alone", {"prompt": "p"}, "prompt", 'must be an object, not "p"'),
+    Refused(
+        "a version that is a number", {"prompt": {"id": "p", "version": 2}}, "prompt.version", "must be a string, not 2"
+    ),
+    Refused(
+        "variables in a list",
+        {"prompt": {"id": "p", "variables": ["a"]}},
+        "prompt.variables",
+        "must be an object, not an array",
+    ),
+    *(
+        Refused(
+            f"the variable {value}",
+            {"prompt": {"id": "p", "variables": {"a": value}}},
+            "prompt.variables.a",
+            f"must be a string or an input_text, input_image or input_file part, not {told}",
+        )
+        for value, told in ((None, "null"), (5, "5"), (["a"], "an array"))
+    ),
+    Refused(
+        "a variable that sounds",
+        {"prompt": {"id": "p", "variables": {"a": {"type": "input_audio"}}}},
+        "prompt.variables.a.type",
+        'must be one of "input_file", "input_image", "input_text", not "input_audio"',
+    ),
+    Refused(
+        "a variable that is a picture of nothing",
+        {"prompt": {"id": "p", "variables": {"a b": {"type": "input_image"}}}},
+        'prompt.variables["a b"].image_url',
+        "is required",
+    ),
+    Refused(
+        "a variable that was uploaded",
+        {"prompt": {"id": "p", "variables": {"a": {"type": "input_file", "file_id": "f"}}}},
+        "prompt.variables.a.file_id",
+        "cannot be used: no files are stored; send file_data or file_url",
     ),
     Refused(
         "IN-20 service tier",

@@ -25,6 +25,7 @@ from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner
 from trunkline.routing.policy import Policy
 from trunkline.routing.refusal import Refused
+from trunkline.settings.reading import SettingsError
 
 ROUTE = typer.Typer(help="Find out which endpoints a request would be sent to.", no_args_is_help=True)
 TREE = tree_of(ROUTE, "route")
@@ -56,8 +57,11 @@ def explain(
         typer.echo(f"warning: {note}", err=True)
     policy = Policy(max_attempts=settings.routing.attempts)
     planner = Planner(catalog_of(known), Health(), chain(_shown(dice), _endless()).__next__, time.monotonic)
+    asked = parse(request.read())
+    if asked.prompt is not None:
+        raise SettingsError(["prompt: a template is filled by a gateway that runs; ask its /api/v1/responses/explain"])
     try:
-        explanation = planner.plan(parse(request.read()), policy).explanation
+        explanation = planner.plan(asked, policy).explanation
     except Refused as error:
         _print(error.explanation, print_json, error.message)
         raise typer.Exit(1) from None

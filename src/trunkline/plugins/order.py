@@ -72,7 +72,7 @@ def order(request: Request, settings: Settings, engines: Sequence[str] = ()) -> 
 
 def steps_as_json(steps: Steps) -> dict[str, object]:
     """Put what would run around the model into plain values that JSON can hold, by plugin."""
-    told: dict[str, object] = {}
+    told: dict[str, object] = {**steps.noted}
     if (search := steps.search) is not None:
         told["web"] = {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}
     if (healing := steps.healing) is not None:

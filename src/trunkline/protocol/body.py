@@ -74,7 +74,7 @@ def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
         raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
     items = value.get("input")
     if isinstance(items, list) and len(items) > MAX_INPUT_ITEMS:
-        raise BadRequest(f"input has {len(items)} items; at most {MAX_INPUT_ITEMS} are taken.", param="input")
+        raise too_many_items(len(items))
     # What has few brackets is not nested deeply; in a large body they take longer to count than levels.
     if len(body) > _PIECE_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(value)
@@ -83,6 +83,11 @@ def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
     if may_have_nul:
         _refuse_nul(value)
     return value, bool(long_texts)
+
+
+def too_many_items(count: int) -> BadRequest:
+    """What is told of an input with more items than any may have."""
+    return BadRequest(f"input has {count} items; at most {MAX_INPUT_ITEMS} are taken.", param="input")
 
 
 def decode_prices(body: bytes | bytearray) -> Json:

@@ -1,7 +1,7 @@
 """Bytes → `Request`, or an error that names the offending path.
 
-The readers of the larger members are beside: `parse_items.py`, `parse_tools.py`, `parse_preferences.py`. Whether a
-model exists, or can do what is asked, is not judged here.
+The readers of the larger members are beside: `parse_items.py`, `parse_tools.py`, `parse_preferences.py`,
+`parse_prompts.py`. Whether a model exists, or can do what is asked, is not judged here.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from typing import Literal, get_args
 from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
-from trunkline.protocol.body import decode_object, decode_prices
+from trunkline.protocol.body import MAX_INPUT_ITEMS, decode_object, decode_prices, too_many_items
 from trunkline.protocol.extensions import has_extensions
 from trunkline.protocol.extent import extent_of, is_text_alone
-from trunkline.protocol.items import Json
-from trunkline.protocol.parse_items import read_input
+from trunkline.protocol.items import InputItem, Json
+from trunkline.protocol.parse_items import check_input, read_input
 from trunkline.protocol.parse_preferences import read_plugins, read_preferences
+from trunkline.protocol.parse_prompts import read_prompt, read_template
 from trunkline.protocol.parse_tools import check_tool_choice, read_text_config, read_tool_choice, read_tools
 from trunkline.protocol.piecemeal import SMALL_BYTES
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
+from trunkline.protocol.prompts import Template
 from trunkline.protocol.reading import (
     Reader,
     Wrong,
@@ -72,7 +74,9 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             _prepare(raw, body)
         members = _read_members(raw)
         if "input" not in members:
-            raise _no_input(raw)
+            if "prompt" not in members:
+                raise _no_input(raw)
+            members["input"] = ()
         if session_header and "session_id" not in members:
             members["session_id"] = _read_headers({_SESSION_HEADER: session_header})[_SESSION_HEADER]
         if ("models" in members or ":" in members.get("model", "")) and _is_thinker_named(members):
@@ -81,16 +85,47 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             _add_what_is_beside(members, raw)
         if len(body) > SMALL_BYTES or has_long_texts:
             members["size"] = "long_texts" if has_long_texts else "large"
-        members["is_text_alone"] = type(raw["input"]) is str or is_text_alone(members["input"])
-        request = Request(**members)
-        if request.tools or request.tool_choice is not None or not request.is_text_alone:
-            request = _with_calls_checked(request)
-        if len(request.input) > _MANY_ITEMS:
-            measured = Measured(request.input, request.instructions, extent_of(request))
-            request = replace(request, measured=measured)
+        members["is_text_alone"] = type(raw.get("input")) is str or is_text_alone(members["input"])
+        return _looked_through(Request(**members))
     except Wrong as wrong:
         raise _bad_request(wrong) from None
-    return request
+
+
+def with_input(request: Request, input: tuple[InputItem, ...], instructions: str | None, *, body_bytes: int) -> Request:
+    """The request with another input, as if that had come in a body of so many bytes.
+
+    Raises BadRequest.
+    """
+    if len(input) > MAX_INPUT_ITEMS:
+        raise too_many_items(len(input))
+    try:
+        check_input(input)
+        return _looked_through(
+            replace(
+                request,
+                input=input,
+                instructions=instructions,
+                is_text_alone=is_text_alone(input),
+                measured=None,
+                # Long texts are looked for wherever there may be some.
+                size="long_texts" if body_bytes > SMALL_BYTES else request.size,
+            )
+        )
+    except Wrong as wrong:
+        wrong.steps.append("input")
+        raise _bad_request(wrong) from None
+
+
+def parse_template(body: bytes) -> Template:
+    """Read a template as an operator wrote it.
+
+    Raises BadRequest.
+    """
+    raw, _ = decode_object(body)
+    try:
+        return read_template(raw)
+    except Wrong as wrong:
+        raise _bad_request(wrong) from None
 
 
 def parse_defaults(body: bytes) -> tuple[ProviderPreferences, tuple[PluginSettings, ...]]:
@@ -155,6 +190,16 @@ def _no_input(raw: dict[str, Json]) -> Wrong:
     if "messages" in raw:
         return Wrong("is required; messages belongs to the Chat Completions API, send its list as input", "input")
     return Wrong("is required: a string or an array of items", "input")
+
+
+def _looked_through(request: Request) -> Request:
+    """Check what hangs on several members, and note once what would be looked for again and again."""
+    if request.tools or request.tool_choice is not None or not request.is_text_alone:
+        request = _with_calls_checked(request)
+    if len(request.input) > _MANY_ITEMS:
+        measured = Measured(request.input, request.instructions, extent_of(request))
+        request = replace(request, measured=measured)
+    return request
 
 
 def _with_calls_checked(request: Request) -> Request:
@@ -329,7 +374,6 @@ _FIXED: Mapping[str, Reader[object]] = {
     "background": _false(f"{_NOTHING_STORED}; use stream instead"),
     "previous_response_id": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
     "conversation": _null(f"{_NOTHING_STORED}; send the whole conversation as input"),
-    "prompt": _null("no store of templates is configured in this gateway; send instructions and input"),
 }
 """Members that the contract knows and that leave no choice."""
 
@@ -358,6 +402,7 @@ _MEMBERS: Mapping[str, Reader[object]] = {
     "modalities": array(one_of(("text", "image"))),
     "prompt_cache_key": _any_text,
     "include": _include,
+    "prompt": read_prompt,
     "safety_identifier": _any_text,
     "truncation": one_of(("auto", "disabled")),
     "stream": flag,

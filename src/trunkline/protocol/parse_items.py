@@ -100,10 +100,15 @@ def read_input(value: Json) -> tuple[InputItem, ...]:
     if not value:
         raise Wrong("must not be empty")
     items = _items(value)
+    check_input(items)
+    return items
+
+
+def check_input(items: tuple[InputItem, ...]) -> None:
+    """Check that items say something, and that calls and results belong together. Raises Wrong."""
     _check_pairs(items)
     if not any(_says_something(item) for item in items):
         raise Wrong("must not be empty", "content", 0)
-    return items
 
 
 def _says_something(item: InputItem) -> bool:
@@ -219,7 +224,7 @@ def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reade
     return read
 
 
-_INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
+INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
     "input_text": record(InputText, {"text": _any_text}, required=("text",)),
     "input_image": record(
         _image,
@@ -298,9 +303,9 @@ _chat_hints = {
     kind: f'"{kind}" belongs to the Chat Completions API; send "{ours}"' for kind, ours in _CHAT_PARTS.items()
 }
 
-_input_content: Reader[tuple[InputPart, ...]] = _text_or(InputText, array(tagged(_INPUT_PARTS, refused=_chat_hints)))
+_input_content: Reader[tuple[InputPart, ...]] = _text_or(InputText, array(tagged(INPUT_PARTS, refused=_chat_hints)))
 _agent_content: Reader[tuple[InputPart | EncryptedText, ...]] = _text_or(
-    InputText, array(tagged({**_INPUT_PARTS, "encrypted_content": _encrypted}))
+    InputText, array(tagged({**INPUT_PARTS, "encrypted_content": _encrypted}))
 )
 _output_content: Reader[tuple[MessagePart, ...]] = _text_or(
     OutputText,
@@ -312,7 +317,7 @@ _output_content: Reader[tuple[MessagePart, ...]] = _text_or(
             }
             | {
                 kind: f'"{kind}" has no place in a message of the assistant; send it in a message of the user'
-                for kind in _INPUT_PARTS.keys() - _OUTPUT_PARTS.keys()
+                for kind in INPUT_PARTS.keys() - _OUTPUT_PARTS.keys()
             },
         )
     ),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from trunkline.protocol.items import AdditionalTools, InputItem, InputModality, Json, ToolSearchOutput
 from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
+from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.tools import (
     AllowedTools,
     FunctionTool,
@@ -126,7 +127,7 @@ class Request(Struct, frozen=True, kw_only=True):
     image_config: dict[str, str | float] | None = None
     modalities: tuple[Literal["text", "image"], ...] = ()
     prompt_cache_key: str | None = None
-    prompt: dict[str, Json] | None = None
+    prompt: Prompt | None = None
     include: tuple[Includable | SearchSources, ...] = ()
     safety_identifier: str | None = None
     truncation: Literal["auto", "disabled"] | None = None

@@ -88,8 +88,8 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
         return {"why": [error.message], **as_json(explanation), "error": json.loads(render_error(error))["error"]}
     plan, explanation = admitted.plan, admitted.plan.explanation
     found = {"why": why(explanation), **as_json(explanation)}
-    counts_own = call.key.counts_own
-    told = estimate_as_json(estimate(plan, admitted.request, call.body_bytes, services.bounds, counts_own=counts_own))
+    counts_own, body_bytes = call.key.counts_own, admitted.call.body_bytes
+    told = estimate_as_json(estimate(plan, admitted.request, body_bytes, services.bounds, counts_own=counts_own))
     lines = services.upstream.lines
     turns = [] if lines is None else lines.lines_as_json(plan.attempts, call.key.owner)
     found |= {"max_attempts": plan.max_attempts, "estimate": told, "turns": turns, "error": None}

@@ -12,8 +12,9 @@ from msgspec import UNSET
 
 from trunkline.errors import GatewayError
 from trunkline.money import dollars_of
-from trunkline.protocol.items import Message, OutputItem, OutputText
+from trunkline.protocol.items import InputFile, InputImage, Json, Message, OutputItem, OutputText
 from trunkline.protocol.opaque import ServerTool
+from trunkline.protocol.prompts import Prompt, Value
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.response import (
     CostDetails,
@@ -75,7 +76,7 @@ def echo(request: Request, response_id: str, created_at: float, model: str) -> R
         prompt_cache_key=request.prompt_cache_key,
         safety_identifier=request.safety_identifier,
         user=request.user,
-        prompt=request.prompt,
+        prompt=None if request.prompt is None else _echo_prompt(request.prompt),
     )
 
 
@@ -128,6 +129,27 @@ def told_text(output: Sequence[OutputItem]) -> str:
 def told_error(error: GatewayError) -> ResponseError:
     """Tell an error that ends an answer already begun."""
     return ResponseError(_ERROR_CODES.get(error.kind, "server_error"), error.message)
+
+
+def _echo_prompt(asked: Prompt) -> dict[str, Json]:
+    """Echo the template as it was asked for, its variables in the words that a response has for them."""
+    told: dict[str, Json] = {"id": asked.id}
+    if asked.version is not None:
+        told["version"] = asked.version
+    if asked.variables:
+        told["variables"] = {name: _told_value(value) for name, value in asked.variables.items()}
+    return told
+
+
+def _told_value(value: Value) -> Json:
+    match value:
+        case InputImage(detail="original"):
+            return InputImage(value.image_url, "high")
+        case InputFile(filename=filename, file_data=data, file_url=url):
+            said = {"filename": filename, "file_data": data, "file_url": url}
+            return {"type": "input_file", **{name: part for name, part in said.items() if part is not None}}
+        case _:
+            return value
 
 
 def _echo_reasoning(asked: ReasoningConfig) -> ReasoningEcho | None:
