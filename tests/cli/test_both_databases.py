@@ -49,6 +49,14 @@ PUT: list[list[str]] = [
     ["byok", "add", "--account", "one", "--provider", "openai"],
     ["byok", "list"],
     ["byok", "rotate"],
+    ["prompts", "add", "t"],
+    ["prompts", "add", "t"],
+    ["prompts", "add", "t"],
+    ["prompts", "remove", "t@2"],
+    ["prompts", "list"],
+    ["prompts", "show", "t"],
+    ["prompts", "show", "t@2"],
+    ["prompts", "remove", "t"],
 ]
 ASK = [
     ["accounts", "show", "one"],
@@ -89,7 +97,8 @@ def walk(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
         for number, words in enumerate((*PUT, *ASK)):
             if number == len(PUT):
                 put_records(records(json.loads(run("accounts", "show", "one", "--json").out)["id"]))
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"sk-own-Hq5Zt8Wb2Nc7Rm3Ys6Kd")))
+            given = b'{"input": "Hi"}' if words[0] == "prompts" else b"sk-own-Hq5Zt8Wb2Nc7Rm3Ys6Kd"
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
             ran = run(*words, "--json")
             assert PASSWORD not in ran.out + ran.err
             said[f"{number} {' '.join(words)}"] = (ran.code, *(_NAMES.sub("…", text) for text in (ran.out, ran.err)))
@@ -114,6 +123,7 @@ def test_commands_say_the_same_on_both(walk: Callable[..., Any], tmp_path: Path,
     refused = {words.partition(" ")[2] for words, (code, *_) in expected.items() if code}
     assert refused == {
         "credits add one 3 --reference r1",
+        "prompts show t@2",
         "requests show resp_none",
         "ledger reconcile invoice.csv --provider acme",
     }

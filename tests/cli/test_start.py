@@ -33,6 +33,7 @@ RUNS = [
     ("keys create --models a --rpm 5 --zdr --limit 5", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("accounts list", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("ledger audit", NEVER | SERVER | UPSTREAM | CATALOGUE),
+    ("prompts list", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("keys --help", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("requests", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("usage", NEVER | SERVER | UPSTREAM | CATALOGUE),

@@ -18,6 +18,7 @@ from trunkline.cli.database import STORE
 from trunkline.cli.keys import KEYS
 from trunkline.cli.ledger import LEDGER
 from trunkline.cli.models import list_models
+from trunkline.cli.prompts import PROMPTS
 from trunkline.cli.providers import PROVIDERS, providers_page
 from trunkline.cli.reference import settings_page
 from trunkline.cli.requests import REQUESTS
@@ -35,6 +36,7 @@ TREE.add_typer(CREDITS, name="credits")
 TREE.add_typer(LEDGER, name="ledger")
 TREE.add_typer(REQUESTS, name="requests")
 TREE.add_typer(BYOK, name="byok")
+TREE.add_typer(PROMPTS, name="prompts")
 TREE.add_typer(PROVIDERS, name="providers")
 TREE.add_typer(STORE, name="store")
 TREE.add_typer(CATALOG, name="catalog")

@@ -28,6 +28,7 @@ _PARTS = {
     "keys": "trunkline.cli.keys",
     "ledger": "trunkline.cli.ledger",
     "models": "trunkline.cli.models",
+    "prompts": "trunkline.cli.prompts",
     "providers": "trunkline.cli.providers",
     "requests": "trunkline.cli.requests",
     "route": "trunkline.cli.route",
