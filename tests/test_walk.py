@@ -190,11 +190,13 @@ def test_the_commands_of_a_how_to_do_what_it_says(page: Path, tmp_path: Path, up
     environ = dict.fromkeys(re.findall(r'env = "(\w+)"', text), PROVIDER_KEY)
     (tmp_path / "trunkline.toml").write_text(text)
     (tmp_path / "request.json").write_text('{"model": "fake/echo", "input": "Hello!"}')
-    if page.stem in ("manage-keys", "give-out-keys", "check-invoices", "update-models"):
+    if page.stem in ("manage-keys", "give-out-keys", "check-invoices", "update-models", "templates"):
         with running(tmp_path, text if "[catalog]" in text else ""):
             pass
     for text in blocks(page, "csv"):
         billed(text, tmp_path)
+    for name in dict.fromkeys(re.findall(r"< (\S+\.json)", page.read_text("utf-8"))):
+        (tmp_path / name).write_text(blocks(page, "json")[0])
     for name in re.findall(r"< (\S+\.key)", page.read_text("utf-8")):
         (tmp_path / name).write_text(PROVIDER_KEY)
     for command in commands(page):

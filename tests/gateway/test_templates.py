@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +26,21 @@ from trunkline.store.statements.templates import add_template
 
 Json = Any
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "templates.md"
 DIALECTS = ("chat", "messages")
 PICTURE = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo=", "detail": "auto"}
 FILE = {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQ="}
 _numbers = itertools.count()
 
+
+def shown(language: str) -> str:
+    """The one block of the page in a language."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
 KEPT: dict[str, list[Json]] = {
+    "release-notes": [json.loads(shown("json"))] * 2,
     "digest": [
         {"input": "Old: {{text}}", "variables": {"text": {}}},
         {
@@ -344,3 +355,17 @@ def test_the_openrouter_client_names_a_template(
         assert response.prompt.id == "look"
         assert response.prompt.variables["mark"] == mark
         assert response.output_text
+
+
+def test_the_page_shows_what_works(house: Gateway, tenant: Tenant, upstream: Upstream) -> None:
+    (body,) = re.findall(r"-d '(.*)'", shown("sh"), re.DOTALL)
+    response = response_of(tenant.call({**json.loads(body), "model": "fake/echo"}))
+    assert response["output_text"] == "Sum up what changed in Kites 2:The tail is longer."
+    assert response["instructions"] == "You write for customers, in plain words."
+    with OpenAI(base_url=house.url + "/api/v1", api_key=tenant.text, max_retries=0) as client:
+        code = shown("python").replace("openai/gpt-5-mini", "mock/chat")
+        said: Json = eval(code, {"client": client})
+    assert said.output_text == "Hello."
+    assert said.prompt.version == "2"
+    for param in ("prompt.id", "prompt.version", "prompt.variables", "input"):
+        assert any(case[3].startswith(param) for case in REFUSED)
