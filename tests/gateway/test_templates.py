@@ -64,6 +64,7 @@ KEPT: dict[str, list[Json]] = {
         }
     ],
     "bomb": [{"input": "{{text}}" * 1000, "variables": {"text": {}}}],
+    "echo": [{"input": "{{text}}", "variables": {"text": {}}}],
     "tone": [{"instructions": "Be {{tone}}.", "variables": {"tone": {"default": "kind"}}}],
     "long": [{"input": "{{text}} " + "words " * 50_000, "variables": {"text": {}}}],
     "many": [{"input": [{"role": "user", "content": "{{text}}"}] * 1500, "variables": {"text": {}}}],
@@ -355,6 +356,38 @@ def test_the_openrouter_client_names_a_template(
         assert response.prompt.id == "look"
         assert response.prompt.variables["mark"] == mark
         assert response.output_text
+
+
+def test_steps_around_the_model_are_noted_beside_it(tenant: Tenant) -> None:
+    said = "!text {'a': 1,}"
+    more = {"text": {"format": {"type": "json_object"}}, "plugins": [{"id": "response-healing"}]}
+    reply = tenant.call({"model": "fake/echo", "prompt": {"id": "echo", "variables": {"text": said}}, **more})
+    assert response_of(reply)["output_text"] == '{"a": 1}'
+    noted = json.loads(tenant.record(reply)["plugins"])
+    assert noted["template"] == {"id": "echo", "version": "1"}
+    assert noted["healing"]["changed"] == ["comma", "quotes"]
+    told = explained(tenant, prompt={"id": "echo", "variables": {"text": said}}, **more)["plugins"]
+    assert told.keys() == {"template", "healing"}
+
+
+def test_without_the_store_there_is_an_answer_with_a_status(tenant: Tenant) -> None:
+    with tenant.store.opened() as connection:
+        connection.execute("ALTER TABLE templates RENAME TO away")
+        try:
+            reply = tenant.call({"model": "fake/echo", "prompt": {"id": "never-read"}})
+        finally:
+            connection.execute("ALTER TABLE away RENAME TO templates")
+    error = error_of(reply, 503)
+    assert reply.headers["retry-after"]
+    assert "templates" not in error["message"]
+    error_of(tenant.call({"model": "fake/echo", "prompt": {"id": "never-read"}}), 404)
+
+
+def test_an_answer_is_told_again_though_there_is_a_newer_version(tenant: Tenant) -> None:
+    asked = {"model": "fake/echo", "prompt": {"id": "echo", "variables": {"text": "once"}}}
+    first, again = (tenant.call(asked, idempotency_key="k") for _ in range(2))
+    assert again.headers["x-trunkline-replayed"] == "true"
+    assert first.body == again.body
 
 
 def test_the_page_shows_what_works(house: Gateway, tenant: Tenant, upstream: Upstream) -> None:

@@ -144,6 +144,18 @@ def test_who_names_no_version_is_told_those_that_are(play: Any) -> None:
     play(act)
 
 
+def test_of_two_that_add_at_once_each_has_a_version_of_its_own(play: Any, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        other = Scene(open_database(ledger.url_in(tmp_path), 20.0))
+        try:
+            made = await asyncio.gather(*(each.add("t", "x") for each in (scene, other) * 5))
+        finally:
+            await other.database.close()
+        assert sorted(made) == list(range(1, 11))
+
+    play(act)
+
+
 def test_those_who_want_the_same_at_once_share_one_reading(play: Any) -> None:
     async def act(scene: Scene) -> None:
         await scene.add("t", "one")
