@@ -84,6 +84,10 @@ class Content(Struct):
             + self.film_s * TOKENS_PER_FILM_SECOND
         )
 
+    def add_text(self, text: str) -> None:
+        """Measure a text."""
+        self.text_bytes += bytes_of(text)
+
 
 def content_tokens(request: Request) -> int:
     """Estimate the input tokens of a request."""
@@ -102,27 +106,38 @@ def bytes_of(text: str) -> int:
 
 def content_of(request: Request) -> Content:
     """Measure what a request says."""
-    content = Content(items=len(request.input))
-    if request.instructions:
-        content.text_bytes += bytes_of(request.instructions)
-        content.items += 1
+    content = Content()
+    add_settings(request, content)
     for item in request.input:
-        if type(item) is Message:
-            _add_parts(item.content, content)
-        else:
-            _add_item(item, content)
+        add_item(item, content)
+    return content
+
+
+def add_settings(request: Request, content: Content) -> None:
+    """Measure what a request says beside its input."""
+    if request.instructions:
+        content.add_text(request.instructions)
+        content.items += 1
     if request.tools:
         content.text_bytes += len(msgspec.json.encode(request.tools))
     if request.text is not None and type(request.text.format) is not TextFormat:
         content.text_bytes += len(msgspec.json.encode(request.text.format))
-    return content
+
+
+def add_item(item: InputItem, content: Content) -> None:
+    """Measure one item of an input."""
+    content.items += 1
+    if type(item) is Message:
+        _add_parts(item.content, content)
+    else:
+        _add_item(item, content)
 
 
 def _add_parts(parts: Iterable[MessagePart | EncryptedText], content: Content) -> None:
     for part in parts:
         match part:
             case InputText(text=text) | OutputText(text=text) | RefusalPart(refusal=text):
-                content.text_bytes += bytes_of(text)
+                content.add_text(text)
             case InputImage():
                 content.pictures += 1
             case InputFile():
@@ -132,7 +147,7 @@ def _add_parts(parts: Iterable[MessagePart | EncryptedText], content: Content) -
             case InputVideo(video_url=url):
                 content.film_s += _unpacked(url) // _FILM_BYTES_PER_S + 1 if is_data_url(url) else _LINKED_FILM_S
             case EncryptedText(encrypted_content=sealed):
-                content.text_bytes += bytes_of(sealed)
+                content.add_text(sealed)
 
 
 def _add_file(part: InputFile, content: Content) -> None:
@@ -154,17 +169,19 @@ def _add_file(part: InputFile, content: Content) -> None:
 def _add_item(item: InputItem, content: Content) -> None:
     match item:
         case FunctionCallItem(name=name, arguments=text) | CustomCallItem(name=name, input=text):
-            content.text_bytes += len(name) + bytes_of(text)
+            content.text_bytes += len(name)
+            content.add_text(text)
         case FunctionCallOutput(output=output) | CustomCallOutput(output=output) | LocalShellCallOutput(output=output):
             if isinstance(output, str):
-                content.text_bytes += bytes_of(output)
+                content.add_text(output)
             else:
                 _add_parts(output, content)
         case ReasoningItem(content=thoughts, summary=summary):
             # Of a sealed thought the summary is the only thing of which the length says anything.
             texts = [each.text for each in summary]
             texts += () if thoughts is UNSET else [each.text for each in thoughts]
-            content.text_bytes += sum(map(bytes_of, texts))
+            for text in texts:
+                content.add_text(text)
         case AgentMessage(content=parts):
             _add_parts(parts, content)
         case ImageGenerationCall(result=result):
@@ -187,7 +204,7 @@ def _add_json(told: Json, content: Content) -> None:
         elif is_data_url(leaf):
             content.pictures += 1
         else:
-            content.text_bytes += bytes_of(leaf)
+            content.add_text(leaf)
 
 
 def _unpacked(data: str) -> int:
