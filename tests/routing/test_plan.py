@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tests.routing.catalogs import NOW, Past, Shelf, ask, endpoint, plan_at, remembered, thrown
+from tests.routing.catalogs import HELLO, NOW, Past, Shelf, ask, endpoint, plan_at, remembered, thrown
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import BadRequest, NotFound
@@ -281,6 +281,21 @@ CASES = [
         endpoints=[endpoint("alpha", context=9_000), endpoint("beta", context=10_000)],
         input=LONG,
         truncation="auto",
+    ),
+    case(
+        "truncation auto asks of a context to hold what is never left out, and who holds all goes first",
+        "beta alpha",
+        endpoints=[endpoint("alpha", context=9_000), endpoint("beta", context=24_000, usd="9")],
+        input=(*LONG, *HELLO),
+        truncation="auto",
+    ),
+    case(
+        "the client's own order goes before that",
+        "alpha beta",
+        endpoints=[endpoint("alpha", context=9_000), endpoint("beta", context=24_000)],
+        input=(*LONG, *HELLO),
+        truncation="auto",
+        order=("alpha",),
     ),
     case(
         "require_parameters needs all that are used",

@@ -33,6 +33,7 @@ from trunkline.protocol.items import (
     RefusalPart,
 )
 from trunkline.protocol.request import Extent, Request
+from trunkline.protocol.spans import spans_of
 
 _TEXT_ALONE: Final[frozenset[InputModality]] = frozenset()
 _TEXTS: Final[frozenset[type]] = frozenset((InputText, OutputText, RefusalPart))
@@ -57,7 +58,8 @@ def extent_of(request: Request) -> Extent:
                 sealed = item.encrypted_content
         else:
             characters += _call(item, modalities)
-    return Extent(characters, frozenset(modalities) if modalities else _TEXT_ALONE, sealed)
+    least = characters if request.truncation != "auto" else _least_characters(request)
+    return Extent(characters, frozenset(modalities) if modalities else _TEXT_ALONE, sealed, least)
 
 
 def is_text_alone(items: Iterable[InputItem]) -> bool:
@@ -77,6 +79,18 @@ def modality_of(part: MessagePart) -> InputModality | None:
         kind = kind_of(part)
         return None if is_text(kind) else "image" if kind.startswith("image/") else "file"
     return _MODALITIES.get(type(part))
+
+
+def _least_characters(request: Request) -> int:
+    """The characters of what is never left out of a request."""
+    characters, items = len(request.instructions or ""), request.input
+    for place in spans_of(items).fixed:
+        item = items[place]
+        if type(item) is Message:
+            characters += _parts(item.content, set())
+        elif type(item) is not ReasoningItem:
+            characters += _call(item, set())
+    return characters
 
 
 def _part(part: MessagePart, modalities: set[InputModality]) -> int:

@@ -77,12 +77,13 @@ class Extent(Struct, frozen=True, gc=False):
     """`characters` of text, text files included; `sealed` is the last encrypted thought.
 
     `modalities` are those that a model must read beside text. What tools gave back is none of them: there a note can
-    stand for it.
+    stand for it. `least_characters` are those that stay where the input may be made shorter.
     """
 
     characters: int
     modalities: frozenset[InputModality]
     sealed: str | None
+    least_characters: int
 
 
 class Measured(NamedTuple):

@@ -38,7 +38,7 @@ class Candidate(Struct, frozen=True, gc=False, kw_only=True):
     `condition`, `preference` and `issued` are places in `CONDITIONS`, `PREFERENCES` and `ISSUED`, `group` is the
     model's place in the request and `place` the provider's in `order`. `cache_hit_rate` is the share of its input
     that its cache served lately, `figure` the median that `sort` goes by. `lacks_search`: it cannot make the search
-    that the request offers.
+    that the request offers. `is_short`: its context likely cannot hold all of the request, which may be made shorter.
     """
 
     endpoint: Endpoint
@@ -52,6 +52,7 @@ class Candidate(Struct, frozen=True, gc=False, kw_only=True):
     cache_hit_rate: float
     figure: float | None
     lacks_search: bool = False
+    is_short: bool = False
 
 
 class Step(Struct, frozen=True, gc=False):
@@ -182,6 +183,7 @@ def _because(candidate: Candidate, usd: float | None) -> str:
         (f"performance preference {PREFERENCES[candidate.preference]}", candidate.preference > 0),
         (f"encrypted reasoning issued {ISSUED[candidate.issued]}", candidate.issued < 2),
         ("served this conversation last", candidate.is_sticky),
+        ("a context that does not hold all of the input", candidate.is_short),
         ("no known price", usd is None),
     ]
     return ", ".join(text for text, holds in causes if holds)

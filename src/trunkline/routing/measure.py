@@ -25,9 +25,10 @@ _OPENING_CHARACTERS: Final = 4_096
 class Measure(Struct, frozen=True, gc=False):
     """The size and the kinds of a request.
 
-    `needed_tokens` is a lower bound of the text's tokens with the output asked for, for refusing; `input_tokens` and
-    `output_tokens` are what the request is expected to cost, for comparing prices: three of input to one of output.
-    `sealed` is the last encrypted thought that the client replays.
+    `needed_tokens` is a lower bound of the text's tokens with the output asked for, for refusing; where the input may
+    be made shorter, of what stays of it. `input_tokens` and `output_tokens` are what the request is expected to cost,
+    for comparing prices: three of input to one of output. `sealed` is the last encrypted thought that the client
+    replays.
     """
 
     needed_tokens: int
@@ -42,7 +43,7 @@ def measure(request: Request) -> Measure:
     extent = extent_of(request)
     input_tokens = max(extent.characters // _CHARACTERS_PER_TOKEN, _LEAST_INPUT_TOKENS)
     output_tokens = input_tokens // _INPUT_TO_OUTPUT
-    needed_tokens = extent.characters // _MOST_CHARACTERS_PER_TOKEN
+    needed_tokens = extent.least_characters // _MOST_CHARACTERS_PER_TOKEN
     if request.max_output_tokens is not None:
         output_tokens = min(output_tokens, request.max_output_tokens)
         needed_tokens += request.max_output_tokens

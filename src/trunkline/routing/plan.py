@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.preferences import Partition, ProviderPreferences
 from trunkline.protocol.request import Request, Search
+from trunkline.protocol.weighing import output_room
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
 from trunkline.routing.filters import ENDPOINTS_ALONE, ENGINE_TOO, NATIVE_ALONE, Listed, NativeSearch, listed
@@ -132,6 +134,7 @@ class _Preferred(Struct, gc=False):
     order: tuple[Listed, ...]
     issuer: str | None
     search: Search | None
+    is_short: Callable[[Endpoint], bool] | None
 
 
 @dataclass(slots=True, eq=False)
@@ -180,7 +183,8 @@ class Planner(Generic[Offering]):
         ranked = alike.last.get(served_by)
         if ranked is None or ranked.issuer != issuer or ranked.views != views:
             ranked = _Ranked(issuer, views)
-            ranked.equals = self._equals(request, policy, sifted, ranked, served_by, now, search.of(request))
+            is_short = None if request.truncation != "auto" else partial(_is_short, request, size)
+            ranked.equals = self._equals(request, policy, sifted, ranked, served_by, now, search.of(request), is_short)
             # Figures change with every request; what depends on them is never the same again.
             if not _needs_figures(request.provider, sifted):
                 alike.last[served_by] = ranked
@@ -229,6 +233,7 @@ class Planner(Generic[Offering]):
         served_by: Sequence[str | None],
         now: float,
         search: Search | None,
+        is_short: Callable[[Endpoint], bool] | None,
     ) -> Sequence[_Equals]:
         """Put candidates of equal rank together, from the best rank to the worst."""
         wish = request.provider
@@ -241,6 +246,7 @@ class Planner(Generic[Offering]):
             order,
             ranked.issuer,
             search,
+            is_short,
         )
         candidates: list[Candidate] = []
         for kept, seen, served in zip(sifted.kept, ranked.views, served_by, strict=True):
@@ -269,7 +275,7 @@ class Planner(Generic[Offering]):
 def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served_by: str | None) -> list[Candidate]:
     """Find out everything that the places of one model's endpoints depend on."""
     wish, policy, health, now = preferred.wish, preferred.policy, preferred.health, preferred.now
-    order, issuer, search = preferred.order, preferred.issuer, preferred.search
+    order, issuer, search, is_short = preferred.order, preferred.issuer, preferred.search, preferred.is_short
     by, group = kept.asked.by, kept.asked.group
     has_preference = wish.preferred_max_latency is not None or wish.preferred_min_throughput is not None
     found: list[Candidate] = []
@@ -286,6 +292,7 @@ def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served
             cache_hit_rate=seen.cache_hit_rate,
             figure=None if by is None else sort_figure(by, endpoint_id, health, now),
             lacks_search=search is not None and search_shortfall(endpoint, search) is not None,
+            is_short=is_short is not None and is_short(endpoint),
         )
         slug = endpoint.provider.slug
         if slug in policy.own_keys:
@@ -294,6 +301,12 @@ def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served
                 continue
         found.append(candidate)
     return found
+
+
+def _is_short(request: Request, size: Measure, endpoint: Endpoint) -> bool:
+    """Whether an endpoint's context likely cannot hold all of a request and its answer."""
+    context = endpoint.context_tokens
+    return context is not None and size.input_tokens + output_room(context, request.max_output_tokens) > context
 
 
 def _place(endpoint: Endpoint, order: Sequence[Listed]) -> int:

@@ -11,6 +11,7 @@ for the better side:
     house key   the account's own key goes first
     place       in `order`; those not named come after
     search      who can make the search that is offered goes first
+    short       where the input may be made shorter, who can take all of it goes first
     sticky      who served the conversation last goes first
     uptime      below 95 %, below 80 % of at least 100 attempts in half an hour
 
@@ -54,6 +55,7 @@ def rank(candidate: Candidate, named: int) -> tuple[int, ...]:
         0 if candidate.is_byok else 1,
         candidate.place,
         1 if candidate.lacks_search else 0,
+        1 if candidate.is_short else 0,
         0 if candidate.is_sticky else 1,
         condition if condition < OUTAGE else 0,
     )

@@ -101,8 +101,8 @@ def sift(request: Request, policy: Policy, catalog: Catalog, size: Measure, sear
 def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
     """All that `sift` looks at in a usual request but `size.needed_tokens`; None where a request is not usual.
 
-    Usual is one model, its default included, without plugins, media and search, in words that every dialect knows; and
-    a few preferences that ask the same of every request.
+    Usual is one model, its default included, without plugins, media and search, in words that every dialect knows, and
+    with an input that stays as long as it is; and a few preferences that ask the same of every request.
     """
     name, wish = request.model, request.provider
     if (
@@ -111,6 +111,7 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         or request.plugins
         or request.modalities
         or request.has_extensions
+        or request.truncation == "auto"
         or size.modalities
         or (name is not None and len(name) > _MAX_NAME)
         or (wish is not NO_PREFERENCES and not _is_usual(wish))
