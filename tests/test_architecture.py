@@ -298,6 +298,7 @@ MACHINES = (
     "plugins/searching.py",
     "plugins/rounds.py",
     "plugins/totals.py",
+    "plugins/truncating.py",
     "planning.py",
     "plugins/web.py",
     "plugins/healing.py",

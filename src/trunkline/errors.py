@@ -8,6 +8,7 @@
     │   │   ├── NoSearch          also a BadRequest
     │   │   └── NoEndpoint        also a NotFound
     │   ├── BadRequest 400
+    │   │   └── TooLong           an endpoint cannot take the input, however short it is made
     │   ├── Unauthorized 401
     │   ├── PaymentRequired 402   `metadata` says what is needed and what is there
     │   ├── Forbidden 403         moderation and guardrails only; the contract does not list it
@@ -81,6 +82,12 @@ class BadRequest(ClientError):
         self.param = param
         if param is not None:
             self.metadata.setdefault("param", param)
+
+
+class TooLong(BadRequest):
+    """The input does not fit into the context of an endpoint, without all that may be left out of it."""
+
+    default_kind = "context_length_exceeded"
 
 
 class Unauthorized(ClientError):

@@ -31,6 +31,7 @@ from trunkline.upstream.attempts import Run
 if TYPE_CHECKING:
     from trunkline.plugins.searching import SearchStep
     from trunkline.plugins.totals import Totals
+    from trunkline.upstream.asking import Fitting
 
 
 class Settlement:
@@ -179,7 +180,16 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         asked = request_within(asked, reservation.max_output_tokens)
     if steps.search is not None:
         return _begin_searching(steps.search._replace(asked=asked), admitted, reservation, services)
-    run = Run(services.upstream, plan, asked, call.deadline, call.key.owner, is_dear=dear, is_clamped=is_clamped)
+    run = Run(
+        services.upstream,
+        plan,
+        asked,
+        call.deadline,
+        call.key.owner,
+        is_dear=dear,
+        is_clamped=is_clamped,
+        fitting=None if request.truncation != "auto" else make_fitting(is_clamped=is_clamped),
+    )
     if steps is NO_STEPS:
         return run, Settlement(run, admitted, reservation, services)
     # Loaded with the first request that has steps: that takes a tenth of a start, and most gateways never have any.
@@ -188,6 +198,12 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     settlement = Settlement(course, admitted, reservation, services)
     stepping.count_with(course, settlement.count)
     return course, settlement
+
+
+def make_fitting(*, is_clamped: bool) -> Fitting:
+    """Make what fits a request into the context of each endpoint; loaded with the first that may be made shorter."""
+    made: Fitting = import_module("trunkline.plugins.truncating").Truncating(is_clamped=is_clamped)
+    return made
 
 
 def _begin_searching(

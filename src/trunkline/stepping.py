@@ -21,6 +21,7 @@ from trunkline.plugins.healed import HealedCourse
 from trunkline.plugins.rounds import Rounds
 from trunkline.plugins.searching import SearchStep
 from trunkline.plugins.totals import Totals
+from trunkline.plugins.truncating import Truncating
 from trunkline.protocol.request import Request
 from trunkline.reserving import SEARCHES_HELD, raise_hold
 from trunkline.routing.estimate import estimate
@@ -107,6 +108,7 @@ def searching(
             call.key.owner,
             is_dear=admitted.is_dear,
             is_clamped=is_clamped,
+            fitting=None if request.truncation != "auto" else Truncating(is_clamped=is_clamped),
         )
 
     assert services.engines is not None, "there is a search step without an engine"

@@ -163,7 +163,7 @@ class TestUnconfigured:
         assert message == 'prompt: there is no template "p" here.'
 
     @every_mock
-    def test_an_input_that_is_too_long_is_not_cut(self, kind: Kind, asker: Asker) -> None:
+    def test_what_is_never_left_out_and_does_not_fit(self, kind: Kind, asker: Asker) -> None:
         reply = asker.ask(kind, f"small/{kind.name}", truncation="auto", instructions="x" * 15_000)
         if kind.dialect == "responses":
             # OpenAI's servers cut by themselves.
@@ -171,14 +171,14 @@ class TestUnconfigured:
             assert asker.sent["truncation"] == "auto"
             return
         error = error_of(reply, 400)
-        assert error["message"].startswith('truncation "auto" is not configured in this gateway')
+        assert error["message"].startswith("This endpoint's maximum context length is")
         assert error["metadata"]["error_type"] == "context_length_exceeded"
 
     @every_kind
-    def test_an_input_that_fits_is_served_and_the_wish_is_named(self, kind: Kind, asker: Asker) -> None:
+    def test_an_input_that_fits_is_served_as_it_is(self, kind: Kind, asker: Asker) -> None:
         reply = asker.ask(kind, truncation="auto")
         response_of(reply)
-        assert dropped(reply) == ([] if kind.dialect == "responses" else ["truncation"])
+        assert dropped(reply) == []
 
 
 class TestSearch:
@@ -296,7 +296,6 @@ PLACES: dict[str, dict[str, Any]] = {
     "top_logprobs": {"top_logprobs": 2},
     "parallel_tool_calls": {"parallel_tool_calls": False, "tools": [FUNCTION]},
     "prompt_cache_key": {"prompt_cache_key": "k"},
-    "truncation": {"truncation": "auto"},
     "image_config": {"image_config": {"aspect_ratio": "1:1"}},
     "reasoning.summary": {"reasoning": {"summary": "auto"}},
     "text.verbosity": {"text": {"verbosity": "low"}},

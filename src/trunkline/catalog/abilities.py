@@ -209,7 +209,7 @@ def _asks(request: Request, name: str) -> bool:
         case "reasoning.summary":
             return request.reasoning is not None and request.reasoning.summary is not None
         case "truncation":
-            return request.truncation == "auto"
+            return False  # where the provider does not, the gateway does
         case "parallel_tool_calls":
             return request.parallel_tool_calls is False and bool(request.tools) and request.tool_choice != "none"
         case "max_tool_calls":

@@ -167,7 +167,9 @@ class SearchCourse:
 
     @property
     def dropped(self) -> Sequence[str]:
-        return tuple(dict.fromkeys(name for run in self._spoken for name in run.dropped))
+        # How many turns of the input were left out is known of the last turn of the model.
+        told = {name.partition("=")[0]: name for run in self._spoken for name in run.dropped}
+        return tuple(told.values())
 
     @property
     def attempted(self) -> Sequence[Attempted]:
@@ -199,4 +201,5 @@ class SearchCourse:
 
     @property
     def noted(self) -> Noted:
-        return {"web": {**self._rounds.noted, "turns": self._totals.noted}}
+        of_turns = {plugin: note for run in self._spoken for plugin, note in run.noted.items()}
+        return {**of_turns, "web": {**self._rounds.noted, "turns": self._totals.noted}}

@@ -28,6 +28,7 @@ from trunkline.routing.refusal import Refused
 from trunkline.server.cycle import Cycle, Field
 from trunkline.server.envelope import JSON
 from trunkline.server.intake import Intake, caller
+from trunkline.settlement import make_fitting
 from trunkline.telemetry.recent import Recent
 
 DICE_HEADER = b"x-trunkline-dice"
@@ -93,7 +94,11 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     lines = services.upstream.lines
     turns = [] if lines is None else lines.lines_as_json(plan.attempts, call.key.owner)
     found |= {"max_attempts": plan.max_attempts, "estimate": told, "turns": turns, "error": None}
-    return found if admitted.steps is NO_STEPS else {**found, "plugins": steps_as_json(admitted.steps)}
+    steps = {} if admitted.steps is NO_STEPS else steps_as_json(admitted.steps)
+    if admitted.request.truncation == "auto":
+        asked = admitted.steps.asked or admitted.request
+        steps["truncation"] = make_fitting(is_clamped=False).told(asked, plan.attempts)
+    return found if admitted.steps is NO_STEPS and not steps else {**found, "plugins": steps}
 
 
 def _thrown(fields: Iterable[Field]) -> Sequence[float] | None:

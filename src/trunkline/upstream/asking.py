@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from trunkline.accounts.keys import DEFAULT_ACCOUNT
 from trunkline.accounts.provider_keys import Owner
@@ -24,6 +24,9 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
 from trunkline.catalog.entries import Endpoint
 from trunkline.credentials.schemes import sign
+from trunkline.errors import TooLong
+from trunkline.generation import Noted
+from trunkline.protocol.opaque import Json
 from trunkline.protocol.request import Request, with_cache_key
 from trunkline.routing import limits
 from trunkline.routing.affinity import Affinity
@@ -108,11 +111,35 @@ class Upstream:
         raise UpstreamFailure(fault)
 
 
+class Fitting(Protocol):
+    """A request made as short as each endpoint needs it."""
+
+    def fitted(self, request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, ...]]:
+        """The request as an endpoint can take it, and the names of what is left out.
+
+        Raises TooLong where it cannot.
+        """
+        ...
+
+    def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
+        """The endpoint as its refusal of an input shows it to be; None where the refusal is of something else."""
+        ...
+
+    def noted(self, endpoint: Endpoint) -> Noted:
+        """What is told on the record of what an endpoint was not told."""
+        ...
+
+    def told(self, request: Request, endpoints: Sequence[Endpoint]) -> list[dict[str, Json]]:
+        """What each endpoint would be told of a request, as plain values that JSON can hold."""
+        ...
+
+
 class Question(NamedTuple):
     """What is asked of whoever answers.
 
     `deadline` is on the loop's clock. `is_dear`: the request is so large that it is encoded beside the loop.
-    `is_clamped`: how long the answer may be is no word of the client's.
+    `is_clamped`: how long the answer may be is no word of the client's. `fitting` is of an input that may be made
+    shorter.
     """
 
     request: Request
@@ -121,6 +148,7 @@ class Question(NamedTuple):
     links: Links
     is_dear: bool
     is_clamped: bool = False
+    fitting: Fitting | None = None
 
 
 class Asking:
@@ -139,8 +167,9 @@ class Asking:
     async def ask(self, request: Request) -> tuple[UpstreamRequest, Reply]:
         """Ask, with the request as it is offered; once more, where the endpoint tells what it would take instead.
 
-        That is so where it refuses what the client did not ask for. Raises UpstreamFailure for an answer that is no
-        success, Unprocessable and BadRequest where the request cannot be said.
+        That is so where it refuses what the client did not ask for, and where it refuses an input that may be made
+        shorter. Raises UpstreamFailure for an answer that is no success, Unprocessable and BadRequest where the request
+        cannot be said, TooLong where the endpoint cannot hold it.
         """
         sent = await self._encode(self._endpoint, request)
         try:
@@ -149,19 +178,24 @@ class Asking:
             narrowed = self._narrowed(request, failure.fault)
             if narrowed is None:
                 raise
-            again = await self._encode(narrowed, request)
+            try:
+                again = await self._encode(narrowed, request)
+            except TooLong:
+                raise failure from None
             if again.body == sent.body:
                 raise
         self._exchanges += 1
         return again, await self._send(again)
 
     def _narrowed(self, request: Request, fault: Fault) -> Endpoint | None:
-        """The endpoint as its refusal tells it to be, where that is of something that the client did not ask for."""
-        endpoint, is_clamped = self._endpoint, self._question.is_clamped
+        """The endpoint as its refusal tells it to be, where that is of something that the client leaves open."""
+        endpoint, is_clamped, fitting = self._endpoint, self._question.is_clamped, self._question.fitting
         asked = unlimited(request) if is_clamped else request
         narrowed = self._adapter.narrowed(asked, endpoint, fault) or reading_text(asked, endpoint, fault)
         # Most dialects send no limit but the client's own, so that nothing is told of it otherwise.
-        return narrowed or (with_room(asked, endpoint, told_room(fault.message)) if is_clamped else None)
+        if narrowed is None and is_clamped:
+            narrowed = with_room(asked, endpoint, told_room(fault.message))
+        return narrowed or (None if fitting is None else fitting.narrowed(request, endpoint, fault))
 
     async def ask_on(self, hearing: Hearing) -> Reply:
         """Go on with an answer that takes several exchanges; what fails is asked again as often as the decoder says."""
@@ -181,14 +215,23 @@ class Asking:
         raise AssertionError("nothing more is to be asked")
 
     async def _encode(self, endpoint: Endpoint, request: Request) -> UpstreamRequest:
-        """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere."""
+        """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere.
+
+        Raises TooLong for an input that the endpoint cannot hold.
+        """
         question, adapter, aside = self._question, self._adapter, self._upstream.aside
         request = limited(request, endpoint)
+        left_out: tuple[str, ...] = ()
+        if (fitting := question.fitting) is not None and question.is_dear:
+            request, left_out = await aside.run(fitting.fitted, request, endpoint)
+        elif fitting is not None:
+            request, left_out = fitting.fitted(request, endpoint)
         if question.is_dear:
             readied = await aside.run(_readied, adapter, request, endpoint)
         else:
             readied = _readied(adapter, request, endpoint)
         request, unread, wanted = readied
+        unread = (*left_out, *unread) if left_out else unread
         if wanted:
             request = await question.links.inlined(request, wanted, question.deadline)
         end_user = self._end_user(endpoint)

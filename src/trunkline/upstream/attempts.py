@@ -18,14 +18,14 @@ from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import used
 from trunkline.catalog.entries import Endpoint
-from trunkline.errors import ClientError, EdgeTimeout, GatewayError, Unprocessable
+from trunkline.errors import ClientError, EdgeTimeout, GatewayError, TooLong, Unprocessable
 from trunkline.generation import NOTHING_NOTED, Fee, Noted
 from trunkline.protocol.request import Request
 from trunkline.routing.fallback import Attempted, Outrun, as_told, last_word, next_attempt, next_hedge
 from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
-from trunkline.upstream.asking import Asking, Question, Upstream, apart
+from trunkline.upstream.asking import Asking, Fitting, Question, Upstream, apart
 from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.lines import Lines
@@ -93,7 +93,6 @@ class Run:
 
     answering: Endpoint
     fees: Sequence[Fee] = ()
-    noted: Noted = NOTHING_NOTED
 
     def __init__(
         self,
@@ -105,21 +104,23 @@ class Run:
         *,
         is_dear: bool = False,
         is_clamped: bool = False,
+        fitting: Fitting | None = None,
     ) -> None:
         """Prepare to carry out a plan for whoever asks; nothing is sent before the first delta is asked for.
 
         Attempts that are planned with an own key are made with the `owner`'s. `is_dear`: the request is so large that
         it is encoded beside the loop. `is_clamped`: its limit of the answer is what a credit pays for, and no word of
-        the client's.
+        the client's. `fitting` makes its input shorter where an endpoint needs that.
         """
         self._upstream = upstream
         self._plan = plan
         self._request = request = apart(request, owner.account_id, upstream.end_user_secret)
         self._deadline = deadline
         self._owner, account = owner, owner.account_id
-        self._question = Question(request, deadline, account, Links(upstream.fetcher, account), is_dear, is_clamped)
+        links = Links(upstream.fetcher, account)
+        self._question = Question(request, deadline, account, links, is_dear, is_clamped, fitting)
         self._passed: set[int] = set()
-        self._unspeakable: Unprocessable | None = None
+        self._unspeakable: Unprocessable | TooLong | None = None
         self._broken: _Attempt | None = None
         self._broken_place = 0
         self.has_spoken = False
@@ -138,6 +139,12 @@ class Run:
     @property
     def upstream_id(self) -> str | None:
         return None if self._heard_last is None else self._heard_last.answer_id
+
+    @property
+    def noted(self) -> Noted:
+        """What who answers, or was asked last, was not told of the input."""
+        fitting = self._question.fitting
+        return NOTHING_NOTED if fitting is None or self.endpoint is None else fitting.noted(self.endpoint)
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
@@ -227,7 +234,7 @@ class Run:
         No error is kept under a name: it would keep its frames, and with them all that was heard.
         """
         match error:
-            case Unprocessable():
+            case Unprocessable() | TooLong():
                 self._unspeakable = error.with_traceback(None)
                 self._pass_over(attempt)
             case UpstreamFailure():
@@ -333,7 +340,7 @@ class Run:
         def drop(attempt: _Attempt, error: BaseException) -> None:
             if isinstance(error, UpstreamFailure):
                 self._fail(attempt, error.fault)
-            elif isinstance(error, Unprocessable):
+            elif isinstance(error, Unprocessable | TooLong):
                 self._pass_over(attempt)
             else:
                 raise error

@@ -264,7 +264,7 @@ SENT = [
          to=endpoint(quirks={"extra_body": {"top_p": 0.9, "x": 1}})),
     Sent("a temperature beyond the server's is clamped", {"temperature": 2}, {"temperature": 1.0}, ("temperature",),
          to=endpoint(quirks={"max_temperature": 1.0})),
-    Sent("what a quirk names is left out", {"truncation": "auto"}, {"truncation": None}, ("truncation",),
+    Sent("who cannot shorten an input is not asked to", {"truncation": "auto"}, {"truncation": None}, (),
          to=endpoint(quirks={"drops": frozenset({"truncation"})})),
 ]  # fmt: skip
 

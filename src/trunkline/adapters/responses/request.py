@@ -38,7 +38,7 @@ from trunkline.adapters.encoding.tools import (
 from trunkline.adapters.encoding.turns import IMAGE_NOTE, assistant_text
 from trunkline.adapters.responses.answer import ResponsesDecoder
 from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
-from trunkline.catalog.abilities import has_context, takes_openai_tools, tier_of
+from trunkline.catalog.abilities import has_context, takes_openai_tools, tier_of, truncates
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -144,8 +144,8 @@ def _encode_settings(draft: Draft, end_user: str | None) -> None:
     if request.max_tool_calls:
         # With 0 the search was left out, and there is nothing to count.
         _put(draft, "max_tool_calls", request.max_tool_calls)
-    if request.truncation is not None:
-        _put(draft, "truncation", request.truncation)
+    if request.truncation is not None and truncates(draft.endpoint):
+        draft.body["truncation"] = request.truncation
     if request.prompt_cache_key is not None:
         _put(draft, "prompt_cache_key", request.prompt_cache_key, is_taken=quirks.has_cache_key)
     if request.user or request.safety_identifier:
