@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -32,6 +32,9 @@ from trunkline.stream.deltas import (
 
 TOKENS_PER_DRAWN_PICTURE: Final = 1_290
 """Of a picture that nobody counted: what Gemini takes for one of a million pixels."""
+
+Told = Callable[[Endpoint], Request]
+"""The request as an endpoint was told it."""
 
 _COUNTED: Final = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
 NO_FEE: Final = Decimal(0)
@@ -205,15 +208,19 @@ class Meter:
 
     __slots__ = (
         "_byok_fee", "_heard", "_heard_bytes", "_is_counted", "_most_nano", "_pictures", "_request", "_searches",
-        "spent", "stop",
+        "_told", "spent", "stop",
     )  # fmt: skip
 
-    def __init__(self, request: Request, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE) -> None:
+    def __init__(
+        self, request: Request, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE, told: Told | None = None
+    ) -> None:
         """Take the client's request, from which its tokens are estimated should nobody count them.
 
-        Its client is told no more than `most_nano`, whatever it was worth; `spent` says that.
+        `told` gives what an endpoint was told in its place, where that may be less. Its client is told no more than
+        `most_nano`, whatever it was worth; `spent` says that.
         """
         self._request = request
+        self._told = told
         self._most_nano = most_nano
         self._byok_fee = byok_fee
         self._heard: list[str] = []
@@ -232,7 +239,7 @@ class Meter:
             if kind in _COUNTED:
                 heard.append(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
             elif kind is Spent:
-                batch[index] = self._note(self._completed(delta), endpoint, is_byok)  # type: ignore[arg-type]
+                batch[index] = self._note(self._completed(delta, endpoint), endpoint, is_byok)  # type: ignore[arg-type]
                 self._is_counted = not delta.usage.estimated  # type: ignore[union-attr]  # kind is its type
             elif kind is Stopped:
                 self.stop = delta.reason  # type: ignore[union-attr]
@@ -257,7 +264,7 @@ class Meter:
         if self._is_counted:
             return []
         self._is_counted = True
-        told = Spent(Usage(input_tokens=content_tokens(self._request))) if self.spent is None else self.spent
+        told = Spent(Usage(input_tokens=self._read_tokens(endpoint))) if self.spent is None else self.spent
         usage = told.usage
         pictures = max(self._pictures, usage.images)
         drawn = max(pictures * TOKENS_PER_DRAWN_PICTURE, usage.image_output_tokens)
@@ -271,7 +278,11 @@ class Meter:
         )
         return [self._note(Spent(usage, service_tier=told.service_tier), endpoint, is_byok)]
 
-    def _completed(self, spent: Spent) -> Spent:
+    def _read_tokens(self, endpoint: Endpoint) -> int:
+        """Estimate the tokens that an endpoint read."""
+        return content_tokens(self._request if self._told is None else self._told(endpoint))
+
+    def _completed(self, spent: Spent, endpoint: Endpoint) -> Spent:
         """A count of the end, with an estimate of the half that it lacks; nothing in both is somebody's word."""
         usage = spent.usage
         if self._pictures > usage.images:
@@ -285,7 +296,7 @@ class Meter:
             heard = self.heard_tokens()
             counted = replace(usage, output_tokens=heard, estimated=True) if heard else usage
         else:
-            counted = replace(usage, input_tokens=content_tokens(self._request), estimated=True)
+            counted = replace(usage, input_tokens=self._read_tokens(endpoint), estimated=True)
         return Spent(counted, service_tier=spent.service_tier)
 
     def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from trunkline import failpoints
 from trunkline.accounts.idempotency import Claim, free
-from trunkline.billing import NO_FEE, Meter, lost
+from trunkline.billing import NO_FEE, Meter, Told, lost
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.generation import Ending, Generation
 from trunkline.money import NanoUsd
@@ -49,8 +49,12 @@ class Settlement:
         reservation: Reservation,
         services: Services,
         totals: Totals | None = None,
+        told: Told | None = None,
     ) -> None:
-        """Open the account of a course; the `totals` are of one that is priced turn by turn."""
+        """Open the account of a course; the `totals` are of one that is priced turn by turn.
+
+        `told` gives the request as an endpoint was told it, where that may be less than all of it.
+        """
         call, request, self._plan, _, steps, _ = admitted
         self._noted = steps.noted
         self._course = course
@@ -66,7 +70,7 @@ class Settlement:
         self._totals = totals
         self._meter: Meter | Totals
         if totals is None:
-            self._meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
+            self._meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE, told)
         else:
             self._meter = totals
         self.count: Callable[[list[str]], None] = self._meter.count
@@ -191,11 +195,11 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         fitting=None if request.truncation != "auto" else make_fitting(is_clamped=is_clamped),
     )
     if steps is NO_STEPS:
-        return run, Settlement(run, admitted, reservation, services)
+        return run, Settlement(run, admitted, reservation, services, told=run.told)
     # Loaded with the first request that has steps: that takes a tenth of a start, and most gateways never have any.
     stepping = import_module("trunkline.stepping")
     course: Course = stepping.stepped(run, admitted, services)
-    settlement = Settlement(course, admitted, reservation, services)
+    settlement = Settlement(course, admitted, reservation, services, told=run.told)
     stepping.count_with(course, settlement.count)
     return course, settlement
 

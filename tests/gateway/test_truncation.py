@@ -18,6 +18,7 @@ from tests.gateway.conftest import CONFIG, PROVIDER
 from tests.gateway.histories import check_legal, readings
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.speech import SPEECHES
+from tests.gateway.tenants import Store
 from tests.gateway.test_fault_words import error_in
 from tests.gateway.test_healing import ENDS
 from tests.gateway.test_wire_requests import WHOLE
@@ -48,6 +49,7 @@ FORMS = {
     "converse": "anthropic-claude-v1",
     "gemini": "google-gemini-v1",
     "responses": "openai-responses-v1",
+    "openai": "openai-responses-v1",
 }
 SIZES = {"narrow": 8_192, "wide": 65_536, "small": 2_048}
 _numbers = itertools.count()
@@ -70,6 +72,8 @@ def house(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         config += PROVIDER.format(name=f"mock-{name}", dialect="chat", url=f"{upstream.url}/{name}/v1")
         for model in {"narrow": ("two",), "wide": ("two", "unalike"), "small": ("unalike", "small")}[name]:
             config += endpoint(f"mock-{name}", f"long/{model}", context)
+    config += PROVIDER.format(name="mock-openai", dialect="responses", url=f"{upstream.url}/openai/v1")
+    config += endpoint("mock-openai", "long/openai", CONTEXT, quirks=f"has_openai_tools = true, {QUIRKS['responses']}")
     config += endpoint("mock-chat", "long/unknown", None)
     config += endpoint("fake-provider", "long/fake", CONTEXT, upstream="echo")
     config += f'[search.exa]\nkind = "exa"\nbase_url = "{upstream.url}/exa"\napi_key = {{ env = "MOCK_KEY" }}\n'
@@ -107,7 +111,7 @@ def thought(dialect: str, number: int) -> Json:
     if dialect == "cohere":
         return item
     form = FORMS.get(dialect, "")
-    proof = {"blob" if dialect in ("responses", "chat") else "signature": f"proof-{number}-" + "p" * 200}
+    proof = {"blob" if dialect in ("responses", "openai", "chat") else "signature": f"proof-{number}-" + "p" * 200}
     packed = base64.b64encode(text.encode()).decode()
     origin = Seal(endpoint_id=f"mock-{dialect}:long/{dialect}", form=form, packed=packed, **proof)
     return {**item, "encrypted_content": seal(origin)} | ({"format": form} if form else {})
@@ -475,4 +479,53 @@ def test_each_turn_of_an_answer_with_searches_is_made_to_fit(house: Gateway, ups
 def test_a_stream_tells_in_its_head_what_was_left_out(house: Gateway, upstream: Upstream, mark: str) -> None:
     reply = house.call(ask("long/chat", many_turns("chat", mark), stream=True))
     events_of(reply)
+    assert int(dropped(reply)["input.turns"]) > 100
+
+
+# Money
+
+
+def test_what_nobody_counted_is_charged_as_it_was_told(house: Gateway, upstream: Upstream, mark: str) -> None:
+    uncounted = {name: value for name, value in completion().items() if name != "usage"}
+    upstream.play(mark, whole(error_in("chat", TOO_LONG), 400), whole(uncounted), host="chat")
+    usage = response_of(house.call(ask("long/unknown", many_turns("", mark))))["usage"]
+    (_, second) = upstream.seen(mark)
+    assert 0.5 * len(second.body) / 4 < usage["input_tokens"] < 16_384
+
+
+def test_a_limit_that_credit_sets_takes_no_room_from_the_input(house: Gateway, upstream: Upstream, mark: str) -> None:
+    items = many_turns("chat", mark)
+    upstream.play(mark, whole(completion()))
+    free = house.call(ask("long/chat", items))
+    store = Store(house, house.log.with_name("trunkline.db"))
+    bound = store.tenant(600_000_000).call(ask("long/chat", items))
+    assert int(bound.headers["x-trunkline-clamped"].partition("=")[2]) > CONTEXT // 8
+    assert dropped(bound)["input.turns"] == dropped(free)["input.turns"]
+    store.check()
+
+
+# OpenAI's own items
+
+
+def test_openai_is_told_its_own_items_in_pairs(house: Gateway, upstream: Upstream, mark: str) -> None:
+    found = [{"type": "function", "name": "found", "parameters": {"type": "object"}}]
+    search = {"type": "tool_search_call", "call_id": "search_1", "execution": "client", "arguments": {"query": "x"}}
+    offered = {"type": "tool_search_output", "call_id": "search_1", "execution": "client", "tools": found}
+    shell = {"type": "local_shell_call", "call_id": "shell_1", "id": "lsh_1", "status": "completed"}
+    shell["action"] = {"type": "exec", "command": ["ls"], "env": {}}
+    listed = {"type": "local_shell_call_output", "id": "lsh_1", "call_id": "shell_1", "output": "a b"}
+    items = [user("Begin."), search, offered, shell, listed, *many_turns("openai", mark)]
+    tools = [*TOOLS, {"type": "tool_search"}, {"type": "local_shell"}]
+    upstream.play(mark, whole(WHOLE["responses"]))
+    reply = house.call(ask("long/openai", items, tools=tools))
+    response_of(reply)
+    (seen,) = upstream.seen(mark)
+    told = seen.json["input"]
+    assert [item["type"] for item in told[:2]] == ["tool_search_call", "tool_search_output"]
+    assert seen.json["truncation"] == "auto"
+    calls = [item["call_id"] for item in told if item["type"].endswith("_call")]
+    outputs = [item["call_id"] for item in told if item["type"].endswith("_output")]
+    assert sorted(calls) == sorted(outputs)
+    assert "shell_1" not in calls
+    assert {"custom_tool_call", "function_call", "reasoning"} <= {item["type"] for item in told}
     assert int(dropped(reply)["input.turns"]) > 100

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.gateway.histories import check_legal
 from tests.protocol.histories_strategy import call, histories, result, said, thought
 from tests.routing.catalogs import endpoint
+from trunkline.adapters.encoding.offers import offered
+from trunkline.adapters.table import ADAPTERS
+from trunkline.catalog.entries import Dialect
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import TooLong
 from trunkline.plugins.truncating import Truncating, cut
@@ -18,11 +23,15 @@ from trunkline.protocol.items import InputItem
 from trunkline.protocol.pairs import is_from_outside, pairs_of
 from trunkline.protocol.request import Request
 from trunkline.protocol.spans import is_fixed, spans_of
+from trunkline.protocol.tools import CustomTool, FunctionTool
 from trunkline.protocol.weighing import needs_of
 from trunkline.wire import Fault
 
 CONTEXTS = st.integers(64, 6_000)
 OUTPUTS = st.one_of(st.none(), st.integers(1, 500))
+
+DIALECTS = [each for each in get_args(Dialect) if each not in ("images", "bfl", "riverflow", "fake")]
+TOOLS = (FunctionTool("look"), CustomTool("patch"))
 
 TURN = (said("user", 400), thought(400), call(1), result(1, 2_000))
 """About 700 tokens."""
@@ -218,3 +227,16 @@ def test_what_is_told_beforehand() -> None:
         (endpoint("b").id, False, True),
     ]
     assert told[0]["dropped_items"] == 4 * told[0]["dropped_turns"] > 0
+
+
+# On the wire
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(items=histories(), context=CONTEXTS)
+@settings(max_examples=40)
+def test_law_what_is_left_is_legal_on_every_wire(dialect: Dialect, items: tuple[InputItem, ...], context: int) -> None:
+    request = Request(input=(*items, said("user", 4)), tools=TOOLS, has_extensions=True)
+    there = replace(endpoint(), dialect=dialect)
+    left = cut(offered(request, there).request, context, None).request
+    check_legal(dialect, json.loads(ADAPTERS[dialect].encode(left, there, None).body))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.protocol.test_content import file, picture, request, text
 from trunkline.protocol.items import ReasoningItem, SummaryText
-from trunkline.protocol.weighing import Needs, item_weight, needs_of, output_room, too_long
+from trunkline.protocol.weighing import Needs, item_weight, needs_of, output_room, rough_needs, too_long
 
 CASES: dict[str, tuple[Any, int, int]] = {
     "1,000 letters": (text("a" * 1_000), 250, 260),
@@ -44,6 +44,12 @@ def test_tools_are_told_apart_from_all_else() -> None:
     assert needs.text == 104
     assert needs.output == 50
     assert needs.input == needs.text + needs.tools
+
+
+def test_a_large_request_is_weighed_roughly_where_nobody_may_wait() -> None:
+    small, large = request(text("中" * 400)), request(text("中" * 400_000))
+    assert rough_needs(small) == needs_of(small)
+    assert rough_needs(large) == Needs(100_000, 0, 0)
 
 
 def test_an_answer_of_no_told_length_is_left_an_eighth() -> None:

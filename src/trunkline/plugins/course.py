@@ -102,7 +102,7 @@ class SearchCourse:
         rounds, totals = self._rounds, self._totals
         run = self._ask(rounds.request, self.answering if self.has_spoken else None)
         self._runs.append(run)
-        totals.begin_turn(rounds.request)
+        totals.begin_turn(rounds.request, run.told)
         try:
             async with aclosing(run.deltas()) as heard:
                 async for batch in heard:

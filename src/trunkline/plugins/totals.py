@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from trunkline.billing import NO_FEE, Meter
+from trunkline.billing import NO_FEE, Meter, Told
 from trunkline.catalog.entries import Endpoint
 from trunkline.generation import Fee
 from trunkline.money import NanoUsd, usd_text
@@ -84,9 +84,9 @@ class Totals:
 
     # A turn
 
-    def begin_turn(self, request: Request) -> None:
-        """Count what comes as an answer to this."""
-        self._turn = Meter(request, None, self._byok_fee)
+    def begin_turn(self, request: Request, told: Told | None = None) -> None:
+        """Count what comes as an answer to this, or to what an endpoint was `told` of it."""
+        self._turn = Meter(request, None, self._byok_fee, told)
 
     def hear(self, batch: list[Delta], endpoint: Endpoint, *, is_byok: bool) -> list[Delta]:
         """Count what a turn says."""

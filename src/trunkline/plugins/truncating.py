@@ -149,6 +149,11 @@ class Truncating:
             return NOTHING_NOTED
         return {"truncation": cut_as_json(*found)}
 
+    def request_at(self, endpoint: Endpoint) -> Request | None:
+        """The request as it was made to fit an endpoint; None where that was not asked."""
+        found = self._cuts.get(endpoint.id)
+        return None if found is None else found[0].request
+
     def told(self, request: Request, endpoints: Sequence[Endpoint]) -> list[dict[str, Json]]:
         """What each endpoint would be told of a request, as plain values that JSON can hold."""
         scales = _Scales(request)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from trunkline.protocol.content import TOKENS_PER_PICTURE, Content, add_item, add_settings, bytes_of, tokens_of
+from trunkline.protocol.extent import extent_of
 from trunkline.protocol.items import InputItem, ReasoningItem
 from trunkline.protocol.request import Request
 
@@ -82,9 +83,20 @@ def output_room(context_tokens: int, asked_tokens: int | None) -> int:
 
 def needs_of(request: Request) -> Needs:
     """Weigh a request as it stands; without a limit of its own an answer takes nothing."""
-    tools = tokens_of(len(msgspec.json.encode(request.tools))) if request.tools else 0
+    tools = _tools_weight(request)
     text = settings_weight(request) - tools + sum([item_weight(item) for item in request.input])
     return Needs(max(text, 0), tools, request.max_output_tokens or 0)
+
+
+def rough_needs(request: Request) -> Needs:
+    """The same for whoever may not wait: a large request is taken for letters alone."""
+    if request.size == "usual" and request.measured is None:
+        return needs_of(request)
+    return Needs(tokens_of(extent_of(request).characters), _tools_weight(request), request.max_output_tokens or 0)
+
+
+def _tools_weight(request: Request) -> int:
+    return tokens_of(len(msgspec.json.encode(request.tools))) if request.tools else 0
 
 
 def too_long(context_tokens: int, needs: Needs) -> str:

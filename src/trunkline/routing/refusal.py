@@ -16,7 +16,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.extensions import bound_to_openai
 from trunkline.protocol.request import Request
-from trunkline.protocol.weighing import ASK_FOR_LESS, NEVER_LEFT_OUT, figures, needs_of, too_long
+from trunkline.protocol.weighing import ASK_FOR_LESS, NEVER_LEFT_OUT, figures, rough_needs, too_long
 from trunkline.routing.explanation import Explanation
 from trunkline.routing.filters import Filter, exacting_media
 
@@ -137,7 +137,7 @@ def refuse(
         return NoTool(f"{', '.join(bound)}: {message}", explanation, param=param)
     if set(fixes) == {"context_length"}:
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
-        needs = needs_of(request)
+        needs = rough_needs(request)
         hint = NEVER_LEFT_OUT if request.truncation == "auto" else ASK_FOR_LESS
         message = f"{too_long(most, needs)} {hint} {message}"
         return NoContext(message, explanation, metadata=figures(most, needs))

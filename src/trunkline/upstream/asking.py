@@ -129,6 +129,10 @@ class Fitting(Protocol):
         """What is told on the record of what an endpoint was not told."""
         ...
 
+    def request_at(self, endpoint: Endpoint) -> Request | None:
+        """The request as it was made to fit an endpoint; None where that was not asked."""
+        ...
+
     def told(self, request: Request, endpoints: Sequence[Endpoint]) -> list[dict[str, Json]]:
         """What each endpoint would be told of a request, as plain values that JSON can hold."""
         ...

@@ -16,7 +16,7 @@ from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
 from trunkline.adapters.encoding.offers import offered, restoring
 from trunkline.adapters.table import ADAPTERS
-from trunkline.billing import used
+from trunkline.billing import Told, used
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import ClientError, EdgeTimeout, GatewayError, TooLong, Unprocessable
 from trunkline.generation import NOTHING_NOTED, Fee, Noted
@@ -145,6 +145,15 @@ class Run:
         """What who answers, or was asked last, was not told of the input."""
         fitting = self._question.fitting
         return NOTHING_NOTED if fitting is None or self.endpoint is None else fitting.noted(self.endpoint)
+
+    @property
+    def told(self) -> Told | None:
+        """What gives the request as an endpoint was told it, where that may be less than all of it."""
+        return None if self._question.fitting is None else self._request_at
+
+    def _request_at(self, endpoint: Endpoint) -> Request:
+        fitting = self._question.fitting
+        return (None if fitting is None else fitting.request_at(endpoint)) or self._request
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
@@ -418,7 +427,7 @@ class Run:
         """What an attempt used that nobody is told of. What it said its provider bills, counted or not."""
         if attempt.spoke is None or not attempt.held:
             return attempt.usage
-        return used(attempt.held, self._request, attempt.endpoint)
+        return used(attempt.held, self._request_at(attempt.endpoint), attempt.endpoint)
 
     async def _hear(self, attempt: _Attempt) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint: one list for each network read that says something, but for what goes to the sink.
