@@ -511,7 +511,7 @@ def test_openai_is_told_its_own_items_in_pairs(house: Gateway, upstream: Upstrea
     found = [{"type": "function", "name": "found", "parameters": {"type": "object"}}]
     search = {"type": "tool_search_call", "call_id": "search_1", "execution": "client", "arguments": {"query": "x"}}
     offered = {"type": "tool_search_output", "call_id": "search_1", "execution": "client", "tools": found}
-    shell = {"type": "local_shell_call", "call_id": "shell_1", "id": "lsh_1", "status": "completed"}
+    shell: Json = {"type": "local_shell_call", "call_id": "shell_1", "id": "lsh_1", "status": "completed"}
     shell["action"] = {"type": "exec", "command": ["ls"], "env": {}}
     listed = {"type": "local_shell_call_output", "id": "lsh_1", "call_id": "shell_1", "output": "a b"}
     items = [user("Begin."), search, offered, shell, listed, *many_turns("openai", mark)]

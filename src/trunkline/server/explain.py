@@ -96,8 +96,11 @@ async def _explained(call: Call, services: Services) -> dict[str, Any]:
     found |= {"max_attempts": plan.max_attempts, "estimate": told, "turns": turns, "error": None}
     steps = {} if admitted.steps is NO_STEPS else steps_as_json(admitted.steps)
     if admitted.request.truncation == "auto":
-        asked = admitted.steps.asked or admitted.request
-        steps["truncation"] = make_fitting(is_clamped=False).told(asked, plan.attempts)
+        asked, told_of = admitted.steps.asked or admitted.request, make_fitting(is_clamped=False).told
+        if admitted.is_dear:
+            steps["truncation"] = await services.aside.run(told_of, asked, plan.attempts)
+        else:
+            steps["truncation"] = told_of(asked, plan.attempts)
     return found if admitted.steps is NO_STEPS and not steps else {**found, "plugins": steps}
 
 

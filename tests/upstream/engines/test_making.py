@@ -18,7 +18,7 @@ from trunkline.inventory import load_catalog
 from trunkline.stopping import Stopping
 settings, _ = read_settings(None)
 create(settings, load_catalog(settings), Stopping(1.0, time.monotonic))
-ASKING = ("trunkline.upstream.engines.", "trunkline.stepping")
+ASKING = ("trunkline.upstream.engines.", "trunkline.stepping", "trunkline.plugins.truncating")
 print(sorted(name for name in sys.modules if name.startswith(ASKING)))
 """
 
