@@ -51,6 +51,9 @@ CASES = {
         [USER, call(1), USER, call(2), result(1, 4), result(2, 4), *round_of(3)],
         Spans((2, 6, 7, 8), ((0,),), ((1, 4), (3, 5))),
     ),
+    "the round that began last, and that of the last result": Case(
+        [USER, call(1), USER, call(2), result(2, 4), result(1, 4)], Spans((1, 2, 3, 4, 5), ((0,),), ())
+    ),
     "a call without its result stays in the last turn": Case(
         [USER, call(1), call(2), result(2, 4), *round_of(3)], Spans((0, 1, 2, 3, 4, 5, 6), (), ())
     ),
