@@ -27,7 +27,7 @@ from trunkline.errors import TooLong
 from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.protocol.opaque import Json
 from trunkline.protocol.request import Request
-from trunkline.protocol.spans import Spans, spans_of
+from trunkline.protocol.spans import spans_of
 from trunkline.protocol.weighing import (
     NEVER_LEFT_OUT,
     figures,
@@ -81,22 +81,18 @@ class _Scales:
             return Cut(request, 0, 0, 0, left, output, fits=True)
         spans = spans_of(request.input)
         gone: set[int] = set()
-        turns = rounds = 0
-        for place, span in enumerate((*spans.turns, *spans.rounds)):
+        count = 0
+        for span in (*spans.turns, *spans.rounds):
             if left <= room:
                 break
-            left -= sum([self._weights[each] for each in span])
+            left -= sum([self._weights[place] for place in span])
             gone.update(span)
-            turns, rounds = _counted(spans, place + 1)
+            count += 1
+        turns = min(count, len(spans.turns))
         if gone:
             kept = tuple([item for place, item in enumerate(request.input) if place not in gone])
             request = replace(request, input=kept, measured=None)
-        return Cut(request, turns, rounds, len(gone), left, output, fits=left <= room)
-
-
-def _counted(spans: Spans, gone: int) -> tuple[int, int]:
-    turns = min(gone, len(spans.turns))
-    return turns, gone - turns
+        return Cut(request, turns, count - turns, len(gone), left, output, fits=left <= room)
 
 
 class Truncating:
@@ -160,9 +156,9 @@ class Truncating:
         found: list[dict[str, Json]] = []
         for endpoint in endpoints:
             if (context := endpoint.context_tokens) is not None:
-                cut = scales.cut(context, self._output(request, context))
-                told = cut_as_json(cut, context)
-                found.append({"endpoint": endpoint.id, "is_shortened": cut.items > 0, "fits": cut.fits, **told})
+                short = scales.cut(context, self._output(request, context))
+                told = cut_as_json(short, context)
+                found.append({"endpoint": endpoint.id, "is_shortened": short.items > 0, "fits": short.fits, **told})
         return found
 
     def _output(self, request: Request, context_tokens: int) -> int | None:
