@@ -99,14 +99,16 @@ DOORS: dict[str, tuple[str, ...]] = {
     "botocore": ("credentials/", "upstream/tokens.py", "stream/aws_events.py"),
     "google": ("credentials/", "upstream/tokens.py"),
     "jsonschema_rs": ("plugins/schema_check.py",),
+    "pypdfium2": ("upstream/documents/pdf.py",),
+    "selectolax": ("upstream/documents/html.py",),
 }
 """Each library and the one place that may import it; msgspec is free below the I/O line and nowhere above.
 
 A door comes with the commit that uses it: an import without one fails.
 """
 
-OPTIONAL = frozenset({"botocore", "google", "jsonschema_rs", "cryptography"})
-"""Libraries that may be imported inside a function, at their door: three may be missing, one few runs need."""
+OPTIONAL = frozenset({"botocore", "google", "jsonschema_rs", "pypdfium2", "selectolax", "cryptography"})
+"""Libraries that may be imported inside a function, at their door: the last is seldom needed, others may be missing."""
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if "migrations/versions" not in path.as_posix())
 MILL = sorted((ROOT.parent.parent / "tools" / "models").glob("*.py"))
@@ -317,6 +319,11 @@ MACHINES = (
     "plugins/citing.py",
     "plugins/links.py",
     "plugins/templates.py",
+    "upstream/documents/frames.py",
+    "upstream/documents/prose.py",
+    "upstream/documents/pdf.py",
+    "upstream/documents/docx_parts.py",
+    "upstream/documents/html.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 
@@ -327,6 +334,15 @@ def test_a_machine_waits_for_nobody(name: str) -> None:
     waiting = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
     assert not [node.lineno for node in nodes_of(path) if isinstance(node, waiting)]
     assert not {module.split(".")[0] for module, _ in imports(path)} & IMPURE
+
+
+def test_a_child_that_reads_documents_knows_nothing_of_the_gateway() -> None:
+    folder = ROOT / "upstream" / "documents"
+    for path in folder.glob("*.py"):
+        ours = {module for module, _ in imports(path) if module.startswith("trunkline")}
+        assert all(module.startswith("trunkline.upstream.documents") for module in ours), path.name
+    for package in (ROOT, ROOT / "upstream", folder):
+        assert not (package / "__init__.py").read_text(), "it would be loaded by each child"
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
