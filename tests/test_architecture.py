@@ -324,6 +324,7 @@ MACHINES = (
     "upstream/documents/pdf.py",
     "upstream/documents/docx_parts.py",
     "upstream/documents/html.py",
+    "upstream/fair_queue.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 

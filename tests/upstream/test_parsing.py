@@ -1,0 +1,506 @@
+"""Documents read by children: what they say, what becomes of those that do harm, and that nothing of a child is left.
+
+Children of the gateway's own program are limited as in production, but that they have less memory and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol, TypeVar
+
+import pytest
+import uvloop
+
+from tests.upstream.documents.making import bomb, docx_of, many_pages, paragraph, pdf_of, simple_pdf
+from trunkline.upstream.children import PROGRAM
+from trunkline.upstream.documents.frames import ORDER_BYTES, Said, answer_of
+from trunkline.upstream.parsing import Cause, Kind, Parsed, Parser, ParserLimits, Unparsed, leaves_network
+
+T = TypeVar("T")
+
+LIMITS = ParserLimits(memory_bytes=150 * 10**6, cpu_s=1.0)
+SAYS_X = Parsed('<page n="1">\nx\n</page>', 1, 0)
+
+STAND_IN = (
+    f"import os, sys, time, signal\nread = sys.stdin.buffer.read\nhead = read({ORDER_BYTES})\nif not head: sys.exit()\n"
+)
+"""How programs begin that stand in for a child: they have what goes before the document."""
+
+
+class Run(Protocol):
+    def __call__(self, play: Coroutine[Any, Any, T], /) -> T: ...
+
+
+@pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    runner: Run = request.param
+    return runner
+
+
+def stand_in(words: str) -> tuple[str, ...]:
+    return ("-c", STAND_IN + words)
+
+
+class Reading:
+    """A parser with what it is seen doing."""
+
+    def __init__(self, limits: ParserLimits, program: tuple[str, ...], wall_s: float, spare_s: float) -> None:
+        self.children: list[tuple[str, int]] = []
+        self.begun = asyncio.Event()
+        clock = asyncio.get_running_loop().time
+        self.parser = Parser(
+            limits,
+            clock,
+            program=program,
+            wall_s=wall_s,
+            spare_s=spare_s,
+            on_child=self._note,
+            is_installed=self._is_there,
+        )
+        self.absent: set[str] = set()
+
+    def _note(self, account: str, pid: int) -> None:
+        self.children.append((account, pid))
+        self.begun.set()
+
+    def _is_there(self, library: str) -> bool:
+        return library not in self.absent
+
+    async def read(self, document: bytes, kind: Kind = "pdf", account: str = "a", within_s: float = 30.0) -> Parsed:
+        return await self.parser.parse(kind, document, account, asyncio.get_running_loop().time() + within_s)
+
+    async def cause(self, document: bytes, kind: Kind = "pdf", account: str = "a", within_s: float = 30.0) -> Cause:
+        with pytest.raises(Unparsed) as refused:
+            await self.read(document, kind, account, within_s)
+        assert refused.value.message
+        assert "/" not in refused.value.message
+        return refused.value.cause
+
+
+@asynccontextmanager
+async def reading(
+    limits: ParserLimits = LIMITS,
+    program: tuple[str, ...] = PROGRAM,
+    wall_s: float = 30.0,
+    spare_s: float = 60.0,
+) -> AsyncIterator[Reading]:
+    """A parser; at its end no child is left, and nothing open that was not before."""
+    await asyncio.sleep(0)
+    before = open_files()
+    told = Reading(limits, program, wall_s, spare_s)
+    async with told.parser:
+        yield told
+    assert not [pid for _, pid in told.children if is_there(pid)]
+    await until(lambda: open_files() <= before)
+
+
+def open_files() -> int:
+    return sum(1 for name in os.listdir("/proc/self/fd") if "epoll" not in link(f"/proc/self/fd/{name}"))
+
+
+def link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process is on the system's list, be it as one that nobody asked about."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process does anything yet; one that is not ours is taken off the list by somebody else, at leisure."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children() -> list[int]:
+    """The processes that this one has."""
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    ends = monotonic() + 10
+    while not holds():
+        assert monotonic() < ends
+        await asyncio.sleep(0.005)
+
+
+def let_go(gate: bytes) -> None:
+    Path(os.fsdecode(gate)).touch()
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+# What is read
+
+
+def test_each_kind_is_read_in_a_child_of_its_own(run: Run) -> None:
+    async def play() -> None:
+        async with reading() as told:
+            assert await told.read(simple_pdf("x")) == SAYS_X
+            assert await told.read(docx_of(paragraph("x")), "docx", "b") == Parsed("x", 1, 0)
+            assert await told.read(b"<p>x", "html") == Parsed("x", 1, 0)
+            deadline = asyncio.get_running_loop().time() + 30
+            assert await told.parser.count_pages(simple_pdf("a", "b"), "c", deadline) == 2
+            assert [account for account, _ in told.children] == ["a", "b", "a", "c"]
+            assert len({pid for _, pid in told.children}) == 4
+
+    run(play())
+
+
+def test_an_idle_gateway_has_no_child_and_one_that_reads_has_a_spare() -> None:
+    async def play() -> None:
+        async with reading(program=stand_in(ANSWERS), spare_s=0.05) as told:
+            there = set(children())
+            await told.read(b"x")
+            (_, pid) = told.children[0]
+            await until(lambda: not is_there(pid))
+            await until(lambda: not set(children()) - there)
+
+    asyncio.run(play())
+
+
+ANSWERS = f"os.write(1, {answer_of(Said(SAYS_X.text, 1, 0))!r})"
+
+
+def test_a_spare_is_taken_by_the_next() -> None:
+    async def play() -> None:
+        async with reading(program=stand_in(ANSWERS)) as told:
+            there = set(children())
+            await told.read(b"x")
+            (spare,) = set(children()) - there - {told.children[0][1]}
+            await told.read(b"x", account="b")
+            assert told.children[1] == ("b", spare)
+
+    asyncio.run(play())
+
+
+def test_a_spare_that_died_is_not_taken() -> None:
+    async def play() -> None:
+        async with reading(program=stand_in(ANSWERS)) as told:
+            there = set(children())
+            await told.read(b"x")
+            (spare,) = set(children()) - there - {told.children[0][1]}
+            os.kill(spare, signal.SIGKILL)
+            await until(lambda: not is_there(spare))
+            assert await told.read(b"x") == SAYS_X
+
+    asyncio.run(play())
+
+
+def test_nothing_and_what_no_library_reads_is_refused_without_a_child() -> None:
+    async def play() -> None:
+        async with reading() as told:
+            told.absent = {"pypdfium2"}
+            assert told.parser.missing("pdf") == "pypdfium2"
+            assert told.parser.missing("html") is told.parser.missing("docx") is None
+            assert await told.cause(b"%PDF", "pdf") == "missing"
+            assert await told.cause(b"", "html") == "empty"
+            assert not told.children
+
+    asyncio.run(play())
+
+
+# What does harm
+
+BOMBS = (
+    ("kilobytes that unpack to 2 GB, in layers", bomb(2 * 10**9, 2)),
+    ("a page of text operators that are 400 MB", bomb(4 * 10**8, 1, unit=b"BT /F 9 Tf 9 9 Td (text text) Tj ET ")),
+)
+FEW_OF_MANY = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[3 0 R]>>", b"<</Type/Page/Parent 2 0 R>>"]
+DEEP = b"<div>" * 50_000 + b"x"
+
+
+def test_DO_01_bombs_end_their_child_and_nobody_else(run: Run) -> None:
+    async def play() -> None:
+        async with reading() as told:
+            before = resident_bytes()
+            for _, document in BOMBS:
+                assert await told.cause(document) == "died"
+                assert await told.read(simple_pdf("x")) == SAYS_X
+            assert resident_bytes() < before + 20 * 10**6
+
+    run(play())
+
+
+def test_DO_02_half_a_million_objects_end_within_the_limits() -> None:
+    async def play() -> None:
+        async with reading() as told:
+            assert (await told.read(pdf_of([*FEW_OF_MANY, *[b"<<>>"] * 500_000]))).silent_pages == 1
+            assert await told.cause(bomb(50 * 10**6, 1, unit=b"0 0 m 9 9 l S ")) == "died"
+            assert await told.cause(DEEP, "html") == "late"
+
+    asyncio.run(play())
+
+
+def test_DO_03_a_hundred_thousand_pages_are_too_many() -> None:
+    async def play() -> None:
+        async with reading(LIMITS._replace(max_pages=99_999)) as told:
+            assert await told.cause(many_pages(100_000)) == "too_many_pages"
+            deadline = asyncio.get_running_loop().time() + 30
+            with pytest.raises(Unparsed, match="more than 99,999 pages"):
+                await told.parser.count_pages(many_pages(100_000), "a", deadline)
+
+    asyncio.run(play())
+
+
+def test_DO_04_what_a_child_refuses_is_told_with_its_cause() -> None:
+    async def play() -> None:
+        async with reading(LIMITS._replace(max_text_bytes=50)) as told:
+            assert await told.cause(b"<html>" + simple_pdf("x")) == "damaged"
+            assert await told.cause(simple_pdf("x" * 90)) == "too_much_text"
+            assert await told.cause(b"\xd0\xcf\x11\xe0", "docx") == "damaged"
+
+    asyncio.run(play())
+
+
+# Children that do what they like
+
+AFTER = (
+    "document = read(int.from_bytes(head[2:], 'big'))\nif document.startswith(b'fine'): " + ANSWERS + "; sys.exit()\n"
+)
+
+DEATHS = (
+    ("SIGSEGV", "os.kill(os.getpid(), signal.SIGSEGV)", "died"),
+    ("SIGKILL", "os.kill(os.getpid(), signal.SIGKILL)", "died"),
+    ("SIGXCPU", "os.kill(os.getpid(), signal.SIGXCPU)", "late"),
+    ("an end without an answer", "sys.exit()", "died"),
+    ("half an answer", "os.write(1, b'DOC1\\0\\0\\0')", "died"),
+    ("nonsense", "os.write(1, b'nonsense'); time.sleep(60)", "died"),
+    ("nonsense without end", "while True: os.write(1, b'x' * 65536)", "died"),
+    (
+        "an answer that goes on without end",
+        "os.write(1, b'DOC1' + bytes(9) + b'\\x7f\\xff\\xff\\xff')\ntime.sleep(60)",
+        "died",
+    ),
+    ("text that is none", "os.write(1, b'DOC1' + bytes(9) + b'\\0\\0\\0\\2\\xff\\xff'); time.sleep(60)", "died"),
+    ("a standing still", "time.sleep(60)", "late"),
+    ("a way out that is closed", "os.close(1); time.sleep(60)", "died"),
+)
+
+
+def test_DO_06_however_a_child_ends_the_next_document_is_read(run: Run) -> None:
+    async def play() -> None:
+        for name, words, cause in DEATHS:
+            wall_s = 0.4 if cause == "late" else 30.0
+            async with reading(program=stand_in(AFTER + words), wall_s=wall_s) as told:
+                assert await told.cause(b"x" * 200_000) == cause, name
+        async with reading(program=stand_in(AFTER + DEATHS[0][1])) as told:
+            assert await told.cause(b"x") == "died"
+            assert await told.read(b"fine") == SAYS_X
+
+    run(play())
+
+
+def test_a_child_that_does_not_read_holds_up_nobody(run: Run) -> None:
+    async def play() -> None:
+        async with reading(program=stand_in(ANSWERS)) as told:
+            assert await told.read(b"x" * 2_000_000) == SAYS_X
+
+    run(play())
+
+
+def test_DO_06_a_child_out_of_memory_has_died() -> None:
+    async def play() -> None:
+        async with reading(LIMITS._replace(memory_bytes=60 * 10**6)) as told:
+            assert await told.cause(b"<p>" + b"x" * 20_000_000, "html") == "died"
+            assert await told.read(simple_pdf("x")) == SAYS_X
+
+    asyncio.run(play())
+
+
+HOSTILE = """
+import errno, socket, subprocess
+from trunkline.upstream.documents.child import warm_up
+from trunkline.upstream.documents.confining import confine
+warm_up()
+confine(int(sys.argv[1]), int(sys.argv[2]))
+if not read(6): sys.exit()
+
+def fails(work, *arguments):
+    try:
+        work(*arguments)
+    except (OSError, ValueError) as error:
+        return errno.errorcode.get(getattr(error, "errno", None), type(error).__name__)
+    return "works"
+
+import resource
+told = [
+    fails(socket.socket), fails(socket.socketpair), fails(open, "/etc/passwd"), fails(open, "/tmp/x", "w"),
+    fails(os.pipe), fails(os.dup, 1), fails(os.fork), fails(os.listdir, "/"),
+    fails(resource.setrlimit, resource.RLIMIT_NOFILE, (9, 9)),
+    fails(os.kill, os.getppid(), 0) if os.geteuid() == 65534 else "EPERM",
+]
+os.close(2)
+told.append(fails(socket.socket))
+text = " ".join(told).encode()
+import struct
+os.write(1, b"DOC1" + struct.pack(">BIII", 0, 1, 0, len(text)) + text)
+"""
+
+
+def test_a_child_opens_nothing_and_starts_nothing_once_it_is_confined() -> None:
+    root = str(Path(PROGRAM[-1]))
+    begin = f"import os, sys\nsys.path.insert(0, {root!r})\nread = sys.stdin.buffer.read\n"
+
+    async def play() -> None:
+        async with reading(program=("-c", begin + HOSTILE)) as told:
+            text = (await told.read(b"x")).text.split()
+        *opened, copied, started, listed, raised, signalled, again = text
+        assert opened == ["EMFILE"] * 5
+        assert (copied, listed, again) == ("EINVAL", "EMFILE", "EMFILE")
+        assert (started, raised, signalled) == ("EAGAIN", "ValueError", "EPERM")
+
+    asyncio.run(play())
+
+
+def test_a_child_has_no_environment_and_nothing_open_but_its_ways_in_and_out() -> None:
+    words = (
+        "import struct\n"
+        "text = repr((sorted(os.listdir('/proc/self/fd'), key=int)[:-1], dict(os.environ).keys() - {'LC_CTYPE'},"
+        " os.getcwd(), os.getsid(0) == os.getpid())).encode()\n"
+        "os.write(1, b'DOC1' + struct.pack('>BIII', 0, 1, 0, len(text)) + text)"
+    )
+
+    async def play() -> None:
+        with open("/dev/null") as kept:  # noqa: ASYNC230
+            os.set_inheritable(kept.fileno(), True)
+            async with reading(program=stand_in(words)) as told:
+                assert (await told.read(b"x")).text == "(['0', '1', '2'], set(), '/', True)"
+
+    asyncio.run(play())
+
+
+def test_whether_a_child_can_leave_the_network_is_told() -> None:
+    assert leaves_network() in (True, False)
+
+
+# Who waits, and who leaves
+
+WAITS = (
+    "document = read(int.from_bytes(head[2:], 'big'))\nwhile not os.path.exists(document): time.sleep(0.01)\n" + ANSWERS
+)
+
+
+def test_DO_08_many_documents_are_read_few_at_once_in_turns_and_the_rest_is_told_to_come_again(tmp_path: Path) -> None:
+    gate = str(tmp_path / "open").encode()
+
+    async def play() -> None:
+        limits = LIMITS._replace(children=2, queue=20)
+        async with reading(limits, stand_in(WAITS)) as told:
+            tasks = [asyncio.create_task(told.read(gate, account=f"{at % 10}")) for at in range(50)]
+            await until(lambda: sum(task.done() for task in tasks) == 28)
+            assert len(told.children) == 2
+            for task in tasks[22:]:
+                error = task.exception()
+                assert isinstance(error, Unparsed)
+                assert error.cause == "busy"
+                assert error.retry_after_s is not None
+                assert 1 <= error.retry_after_s <= 60
+            let_go(gate)
+            assert await asyncio.gather(*tasks[:22]) == [SAYS_X] * 22
+            assert len({pid for _, pid in told.children}) == 22
+            turns = Counter(account for account, _ in told.children[2:12])
+            assert set(turns.values()) == {1}
+
+    asyncio.run(play())
+
+
+def test_whoever_is_cancelled_leaves_at_once_and_the_child_with_them(run: Run, tmp_path: Path) -> None:
+    gate = str(tmp_path / "open").encode()
+
+    async def play() -> None:
+        async with reading(LIMITS._replace(children=1), stand_in(WAITS)) as told:
+            first = asyncio.create_task(told.read(gate))
+            second = asyncio.create_task(told.read(gate))
+            third = asyncio.create_task(told.read(gate, account="c"))
+            await told.begun.wait()
+            second.cancel()
+            first.cancel()
+            ended = await asyncio.gather(first, second, return_exceptions=True)
+            assert [type(each) for each in ended] == [asyncio.CancelledError] * 2
+            await until(lambda: not is_there(told.children[0][1]))
+            await until(lambda: len(told.children) == 2)
+            assert told.children[1][0] == "c"
+            let_go(gate)
+            assert await third == SAYS_X
+
+    run(play())
+
+
+def test_a_deadline_ends_the_reading_and_the_waiting(tmp_path: Path) -> None:
+    gate = str(tmp_path / "open").encode()
+
+    async def play() -> None:
+        async with reading(LIMITS._replace(children=1), stand_in(WAITS)) as told:
+            first = asyncio.create_task(told.cause(gate, within_s=0.3))
+            second = asyncio.create_task(told.cause(gate, within_s=0.1))
+            assert [*await asyncio.gather(first, second)] == ["late", "busy"]
+            assert await told.cause(gate, within_s=-1) == "late"
+
+    asyncio.run(play())
+
+
+def test_the_end_of_the_gateway_is_the_end_of_its_children(tmp_path: Path) -> None:
+    gate = str(tmp_path / "open").encode()
+
+    async def play() -> None:
+        async with reading(program=stand_in(WAITS)) as told:
+            under_way = asyncio.create_task(told.cause(gate))
+            await told.begun.wait()
+            there = children()
+        assert await under_way == "died"
+        assert len(there) >= 2
+        assert not [pid for pid in there if is_there(pid)]
+        assert await told.cause(gate) == "busy"
+
+    asyncio.run(play())
+
+
+def test_a_gateway_that_is_killed_leaves_no_child(tmp_path: Path) -> None:
+    words = """
+import asyncio, os, sys, signal
+from trunkline.upstream.parsing import Parser, ParserLimits
+
+async def play():
+    clock = asyncio.get_running_loop().time
+    async with Parser(ParserLimits(), clock, on_child=lambda account, pid: print(pid, flush=True)) as parser:
+        await parser.parse("html", b"<p>x", "a", clock() + 30)
+        print(*(child.pid for child in parser._children), flush=True)
+        await parser.parse("html", b"<div>" * 40_000, "a", clock() + 30)
+
+asyncio.run(play())
+"""
+
+    async def play() -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            words,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        told: list[int] = []
+        for _ in range(3):
+            told += map(int, (await process.stdout.readline()).split())
+        process.kill()
+        await process.wait()
+        await until(lambda: not any(is_running(pid) for pid in told))
+
+    asyncio.run(play())
