@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -20,6 +20,7 @@ from trunkline.inventory import load_catalog, load_engines
 from trunkline.server.binding import bind
 from trunkline.settings.reading import effective
 from trunkline.settings.sections import Settings
+from trunkline.upstream.parsing import EXTRA, Kind, find_missing, leaves_network
 
 
 def check(
@@ -59,6 +60,7 @@ def check(
     _echo_providers(catalog, named, all_providers)
     engines = list(load_engines(settings).values())
     _echo_engines(engines)
+    echo_documents(find_missing(), is_apart=leaves_network())
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -71,6 +73,15 @@ def check(
 
 
 TREE = tree_of(check)
+
+
+def echo_documents(missing: Mapping[Kind, str | None], *, is_apart: bool) -> None:
+    """Tell which kinds of documents are read; `is_apart`: by processes that leave the network."""
+    read = ", ".join(kind.upper() for kind in missing if missing[kind] is None)
+    apart = "without network" if is_apart else "which can open no connection"
+    typer.echo(f"Documents\n  {read}  (each read by a process of its own, {apart})")
+    if unread := ", ".join(kind.upper() for kind in missing if missing[kind] is not None):
+        typer.echo(f"  not {unread}  ({EXTRA})")
 
 
 def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from math import ceil
@@ -33,6 +33,8 @@ SPARE_S: Final = 300.0
 _GONE_S: Final = 5.0
 _LEARNING: Final = 1 / 8
 _LONGEST_RETRY_S: Final = 60.0
+
+EXTRA: Final = "install the gateway with the extra: pip install 'trunkline[files]'"
 
 Cause = Literal["encrypted", "damaged", "empty", "too_many_pages", "too_much_text", "died", "late", "busy", "missing"]
 
@@ -84,16 +86,19 @@ class Parser:
         wall_s: float = WALL_S,
         spare_s: float = SPARE_S,
         on_child: Callable[[str, int], None] = lambda account, pid: None,
-        is_installed: Callable[[str], bool] = lambda library: find_spec(library) is not None,
+        missing: Mapping[Kind, str | None] | None = None,
     ) -> None:
-        """Take the limits and the loop's clock. `program` is another child's; `on_child` is told who gets which."""
+        """Take the limits and the loop's clock.
+
+        `program` is another child's; `on_child` is told which account's document goes to which; `missing` stands for
+        what `find_missing` finds.
+        """
         self._limits = limits
         self._clock = clock
         self._wall_s = wall_s
         self._spare_s = spare_s
         self._on_child = on_child
-        self._is_installed = is_installed
-        self._missing: dict[Kind, str | None] = {}
+        self._missing = find_missing() if missing is None else missing
         numbers = (limits.memory_bytes, ceil(limits.cpu_s), limits.max_pages, limits.max_text_bytes)
         self._program = (*program, *map(str, numbers))
         self._bounds = Bounds(limits.max_pages, limits.max_text_bytes)
@@ -127,9 +132,6 @@ class Parser:
 
     def missing(self, kind: Kind) -> str | None:
         """The library that this kind needs and that is not installed; else None."""
-        if kind not in self._missing:
-            library = _LIBRARIES[kind]
-            self._missing[kind] = library if library is not None and not self._is_installed(library) else None
         return self._missing[kind]
 
     async def _ask(self, kind: Kind, job: Job, document: bytes, account: str, deadline: float) -> Said:
@@ -238,6 +240,14 @@ class Parser:
         return Unparsed(cause, _words(kind, cause, self._limits))
 
 
+def find_missing() -> dict[Kind, str | None]:
+    """Which library each kind needs that is not installed; None where there is none."""
+    return {
+        kind: library if library is not None and find_spec(library) is None else None
+        for kind, library in _LIBRARIES.items()
+    }
+
+
 def leaves_network() -> bool:
     """Whether this system lets a child leave the network; it has no sockets either way. It waits, for about 30 ms."""
     try:
@@ -272,4 +282,4 @@ def _words(kind: Kind, cause: Cause, limits: ParserLimits) -> str:
         case "busy":
             return "too many documents wait to be read; try again later"
         case "missing":
-            return f"{name} is not read here; install the gateway with the extra: pip install 'trunkline[files]'"
+            return f"{name} is not read here; {EXTRA}"
