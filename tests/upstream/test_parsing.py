@@ -1,39 +1,39 @@
-"""Documents read by children: what they say, what becomes of those that do harm, and that nothing of a child is left.
+"""Documents read by children: what they say, what becomes of those that do harm, who waits and who leaves.
 
-Children of the gateway's own program are limited as in production, but that they have less memory and time.
+Children are limited as in production, but that they have less memory and time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from pathlib import Path
-from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 import pytest
 import uvloop
 
 from tests.upstream.documents.making import bomb, docx_of, many_pages, paragraph, pdf_of, simple_pdf
-from trunkline.upstream.children import PROGRAM
-from trunkline.upstream.documents.frames import ORDER_BYTES, Said, answer_of
-from trunkline.upstream.parsing import Cause, Kind, Parsed, Parser, ParserLimits, Unparsed, find_missing, leaves_network
+from tests.upstream.reading import (
+    ANSWERS,
+    LIMITS,
+    SAYS_X,
+    children,
+    is_running,
+    is_there,
+    let_go,
+    reading,
+    resident_bytes,
+    stand_in,
+    until,
+)
+from trunkline.upstream.parsing import Parsed, Unparsed, find_missing
 
 T = TypeVar("T")
-
-LIMITS = ParserLimits(memory_bytes=150 * 10**6, cpu_s=1.0)
-SAYS_X = Parsed('<page n="1">\nx\n</page>', 1, 0)
-
-STAND_IN = (
-    f"import os, sys, time, signal\nread = sys.stdin.buffer.read\nhead = read({ORDER_BYTES})\nif not head: sys.exit()\n"
-)
-"""How programs begin that stand in for a child: they have what goes before the document."""
 
 
 class Run(Protocol):
@@ -44,110 +44,6 @@ class Run(Protocol):
 def run(request: pytest.FixtureRequest) -> Run:
     runner: Run = request.param
     return runner
-
-
-def stand_in(words: str) -> tuple[str, ...]:
-    return ("-c", STAND_IN + words)
-
-
-class Reading:
-    """A parser with what it is seen doing."""
-
-    def __init__(
-        self,
-        limits: ParserLimits,
-        program: tuple[str, ...],
-        wall_s: float,
-        spare_s: float,
-        missing: Mapping[Kind, str | None] | None,
-    ) -> None:
-        self.children: list[tuple[str, int]] = []
-        self.begun = asyncio.Event()
-        self.parser = Parser(
-            limits,
-            asyncio.get_running_loop().time,
-            program=program,
-            wall_s=wall_s,
-            spare_s=spare_s,
-            on_child=self._note,
-            missing=missing,
-        )
-
-    def _note(self, account: str, pid: int) -> None:
-        self.children.append((account, pid))
-        self.begun.set()
-
-    async def read(self, document: bytes, kind: Kind = "pdf", account: str = "a", within_s: float = 30.0) -> Parsed:
-        return await self.parser.parse(kind, document, account, asyncio.get_running_loop().time() + within_s)
-
-    async def cause(self, document: bytes, kind: Kind = "pdf", account: str = "a", within_s: float = 30.0) -> Cause:
-        with pytest.raises(Unparsed) as refused:
-            await self.read(document, kind, account, within_s)
-        assert refused.value.message
-        assert "/" not in refused.value.message
-        return refused.value.cause
-
-
-@asynccontextmanager
-async def reading(
-    limits: ParserLimits = LIMITS,
-    program: tuple[str, ...] = PROGRAM,
-    wall_s: float = 30.0,
-    spare_s: float = 60.0,
-    missing: Mapping[Kind, str | None] | None = None,
-) -> AsyncIterator[Reading]:
-    """A parser; at its end no child is left, and nothing open that was not before."""
-    await asyncio.sleep(0)
-    before = open_files()
-    told = Reading(limits, program, wall_s, spare_s, missing)
-    async with told.parser:
-        yield told
-    assert not [pid for _, pid in told.children if is_there(pid)]
-    await until(lambda: open_files() <= before)
-
-
-def open_files() -> int:
-    return sum(1 for name in os.listdir("/proc/self/fd") if "epoll" not in link(f"/proc/self/fd/{name}"))
-
-
-def link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def is_there(pid: int) -> bool:
-    """Whether a process is on the system's list, be it as one that nobody asked about."""
-    return Path(f"/proc/{pid}").exists()
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process does anything yet; one that is not ours is taken off the list by somebody else, at leisure."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def children() -> list[int]:
-    """The processes that this one has."""
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    ends = monotonic() + 10
-    while not holds():
-        assert monotonic() < ends
-        await asyncio.sleep(0.005)
-
-
-def let_go(gate: bytes) -> None:
-    Path(os.fsdecode(gate)).touch()
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 # What is read
@@ -177,9 +73,6 @@ def test_an_idle_gateway_has_no_child_and_one_that_reads_has_a_spare() -> None:
             await until(lambda: not set(children()) - there)
 
     asyncio.run(play())
-
-
-ANSWERS = f"os.write(1, {answer_of(Said(SAYS_X.text, 1, 0))!r})"
 
 
 def test_a_spare_is_taken_by_the_next() -> None:
@@ -270,128 +163,6 @@ def test_DO_04_what_a_child_refuses_is_told_with_its_cause() -> None:
             assert await told.cause(b"\xd0\xcf\x11\xe0", "docx") == "damaged"
 
     asyncio.run(play())
-
-
-# Children that do what they like
-
-AFTER = (
-    "document = read(int.from_bytes(head[2:], 'big'))\nif document.startswith(b'fine'): " + ANSWERS + "; sys.exit()\n"
-)
-
-DEATHS = (
-    ("SIGSEGV", "os.kill(os.getpid(), signal.SIGSEGV)", "died"),
-    ("SIGKILL", "os.kill(os.getpid(), signal.SIGKILL)", "died"),
-    ("SIGXCPU", "os.kill(os.getpid(), signal.SIGXCPU)", "late"),
-    ("an end without an answer", "sys.exit()", "died"),
-    ("half an answer", "os.write(1, b'DOC1\\0\\0\\0')", "died"),
-    ("nonsense", "os.write(1, b'nonsense'); time.sleep(60)", "died"),
-    ("nonsense without end", "while True: os.write(1, b'x' * 65536)", "died"),
-    (
-        "an answer that goes on without end",
-        "os.write(1, b'DOC1' + bytes(9) + b'\\x7f\\xff\\xff\\xff')\ntime.sleep(60)",
-        "died",
-    ),
-    ("text that is none", "os.write(1, b'DOC1' + bytes(9) + b'\\0\\0\\0\\2\\xff\\xff'); time.sleep(60)", "died"),
-    ("a standing still", "time.sleep(60)", "late"),
-    ("a way out that is closed", "os.close(1); time.sleep(60)", "died"),
-)
-
-
-def test_DO_06_however_a_child_ends_the_next_document_is_read(run: Run) -> None:
-    async def play() -> None:
-        for name, words, cause in DEATHS:
-            wall_s = 0.4 if cause == "late" else 30.0
-            async with reading(program=stand_in(AFTER + words), wall_s=wall_s) as told:
-                assert await told.cause(b"x" * 200_000) == cause, name
-        async with reading(program=stand_in(AFTER + DEATHS[0][1])) as told:
-            assert await told.cause(b"x") == "died"
-            assert await told.read(b"fine") == SAYS_X
-
-    run(play())
-
-
-def test_a_child_that_does_not_read_holds_up_nobody(run: Run) -> None:
-    async def play() -> None:
-        async with reading(program=stand_in(ANSWERS)) as told:
-            assert await told.read(b"x" * 2_000_000) == SAYS_X
-
-    run(play())
-
-
-def test_DO_06_a_child_out_of_memory_has_died() -> None:
-    async def play() -> None:
-        async with reading(LIMITS._replace(memory_bytes=60 * 10**6)) as told:
-            assert await told.cause(b"<p>" + b"x" * 20_000_000, "html") == "died"
-            assert await told.read(simple_pdf("x")) == SAYS_X
-
-    asyncio.run(play())
-
-
-HOSTILE = """
-import errno, socket, subprocess
-from trunkline.upstream.documents.child import warm_up
-from trunkline.upstream.documents.confining import confine
-warm_up()
-confine(int(sys.argv[1]), int(sys.argv[2]))
-if not read(6): sys.exit()
-
-def fails(work, *arguments):
-    try:
-        work(*arguments)
-    except (OSError, ValueError) as error:
-        return errno.errorcode.get(getattr(error, "errno", None), type(error).__name__)
-    return "works"
-
-import resource
-told = [
-    fails(socket.socket), fails(socket.socketpair), fails(open, "/etc/passwd"), fails(open, "/tmp/x", "w"),
-    fails(os.pipe), fails(os.dup, 1), fails(os.fork), fails(os.listdir, "/"),
-    fails(resource.setrlimit, resource.RLIMIT_NOFILE, (9, 9)),
-    fails(os.kill, os.getppid(), 0),
-]
-os.close(2)
-told.append(fails(socket.socket))
-text = " ".join(told).encode()
-import struct
-os.write(1, b"DOC1" + struct.pack(">BIII", 0, 1, 0, len(text)) + text)
-"""
-
-
-def test_a_child_opens_nothing_and_starts_nothing_once_it_is_confined() -> None:
-    root = str(Path(PROGRAM[-1]))
-    begin = f"import os, sys\nsys.path.insert(0, {root!r})\nread = sys.stdin.buffer.read\n"
-
-    async def play() -> None:
-        async with reading(program=("-c", begin + HOSTILE)) as told:
-            text = (await told.read(b"x")).text.split()
-        *opened, copied, started, listed, raised, signalled, again = text
-        assert opened == ["EMFILE"] * 5
-        assert (copied, listed, again) == ("EINVAL", "EMFILE", "EMFILE")
-        assert (started, raised) == ("EAGAIN", "ValueError")
-        assert signalled == "EPERM" or os.getuid() != 0  # who is nobody before is nobody else after
-
-    asyncio.run(play())
-
-
-def test_a_child_has_no_environment_and_nothing_open_but_its_ways_in_and_out() -> None:
-    words = (
-        "import struct\n"
-        "text = repr((sorted(os.listdir('/proc/self/fd'), key=int)[:-1], dict(os.environ).keys() - {'LC_CTYPE'},"
-        " os.getcwd(), os.getsid(0) == os.getpid())).encode()\n"
-        "os.write(1, b'DOC1' + struct.pack('>BIII', 0, 1, 0, len(text)) + text)"
-    )
-
-    async def play() -> None:
-        with open("/dev/null") as kept:  # noqa: ASYNC230
-            os.set_inheritable(kept.fileno(), True)
-            async with reading(program=stand_in(words)) as told:
-                assert (await told.read(b"x")).text == "(['0', '1', '2'], set(), '/', True)"
-
-    asyncio.run(play())
-
-
-def test_whether_a_child_can_leave_the_network_is_told() -> None:
-    assert leaves_network() in (True, False)
 
 
 # Who waits, and who leaves
