@@ -94,7 +94,7 @@ HOSTILE = """
 import errno, socket, subprocess
 from trunkline.upstream.documents.child import warm_up
 from trunkline.upstream.documents.confining import confine
-warm_up()
+assert warm_up()
 confine(int(sys.argv[1]), int(sys.argv[2]))
 if not read(6): sys.exit()
 

@@ -97,4 +97,4 @@ def test_a_row_is_not_filled_up() -> None:
 
 
 def test_all_kinds_are_read_ahead() -> None:
-    warm_up()
+    assert warm_up()
