@@ -21,9 +21,7 @@ from trunkline.store.rows import TemplateRow, TemplateStamp
 from trunkline.store.statements.templates import add_template, find_template, list_templates, remove_template
 from trunkline.store.templates import MAX_BYTES, number_of
 
-PROMPTS = typer.Typer(
-    help="Keep templates, which requests name as `prompt` and fill in with variables.", no_args_is_help=True
-)
+PROMPTS = typer.Typer(help="Keep templates, which requests name and fill in.", no_args_is_help=True)
 TREE = tree_of(PROMPTS, "prompts")
 
 Named = Annotated[
