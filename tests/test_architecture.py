@@ -44,6 +44,8 @@ LEVELS = {
     "pushing": 8,
     "planning": 8,
     "preparing": 8,
+    "moderation": 8,
+    "judging": 8,
     "stepping": 8,
     "pipeline": 9,
     "inventory": 10,
@@ -63,6 +65,10 @@ SAME_LINE = {
     ("__main__", "cli"): True,
     ("plugins", "upstream"): True,
     ("preparing", "planning"): True,
+    ("preparing", "moderation"): True,
+    ("moderation", "judging"): True,
+    ("judging", "settlement"): True,
+    ("judging", "reserving"): True,
     ("pushing", "settlement"): True,
     ("settlement", "stepping"): True,
     ("stepping", "reserving"): True,
@@ -76,7 +82,7 @@ IMPURE = frozenset(
     tempfile pathlib io sqlite3 uuid""".split()  # noqa: SIM905
 )
 
-DRIVERS = ("plugins/course.py", "plugins/healed.py")
+DRIVERS = ("plugins/course.py", "plugins/healed.py", "plugins/moderated.py")
 """The steps around the model that wait for somebody; all else in their folder is pure."""
 
 DOORS: dict[str, tuple[str, ...]] = {
@@ -216,7 +222,7 @@ class TestFile:
 def test_few_places_import_by_name() -> None:
     """An import that is a text is seen by none of these tests; these load what only some runs of a command need.
 
-    `settlement.py` loads `stepping.py`, which the table of lines has it use.
+    `settlement.py` loads `stepping.py`, and `preparing.py` `moderation.py`, which the table of lines has them use.
     """
     found = {
         path.relative_to(ROOT).as_posix()
@@ -224,7 +230,7 @@ def test_few_places_import_by_name() -> None:
         if "import_module" in path.read_text() or "__import__" in path.read_text()
     }
     of_store = {"store/database.py", "store/lists.py", "store/opening.py", "store/revisions.py", "store/sqlite.py"}
-    assert found == {"app.py", "cli/start.py", "settlement.py", "upstream/links/late.py", *of_store}
+    assert found == {"app.py", "cli/start.py", "preparing.py", "settlement.py", "upstream/links/late.py", *of_store}
 
 
 def test_there_is_no_cycle() -> None:
@@ -325,6 +331,11 @@ MACHINES = (
     "upstream/documents/docx_parts.py",
     "upstream/documents/html.py",
     "upstream/fair_queue.py",
+    "plugins/moderating.py",
+    "plugins/output_watch.py",
+    "plugins/words.py",
+    "upstream/engines/judged.py",
+    "upstream/engines/moderation_table.py",
 )
 """Rules that somebody else drives: no await, no socket, no clock of their own."""
 

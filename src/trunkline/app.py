@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from itertools import chain
@@ -24,7 +24,7 @@ from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
-from trunkline.inventory import load_engines, relist_catalog
+from trunkline.inventory import load_engines, load_moderators, relist_catalog
 from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
@@ -33,6 +33,7 @@ from trunkline.server.body import Bounds
 from trunkline.server.explain import past_explanation
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import Application, application
+from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import ServerSettings, Settings
 from trunkline.stopping import Stopping
 from trunkline.store.counters import LocalBuckets
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from trunkline.accounts.shared_rates import BoardCounters
     from trunkline.nodes.gossip import Gossip
     from trunkline.store.board import Board
+    from trunkline.upstream.engines.moderation import Moderators
     from trunkline.upstream.engines.search import SearchEngines
 
 _TOKEN_DIGITS = 24
@@ -94,12 +96,13 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         find_explanation=None if gossip is None else gossip.find_explanation,
         engines=engines,
         templates=Templates(database, time.monotonic),
+        moderators=_make_moderators(settings, upstream.aside),
     )
     renewing = _renew(settings, services, database, gossip, relisted)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with writer, connections, board or nullcontext(), engines or nullcontext(), renewing:
+        async with writer, connections, _opened(board, engines, services.moderators), renewing:
             logs.started(settings.server.listen, catalog)
             yield
         await keys.close()
@@ -116,6 +119,16 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         has_open_listings=server.open_listings,
         origins=server.origins,
     )
+
+
+@asynccontextmanager
+async def _opened(*parts: AbstractAsyncContextManager[object] | None) -> AsyncIterator[None]:
+    """The span of those parts that there are."""
+    async with AsyncExitStack() as span:
+        for part in parts:
+            if part is not None:
+                await span.enter_async_context(part)
+        yield
 
 
 def _bounds(server: ServerSettings) -> Bounds:
@@ -233,6 +246,35 @@ def _make_engines(settings: Settings, aside: Aside) -> SearchEngines | None:
         clock=time.monotonic,
         report=logs.search_failed,
         alarm=logs.engine_alarm,
+    )
+
+
+def _make_moderators(settings: Settings, aside: Aside) -> Moderators | None:
+    """Make what texts are judged with: nothing of it is loaded where the settings name nobody.
+
+    Raises SettingsError for a pattern that cannot be used.
+    """
+    if not settings.moderation:
+        return None
+    import_module("trunkline.moderation")  # else the first request that is judged would keep the loop for it
+    moderators = load_moderators(settings).values()
+    try:
+        matchers = import_module("trunkline.plugins.words").lists_of(moderators)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
+    for moderator in moderators:
+        if not moderator.is_on:
+            logs.engine_off(moderator.name, moderator.reason)
+    make: type[Moderators] = import_module("trunkline.upstream.engines.moderation").Moderators
+    return make(
+        moderators,
+        matchers,
+        connect_s=settings.routing.timeouts.connect,
+        aside=aside,
+        names=Names(),
+        clock=time.monotonic,
+        report=logs.moderation_failed,
+        alarm=logs.moderation_alarm,
     )
 
 

@@ -32,6 +32,7 @@ from trunkline.upstream.courses import Course as Course
 
 if TYPE_CHECKING:
     from trunkline.store.templates import Templates
+    from trunkline.upstream.engines.moderation import Moderators
     from trunkline.upstream.engines.search import SearchEngines
 
 _USUAL_BOUNDS: Final = BillingSettings()
@@ -74,8 +75,9 @@ class Services:
     """What a request needs of the process; built once in `app.py`.
 
     `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
-    are other nodes, asks them for that of a response, for an account. `engines` are None where the settings name none;
-    `settings` say what runs around the model. `templates` are those of the store, None where there is no store.
+    are other nodes, asks them for that of a response, for an account. `engines` and `moderators` are None where the
+    settings name none; `settings` say what runs around the model. `templates` are those of the store, None where there
+    is no store.
     """
 
     keys: Keys
@@ -96,6 +98,7 @@ class Services:
     bounds: BillingSettings = _USUAL_BOUNDS
     find_explanation: Callable[[str, str], Awaitable[bytes | None]] | None = None
     engines: SearchEngines | None = None
+    moderators: Moderators | None = None
     settings: Settings = _USUAL_SETTINGS
     templates: Templates | None = None
 

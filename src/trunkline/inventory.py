@@ -18,6 +18,7 @@ from trunkline.catalog.engines import Engine, find_engines
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import Known, Lists, gather, gather_again, read_models
 from trunkline.catalog.load import catalog_of
+from trunkline.catalog.moderators import Moderator, find_moderators
 from trunkline.catalog.renewal import age_of
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS, Surroundings
@@ -91,6 +92,11 @@ def _shipped_text(name: str) -> str:
 def load_engines(settings: Settings) -> dict[str, Engine]:
     """Look for the keys of the search engines that the settings name."""
     return find_engines(settings.search, _surroundings())
+
+
+def load_moderators(settings: Settings) -> dict[str, Moderator]:
+    """Look for the keys of the engines that judge texts."""
+    return find_moderators(settings.moderation, _surroundings())
 
 
 def _surroundings() -> Surroundings:

@@ -1,16 +1,19 @@
 """What is made of a request before it is planned, as far as somebody has to be waited for; and then its plan.
 
-The steps stand in `prepared` in the order in which they are made. Nobody who answers for models is asked here.
+The steps stand in `prepared` in the order in which they are made. Nobody who answers for models is asked here, but for
+one who judges.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import NamedTuple
 
 from trunkline.call import Admitted, Call, Services
 from trunkline.errors import BadRequest
 from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.planning import planned
+from trunkline.plugins.moderating import OutputCheck
 from trunkline.plugins.templates import fill, filling_of
 from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.request import Request
@@ -20,13 +23,18 @@ from trunkline.upstream.aside import DEAR_BYTES, DEAR_MARKS
 async def prepared(call: Call, request: Request, services: Services, *, is_dear: bool, is_dry: bool) -> Admitted:
     """Make of a request what is to be planned, and plan it; `is_dry`: nothing is sent, fetched or charged for it.
 
-    Raises a GatewayError: 400, 404, 413, 503.
+    Raises a GatewayError: 400, 402, 403, 404, 413, 503.
     """
-    noted = NOTHING_NOTED
+    noted, output = NOTHING_NOTED, None
     if request.prompt is not None:
         call, request, is_dear, noted = await _filled(call, request, request.prompt, services, is_dear=is_dear)
+    if services.moderators is not None or call.key.moderation == "always":
+        # Loaded where the settings name who judges: most gateways have nobody.
+        moderation = import_module("trunkline.moderation")
+        told, output = await moderation.moderated(call, request, services, is_dear=is_dear, is_dry=is_dry)
+        noted = {**noted, **told}
     admitted = planned(call, request, services, is_dear=is_dear)
-    return _with_noted(admitted, noted) if noted else admitted
+    return _with_noted(admitted, noted, output) if noted else admitted
 
 
 class _Prepared(NamedTuple):
@@ -57,6 +65,6 @@ async def _filled(call: Call, request: Request, prompt: Prompt, services: Servic
     return _Prepared(call._replace(body_bytes=filling.body_bytes), request, is_dear, noted)
 
 
-def _with_noted(admitted: Admitted, noted: Noted) -> Admitted:
+def _with_noted(admitted: Admitted, noted: Noted, output: OutputCheck | None) -> Admitted:
     steps = admitted.steps
-    return admitted._replace(steps=steps._replace(noted={**noted, **steps.noted}))
+    return admitted._replace(steps=steps._replace(noted={**noted, **steps.noted}, output=output))

@@ -18,6 +18,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd
 from trunkline.plugins.course import SearchCourse
 from trunkline.plugins.healed import HealedCourse
+from trunkline.plugins.moderated import ModeratedCourse
 from trunkline.plugins.rounds import Rounds
 from trunkline.plugins.searching import SearchStep
 from trunkline.plugins.totals import Totals
@@ -116,12 +117,17 @@ def searching(
 
 
 def stepped(course: Course, admitted: Admitted, services: Services) -> Course:
-    """Put the healing around a course, where there is to be one."""
-    healing = admitted.steps.healing
-    return course if healing is None else HealedCourse(course, healing, services.aside)
+    """Put the healing around a course, and the check of what is told around that, where there is to be one."""
+    healing, output = admitted.steps.healing, admitted.steps.output
+    if healing is not None:
+        course = HealedCourse(course, healing, services.aside)
+    return course if output is None else ModeratedCourse(course, output)
 
 
 def count_with(course: Course, count: Callable[[list[str]], None]) -> None:
-    """Have the text that healing leaves out counted, which the model wrote all the same."""
+    """Have the text that is left out of an answer counted, which the model wrote all the same."""
+    if isinstance(course, ModeratedCourse):
+        course.count = count
+        course = course.course
     if isinstance(course, HealedCourse):
         course.count = count

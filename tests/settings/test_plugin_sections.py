@@ -128,8 +128,8 @@ MISTAKES = [
     ),
     Case(
         "a plugin that is not known",
-        '[plugins]\ndefaults = ["response-healing", "moderation"]',
-        "t.toml:2: plugins.defaults[1]: input should be 'web' or 'response-healing'",
+        '[plugins]\ndefaults = ["response-healing", "moderator"]',
+        "t.toml:2: plugins.defaults[1]: input should be 'web', 'response-healing' or 'moderation'",
     ),
     Case(
         "a plugin that is not configured",

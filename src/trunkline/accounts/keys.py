@@ -37,7 +37,7 @@ from trunkline.accounts.key_text import NO_KEY as NO_KEY
 from trunkline.accounts.master_keys import MasterKeys
 from trunkline.accounts.provider_keys import NOBODY, Owner, open_own, owners_among
 from trunkline.accounts.rates import Rate, rates_of
-from trunkline.accounts.terms import policy_of, read_terms
+from trunkline.accounts.terms import Moderation, moderation_of, policy_of, read_terms
 from trunkline.errors import ServiceUnavailable, Unauthorized
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
 from trunkline.protocol.request import Request, with_defaults
@@ -74,8 +74,8 @@ class Key:
     """A key that may be used now, and the terms that come with it.
 
     `budget` is that of its account, None where that is unlimited; `limit_nano` what the key may spend in all, or in
-    each period of `limit_reset`. `preferences` and `plugins` are for requests that say none. `owner` holds the
-    provider keys that come with it.
+    each period of `limit_reset`. `preferences` and `plugins` are for requests that say none, `moderation` is for
+    all. `owner` holds the provider keys that come with it.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Key:
     rates: tuple[Rate, ...] = ()
     preferences: ProviderPreferences | None = None
     plugins: tuple[PluginSettings, ...] = ()
+    moderation: Moderation | None = None
     owner: Owner = NOBODY
 
     @property
@@ -486,6 +487,7 @@ def _key_of(row: KeyRow, owner: Owner, max_attempts: int) -> Key:
         rates=(*rates_of(row.id, own), *rates_of(row.account_id, account)),
         preferences=own.preferences or account.preferences,
         plugins=own.plugins or account.plugins,
+        moderation=moderation_of(account, own),
         owner=owner if account.weight == owner.weight else replace(owner, weight=account.weight),
     )
 

@@ -27,6 +27,13 @@ MAX_CHARACTERS: Final = 65_536
 _REMEMBERED: Final = 4_096
 
 
+Moderation: TypeAlias = Literal["pass", "block", "always"]
+"""What becomes of requests that nobody is there to judge, the more lenient first. `always`: every request is to be
+judged, whatever it says, and is blocked where nobody can."""
+
+_STRICTNESS: Final[tuple[Moderation | None, ...]] = (None, "pass", "block", "always")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRates:
     """How often one model may be asked: requests and tokens by the minute and by the day."""
@@ -57,6 +64,7 @@ class Terms:
     default_model: str | None = None
     preferences: ProviderPreferences | None = None
     plugins: tuple[PluginSettings, ...] = ()
+    moderation: Moderation | None = None
     is_unlimited: bool = False
     rpm: int | None = None
     tpm: int | None = None
@@ -140,6 +148,11 @@ def policy_of(
     )
 
 
+def moderation_of(account: Terms, key: Terms) -> Moderation | None:
+    """What holds of moderation for a key, the stricter of its own word and its account's; None without one."""
+    return max(account.moderation, key.moderation, key=_STRICTNESS.index)
+
+
 def _preferences(value: Json) -> ProviderPreferences:
     return parse_defaults(json.dumps({"provider": value}).encode())[0]
 
@@ -170,6 +183,7 @@ _read_terms: Reader[Terms] = record(
         "default_model": _name,
         "preferences": _preferences,
         "plugins": _plugins,
+        "moderation": one_of(("pass", "block", "always")),
         "unlimited": flag,
         **_rates,
         "concurrency": whole(1, MAX_RATE),

@@ -12,13 +12,15 @@ import typer
 from trunkline.accounts.opening import missed_board, verify_store
 from trunkline.catalog.engines import Engine
 from trunkline.catalog.entries import Catalog
+from trunkline.catalog.moderators import Moderator
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.keys import database_name
 from trunkline.cli.start import load
 from trunkline.cli.tree import tree_of
-from trunkline.inventory import load_catalog, load_engines
+from trunkline.inventory import load_catalog, load_engines, load_moderators
+from trunkline.plugins.words import lists_of
 from trunkline.server.binding import bind
-from trunkline.settings.reading import effective
+from trunkline.settings.reading import SettingsError, effective
 from trunkline.settings.sections import Settings
 from trunkline.upstream.parsing import EXTRA, Kind, find_missing, leaves_network
 
@@ -42,10 +44,11 @@ def check(
 
     Each value is printed with where it came from; secrets are hidden. Nothing is started, and without --probe no
     provider is called. What `serve` would refuse is refused, with 2. It ends with 1 when a provider that the settings
-    name is off, or one that was asked cannot be reached or refuses its key; so with search engines.
+    name is off, or one that was asked cannot be reached or refuses its key; so with search engines and moderators.
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)
+    moderators = _load_moderators(settings)
     revision = verify_store(settings)
     with bind(settings.server.listen.rpartition(":")[0] + ":0"):
         pass  # whether the host is one of this machine's; the port may be in use by the gateway itself
@@ -59,7 +62,8 @@ def check(
     named = {catalog.provider_slug(name) for name, entry in settings.providers.items() if entry.enabled is not False}
     _echo_providers(catalog, named, all_providers)
     engines = list(load_engines(settings).values())
-    _echo_engines(engines)
+    _echo_engines("Search engines", engines)
+    _echo_engines("Moderators", moderators)
     echo_documents(find_missing(), is_apart=leaves_network())
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
@@ -68,6 +72,7 @@ def check(
         typer.echo(f"warning: store.counters: {reason}", err=True)
     is_well = not probe or asyncio.run(_echo_reached(settings, catalog, engines))
     are_on = [catalog.standings[slug].is_on for slug in named] + [engine.is_on for engine in engines]
+    are_on += [moderator.is_on for moderator in moderators]
     if not is_well or not all(are_on):
         raise typer.Exit(1)
 
@@ -103,8 +108,18 @@ def _echo_providers(catalog: Catalog, configured: set[str], all_providers: bool)
         typer.echo(f"  no key for {len(unused)} others; `trunkline check --all` names the variables")
 
 
-def _echo_engines(engines: Sequence[Engine]) -> None:
-    for title, are_on in (("Search engines on", True), ("Search engines off", False)):
+def _load_moderators(settings: Settings) -> list[Moderator]:
+    """Raises SettingsError for a pattern that cannot be used."""
+    moderators = list(load_moderators(settings).values())
+    try:
+        lists_of(moderators)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
+    return moderators
+
+
+def _echo_engines(kind: str, engines: Sequence[Engine] | Sequence[Moderator]) -> None:
+    for title, are_on in ((f"{kind} on", True), (f"{kind} off", False)):
         if rows := [engine for engine in engines if engine.is_on == are_on]:
             typer.echo(title)
         for engine in rows:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trunkline.settings import plugin_sections, sections
+from trunkline.settings import moderation_sections, plugin_sections, sections
 from trunkline.settings.forms import default_of, fields_of
 
 _INTRODUCTION = """\
@@ -24,6 +24,8 @@ there as in TOML. Durations and sizes have their unit: `"500 ms"`, `"10 s"`, `"1
 `"20 MiB"`. A *secret* is `{ env = "NAME" }`, `{ file = "/path" }`, or the text itself. `trunkline check` prints every
 value in force and where it came from.
 """
+
+_FILES = (moderation_sections, plugin_sections, sections)
 
 _WORDS = {
     "Duration": "duration",
@@ -51,20 +53,24 @@ _WORDS = {
     "EngineUrl": "text",
     "EngineKind": "`exa`, `searxng`, `brave`, `tavily`",
     "Characters": "number",
+    "ModerationUrl": "text",
+    "ModeratorKind": "`openai`, `judge`, `words`",
+    "Words": "list of texts",
+    "Patterns": "list of texts",
 }
 
 
 def settings_page() -> str:
     """Write the page, as Markdown."""
     classes = setting_classes()
-    models = {name: model for file in (plugin_sections, sections) for name, model in vars(file).items()}
+    models = {name: model for file in _FILES for name, model in vars(file).items()}
     parts = (_section(path, classes[name], models[name]) for path, name in _sections(classes))
     return "\n".join((_INTRODUCTION, *parts))
 
 
 def setting_classes() -> dict[str, ast.ClassDef]:
     """List the classes that settings are declared in, by their names."""
-    nodes = (node for file in (plugin_sections, sections) for node in ast.parse(inspect.getsource(file)).body)
+    nodes = (node for file in _FILES for node in ast.parse(inspect.getsource(file)).body)
     return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 
 

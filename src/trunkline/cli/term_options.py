@@ -69,6 +69,13 @@ OPTIONS: Final = (
         "The provider object of a request that has none, or its file.",
     ),
     TermOption("plugins", "--plugins", _DOCUMENT, "JSON", "The plugins of a request that has none, or their file."),
+    TermOption(
+        "moderation",
+        "--moderation",
+        _TEXT,
+        "block|pass|always",
+        "What happens where the moderator is down; always: each request is moderated, or blocked.",
+    ),
 )
 
 UNSET_WORDS: Final = "Take this away again, as models, rpm or zdr; may be repeated."

@@ -15,6 +15,7 @@ from trunkline.errors import BadRequest
 from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.plugins.carried import restored
 from trunkline.plugins.healing_step import HealingStep, healing_step
+from trunkline.plugins.moderating import OutputCheck, not_configured
 from trunkline.plugins.searching import SearchStep, engine_of, is_online, offline, search_step
 from trunkline.protocol.preferences import (
     FileParserPlugin,
@@ -27,11 +28,15 @@ from trunkline.protocol.request import Request
 from trunkline.protocol.tools import SearchTool
 from trunkline.settings.sections import Settings
 
-_DEFAULTS: Final[dict[str, PluginSettings]] = {"web": WebPlugin(), "response-healing": ResponseHealingPlugin()}
+_DEFAULTS: Final[dict[str, PluginSettings]] = {
+    "web": WebPlugin(),
+    "response-healing": ResponseHealingPlugin(),
+    "moderation": ModerationPlugin(),
+}
 
 
 class Steps(NamedTuple):
-    """What runs around the model: the search inside, the healing around it.
+    """What runs around the model: the search inside, the healing around it, the check of the answer around both.
 
     `asked` is what is asked in the place of the client's own request. `noted` is what was done before, by plugin.
     """
@@ -40,6 +45,7 @@ class Steps(NamedTuple):
     healing: HealingStep | None = None
     asked: Request | None = None
     noted: Noted = NOTHING_NOTED
+    output: OutputCheck | None = None
 
 
 NO_STEPS = Steps()
@@ -77,7 +83,7 @@ def steps_as_json(steps: Steps) -> dict[str, object]:
         told["web"] = {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}
     if (healing := steps.healing) is not None:
         told["healing"] = {"text": healing.root is not None, "tool_arguments": healing.heals_arguments}
-    return told
+    return {**steps.noted, **told}
 
 
 def _may_ask(request: Request) -> bool:
@@ -103,7 +109,9 @@ def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings, 
     asked = []
     for plugin in plugins:
         match plugin:
-            case ModerationPlugin() | FileParserPlugin():
+            case ModerationPlugin() if not settings.moderation:
+                raise not_configured()
+            case FileParserPlugin():
                 asked.append(plugin.__struct_config__.tag)
             case WebPlugin() if plugin.engine != "native" and not engine_of(plugin, settings, engines):
                 raise BadRequest(

@@ -1,4 +1,4 @@
-"""Whether JSON text fits a schema, told by jsonschema-rs where it is installed; nothing is ever fetched for it.
+"""Whether JSON text fits a schema or any text a pattern, told by jsonschema-rs; nothing is ever fetched for it.
 
 The library is an optional extra, `healing`. A schema comes from a client, so what it refers to outside of itself is
 refused (the library's own way would be to open files and addresses), its patterns are matched in linear time, and
@@ -11,13 +11,16 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from trunkline.plugins.schema_cost import parts_of
 from trunkline.protocol.opaque import Json
 
 Verdict = Literal["fits", "does_not_fit", "unchecked"]
 """`unchecked`: the library is missing, cannot read the schema or the text, or would take too long over it."""
+
+Pattern: TypeAlias = Callable[[str], bool]
+"""Whether a pattern matches somewhere in a text."""
 
 MAX_KEPT_BYTES: Final = 64 * 1024
 MAX_WORK: Final = 2_000_000
@@ -46,6 +49,22 @@ def check(schema: Mapping[str, Json], text: str) -> Verdict:
         return "fits" if kept.fits(value) else "does_not_fit"
     except (ValueError, RecursionError):
         return "unchecked"
+
+
+def pattern_of(pattern: str) -> Pattern:
+    """Read a pattern, to be looked for in linear time.
+
+    Raises ValueError in words for the operator, also where the library is missing.
+    """
+    try:
+        import jsonschema_rs
+    except ImportError:
+        raise ValueError("needs the extra healing: pip install 'trunkline[healing]'") from None
+    try:
+        schema = {"pattern": pattern}
+        return jsonschema_rs.validator_for(schema, pattern_options=jsonschema_rs.RegexOptions()).is_valid
+    except ValueError:
+        raise ValueError("is no pattern that is matched in linear time: no look-around, no back-reference") from None
 
 
 def _values(text: str) -> int:

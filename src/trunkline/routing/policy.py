@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Policy(Struct, frozen=True, kw_only=True, cache_hash=True):
@@ -31,3 +32,8 @@ class Policy(Struct, frozen=True, kw_only=True, cache_hash=True):
     own_keys: frozenset[str] = frozenset()
     own_keys_only: frozenset[str] = frozenset()
     max_attempts: int = 3
+
+
+def of_any_model(policy: Policy) -> Policy:
+    """The same terms for a request of the gateway's own, whatever models its key may ask for."""
+    return replace(policy, allowed_models=(), account_models=(), default_model=None)

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from trunkline.settings.fields import SecretField, Section, written_as
 from trunkline.settings.forms import Problem, Written
+from trunkline.settings.moderation_sections import ModerationSettings
 from trunkline.settings.quantities import Duration, Usd
 
 
@@ -137,10 +138,12 @@ class HealingSettings(Section, frozen=True):
 class PluginsSettings(Section, frozen=True):
     """Steps around the model."""
 
-    defaults: list[Literal["web", "response-healing"]] = []
-    """The plugins that run for each request that does not turn them off with `enabled: false`."""
+    defaults: list[Literal["web", "response-healing", "moderation"]] = []
+    """The plugins that run for each request that does not turn them off with `enabled: false`; moderation cannot be
+    turned off."""
 
     web: WebSettings = WebSettings()
+    moderation: ModerationSettings = ModerationSettings()
     response_healing: HealingSettings = HealingSettings()
 
 

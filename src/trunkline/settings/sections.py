@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from trunkline.settings.fields import Count, CountOrNone, SecretField, Section, Slug, written_as
 from trunkline.settings.forms import Json, Unreadable, Written
+from trunkline.settings.moderation_sections import ModeratorSettings, find_unfit_moderators
 from trunkline.settings.plugin_sections import PluginsSettings, SearchSettings, find_unfit
 from trunkline.settings.quantities import Duration, Factor, Fraction, Pause, Size, Usd, format_size
 
@@ -559,11 +560,14 @@ class Settings(Section, frozen=True):
     catalog: CatalogSettings = CatalogSettings()
     log: LogSettings = LogSettings()
     search: dict[str, SearchSettings] = {}
+    moderation: dict[str, ModeratorSettings] = {}
     plugins: PluginsSettings = PluginsSettings()
     bootstrap_key: SecretField | None = None
     """A key that is made valid at the start, for installations without a terminal. When absent, the first start
     makes one and shows it once."""
 
     def __post_init__(self) -> None:
-        if problems := tuple(find_unfit(self.search, self.plugins)):
+        plugins = self.plugins
+        unfit = find_unfit_moderators(self.moderation, plugins.moderation, [*plugins.defaults])
+        if problems := (*find_unfit(self.search, plugins), *unfit):
             raise Unreadable(problems)

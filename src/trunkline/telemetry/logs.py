@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, TextIO
 
@@ -159,7 +159,7 @@ def token_failed(provider: str, problem: str) -> None:
 
 
 def engine_off(engine: str, reason: str) -> None:
-    """A search engine that the settings name cannot be asked."""
+    """An engine that the settings name, for searches or moderation, cannot be asked."""
     _log.write("warning", "engine.off", engine=engine, reason=reason)
 
 
@@ -172,6 +172,23 @@ def search_failed(engine: str, problem: str, detail: str, took_s: float) -> None
 def engine_alarm(engine: str, problem: str, to_do: str) -> None:
     """A search engine will not answer until somebody mends what is wrong; told once in a while."""
     _log.write("error", "engine.refused", engine=engine, problem=problem, do=to_do)
+
+
+def moderation_failed(engine: str, problem: str, detail: str, took_s: float) -> None:
+    """A moderator did not answer, or not so that it is understood. What it was asked is left out."""
+    further = {"detail": detail} if detail else {}
+    _log.write("warning", "moderator.failed", engine=engine, problem=problem, **further, took_ms=round(took_s * 1000))
+
+
+def moderation_alarm(engine: str, problem: str, to_do: str) -> None:
+    """A moderator will not answer until somebody mends what is wrong; told once in a while."""
+    _log.write("error", "moderator.refused", engine=engine, problem=problem, do=to_do)
+
+
+def request_flagged(request_id: str, key_id: str, engine: str, reasons: Sequence[str], where: str) -> None:
+    """What a request or its answer says was flagged. The text is left out, and so is all that tells of it but these."""
+    told = ",".join(reasons)
+    _log.write("warning", "request.flagged", request=request_id, key=key_id, engine=engine, where=where, reasons=told)
 
 
 def store_alarm(event: str, detail: str) -> None:

@@ -43,7 +43,7 @@ def made(folder: Path, text: str, **environ: str) -> tuple[str, list[dict[str, s
 
 
 def test_where_no_engine_is_set_nothing_is_loaded_that_asks_one(tmp_path: Path) -> None:
-    values = [f"trunkline.upstream.engines.{name}" for name in ("domains", "found")]
+    values = [f"trunkline.upstream.engines.{name}" for name in ("domains", "found", "judged")]
     assert made(tmp_path, "") == (f"{values}\n", [])
 
 
