@@ -256,7 +256,8 @@ def _make_moderators(settings: Settings, aside: Aside) -> Moderators | None:
     """
     if not settings.moderation:
         return None
-    import_module("trunkline.moderation")  # else the first request that is judged would keep the loop for it
+    for name in ("trunkline.moderation", "trunkline.stepping"):
+        import_module(name)  # else the first request that is judged would keep the loop for it
     moderators = load_moderators(settings).values()
     try:
         matchers = import_module("trunkline.plugins.words").lists_of(moderators)

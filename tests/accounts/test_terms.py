@@ -21,7 +21,7 @@ WHOLE = """
   "models": ["openai/*"], "providers": ["openai"], "ignored_providers": ["azure"], "regions": ["eu"],
   "data_collection": "deny", "zdr": true, "enforce_distillable_text": true, "default_model": "openai/gpt-5",
   "preferences": {"sort": "price", "max_price": {"prompt": 0.1}, "preferred_max_latency": 1.5},
-  "plugins": [{"id": "response-healing"}], "unlimited": true,
+  "plugins": [{"id": "response-healing"}], "moderation": "always", "unlimited": true,
   "rpm": 1, "tpm": 2, "rpd": 3, "tpd": 4, "concurrency": 5, "model_rates": {"openai/*": {"rpm": 6}}
 }
 """
@@ -41,6 +41,7 @@ def test_every_member_is_read() -> None:
         default_model="openai/gpt-5",
         preferences=found.preferences,
         plugins=(ResponseHealingPlugin(),),
+        moderation="always",
         is_unlimited=True,
         rpm=1,
         tpm=2,

@@ -1,4 +1,4 @@
-"""`trunkline check` tells which search engines are on, and with --probe whether they are there, at no cost."""
+"""`trunkline check` tells which engines are on, and with --probe whether search engines are there, at no cost."""
 
 from __future__ import annotations
 
@@ -90,3 +90,22 @@ def test_an_engine_that_is_not_there_is_named(run: Run) -> None:
     assert ran.code == 1
     words = f"cannot connect to 127.0.0.1:{port}: Connection refused"
     assert sorted(part(ran, "Search engines asked")) == [f"exa   {words}", f"ours  {words}"]
+
+
+WORDS = '[moderation.list]\nkind = "words"\nwords = ["x"]\n'
+MODERATOR = '[moderation.openai]\nkind = "openai"\napi_key = { env = "MOD_KEY" }\n'
+CHOSEN = '[plugins.moderation]\nengine = "list"\n'
+
+
+def test_a_moderator_without_its_key_is_off(run: Run) -> None:
+    ran = run("check", text=WORDS + MODERATOR + CHOSEN)
+    assert ran.code == 1
+    assert part(ran, "Moderators on") == ["list  (words, needs no key)"]
+    assert part(ran, "Moderators off") == ["openai  (openai, MOD_KEY is not set or empty; set it to the key)"]
+    assert run("check", text=WORDS + MODERATOR + CHOSEN, MOD_KEY=KEY).code == 0
+
+
+def test_a_pattern_that_cannot_be_used_is_refused_as_at_the_start(run: Run) -> None:
+    ran = run("check", text=WORDS + "patterns = ['a', '(?=b)']\n")
+    assert ran.code == 2
+    assert "moderation.list.patterns[1] is no pattern that is matched in linear time" in ran.err

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.plugins.schema_check import check
+from trunkline.plugins.schema_check import check, pattern_of
 
 Json = Any
 
@@ -103,3 +103,20 @@ def test_what_is_no_JSON_does_not_fit_and_a_number_too_long_to_read_is_not_check
 def test_without_the_extra_nothing_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
     assert check({"type": "object", "title": "never checked before"}, "{}") == "unchecked"
+    with pytest.raises(ValueError, match=r"trunkline\[healing\]"):
+        pattern_of("a")
+
+
+def test_a_pattern_is_looked_for_anywhere_in_a_text() -> None:
+    matches = pattern_of(r"(?i)\bno\. \d{3}\b")
+    assert [matches(text) for text in ("See NO. 123.", "no. 12", "", '{"a": 1}')] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=a)", r"(a)\1", r"\d{1000}{1000}"])
+def test_a_pattern_that_is_none_or_takes_long_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="is no pattern that is matched in linear time"):
+        pattern_of(pattern)
+
+
+def test_a_pattern_that_makes_others_work_for_ever_makes_none_here() -> None:
+    assert not pattern_of("(a+)+$")("a" * 100_000 + "!")
