@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from trunkline.call import Call, Services
+from trunkline.errors import PaymentRequired
 from trunkline.generation import Noted
 from trunkline.judging import ask_judge
 from trunkline.plugins.moderating import (
@@ -64,7 +65,10 @@ def _output_check(
     ask = partial(ask_judge, of=call, wishes=request.provider, services=services)
 
     async def judge(text: str) -> Verdict:
-        verdict = await moderators.judge(step.engine, [Passage(text)], call.deadline, ask)
+        try:
+            verdict = await moderators.judge(step.engine, [Passage(text)], call.deadline, ask)
+        except PaymentRequired:  # the answer is under way
+            return Verdict(step.engine, problem="the credit does not pay for the judge")
         if verdict.is_flagged:
             logs.request_flagged(call.id, call.key.id, step.engine, verdict.reasons, "output")
         return verdict

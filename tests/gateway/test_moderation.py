@@ -17,11 +17,11 @@ from openrouter import OpenRouter
 from tests.document import validate_event
 from tests.gateway.checks import error_of, events_of, response_of, text_of
 from tests.gateway.conftest import CONFIG, ENDPOINT, PROVIDER
-from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.speech import SPEECHES
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.test_healing import ENDS, whole_answer
-from tests.gateway.upstream import Script, Upstream, completion, head, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, head, stream, usage_chunk, whole
 from tests.gateway.waiting import eventually
 
 Json = Any
@@ -42,11 +42,15 @@ WORDS = """
 [moderation.list]
 kind = "words"
 words = ["gelignite", "how to pick a lock"]
-patterns = ["(?i)recipe no\\\\. \\\\d{3}"]
+patterns = ["(?i)recipe no\\\\. \\\\d{{3}}"]
 [plugins]
 defaults = ["moderation"]
 [plugins.moderation]
 output = true
+[search.exa]
+kind = "exa"
+base_url = "{url}/exa"
+api_key = {{ env = "MOD_KEY" }}
 """
 JUDGE = """
 [moderation.guard]
@@ -91,7 +95,7 @@ def lenient(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def listed(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with a list of words that looks through each request and each answer."""
-    with started(upstream, tmp_path_factory, WORDS) as gateway:
+    with started(upstream, tmp_path_factory, WORDS.format(url=upstream.url)) as gateway:
         yield gateway
 
 
@@ -353,7 +357,7 @@ def test_what_a_tool_gave_back_is_judged_too(listed: Gateway, upstream: Upstream
 def test_the_page_shows_what_a_client_is_told(listed: Gateway) -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "moderation.md").read_text("utf-8")
     (shown,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    settings = WORDS.partition("[plugins]")[0].strip().splitlines()
+    settings = WORDS.format(url="").partition("[plugins]")[0].strip().splitlines()
     assert all(line in page for line in settings)
     asked = {"model": "fake/echo", "input": "Where is GELIGNITE sold?"}
     assert listed.call(asked).json == json.loads(shown)
@@ -436,6 +440,38 @@ def test_a_healed_answer_is_judged_as_it_is_told(listed: Gateway, upstream: Upst
     assert text_of(events_of(reply, "incomplete")) == '{"use": "gelignite"}'
     noted_all = json.loads(tenant.record(reply)["plugins"])
     assert set(noted_all) == {"healing", "moderation"}
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_all_turns_of_an_answer_with_a_search_are_judged(
+    streams: bool, listed: Gateway, upstream: Upstream, mark: str
+) -> None:
+    function = {"name": "web_search", "arguments": json.dumps({"query": mark})}
+    call = [{"index": 0, "id": "call_0", "type": "function", "function": function}]
+    turns = [whole(completion("Let me look.", "tool_calls", tool_calls=call)), whole(completion("Use gelignite."))]
+    if streams:
+        said = [chunk("Let me look."), chunk(tool_calls=call), chunk(finish="tool_calls"), usage_chunk(), "[DONE]"]
+        turns = [stream(said), SPEECHES["chat"].script(["Use ", "gelignite."], rest=ENDS["chat"]["stop"])]
+    upstream.play(mark, *turns, host="c")
+    upstream.play(mark, whole({"results": []}), host="exa")
+    tenant = tenant_of(listed, 10**12)
+    reply = tenant.call(body(mark, stream=streams, tools=[{"type": "web_search"}]))
+    response = events_of(reply, "incomplete")[-1]["response"] if streams else response_of(reply, "incomplete")
+    assert response["incomplete_details"] == {"reason": "content_filter"}
+    assert ("gelignite" in json.dumps(response)) == streams
+    assert set(json.loads(tenant.record(reply)["plugins"])) >= {"web", "moderation"}
+    tenant.store.check()
+
+
+def test_a_client_that_leaves_pays_for_what_was_said(listed: Gateway, upstream: Upstream, mark: str) -> None:
+    upstream.play(mark, SPEECHES["chat"].script(LONG, ending="stall"))
+    tenant = tenant_of(listed, 10**12)
+    with listed.connect() as client:
+        client.send(post(body(mark, stream=True), key=tenant.text))
+        client.read_until(b"Sentence 149")
+        client.reset()
+    assert tenant.settled().charged > 0
+    tenant.store.check()
 
 
 def test_an_answer_that_breaks_off_is_judged_before_it_is_told(listed: Gateway, upstream: Upstream, mark: str) -> None:

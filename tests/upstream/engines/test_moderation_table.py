@@ -110,8 +110,9 @@ def test_no_answer_raises_and_none_passes_without_a_word_for_each_text(results: 
     assert len(answer.flags) == count == len(results)
     for flags, result in zip(answer.flags, results, strict=True):
         assert isinstance(result.get("flagged", False), bool)
-        says_so = result.get("flagged") is True or True in list((result.get("categories") or {}).values())
-        assert (flags is not None) == says_so or not isinstance(result.get("categories"), dict)
+        categories = result.get("categories")
+        told_so = any(value is True for value in categories.values()) if isinstance(categories, dict) else False
+        assert (flags is not None) == (told_so or result.get("flagged") is True)
 
 
 @given(st.binary(max_size=60))
