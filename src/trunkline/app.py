@@ -32,7 +32,7 @@ from trunkline.routing.plan import Planner
 from trunkline.server.body import Bounds
 from trunkline.server.explain import past_explanation
 from trunkline.server.intake import BodyMemory
-from trunkline.server.routes import Application, application
+from trunkline.server.routes import Application, Lifespan, application
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import ServerSettings, Settings
 from trunkline.stopping import Stopping
@@ -109,7 +109,11 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         await database.close()
         logs.stopped()
 
-    server = settings.server
+    return _application(services, settings.server, lifespan)
+
+
+def _application(services: Services, server: ServerSettings, lifespan: Lifespan) -> Application:
+    """The HTTP face of the services."""
     return application(
         services,
         _bounds(server),
