@@ -23,6 +23,7 @@ from tests.gateway.tenants import Store, Tenant
 from tests.gateway.test_healing import ENDS, whole_answer
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, stream, usage_chunk, whole
 from tests.gateway.waiting import eventually
+from trunkline.store.statements.templates import add_template
 
 Json = Any
 
@@ -352,6 +353,19 @@ def test_what_a_tool_gave_back_is_judged_too(listed: Gateway, upstream: Upstream
     ]
     error = error_of(listed.call(body(mark, input=given, plugins=[])), 403)
     assert error["metadata"]["flagged_input"] == "Three sticks of gelignite."
+
+
+def test_what_a_template_was_filled_with_is_judged(listed: Gateway, upstream: Upstream, mark: str) -> None:
+    tenant = tenant_of(listed)
+    with tenant.store.opened() as connection:
+        template = {"input": "How is {{what}} made?", "variables": {"what": {}}}
+        add_template(connection, mark, json.dumps(template), 1)
+    asked = {"model": "mock/chat", "prompt": {"id": mark, "variables": {"what": "gelignite"}}}
+    assert error_of(tenant.call(asked), 403)["metadata"]["flagged_input"] == "How is gelignite made?"
+    asked["prompt"] = {"id": mark, "variables": {"what": "butter"}}
+    reply = tenant.call(asked)
+    response_of(reply)
+    assert set(json.loads(tenant.record(reply)["plugins"])) >= {"template", "moderation"}
 
 
 def test_the_page_shows_what_a_client_is_told(listed: Gateway) -> None:

@@ -297,10 +297,13 @@ class TestOrder:
         request = asked()
         assert order(request, Settings()) == (request, NO_STEPS)
 
-    @pytest.mark.parametrize("plugin", ["moderation", "file-parser"])
-    def test_what_this_gateway_cannot_do_is_refused(self, plugin: str) -> None:
+    def test_what_this_gateway_cannot_do_is_refused(self) -> None:
         with pytest.raises(BadRequest, match="is not configured in this gateway; leave it out"):
-            order(asked(plugins=[{"id": plugin}]), SETTINGS, ["lake"])
+            order(asked(plugins=[{"id": "file-parser"}]), SETTINGS, ["lake"])
+
+    def test_moderation_without_an_engine_is_refused_and_it_is_said_what_is_missing(self) -> None:
+        with pytest.raises(BadRequest, match=r"\[moderation.NAME\] in its settings"):
+            order(asked(plugins=[{"id": "moderation"}]), SETTINGS, ["lake"])
 
     def test_the_web_plugin_without_an_engine_is_refused_and_it_is_said_what_is_missing(self) -> None:
         with pytest.raises(BadRequest, match=r"a search engine for it \(\[search.NAME\] in its settings\)"):

@@ -83,7 +83,7 @@ def steps_as_json(steps: Steps) -> dict[str, object]:
         told["web"] = {"engine": search.engine, "most_searches": search.most, "is_tool": search.is_offered}
     if (healing := steps.healing) is not None:
         told["healing"] = {"text": healing.root is not None, "tool_arguments": healing.heals_arguments}
-    return {**steps.noted, **told}
+    return told
 
 
 def _may_ask(request: Request) -> bool:
