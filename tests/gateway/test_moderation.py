@@ -37,7 +37,7 @@ OPENAI = """
 kind = "openai"
 base_url = "{url}/mod/v1"
 api_key = {{ env = "MOD_KEY" }}
-timeout = "1 s"
+timeout = "1500 ms"
 """
 WORDS = """
 [moderation.list]
@@ -401,6 +401,26 @@ def test_a_stream_that_is_flagged_ends_as_filtered(
     note = noted(tenant, reply)["output"]
     assert (note["result"], note["reasons"]) == ("flagged", ["words"])
     assert note["checks"] > 1
+
+
+def test_a_verdict_ends_a_stream_that_is_silent_and_its_provider_is_left(
+    listed: Gateway, upstream: Upstream, mark: str
+) -> None:
+    upstream.play(mark, SPEECHES["chat"].script(["Now gelignite. ", *LONG], ending="stall"))
+    reply = listed.call(body(mark, stream=True))
+    assert events_of(reply, "incomplete")[-1]["response"]["incomplete_details"] == {"reason": "content_filter"}
+    (seen,) = upstream.seen(mark)
+    assert seen.is_closed_by_client.wait(5)
+
+
+def test_a_stream_waits_for_no_verdict_but_at_its_end(lenient: Gateway, upstream: Upstream, mark: str) -> None:
+    upstream.play(mark, verdicts(PASSED), DOWN["it is silent"], host="mod")
+    upstream.play(mark, SPEECHES["chat"].script([mark, *LONG], rest=ENDS["chat"]["stop"]), host="c")
+    with lenient.connect() as client:
+        client.send(post(body(mark, stream=True), "connection: close"))
+        assert b"response.completed" not in client.read_until(b"Sentence 149")
+        eventually(lambda: len(upstream.seen(mark, "mod")) > 1, "the answer is judged by nobody")
+        assert b"response.completed" in client.read_to_end()
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

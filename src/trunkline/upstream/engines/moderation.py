@@ -30,8 +30,8 @@ MAX_ANSWER_BYTES: Final = 2**20
 MAX_CONNECTIONS: Final = 256
 MAX_TARGETS: Final = 16
 ALARM_AGAIN_S: Final = 600.0
-_LONG: Final = 4_096
-"""From so many characters on texts are looked through beside the loop."""
+_LARGE_WORK: Final = 1_000_000
+"""From so many characters on, once for each word of the list, texts are looked through beside the loop."""
 
 Matcher: TypeAlias = Callable[[Sequence[str]], tuple[tuple[str, ...] | None, ...]]
 """Texts → for each the kinds of what was found in it, None where nothing was."""
@@ -119,7 +119,10 @@ class Moderators:
                 return await ask(moderator, "\n\n".join(reversed(texts)), deadline), ""
             case "words":
                 find = self._matchers[moderator.name]
-                if sum(map(len, texts)) < _LONG:
+                entries = (
+                    64 + len(moderator.words) + len(moderator.patterns)
+                )  # folding a text costs as much as some words
+                if sum(map(len, texts)) * entries < _LARGE_WORK:
                     return Answer(find(texts)), ""
                 return Answer(await self._aside.run(find, texts)), ""
         assert_never(moderator.kind)
