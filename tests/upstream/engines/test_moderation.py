@@ -78,6 +78,13 @@ def test_texts_and_pictures_are_one_verdict() -> None:
     assert len(asked) == 2
 
 
+def test_a_large_picture_is_sent_whole() -> None:
+    picture = "data:image/png;base64," + "A" * 400_000
+    verdict, (asked,) = run(judged(saying(answer(told(CLEAN))), Passage("", picture)))
+    assert not verdict.is_flagged
+    assert json.loads(asked.body)["input"] == [{"type": "image_url", "image_url": {"url": picture}}]
+
+
 def test_nothing_to_judge_is_asked_of_nobody() -> None:
     async def ask() -> Verdict:
         async with entered(moderator("http://127.0.0.1:9")) as moderators:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Self, TypeAlias, assert_never
 
 from trunkline.catalog.moderators import Moderator
-from trunkline.upstream.aside import Aside, is_dear
+from trunkline.upstream.aside import DEAR_BYTES, Aside, is_dear
 from trunkline.upstream.engines.judged import Answer, Passage, Pictures, Verdict
 from trunkline.upstream.engines.moderation_table import (
     decode_answer,
@@ -151,8 +151,12 @@ class Moderators:
         return Answer(tuple(flags)), ""
 
     async def _asked(self, moderator: Moderator, passages: Sequence[Passage], deadline: float) -> tuple[Answer, str]:
+        if len(passages[0].picture) > DEAR_BYTES:
+            question = await self._aside.run(encode_question, moderator, passages)
+        else:
+            question = encode_question(moderator, passages)
         try:
-            reply = await self._http.send(encode_question(moderator, passages), deadline)
+            reply = await self._http.send(question, deadline)
             try:
                 if reply.status != 200:
                     return decode_refusal(moderator, reply.status), ""
