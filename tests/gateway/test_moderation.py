@@ -294,33 +294,45 @@ def test_an_explanation_says_who_would_judge_and_asks_nobody(house: Gateway, ups
     assert upstream.seen(mark) == []
 
 
-def test_libraries_show_what_was_flagged(house: Gateway, upstream: Upstream, mark: str) -> None:
+@pytest.mark.parametrize("dialect", [*DIALECTS, "fake"])
+def test_libraries_show_what_was_flagged(dialect: str, house: Gateway, upstream: Upstream, mark: str) -> None:
     upstream.play(mark, verdicts(FLAGGED), host="mod")
-    text = f"Say a word, {mark}"
+    given: Json = {"model": body(mark, dialect)["model"], "input": f"Say a word, {mark}"}
     with (
         OpenAI(base_url=house.url + "/api/v1", api_key=KEY, max_retries=0) as sdk,
-        pytest.raises(openai.PermissionDeniedError) as refused,
+        OpenRouter(api_key=KEY, server_url=house.url + "/api/v1") as client,
     ):
-        sdk.responses.create(model="mock/chat", input=text, extra_body={"plugins": PLUGIN})
-    assert refused.value.body["metadata"]["reasons"] == ["hate", "violence"]
-    with OpenRouter(api_key=KEY, server_url=house.url + "/api/v1") as client, pytest.raises(Exception) as raised:
-        client.beta.responses.send(model="mock/chat", input=text, plugins=[{"id": "moderation"}], retries=None)
-    assert raised.value.status_code == 403  # type: ignore[attr-defined]
+        for streams in (False, True):
+            with pytest.raises(openai.PermissionDeniedError) as refused:
+                sdk.responses.create(**given, stream=streams, extra_body={"plugins": PLUGIN})
+            assert refused.value.body["metadata"]["reasons"] == ["hate", "violence"]
+            with pytest.raises(Exception) as raised:
+                client.beta.responses.send(**given, stream=streams, plugins=PLUGIN, retries=None)
+            assert raised.value.status_code == 403  # type: ignore[attr-defined]
     assert asked(upstream, mark) == []
+    assert len(upstream.seen(mark, "mod")) == 4
 
 
-def test_libraries_read_what_was_not_flagged(house: Gateway, upstream: Upstream, mark: str) -> None:
+@pytest.mark.parametrize("dialect", [*DIALECTS, "fake"])
+def test_libraries_read_what_was_not_flagged(dialect: str, house: Gateway, upstream: Upstream, mark: str) -> None:
     upstream.play(mark, verdicts(PASSED), host="mod")
-    text = f"Say a word, {mark}"
-    with OpenAI(base_url=house.url + "/api/v1", api_key=KEY, max_retries=0) as sdk:
-        asked: Json = {"model": "mock/chat", "input": text, "extra_body": {"plugins": PLUGIN}}
-        assert sdk.responses.create(**asked).output_text == "Hello."
-        events = list(sdk.responses.create(**asked, stream=True))
-        assert events[-1].type == "response.completed"
-    with OpenRouter(api_key=KEY, server_url=house.url + "/api/v1") as client:
-        answer = client.beta.responses.send(model="mock/chat", input=text, plugins=[{"id": "moderation"}])
-        assert answer.output_text == "Hello."
-    assert len(upstream.seen(mark, "mod")) == 3
+    if dialect != "fake":
+        spoken = SPEECHES[dialect].script(["Well."], rest=ENDS[dialect]["stop"])
+        upstream.play(
+            mark, whole_answer(dialect, "Well."), spoken, whole_answer(dialect, "Well."), spoken, host=dialect[0]
+        )
+    given: Json = {"model": body(mark, dialect)["model"], "input": f"Say a word, {mark}"}
+    with (
+        OpenAI(base_url=house.url + "/api/v1", api_key=KEY, max_retries=0) as sdk,
+        OpenRouter(api_key=KEY, server_url=house.url + "/api/v1") as client,
+    ):
+        said: list[Json] = [sdk.responses.create(**given, extra_body={"plugins": PLUGIN})]
+        events: list[Json] = list(sdk.responses.create(**given, stream=True, extra_body={"plugins": PLUGIN}))
+        said += [events[-1].response, client.beta.responses.send(**given, plugins=PLUGIN)]
+        with client.beta.responses.send(**given, stream=True, plugins=PLUGIN) as told:
+            said.append(list(told)[-1].response)
+    assert [each.output[-1].content[0].text for each in said] == [said[0].output_text] * 4
+    assert len(upstream.seen(mark, "mod")) == 4
 
 
 # Lists of words
