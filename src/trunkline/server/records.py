@@ -125,7 +125,6 @@ _NOT_KNOWN: Document = {
     "app_id": None,
     "http_referer": None,
     "user_agent": None,
-    "moderation_latency": None,
     "num_media_prompt": None,
     "num_input_audio_prompt": None,
     "num_fetches": None,
@@ -148,6 +147,7 @@ def _plugins(row: GenerationRow) -> Document:
     return {
         "num_search_results": web.get("results"),
         "web_search_engine": web.get("engine"),
+        "moderation_latency": told.get("moderation", {}).get("ms"),
         "plugins": told,
     }
 
