@@ -25,6 +25,7 @@ from docs.pages import FOLDER, PAGES, Command, commands, statuses
 from tests import document, test_architecture
 from tests.catalog.loading import known
 from tests.gateway.server import KEY, Gateway, Reply, read_events, running
+from tests.upstream.documents.making import simple_pdf
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.load import catalog_of
@@ -396,7 +397,11 @@ def test_the_json_that_is_shown_is_what_is_healed(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     "example",
-    [each for each in examples("python") if "127.0.0.1:8080" in each.text and not is_of_a_client(each)],
+    [
+        each
+        for each in examples("python")
+        if "127.0.0.1:8080" in each.text and "input_file" not in each.text and not is_of_a_client(each)
+    ],
     ids=by_id,
 )
 def test_python_example_runs_against_the_gateway(example: Example, gateway: Gateway) -> None:
@@ -407,6 +412,19 @@ def test_python_example_runs_against_the_gateway(example: Example, gateway: Gate
     assert ran.returncode == 0, ran.stderr
     (asked,) = re.findall(r'input="([^"]+)"', code)
     assert asked in ran.stdout
+
+
+def test_what_is_shown_of_files_is_read_from_them(gateway: Gateway, tmp_path: Path) -> None:
+    path = ROOT / "docs" / "how-to" / "files.md"
+    (curl,) = [each for each in CURLS if each.example.path == path]
+    assert curl.body is not None
+    assert "[File: kites.html]\n# Kites" in gateway.call(curl.body.encode()).json["output_text"]
+    (example,) = [each for each in examples("python") if each.path == path]
+    (tmp_path / "report.pdf").write_bytes(simple_pdf("All kites landed."))
+    code = example.text.replace("http://127.0.0.1:8080", gateway.url).replace("tl-…", KEY)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=40, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "All kites landed." in ran.stdout
 
 
 def test_the_gateway_shows_the_pages_that_are_named(gateway: Gateway) -> None:

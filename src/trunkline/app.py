@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from importlib import import_module
 from itertools import chain
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from trunkline.accounts.claims import Claims
@@ -24,7 +25,7 @@ from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
-from trunkline.inventory import load_engines, load_moderators, relist_catalog
+from trunkline.inventory import load_engines, load_moderators, load_ocr_engines, relist_catalog
 from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
@@ -45,14 +46,18 @@ from trunkline.store.writer import Writer
 from trunkline.telemetry import logs
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
+from trunkline.upstream.asking import Upstream
+from trunkline.upstream.documents_late import LateDocuments
 from trunkline.upstream.names import Names
 
 if TYPE_CHECKING:
     from trunkline.accounts.shared_rates import BoardCounters
+    from trunkline.catalog.ocr_engines import OcrEngine
     from trunkline.nodes.gossip import Gossip
     from trunkline.store.board import Board
     from trunkline.upstream.engines.moderation import Moderators
     from trunkline.upstream.engines.search import SearchEngines
+    from trunkline.upstream.reading import Documents
 
 _TOKEN_DIGITS = 24
 _MOMENT_DIGITS = 10  # until 2106
@@ -97,12 +102,13 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         engines=engines,
         templates=Templates(database, time.monotonic),
         moderators=_make_moderators(settings, upstream.aside),
+        documents=_make_documents(settings, upstream),
     )
     renewing = _renew(settings, services, database, gossip, relisted)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with writer, connections, _opened(board, engines, services.moderators), renewing:
+        async with writer, connections, _opened(board, engines, services.moderators, services.documents), renewing:
             logs.started(settings.server.listen, catalog)
             yield
         await keys.close()
@@ -281,6 +287,24 @@ def _make_moderators(settings: Settings, aside: Aside) -> Moderators | None:
         report=logs.moderation_failed,
         alarm=logs.moderation_alarm,
     )
+
+
+def _make_documents(settings: Settings, upstream: Upstream) -> LateDocuments:
+    """Make what reads files, once it is needed."""
+    about = settings.plugins.file_parser
+    engine: OcrEngine | None = None
+    for name, found in (load_ocr_engines(settings) if settings.ocr else {}).items():
+        if not found.is_on:
+            logs.engine_off(name, found.reason)
+        elif about.ocr in (None, name):
+            engine = found
+
+    def make(module: ModuleType) -> Documents:
+        return module.make_documents(  # type: ignore[no-any-return]  # it was loaded by name
+            about, engine, upstream, settings.routing.timeouts.connect, logs.search_failed, logs.engine_alarm
+        )
+
+    return LateDocuments(make, "" if engine is None else engine.name)
 
 
 def _now_us() -> int:

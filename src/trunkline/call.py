@@ -32,6 +32,7 @@ from trunkline.upstream.courses import Course as Course
 
 if TYPE_CHECKING:
     from trunkline.store.templates import Templates
+    from trunkline.upstream.documents_late import LateDocuments
     from trunkline.upstream.engines.moderation import Moderators
     from trunkline.upstream.engines.search import SearchEngines
 
@@ -77,7 +78,7 @@ class Services:
     `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
     are other nodes, asks them for that of a response, for an account. `engines` and `moderators` are None where the
     settings name none; `settings` say what runs around the model. `templates` are those of the store, None where there
-    is no store.
+    is no store. `documents` read files, and are loaded with the first.
     """
 
     keys: Keys
@@ -101,11 +102,17 @@ class Services:
     moderators: Moderators | None = None
     settings: Settings = _USUAL_SETTINGS
     templates: Templates | None = None
+    documents: LateDocuments | None = None
 
     @cached_property
     def has_steps(self) -> bool:
         """Whether something may run around the model that a request does not ask for by a plugin."""
         return bool(self.settings.search or self.settings.plugins.defaults)
+
+    @property
+    def ocr(self) -> str | None:
+        """The engine that reads scanned files; empty where none is on, None where no files are read."""
+        return None if self.documents is None else self.documents.ocr
 
     @property
     def catalog(self) -> Catalog:

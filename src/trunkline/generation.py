@@ -22,7 +22,7 @@ Ending = Literal["ended", "failed", "left"]
 class Fee(Struct, frozen=True, gc=False):
     """What steps around the model cost: so many of one kind at one engine, all together."""
 
-    kind: Literal["search"]
+    kind: Literal["search", "ocr"]
     engine: str
     count: int
     nano: NanoUsd

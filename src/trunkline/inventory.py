@@ -19,6 +19,7 @@ from trunkline.catalog.entries import Catalog
 from trunkline.catalog.gather import Known, Lists, gather, gather_again, read_models
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.moderators import Moderator, find_moderators
+from trunkline.catalog.ocr_engines import OcrEngine, find_ocr_engines
 from trunkline.catalog.renewal import age_of
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS, Surroundings
@@ -97,6 +98,11 @@ def load_engines(settings: Settings) -> dict[str, Engine]:
 def load_moderators(settings: Settings) -> dict[str, Moderator]:
     """Look for the keys of the engines that judge texts."""
     return find_moderators(settings.moderation, _surroundings())
+
+
+def load_ocr_engines(settings: Settings) -> dict[str, OcrEngine]:
+    """Look for the keys of the engines that read scanned files."""
+    return find_ocr_engines(settings.ocr, _surroundings())
 
 
 def _surroundings() -> Surroundings:

@@ -7,6 +7,7 @@ all of them: a function is planned with in the place of the search, so that nobo
 
 from __future__ import annotations
 
+from trunkline.adapters.encoding.documents import has_files
 from trunkline.call import Admitted, Call, Services
 from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Catalog
@@ -24,18 +25,36 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool) 
     Raises a GatewayError: 400, 404.
     """
     planner, policy = services.planner, call.key.policy
-    if not request.plugins and not services.has_steps:
+    if not request.plugins and not services.has_steps and not has_files(request):
         return Admitted(call, request, planner.plan(request, policy), is_dear)
     engines = () if services.engines is None else services.engines.names
-    asked, steps = order(request, services.settings, engines)
+    asked, steps = order(request, services.settings, engines, services.ocr)
+    return planned_with(call, request, asked, steps, services, is_dear=is_dear)
+
+
+def planned_with(
+    call: Call, request: Request, asked: Request, steps: Steps, services: Services, *, is_dear: bool
+) -> Admitted:
+    """Plan what is asked in the place of a request, where it is known what runs around the model.
+
+    Raises a GatewayError: 400, 404.
+    """
+    planner, policy = services.planner, call.key.policy
     if steps.search is None:
         return Admitted(call, request, planner.plan(asked, policy), is_dear, steps)
     found = _native_plan(planner, steps.search, policy)
     if found is not None:
-        return Admitted(call, request, found, is_dear, Steps(None, steps.healing, steps.search.native))
+        return Admitted(call, request, found, is_dear, given_away(steps))
     asked = steps.search.asked
     plan = planner.plan(asked, policy)
     return Admitted(call, request, plan, is_dear, steps._replace(asked=asked), planner.catalog)
+
+
+def given_away(steps: Steps) -> Steps:
+    """The steps where providers make the search."""
+    assert steps.search is not None
+    files = None if steps.files is None else steps.files._replace(search=steps.search)
+    return steps._replace(search=None, asked=steps.search.native, files=files)
 
 
 def _native_plan(planner: Planner[Catalog], step: SearchStep, policy: Policy) -> Plan | None:

@@ -13,6 +13,7 @@ from trunkline.call import Admitted, Call, Services
 from trunkline.errors import BadRequest
 from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.planning import planned
+from trunkline.plugins.files import FileStep
 from trunkline.plugins.moderating import OutputCheck
 from trunkline.plugins.templates import fill, filling_of
 from trunkline.protocol.prompts import Prompt
@@ -34,6 +35,8 @@ async def prepared(call: Call, request: Request, services: Services, *, is_dear:
         told, output = await moderation.moderated(call, request, services, is_dear=is_dear, is_dry=is_dry)
         noted = {**noted, **told}
     admitted = planned(call, request, services, is_dear=is_dear)
+    if (step := admitted.steps.files) is not None:
+        admitted = await _filed(admitted, step, services, is_dry=is_dry)
     return _with_noted(admitted, noted, output) if noted else admitted
 
 
@@ -63,6 +66,19 @@ async def _filled(call: Call, request: Request, prompt: Prompt, services: Servic
     request = await services.aside.run(fill, request, filling) if is_dear else fill(request, filling)
     noted = {"template": {"id": kept.id, "version": kept.version}}
     return _Prepared(call._replace(body_bytes=filling.body_bytes), request, is_dear, noted)
+
+
+async def _filed(admitted: Admitted, step: FileStep, services: Services, *, is_dry: bool) -> Admitted:
+    """Read the files of a request, as far as somebody takes none, or say what would read them."""
+    assert services.documents is not None, "there is a step for files without who reads them"
+    documents = await services.documents.get()
+    # Loaded with what reads them, by the first request that has files.
+    filing = import_module("trunkline.filing")
+    if is_dry:
+        told: Admitted = filing.noted(admitted, step, services)
+        return told
+    filed: Admitted = await filing.filed(admitted, step, documents, services)
+    return filed
 
 
 def _with_noted(admitted: Admitted, noted: Noted, output: OutputCheck | None) -> Admitted:

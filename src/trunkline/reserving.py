@@ -108,7 +108,8 @@ async def raise_hold(
 async def _estimated(admitted: Admitted, services: Services) -> Estimate:
     """Estimate a request with steps around the model, or a large one, that beside the loop."""
     call, steps = admitted.call, admitted.steps
-    found = partial(estimate, admitted.plan, steps.asked or admitted.request, call.body_bytes, services.bounds)
+    work = estimate if steps.files is None else steps.files.estimated
+    found = partial(work, admitted.plan, steps.asked or admitted.request, call.body_bytes, services.bounds)
     if admitted.is_dear:
         estimated = await services.aside.run(found, counts_own=call.key.counts_own)
     else:

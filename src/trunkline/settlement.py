@@ -17,7 +17,7 @@ from trunkline import failpoints
 from trunkline.accounts.idempotency import Claim, free
 from trunkline.billing import NO_FEE, Meter, Told, lost
 from trunkline.call import Admitted, Course, Reservation, Services
-from trunkline.generation import Ending, Generation
+from trunkline.generation import Ending, Fee, Generation
 from trunkline.money import NanoUsd
 from trunkline.plugins.order import NO_STEPS
 from trunkline.protocol.request import Request, request_within
@@ -30,7 +30,7 @@ from trunkline.upstream.attempts import Run
 
 if TYPE_CHECKING:
     from trunkline.plugins.searching import SearchStep
-    from trunkline.plugins.totals import Totals
+    from trunkline.plugins.totals import Beside, Totals
     from trunkline.upstream.asking import Fitting
 
 
@@ -38,7 +38,7 @@ class Settlement:
     """Prices what one answer spends and estimates it where nobody counted."""
 
     __slots__ = (
-        "_call", "_course", "_is_closed", "_meter", "_most_nano", "_noted", "_plan", "_queued_s", "_request",
+        "_call", "_course", "_is_closed", "_meter", "_most_nano", "_noted", "_paid", "_plan", "_queued_s", "_request",
         "_reservation", "_services", "_totals", "claim", "count",
     )  # fmt: skip
 
@@ -48,15 +48,16 @@ class Settlement:
         admitted: Admitted,
         reservation: Reservation,
         services: Services,
-        totals: Totals | None = None,
+        totals: Totals | Beside | None = None,
         told: Told | None = None,
     ) -> None:
-        """Open the account of a course; the `totals` are of one that is priced turn by turn.
+        """Open the account of a course; the `totals` are of one for which more is paid than one turn.
 
         `told` gives the request as an endpoint was told it, where that may be less than all of it.
         """
         call, request, self._plan, _, steps, _ = admitted
         self._noted = steps.noted
+        self._paid: Sequence[Fee] = () if steps.files is None else steps.files.fees
         self._course = course
         self._call = call
         self._reservation = reservation
@@ -68,7 +69,7 @@ class Settlement:
         self.claim = call.claim
         fee = services.bounds.byok_fee
         self._totals = totals
-        self._meter: Meter | Totals
+        self._meter: Meter | Totals | Beside
         if totals is None:
             self._meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE, told)
         else:
@@ -96,10 +97,12 @@ class Settlement:
     def fail(self, error: BaseException) -> BaseException:
         """Note that nothing is told but this error, which is charged for nothing, and give it back.
 
-        What had come of an answer is charged to a client that left all the same.
+        What had come of an answer is charged to a client that left all the same, and what was paid before a model
+        began.
         """
         if isinstance(error, Exception):
-            self._most_nano = 0
+            paid_nano = sum(fee.nano for fee in self._paid) if self._paid else 0
+            self._most_nano = paid_nano if self._most_nano is None else min(paid_nano, self._most_nano)
         self.end("failed" if isinstance(error, Exception) else "left")
         return error
 
@@ -171,7 +174,7 @@ class Settlement:
             request.session_id,
             request.user,
             {**self._noted, **course.noted} if self._noted else course.noted,  # plugins
-            course.fees,
+            (*self._paid, *course.fees) if self._paid else course.fees,
         )
 
 
@@ -184,6 +187,7 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         asked = request_within(asked, reservation.max_output_tokens)
     if steps.search is not None:
         return _begin_searching(steps.search._replace(asked=asked), admitted, reservation, services)
+    documents = None if steps.files is None else steps.files.documents
     run = Run(
         services.upstream,
         plan,
@@ -193,13 +197,15 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         is_dear=dear,
         is_clamped=is_clamped,
         fitting=None if request.truncation != "auto" else make_fitting(is_clamped=is_clamped),
+        documents=documents,
     )
     if steps is NO_STEPS:
         return run, Settlement(run, admitted, reservation, services, told=run.told)
     # Loaded with the first request that has steps: that takes a tenth of a start, and most gateways never have any.
     stepping = import_module("trunkline.stepping")
     course: Course = stepping.stepped(run, admitted, services)
-    settlement = Settlement(course, admitted, reservation, services, told=run.told)
+    beside = stepping.beside(admitted, reservation, services, run.told)
+    settlement = Settlement(course, admitted, reservation, services, beside, run.told)
     stepping.count_with(course, settlement.count)
     return course, settlement
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from trunkline.billing import NO_FEE
+from trunkline.billing import NO_FEE, Told
 from trunkline.call import Admitted, Course, Reservation, Services
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd
@@ -21,7 +21,7 @@ from trunkline.plugins.healed import HealedCourse
 from trunkline.plugins.moderated import ModeratedCourse
 from trunkline.plugins.rounds import Rounds
 from trunkline.plugins.searching import SearchStep
-from trunkline.plugins.totals import Totals
+from trunkline.plugins.totals import Beside, Totals
 from trunkline.plugins.truncating import Truncating
 from trunkline.protocol.request import Request
 from trunkline.reserving import SEARCHES_HELD, raise_hold
@@ -90,6 +90,8 @@ def searching(
     call = admitted.call
     fee = services.bounds.byok_fee
     totals = Totals(reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE)
+    if (files := admitted.steps.files) is not None:
+        totals.beside = files.fees
     purse = Purse(step, admitted, reservation, services, totals)
     rounds = Rounds(step, services.ids)
 
@@ -110,10 +112,20 @@ def searching(
             is_dear=admitted.is_dear,
             is_clamped=is_clamped,
             fitting=None if request.truncation != "auto" else Truncating(is_clamped=is_clamped),
+            documents=None if files is None else files.documents,
         )
 
     assert services.engines is not None, "there is a search step without an engine"
     return SearchCourse(step, rounds, totals, purse, services.engines.search, ask, call.deadline), totals, purse
+
+
+def beside(admitted: Admitted, reservation: Reservation, services: Services, told: Told | None) -> Beside | None:
+    """The account of an answer for whose files an engine is paid; None where none is."""
+    files = admitted.steps.files
+    if files is None or files.documents is None:
+        return None
+    fee = services.bounds.byok_fee
+    return Beside(admitted.request, files.fees, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE, told)
 
 
 def stepped(course: Course, admitted: Admitted, services: Services) -> Course:

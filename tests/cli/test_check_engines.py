@@ -45,6 +45,16 @@ def test_an_engine_without_its_key_is_off_and_the_exit_code_is_1(run: Run) -> No
     assert run("check", text=text, EXA_API_KEY=KEY).code == 0
 
 
+def test_an_engine_that_reads_scanned_files_is_told_apart(run: Run) -> None:
+    text = '[ocr.ours]\nkind = "mistral"\nbase_url = "http://10.0.0.7:1/v1"\n[ocr.mistral]\nkind = "mistral"\n'
+    text += 'api_key = { env = "OCR_KEY" }\n[plugins.file_parser]\nocr = "ours"\n'
+    ran = run("check", text=text)
+    assert ran.code == 1
+    assert part(ran, "OCR engines on") == ["ours  (mistral, needs no key)"]
+    assert part(ran, "OCR engines off") == ["mistral  (mistral, OCR_KEY is not set or empty; set it to the key)"]
+    assert run("check", text=text, OCR_KEY=KEY).code == 0
+
+
 def test_a_key_that_no_header_can_carry_is_none(run: Run) -> None:
     ran = run("check", text=EXA.format(url="http://127.0.0.1:9"), EXA_API_KEY=f"{KEY}\tx")
     words = "the key from EXA_API_KEY has white space or characters that no header can carry"

@@ -104,7 +104,8 @@ def test_M4_M5_a_text_file_reaches_every_model_as_text(
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_M5_a_document_is_still_refused_where_no_file_is_read(dialect: str, gateway: Gateway) -> None:
     part = {"type": "input_file", "filename": "a.txt", "file_data": f"data:text/plain;base64,{PDF}"}
-    body = {"model": f"text/{dialect}", "input": [{"role": "user", "content": [part]}]}
+    only = [{"id": "file-parser", "enabled": False}]
+    body = {"model": f"text/{dialect}", "input": [{"role": "user", "content": [part]}], "plugins": only}
     assert gateway.call(json.dumps(body).encode()).status == 404
 
 

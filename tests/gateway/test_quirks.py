@@ -7,6 +7,7 @@ does one that has no row, and one of whose words no row sets.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import pytest
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.upstream import Script, Seen, Upstream, chunk, completion, stream, whole
+from tests.upstream.documents.making import simple_pdf
 from trunkline.catalog.quirks import Quirks
 
 
@@ -239,6 +241,16 @@ SIGNED_CALL_BEFORE = {
 }
 TWO_TURNS = {"input": [{"role": "user", "content": "NONCE"}, {"role": "user", "content": "And now?"}]}
 LINK = "http://files.invalid/page.pdf"
+PDF = base64.b64encode(simple_pdf("Kites fly.")).decode()
+DOCUMENT = said({"type": "input_file", "filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"})
+
+
+def holds_pdf(course: Course) -> bool:
+    """Whether the provider got a file, and not what it says."""
+    sent = json.dumps(course.sent[0].json)
+    assert (PDF in sent) != ("Kites fly." in sent)
+    return PDF in sent
+
 
 ROWS = (
     Row("path", "/at/{model}", path, "/chat/completions", "/at/gpt-x"),
@@ -556,6 +568,18 @@ ROWS = (
         LINK,
         said({"type": "input_file", "file_url": LINK}),
         beside={"image_urls": "forward"},
+    ),
+    *(
+        Row(
+            "native_files",
+            dialect == "chat",
+            holds_pdf,
+            dialect != "chat",
+            dialect == "chat",
+            DOCUMENT,
+            dialect=dialect,
+        )
+        for dialect in ("chat", "responses", "messages", "gemini", "converse")
     ),
     Row(
         "image_urls",

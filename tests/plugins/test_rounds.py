@@ -297,13 +297,16 @@ class TestOrder:
         request = asked()
         assert order(request, Settings()) == (request, NO_STEPS)
 
-    def test_what_this_gateway_cannot_do_is_refused(self) -> None:
-        with pytest.raises(BadRequest, match="is not configured in this gateway; leave it out"):
-            order(asked(plugins=[{"id": "file-parser"}]), SETTINGS, ["lake"])
-
     def test_moderation_without_an_engine_is_refused_and_it_is_said_what_is_missing(self) -> None:
         with pytest.raises(BadRequest, match=r"\[moderation.NAME\] in its settings"):
             order(asked(plugins=[{"id": "moderation"}]), SETTINGS, ["lake"])
+
+    @pytest.mark.parametrize("ocr", ["", None])
+    def test_an_engine_for_scanned_files_that_is_not_there_is_refused(self, ocr: str | None) -> None:
+        plugins = [{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}]
+        with pytest.raises(BadRequest, match=r"\[ocr.NAME\]"):
+            order(asked(plugins=plugins), SETTINGS, ["lake"], ocr)
+        assert order(asked(plugins=plugins, tools=[LOOK]), SETTINGS, ["lake"], "reader")[1].files is None
 
     def test_the_web_plugin_without_an_engine_is_refused_and_it_is_said_what_is_missing(self) -> None:
         with pytest.raises(BadRequest, match=r"a search engine for it \(\[search.NAME\] in its settings\)"):

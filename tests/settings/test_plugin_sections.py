@@ -129,7 +129,7 @@ MISTAKES = [
     Case(
         "a plugin that is not known",
         '[plugins]\ndefaults = ["response-healing", "moderator"]',
-        "t.toml:2: plugins.defaults[1]: input should be 'web', 'response-healing' or 'moderation'",
+        "t.toml:2: plugins.defaults[1]: input should be 'web', 'response-healing', 'moderation' or 'file-parser'",
     ),
     Case(
         "a plugin that is not configured",

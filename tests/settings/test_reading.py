@@ -127,7 +127,7 @@ MISTAKES = [
         "a variable that looks like those of container services but is a wish",
         "",
         "TRUNKLINE_PORT: unknown setting 'port'; known: billing, bootstrap_key, catalog, defaults, endpoints, log, "
-        "moderation, plugins, providers, routing, search, server, store",
+        "moderation, ocr, plugins, providers, routing, search, server, store",
         {"TRUNKLINE_PORT": "9000"},
     ),
     Case(

@@ -56,7 +56,7 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
         usage.reasoning_tokens,
         usage.image_output_tokens,
         usage.images,
-        usage.searches + sum(fee.count for fee in generation.fees),  # searches
+        usage.searches + sum(fee.count for fee in generation.fees if fee.kind == "search"),  # searches
         worth if is_held else charged,  # cost_nano
         price.input,  # cost_input_nano
         price.output,  # cost_output_nano

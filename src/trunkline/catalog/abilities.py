@@ -240,6 +240,24 @@ def media_shortfall(endpoint: Endpoint, part: Media) -> str | None:
             return None
 
 
+def takes_files(endpoint: Endpoint) -> bool | None:
+    """Whether an endpoint is sent documents as they are; None where that is not known, and may be tried."""
+    if endpoint.dialect in _WITHOUT_FILES:
+        return False
+    if (told := endpoint.quirks.native_files) is not None:
+        return told
+    known = endpoint.input_modalities
+    if known is not None:
+        return "file" in known
+    if endpoint.dialect in ("chat", "mistral") and endpoint.quirks.file_links == "none":
+        return None
+    return True
+
+
+_WITHOUT_FILES: Final[frozenset[Dialect]] = frozenset({"cohere", "images", "bfl", "riverflow"})
+"""The dialects that have no place for a document, whoever speaks them."""
+
+
 def takes_openai_tools(endpoint: Endpoint) -> bool:
     """Whether OpenAI's own tools and items may be passed on as they are; else there are functions and one search."""
     return endpoint.dialect == "responses" and endpoint.quirks.has_openai_tools

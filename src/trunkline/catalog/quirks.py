@@ -193,6 +193,11 @@ class Quirks(Struct, frozen=True, kw_only=True):
     has_stored_links: bool = False
     """Whether a Gemini server follows `gs://` links to Google's storage, with the rights of our credential (Vertex)."""
 
+    native_files: bool | None = None
+    """Whether the endpoint is sent documents as they are, in any dialect that has a place for them. Where neither this
+    nor a list of what it reads says so, those that speak Responses, Messages, Gemini or Converse are, and chat servers,
+    of which few take any, get what the gateway reads in them."""
+
     file_links: Literal["none", "file_url"] = "none"
     """`file_url`: documents are taken by link as a part of that type (Z.ai, Perplexity)."""
 

@@ -13,11 +13,12 @@ from trunkline.accounts.opening import missed_board, verify_store
 from trunkline.catalog.engines import Engine
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.moderators import Moderator
+from trunkline.catalog.ocr_engines import OcrEngine
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.keys import database_name
 from trunkline.cli.start import load
 from trunkline.cli.tree import tree_of
-from trunkline.inventory import load_catalog, load_engines, load_moderators
+from trunkline.inventory import load_catalog, load_engines, load_moderators, load_ocr_engines
 from trunkline.plugins.words import lists_of
 from trunkline.server.binding import bind
 from trunkline.settings.reading import SettingsError, effective
@@ -44,7 +45,8 @@ def check(
 
     Each value is printed with where it came from; secrets are hidden. Nothing is started, and without --probe no
     provider is called. What `serve` would refuse is refused, with 2. It ends with 1 when a provider that the settings
-    name is off, or one that was asked cannot be reached or refuses its key; so with search engines and moderators.
+    name is off, or one that was asked cannot be reached or refuses its key; so with search and OCR engines and
+    moderators.
     """
     settings, sources = read_settings(config)
     catalog = load_catalog(settings)
@@ -64,6 +66,8 @@ def check(
     engines = list(load_engines(settings).values())
     _echo_engines("Search engines", engines)
     _echo_engines("Moderators", moderators)
+    ocr_engines = list(load_ocr_engines(settings).values())
+    _echo_engines("OCR engines", ocr_engines)
     echo_documents(find_missing(), is_apart=leaves_network())
     typer.echo(f"Models\n  {len(catalog.endpoints)} served by {sum(map(len, catalog.endpoints.values()))} endpoints")
     for warning in catalog.warnings:
@@ -73,6 +77,7 @@ def check(
     is_well = not probe or asyncio.run(_echo_reached(settings, catalog, engines))
     are_on = [catalog.standings[slug].is_on for slug in named] + [engine.is_on for engine in engines]
     are_on += [moderator.is_on for moderator in moderators]
+    are_on += [engine.is_on for engine in ocr_engines]
     if not is_well or not all(are_on):
         raise typer.Exit(1)
 
@@ -118,7 +123,7 @@ def _load_moderators(settings: Settings) -> list[Moderator]:
     return moderators
 
 
-def _echo_engines(kind: str, engines: Sequence[Engine] | Sequence[Moderator]) -> None:
+def _echo_engines(kind: str, engines: Sequence[Engine | OcrEngine] | Sequence[Moderator]) -> None:
     for title, are_on in ((f"{kind} on", True), (f"{kind} off", False)):
         if rows := [engine for engine in engines if engine.is_on == are_on]:
             typer.echo(title)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trunkline.settings import moderation_sections, plugin_sections, sections
+from trunkline.settings import files_sections, moderation_sections, plugin_sections, sections
 from trunkline.settings.forms import default_of, fields_of
 
 _INTRODUCTION = """\
@@ -25,7 +25,7 @@ there as in TOML. Durations and sizes have their unit: `"500 ms"`, `"10 s"`, `"1
 value in force and where it came from.
 """
 
-_FILES = (moderation_sections, plugin_sections, sections)
+_FILES = (files_sections, moderation_sections, plugin_sections, sections)
 
 _WORDS = {
     "Duration": "duration",
@@ -52,6 +52,9 @@ _WORDS = {
     "ListUrl": "text",
     "EngineUrl": "text",
     "EngineKind": "`exa`, `searxng`, `brave`, `tavily`",
+    "OcrUrl": "text",
+    "OcrKind": "`mistral`",
+    "Room": "size or 0",
     "Characters": "number",
     "ModerationUrl": "text",
     "ModeratorKind": "`openai`, `judge`, `words`",

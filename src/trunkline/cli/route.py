@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from trunkline.adapters.encoding.documents import for_all, rule_of
 from trunkline.catalog.load import catalog_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.tree import tree_of
@@ -60,6 +61,8 @@ def explain(
     asked = parse(request.read())
     if asked.prompt is not None:
         raise SettingsError(["prompt: a template is filled by a gateway that runs; ask its /api/v1/responses/explain"])
+    if rule_of(asked, has_ocr=False) is not None:
+        asked = for_all(asked)
     try:
         explanation = planner.plan(asked, policy).explanation
     except Refused as error:

@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from trunkline.adapters.encoding.documents import for_all
 from trunkline.errors import BadRequest
 from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.plugins.carried import restored
+from trunkline.plugins.files import FileStep, file_step
 from trunkline.plugins.healing_step import HealingStep, healing_step
 from trunkline.plugins.moderating import OutputCheck, not_configured
 from trunkline.plugins.searching import SearchStep, engine_of, is_online, offline, search_step
@@ -32,6 +34,7 @@ _DEFAULTS: Final[dict[str, PluginSettings]] = {
     "web": WebPlugin(),
     "response-healing": ResponseHealingPlugin(),
     "moderation": ModerationPlugin(),
+    "file-parser": FileParserPlugin(),
 }
 
 
@@ -39,6 +42,7 @@ class Steps(NamedTuple):
     """What runs around the model: the search inside, the healing around it, the check of the answer around both.
 
     `asked` is what is asked in the place of the client's own request. `noted` is what was done before, by plugin.
+    `files` says how documents are read.
     """
 
     search: SearchStep | None = None
@@ -46,19 +50,24 @@ class Steps(NamedTuple):
     asked: Request | None = None
     noted: Noted = NOTHING_NOTED
     output: OutputCheck | None = None
+    files: FileStep | None = None
 
 
 NO_STEPS = Steps()
 """Those of a request that is asked as it is; known by identity."""
 
 
-def order(request: Request, settings: Settings, engines: Sequence[str] = ()) -> tuple[Request, Steps]:
-    """Say what is to be planned for a request, and what runs around it; `engines` are the search engines that are on.
+def order(
+    request: Request, settings: Settings, engines: Sequence[str] = (), ocr: str | None = None
+) -> tuple[Request, Steps]:
+    """Say what is to be planned for a request, and what runs around it; `engines` are the search engines that are on,
+    `ocr` is the engine that reads scanned files, empty where none is on, and None where no files are read.
 
     The request is the same object where nothing of it changes. Raises BadRequest for what is not configured.
     """
     asked = restored(request)
-    if asked is request and not settings.plugins.defaults and not _may_ask(request):
+    files = file_step(request, ocr)
+    if asked is request and files is None and not settings.plugins.defaults and not _may_ask(request):
         return request, NO_STEPS
     plugins = [plugin for plugin in _with_defaults(request.plugins, settings.plugins.defaults) if _is_on(plugin)]
     web: WebPlugin | None = None
@@ -69,11 +78,13 @@ def order(request: Request, settings: Settings, engines: Sequence[str] = ()) -> 
         asked = replace(asked, plugins=())
     if is_online(request) and engine_of(web, settings, engines):
         web, asked = web or WebPlugin(), offline(asked)
-    _refuse_unconfigured(plugins, settings, engines)
+    _refuse_unconfigured(plugins, settings, engines, ocr)
+    if files is not None:
+        asked = for_all(asked)
     search, healing = search_step(asked, web, settings, engines), healing_step(request, settings)
     if search is None and healing is None and asked is request:
         return request, NO_STEPS
-    return asked, Steps(search, healing, asked)
+    return asked, Steps(search, healing, asked, files=files)
 
 
 def steps_as_json(steps: Steps) -> dict[str, object]:
@@ -104,15 +115,20 @@ def _with_defaults(plugins: Sequence[PluginSettings], defaults: Sequence[str]) -
     return [*plugins, *(_DEFAULTS[id] for id in defaults if type(_DEFAULTS[id]) not in named)]
 
 
-def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings, engines: Sequence[str]) -> None:
+def _refuse_unconfigured(
+    plugins: Sequence[PluginSettings], settings: Settings, engines: Sequence[str], ocr: str | None
+) -> None:
     """Refuse what this gateway cannot do, for an answer that was not moderated looks like one that was."""
-    asked = []
     for plugin in plugins:
         match plugin:
             case ModerationPlugin() if not settings.moderation:
                 raise not_configured()
-            case FileParserPlugin():
-                asked.append(plugin.__struct_config__.tag)
+            case FileParserPlugin(engine="mistral-ocr") if not ocr:
+                raise BadRequest(
+                    'plugins: engine "mistral-ocr" of "file-parser" is not configured in this gateway, which needs an '
+                    "engine for it ([ocr.NAME] in its settings); leave engine out.",
+                    param="plugins",
+                )
             case WebPlugin() if plugin.engine != "native" and not engine_of(plugin, settings, engines):
                 raise BadRequest(
                     'plugins: "web" is not configured in this gateway, which needs a search engine for it '
@@ -121,10 +137,6 @@ def _refuse_unconfigured(plugins: Sequence[PluginSettings], settings: Settings, 
                 )
             case _:
                 pass  # healing needs nothing; the auto-router's own models are refused by name
-    if asked:
-        names = " and ".join(f'"{name}"' for name in asked)
-        verb = "is" if len(asked) == 1 else "are"
-        raise BadRequest(f"plugins: {names} {verb} not configured in this gateway; leave it out.", param="plugins")
 
 
 def _is_on(plugin: PluginSettings) -> bool:

@@ -1,4 +1,4 @@
-"""What an answer of several turns costs: each turn by its own endpoint and count, and what was paid beside the model.
+"""What an answer costs for which more is paid than one turn of a model: turns, each by its own count, and fees.
 
 It takes the place of the one meter of a plain answer, and its `price` and `close` are called like that one's: of what
 comes to it everything is priced.
@@ -25,7 +25,7 @@ _NOTHING = Spent(Usage(), Cost(total=0, input=0, output=0))
 class Totals:
     """Sums what the turns of one answer spent. `most_nano` bounds what its client is told."""
 
-    __slots__ = ("_byok_fee", "_ended", "_most_nano", "_turn", "fees", "stop")
+    __slots__ = ("_byok_fee", "_ended", "_most_nano", "_turn", "beside", "fees", "stop")
 
     def __init__(self, most_nano: NanoUsd | None = None, byok_fee: Decimal = NO_FEE) -> None:
         self._most_nano = most_nano
@@ -33,6 +33,8 @@ class Totals:
         self._ended: list[tuple[Endpoint, Spent]] = []
         self._turn: Meter | None = None
         self.fees: Sequence[Fee] = ()
+        self.beside: Sequence[Fee] = ()
+        """What is paid for steps around all turns."""
         self.stop: StopReason | None = None
 
     @property
@@ -41,9 +43,9 @@ class Totals:
         turns = [spent for _, spent in self._ended]
         if self._turn is not None and self._turn.spent is not None:
             turns.append(self._turn.spent)
-        if not turns and not self.fees:
+        if not turns and not self.fees and not self.beside:
             return None
-        return summed(turns, self.fees)
+        return summed(turns, (*self.fees, *self.beside))
 
     @property
     def noted(self) -> list[Json]:
@@ -114,11 +116,73 @@ class Totals:
 
     def close(self, endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
         """The `Spent` that the answer ends with."""
-        spent = self.spent or _NOTHING
-        cost, most = spent.cost, self._most_nano
-        if most is None or cost is None or cost.total is None or cost.total <= most:
-            return [spent]
-        return [Spent(spent.usage, replace(cost, total=most), spent.service_tier)]
+        return [_bounded(self.spent or _NOTHING, self._most_nano)]
+
+
+class Beside:
+    """The account of an answer of one turn for which more is paid than the model: in the place of its meter.
+
+    `fees` may grow until the answer is over; `most_nano` bounds what its client is told.
+    """
+
+    __slots__ = ("_fees", "_meter", "_most_nano")
+
+    def __init__(
+        self,
+        request: Request,
+        fees: Sequence[Fee],
+        most_nano: NanoUsd | None = None,
+        byok_fee: Decimal = NO_FEE,
+        told: Told | None = None,
+    ) -> None:
+        self._meter = Meter(request, None, byok_fee, told)
+        self._fees = fees
+        self._most_nano = most_nano
+
+    @property
+    def spent(self) -> Spent | None:
+        """What turn and fees came to until now; None while there is nothing."""
+        spent = self._meter.spent
+        return self._with_fees(spent) if spent is not None else summed((), self._fees) if self._fees else None
+
+    @property
+    def stop(self) -> StopReason | None:
+        """Why the model ended its turn, where it did."""
+        return self._meter.stop
+
+    def raise_most(self, nano: NanoUsd) -> None:
+        """Let the answer cost more by so much, where anything bounds it."""
+        if self._most_nano is not None:
+            self._most_nano += nano
+
+    def price(self, batch: list[Delta], endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
+        """Give the same deltas on, each `Spent` with its cost and the fees."""
+        return self._told(self._meter.price(batch, endpoint, is_byok=is_byok))
+
+    def count(self, texts: list[str]) -> None:
+        """Count texts as `price` counts the deltas that say them."""
+        self._meter.count(texts)
+
+    def close(self, endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
+        """The `Spent` that an answer ends with when nobody counted it to its end."""
+        return self._told(self._meter.close(endpoint, is_byok=is_byok))
+
+    def _told(self, batch: list[Delta]) -> list[Delta]:
+        for index, delta in enumerate(batch):
+            if type(delta) is Spent:
+                batch[index] = _bounded(self._with_fees(delta), self._most_nano)
+        return batch
+
+    def _with_fees(self, spent: Spent) -> Spent:
+        return summed((spent,), self._fees) if self._fees else spent
+
+
+def _bounded(spent: Spent, most_nano: NanoUsd | None) -> Spent:
+    """What a client is told of what was spent."""
+    cost = spent.cost
+    if most_nano is None or cost is None or cost.total is None or cost.total <= most_nano:
+        return spent
+    return Spent(spent.usage, replace(cost, total=most_nano), spent.service_tier)
 
 
 def summed(turns: Sequence[Spent], fees: Sequence[Fee]) -> Spent:

@@ -97,6 +97,8 @@ _AUDIO_FORMATS: dict[str, AudioFormat] = {
 
 TEXT_LIKE = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 _BINARY = frozenset(_BY_EXTENSION.values()) - TEXT_LIKE
+_ZIP = "UEsDB"
+"""What a ZIP archive begins with in base64: a Word document is one, and names its members from the start."""
 _OGG = "T2dnU"
 """`OggS` in base64; it begins films as well, so that alone it says no type."""
 _OTHER_ENDINGS = frozenset({"jpg", "htm", "yml", "aif", "oga"})
@@ -143,6 +145,8 @@ def type_of(label: str, data: str, name: str = "") -> str:
             return shown
     if is_silent and (named := media_type_of(name)) is not None:
         return named
+    if is_silent and data.startswith(_ZIP) and b"word/" in _start_of(data):
+        return _BY_EXTENSION["docx"]
     if not is_silent and (family in ("text", "image", "audio", "video") or label in _BINARY or label in TEXT_LIKE):
         return "image/jpeg" if label == "image/jpg" else label
     return "text/plain" if _is_text(data) else label or "application/octet-stream"
@@ -175,6 +179,13 @@ def kind_of(part: InputFile) -> str:
     elif not part.file_data or source[:8].lower().startswith(("http://", "https://")):
         return ""
     return type_of(label, source[start : start + _WINDOW], part.filename or "")
+
+
+def _start_of(data: str) -> bytes:
+    try:
+        return binascii.a2b_base64(data[:_WINDOW] + "==")
+    except ValueError:
+        return b""
 
 
 def _is_text(data: str) -> bool:

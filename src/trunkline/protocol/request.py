@@ -101,6 +101,7 @@ class Request(Struct, frozen=True, kw_only=True):
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
     `measured`: of many items, what `extent_of` found, so that nobody counts them on the loop.
+    `reads_files`: every file in the input can be read by the gateway for who takes none, so that nobody has to.
     `size`: what is not usual is said to providers piece by piece (see `piecemeal.py`).
     """
 
@@ -142,6 +143,7 @@ class Request(Struct, frozen=True, kw_only=True):
     has_extensions: bool = False
     is_text_alone: bool = False
     measured: Measured | None = None
+    reads_files: bool = False
     size: Literal["usual", "large", "long_texts"] = "usual"
 
 

@@ -190,6 +190,16 @@ def with_fees(found: Estimate, nano: NanoUsd) -> Estimate:
     )
 
 
+def either(one: Estimate, other: Estimate) -> Estimate:
+    """The estimate of a request that is asked in one of two forms."""
+    return replace(
+        one,
+        input_tokens=max(one.input_tokens, other.input_tokens),
+        ceilings=(*one.ceilings, *other.ceilings),
+        unpriced_nano=max(one.unpriced_nano, other.unpriced_nano),
+    )
+
+
 def input_bound(request: Request, body_bytes: int, bounds: BillingSettings) -> int:
     """How many tokens a request of so many bytes may hold, whoever reads it and whoever pays."""
     return _size(request, body_bytes, bounds).tokens

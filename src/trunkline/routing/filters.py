@@ -281,13 +281,20 @@ def input_modalities(needed: Collection[Modality]) -> Check:
     """Keep who reads every kind of input there is; who says nothing is tried."""
 
     def check(endpoint: Endpoint) -> str | None:
-        known = endpoint.input_modalities
-        if known is None:
+        known, files = endpoint.input_modalities, endpoint.quirks.native_files
+        if known is None and files is not False:
             return None
-        missing = [kind for kind in sorted(needed) if kind not in known]
+        missing = [kind for kind in sorted(needed) if not _reads(kind, known, files)]
         return f"does not read {' or '.join(missing)}" if missing else None
 
     return check
+
+
+def _reads(kind: Modality, known: Collection[Modality] | None, files: bool | None) -> bool:
+    """Whether an endpoint reads a kind of input, by what it is known to read and by its quirk for files."""
+    if kind == "file" and files is not None:
+        return files
+    return known is None or kind in known
 
 
 def exacting_media(request: Request) -> list[Placed]:

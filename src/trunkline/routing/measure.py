@@ -20,6 +20,7 @@ _MOST_CHARACTERS_PER_TOKEN: Final = 8  # prose rarely has more than 5, indented 
 _LEAST_INPUT_TOKENS: Final = 300
 _INPUT_TO_OUTPUT: Final = 3
 _OPENING_CHARACTERS: Final = 4_096
+_FILES: Final[frozenset[Modality]] = frozenset({"file"})
 
 
 class Measure(Struct, frozen=True, gc=False):
@@ -47,7 +48,8 @@ def measure(request: Request) -> Measure:
     if request.max_output_tokens is not None:
         output_tokens = min(output_tokens, request.max_output_tokens)
         needed_tokens += request.max_output_tokens
-    return Measure(needed_tokens, input_tokens, output_tokens, extent.modalities, extent.sealed)
+    modalities = extent.modalities - _FILES if request.reads_files else extent.modalities
+    return Measure(needed_tokens, input_tokens, output_tokens, modalities, extent.sealed)
 
 
 def opening(request: Request) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta
 
 from trunkline.settings.fields import SecretField, Section, written_as
+from trunkline.settings.files_sections import FileParserSettings
 from trunkline.settings.forms import Problem, Written
 from trunkline.settings.moderation_sections import ModerationSettings
 from trunkline.settings.quantities import Duration, Usd
@@ -138,13 +139,14 @@ class HealingSettings(Section, frozen=True):
 class PluginsSettings(Section, frozen=True):
     """Steps around the model."""
 
-    defaults: list[Literal["web", "response-healing", "moderation"]] = []
+    defaults: list[Literal["web", "response-healing", "moderation", "file-parser"]] = []
     """The plugins that run for each request that does not turn them off with `enabled: false`; moderation cannot be
     turned off."""
 
     web: WebSettings = WebSettings()
     moderation: ModerationSettings = ModerationSettings()
     response_healing: HealingSettings = HealingSettings()
+    file_parser: FileParserSettings = FileParserSettings()
 
 
 def find_unfit(search: Mapping[str, SearchSettings], plugins: PluginsSettings) -> Iterator[Problem]:

@@ -121,7 +121,7 @@ def dotted(path: Path) -> str:
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """Name the known word nearest to a mistyped one, ready to follow a full clause."""
-    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.55)
+    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}" if len(known) < 25 else ""
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import chain
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from trunkline.settings.fields import Count, CountOrNone, SecretField, Section, Slug, written_as
+from trunkline.settings.files_sections import OcrSettings, find_unfit_ocr
 from trunkline.settings.forms import Json, Unreadable, Written
 from trunkline.settings.moderation_sections import ModeratorSettings, find_unfit_moderators
 from trunkline.settings.plugin_sections import PluginsSettings, SearchSettings, find_unfit
@@ -561,6 +563,7 @@ class Settings(Section, frozen=True):
     log: LogSettings = LogSettings()
     search: dict[str, SearchSettings] = {}
     moderation: dict[str, ModeratorSettings] = {}
+    ocr: dict[str, OcrSettings] = {}
     plugins: PluginsSettings = PluginsSettings()
     bootstrap_key: SecretField | None = None
     """A key that is made valid at the start, for installations without a terminal. When absent, the first start
@@ -568,6 +571,10 @@ class Settings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         plugins = self.plugins
-        unfit = find_unfit_moderators(self.moderation, plugins.moderation, [*plugins.defaults])
-        if problems := (*find_unfit(self.search, plugins), *unfit):
+        unfit = chain(
+            find_unfit(self.search, plugins),
+            find_unfit_moderators(self.moderation, plugins.moderation, [*plugins.defaults]),
+            find_unfit_ocr(self.ocr, plugins.file_parser),
+        )
+        if problems := tuple(unfit):
             raise Unreadable(problems)

@@ -11,13 +11,14 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from trunkline.accounts.keys import DEFAULT_ACCOUNT
 from trunkline.accounts.provider_keys import Owner
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.decoding.room import told_room
-from trunkline.adapters.encoding.links import Wanted, links_to_inline
+from trunkline.adapters.encoding.links import Noun, Wanted, links_to_inline
 from trunkline.adapters.encoding.narrowing import limited, unlimited, with_room
 from trunkline.adapters.encoding.results import readable, reading_text
 from trunkline.adapters.table import ADAPTERS
@@ -138,12 +139,23 @@ class Fitting(Protocol):
         ...
 
 
+class Documents(Protocol):
+    """The documents of a request, read for who takes none; `fetched` are data URLs of those behind links."""
+
+    @property
+    def fetched(self) -> Mapping[tuple[str, Noun], str]: ...
+
+    async def told(self, request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, ...]]:
+        """The request as an endpoint can read it, and what was left out of it. Raises BadGateway."""
+        ...
+
+
 class Question(NamedTuple):
     """What is asked of whoever answers.
 
     `deadline` is on the loop's clock. `is_dear`: the request is so large that it is encoded beside the loop.
     `is_clamped`: how long the answer may be is no word of the client's. `fitting` is of an input that may be made
-    shorter.
+    shorter, `documents` are those of its files that are told in words to some endpoints.
     """
 
     request: Request
@@ -153,12 +165,13 @@ class Question(NamedTuple):
     is_dear: bool
     is_clamped: bool = False
     fitting: Fitting | None = None
+    documents: Documents | None = None
 
 
 class Asking:
     """One endpoint being asked, in as many exchanges as its answer takes; with an `owner`, by their own key."""
 
-    __slots__ = ("_adapter", "_endpoint", "_exchanges", "_owner", "_question", "_upstream")
+    __slots__ = ("_adapter", "_endpoint", "_exchanges", "_owner", "_question", "_upstream", "waited_s")
 
     def __init__(self, upstream: Upstream, question: Question, endpoint: Endpoint, owner: Owner | None = None) -> None:
         self._upstream = upstream
@@ -167,6 +180,8 @@ class Asking:
         self._adapter = ADAPTERS[endpoint.dialect]
         self._owner = owner
         self._exchanges = 1
+        self.waited_s = 0.0
+        """How long files were read for it: no slowness of its own."""
 
     async def ask(self, request: Request) -> tuple[UpstreamRequest, Reply]:
         """Ask, with the request as it is offered; once more, where the endpoint tells what it would take instead.
@@ -226,10 +241,14 @@ class Asking:
         question, adapter, aside = self._question, self._adapter, self._upstream.aside
         request = limited(request, endpoint)
         left_out: tuple[str, ...] = ()
-        if (fitting := question.fitting) is not None and question.is_dear:
-            request, left_out = await aside.run(fitting.fitted, request, endpoint)
-        elif fitting is not None:
-            request, left_out = fitting.fitted(request, endpoint)
+        if question.documents is not None:
+            began = self._upstream.clock()
+            request, left_out = await question.documents.told(request, endpoint)
+            self.waited_s += self._upstream.clock() - began
+        if (fitting := question.fitting) is not None:
+            fit = partial(fitting.fitted, request, endpoint)
+            request, turns = await aside.run(fit) if question.is_dear else fit()
+            left_out += turns
         if question.is_dear:
             readied = await aside.run(_readied, adapter, request, endpoint)
         else:

@@ -25,7 +25,7 @@ from trunkline.routing.fallback import Attempted, Outrun, as_told, last_word, ne
 from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
-from trunkline.upstream.asking import Asking, Fitting, Question, Upstream, apart
+from trunkline.upstream.asking import Asking, Documents, Fitting, Question, Upstream, apart
 from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.lines import Lines
@@ -105,20 +105,22 @@ class Run:
         is_dear: bool = False,
         is_clamped: bool = False,
         fitting: Fitting | None = None,
+        documents: Documents | None = None,
     ) -> None:
         """Prepare to carry out a plan for whoever asks; nothing is sent before the first delta is asked for.
 
         Attempts that are planned with an own key are made with the `owner`'s. `is_dear`: the request is so large that
         it is encoded beside the loop. `is_clamped`: its limit of the answer is what a credit pays for, and no word of
-        the client's. `fitting` makes its input shorter where an endpoint needs that.
+        the client's. `fitting` makes its input shorter where an endpoint needs that, `documents` are told in words to
+        who takes no files.
         """
         self._upstream = upstream
         self._plan = plan
         self._request = request = apart(request, owner.account_id, upstream.end_user_secret)
         self._deadline = deadline
         self._owner, account = owner, owner.account_id
-        links = Links(upstream.fetcher, account)
-        self._question = Question(request, deadline, account, links, is_dear, is_clamped, fitting)
+        links = Links(upstream.fetcher, account, None if documents is None else documents.fetched)
+        self._question = Question(request, deadline, account, links, is_dear, is_clamped, fitting, documents)
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | TooLong | None = None
         self._broken: _Attempt | None = None
@@ -490,6 +492,7 @@ class Run:
         else:
             offer = offered(request, endpoint)
         sent, reply = await asking.ask(offer.request)
+        attempt.started += asking.waited_s
         if failpoints.armed:
             failpoints.reach("dispatch.sent")
         if offer.lost or sent.dropped:

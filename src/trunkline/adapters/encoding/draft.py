@@ -50,6 +50,8 @@ class Draft:
         return False
 
     def accepts(self, modality: Literal["image", "file", "audio", "video"]) -> bool:
+        if modality == "file" and (told := self.endpoint.quirks.native_files) is not None:
+            return told
         known = self.endpoint.input_modalities
         return known is None or modality in known
 

@@ -125,6 +125,8 @@ def _reads(endpoint: Endpoint, part: InputPart) -> bool:
     known = endpoint.input_modalities
     if kind in _WORDLESS.get(endpoint.dialect, ()):
         return False
+    if kind == "file" and (told := endpoint.quirks.native_files) is not None:
+        return told
     if kind not in known if known is not None else kind in _DOUBTED.get(endpoint.dialect, ()):
         return False
     return media_shortfall(endpoint, part) is None

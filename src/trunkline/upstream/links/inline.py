@@ -6,7 +6,7 @@ how one is fetched without harm, for `fetch.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trunkline.adapters.encoding.links import Noun, Wanted, with_inlined
 from trunkline.errors import ClientError
@@ -19,10 +19,11 @@ from trunkline.wire import Fault, FaultKind, Headers, UpstreamRequest
 class Links:
     """The links of one request; what one attempt had fetched serves the next."""
 
-    def __init__(self, fetcher: Fetcher, account: str = "") -> None:
+    def __init__(self, fetcher: Fetcher, account: str = "", kept: Mapping[tuple[str, Noun], str] | None = None) -> None:
+        """Take what was fetched for the request before, as data URLs."""
         self._fetcher = fetcher
         self._account = account
-        self._kept: dict[tuple[str, Noun], str] = {}
+        self._kept: dict[tuple[str, Noun], str] = {} if kept is None else dict(kept)
 
     async def inlined(self, request: Request, wanted: Sequence[Wanted], deadline: float) -> Request:
         """Give the request with files in the place of these links.
