@@ -344,7 +344,7 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
 
     class BrokenRun:
         attempted, outrun, dropped, held, has_spoken = (), (), (), (), True
-        is_byok, spoke, upstream_id = False, None, None
+        is_byok, spoke, upstream_id, told = False, None, None, None
 
         def __init__(self, _: object, plan: Plan, *__: object, **___: object) -> None:
             self.endpoint = self.answering = plan.attempts[0]
