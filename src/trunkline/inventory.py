@@ -8,7 +8,7 @@ Whether anybody answers is not known here, and nothing is loaded that could ask.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from trunkline.catalog.gather import Known, Lists, gather, gather_again, read_mo
 from trunkline.catalog.load import catalog_of
 from trunkline.catalog.moderators import Moderator, find_moderators
 from trunkline.catalog.ocr_engines import OcrEngine, find_ocr_engines
+from trunkline.catalog.quality import Quality, read_quality
 from trunkline.catalog.renewal import age_of
 from trunkline.catalog.rows import ModelsFile
 from trunkline.catalog.standings import DIALECTS, Surroundings
@@ -103,6 +104,11 @@ def load_moderators(settings: Settings) -> dict[str, Moderator]:
 def load_ocr_engines(settings: Settings) -> dict[str, OcrEngine]:
     """Look for the keys of the engines that read scanned files."""
     return find_ocr_engines(settings.ocr, _surroundings())
+
+
+def load_quality() -> Mapping[str, Quality]:
+    """Read what was published of how well models do."""
+    return read_quality(_shipped_text("quality.toml"))
 
 
 def _surroundings() -> Surroundings:
