@@ -316,6 +316,8 @@ MACHINES = (
     "plugins/web.py",
     "plugins/healing.py",
     "plugins/healing_step.py",
+    "plugins/router.py",
+    "plugins/auto_router.py",
     "plugins/healed_deltas.py",
     "plugins/schema_cost.py",
     "plugins/json_told.py",

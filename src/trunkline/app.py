@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import chain
 from types import ModuleType
@@ -25,7 +25,7 @@ from trunkline.calling import build_upstream
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.renewal import count_changes
 from trunkline.generation import Generation
-from trunkline.inventory import load_engines, load_moderators, load_ocr_engines, relist_catalog
+from trunkline.inventory import load_engines, load_moderators, load_ocr_engines, load_quality, relist_catalog
 from trunkline.renewing import Renewed, Renewing
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGED_SHARE, Health
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from trunkline.accounts.shared_rates import BoardCounters
     from trunkline.catalog.ocr_engines import OcrEngine
     from trunkline.nodes.gossip import Gossip
+    from trunkline.plugins.auto_router import AutoRouter
     from trunkline.store.board import Board
     from trunkline.upstream.engines.moderation import Moderators
     from trunkline.upstream.engines.search import SearchEngines
@@ -103,6 +104,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
         templates=Templates(database, time.monotonic),
         moderators=_make_moderators(settings, upstream.aside),
         documents=_make_documents(settings, upstream),
+        router=_find_router(settings),
     )
     renewing = _renew(settings, services, database, gossip, relisted)
 
@@ -305,6 +307,19 @@ def _make_documents(settings: Settings, upstream: Upstream) -> LateDocuments:
         )
 
     return LateDocuments(make, "" if engine is None else engine.name)
+
+
+def _find_router(settings: Settings) -> Callable[[], AutoRouter]:
+    """Have the auto-router made once it is asked for; now where the settings name its models."""
+
+    @cache
+    def find() -> AutoRouter:
+        make: type[AutoRouter] = import_module("trunkline.plugins.auto_router").AutoRouter
+        return make(settings.plugins.auto_router, load_quality())
+
+    if settings.plugins.auto_router.models:
+        find()
+    return find
 
 
 def _now_us() -> int:

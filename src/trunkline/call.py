@@ -31,6 +31,7 @@ from trunkline.upstream.asking import Upstream
 from trunkline.upstream.courses import Course as Course
 
 if TYPE_CHECKING:
+    from trunkline.plugins.auto_router import AutoRouter
     from trunkline.store.templates import Templates
     from trunkline.upstream.documents_late import LateDocuments
     from trunkline.upstream.engines.moderation import Moderators
@@ -78,7 +79,8 @@ class Services:
     `note` is told of every request that is over; `bounds` say how much is held for one. `find_explanation`, where there
     are other nodes, asks them for that of a response, for an account. `engines` and `moderators` are None where the
     settings name none; `settings` say what runs around the model. `templates` are those of the store, None where there
-    is no store. `documents` read files, and are loaded with the first.
+    is no store. `documents` read files, and are loaded with the first. `router` finds the auto-router, made when it is
+    first asked for.
     """
 
     keys: Keys
@@ -103,6 +105,7 @@ class Services:
     settings: Settings = _USUAL_SETTINGS
     templates: Templates | None = None
     documents: LateDocuments | None = None
+    router: Callable[[], AutoRouter] | None = None
 
     @cached_property
     def has_steps(self) -> bool:

@@ -3,6 +3,8 @@
 A search is the provider's where the first endpoint of the plan makes it as it is asked for, and then none is asked that
 does not; unless that passes over a model or provider that the client names before it. Else the gateway makes it, for
 all of them: a function is planned with in the place of the search, so that nobody is refused for want of one.
+
+Before that the auto-router puts models in the place of its own name, where a request has it.
 """
 
 from __future__ import annotations
@@ -17,13 +19,26 @@ from trunkline.plugins.searching import SearchStep
 from trunkline.protocol.request import Request, Search, search_of
 from trunkline.routing.plan import Plan, Planner, kept_to
 from trunkline.routing.policy import Policy
+from trunkline.routing.unconfigured import leaves_choice
 
 
-def planned(call: Call, request: Request, services: Services, *, is_dear: bool) -> Admitted:
-    """Plan a request, and what runs around the model for it.
+def planned(call: Call, request: Request, services: Services, *, is_dear: bool, is_dry: bool = False) -> Admitted:
+    """Plan a request, and what runs around the model for it; `is_dry`: nothing of it is remembered.
 
     Raises a GatewayError: 400, 404.
     """
+    policy, planner = call.key.policy, services.planner
+    if services.router is None or not leaves_choice(request, policy, planner.catalog):
+        return _planned(call, request, services, is_dear=is_dear)
+    asked, noted = services.router().route(request, policy, planner, remembers=not is_dry)
+    admitted = _planned(call, asked, services, is_dear=is_dear)
+    steps = admitted.steps
+    steps = steps._replace(asked=steps.asked or asked, noted={**steps.noted, **noted})
+    return admitted._replace(request=request, steps=steps)
+
+
+def _planned(call: Call, request: Request, services: Services, *, is_dear: bool) -> Admitted:
+    """Do the same for a request whose models are all named."""
     planner, policy = services.planner, call.key.policy
     if not request.plugins and not services.has_steps and not has_files(request):
         return Admitted(call, request, planner.plan(request, policy), is_dear)

@@ -34,7 +34,7 @@ async def prepared(call: Call, request: Request, services: Services, *, is_dear:
         moderation = import_module("trunkline.moderation")
         told, output = await moderation.moderated(call, request, services, is_dear=is_dear, is_dry=is_dry)
         noted = {**noted, **told}
-    admitted = planned(call, request, services, is_dear=is_dear)
+    admitted = planned(call, request, services, is_dear=is_dear, is_dry=is_dry)
     if (step := admitted.steps.files) is not None:
         admitted = await _filed(admitted, step, services, is_dry=is_dry)
     return _with_noted(admitted, noted, output) if noted else admitted

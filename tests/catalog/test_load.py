@@ -570,7 +570,19 @@ def test_only_providers_that_are_on_serve() -> None:
             {},
             "defaults.model: a/b is not served now; requests without a model will get a 404",
         ),
+        (
+            "[plugins.auto_router]\nmodels = ['a/b']",
+            {},
+            "plugins.auto_router.models: a/b is not served now, and will not be chosen",
+        ),
     ],
 )
 def test_what_will_surprise_is_said(text: str, environ: Mapping[str, str], warning: str) -> None:
     assert warning in catalog(text, environ).warnings
+
+
+@pytest.mark.parametrize(
+    "text", ["[defaults]\nmodel = 'OpenRouter/auto'", "[plugins.auto_router]\nmodels = ['fake/echo']"]
+)
+def test_the_auto_router_as_default_and_models_that_answer_by_name_surprise_nobody(text: str) -> None:
+    assert not [told for told in catalog(text, {"GROQ_API_KEY": "k"}).warnings if "auto" in told.lower()]

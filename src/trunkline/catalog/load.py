@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from trunkline.catalog.entries import Catalog, Claim, Dialect, Endpoint, Provider, Retired, Standing
 from trunkline.catalog.gather import Entry, Known, supports_of
-from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name
+from trunkline.catalog.lookup import LetterPairs, Spellings, fold_name, is_auto
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.catalog.quirks import Quirks, joined
 from trunkline.catalog.rows import EndpointRow, OtherPriceRow, PriceRow
@@ -284,8 +284,12 @@ def _warnings(
             reason = "this version does not speak its dialect" if standing.is_on else f"off: {standing.reason}"
             yield f"endpoints[{index}]: {slug} is not served by {standing.provider.slug} ({reason})"
     default = settings.defaults.model
-    if default is not None and default.strip().lower() not in served:
+    if default is not None and default.strip().lower() not in served and not is_auto(default):
         yield f"defaults.model: {default} is not served now; requests without a model will get a 404"
+    by_name = {slug for slug, providers in offers.items() if standings[providers[0]].answers_by_name}
+    for name in settings.plugins.auto_router.models:
+        if name.strip().lower() not in served | by_name:
+            yield f"plugins.auto_router.models: {name} is not served now, and will not be chosen"
 
 
 MAX_NAMED = 3

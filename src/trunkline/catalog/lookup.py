@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
+from typing import Final
 
 MAX_SUGGESTED = 3
 
@@ -15,6 +16,16 @@ MAX_SUGGESTED_LENGTH = 200
 """Longer names get no suggestion: their length is the client's to choose, the time to compare them is ours."""
 
 _SEPARATORS = re.compile(r"[\s._-]+")
+
+
+AUTO_MODELS: Final = frozenset({"trunkline/auto", "openrouter/auto"})
+"""The auto-router's names as a model, which is in no catalog."""
+
+
+def is_auto(name: str) -> bool:
+    """Whether a name is the auto-router's, in any case and with any suffixes."""
+    lower = name.lower()
+    return "/auto" in lower and lower.partition(":")[0].strip() in AUTO_MODELS
 
 
 def fold_name(name: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trunkline.settings import files_sections, moderation_sections, plugin_sections, sections
+from trunkline.settings import files_sections, moderation_sections, plugin_sections, router_sections, sections
 from trunkline.settings.forms import default_of, fields_of
 
 _INTRODUCTION = """\
@@ -25,7 +25,7 @@ there as in TOML. Durations and sizes have their unit: `"500 ms"`, `"10 s"`, `"1
 value in force and where it came from.
 """
 
-_FILES = (files_sections, moderation_sections, plugin_sections, sections)
+_FILES = (files_sections, router_sections, moderation_sections, plugin_sections, sections)
 
 _WORDS = {
     "Duration": "duration",
@@ -44,6 +44,7 @@ _WORDS = {
     "dict[str, str]": "table of texts",
     "dict[str, SecretField]": "table of secrets",
     "dict[str, Json]": "table",
+    "dict[str, Fraction]": "table of numbers from 0 to 1",
     "list[str]": "list of texts",
     "list[Origin]": "list of texts",
     "Listen": "text",

@@ -136,7 +136,7 @@ def _refuse_unconfigured(
                     param="plugins",
                 )
             case _:
-                pass  # healing needs nothing; the auto-router's own models are refused by name
+                pass  # healing and the auto-router need nothing
 
 
 def _is_on(plugin: PluginSettings) -> bool:

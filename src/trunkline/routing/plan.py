@@ -196,6 +196,21 @@ class Planner(Generic[Offering]):
         plan = ranked.settled or self._drawn(request, policy, sifted, ranked)
         return replace(plan, conversations=conversations) if conversations else plan
 
+    def sifted(self, request: Request, policy: Policy, models: tuple[str, ...]) -> Sifted:
+        """Say who may serve a request if it named these models, without planning it.
+
+        Raises as `plan` does.
+        """
+        bare = replace(request, model=None, models=(), plugins=())
+        size = measure(bare)
+        usual = usual_key(bare, policy, size)
+        key = None if usual is None else (usual, models)
+        alike = self._known.get(key)
+        if alike is None or size.needed_tokens > alike.room_tokens:
+            search = ENGINE_TOO if self.has_engine else ENDPOINTS_ALONE
+            alike = self._find_out(replace(bare, models=models), policy, size, key, search)
+        return alike.sifted
+
     def _find_out(self, request: Request, policy: Policy, size: Measure, key: Hashable, search: NativeSearch) -> _Alike:
         """Find out who may serve, and remember it where requests may be alike."""
         sifted = sift(request, policy, self.catalog, size, search)

@@ -21,7 +21,7 @@ class Listings:
     def __init__(self, services: Services, *, is_open: bool) -> None:
         self._services = services
         self._is_open = is_open
-        self._made = Listing(services.catalog)
+        self._made = Listing(services.catalog, self._candidates)
 
     async def models(self, request: Request) -> Response:
         """Answer GET /models."""
@@ -61,8 +61,13 @@ class Listings:
         """The lists of the catalog in use; those of one before it are forgotten."""
         catalog = self._services.catalog
         if self._made.catalog is not catalog:
-            self._made = Listing(catalog)
+            self._made = Listing(catalog, self._candidates)
         return self._made
+
+    def _candidates(self) -> Sequence[str]:
+        """The models among which the auto-router chooses."""
+        services = self._services
+        return () if services.router is None else services.router().candidates(services.catalog)
 
     async def _admit(self, request: Request) -> None:
         if not self._is_open:

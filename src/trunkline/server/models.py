@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
 
-from trunkline.catalog.entries import Catalog, Claim, Endpoint
+from trunkline.catalog.entries import Catalog, Claim, Endpoint, Model
+from trunkline.catalog.lookup import is_auto
 from trunkline.catalog.prices import Price
 from trunkline.protocol.items import Json
 from trunkline.routing.health import Figures
@@ -23,6 +24,11 @@ from trunkline.server.capabilities import capabilities_of
 from trunkline.server.figures import list_figures
 
 UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
+_AUTO_MODEL = Model(
+    slug="trunkline/auto",
+    name="Auto Router",
+    description="Chooses a model for each prompt, by how hard that is and what models cost.",
+)
 
 
 Look = Callable[[Sequence[Endpoint]], Figures]
@@ -36,8 +42,10 @@ def _nothing_known(_: Sequence[Endpoint]) -> Figures:
 class Listing:
     """The answers about one catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, candidates: Callable[[], Sequence[str]] = tuple) -> None:
+        """`candidates` are the models among which the auto-router chooses; without any it is not listed."""
         self._catalog = catalog
+        self._candidates = candidates
         self._rendered: dict[tuple[str, str], bytes] = {}
 
     @property
@@ -47,14 +55,18 @@ class Listing:
 
     def models(self) -> bytes:
         """Every model that can be called now, once, with the terms of its cheapest endpoint."""
-        return self._once("models", "", lambda: _dump_list(list_models(self._catalog)))
+        return self._once("models", "", lambda: _dump_list(self._models()))
 
     def count(self) -> bytes:
         """How many models can be called now."""
-        return self._once("count", "", lambda: _dump({"data": {"count": len(self._catalog.endpoints)}}))
+        return self._once(
+            "count", "", lambda: _dump({"data": {"count": len(self._catalog.endpoints) + len(self._auto())}})
+        )
 
     def model(self, name: str) -> bytes:
         """One model, as `models` lists it; raises NotFound."""
+        if is_auto(name) and (rows := self._auto()):
+            return _dump(rows[0])
         found = self._catalog.endpoints_of(name)
         return self._once("model", found[0].model.slug, lambda: _dump(_model(found)))
 
@@ -75,6 +87,15 @@ class Listing:
             slug,
             lambda: _dump({"model": slug, "data": [capabilities_of(endpoint) for endpoint in found]}),
         )
+
+    def _models(self) -> Iterator[dict[str, Json]]:
+        yield from self._auto()
+        yield from list_models(self._catalog)
+
+    def _auto(self) -> Sequence[dict[str, Json]]:
+        """The auto-router as a model, with what any of its candidates can do; nothing where it has none."""
+        found = [end for slug in self._candidates() for end in self._catalog.endpoints.get(slug, ())]
+        return [_auto_row(found)] if found else []
 
     def _once(self, what: str, of: str, make: Callable[[], bytes]) -> bytes:
         # Only slugs that the catalog knows come here, so the store cannot be filled from outside.
@@ -169,9 +190,9 @@ def prices(price: Price | None) -> dict[str, str]:
     return {name: f"{amount.normalize():f}" for name, amount in named.items() if amount is not None}
 
 
-def _model(endpoints: tuple[Endpoint, ...]) -> dict[str, Json]:
+def _model(endpoints: tuple[Endpoint, ...], model: Model | None = None) -> dict[str, Json]:
     best = min(endpoints, key=lambda endpoint: _expense(endpoint.price))
-    model = best.model
+    model = model or best.model
     expirations = [endpoint.deprecated_on for endpoint in endpoints if endpoint.deprecated_on]
     expires_on = min(expirations) if len(expirations) == len(endpoints) else None
     context_tokens = max((endpoint.context_tokens or 0 for endpoint in endpoints), default=0) or None
@@ -202,6 +223,14 @@ def _model(endpoints: tuple[Endpoint, ...]) -> dict[str, Json]:
         "default_parameters": None,
         "expiration_date": expires_on,
     }
+
+
+def _auto_row(candidates: Sequence[Endpoint]) -> dict[str, Json]:
+    """The auto-router as OpenRouter lists its own: with what any candidate can do, at a price that is not known yet."""
+    row = _model(tuple(candidates), _AUTO_MODEL)
+    unknown = {"context_length": None, "max_completion_tokens": None, "is_moderated": False}
+    architecture = {**row["architecture"], "tokenizer": "Router"}
+    return {**row, "architecture": architecture, "pricing": UNKNOWN_PRICE, "top_provider": unknown}
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Json]:

@@ -18,6 +18,7 @@ from trunkline.settings.files_sections import FileParserSettings
 from trunkline.settings.forms import Problem, Written
 from trunkline.settings.moderation_sections import ModerationSettings
 from trunkline.settings.quantities import Duration, Usd
+from trunkline.settings.router_sections import AutoRouterSettings
 
 
 def _engine_url(value: object) -> object:
@@ -147,6 +148,7 @@ class PluginsSettings(Section, frozen=True):
     moderation: ModerationSettings = ModerationSettings()
     response_healing: HealingSettings = HealingSettings()
     file_parser: FileParserSettings = FileParserSettings()
+    auto_router: AutoRouterSettings = AutoRouterSettings()
 
 
 def find_unfit(search: Mapping[str, SearchSettings], plugins: PluginsSettings) -> Iterator[Problem]:
