@@ -55,6 +55,18 @@ def test_a_body_comes_from_stdin_and_json_goes_out(run: Run, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
+def test_what_the_auto_router_chooses_is_said(options: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ask.json").write_text(json.dumps({"model": "openrouter/auto", "input": "Hello"}))
+    settings = SETTINGS + '[plugins.auto_router]\nmodels = ["m/one"]\n'
+    ran = run("route", "explain", "ask.json", *options, text=settings)
+    assert ran.code == 0
+    if options:
+        assert json.loads(ran.out)["plugins"]["auto_router"]["model"] == "m/one"
+    else:
+        assert ran.out.startswith("m/one is the cheapest of 1 with a quality of 0.00 or more; the prompt is cheap.")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
 def test_when_nobody_may_serve_it_says_why_and_ends_with_1(options: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     ran = run("route", "explain", written(tmp_path, zdr=True, quantizations=["fp8"]), *options, text=SETTINGS)
     assert ran.code == 1

@@ -269,7 +269,9 @@ def test_CL_15_hundreds_of_cancelled_calls_leave_the_pool_whole(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"])
-@pytest.mark.parametrize("path", ["/api/v1/responses", "/api/v1/responses/", "/v1/responses/", "/api/v1/nothing", "/api"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/responses", "/api/v1/responses/", "/v1/responses/", "/api/v1/nothing", "/api"]
+)
 def test_CL_16_another_path_is_404_and_another_method_405(method: str, path: str, gateway: Gateway) -> None:
     reply, status = gateway.request(method, path), 405 if "responses" in path else 404
     if method == "HEAD":

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,13 +19,15 @@ from trunkline.adapters.encoding.documents import for_all, rule_of
 from trunkline.catalog.load import catalog_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.tree import tree_of
-from trunkline.inventory import gather_known
+from trunkline.inventory import gather_known, load_quality
+from trunkline.plugins.auto_router import AutoRouter
 from trunkline.protocol.parse import parse
 from trunkline.routing.explanation import Explanation, as_json, as_table
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner
 from trunkline.routing.policy import Policy
 from trunkline.routing.refusal import Refused
+from trunkline.routing.unconfigured import leaves_choice
 from trunkline.settings.reading import SettingsError
 
 ROUTE = typer.Typer(help="Find out which endpoints a request would be sent to.", no_args_is_help=True)
@@ -61,20 +63,31 @@ def explain(
     asked = parse(request.read())
     if asked.prompt is not None:
         raise SettingsError(["prompt: a template is filled by a gateway that runs; ask its /api/v1/responses/explain"])
-    if rule_of(asked, has_ocr=False) is not None:
-        asked = for_all(asked)
+    chosen: Mapping[str, Any] | None = None
     try:
+        if leaves_choice(asked, policy, planner.catalog):
+            router = AutoRouter(settings.plugins.auto_router, load_quality())
+            asked, noted = router.route(asked, policy, planner, remembers=False)
+            chosen = noted["auto_router"]
+        if rule_of(asked, has_ocr=False) is not None:
+            asked = for_all(asked)
         explanation = planner.plan(asked, policy).explanation
     except Refused as error:
         _print(error.explanation, print_json, error.message)
         raise typer.Exit(1) from None
-    _print(explanation, print_json)
+    _print(explanation, print_json, chosen=chosen)
 
 
-def _print(explanation: Explanation, print_json: bool, refusal: str | None = None) -> None:
+def _print(
+    explanation: Explanation, print_json: bool, refusal: str | None = None, chosen: Mapping[str, Any] | None = None
+) -> None:
     if print_json:
-        typer.echo(json.dumps({**as_json(explanation), "refusal": refusal}, indent=1, ensure_ascii=False))
+        plugins = {} if chosen is None else {"plugins": {"auto_router": chosen}}
+        told = {**as_json(explanation), "refusal": refusal, **plugins}
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
         return
+    if chosen is not None:
+        typer.echo(f"{chosen['why']}; the prompt is {chosen.get('tier', 'not weighed')}.\n")
     if refusal is not None:
         typer.echo(f"{refusal}\n")
     typer.echo(as_table(explanation))
