@@ -183,6 +183,9 @@ class TestAbilities:
         assert picture["models"][0] == "mock/twin"
         assert scene.explained("Go.", reasoning={"effort": "low"})["models"][0] != "mock/small"
         assert scene.explained("word " * 40_000)["models"] == ["mock/best"]
+        for more in ({}, {"truncation": "auto"}):
+            # Some 15,000 tokens: a lower bound of them fits into 16,000, what is likely does not with an answer.
+            assert scene.explained("word " * 12_000, **more)["models"] == ["mock/best"]
 
     def test_what_none_can_is_refused_in_the_words_of_routing(self, scene: Scene) -> None:
         error = error_of(scene.ask("words " * 320_000), 400)

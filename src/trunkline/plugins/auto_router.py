@@ -34,8 +34,8 @@ from trunkline.protocol.request import Request
 from trunkline.routing.affinity import MAX_CONVERSATIONS, TTL_S, conversation
 from trunkline.routing.filters import glob, rates, soft_parameters, supports
 from trunkline.routing.health import OUTAGE
-from trunkline.routing.measure import measure
-from trunkline.routing.plan import Planner
+from trunkline.routing.measure import Measure, measure
+from trunkline.routing.plan import Planner, holds_too_little
 from trunkline.routing.policy import Policy
 from trunkline.routing.refusal import NoEndpoint
 from trunkline.routing.sifting import Kept
@@ -210,18 +210,19 @@ class AutoRouter:
         for kept in sifted.kept:
             if not kept.endpoints:
                 continue
-            contender = self._contender(names[kept.asked.name], kept, size.input_tokens, size.output_tokens, wished)
+            is_fit = any(
+                not holds_too_little(request, size, endpoint) and all(supports(endpoint, name) for name in wished)
+                for endpoint in kept.endpoints
+            )
+            contender = self._contender(names[kept.asked.name], kept, size, is_fit=is_fit)
             conditions = [view.condition for view in planner.health.views(kept.ids, now)]
             (found if min(conditions) < OUTAGE else down).append(contender)
         return found or down
 
-    def _contender(
-        self, model: str, kept: Kept, input_tokens: int, output_tokens: int, wished: Sequence[str]
-    ) -> Contender:
+    def _contender(self, model: str, kept: Kept, size: Measure, *, is_fit: bool) -> Contender:
         quality = self._known.get(model) or self._known.get(model.partition(":")[0]) or guess(kept.endpoints)
-        prices = [_usd(endpoint, input_tokens, output_tokens) for endpoint in kept.endpoints]
+        prices = [_usd(endpoint, size.input_tokens, size.output_tokens) for endpoint in kept.endpoints]
         usd = min([price for price in prices if price is not None], default=None)
-        is_fit = all(any(supports(endpoint, name) for endpoint in kept.endpoints) for name in wished)
         return Contender(model, quality.value, quality.source, usd, is_fit)
 
     def _go_on(

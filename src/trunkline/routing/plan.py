@@ -183,7 +183,7 @@ class Planner(Generic[Offering]):
         ranked = alike.last.get(served_by)
         if ranked is None or ranked.issuer != issuer or ranked.views != views:
             ranked = _Ranked(issuer, views)
-            is_short = None if request.truncation != "auto" else partial(_is_short, request, size)
+            is_short = None if request.truncation != "auto" else partial(holds_too_little, request, size)
             ranked.equals = self._equals(request, policy, sifted, ranked, served_by, now, search.of(request), is_short)
             # Figures change with every request; what depends on them is never the same again.
             if not _needs_figures(request.provider, sifted):
@@ -318,7 +318,7 @@ def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served
     return found
 
 
-def _is_short(request: Request, size: Measure, endpoint: Endpoint) -> bool:
+def holds_too_little(request: Request, size: Measure, endpoint: Endpoint) -> bool:
     """Whether an endpoint's context likely cannot hold all of a request and its answer."""
     context = endpoint.context_tokens
     return context is not None and size.input_tokens + output_room(context, request.max_output_tokens) > context
