@@ -68,6 +68,14 @@ def plain(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield gateway
 
 
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with nobody but FakeProvider, whose models the settings list."""
+    lines = ["[plugins.auto_router]", 'models = ["fake/echo", "fake/reasoner"]', 'quality = { "fake/reasoner" = 0.9 }']
+    with running(tmp_path_factory.mktemp("auto-fake"), CONFIG + "\n".join(lines)) as gateway:
+        yield gateway
+
+
 def said(host: str, text: str, *, streams: bool) -> Script:
     wire = WIRES["chat" if host == "c" else "messages"]
     told = Answer(text)
@@ -325,6 +333,17 @@ class TestUnconfigured:
     def test_switched_off_without_a_list_is_400(self, plain: Gateway, upstream: Upstream) -> None:
         reply = Scene(plain, upstream).ask(plugins=[{"id": "auto-router", "enabled": False}])
         assert "[plugins.auto_router] models" in error_of(reply, 400)["message"]
+
+
+class TestFakeProvider:
+    @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
+    def test_models_that_the_settings_list_are_chosen(self, streams: bool, played: Gateway) -> None:
+        only = [{"id": "auto-router", "allowed_models": ["fake/e*"]}]
+        # Both cost nothing, and then the better answers.
+        for plugins, model in (([], "fake/reasoner"), (only, "fake/echo")):
+            reply = played.call({"model": "trunkline/auto", "input": EASY, "stream": streams, "plugins": plugins})
+            response = events_of(reply)[-1]["response"] if streams else response_of(reply)
+            assert response["model"] == model
 
 
 class TestClients:
