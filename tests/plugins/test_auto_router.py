@@ -83,6 +83,14 @@ def test_fake_models_are_chosen_where_the_settings_list_them_and_nowhere_else() 
     assert Scene("", models=["fake/echo", "a/gone"]).model(HARD) == "fake/echo"
 
 
+def test_who_says_that_it_reads_pictures_goes_before_who_says_nothing() -> None:
+    picture = {"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    shown = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": EASY}, picture]}]
+    assert Scene().model(input=shown) == "a/poor"
+    said = ROWS.replace('model = "a/good"', 'model = "a/good"\ninput_modalities = ["text", "image"]')
+    assert Scene(said).model(input=shown) == "a/good"
+
+
 def test_a_model_of_a_day_is_no_candidate_beside_the_model_itself() -> None:
     facts = {**FACTS, "a/good-2026-01-31": FACTS["a/good"]}
     scene = Scene(ROWS + ROWS[ROWS.index("[[") : ROWS.rindex("[[")].replace('a/good"', 'a/good-2026-01-31"'))

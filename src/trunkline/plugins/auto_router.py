@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from trunkline.catalog.entries import Catalog, Endpoint, per_endpoint
+from trunkline.catalog.entries import Catalog, Endpoint, Modality, per_endpoint
 from trunkline.catalog.lookup import is_auto
 from trunkline.catalog.quality import Quality, guess
 from trunkline.errors import BadRequest, NotFound
@@ -48,6 +48,7 @@ MOST_TOLD: Final = 12
 FAKE_AUTHOR: Final = "fake/"
 
 _PLUGIN: Final = AutoRouterPlugin()
+_TEXT_ALONE: Final[frozenset[Modality]] = frozenset()
 _DAY: Final = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 
 
@@ -210,10 +211,7 @@ class AutoRouter:
         for kept in sifted.kept:
             if not kept.endpoints:
                 continue
-            is_fit = any(
-                not holds_too_little(request, size, endpoint) and all(supports(endpoint, name) for name in wished)
-                for endpoint in kept.endpoints
-            )
+            is_fit = any(_is_fit(endpoint, request, size, wished) for endpoint in kept.endpoints)
             contender = self._contender(names[kept.asked.name], kept, size, is_fit=is_fit)
             conditions = [view.condition for view in planner.health.views(kept.ids, now)]
             (found if min(conditions) < OUTAGE else down).append(contender)
@@ -254,6 +252,15 @@ def _slug_of(catalog: Catalog, name: str, own_keys: frozenset[str]) -> str | Non
         return slug
     keyless = catalog.keyless.get(slug, ()) if own_keys else ()
     return slug if any(each.provider.slug in own_keys for each in keyless) else None
+
+
+def _is_fit(endpoint: Endpoint, request: Request, size: Measure, wished: Sequence[str]) -> bool:
+    """Whether an endpoint likely does all that a request would like, beyond what routing insists on.
+
+    Who does not say whether it reads a medium is tried by routing; here those go first that say so.
+    """
+    reads = size.modalities <= (endpoint.input_modalities or _TEXT_ALONE)
+    return reads and not holds_too_little(request, size, endpoint) and all(supports(endpoint, name) for name in wished)
 
 
 def _is_dated(slug: str, slugs: Sequence[str]) -> bool:
