@@ -133,7 +133,7 @@ class TestUnconfigured:
     """One clear 400 for what is not configured in this gateway, the same in every dialect."""
 
     @every_kind
-    @pytest.mark.parametrize("name", ["web", "moderation", "file-parser"])
+    @pytest.mark.parametrize("name", ["web", "moderation"])
     def test_a_plugin_is_refused(self, name: str, kind: Kind, asker: Asker) -> None:
         error = error_of(asker.ask(kind, plugins=[{"id": name}]), 400)
         assert error["message"].startswith(f'plugins: "{name}" is not configured in this gateway')
