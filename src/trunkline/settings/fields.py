@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
@@ -56,5 +57,32 @@ def written_as(pattern: str, words: str) -> Written:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise ValueError(words)
         return value
+
+    return Written(check)
+
+
+def spelled_like(address: str) -> Written:
+    """Refuse what is not spelled like this address: plain HTTP or HTTPS, without user, password or parameters."""
+    return written_as(
+        r"https?://[^\s/?#@]+(/[^\s?#@]*)?",
+        f"write the whole address, as {address}, without user, password or parameters",
+    )
+
+
+def address_before(*ends: str, example: str) -> Written:
+    """Take the address of an engine, to which the gateway adds one of `ends`; one that has it already is refused."""
+
+    def check(value: object) -> object:
+        parts = urlsplit(str(value))
+        try:
+            has_host = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            has_host = False
+        if not has_host:
+            raise ValueError(f"write the whole address, as {example}")
+        for end in ends:
+            if parts.path.rstrip("/").endswith(end):
+                raise ValueError(f"leave out {end}: the gateway adds the path of the engine")
+        return str(value).rstrip("/")
 
     return Written(check)

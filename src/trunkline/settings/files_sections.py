@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from trunkline.settings.fields import Count, SecretField, Section, written_as
+from trunkline.settings.fields import Count, SecretField, Section, address_before, spelled_like
 from trunkline.settings.forms import Problem, Written
 from trunkline.settings.quantities import Duration, Size, Usd, format_size, parse_size
 
@@ -22,27 +21,8 @@ Room = Annotated[int, Written(parse_size, format_size), Meta(ge=0)]
 """A size that may be 0."""
 
 
-def _ocr_url(value: object) -> object:
-    parts = urlsplit(str(value))
-    try:
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        has_host = False
-    if not has_host:
-        raise ValueError("write the whole address, as https://api.mistral.ai/v1")
-    if parts.path.rstrip("/").endswith("/ocr"):
-        raise ValueError("leave out /ocr: the gateway adds the path of the engine")
-    return str(value).rstrip("/")
-
-
-OcrUrl = Annotated[
-    str,
-    written_as(
-        r"https?://[^\s/?#@]+(/[^\s?#@]*)?",
-        "write the whole address, as https://api.mistral.ai/v1, without user, password or parameters",
-    ),
-    Written(_ocr_url),
-]
+_EXAMPLE = "https://api.mistral.ai/v1"
+OcrUrl = Annotated[str, spelled_like(_EXAMPLE), address_before("/ocr", example=_EXAMPLE)]
 
 
 class OcrSettings(Section, frozen=True):

@@ -5,36 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from trunkline.settings.fields import SecretField, Section, Slug, written_as
-from trunkline.settings.forms import Problem, Written
+from trunkline.settings.fields import SecretField, Section, Slug, address_before, spelled_like
+from trunkline.settings.forms import Problem
 from trunkline.settings.quantities import Duration
 
-
-def _moderation_url(value: object) -> object:
-    parts = urlsplit(str(value))
-    try:
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        has_host = False
-    if not has_host:
-        raise ValueError("write the whole address, as http://localhost:8080/v1")
-    if parts.path.rstrip("/").endswith("/moderations"):
-        raise ValueError("leave out /moderations: the gateway adds the path of the engine")
-    return str(value).rstrip("/")
-
-
-ModerationUrl = Annotated[
-    str,
-    written_as(
-        r"https?://[^\s/?#@]+(/[^\s?#@]*)?",
-        "write the whole address, as http://localhost:8080/v1, without user, password or parameters",
-    ),
-    Written(_moderation_url),
-]
+_EXAMPLE = "http://localhost:8080/v1"
+ModerationUrl = Annotated[str, spelled_like(_EXAMPLE), address_before("/moderations", example=_EXAMPLE)]
 ModeratorKind = Literal["openai", "judge", "words"]
 Words = Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=10_000)]
 Patterns = Annotated[list[Annotated[str, Meta(min_length=1, max_length=1_000)]], Meta(max_length=1_000)]

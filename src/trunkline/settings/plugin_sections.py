@@ -9,40 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from trunkline.settings.fields import SecretField, Section, written_as
+from trunkline.settings.fields import SecretField, Section, address_before, spelled_like
 from trunkline.settings.files_sections import FileParserSettings
-from trunkline.settings.forms import Problem, Written
+from trunkline.settings.forms import Problem
 from trunkline.settings.moderation_sections import ModerationSettings
 from trunkline.settings.quantities import Duration, Usd
 from trunkline.settings.router_sections import AutoRouterSettings
 
-
-def _engine_url(value: object) -> object:
-    parts = urlsplit(str(value))
-    try:
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        has_host = False
-    if not has_host:
-        raise ValueError("write the whole address, as http://localhost:8888")
-    for end in ("/search", "/res/v1/web"):
-        if parts.path.rstrip("/").endswith(end):
-            raise ValueError(f"leave out {end}: the gateway adds the path of the engine")
-    return str(value).rstrip("/")
-
-
-EngineUrl = Annotated[
-    str,
-    written_as(
-        r"https?://[^\s/?#@]+(/[^\s?#@]*)?",
-        "write the whole address, as http://localhost:8888, without user, password or parameters",
-    ),
-    Written(_engine_url),
-]
+_EXAMPLE = "http://localhost:8888"
+EngineUrl = Annotated[str, spelled_like(_EXAMPLE), address_before("/search", "/res/v1/web", example=_EXAMPLE)]
 EngineKind = Literal["exa", "searxng", "brave", "tavily"]
 Characters = Annotated[int, Meta(ge=100, le=100_000)]
 
