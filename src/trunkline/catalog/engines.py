@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trunkline.catalog.standings import Surroundings, read_key
+from trunkline.catalog.standings import Surroundings, find_engine_key
 from trunkline.settings.plugin_sections import EngineKind, SearchSettings
 from trunkline.settings.secret import Secret
 
@@ -34,15 +34,14 @@ def find_engines(search: Mapping[str, SearchSettings], around: Surroundings) -> 
 
 
 def _engine(name: str, settings: SearchSettings, around: Surroundings) -> Engine:
-    source = settings.api_key
-    secret, reason = (None, "needs no key") if source is None else read_key(source, around)
+    key = find_engine_key(settings.api_key, around)
     return Engine(
         name=name,
         kind=settings.kind,
         base_url=settings.base_url,
         price=settings.price,
         timeout_s=settings.timeout,
-        secret=secret,
-        is_on=source is None or secret is not None,
-        reason=reason,
+        secret=key.secret,
+        is_on=key.is_on,
+        reason=key.reason,
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from trunkline.catalog.standings import Surroundings, read_key
+from trunkline.catalog.standings import Surroundings, find_engine_key
 from trunkline.settings.moderation_sections import ModeratorKind, ModeratorSettings
 from trunkline.settings.secret import Secret
 
@@ -36,8 +36,7 @@ def find_moderators(moderation: Mapping[str, ModeratorSettings], around: Surroun
 
 
 def _moderator(name: str, settings: ModeratorSettings, around: Surroundings) -> Moderator:
-    source = settings.api_key
-    secret, reason = (None, "needs no key") if source is None else read_key(source, around)
+    key = find_engine_key(settings.api_key, around)
     return Moderator(
         name=name,
         kind=settings.kind,
@@ -47,7 +46,7 @@ def _moderator(name: str, settings: ModeratorSettings, around: Surroundings) -> 
         words=tuple(settings.words),
         patterns=tuple(settings.patterns),
         timeout_s=settings.timeout,
-        secret=secret,
-        is_on=source is None or secret is not None,
-        reason=reason,
+        secret=key.secret,
+        is_on=key.is_on,
+        reason=key.reason,
     )

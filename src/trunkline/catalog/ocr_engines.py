@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trunkline.catalog.standings import Surroundings, read_key
+from trunkline.catalog.standings import Surroundings, find_engine_key
 from trunkline.settings.files_sections import OcrKind, OcrSettings
 from trunkline.settings.secret import Secret
 
@@ -32,8 +32,7 @@ def find_ocr_engines(ocr: Mapping[str, OcrSettings], around: Surroundings) -> di
 
 
 def _engine(name: str, settings: OcrSettings, around: Surroundings) -> OcrEngine:
-    source = settings.api_key
-    secret, reason = (None, "needs no key") if source is None else read_key(source, around)
+    key = find_engine_key(settings.api_key, around)
     return OcrEngine(
         name=name,
         kind=settings.kind,
@@ -41,7 +40,7 @@ def _engine(name: str, settings: OcrSettings, around: Surroundings) -> OcrEngine
         model=settings.model,
         price=settings.price,
         timeout_s=settings.timeout,
-        secret=secret,
-        is_on=source is None or secret is not None,
-        reason=reason,
+        secret=key.secret,
+        is_on=key.is_on,
+        reason=key.reason,
     )

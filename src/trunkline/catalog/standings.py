@@ -196,6 +196,22 @@ def read_key(source: SecretSource, around: Surroundings) -> tuple[Secret | None,
     return (None, _unsendable(found)) if _UNSENDABLE.search(text) else (Secret(text), found)
 
 
+class EngineKey(Struct, frozen=True):
+    """The key of an engine that the gateway asks beside providers; without the one it needs an engine is off."""
+
+    secret: Secret | None
+    is_on: bool
+    reason: str
+
+
+def find_engine_key(source: SecretSource | None, around: Surroundings) -> EngineKey:
+    """Look for the key of an engine; None is one that needs none."""
+    if source is None:
+        return EngineKey(None, True, "needs no key")
+    secret, reason = read_key(source, around)
+    return EngineKey(secret, secret is not None, reason)
+
+
 def _policy(row: ProviderRow, entry: ProviderSettings) -> DataPolicy:
     """What becomes of prompts, by the provider's documents and the operator's entry, which is in the row already."""
     told = frozenset(present(entry.data_policy))
