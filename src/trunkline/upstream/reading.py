@@ -41,7 +41,8 @@ from trunkline.protocol.request import Request
 from trunkline.settings.files_sections import FileParserSettings
 from trunkline.upstream.aside import DEAR_BYTES, Aside
 from trunkline.upstream.asking import Upstream
-from trunkline.upstream.engines.ocr import Alarm, Ocr, Report
+from trunkline.upstream.engines.ocr import Ocr
+from trunkline.upstream.engines.troubles import Alarm, Report
 from trunkline.upstream.links.fetch import Fetched, Fetcher
 from trunkline.upstream.names import Names
 from trunkline.upstream.parsing import Parsed, Parser, ParserLimits, Unparsed

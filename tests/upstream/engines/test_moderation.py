@@ -19,7 +19,8 @@ from trunkline.plugins.words import lists_of
 from trunkline.settings.secret import Secret
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.engines.judged import Answer, Passage, Verdict
-from trunkline.upstream.engines.moderation import ALARM_AGAIN_S, MAX_ANSWER_BYTES, Moderators
+from trunkline.upstream.engines.moderation import MAX_ANSWER_BYTES, Moderators
+from trunkline.upstream.engines.troubles import ALARM_AGAIN_S
 from trunkline.upstream.names import Names
 
 CLEAN, BAD = {"flagged": False, "categories": {"hate": False}}, {"flagged": True, "categories": {"hate": True}}

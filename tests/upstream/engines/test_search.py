@@ -21,7 +21,8 @@ from trunkline.settings.plugin_sections import EngineKind
 from trunkline.settings.secret import Secret
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.engines.found import Found, Query, Result
-from trunkline.upstream.engines.search import ALARM_AGAIN_S, MAX_ANSWER_BYTES, SearchEngines
+from trunkline.upstream.engines.search import MAX_ANSWER_BYTES, SearchEngines
+from trunkline.upstream.engines.troubles import ALARM_AGAIN_S
 from trunkline.upstream.names import Names
 
 T = TypeVar("T")

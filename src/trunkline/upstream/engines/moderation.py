@@ -21,6 +21,7 @@ from trunkline.upstream.engines.moderation_table import (
     pictures_of,
     questions,
 )
+from trunkline.upstream.engines.troubles import Alarm, Report, Troubles
 from trunkline.upstream.http import HttpClient
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
@@ -29,7 +30,6 @@ from trunkline.upstream.transport import UpstreamFailure
 MAX_ANSWER_BYTES: Final = 2**20
 MAX_CONNECTIONS: Final = 256
 MAX_TARGETS: Final = 16
-ALARM_AGAIN_S: Final = 600.0
 _LARGE_WORK: Final = 1_000_000
 """From so many characters on, once for each word of the list, texts are looked through beside the loop."""
 
@@ -38,12 +38,6 @@ Matcher: TypeAlias = Callable[[Sequence[str]], tuple[tuple[str, ...] | None, ...
 
 Ask: TypeAlias = Callable[[Moderator, str, float], Awaitable[Answer]]
 """Asks a model for its judgment on a text, until a deadline on the loop's clock."""
-
-Report: TypeAlias = Callable[[str, str, str, float], None]
-"""Told of each question that failed: the engine, the problem, further details for the operator, the seconds it took."""
-
-Alarm: TypeAlias = Callable[[str, str, str], None]
-"""Told, once in a while, what somebody must mend: the engine, the problem, what to do."""
 
 
 class Moderators:
@@ -72,9 +66,7 @@ class Moderators:
         self._http = HttpClient(limits, names, max_connections=MAX_CONNECTIONS, max_targets=MAX_TARGETS)
         self._aside = aside
         self._clock = clock
-        self._report = report
-        self._alarm = alarm
-        self._alarmed: dict[str, float] = {}
+        self._troubles = Troubles(clock, report, alarm)
         self.names: tuple[str, ...] = tuple(self._moderators)
 
     async def __aenter__(self) -> Self:
@@ -99,7 +91,7 @@ class Moderators:
         answer, detail = await self._answer(moderator, passages, min(deadline, began + moderator.timeout_s), ask)
         took_s = self._clock() - began
         if answer.problem:
-            self._tell(moderator, answer, detail, took_s)
+            self._troubles.tell(name, answer.problem, answer.to_do, detail, took_s)
             return Verdict(name, took_s, problem=answer.problem, record=answer.record)
         reasons = sorted({reason for flags in answer.flags if flags is not None for reason in flags})
         place = next((place for place, flags in enumerate(answer.flags) if flags is not None), 0)
@@ -171,10 +163,3 @@ class Moderators:
         if is_dear(body):
             return await self._aside.run(decode_answer, body, count), ""
         return decode_answer(body, count), ""
-
-    def _tell(self, moderator: Moderator, answer: Answer, detail: str, took_s: float) -> None:
-        self._report(moderator.name, answer.problem, detail, took_s)
-        now = self._clock()
-        if answer.to_do and now >= self._alarmed.get(moderator.name, now):
-            self._alarmed[moderator.name] = now + ALARM_AGAIN_S
-            self._alarm(moderator.name, answer.problem, answer.to_do)

@@ -17,6 +17,7 @@ from trunkline.catalog.moderators import Moderator
 from trunkline.protocol.addresses import is_public_host
 from trunkline.protocol.opaque import Json
 from trunkline.upstream.engines.judged import Answer, Passage, Pictures
+from trunkline.upstream.engines.refusals import refusal_of
 from trunkline.wire import UpstreamRequest
 
 DEFAULT_URL: Final = "https://api.openai.com/v1"
@@ -90,28 +91,8 @@ def decode_answer(body: bytes, count: int) -> Answer:
 
 def decode_refusal(moderator: Moderator, status: int) -> Answer:
     """What an answer means whose status is not 200."""
-    setting = f"moderation.{moderator.name}"
-    match status:
-        case 401 | 403:
-            return Answer(problem=f"it refuses the key ({status})", to_do=f"see whether {setting}.api_key is good")
-        case 402:
-            return Answer(problem="its credit is used up (402)", to_do="add credit to the engine's account")
-        case 404:
-            return Answer(
-                problem="it knows no such path or model (404)",
-                to_do=f"see whether {setting}.base_url and {setting}.model are right",
-            )
-        case 429:
-            return Answer(problem="it judges no more texts now (429)")
-        case _ if 300 <= status < 400:
-            return Answer(
-                problem=f"it sends us elsewhere ({status}), and no redirect is followed",
-                to_do=f"set {setting}.base_url to where it leads",
-            )
-        case _ if status >= 500:
-            return Answer(problem=f"it failed ({status})")
-        case _:
-            return Answer(problem=f"it refuses the question ({status})")
+    found = refusal_of(status, f"moderation.{moderator.name}", questions="texts", question="question")
+    return Answer(problem=found.problem, to_do=found.to_do)
 
 
 def judgment(said: str) -> Answer:

@@ -6,11 +6,12 @@ What is sent and how an answer is read is `ocr_table.py`'s. Its connections are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, Self, TypeAlias
+from typing import Final, NamedTuple, Self
 
 from trunkline.catalog.ocr_engines import OcrEngine
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.engines.ocr_table import Answer, Page, decode_answer, decode_refusal, encode_document
+from trunkline.upstream.engines.troubles import Alarm, Report, Troubles
 from trunkline.upstream.http import HttpClient
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
@@ -21,13 +22,6 @@ MAX_ANSWER_BYTES: Final = 48 * 2**20
 """A thousand pages with pictures; what is more is no answer, and is not read on."""
 
 MAX_CONNECTIONS: Final = 64
-ALARM_AGAIN_S: Final = 600.0
-
-Report: TypeAlias = Callable[[str, str, str, float], None]
-"""Told of each file that was not read: the engine, the problem, further details for the operator, the seconds."""
-
-Alarm: TypeAlias = Callable[[str, str, str], None]
-"""Told, once in a while, what somebody must mend: the engine, the problem, what to do."""
 
 
 class Scanned(NamedTuple):
@@ -59,8 +53,8 @@ class Ocr:
         self.engine = engine
         limits = Timeouts(connect_s, engine.timeout_s, engine.timeout_s, engine.timeout_s)
         self._http = HttpClient(limits, names, max_connections=MAX_CONNECTIONS, max_targets=1)
-        self._aside, self._clock, self._report, self._alarm = aside, clock, report, alarm
-        self._alarmed: float | None = None
+        self._aside, self._clock = aside, clock
+        self._troubles = Troubles(clock, report, alarm)
 
     @property
     def version(self) -> str:
@@ -85,7 +79,7 @@ class Ocr:
         told = answer.told_pages
         paid = 0 if not has_answered else pages if told is None else min(told, pages)
         if answer.problem:
-            self._tell(answer, detail, self._clock() - began)
+            self._troubles.tell(self.engine.name, answer.problem, answer.to_do, detail, self._clock() - began)
         return Scanned(answer.pages, paid, answer.problem)
 
     async def _answer(self, document: bytes, until: float) -> tuple[Answer, bool, str]:
@@ -109,10 +103,3 @@ class Ocr:
         if len(body) > MAX_ANSWER_BYTES:
             return Answer(problem="its answer is too large")
         return await self._aside.run(decode_answer, body)
-
-    def _tell(self, answer: Answer, detail: str, took_s: float) -> None:
-        self._report(self.engine.name, answer.problem, detail, took_s)
-        now = self._clock()
-        if answer.to_do and (self._alarmed is None or now >= self._alarmed + ALARM_AGAIN_S):
-            self._alarmed = now
-            self._alarm(self.engine.name, answer.problem, answer.to_do)

@@ -18,6 +18,7 @@ from trunkline.protocol.data_urls import is_data_url, split_data_url, strict_bas
 from trunkline.protocol.file_types import sniffed
 from trunkline.protocol.opaque import Json
 from trunkline.settings.files_sections import OcrKind
+from trunkline.upstream.engines.refusals import refusal_of
 from trunkline.wire import UpstreamRequest
 
 MAX_PICTURES: Final = 8
@@ -98,29 +99,8 @@ def decode_answer(body: bytes) -> Answer:
 
 def decode_refusal(engine: OcrEngine, status: int) -> Answer:
     """What an answer means whose status is not 200."""
-    match status:
-        case 401 | 403:
-            return Answer(
-                problem=f"it refuses the key ({status})", to_do=f"see whether ocr.{engine.name}.api_key is good"
-            )
-        case 402:
-            return Answer(problem="its credit is used up (402)", to_do="add credit to the engine's account")
-        case 404:
-            return Answer(
-                problem="it knows no such model or path (404)",
-                to_do=f"see whether ocr.{engine.name}.base_url and model are right",
-            )
-        case 429:
-            return Answer(problem="it takes no more files now (429)")
-        case _ if 300 <= status < 400:
-            return Answer(
-                problem=f"it sends us elsewhere ({status}), and no redirect is followed",
-                to_do=f"set ocr.{engine.name}.base_url to where it leads",
-            )
-        case _ if status >= 500:
-            return Answer(problem=f"it failed ({status})")
-        case _:
-            return Answer(problem=f"it refuses the file ({status})")
+    found = refusal_of(status, f"ocr.{engine.name}", questions="files", question="file")
+    return Answer(problem=found.problem, to_do=found.to_do)
 
 
 def _place(page: Mapping[str, Json]) -> int:

@@ -7,7 +7,7 @@ that hangs takes up none of theirs, and no search is kept in their table of addr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 from trunkline.billing import nearest_nano
 from trunkline.catalog.engines import Engine
@@ -16,6 +16,7 @@ from trunkline.upstream.aside import Aside, is_dear
 from trunkline.upstream.engines.domains import read_domains
 from trunkline.upstream.engines.found import Found, Query
 from trunkline.upstream.engines.table import Answer, decode_answer, decode_refusal, encode_greeting, encode_query
+from trunkline.upstream.engines.troubles import Alarm, Report, Troubles
 from trunkline.upstream.http import HttpClient
 from trunkline.upstream.names import Names
 from trunkline.upstream.patience import Timeouts
@@ -29,14 +30,6 @@ MAX_ANSWER_BYTES: Final = 4 * 2**20
 MAX_CONNECTIONS: Final = 256
 MAX_TARGETS: Final = 16
 """Of how many addresses the form is kept; those of searches are never asked again."""
-
-ALARM_AGAIN_S: Final = 600.0
-
-Report: TypeAlias = Callable[[str, str, str, float], None]
-"""Told of each search that failed: the engine, the problem, further details for the operator, the seconds it took."""
-
-Alarm: TypeAlias = Callable[[str, str, str], None]
-"""Told, once in a while, what somebody must mend: the engine, the problem, what to do."""
 
 
 class SearchEngines:
@@ -61,9 +54,7 @@ class SearchEngines:
         self._http = HttpClient(limits, names, max_connections=MAX_CONNECTIONS, max_targets=MAX_TARGETS)
         self._aside = aside
         self._clock = clock
-        self._report = report
-        self._alarm = alarm
-        self._alarmed: dict[str, float] = {}
+        self._troubles = Troubles(clock, report, alarm)
         self.names: tuple[str, ...] = tuple(self._engines)
 
     async def __aenter__(self) -> Self:
@@ -86,7 +77,7 @@ class SearchEngines:
         answer, detail = await self._answer(engine, query, min(deadline, began + engine.timeout_s))
         took_s = self._clock() - began
         if answer.problem:
-            self._tell(engine, answer, detail, took_s)
+            self._troubles.tell(name, answer.problem, answer.to_do, detail, took_s)
             return Found(name, (), 0, took_s, answer.problem)
         told = answer.told_usd
         return Found(name, answer.results, self._prices[name] if told is None else nearest_nano(told), took_s)
@@ -124,10 +115,3 @@ class SearchEngines:
         if is_dear(body):
             return await self._aside.run(decode_answer, engine.kind, body, query)
         return decode_answer(engine.kind, body, query)
-
-    def _tell(self, engine: Engine, answer: Answer, detail: str, took_s: float) -> None:
-        self._report(engine.name, answer.problem, detail, took_s)
-        now = self._clock()
-        if answer.to_do and now >= self._alarmed.get(engine.name, now):
-            self._alarmed[engine.name] = now + ALARM_AGAIN_S
-            self._alarm(engine.name, answer.problem, answer.to_do)

@@ -24,6 +24,7 @@ from trunkline.protocol.opaque import Json
 from trunkline.settings.plugin_sections import EngineKind
 from trunkline.upstream.engines.domains import Domain, is_within, read_domains
 from trunkline.upstream.engines.found import Query, Result
+from trunkline.upstream.engines.refusals import refusal_of
 from trunkline.wire import UpstreamRequest
 
 MAX_QUERY: Final = 400
@@ -123,6 +124,7 @@ def decode_answer(kind: EngineKind, body: bytes, query: Query) -> Answer:
 
 def decode_refusal(engine: Engine, status: int) -> Answer:
     """What an answer means whose status is not 200."""
+    setting = f"search.{engine.name}"
     match status:
         case 403 if engine.kind == "searxng":
             return Answer(
@@ -131,28 +133,15 @@ def decode_refusal(engine: Engine, status: int) -> Answer:
             )
         case 422 if engine.kind == "brave":  # what it answers to a key that it does not know, among other things
             return Answer(
-                problem="it refuses the search or the key (422)",
-                to_do=f"see whether search.{engine.name}.api_key is good",
+                problem="it refuses the search or the key (422)", to_do=f"see whether {setting}.api_key is good"
             )
-        case 401 | 403:
-            return Answer(
-                problem=f"it refuses the key ({status})", to_do=f"see whether search.{engine.name}.api_key is good"
-            )
-        case 402 | 432 | 433:  # the latter two are Tavily's
+        case 432 | 433 if engine.kind == "tavily":
             return Answer(
                 problem=f"its credit or plan is used up ({status})", to_do="add credit to the engine's account"
             )
-        case 429:
-            return Answer(problem="it takes no more searches now (429)")
-        case _ if 300 <= status < 400:
-            return Answer(
-                problem=f"it sends us elsewhere ({status}), and no redirect is followed",
-                to_do=f"set search.{engine.name}.base_url to where it leads",
-            )
-        case _ if status >= 500:
-            return Answer(problem=f"it failed ({status})")
         case _:
-            return Answer(problem=f"it refuses the search ({status})")
+            found = refusal_of(status, setting, questions="searches", question="search", has_model=False)
+            return Answer(problem=found.problem, to_do=found.to_do)
 
 
 def _asks_exa(query: Query, domains: Sequence[Domain]) -> dict[str, Json]:
