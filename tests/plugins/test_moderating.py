@@ -110,6 +110,13 @@ def test_many_small_texts_are_asked_for_in_few_passages() -> None:
     assert [f"text {number}" in "\n".join(each.text for each in found) for number in (0, 250, 499)] == [True] * 3
 
 
+def test_a_picture_is_judged_however_many_texts_are_older() -> None:
+    older, newer = ([user(f"text {number}") for number in range(count)] for count in (5, MAX_PASSAGES - 2))
+    checked = checked_of(request([*older, user("see", picture(DATA)), *newer]), "data")
+    assert [each.picture for each in checked.passages if each.picture] == [DATA]
+    assert (len(checked.passages), checked.unchecked_media) == (MAX_PASSAGES + 1, 0)
+
+
 SETTINGS = '[moderation.list]\nkind = "words"\nwords = ["x"]\n'
 
 

@@ -108,6 +108,7 @@ def not_configured() -> BadRequest:
 def checked_of(request: Request, takes: Pictures) -> Checked:
     """Choose what is judged of a request, in the order of its weight."""
     passages: list[Passage] = []
+    texts: list[str] = []
     left, unchecked, pictures, media = MAX_BYTES, 0, 0, 0
     for text, shown, others in _said(request):
         size = bytes_of(text)
@@ -116,10 +117,10 @@ def checked_of(request: Request, takes: Pictures) -> Checked:
             text, size = _end_of(text, left), left
         left -= size
         if text.strip():
-            if len(passages) < MAX_PASSAGES:
+            if len(passages) < MAX_PASSAGES - 1:
                 passages.append(Passage(text))
             else:
-                passages[-1] = Passage(f"{text}\n{passages[-1].text}")
+                texts.append(text)
         media += others
         for picture in shown:
             if pictures < MAX_PICTURES and _is_taken(picture, takes):
@@ -127,6 +128,8 @@ def checked_of(request: Request, takes: Pictures) -> Checked:
                 passages.append(Passage(text[-MAX_BESIDE_PICTURE:], picture))
             else:
                 media += 1
+    if texts:  # what there is no place for, as one, in the order in which it was said
+        passages.append(Passage("\n".join(reversed(texts))))
     return Checked(tuple(passages), MAX_BYTES - left, unchecked, media)
 
 
