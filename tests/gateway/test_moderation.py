@@ -528,6 +528,13 @@ def test_an_answer_that_breaks_off_is_judged_before_it_is_told(listed: Gateway, 
     assert b"gelignite" not in reply.body
 
 
+def test_the_beginning_of_a_very_long_answer_is_judged_too(listed: Gateway, upstream: Upstream, mark: str) -> None:
+    upstream.play(mark, whole_answer("chat", "Use gelignite. " + "And so on. " * 10_000))
+    response = response_of(listed.call(body(mark)), "incomplete")
+    assert response["incomplete_details"] == {"reason": "content_filter"}
+    assert "gelignite" not in json.dumps(response)
+
+
 @pytest.mark.parametrize("streams", [True, False])
 def test_an_answer_that_nobody_judges_is_told_where_that_may_be(
     streams: bool, lenient: Gateway, upstream: Upstream, mark: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import itertools
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.plugins.moderating import MAX_BYTES, OUTPUT_STEP
@@ -39,10 +41,33 @@ def test_what_comes_after_the_end_waits_too_and_a_part_before_it_does_not() -> N
     assert watch.held == [STOPPED, text, SPENT]
 
 
-def test_of_a_very_long_answer_the_end_is_judged() -> None:
+def test_a_very_long_answer_is_judged_in_steps_and_each_with_what_went_before() -> None:
     watch = OutputWatch()
-    watch.feed([Text(0, "a" * MAX_BYTES), Text(0, "b" * 10)])
-    assert watch.take() == "a" * (MAX_BYTES - 10) + "b" * 10
+    watch.feed([Text(0, "é" * MAX_BYTES), Text(0, "b" * 10)])
+    assert watch.take() == "é" * MAX_BYTES
+    assert (watch.is_unjudged, watch.is_due) == (True, False)
+    assert watch.take() == "é" * (MAX_BYTES - 10) + "b" * 10
+    assert not watch.is_unjudged
+    watch.feed([Text(0, "c")])
+    assert watch.take() == "é" * (MAX_BYTES - 11) + "b" * 10 + "c"
+
+
+NUMBERS = "".join(f"{number:05}," for number in range(MAX_BYTES // 2))
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, MAX_BYTES), max_size=3))
+def test_every_letter_of_an_answer_is_judged(sizes: list[int]) -> None:
+    watch, judged_to = OutputWatch(), 0
+    for end in itertools.accumulate(sizes):
+        watch.feed([Text(0, NUMBERS[judged_to:end])])
+        while watch.is_unjudged:
+            taken = watch.take()
+            assert len(taken) <= MAX_BYTES
+            start = NUMBERS.index(taken)
+            assert start <= judged_to < start + len(taken)
+            judged_to = start + len(taken)
+        assert judged_to == end
 
 
 def test_of_a_whole_answer_that_is_flagged_its_cost_is_told() -> None:

@@ -116,8 +116,7 @@ class ModeratedCourse:
                     verdict = asyncio.ensure_future(self._judge())
             if verdict is not None and not verdict.done():
                 self._is_flagged(await verdict)
-            if watch.is_unjudged and not self._has_flagged:
-                self._is_flagged(await self._judge())
+            await self._judge_rest()
         finally:
             await _leave(heard, coming, verdict)
         if told := watch.end(is_flagged=self._has_flagged):
@@ -129,9 +128,9 @@ class ModeratedCourse:
         watch = self._watch
         watch.feed(heard)
         watch.held = heard
-        is_flagged = watch.is_unjudged and self._is_flagged(await self._judge())
+        await self._judge_rest()
         watch.held = []
-        if is_flagged:
+        if self._has_flagged:
             if self.count is not None:
                 self.count([each.text for each in heard if isinstance(each, Text | Refusal | Arguments)])
             return withheld(heard), None
@@ -140,6 +139,14 @@ class ModeratedCourse:
     @property
     def _has_flagged(self) -> bool:
         return self._verdict is not None and self._verdict.is_flagged
+
+    async def _judge_rest(self) -> None:
+        """Have judged what was not yet, until something is flagged or nobody judges."""
+        while self._watch.is_unjudged and not self._has_flagged:
+            verdict = await self._judge()
+            self._is_flagged(verdict)
+            if verdict.problem:
+                break
 
     async def _judge(self) -> Verdict:
         self._checks += 1

@@ -20,6 +20,7 @@ class OutputWatch:
         self.held: list[Delta] = []
         self._texts: list[str] = []
         self._bytes = self._judged_bytes = 0
+        self._judged = 0  # characters at the front of the texts, kept for what comes after them
 
     def feed(self, batch: Sequence[Delta]) -> list[Delta]:
         """Take what came, and give what is told of it at once."""
@@ -42,11 +43,14 @@ class OutputWatch:
         return self._bytes > self._judged_bytes
 
     def take(self) -> str:
-        """The text until now, to be judged: of a very long one its end."""
-        self._judged_bytes = self._bytes
+        """What is to be judged next, with what was told before it: of a very long text so much as is judged at once."""
         text = "".join(self._texts)
-        self._texts = [text[-MAX_BYTES:]]
-        return self._texts[0]
+        end = min(len(text), max(MAX_BYTES, self._judged + MAX_BYTES // 2))
+        start = max(0, end - MAX_BYTES)
+        self._texts = [text[start:]]
+        self._judged = end - start
+        self._judged_bytes = self._bytes - bytes_of(text[end:])
+        return text[start:end]
 
     def end(self, *, is_flagged: bool) -> list[Delta]:
         """The end of the answer."""
