@@ -72,7 +72,7 @@ def _request(moderator: Moderator, text: str, wishes: ProviderPreferences) -> Re
         instructions=moderator.prompt or None,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         temperature=0.0,
-        provider=ProviderPreferences(data_collection=wishes.data_collection, zdr=wishes.zdr),
+        provider=ProviderPreferences(data_collection=wishes.data_collection, zdr=wishes.zdr, ignore=wishes.ignore),
     )
 
 

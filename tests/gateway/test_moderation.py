@@ -619,6 +619,11 @@ def test_a_model_that_does_not_judge_is_as_good_as_down(
     assert upstream.seen(mark, "c/") == []
 
 
+def test_a_judge_is_asked_of_no_provider_that_a_request_forbids(judged: Gateway, upstream: Upstream, mark: str) -> None:
+    error_of(judged.call(body(mark, provider={"ignore": ["mock-guard"]})), 503)
+    assert upstream.seen(mark) == []
+
+
 def test_a_credit_that_does_not_pay_for_the_judge_is_a_402(judged: Gateway, upstream: Upstream, mark: str) -> None:
     error_of(tenant_of(judged, 1_000).call(body(mark)), 402)
     assert upstream.seen(mark) == []
