@@ -13,17 +13,21 @@ from trunkline.errors import PaymentRequired
 from trunkline.generation import Noted
 from trunkline.judging import ask_judge
 from trunkline.plugins.moderating import (
+    Checked,
     ModerationStep,
     OutputCheck,
     checked_of,
+    files_of,
     input_note,
     moderation_step,
     refusal,
     unjudged,
 )
+from trunkline.protocol.opaque import Json
 from trunkline.protocol.request import Request
 from trunkline.telemetry import logs
 from trunkline.upstream.engines.judged import Passage, Verdict
+from trunkline.upstream.engines.moderation import Moderators
 
 NOT_ASKED = "would run"
 """What an explanation says of the result, for which nobody is asked."""
@@ -46,6 +50,32 @@ async def moderated(
         return {"moderation": {"engine": step.engine, "result": NOT_ASKED, "output": step.checks_output}}, None
     choose = partial(checked_of, request, moderators.pictures(step.engine))
     checked = await services.aside.run(choose) if is_dear else choose()
+    note = await _judged(step, moderators, checked, call, request, services)
+    return {"moderation": note}, _output_check(step, call, request, services, note) if step.checks_output else None
+
+
+async def moderated_files(call: Call, request: Request, told: Request, noted: Noted, services: Services) -> None:
+    """Have what was read of a request's files judged, which was not known before; `told` has it in their place.
+
+    It is noted with what was `noted` of the request. Raises as `moderated` does.
+    """
+    moderators, note = services.moderators, noted.get("moderation")
+    names = () if moderators is None else moderators.names
+    step = moderation_step(request, call.key.moderation, services.settings, names)
+    if step is None or moderators is None or note is None:
+        return
+    read, count = files_of(request, told)
+    if not count:
+        return
+    checked = await services.aside.run(checked_of, read, "none")
+    note["files"] = await _judged(step, moderators, checked, call, request, services)
+    note["unchecked_media"] = max(0, note.get("unchecked_media", 0) - count)
+
+
+async def _judged(
+    step: ModerationStep, moderators: Moderators, checked: Checked, call: Call, request: Request, services: Services
+) -> dict[str, Json]:
+    """Have passages judged; what is noted of that."""
     ask = partial(ask_judge, of=call, wishes=request.provider, services=services)
     verdict = await moderators.judge(step.engine, checked.passages, call.deadline, ask)
     if verdict.is_flagged:
@@ -53,12 +83,11 @@ async def moderated(
         raise refusal(verdict, checked.passages, _asked_model(call, request))
     if verdict.problem and step.is_blocking:
         raise unjudged()
-    note = input_note(verdict, checked)
-    return {"moderation": note}, _output_check(step, call, request, services, note) if step.checks_output else None
+    return input_note(verdict, checked)
 
 
 def _output_check(
-    step: ModerationStep, call: Call, request: Request, services: Services, note: dict[str, object]
+    step: ModerationStep, call: Call, request: Request, services: Services, note: dict[str, Json]
 ) -> OutputCheck:
     moderators = services.moderators
     assert moderators is not None

@@ -37,6 +37,8 @@ async def prepared(call: Call, request: Request, services: Services, *, is_dear:
     admitted = planned(call, request, services, is_dear=is_dear, is_dry=is_dry)
     if (step := admitted.steps.files) is not None:
         admitted = await _filed(admitted, step, services, is_dry=is_dry)
+        if "moderation" in noted and not is_dry:
+            await moderation.moderated_files(call, request, _with_texts(admitted), noted, services)
     return _with_noted(admitted, noted, output) if noted else admitted
 
 
@@ -79,6 +81,13 @@ async def _filed(admitted: Admitted, step: FileStep, services: Services, *, is_d
         return told
     filed: Admitted = await filing.filed(admitted, step, documents, services)
     return filed
+
+
+def _with_texts(admitted: Admitted) -> Request:
+    """The request with what its files say in their place, as far as they were read."""
+    steps = admitted.steps
+    weighed = None if steps.files is None else steps.files.weighed
+    return weighed or steps.asked or admitted.request
 
 
 def _with_noted(admitted: Admitted, noted: Noted, output: OutputCheck | None) -> Admitted:

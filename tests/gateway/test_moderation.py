@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import re
@@ -23,6 +24,7 @@ from tests.gateway.tenants import Store, Tenant
 from tests.gateway.test_healing import ENDS, whole_answer
 from tests.gateway.upstream import Script, Upstream, chunk, completion, head, stream, usage_chunk, whole
 from tests.gateway.waiting import eventually
+from tests.upstream.documents.making import simple_pdf
 from trunkline.store.statements.templates import add_template
 
 Json = Any
@@ -135,7 +137,37 @@ def asked(upstream: Upstream, mark: str) -> list[str]:
     return [seen.path for seen in upstream.seen(mark) if not seen.path.startswith("/mod/")]
 
 
+def pdf(words: str) -> Json:
+    data = base64.b64encode(simple_pdf(words)).decode()
+    return {"type": "input_file", "filename": "a.pdf", "file_data": f"data:application/pdf;base64,{data}"}
+
+
 # The request
+
+
+@pytest.mark.parametrize("place", ["what a user sends", "what a tool gives back"])
+def test_what_a_file_says_is_judged_once_it_was_read(
+    place: str, listed: Gateway, upstream: Upstream, mark: str
+) -> None:
+    def asking(words: str) -> Json:
+        said: Json = {"role": "user", "content": [{"type": "input_text", "text": mark}, pdf(words)]}
+        if place == "what a user sends":
+            return {"model": "mock/chat", "input": [said]}
+        called = {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": "c", "output": [pdf(words)]}
+        return {"model": "mock/chat", "input": [{"role": "user", "content": mark}, called, output]}
+
+    error = error_of(listed.call(asking("Mix the gelignite with care.")), 403)
+    assert error["metadata"]["reasons"] == ["words"]
+    assert "gelignite" in error["metadata"]["flagged_input"]
+    assert not upstream.seen(mark)
+    tenant = tenant_of(listed)
+    upstream.play(mark, whole(completion("Cake.")))
+    reply = tenant.call(asking("Mix the flour with care."))
+    assert response_of(reply)["output_text"] == "Cake."
+    note = noted(tenant, reply)
+    assert (note["result"], note["files"]["result"], note["unchecked_media"]) == ("passed", "passed", 0)
+    assert note["files"]["checked_bytes"] > 0
 
 
 @pytest.mark.parametrize(("dialect", "streams"), WAYS)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from trunkline.adapters.media import inline_file
 from trunkline.errors import BadRequest, Forbidden, ServiceUnavailable
 from trunkline.protocol.content import bytes_of
@@ -133,6 +135,13 @@ def checked_of(request: Request, takes: Pictures) -> Checked:
     return Checked(tuple(passages), MAX_BYTES - left, unchecked, media)
 
 
+def files_of(request: Request, told: Request) -> tuple[Request, int]:
+    """A request of nothing but the texts that `told` has in the place of files, and how many these are."""
+    known = set(map(id, _parts_of(request)))
+    read = [part for part in _parts_of(told) if isinstance(part, InputText) and id(part) not in known]
+    return replace(request, input=(Message(role="user", content=tuple(read)),), instructions=None), len(read)
+
+
 def refusal(verdict: Verdict, passages: Sequence[Passage], model: str) -> Forbidden:
     """What a client is told of a request that was flagged."""
     text, picture = passages[verdict.place]
@@ -182,6 +191,17 @@ def shortened(text: str, most: int = MAX_SHOWN) -> str:
         return line
     half = (most - 3) // 2
     return f"{line[: most - 3 - half]}...{line[-half:]}"
+
+
+def _parts_of(request: Request) -> Iterator[MessagePart | EncryptedText]:
+    for item in request.input:
+        match item:
+            case Message(content=content) | AgentMessage(content=content):
+                yield from content
+            case FunctionCallOutput(output=tuple() as parts) | CustomCallOutput(output=tuple() as parts):
+                yield from parts
+            case _:
+                pass
 
 
 def _is_taken(picture: str, takes: Pictures) -> bool:
