@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 
 from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
@@ -26,56 +25,17 @@ from trunkline.routing.health import Outcome
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.asking import Asking, Documents, Fitting, Question, Upstream, apart
+from trunkline.upstream.attempt import Attempt
 from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
-from trunkline.upstream.taking import Held, Taking
+from trunkline.upstream.taking import Taking
 from trunkline.upstream.transport import Reply, UpstreamFailure
 from trunkline.wire import Fault
 
 _AFTERMATH_S = 0.5
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """What is noted of one attempt; with an `owner` it is made with their own key, with a `turn` by that.
-
-    `spoke` is when the first delta came that a client sees, `held` what was heard and not given on yet, `is_told` that
-    its answer is given on as it comes, so that nobody else can answer any more.
-    """
-
-    place: int
-    endpoint: Endpoint
-    owner: Owner | None
-    started: float
-    turn: Held | None = None
-    spoke: float | None = None
-    is_told: bool = False
-    hearing: Hearing | None = None
-    dropped: tuple[str, ...] = ()
-    held: list[Delta] = field(default_factory=list)
-
-    @property
-    def is_byok(self) -> bool:
-        """Whether it is made with the account's own key."""
-        return self.owner is not None
-
-    @property
-    def own_key(self) -> str | None:
-        """The id of that key."""
-        return None if self.owner is None else self.owner.ids.get(self.endpoint.provider.slug, "")
-
-    @property
-    def usage(self) -> Usage | None:
-        """What the provider says was spent so far."""
-        return None if self.hearing is None else self.hearing.usage
-
-    @property
-    def is_tellable(self) -> bool:
-        """Whether there is something to see for a client, and no reason known yet to ask elsewhere instead."""
-        return self.spoke is not None and not (self.hearing is not None and self.hearing.has_failed_whole)
 
 
 class Run:
@@ -123,7 +83,7 @@ class Run:
         self._question = Question(request, deadline, account, links, is_dear, is_clamped, fitting, documents)
         self._passed: set[int] = set()
         self._unspeakable: Unprocessable | TooLong | None = None
-        self._broken: _Attempt | None = None
+        self._broken: Attempt | None = None
         self._broken_place = 0
         self.has_spoken = False
         self.endpoint: Endpoint | None = None
@@ -239,7 +199,7 @@ class Run:
             raise self._last_word()
         return self._tell_broken(self._broken), self._last_word()
 
-    def _may_go_on(self, attempt: _Attempt, error: UpstreamFailure | ClientError) -> bool:
+    def _may_go_on(self, attempt: Attempt, error: UpstreamFailure | ClientError) -> bool:
         """Note how an attempt failed; False when nobody else is to be asked. Raises what ends a stream.
 
         No error is kept under a name: it would keep its frames, and with them all that was heard.
@@ -288,12 +248,12 @@ class Run:
         finally:
             self.waited_s = self._taking.waited_s
 
-    def _pass_over(self, attempt: _Attempt) -> None:
+    def _pass_over(self, attempt: Attempt) -> None:
         self._passed.add(attempt.place)
         if attempt.turn is not None:
             attempt.turn.end()
 
-    def _begin(self, place: int, *, is_first: bool) -> _Attempt:
+    def _begin(self, place: int, *, is_first: bool) -> Attempt:
         now = self._upstream.clock()
         endpoint = self._plan.attempts[place]
         self._upstream.health.started(endpoint.id, now, is_first=is_first)
@@ -301,9 +261,9 @@ class Run:
         # With nobody's key an attempt fails that is planned with an own one: the house's is none of its.
         owner = self._owner if self._plan.is_byok and self._plan.is_byok[place] else None
         turn = None if self._taking is None else self._taking.hand_over()
-        return _Attempt(place, endpoint, owner, now, turn)
+        return Attempt(place, endpoint, owner, now, turn)
 
-    def _commit(self, attempt: _Attempt) -> None:
+    def _commit(self, attempt: Attempt) -> None:
         """Let an attempt be the one that answers."""
         if failpoints.armed:
             failpoints.reach("answer.begun")
@@ -312,25 +272,25 @@ class Run:
         self.held, self.dropped = attempt.held, attempt.dropped
         self.is_byok, self.spoke, self._heard_last = attempt.is_byok, attempt.spoke, attempt.hearing
 
-    def _release(self, attempt: _Attempt) -> list[Delta]:
+    def _release(self, attempt: Attempt) -> list[Delta]:
         """Give what an attempt held, once."""
         held, attempt.held, self.held = attempt.held, [], ()
         return held
 
-    def _tell_broken(self, broken: _Attempt) -> list[Delta]:
+    def _tell_broken(self, broken: Attempt) -> list[Delta]:
         """Give what was said before an answer broke off, since nobody's is whole."""
         self._commit(broken)
         self.attempted[self._broken_place] = as_told(self.attempted[self._broken_place])
         return self._release(broken)
 
-    async def _hedged(self, first: _Attempt, heard: Batches) -> tuple[_Attempt, Batches]:
+    async def _hedged(self, first: Attempt, heard: Batches) -> tuple[Attempt, Batches]:
         """Wait until an attempt speaks or fails, and ask elsewhere too when that takes unusually long."""
         health, clock = self._upstream.health, self._upstream.clock
         wait_s = health.hedge_after(first.endpoint.id, clock())
         if wait_s is None:
             return first, heard
 
-        def join() -> tuple[_Attempt, Batches] | None:
+        def join() -> tuple[Attempt, Batches] | None:
             now = clock()
             place = next_hedge(
                 self._plan,
@@ -348,7 +308,7 @@ class Run:
             second = self._begin(place, is_first=False)
             return second, self._hear(second)
 
-        def drop(attempt: _Attempt, error: BaseException) -> None:
+        def drop(attempt: Attempt, error: BaseException) -> None:
             if isinstance(error, UpstreamFailure):
                 self._fail(attempt, error.fault)
             elif isinstance(error, Unprocessable | TooLong):
@@ -361,7 +321,7 @@ class Run:
             self._outrun(loser, is_first=loser is first)
         return attempt, heard
 
-    def _outrun(self, attempt: _Attempt, *, is_first: bool) -> None:
+    def _outrun(self, attempt: Attempt, *, is_first: bool) -> None:
         now, endpoint = self._upstream.clock(), attempt.endpoint
         if attempt.turn is not None:
             attempt.turn.end()
@@ -377,7 +337,7 @@ class Run:
             )
         )
 
-    def _speak(self, attempt: _Attempt) -> None:
+    def _speak(self, attempt: Attempt) -> None:
         """Note the first output: whoever is asked first now or goes on with the conversation shall know of it."""
         endpoint, now = attempt.endpoint, self._upstream.clock()
         attempt.spoke = now
@@ -388,7 +348,7 @@ class Run:
         if conversation is not None:
             self._upstream.affinity.keep(conversation, endpoint.id, now)
 
-    def _succeed(self, attempt: _Attempt) -> None:
+    def _succeed(self, attempt: Attempt) -> None:
         now, spoke, usage = self._upstream.clock(), attempt.spoke, attempt.usage or Usage()
         # A whole answer arrives at once and tells neither when its first token came nor how fast the others were.
         is_timed = self._request.stream and spoke is not None
@@ -401,7 +361,7 @@ class Run:
         )
         self._upstream.health.record(attempt.endpoint.id, outcome, now, own_key=attempt.own_key)
 
-    def _fail(self, attempt: _Attempt, fault: Fault) -> Attempted:
+    def _fail(self, attempt: Attempt, fault: Fault) -> Attempted:
         """Note how an attempt ended; further than this no fault carries a secret of the provider's."""
         fault = self._upstream.tokens.mask(attempt.endpoint.provider.slug, attempt.owner).fault(fault)
         now = self._upstream.clock()
@@ -425,13 +385,13 @@ class Run:
         self.attempted.append(attempted)
         return attempted
 
-    def _used(self, attempt: _Attempt) -> Usage | None:
+    def _used(self, attempt: Attempt) -> Usage | None:
         """What an attempt used that nobody is told of. What it said its provider bills, counted or not."""
         if attempt.spoke is None or not attempt.held:
             return attempt.usage
         return used(attempt.held, self._request_at(attempt.endpoint), attempt.endpoint)
 
-    async def _hear(self, attempt: _Attempt) -> AsyncGenerator[list[Delta], None]:
+    async def _hear(self, attempt: Attempt) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint: one list for each network read that says something, but for what goes to the sink.
 
         An empty list says that the sink has no room, which is to be waited for before the next is asked for.
@@ -462,7 +422,7 @@ class Run:
         finally:
             reply.close()
 
-    async def _gather(self, attempt: _Attempt) -> None:
+    async def _gather(self, attempt: Attempt) -> None:
         """Ask one endpoint, and hold all that it says.
 
         Raises UpstreamFailure however it fails, also when the answer is cut off.
@@ -484,7 +444,7 @@ class Run:
         finally:
             reply.close()
 
-    async def _asked(self, attempt: _Attempt, asking: Asking) -> tuple[Reply, Hearing]:
+    async def _asked(self, attempt: Attempt, asking: Asking) -> tuple[Reply, Hearing]:
         """Ask an endpoint, and get ready to hear it."""
         endpoint, request = attempt.endpoint, self._request
         if self._question.is_dear and request.has_extensions:
