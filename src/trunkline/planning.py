@@ -9,11 +9,12 @@ Before that the auto-router puts models in the place of its own name, where a re
 
 from __future__ import annotations
 
-from trunkline.adapters.encoding.documents import has_files
+from trunkline.adapters.encoding.documents import for_all, has_files
 from trunkline.call import Admitted, Call, Services
 from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Catalog
 from trunkline.errors import BadRequest, ClientError
+from trunkline.plugins.files import file_step
 from trunkline.plugins.order import Steps, order
 from trunkline.plugins.searching import SearchStep
 from trunkline.protocol.request import Request, Search, search_of
@@ -30,7 +31,9 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool, 
     policy, planner = call.key.policy, services.planner
     if services.router is None or not leaves_choice(request, policy, planner.catalog):
         return _planned(call, request, services, is_dear=is_dear)
-    asked, noted = services.router().route(request, policy, planner, remembers=not is_dry)
+    # Who takes no files may be chosen, too, where they are read for it.
+    seen = request if file_step(request, services.ocr) is None else for_all(request)
+    asked, noted = services.router().route(seen, policy, planner, remembers=not is_dry)
     admitted = _planned(call, asked, services, is_dear=is_dear)
     steps = admitted.steps
     steps = steps._replace(asked=steps.asked or asked, noted={**steps.noted, **noted})
