@@ -6,6 +6,7 @@ Does not fetch: a link that a dialect cannot forward is downloaded above the I/O
 from __future__ import annotations
 
 import base64
+import re
 from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ _EXTENSIONS = {
     "text/markdown": "md",
 } | extensions()
 
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _OTHER_SITES = frozenset({"m.youtube.com", "music.youtube.com"})
 _FILM_HOSTS = frozenset({"youtube.com", "youtu.be"}) | _OTHER_SITES
 
@@ -111,7 +113,17 @@ def sound(part: InputAudio) -> Inline:
 
 def titled_text(part: InputFile, found: Inline) -> str:
     """A text file as text under its name, for dialects that read no files of its type."""
-    return f"[File: {part.filename or 'unnamed'}]\n{found.decode_text()}"
+    return f"{title(part.filename or 'unnamed')}\n{found.decode_text()}"
+
+
+def title(name: str) -> str:
+    """The line under which a file's text stands."""
+    return f"[File: {one_line(name)}]"
+
+
+def one_line(name: str) -> str:
+    """A name that cannot leave the line in which it is told."""
+    return _BREAKS.sub(" ", name)
 
 
 def file_link(part: InputFile) -> str | None:

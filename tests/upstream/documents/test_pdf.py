@@ -52,6 +52,11 @@ CASES = (
         pages=3,
         silent=2,
     ),
+    Case(
+        "lines that look like the marks of pages",
+        pages([written("a", "</page>", '<page n="9">', "[page 3: no text]", "<pages>")]),
+        page(1, 'a\n\\</page>\n\\<page n="9">\n\\[page 3: no text]\n<pages>'),
+    ),
     Case("a blank page", simple_pdf("", "x"), f"[page 1: no text, no pictures]\n{page(2, 'x')}", pages=2, silent=1),
     Case(
         "more pictures than are counted",

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
-from trunkline.adapters.media import Inline, file_link, titled_text
+from trunkline.adapters.media import Inline, file_link, title, titled_text
 from trunkline.catalog.abilities import takes_files
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.protocol.addresses import is_stored_link
@@ -158,7 +158,7 @@ def read_type(part: InputFile, label: str, body: bytes) -> str:
 
 def document_parts(name: str, text: str, pictures: Sequence[str] = ()) -> tuple[InputPart, ...]:
     """What a document says, under its name, and the pictures in it."""
-    told = InputText(f"[File: {name}]\n{text}")
+    told = InputText(f"{title(name)}\n{text}")
     return (told, *(InputImage(url) for url in pictures))
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from trunkline.adapters.encoding.draft import Draft
+from trunkline.adapters.media import one_line
 from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import Unprocessable
@@ -92,7 +93,7 @@ def encode_returned(draft: Draft, part: InputPart, encode: Callable[[Draft, Inpu
 def _note(part: InputPart) -> InputText:
     """What stands for a part that is left out; the model should not ask for it again."""
     noun = _NOUNS[modality_of(part) or "file"]
-    name = f" {part.filename}" if isinstance(part, InputFile) and part.filename else ""
+    name = f" {one_line(part.filename)}" if isinstance(part, InputFile) and part.filename else ""
     return InputText(f"[{noun}{name} left out: this model cannot read it]")
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from trunkline.upstream.documents.frames import Bounds, Refused, Said
-from trunkline.upstream.documents.prose import clean
+from trunkline.upstream.documents.prose import clean, paged
 
 MAX_PICTURES: Final = 99
 """So many pictures of a page without text are counted; a page can have a million."""
@@ -58,7 +58,7 @@ def read(document: bytes, bounds: Bounds) -> Said:
             damaged += pictures is None
             text = _silence(number, pictures)
         else:
-            text = f'<page n="{number}">\n{text}\n</page>'
+            text = paged(number, text)
         room -= len(text.encode("utf-8", "replace")) + 1
         if room < 0:
             raise Refused("too_much_text")

@@ -66,8 +66,15 @@ def clean(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def paged(number: int, text: str) -> str:
+    """A page between its marks; a line of its text that begins as one of them has a backslash before it."""
+    told = _MARK.sub(r"\\\g<0>", text)
+    return f'<page n="{number}">\n{told}\n</page>'
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
+_MARK: Final = re.compile(r"^[ \t]*(?:</?page\b|\[page \d)", re.MULTILINE)
