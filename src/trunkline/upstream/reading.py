@@ -41,6 +41,7 @@ from trunkline.protocol.request import Request
 from trunkline.settings.files_sections import FileParserSettings
 from trunkline.upstream.aside import DEAR_BYTES, Aside
 from trunkline.upstream.asking import Upstream
+from trunkline.upstream.documents.prose import paged
 from trunkline.upstream.engines.ocr import Ocr
 from trunkline.upstream.engines.troubles import Alarm, Report
 from trunkline.upstream.links.fetch import Fetched, Fetcher
@@ -152,7 +153,10 @@ class Documents:
         """
         reading = Reading(self, rule, account, deadline)
         for each in placed:
-            reading.files.setdefault(each.part, _Document(each, file_name(each.part)))
+            same = reading.files.get(each.part)
+            # Of one that a tool gave back and the user sent as well, it is the user's that must be read.
+            if same is None or (same.placed.is_of_tool and not each.is_of_tool):
+                reading.files[each.part] = _Document(each, file_name(each.part))
         documents = list(reading.files.values())
         await self._fetch(reading, [each for each in documents if each.placed.link])
         gate = asyncio.Semaphore(AT_ONCE)
@@ -160,9 +164,7 @@ class Documents:
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _leave(tasks)
         for document in documents:
             if not document.waits:
                 document.body = b""  # a request may take long, and many of them have files
@@ -363,7 +365,7 @@ class Reading:
         if scanned.paid_pages:
             self.fees.append(Fee("ocr", ocr.engine.name, scanned.paid_pages, self._fee_nano(scanned.paid_pages)))
         pages, problem = scanned.pages, scanned.problem
-        said = "\n".join(f'<page n="{n}">\n{page.text}\n</page>' for n, page in enumerate(pages, 1))
+        said = "\n".join(paged(n, page.text) for n, page in enumerate(pages, 1))
         if bytes_of(said) > by.max_text_bytes:
             problem = f"it found more text than is read here ({by.max_text_bytes} bytes)"
         if not problem:
@@ -430,6 +432,14 @@ def make_documents(
         cache_bytes=about.cache,
         clock=upstream.clock,
     )
+
+
+async def _leave(tasks: list[asyncio.Task[None]]) -> None:
+    """End tasks, and forget them: an error of theirs would keep who waits for them, with all files of the request."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 def _unreadable(placed: Placed, unparsed: Unparsed) -> GatewayError:

@@ -134,6 +134,7 @@ class Moderators:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            tasks.clear()  # an error of one would keep this frame, and all that was asked
         flags: list[tuple[str, ...] | None] = [None] * len(passages)
         for places, (answer, detail) in zip(asked, answers, strict=True):
             if answer.problem:

@@ -99,6 +99,7 @@ class Fetcher:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            tasks.clear()  # an error of one would keep this frame, and all that was fetched
 
     async def _fetch_one(self, wanted: Wanted, gate: asyncio.Semaphore, room: _Room, until: float) -> Fetched:
         try:
