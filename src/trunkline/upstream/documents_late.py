@@ -27,6 +27,7 @@ class LateDocuments:
         """What reads files; the first waits for it to be loaded."""
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
+            self._loading.add_done_callback(self._forget_failure)
         return await asyncio.shield(self._loading)
 
     async def __aenter__(self) -> LateDocuments:
@@ -35,6 +36,11 @@ class LateDocuments:
     async def __aexit__(self, *_: object) -> None:
         if self._loading is not None:
             await (await self._loading).__aexit__()
+
+    def _forget_failure(self, loading: asyncio.Task[Documents]) -> None:
+        """The next may have more luck: a thread or memory that was not to be had may be later."""
+        if loading.cancelled() or loading.exception() is not None:
+            self._loading = None
 
     async def _load(self) -> Documents:
         # By name, in a thread: an import here would load it for all, and one on the loop would hold up everybody.
