@@ -575,6 +575,19 @@ def test_DO_09_an_engine_that_fails_is_a_502_and_what_it_billed_is_recorded_once
     tenant.store.check()
 
 
+def test_DO_09_an_engine_that_fails_leaves_no_file_behind(scanning: Gateway, upstream: Upstream, mark: str) -> None:
+    upstream.play(OCR, whole({"message": "down"}, 500), host="ocr")
+
+    def refuse(number: int) -> None:
+        error_of(scanning.call(asking(mark, blank(" " * 1_300_000 + f"{mark} {number}"))), 502)
+
+    refuse(0)
+    before = scanning.memory_kib
+    for number in range(1, 6):
+        refuse(number)
+    assert scanning.memory_kib - before < 8_000
+
+
 def test_DO_09_a_stream_ends_with_the_failure_of_an_engine(
     scanning: Gateway, upstream: Upstream, mark: str, tenant: Tenant
 ) -> None:

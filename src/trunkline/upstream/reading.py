@@ -385,20 +385,25 @@ class Reading:
 
     async def _read_here(self, document: _Document) -> Text:
         """Read a document that its engine did not. Raises BadGateway."""
-        placed = document.placed
-        failure = BadGateway(
-            f"{placed.path}: the engine that reads scanned files failed ({document.problem}).",
-            metadata={"param": placed.path, "cost_usd": usd_text(sum(fee.nano for fee in self.fees))},
-        )
         if self.rule.engine is not None:
-            raise failure
+            raise self._failure(document)
         try:
             text = await self._by.parse(self, document, "pdf")
         except GatewayError:
-            raise failure from None
+            raise self._failure(document) from None
         if text.is_silent:
-            raise failure
+            raise self._failure(document)
         return text
+
+    def _failure(self, document: _Document) -> BadGateway:
+        """What is told where nobody can read a document; made where it is raised, since a frame that keeps an error is
+        kept by it.
+        """
+        path = document.placed.path
+        return BadGateway(
+            f"{path}: the engine that reads scanned files failed ({document.problem}).",
+            metadata={"param": path, "cost_usd": usd_text(sum(fee.nano for fee in self.fees))},
+        )
 
 
 def make_documents(
