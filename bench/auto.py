@@ -77,7 +77,7 @@ def prompts() -> list[Prompt]:
     """Read all prompts there are."""
     rows = [
         row
-        for name in ("auto_prompts.json", "auto_prompts_shared.json")
+        for name in ("auto_prompts.json", "auto_prompts_shared.json", "auto_prompts_strangers.json")
         for row in json.loads((FOLDER / name).read_text("utf-8"))["prompts"]
     ]
     return [Prompt(row["prompt"], row["tier"], row["half"], _request(row)) for row in rows]
@@ -152,7 +152,7 @@ def score(found: Sequence[Prompt]) -> Score:
 
 def sets(found: Sequence[Prompt]) -> Iterator[tuple[str, list[Prompt]]]:
     """Put prompts together by the set they belong to."""
-    for half in ("fit", "held_out", "shared"):
+    for half in ("fit", "held_out", "shared", "strangers"):
         yield half, [each for each in found if each.half == half]
 
 

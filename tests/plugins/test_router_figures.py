@@ -12,7 +12,7 @@ FOUND = prompts()
 SETS = dict(sets(FOUND))
 
 
-@pytest.mark.parametrize("name", ["held_out", "shared"])
+@pytest.mark.parametrize("name", ["held_out", "shared", "strangers"])
 def test_most_tiers_are_exact_and_few_too_weak_where_nothing_was_fitted(name: str) -> None:
     made = score(SETS[name])
     assert made.exact >= 0.7
