@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -33,12 +34,12 @@ from trunkline.protocol.preferences import AutoRouterPlugin
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import MAX_CONVERSATIONS, TTL_S, conversation
 from trunkline.routing.filters import glob, rates, soft_parameters, supports
-from trunkline.routing.health import OUTAGE
+from trunkline.routing.health import OUTAGE, View
 from trunkline.routing.measure import Measure, measure
 from trunkline.routing.plan import Planner, holds_too_little
 from trunkline.routing.policy import Policy
 from trunkline.routing.refusal import NoEndpoint
-from trunkline.routing.sifting import Kept
+from trunkline.routing.sifting import Kept, Sifted
 from trunkline.settings.router_sections import AutoRouterSettings
 
 NO_MATCH: Final = "No models match your request and model restrictions"
@@ -47,7 +48,13 @@ MOST_TOLD: Final = 12
 
 FAKE_AUTHOR: Final = "fake/"
 
+_MOST_LISTED: Final = 1_000
+"""Of so many sets of own keys the candidates are remembered."""
+
+_MOST_TABLES: Final = 100
+
 _PLUGIN: Final = AutoRouterPlugin()
+_NOBODY: Final[frozenset[str]] = frozenset()
 _TEXT_ALONE: Final[frozenset[Modality]] = frozenset()
 _DAY: Final = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 
@@ -67,6 +74,30 @@ class _Kept(NamedTuple):
     until: float
 
 
+class _Row(NamedTuple):
+    """What of a candidate does not depend on the prompt; `prices` are None where some depend on its length."""
+
+    model: str
+    quality: Quality
+    kept: Kept
+    prices: tuple[tuple[float, float, float] | None, ...] | None
+
+
+class _Table(NamedTuple):
+    """The candidates that the planner lets pass, and all their endpoints with their ids.
+
+    It is found by the id of `sifted`, which is nobody else's while it is here. `shortest` has the shortest context;
+    `able` are those who support what was wished for so far.
+    """
+
+    sifted: Sifted
+    rows: tuple[_Row, ...]
+    endpoints: tuple[Endpoint, ...]
+    ids: tuple[str, ...]
+    shortest: Endpoint
+    able: dict[tuple[str, ...], frozenset[str]]
+
+
 class AutoRouter:
     """Chooses models by settings and by facts of their quality; remembers the choice of each session for a while.
 
@@ -84,7 +115,9 @@ class AutoRouter:
         own = {slug.strip().lower(): Quality(value, "settings") for slug, value in settings.quality.items()}
         self._known = {**facts, **own}
         self._sessions: OrderedDict[bytes, _Kept] = OrderedDict()
-        self._listed: tuple[Catalog | None, frozenset[str], tuple[str, ...]] = (None, frozenset(), ())
+        self._catalog: Catalog | None = None
+        self._listed: dict[frozenset[str], tuple[str, ...]] = {}
+        self._tables: dict[int, _Table] = {}
 
     def route(self, request: Request, policy: Policy, planner: Planner[Catalog], *, remembers: bool) -> Routed:
         """Put chosen models in the place of the auto-router's name, which the request has, or leaves to a default.
@@ -111,17 +144,17 @@ class AutoRouter:
         return Routed(replace(request, model=asked[0], models=tuple(asked[1:])), {"auto_router": noted})
 
     def candidates(self, catalog: Catalog, own_keys: frozenset[str] = frozenset()) -> tuple[str, ...]:
-        """The models that may be chosen at all; worked out again only over another catalogue, or for other keys."""
-        known_of, keys, models = self._listed
-        if known_of is catalog and keys == own_keys:
-            return models
+        """The models that may be chosen at all; worked out once for each catalogue and the providers of own keys."""
+        if self._catalog is not catalog or len(self._listed) >= _MOST_LISTED:
+            self._catalog, self._listed, self._tables = catalog, {}, {}
+        elif (known := self._listed.get(own_keys)) is not None:
+            return known
         given = self._settings.models or self._known
         found = [slug for name in given if (slug := _slug_of(catalog, name, own_keys)) is not None]
         if not self._settings.models:
             # One that stands for a day is the same model: it would be a fallback in name alone.
             found = [slug for slug in found if not slug.startswith(FAKE_AUTHOR) and not _is_dated(slug, found)]
-        models = tuple(dict.fromkeys(found))
-        self._listed = (catalog, own_keys, models)
+        models = self._listed[own_keys] = tuple(dict.fromkeys(found))
         return models
 
     def _allowed(self, catalog: Catalog, policy: Policy, plugin: AutoRouterPlugin) -> tuple[str, ...]:
@@ -193,35 +226,53 @@ class AutoRouter:
         self, request: Request, policy: Policy, planner: Planner[Catalog], models: tuple[str, ...], suffix: str
     ) -> list[Contender]:
         """Those that may serve, with their quality and what the request is expected to cost there."""
-        names = {_with_suffix(model, _without_online(suffix)): model for model in models}
+        variant = _without_online(suffix)
+        names = tuple([f"{model}:{variant}" for model in models]) if variant else models
         try:
-            sifted = planner.sifted(request, policy, tuple(names))
+            sifted = planner.sifted(request, policy, names)
         except NoEndpoint as error:
             message = f"{NO_MATCH}. {error.message}"
             raise NoEndpoint(message, error.explanation, metadata=error.metadata) from None
         except NotFound:  # the candidates are all known, so it is what stands behind their names
             message = f"{NO_MATCH}: no candidate has a variant {suffix[:100]!r}."
             raise NotFound(message, metadata={"suggestions": []}) from None
-        size, now = measure(request), planner.clock()
-        wished = soft_parameters(request)
-        if request.reasoning is not None and request.reasoning.effort not in (None, "none"):
-            wished = [*wished, "reasoning"]
+        size, table = measure(request), self._table(sifted, len(variant) + 1 if variant else 0)
+        out = _out(table, policy, planner.health.views(table.ids, planner.clock()))
+        able = _able(table, _wished(request))
+        # Most requests are of text and short: they fit everybody, where they fit whose context is the shortest.
+        is_easy = not size.modalities and not holds_too_little(request, size, table.shortest)
         found: list[Contender] = []
         down: list[Contender] = []
-        for kept in sifted.kept:
-            if not kept.endpoints:
-                continue
-            is_fit = any(_is_fit(endpoint, request, size, wished) for endpoint in kept.endpoints)
-            contender = self._contender(names[kept.asked.name], kept, size, is_fit=is_fit)
-            conditions = [view.condition for view in planner.health.views(kept.ids, now)]
-            (found if min(conditions) < OUTAGE else down).append(contender)
+        for row in table.rows:
+            ends = row.kept.endpoints
+            is_fit = not able.isdisjoint(row.kept.ids) and (
+                is_easy or any(each.id in able and _takes_all(each, request, size) for each in ends)
+            )
+            contender = Contender(row.model, row.quality.value, row.quality.source, _least_usd(row, size), is_fit)
+            (down if out and out.issuperset(row.kept.ids) else found).append(contender)
         return found or down
 
-    def _contender(self, model: str, kept: Kept, size: Measure, *, is_fit: bool) -> Contender:
-        quality = self._known.get(model) or self._known.get(model.partition(":")[0]) or guess(kept.endpoints)
-        prices = [_usd(endpoint, size.input_tokens, size.output_tokens) for endpoint in kept.endpoints]
-        usd = min([price for price in prices if price is not None], default=None)
-        return Contender(model, quality.value, quality.source, usd, is_fit)
+    def _table(self, sifted: Sifted, surplus: int) -> _Table:
+        """What is known of those who may serve, worked out once for requests of which the planner says the same.
+
+        `surplus`: so many characters at the end of their names are a variant.
+        """
+        table = self._tables.get(id(sifted))
+        if table is None:
+            if len(self._tables) >= _MOST_TABLES:
+                self._tables.clear()
+            rows = tuple([self._row(kept, surplus) for kept in sifted.kept if kept.endpoints])
+            endpoints = tuple([each for row in rows for each in row.kept.endpoints])
+            ids = tuple([each for row in rows for each in row.kept.ids])
+            table = self._tables[id(sifted)] = _Table(sifted, rows, endpoints, ids, min(endpoints, key=_context), {})
+        return table
+
+    def _row(self, kept: Kept, surplus: int) -> _Row:
+        name, endpoints = kept.asked.name, kept.endpoints
+        model = name[:-surplus] if surplus else name
+        quality = self._known.get(model) or self._known.get(model.partition(":")[0]) or guess(endpoints)
+        prices = None if any(_has_tiers(each) for each in endpoints) else tuple(dict.fromkeys(map(_price, endpoints)))
+        return _Row(model, quality, kept, prices)
 
     def _go_on(
         self, request: Request, policy: Policy, now: float, tier: Tier, choice: Choice, *, remembers: bool
@@ -254,13 +305,30 @@ def _slug_of(catalog: Catalog, name: str, own_keys: frozenset[str]) -> str | Non
     return slug if any(each.provider.slug in own_keys for each in keyless) else None
 
 
-def _is_fit(endpoint: Endpoint, request: Request, size: Measure, wished: Sequence[str]) -> bool:
-    """Whether an endpoint likely does all that a request would like, beyond what routing insists on.
+def _wished(request: Request) -> tuple[str, ...]:
+    """What a request would like beyond what routing insists on, by the names of parameters."""
+    wished = soft_parameters(request)
+    if request.reasoning is not None and request.reasoning.effort not in (None, "none"):
+        wished = [*wished, "reasoning"]
+    return tuple(wished)
+
+
+def _able(table: _Table, wished: tuple[str, ...]) -> frozenset[str]:
+    """The ids of the endpoints that support all that is wished for, of which there are few kinds."""
+    able = table.able.get(wished)
+    if able is None:
+        found = [each.id for each in table.endpoints if all(supports(each, name) for name in wished)]
+        able = table.able[wished] = frozenset(found)
+    return able
+
+
+def _takes_all(endpoint: Endpoint, request: Request, size: Measure) -> bool:
+    """Whether an endpoint likely takes all of a request.
 
     Who does not say whether it reads a medium is tried by routing; here those go first that say so.
     """
     reads = size.modalities <= (endpoint.input_modalities or _TEXT_ALONE)
-    return reads and not holds_too_little(request, size, endpoint) and all(supports(endpoint, name) for name in wished)
+    return reads and not holds_too_little(request, size, endpoint)
 
 
 def _is_dated(slug: str, slugs: Sequence[str]) -> bool:
@@ -279,22 +347,53 @@ def _without_online(suffix: str) -> str:
 
 @per_endpoint
 def _price(endpoint: Endpoint) -> tuple[float, float, float] | None:
-    """USD per token in and out, and per request; None where no price is known."""
+    """USD per token in and out, and per request, for a short input; None where no price is known."""
     price = endpoint.price
     return None if price is None else (float(price.input), float(price.output), float(price.request or 0))
 
 
-def _usd(endpoint: Endpoint, input_tokens: int, output_tokens: int) -> float | None:
-    """What a request is expected to cost at an endpoint, as `ranking.py` expects it but for what a cache saves."""
+def _context(endpoint: Endpoint) -> float:
+    return inf if endpoint.context_tokens is None else endpoint.context_tokens
+
+
+def _has_tiers(endpoint: Endpoint) -> bool:
+    return endpoint.price is not None and bool(endpoint.price.tiers)
+
+
+def _least_usd(row: _Row, size: Measure) -> float | None:
+    """What a request is expected to cost at the least, as `ranking.py` expects it but for what a cache saves."""
+    into, out = size.input_tokens, size.output_tokens
+    least = inf
+    for known in row.prices if row.prices is not None else [_price_at(each, into) for each in row.kept.endpoints]:
+        if known is not None:
+            usd = known[0] * into + known[1] * out + known[2]
+            if 0 <= usd < least:
+                least = usd
+    return None if least == inf else least
+
+
+def _price_at(endpoint: Endpoint, input_tokens: int) -> tuple[float, float, float] | None:
+    """The same for an input of that size."""
     known = _price(endpoint)
-    if known is None or endpoint.price is None:
-        return None
-    taken, given, apiece = known
-    if endpoint.price.tiers:
-        tier = rates(endpoint.price, input_tokens)
-        taken, given = float(tier.input), float(tier.output)
-    usd = taken * input_tokens + given * output_tokens + apiece
-    return usd if usd >= 0 else None
+    if known is None or endpoint.price is None or not endpoint.price.tiers:
+        return known
+    tier = rates(endpoint.price, input_tokens)
+    return float(tier.input), float(tier.output), known[2]
+
+
+def _out(table: _Table, policy: Policy, views: Sequence[View]) -> frozenset[str]:
+    """The ids of endpoints that are out to whoever asks: to who brings a key, its own condition counts as well."""
+    if not policy.own_keys and max([view.condition for view in views]) < OUTAGE:
+        return _NOBODY
+    out: list[str] = []
+    for endpoint, name, view in zip(table.endpoints, table.ids, views, strict=True):
+        slug, condition = endpoint.provider.slug, view.condition
+        if slug in policy.own_keys:
+            is_theirs_alone = slug in policy.own_keys_only or endpoint.needs_own_key
+            condition = view.own_condition if is_theirs_alone else min(condition, view.own_condition)
+        if condition >= OUTAGE:
+            out.append(name)
+    return frozenset(out)
 
 
 def _told(hard: Difficulty, choice: Choice, preference: float, *, is_kept: bool) -> dict[str, object]:
