@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -216,6 +217,14 @@ class TestRestrictions:
         assert error_of(reply, 404)["message"].startswith("No models match your request and model restrictions")
         found = scene.explained(plugins=[{"id": "auto-router", "allowed_models": ["anthropic/*"]}])
         assert found["error"]["code"] == 404
+
+    def test_patterns_that_match_in_many_ways_or_are_many_hold_nobody_up(self, scene: Scene) -> None:
+        begun = time.monotonic()
+        for pattern in ("*/" + "*" * 200 + "x", "m" + "*o*" * 60 + "x"):
+            error_of(scene.ask(plugins=[{"id": "auto-router", "allowed_models": [pattern]}]), 404)
+        for patterns in (["a/b*"] * 257, ["x" * 257]):
+            error_of(scene.ask(plugins=[{"id": "auto-router", "allowed_models": patterns}]), 400)
+        assert time.monotonic() - begun < 1
 
     def test_switched_off_it_takes_the_first_of_the_list(self, scene: Scene) -> None:
         off = {"id": "auto-router", "enabled": False}

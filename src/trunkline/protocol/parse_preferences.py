@@ -28,9 +28,11 @@ from trunkline.protocol.reading import Reader, array, flag, mismatch, named, num
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
 _MAX_USD = Decimal(10) ** 12
 _MAX_SEARCH_RESULTS = 25
+_MAX_PATTERNS, _MAX_PATTERN = 256, 256
 
 _some_text = text(at_least=1)
 _names = array(_some_text)
+_patterns = array(text(at_least=1, at_most=_MAX_PATTERN), at_most=_MAX_PATTERNS)
 
 
 # Provider preferences
@@ -96,7 +98,7 @@ def _file_parser(*, enabled: bool = True, pdf: FileParserPlugin | None = None) -
 
 
 _PLUGINS: Mapping[str, Reader[PluginSettings]] = {
-    "auto-router": record(AutoRouterPlugin, {"enabled": flag, "allowed_models": _names}),
+    "auto-router": record(AutoRouterPlugin, {"enabled": flag, "allowed_models": _patterns}),
     "moderation": record(ModerationPlugin, {}),
     "web": record(
         WebPlugin,

@@ -445,10 +445,19 @@ def rates(price: Price, input_tokens: int) -> Price | PriceTier:
 
 def glob(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Match slugs against patterns in which `*` stands for any run of characters but a slash; alone it matches all."""
-    plain = (pattern.strip().lower() for pattern in patterns)
-    joined = "|".join(".*" if each == "*" else re.escape(each).replace(r"\*", "[^/]*") for each in plain)
-    expression = re.compile(joined)
+    expression = re.compile("|".join([_expression(pattern.strip().lower()) for pattern in patterns]))
     return lambda slug: expression.fullmatch(slug.lower()) is not None
+
+
+def _expression(pattern: str) -> str:
+    """A pattern as a regular expression, which takes no back step over what follows a star: clients write them."""
+    if pattern == "*":
+        return ".*"
+    first, *rest = [re.escape(piece) for piece in re.split(r"\*+", pattern)]
+    if not rest:
+        return first
+    # A star passes no slash, so that where the earliest place of what follows leads nowhere, none does.
+    return first + "".join([f"(?>[^/]*?{piece})" for piece in rest[:-1]]) + "[^/]*" + rest[-1]
 
 
 _NO_TIER: Final = Filter("service_tier", service_tier(Listed(frozenset(), frozenset())))
