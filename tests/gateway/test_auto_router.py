@@ -283,6 +283,12 @@ class TestSessions:
         assert scene.model(session_id="s") == "mock/small"
         assert scene.model(session_id="s", tools=[TOOL]) == "mock/twin"
 
+    def test_a_session_that_lost_its_strong_model_gets_one_again_for_something_hard(self, scene: Scene) -> None:
+        only = {"provider": {"only": ["mock-chat"]}}
+        assert scene.model(HARD, session_id="lost") == "mock/strong"
+        assert scene.model(session_id="lost", **only) == "mock/small"
+        assert scene.model(HARD, session_id="lost") == "mock/strong"
+
     def test_an_explanation_is_not_remembered(self, scene: Scene) -> None:
         assert scene.explained(HARD, session_id="e")["models"][0] == "mock/strong"
         assert scene.model(session_id="e") == "mock/small"
@@ -338,6 +344,15 @@ class TestUnconfigured:
         scene = Scene(plain, upstream)
         for patterns in (["fake/*"], ["fake/echo"]):
             error_of(scene.ask(plugins=[{"id": "auto-router", "allowed_models": patterns}]), 404)
+
+    def test_a_model_that_the_request_names_serves_where_no_candidate_may(
+        self, plain: Gateway, upstream: Upstream
+    ) -> None:
+        narrow = Scene(plain, upstream, terms=json.dumps({"models": ["acme/*"]}))
+        for more in ({"models": ["acme/own"]}, {"model": "acme/own", "models": ["trunkline/auto"]}):
+            assert narrow.explained(**more)["models"] == ["acme/own"]
+            assert narrow.model(**more) == "acme/own"
+        error_of(narrow.ask(models=["openai/gpt-4.1"]), 404)
 
     def test_switched_off_without_a_list_is_400(self, plain: Gateway, upstream: Upstream) -> None:
         reply = Scene(plain, upstream).ask(plugins=[{"id": "auto-router", "enabled": False}])

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from trunkline.catalog.entries import Catalog, Endpoint, Modality, per_endpoint
 from trunkline.catalog.lookup import is_auto
 from trunkline.catalog.quality import Quality, guess
-from trunkline.errors import BadRequest, NotFound
+from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.generation import Noted
 from trunkline.plugins.router import (
     TIERS,
@@ -130,6 +130,7 @@ class AutoRouter:
         names = [name for name in (request.model, *request.models) if name]
         names = names or [name for name in (policy.default_model or catalog.default_model,) if name]
         place = next(place for place, name in enumerate(names) if is_auto(name))
+        named = [name for name in names if not is_auto(name)]
         suffix = names[place].partition(":")[2].strip().lower()
         plugin = next((each for each in request.plugins if type(each) is AutoRouterPlugin), _PLUGIN)
         models = self._allowed(catalog, policy, plugin)
@@ -137,10 +138,15 @@ class AutoRouter:
             models = self._first_configured(models)
             noted: dict[str, object] = {"model": models[0], "models": list(models), "why": "it is off for this request"}
         else:
-            models, noted = self._chosen(request, policy, planner, models, suffix, remembers=remembers)
+            try:
+                models, noted = self._chosen(request, policy, planner, models, suffix, remembers=remembers)
+            except ClientError as error:
+                if not named:
+                    raise
+                # As any other model that may not serve, it is passed over where the request names one that may.
+                models, noted = (), {"model": named[0], "models": [], "why": error.message}
         put = [_with_suffix(model, suffix) for model in models]
-        others = [name for name in names[place + 1 :] if not is_auto(name)]
-        asked = list(dict.fromkeys([*names[:place], *put, *others]))
+        asked = list(dict.fromkeys([*named[:place], *put, *named[place:]]))
         return Routed(replace(request, model=asked[0], models=tuple(asked[1:])), {"auto_router": noted})
 
     def candidates(self, catalog: Catalog, own_keys: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -284,10 +290,10 @@ class AutoRouter:
         before = self._sessions.get(name)
         model, highest = choice.models[0], tier
         kept: str | None = None
-        if before is not None and now < before.until and TIERS.index(tier) <= TIERS.index(before.tier):
+        is_no_harder = before is not None and now < before.until and TIERS.index(tier) <= TIERS.index(before.tier)
+        if before is not None and is_no_harder and any(each.model == before.model for each in choice.considered):
+            kept = model = before.model
             highest = before.tier
-            if any(each.model == before.model for each in choice.considered):
-                kept = model = before.model
         if remembers:
             self._sessions[name] = _Kept(model, highest, now + TTL_S)
             self._sessions.move_to_end(name)
