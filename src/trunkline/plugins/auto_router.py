@@ -404,7 +404,7 @@ def _out(table: _Table, policy: Policy, views: Sequence[View]) -> frozenset[str]
 
 def _told(hard: Difficulty, choice: Choice, preference: float, *, is_kept: bool) -> dict[str, object]:
     """Put a choice into plain values that JSON can hold."""
-    why = f"{choice.models[0]} answered this session before" if is_kept else choice.reason
+    why = f"{choice.models[0]} was chosen for this session before" if is_kept else choice.reason
     return {
         "model": choice.models[0],
         "models": list(choice.models),

@@ -182,7 +182,10 @@ class Parser:
             async with asyncio.timeout(min(self._wall_s, deadline - began)):
                 return await child.read(kind, job, document)
         except TimeoutError:
-            return "late"
+            if self._clock() < deadline:
+                return "late"
+            # The request had too little time left, which says nothing of its document.
+            raise Unparsed("busy", "the request's time was up before it was read; try again", 1.0) from None
         finally:
             self._usual_s += (self._clock() - began - self._usual_s) * _LEARNING
             self._end(child)
