@@ -22,7 +22,7 @@ from tests.gateway.tenants import Store
 from tests.gateway.test_fault_words import error_in
 from tests.gateway.test_healing import ENDS
 from tests.gateway.test_wire_requests import WHOLE
-from tests.gateway.upstream import Script, Upstream, completion, whole
+from tests.gateway.upstream import Script, Upstream, completion, stream, whole
 from tests.gateway.waiting import eventually
 from trunkline.stream.seals import Seal, seal
 
@@ -401,6 +401,31 @@ def test_UP_13_a_context_that_is_refused_is_asked_once_more_with_less(
     note = record_of(house, reply)["plugins"]["truncation"]
     assert note["context_tokens"] <= 0.8 * 16_384
     assert dropped(reply)["input.turns"] == str(note["dropped_turns"])
+
+
+OVER = {"error": {"code": 400, "message": TOO_LONG}}
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "streamed"])
+def test_UP_13_so_it_is_where_the_refusal_comes_as_an_answer(
+    is_stream: bool, house: Gateway, upstream: Upstream, mark: str
+) -> None:
+    upstream.play(mark, stream([OVER]) if is_stream else whole(OVER), answer("chat", is_stream))
+    reply = house.call(ask("long/chat", many_turns("chat", mark), stream=is_stream))
+    assert events_of(reply) if is_stream else response_of(reply)
+    first, second = upstream.seen(mark)
+    assert len(second.body) < 0.7 * len(first.body)
+    assert dropped(reply)["input.turns"] == str(record_of(house, reply)["plugins"]["truncation"]["dropped_turns"])
+
+
+@pytest.mark.parametrize("refusals", [(whole(OVER, 400), stream([OVER])), (stream([OVER]), whole(OVER, 400))])
+def test_UP_13_a_refusal_of_either_kind_is_the_last_after_the_other(
+    refusals: tuple[Script, ...], house: Gateway, upstream: Upstream, mark: str
+) -> None:
+    upstream.play(mark, *refusals, answer("chat", True))
+    error = error_of(house.call(ask("long/chat", many_turns("chat", mark), stream=True)), 400)
+    assert [attempt["kind"] for attempt in error["metadata"]["attempts"]] == ["too_long"]
+    assert len(upstream.seen(mark)) == 2
 
 
 def test_UP_13_it_is_asked_no_third_time_and_blamed_once(house: Gateway, upstream: Upstream, mark: str) -> None:

@@ -194,17 +194,34 @@ class Asking:
         try:
             return sent, await self._send(sent)
         except UpstreamFailure as failure:
-            narrowed = self._narrowed(request, failure.fault)
-            if narrowed is None:
+            again = await self._less(request, sent, failure.fault)
+            if again is None:
                 raise
-            try:
-                again = await self._encode(narrowed, request)
-            except TooLong:
-                raise failure from None
-            if again.body == sent.body:
-                raise
-        self._exchanges += 1
         return again, await self._send(again)
+
+    async def ask_less(
+        self, request: Request, sent: UpstreamRequest, refusal: Fault
+    ) -> tuple[UpstreamRequest, Reply] | None:
+        """Ask once more in the same way, where what was sent is refused in an answer that is a success by its status.
+
+        None where the refusal stands. Raises UpstreamFailure for an answer that is no success.
+        """
+        again = await self._less(request, sent, refusal)
+        return None if again is None else (again, await self._send(again))
+
+    async def _less(self, request: Request, sent: UpstreamRequest, refusal: Fault) -> UpstreamRequest | None:
+        """What is to be sent instead of what was refused; None where the refusal stands, as the second one does."""
+        narrowed = self._narrowed(request, refusal) if self._exchanges == 1 else None
+        if narrowed is None:
+            return None
+        try:
+            again = await self._encode(narrowed, request)
+        except TooLong:
+            return None
+        if again.body == sent.body:
+            return None
+        self._exchanges += 1
+        return again
 
     def _narrowed(self, request: Request, fault: Fault) -> Endpoint | None:
         """The endpoint as its refusal tells it to be, where that is of something that the client leaves open."""

@@ -13,7 +13,7 @@ from contextlib import aclosing
 
 from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
-from trunkline.adapters.encoding.offers import offered, restoring
+from trunkline.adapters.encoding.offers import Offer, offered, restoring
 from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import Told, used
 from trunkline.catalog.entries import Endpoint
@@ -33,7 +33,7 @@ from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
 from trunkline.upstream.taking import Taking
 from trunkline.upstream.transport import Reply, UpstreamFailure
-from trunkline.wire import Fault
+from trunkline.wire import Fault, UpstreamRequest
 
 _AFTERMATH_S = 0.5
 
@@ -418,6 +418,9 @@ class Run:
                 if hearing.exchange is not None:
                     reply.close()
                     reply = await asking.ask_on(hearing)
+                elif hearing.refusal is not None and (less := await self._asked_less(attempt, asking, hearing)):
+                    reply.close()
+                    reply, hearing = less
             await self._part(reply, hearing)
         finally:
             reply.close()
@@ -440,21 +443,36 @@ class Run:
                 if hearing.exchange is not None:
                     reply.close()
                     reply = await asking.ask_on(hearing)
+                elif hearing.refusal is not None and (less := await self._asked_less(attempt, asking, hearing)):
+                    reply.close()
+                    reply, hearing = less
             await self._part(reply, hearing)
         finally:
             reply.close()
 
     async def _asked(self, attempt: Attempt, asking: Asking) -> tuple[Reply, Hearing]:
         """Ask an endpoint, and get ready to hear it."""
-        endpoint, request = attempt.endpoint, self._request
-        if self._question.is_dear and request.has_extensions:
-            offer = await self._upstream.aside.run(offered, request, endpoint)
-        else:
-            offer = offered(request, endpoint)
+        offer = await self._offer(attempt.endpoint)
         sent, reply = await asking.ask(offer.request)
         attempt.started += asking.waited_s
         if failpoints.armed:
             failpoints.reach("dispatch.sent")
+        return reply, self._listen(attempt, offer, sent, reply)
+
+    async def _asked_less(self, attempt: Attempt, asking: Asking, refused: Hearing) -> tuple[Reply, Hearing] | None:
+        """Ask once more for what is heard to be refused, before anything was told; None where the refusal stands."""
+        assert refused.refusal is not None
+        offer = await self._offer(attempt.endpoint)
+        less = await asking.ask_less(offer.request, refused.sent, refused.refusal)
+        return None if less is None else (less[1], self._listen(attempt, offer, *less))
+
+    async def _offer(self, endpoint: Endpoint) -> Offer:
+        if self._question.is_dear and self._request.has_extensions:
+            return await self._upstream.aside.run(offered, self._request, endpoint)
+        return offered(self._request, endpoint)
+
+    def _listen(self, attempt: Attempt, offer: Offer, sent: UpstreamRequest, reply: Reply) -> Hearing:
+        endpoint, request = attempt.endpoint, self._request
         if offer.lost or sent.dropped:
             dropped = dict.fromkeys((*offer.lost, *sent.dropped))
             if self._question.is_clamped:
@@ -470,7 +488,7 @@ class Run:
         except BaseException:
             reply.close()
             raise
-        return reply, hearing
+        return hearing
 
     async def _part(self, reply: Reply, hearing: Hearing) -> None:
         """Leave an answer that is over. Raises UpstreamFailure if it failed."""

@@ -130,6 +130,7 @@ class Hearing:
         "_has_begun",
         "_has_stopped",
         "_held_back",
+        "_is_refusal",
         "_media_type",
         "_start",
         "_stops",
@@ -164,6 +165,7 @@ class Hearing:
         self._fault: Fault | None = None
         self._has_begun = False
         self._has_stopped = False
+        self._is_refusal = False
         self._held_back = 0
         self._told_last: Text | None = None
         self.sent = sent
@@ -181,6 +183,11 @@ class Hearing:
         if self._fault is not None:
             return self._broken or self._fault
         return None if self._has_stopped else self._broken or _CUT_OFF
+
+    @property
+    def refusal(self) -> Fault | None:
+        """The fault that is all that the answer says, and that cost nothing; None of any other answer."""
+        return self._fault if self._is_refusal and self.usage is None else None
 
     @property
     def has_failed_whole(self) -> bool:
@@ -332,6 +339,7 @@ class Hearing:
             batch = begin(told, self._endpoint, may_be_empty=self._stops is not None)
             if type(batch[0]) is Failed:
                 # Nobody is told of a failure that stands alone; what its provider says that it spent is billed.
+                self._is_refusal = True
                 self._note(told)
         if self._stops is not None:
             batch = self._held_to(self._stops, batch)
