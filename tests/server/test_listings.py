@@ -31,7 +31,9 @@ class Watched(dict[str, tuple[Endpoint, ...]]):
 
 def test_the_first_list_of_models_holds_the_loop_for_nobody() -> None:
     async def asked(times: int) -> list[bytes]:
-        services = cast(Services, SimpleNamespace(catalog=SimpleNamespace(endpoints=watched), aside=Aside()))
+        services = cast(
+            Services, SimpleNamespace(router=None, catalog=SimpleNamespace(endpoints=watched), aside=Aside())
+        )
         listings = Listings(services, is_open=True)
         request = Request({"type": "http"})
         return [bytes(each.body) for each in await asyncio.gather(*(listings.models(request) for _ in range(times)))]
