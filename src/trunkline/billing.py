@@ -196,6 +196,14 @@ def _bounded(usage: Usage, endpoint: Endpoint) -> Usage:
     )
 
 
+def told_within(spent: Spent, most_nano: NanoUsd | None) -> Spent:
+    """What a client is told of what was spent: no more than bounds it, whatever it was worth."""
+    cost = spent.cost
+    if most_nano is None or cost is None or cost.total is None or cost.total <= most_nano:
+        return spent
+    return Spent(spent.usage, replace(cost, total=most_nano), spent.service_tier)
+
+
 class Meter:
     """Follows one answer: prices what the provider says was spent, and estimates where it says nothing.
 
@@ -301,7 +309,4 @@ class Meter:
 
     def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:
         self.spent = spent = _spent(spent, endpoint, is_byok, self._byok_fee)
-        cost, most = spent.cost, self._most_nano
-        if most is None or cost is None or cost.total is None or cost.total <= most:
-            return spent
-        return Spent(spent.usage, replace(cost, total=most), spent.service_tier)
+        return told_within(spent, self._most_nano)

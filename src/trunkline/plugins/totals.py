@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from msgspec.structs import replace
-
-from trunkline.billing import NO_FEE, Meter, Told
+from trunkline.billing import NO_FEE, Meter, Told, told_within
 from trunkline.catalog.entries import Endpoint
 from trunkline.generation import Fee
 from trunkline.money import NanoUsd, usd_text
@@ -116,7 +114,7 @@ class Totals:
 
     def close(self, endpoint: Endpoint, *, is_byok: bool = False) -> list[Delta]:
         """The `Spent` that the answer ends with."""
-        return [_bounded(self.spent or _NOTHING, self._most_nano)]
+        return [told_within(self.spent or _NOTHING, self._most_nano)]
 
 
 class Beside:
@@ -170,19 +168,11 @@ class Beside:
     def _told(self, batch: list[Delta]) -> list[Delta]:
         for index, delta in enumerate(batch):
             if type(delta) is Spent:
-                batch[index] = _bounded(self._with_fees(delta), self._most_nano)
+                batch[index] = told_within(self._with_fees(delta), self._most_nano)
         return batch
 
     def _with_fees(self, spent: Spent) -> Spent:
         return summed((spent,), self._fees) if self._fees else spent
-
-
-def _bounded(spent: Spent, most_nano: NanoUsd | None) -> Spent:
-    """What a client is told of what was spent."""
-    cost = spent.cost
-    if most_nano is None or cost is None or cost.total is None or cost.total <= most_nano:
-        return spent
-    return Spent(spent.usage, replace(cost, total=most_nano), spent.service_tier)
 
 
 def summed(turns: Sequence[Spent], fees: Sequence[Fee]) -> Spent:
