@@ -71,7 +71,9 @@ class Settlement:
         self._totals = totals
         self._meter: Meter | Totals | Beside
         if totals is None:
-            self._meter = Meter(request, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE, told)
+            # What nobody counts is estimated by what was asked: a file that was read is its text.
+            asked = steps.asked or request
+            self._meter = Meter(asked, reservation.most_nano, Decimal(str(fee)) if fee else NO_FEE, told)
         else:
             self._meter = totals
         self.count: Callable[[list[str]], None] = self._meter.count
@@ -199,7 +201,7 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         fitting=None if request.truncation != "auto" else make_fitting(is_clamped=is_clamped),
         documents=documents,
     )
-    if steps is NO_STEPS:
+    if not steps.run_around:
         return run, Settlement(run, admitted, reservation, services, told=run.told)
     # Loaded with the first request that has steps: that takes a tenth of a start, and most gateways never have any.
     stepping = import_module("trunkline.stepping")

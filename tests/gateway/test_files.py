@@ -23,6 +23,7 @@ from tests.gateway.tenants import Store, Tenant
 from tests.gateway.upstream import Script, Upstream, completion, head, stream, whole
 from tests.gateway.waiting import eventually
 from tests.upstream.documents.making import bomb, docx_of, pages, paragraph, scanned_page, simple_pdf
+from trunkline.protocol.content import tokens_of
 
 Json = Any
 
@@ -272,6 +273,19 @@ def test_a_file_that_a_tool_gave_back_is_read_too(house: Gateway, upstream: Upst
     sent = [*history(broken), {"role": "user", "content": [broken]}]
     error = error_of(house.call({"model": "files/chat", "input": sent}), 400)
     assert error["metadata"]["param"] == "input[3].content[0]", "the user's own is refused all the same"
+
+
+def test_where_nobody_counts_a_file_that_was_read_counts_as_its_text(
+    house: Gateway, upstream: Upstream, mark: str
+) -> None:
+    uncounted = completion("Yes.")
+    del uncounted["usage"]
+    upstream.play(mark, whole(uncounted))
+    pdf = simple_pdf("".join(f"kite {number} " for number in range(2_000)))
+    usage = response_of(house.call(asking(mark, file_of(pdf))))["usage"]
+    text = told_text(upstream, mark)
+    assert len(text) > 15_000
+    assert usage["input_tokens"] == pytest.approx(tokens_of(len(text)), rel=0.05)
 
 
 def test_the_record_and_the_explanation_say_what_read_a_file(house: Gateway, mark: str) -> None:

@@ -52,6 +52,11 @@ class Steps(NamedTuple):
     output: OutputCheck | None = None
     files: FileStep | None = None
 
+    @property
+    def run_around(self) -> bool:
+        """Whether something runs while the model answers; what was done before, as filling a template, does not."""
+        return not (self.search is None and self.healing is None and self.output is None and self.files is None)
+
 
 NO_STEPS = Steps()
 """Those of a request that is asked as it is; known by identity."""
