@@ -23,6 +23,7 @@ LEVELS = {
     "stream": 1,
     "catalog": 1,
     "adapters": 2,
+    "faces": 2,
     "fakeprovider": 2,
     "credentials": 2,
     "routing": 2,
@@ -277,6 +278,21 @@ def test_a_dialect_knows_no_other(path: Path) -> None:
             continue
         allowed = SHARED - {"contract"} if mine in ("encoding", "decoding") else SHARED
         assert theirs in allowed, f"{path.name}:{node.lineno} imports {module}"
+
+
+IN_FACES = [path for path in FILES if path.is_relative_to(ROOT / "faces")]
+
+
+@pytest.mark.parametrize("path", IN_FACES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_face_knows_no_other_and_no_dialect(path: Path) -> None:
+    mine = path.relative_to(ROOT / "faces").parts[0]
+    for module, node in imports(path):
+        part, _, rest = module.removeprefix("trunkline.").partition(".")
+        if not module.startswith("trunkline."):
+            continue
+        assert part in ("protocol", "stream", "errors", "money", "faces"), f"{path.name}:{node.lineno} imports {module}"
+        if part == "faces" and not mine.endswith(".py"):
+            assert rest.split(".")[0] in ("contract", mine), f"{path.name}:{node.lineno} imports {module}"
 
 
 def test_the_fake_provider_knows_nothing_of_adapters_but_its_wire() -> None:

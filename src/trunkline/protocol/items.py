@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from trunkline.protocol.marks import CacheMark as CacheMark
 from trunkline.protocol.opaque import Json as Json
 from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.tools import Tool
@@ -35,6 +36,7 @@ ReasoningFormat = Literal[
 
 class InputText(Struct, frozen=True, gc=False, tag_field="type", tag="input_text"):
     text: str
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class InputImage(Struct, frozen=True, gc=False, tag_field="type", tag="input_image"):
@@ -42,6 +44,7 @@ class InputImage(Struct, frozen=True, gc=False, tag_field="type", tag="input_ima
 
     image_url: str
     detail: Literal["auto", "high", "low", "original"] = "auto"
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class InputFile(Struct, frozen=True, gc=False, tag_field="type", tag="input_file"):
@@ -50,6 +53,7 @@ class InputFile(Struct, frozen=True, gc=False, tag_field="type", tag="input_file
     filename: str | None = None
     file_data: str | None = None
     file_url: str | None = None
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class InputAudio(Struct, frozen=True, gc=False, tag_field="type", tag="input_audio"):
@@ -108,6 +112,7 @@ class OutputText(Struct, frozen=True, gc=False, tag_field="type", tag="output_te
     text: str
     annotations: tuple[Annotation, ...] = ()
     logprobs: tuple[Logprob, ...] | UnsetType = UNSET
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class RefusalPart(Struct, frozen=True, gc=False, tag_field="type", tag="refusal"):
@@ -169,15 +174,18 @@ class FunctionCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="t
     arguments: str
     namespace: str | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class FunctionCallOutput(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="function_call_output"):
-    """What the client's tool gave back: text, or parts where a client sends them."""
+    """What the client's tool gave back: text, or parts where a client sends them. `is_error`: it says what failed."""
 
     id: str | UnsetType = UNSET
     call_id: str
     output: str | tuple[InputPart, ...]
     status: ItemStatus | UnsetType = UNSET
+    is_error: bool | UnsetType = UNSET
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class CustomCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="custom_tool_call"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import Struct
+
 Json = Any
 """Opaque JSON: schemas, and whatever else passes through unread."""
 
@@ -49,3 +51,28 @@ class ServerItem(_Opaque):
     """An item that OpenAI's servers alone can read or make, as their own encrypted summary, or a call they run."""
 
     __slots__ = ()
+
+
+class AnthropicTool(_Opaque):
+    """A tool of a type that Anthropic defines, as a Messages client wrote it."""
+
+    __slots__ = ()
+
+
+class AnthropicItem(_Opaque):
+    """A content block that Anthropic's servers alone can read or make, as it was written."""
+
+    __slots__ = ()
+
+
+class Anthropic(Struct, frozen=True, kw_only=True):
+    """What a Messages client says that Anthropic's own servers alone know.
+
+    `betas` are those of the header. `members` are members of the body, `tools` the same of single tools by their names.
+    `billing` is the line with which Claude Code tells which program calls, first in the system text.
+    """
+
+    betas: tuple[str, ...] = ()
+    members: dict[str, Json] = {}
+    tools: dict[str, dict[str, Json]] = {}
+    billing: str | None = None

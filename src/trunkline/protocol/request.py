@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trunkline.protocol.items import AdditionalTools, InputItem, InputModality, Json, ToolSearchOutput
-from trunkline.protocol.opaque import ServerTool
+from trunkline.protocol.opaque import Anthropic, ServerTool
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.tools import (
@@ -97,6 +97,7 @@ class Measured(NamedTuple):
 class Request(Struct, frozen=True, kw_only=True):
     """One call of `POST /responses`. None means that the client did not say.
 
+    `limit_is_wish`: nobody is ruled out for a smaller limit than `max_output_tokens`, which is lowered to it.
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
@@ -139,6 +140,8 @@ class Request(Struct, frozen=True, kw_only=True):
     route: Literal["fallback", "sort"] | None = None
     user: str | None = None
     session_id: str | None = None
+    limit_is_wish: bool = False
+    anthropic: Anthropic | None = None
     ignored: tuple[str, ...] = ()
     has_extensions: bool = False
     is_text_alone: bool = False

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
 
 SearchToolType = Literal["web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"]
@@ -27,6 +28,7 @@ class FunctionTool(Struct, frozen=True, tag_field="type", tag="function"):
     allowed_callers: tuple[str, ...] | UnsetType = UNSET
     output_schema: dict[str, Json] | UnsetType = UNSET
     is_async: bool | UnsetType = field(default=UNSET, name="async")
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 class RawText(Struct, frozen=True, tag_field="type", tag="text"):

@@ -146,11 +146,21 @@ class Citation(Struct, frozen=True):
     annotation: Annotation
 
 
+class Found(Struct, frozen=True, gc=False):
+    """A page that a search found; `age` as its searcher says it, `sealed` what the searcher alone can read again."""
+
+    url: str
+    title: str = ""
+    age: str | None = None
+    sealed: str | None = None
+
+
 class Search(Struct, frozen=True):
     """A search that was run; first heard it opens an item, `completed` or `failed` closes it.
 
     What is looked for is one `query` or several `queries`, known first or last or never; `sources` are the addresses of
-    what was found. `visit`: it was no search, but a page was read or looked through.
+    what was found, `results` the same with all that is known of them. `visit`: it was no search, but a page was read or
+    looked through.
     """
 
     slot: Slot
@@ -160,6 +170,7 @@ class Search(Struct, frozen=True):
     query: str = ""
     sources: tuple[str, ...] = ()
     visit: PageAction | None = None
+    results: tuple[Found, ...] = ()
 
 
 class Image(Struct, frozen=True):
@@ -200,9 +211,13 @@ class Spent(Struct, frozen=True):
 
 
 class Stopped(Struct, frozen=True):
-    """The model ended its turn. An answer without it was cut off."""
+    """The model ended its turn. An answer without it was cut off.
+
+    `sequence` is the client's stop text that ended it, where that is known.
+    """
 
     reason: StopReason
+    sequence: str | None = None
 
 
 class Failed(Struct, frozen=True):
