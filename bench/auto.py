@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 from trunkline.catalog.entries import Catalog, Endpoint, Model, Provider
 from trunkline.catalog.prices import Price
+from trunkline.faces.responses.parse import parse
 from trunkline.inventory import load_quality
 from trunkline.plugins import router
 from trunkline.plugins.auto_router import AutoRouter
 from trunkline.plugins.router import STEPS, TIERS, WEIGHTS, Features, Tier, difficulty, features
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner

@@ -23,14 +23,14 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.billing import Meter
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.prices import Price
+from trunkline.faces.responses.assemble import Assembler
+from trunkline.faces.responses.frames import write_events
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.events import Event
-from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_response
 from trunkline.protocol.response import Response
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.stream.framing import framing_for
-from trunkline.stream.sse import write_events
 
 Stage = Callable[[], object]
 

@@ -30,11 +30,11 @@ from trunkline.adapters.encoding.results import readable
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadGateway, Unprocessable
+from trunkline.faces.responses.assemble import Assembler
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.events import Event
-from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_event, render_response
 from trunkline.protocol.request import Request
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Began, Delta, Failed
 from trunkline.stream.framing import Framing, framing_for
 from trunkline.wire import Fault, Malformed, UpstreamRequest

@@ -30,10 +30,10 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect
 from trunkline.catalog.load import catalog_of
 from trunkline.credentials.schemes import SCHEMES
+from trunkline.faces.responses.parse import parse
 from trunkline.fakeprovider import directives as fake_directives
 from trunkline.inventory import shipped_models
 from trunkline.protocol.events import Event
-from trunkline.protocol.parse import parse
 from trunkline.routing.meanings import MEANINGS
 from trunkline.settings.forms import fields_of
 from trunkline.settings.reading import Sources, build_settings

@@ -23,9 +23,9 @@ from trunkline.call import NOTHING_RESERVED, Admitted, Call, Services
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import GatewayError
+from trunkline.faces.responses.parse import parse
 from trunkline.generation import Generation
 from trunkline.pipeline import respond, told
-from trunkline.protocol.parse import parse
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner

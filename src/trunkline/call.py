@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from trunkline.accounts.claims import Claims
@@ -14,6 +15,9 @@ from trunkline.accounts.ledger import Ledger
 from trunkline.accounts.rates import Counters, Rate, Refused, Taken
 from trunkline.accounts.records import Records
 from trunkline.catalog.entries import Catalog
+from trunkline.faces.contract import Answering, Asked, Face, Telling
+from trunkline.faces.kept_telling import KeptTelling
+from trunkline.faces.responses.face import RESPONSES
 from trunkline.generation import Generation
 from trunkline.money import NanoUsd
 from trunkline.plugins.order import NO_STEPS, Steps
@@ -22,9 +26,6 @@ from trunkline.routing.health import Health
 from trunkline.routing.plan import Plan, Planner
 from trunkline.settings.sections import BillingSettings, Settings
 from trunkline.stopping import Stopping
-from trunkline.stream.assemble import Assembler
-from trunkline.stream.kept_telling import KeptTelling
-from trunkline.stream.telling import Telling
 from trunkline.telemetry.recent import Recent
 from trunkline.upstream.aside import Aside
 from trunkline.upstream.asking import Upstream
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _USUAL_BOUNDS: Final = BillingSettings()
 _USUAL_SETTINGS: Final = Settings()
+NOTHING_SAID: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
 class Call(NamedTuple):
@@ -46,7 +48,8 @@ class Call(NamedTuple):
 
     `take_body` gives the bytes away, once; `received_at` is Unix time, `deadline` on the loop's clock.
     `max_cost_nano` is the most that the client wants to pay, `claim` what it names the request by, so
-    that it is answered once however often it is sent.
+    that it is answered once however often it is sent. `face` is the API that the client speaks, `said` are the header
+    fields that it heeds.
     """
 
     id: str
@@ -58,6 +61,8 @@ class Call(NamedTuple):
     deadline: float
     max_cost_nano: int | None = None
     claim: Claim | None = None
+    face: Face = RESPONSES
+    said: Mapping[bytes, bytes] = NOTHING_SAID
 
 
 class SharedCounters(Protocol):
@@ -127,7 +132,7 @@ class Admitted(NamedTuple):
     """A call that may be served: who asks, what for, and who will be asked.
 
     `is_dear`: its request is so large that it is encoded beside the loop. `steps` run around the model. `catalog` is
-    what an answer of several turns was planned over.
+    what an answer of several turns was planned over, `form` what its face alone needs.
     """
 
     call: Call
@@ -136,6 +141,7 @@ class Admitted(NamedTuple):
     is_dear: bool
     steps: Steps = NO_STEPS
     catalog: Catalog | None = None
+    form: object = None
 
 
 class Reservation(NamedTuple):
@@ -159,9 +165,7 @@ NOTHING_RESERVED = Reservation()
 
 def new_telling(admitted: Admitted, services: Services, model: str) -> Telling:
     """Begin to tell an answer; nobody needs to have answered yet."""
-    call, request = admitted.call, admitted.request
-    is_stream = bool(request.stream)
-    assembler = Assembler(request, call.id, services.ids, call.received_at, model, is_stream=is_stream)
-    if call.claim is not None:
-        return KeptTelling(assembler, services.wall_clock)
-    return Telling(assembler, services.wall_clock)
+    call = admitted.call
+    answering = Answering(call.id, services.ids, call.received_at, model, services.wall_clock)
+    telling = call.face.telling(Asked(admitted.request, admitted.form), answering)
+    return telling if call.claim is None else KeptTelling(telling)

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 from trunkline.call import Admitted, Call, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
+from trunkline.faces.contract import Telling
 from trunkline.generation import Ending
 from trunkline.preparing import prepared
-from trunkline.protocol.parse import parse
 from trunkline.pushing import Push, Pushing
 from trunkline.reserving import is_bound as is_bound
 from trunkline.reserving import reserve as reserve
 from trunkline.settlement import Settlement, begin
 from trunkline.stream.deltas import Delta
-from trunkline.stream.telling import Telling
 from trunkline.upstream.aside import is_dear
 
 
@@ -37,9 +36,10 @@ async def admit(call: Call, services: Services, *, is_dry: bool = False) -> Admi
 
     Raises a GatewayError: 400, 404.
     """
-    body, session = call.take_body(), call.session_id
-    parsed = await services.aside.run(parse, body, session) if (dear := is_dear(body)) else parse(body, session)
-    return await prepared(call, call.key.complete(parsed), services, is_dear=dear, is_dry=is_dry)
+    parse, told = call.face.parse, (call.take_body(), call.session_id, call.said)
+    request, form = await services.aside.run(parse, *told) if (dear := is_dear(told[0])) else parse(*told)
+    admitted = await prepared(call, call.key.complete(request), services, is_dear=dear, is_dry=is_dry)
+    return admitted if form is None else admitted._replace(form=form)
 
 
 async def respond(admitted: Admitted, reservation: Reservation, services: Services) -> Answer:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trunkline.faces.contract import Telling
 from trunkline.settlement import Settlement
 from trunkline.stream.deltas import Delta
-from trunkline.stream.telling import Telling
 
 Push = Callable[[bytes], bool]
 """Sends a piece to a client at once; False when the client reads too slowly for another."""

@@ -17,6 +17,8 @@ from trunkline import failpoints
 from trunkline.accounts.idempotency import Claim, free
 from trunkline.billing import NO_FEE, Meter, Told, lost
 from trunkline.call import Admitted, Course, Reservation, Services
+from trunkline.faces.contract import Telling
+from trunkline.faces.kept_telling import KeptTelling
 from trunkline.generation import Ending, Fee, Generation
 from trunkline.money import NanoUsd
 from trunkline.plugins.order import NO_STEPS
@@ -24,8 +26,6 @@ from trunkline.protocol.request import Request, request_within
 from trunkline.routing.fallback import Outrun
 from trunkline.store.batch import Outcome
 from trunkline.stream.deltas import Delta, Spent
-from trunkline.stream.kept_telling import KeptTelling
-from trunkline.stream.telling import Telling
 from trunkline.upstream.attempts import Run
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Settlement:
 
         `told` gives the request as an endpoint was told it, where that may be less than all of it.
         """
-        call, request, self._plan, _, steps, _ = admitted
+        call, request, self._plan, _, steps, *_ = admitted
         self._noted = steps.noted
         self._paid: Sequence[Fee] = () if steps.files is None else steps.files.fees
         self._course = course
@@ -182,7 +182,7 @@ class Settlement:
 
 def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
-    call, request, plan, dear, steps, _ = admitted
+    call, request, plan, dear, steps, *_ = admitted
     is_clamped = reservation.max_output_tokens is not None and request.max_output_tokens is None
     asked = request if steps is NO_STEPS else steps.asked or request
     if reservation.max_output_tokens is not None:

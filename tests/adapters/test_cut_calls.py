@@ -12,7 +12,7 @@ from tests.adapters.calling import CALLINGS, Calling
 from tests.document import check_stream, validate_response
 from tests.record import Cassette, Heard, hear, told
 from trunkline.catalog.entries import Endpoint, Model, Provider
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.wire import Fault
 

@@ -12,9 +12,9 @@ from tests.routing.catalogs import NOW, Past, remembered
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.quality import Quality
 from trunkline.errors import NotFound
+from trunkline.faces.responses.parse import parse
 from trunkline.plugins.auto_router import AutoRouter
 from trunkline.plugins.router import Difficulty
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.routing.affinity import TTL_S
 from trunkline.routing.health import Health

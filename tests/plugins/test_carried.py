@@ -13,9 +13,9 @@ import pytest
 from tests.routing.catalogs import endpoint
 from trunkline.adapters.thinking import replayable
 from trunkline.catalog.entries import Dialect
+from trunkline.faces.responses.parse import parse
 from trunkline.plugins.carried import MARK, MAX_PACKED, MAX_UNPACKED, Pair, pack, restored, unpack
 from trunkline.protocol.items import FunctionCallItem, FunctionCallOutput, ReasoningItem
-from trunkline.protocol.parse import parse
 from trunkline.stream.seals import Seal, seal
 
 PAIRS = (

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from trunkline.accounts.terms import NO_TERMS, Terms, moderation_of
 from trunkline.errors import BadRequest, ServiceUnavailable
+from trunkline.faces.responses.parse import parse
 from trunkline.plugins.moderating import (
     MAX_BYTES,
     MAX_PASSAGES,
@@ -24,7 +25,6 @@ from trunkline.plugins.moderating import (
     shortened,
 )
 from trunkline.plugins.words import Words
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.settings.reading import build_settings, read_sources
 from trunkline.settings.sections import Settings

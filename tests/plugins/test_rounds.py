@@ -16,18 +16,18 @@ from tests.gateway.upstream import chunk, sse, usage_chunk
 from tests.routing.catalogs import endpoint
 from trunkline.adapters.table import ADAPTERS
 from trunkline.errors import BadRequest
+from trunkline.faces.responses.assemble import Assembler
+from trunkline.faces.responses.parse import parse
 from trunkline.plugins.order import NO_STEPS, Steps, order
 from trunkline.plugins.rounds import End, Rounds, Searches
 from trunkline.plugins.searching import SearchStep
 from trunkline.protocol.events import Event
 from trunkline.protocol.items import FunctionCallItem, FunctionCallOutput, InputText, Message, WebSearchCall
-from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchToolType
 from trunkline.settings.plugin_sections import PluginsSettings, SearchSettings, WebSettings
 from trunkline.settings.sections import Settings
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta
 from trunkline.upstream.engines.found import Found, Result
 from trunkline.upstream.hearing import Hearing

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.faces.responses.parse import parse
 from trunkline.plugins.router import (
     NEEDS,
     TIERS,
@@ -21,7 +22,6 @@ from trunkline.plugins.router import (
     need_of,
     tier_of,
 )
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 
 Json = Any

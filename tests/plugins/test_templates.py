@@ -12,9 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from trunkline.errors import BadRequest, PayloadTooLarge
+from trunkline.faces.responses.parse import parse
 from trunkline.plugins.templates import fill, filling_of
 from trunkline.protocol.items import Message
-from trunkline.protocol.parse import parse, parse_template
+from trunkline.protocol.parse_kept import parse_template
 from trunkline.protocol.prompts import PLACEHOLDER, Template
 from trunkline.protocol.request import Request
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.errors import BadRequest
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.body import MAX_DEPTH, MAX_INPUT_ITEMS, MAX_VALUES, decode_object
-from trunkline.protocol.parse import parse
 
 TOO_DEEP = "The body is nested too deeply; at most 128 levels are taken."
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.content import content_of, content_tokens
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 
 PNG = b"\x89PNG\r\n\x1a\n0000"

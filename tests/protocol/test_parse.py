@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tests.document import SCHEMAS
 from trunkline.errors import BadRequest
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.extent import extent_of
 from trunkline.protocol.items import (
     FileCitation,
@@ -36,7 +37,6 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
-from trunkline.protocol.parse import parse
 from trunkline.protocol.preferences import (
     AutoRouterPlugin,
     Cutoffs,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from tests.document import validate_request
 from tests.protocol.requests_strategy import FITTING, JSON, spoiled
 from trunkline.errors import BadRequest
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 
 pytestmark = pytest.mark.law
 

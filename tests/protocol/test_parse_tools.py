@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from trunkline.errors import BadRequest
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.items import (
     AdditionalTools,
     AgentMessage,
@@ -24,7 +25,6 @@ from trunkline.protocol.items import (
     ToolSearchOutput,
 )
 from trunkline.protocol.opaque import ServerItem, ServerTool, ServerToolChoice
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request, callable_tools
 from trunkline.protocol.tools import (
     AllowedTools,

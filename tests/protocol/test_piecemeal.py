@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from tests.record import Cassette, cassettes, encode
 from trunkline.errors import BadRequest
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol import body as bodies
 from trunkline.protocol import piecemeal, scanning
 from trunkline.protocol.body import decode_object
 from trunkline.protocol.items import InputText, Message
-from trunkline.protocol.parse import parse
 from trunkline.protocol.piecemeal import decode_piecemeal, encode_piecemeal, is_encoded_as
 from trunkline.protocol.scanning import may_hold_nul, scan
 

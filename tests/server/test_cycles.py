@@ -6,14 +6,17 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from itertools import repeat
 
 import pytest
 
 from tests.server.connections import Connection, connect, rest
 from trunkline.errors import BadRequest, GatewayError
+from trunkline.faces.contract import Face
+from trunkline.faces.responses.face import RESPONSES
 from trunkline.server.connection import MAX_AHEAD_BYTES
-from trunkline.server.cycle import Cycle, Route
+from trunkline.server.cycle import Cycle
 from trunkline.server.direct import HotPaths
 from trunkline.server.edge import Edge
 from trunkline.server.foreign import Mounted
@@ -21,6 +24,7 @@ from trunkline.server.origins import AllowingOrigins, Origins
 from trunkline.server.streams import EventStream
 from trunkline.stopping import Stopping
 
+Serve = Callable[[Cycle], Awaitable[None]]
 Act = Callable[[Connection], Awaitable[None]]
 LINES = b"content-type: text/plain\r\n"
 ORIGIN = "https://app.example"
@@ -31,8 +35,20 @@ def request(path: str, body: bytes = b"{}", *lines: str) -> bytes:
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-def served(route: Route, act: Act, stopping: Stopping | None = None) -> Connection:
-    """A connection on which /hot leads to the route below ASGI, and /hot? through it."""
+@dataclass
+class Served:
+    """A route of a function."""
+
+    serve: Serve
+    face: Face = RESPONSES
+
+    async def __call__(self, cycle: Cycle) -> None:
+        await self.serve(cycle)
+
+
+def served(serve: Serve, act: Act, stopping: Stopping | None = None) -> Connection:
+    """A connection on which /hot leads to the route below ASGI, and /mounted through it."""
+    route = Served(serve)
     ends = stopping or Stopping(1.0, time.monotonic)
     allowed = Origins([ORIGIN])
     hot = HotPaths({b"/hot": route}, repeat("req_id"), ends, allowed)
@@ -103,7 +119,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("route", "ending", "stays"), ANSWERS)
 @pytest.mark.parametrize("lines", [[], [f"origin: {ORIGIN}"]], ids=["plain", "from a page"])
-def test_both_ways_give_the_same_bytes(route: Route, ending: bytes, stays: bool, lines: list[str]) -> None:
+def test_both_ways_give_the_same_bytes(route: Serve, ending: bytes, stays: bool, lines: list[str]) -> None:
     async def act(connection: Connection) -> None:
         for times in (1, 2):
             await connection.receive(request(path, b"{}", *lines))
@@ -111,7 +127,7 @@ def test_both_ways_give_the_same_bytes(route: Route, ending: bytes, stays: bool,
                 assert connection.transport.written.count(ending.strip()) == times
 
     path, written = "", []
-    for each in ("/hot", "/hot?"):
+    for each in ("/hot", "/mounted"):
         path = each
         connection = served(route, act)
         assert not connection.protocol.tasks
@@ -124,9 +140,9 @@ def test_both_ways_give_the_same_bytes(route: Route, ending: bytes, stays: bool,
     assert (b"connection: close" in written[0]) is not stays
 
 
-@pytest.mark.parametrize("path", ["/hot", "/hot?"])
+@pytest.mark.parametrize("path", ["/hot", "/mounted"])
 @pytest.mark.parametrize("route", [fall_silent, say_nothing])
-def test_an_answer_that_cannot_be_ended_is_cut(route: Route, path: str) -> None:
+def test_an_answer_that_cannot_be_ended_is_cut(route: Serve, path: str) -> None:
     async def act(connection: Connection) -> None:
         await connection.receive(request(path))
         if path == "/hot" or route is fall_silent:
@@ -137,7 +153,7 @@ def test_an_answer_that_cannot_be_ended_is_cut(route: Route, path: str) -> None:
     assert not connection.protocol.tasks
 
 
-@pytest.mark.parametrize("path", ["/hot", "/hot?"])
+@pytest.mark.parametrize("path", ["/hot", "/mounted"])
 class TestBody:
     @pytest.mark.parametrize("step", [1, 7, 1000])
     def test_it_comes_in_any_pieces(self, path: str, step: int) -> None:
@@ -226,8 +242,8 @@ class Waiting:
             raise
 
 
-@pytest.mark.parametrize("path", ["/hot", "/hot?"])
-@pytest.mark.parametrize("later", ["/hot", "/hot?", "/cold"])
+@pytest.mark.parametrize("path", ["/hot", "/mounted"])
+@pytest.mark.parametrize("later", ["/hot", "/mounted", "/cold"])
 class TestPipelining:
     """The request that is answered is told what happens on its connection, however many were read since."""
 
@@ -312,7 +328,7 @@ def test_the_next_answer_knows_that_the_last_one_is_not_read_yet() -> None:
 
 
 class TestStopping:
-    @pytest.mark.parametrize("path", ["/hot", "/hot?"])
+    @pytest.mark.parametrize("path", ["/hot", "/mounted"])
     def test_a_request_that_comes_then_is_refused(self, path: str) -> None:
         stopping = Stopping(1.0, time.monotonic)
         stopping.begin()
@@ -327,7 +343,7 @@ class TestStopping:
         assert b"connection: close" in head
         assert "stopping" in json.loads(body)["error"]["message"]
 
-    @pytest.mark.parametrize("path", ["/hot", "/hot?"])
+    @pytest.mark.parametrize("path", ["/hot", "/mounted"])
     def test_one_that_is_under_way_is_told(self, path: str) -> None:
         stopping = Stopping(1.0, time.monotonic)
 
@@ -346,7 +362,7 @@ class TestStopping:
 class TestComments:
     """Of a stream that is silent, on the real loop: the timers are its own."""
 
-    @pytest.mark.parametrize("path", ["/hot", "/hot?"])
+    @pytest.mark.parametrize("path", ["/hot", "/mounted"])
     def test_silence_is_filled_and_a_full_buffer_is_not(self, path: str) -> None:
         streams: list[EventStream] = []
 

@@ -11,11 +11,11 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
+from trunkline.faces.responses.assemble import Assembler
 from trunkline.protocol.events import Event
 from trunkline.protocol.items import FileCitation, FilePath, Logprob, TopLogprob, UrlCitation
 from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.request import Request
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import (
     Arguments,
     Began,

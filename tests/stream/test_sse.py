@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.deltas_strategy import ANY_DELTAS, assemble, kind
+from trunkline.faces.responses.frames import write_events, write_pieces
 from trunkline.protocol.events import ErrorEvent, Event, OutputItemAdded
 from trunkline.protocol.items import FunctionCallItem
 from trunkline.protocol.render import render_event
 from trunkline.stream.deltas import Arguments, Delta, FunctionCall, Stopped, Text
-from trunkline.stream.sse import DONE, KEEP_ALIVE, SseFraming, write_events, write_pieces
+from trunkline.stream.sse import DONE, KEEP_ALIVE, SseFraming
 from trunkline.wire import Malformed, WireMessage
 
 

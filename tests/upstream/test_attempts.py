@@ -19,7 +19,7 @@ from trunkline.catalog.entries import Catalog, Dialect, Endpoint, Model, Provide
 from trunkline.catalog.quirks import Quirks
 from trunkline.credentials.schemes import Credential
 from trunkline.errors import BadGateway, BadRequest, EdgeTimeout, Forbidden, GatewayError, TooManyRequests
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.health import HEDGE_SAMPLES, Health, Outcome
 from trunkline.routing.plan import Plan

@@ -24,9 +24,9 @@ from trunkline.adapters.decoding.restoring import RestoringDecoder
 from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect
 from trunkline.errors import BadGateway
+from trunkline.faces.responses.telling import ResponsesTelling
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
-from trunkline.stream.telling import Telling
 from trunkline.upstream.hearing import Hearing
 from trunkline.wire import UpstreamRequest
 
@@ -57,7 +57,7 @@ class Told:
 def drive(
     hearing: Hearing, reads: Iterable[bytes], *, asks: bool, is_stream: bool = True, broken: bool = False
 ) -> Told:
-    telling, told = Telling(assembler(is_stream=is_stream), lambda: ENDED), Told()
+    telling, told = ResponsesTelling(assembler(is_stream=is_stream), lambda: ENDED), Told()
 
     def note(piece: bytes) -> None:
         told.pieces.append(piece)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from trunkline.errors import BadRequest
-from trunkline.protocol.parse import parse_defaults
+from trunkline.protocol.parse_kept import parse_defaults
 from trunkline.protocol.preferences import PluginSettings, ProviderPreferences
 from trunkline.protocol.reading import Reader, Wrong, array, flag, mapping, one_of, record, spelled_path, text, whole
 from trunkline.routing.policy import Policy

@@ -16,7 +16,7 @@ from trunkline.cli.documents import AsJson, Document, Refusal, Unknown, failing_
 from trunkline.cli.stores import with_database
 from trunkline.cli.tree import tree_of
 from trunkline.errors import BadRequest
-from trunkline.protocol.parse import parse_template
+from trunkline.protocol.parse_kept import parse_template
 from trunkline.store.rows import TemplateRow, TemplateStamp
 from trunkline.store.statements.templates import add_template, find_template, list_templates, remove_template
 from trunkline.store.templates import MAX_BYTES, number_of

@@ -19,9 +19,9 @@ from trunkline.adapters.encoding.documents import for_all, rule_of
 from trunkline.catalog.load import catalog_of
 from trunkline.cli.configuration import Config, read_settings
 from trunkline.cli.tree import tree_of
+from trunkline.faces.responses.parse import parse
 from trunkline.inventory import gather_known, load_quality
 from trunkline.plugins.auto_router import AutoRouter
-from trunkline.protocol.parse import parse
 from trunkline.routing.explanation import Explanation, as_json, as_table
 from trunkline.routing.health import Health
 from trunkline.routing.plan import Planner

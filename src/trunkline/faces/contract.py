@@ -56,9 +56,15 @@ class Telling(Protocol):
     before its end. Exactly one of `end` and `fail` is called last. After the end nothing is told any more.
     """
 
-    is_stream: bool
-    is_over: bool
-    """Whether all of the answer has been given."""
+    @property
+    def is_stream(self) -> bool:
+        """Whether the client is told as it comes."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of the answer has been given."""
+        ...
 
     @property
     def is_ending(self) -> bool:

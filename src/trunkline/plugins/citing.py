@@ -7,7 +7,7 @@ is one: links that the model invents stay text.
 Theory of operation
 -------------------
 
-Places count from the beginning of a part, so it must be known here as it is in `stream/assemble.py` when a part ends:
+Places count from the beginning of a part, so it must be known here as in `faces/responses/assemble.py` when one ends:
 with text of another slot, with whatever is of another part or item, and with its `Closed`. What belongs to no item, as
 `Spent`, ends none; no more does the proof of a thought that was awaited beside the text. What was said before a turn
 ends is told before its `Stopped`.

@@ -40,6 +40,8 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.errors import BadGateway
+from trunkline.faces.responses.assemble import Assembler
+from trunkline.faces.responses.echo import CUT_SHORT
 from trunkline.generation import Fee
 from trunkline.plugins.carried import Pair, pack
 from trunkline.plugins.citing import Citing
@@ -57,7 +59,6 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.opaque import Json
 from trunkline.protocol.request import Request
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import (
     Arguments,
     Began,
@@ -71,7 +72,6 @@ from trunkline.stream.deltas import (
     Stopped,
     StopReason,
 )
-from trunkline.stream.echo import CUT_SHORT
 from trunkline.upstream.engines.found import Found, Query
 from trunkline.wire import UNREADABLE
 

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from trunkline.errors import BadRequest, PayloadTooLarge
+from trunkline.protocol.checks import with_input
 from trunkline.protocol.content import bytes_of
 from trunkline.protocol.items import InputFile, InputImage, InputItem, InputText, Message, MessagePart, OutputText
-from trunkline.protocol.parse import with_input
 from trunkline.protocol.prompts import PLACEHOLDER, Prompt, Template
 from trunkline.protocol.reading import shown, spelled_path
 from trunkline.protocol.request import Request

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import get_args
 
+from trunkline.protocol.body import decode_prices
 from trunkline.protocol.items import Json
 from trunkline.protocol.preferences import (
     AutoRouterPlugin,
@@ -33,6 +34,13 @@ _MAX_PATTERNS, _MAX_PATTERN = 256, 256
 _some_text = text(at_least=1)
 _names = array(_some_text)
 _patterns = array(text(at_least=1, at_most=_MAX_PATTERN), at_most=_MAX_PATTERNS)
+
+
+def keep_exact_prices(raw: Mapping[str, Json], body: bytes | bytearray) -> None:
+    """Put the prices of `provider.max_price` as they are written in the body in the place of nearest numbers."""
+    provider = raw.get("provider")
+    if isinstance(provider, dict) and provider.get("max_price") is not None:
+        provider["max_price"] = decode_prices(body)
 
 
 # Provider preferences

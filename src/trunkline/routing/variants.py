@@ -1,7 +1,7 @@
 """The suffixes of a model's name that are wishes, not names: `:nitro`, `:floor`, `:online`, `:exacto` and their like.
 
 A catalog may hold `author/name:free` as a model of its own, with its own endpoints and prices; then it is meant.
-What a wish asks of the request itself is done before planning and not here: `protocol/parse.py` turns thinking on.
+What a wish asks of the request itself is done before planning and not here: the parser turns thinking on.
 """
 
 from __future__ import annotations

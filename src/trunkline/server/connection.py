@@ -223,7 +223,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError(self._complaint)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
-        route = self.hot.routes.get(self.url)
+        # What stands behind a question mark means nothing to a face: Claude Code asks for `/v1/messages?beta=true`.
+        route = self.hot.routes.get(self.url) or self.hot.routes.get(self.url.partition(b"?")[0])
         if route is None or method != b"POST" or version != "1.1":
             self._begin_asgi()
         else:

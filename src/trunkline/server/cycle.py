@@ -7,27 +7,26 @@ both do is asked for here; what a request means, and what it is told when someth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from trunkline.errors import GatewayError
+from trunkline.faces.contract import Face, Lines
 
 Field = tuple[bytes, bytes]
 """A header field of a request: its name in lower case, and its value."""
-
-Lines = bytes
-"""Header fields of an answer as they stand on the wire, each with the end of its line."""
 
 
 class Cycle(Protocol):
     """A request and its answer. One task serves it, which is cancelled when the client leaves.
 
-    `fields` are those of the request; whoever has read them may let them go. `owner` is the account whose key came
-    along, `generation_id` names the record that is made of the request; each is set once there is one. `more_body`: not
-    all that is left of the body is here. `break_off` is set by a route whose stream can be ended with an error once it
-    has begun. What is written after the client left goes nowhere.
+    `fields` are those of the request; whoever has read them may let them go. `face` is the API that the client speaks.
+    `owner` is the account whose key came along, `generation_id` names the record that is made of the request; each is
+    set once there is one. `more_body`: not all that is left of the body is here. `break_off` is set by a route whose
+    stream can be ended with an error once it has begun. What is written after the client left goes nowhere.
     """
 
+    face: Face
     fields: Sequence[Field]
     request_id: str
     owner: str | None
@@ -74,5 +73,14 @@ class Cycle(Protocol):
         ...
 
 
-Route = Callable[[Cycle], Coroutine[Any, Any, None]]
-"""Serves a request. May raise anything: what the client is told then is decided in `edge.py`."""
+class Route(Protocol):
+    """Serves requests of clients that speak one API."""
+
+    @property
+    def face(self) -> Face:
+        """That API."""
+        ...
+
+    async def __call__(self, cycle: Cycle) -> None:
+        """Serve a request. May raise anything: what the client is told then is decided in `edge.py`."""
+        ...

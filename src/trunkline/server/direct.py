@@ -22,7 +22,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from trunkline.errors import GatewayError
-from trunkline.server.cycle import Field, Lines, Route
+from trunkline.faces.contract import Face, Lines
+from trunkline.server.cycle import Field, Route
 from trunkline.server.edge import serve
 from trunkline.server.joined import JoinedTransport
 from trunkline.server.origins import Origins
@@ -63,8 +64,8 @@ class DirectCycle:
 
     __slots__ = (
         "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_room", "_route", "_task", "_write",
-        "body", "break_off", "disconnected", "fields", "generation_id", "is_full", "keep_alive", "more", "more_body",
-        "owner", "request_id", "response_complete", "response_started",
+        "body", "break_off", "disconnected", "face", "fields", "generation_id", "is_full", "keep_alive", "more",
+        "more_body", "owner", "request_id", "response_complete", "response_started",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,7 @@ class DirectCycle:
         self._room: asyncio.Future[None] | None = None
         self.body: bytes | bytearray = b""
         self.break_off: Callable[[GatewayError], None] | None = None
+        self.face: Face = route.face
         self.fields: Sequence[Field] = fields
         self.is_full = False
         self.keep_alive = False

@@ -1,17 +1,14 @@
-"""An error on its way out: status, header lines and the envelope of the contract."""
+"""An error on its way out, in the words of the face that was asked."""
 
 from __future__ import annotations
 
-import math
-
 from starlette.types import Send
 
-from trunkline.errors import GatewayError, RateLimited, Unauthorized
-from trunkline.protocol.render import render_error
-from trunkline.server.cycle import Cycle, Field, Lines
-
-JSON: Lines = b"content-type: application/json\r\n"
-"""What every answer says that is neither a stream nor a page."""
+from trunkline.errors import GatewayError
+from trunkline.faces.contract import Face, Lines
+from trunkline.faces.lines import line
+from trunkline.faces.responses.face import RESPONSES
+from trunkline.server.cycle import Cycle, Field
 
 
 def tell_error(cycle: Cycle, error: GatewayError, *, closes: bool = False) -> None:
@@ -20,10 +17,11 @@ def tell_error(cycle: Cycle, error: GatewayError, *, closes: bool = False) -> No
     `closes` says that no other answer follows on the connection. The listener ends the connection by itself when the
     request's body was not read.
     """
-    lines = _lines_of(error, cycle.request_id)
+    refusal = cycle.face.refuse(error, cycle.request_id, cycle.owner)
+    lines = refusal.lines + _request_line(cycle.request_id)
     if cycle.generation_id is not None:
         lines += line(b"x-generation-id", cycle.generation_id)
-    cycle.whole(error.status, lines, render_error(error, cycle.owner), closes=closes)
+    cycle.whole(refusal.status, lines, refusal.body, closes=closes)
 
 
 async def send_error(
@@ -34,19 +32,14 @@ async def send_error(
     user_id: str | None = None,
     closes: bool = False,
     more_lines: Lines = b"",
+    face: Face = RESPONSES,
 ) -> None:
     """Tell an error, as `tell_error` does, where ASGI messages are sent."""
-    body = render_error(error, user_id)
-    lines = _lines_of(error, request_id) + more_lines + (b"connection: close\r\n" if closes else b"")
+    status, lines, body = face.refuse(error, request_id, user_id)
+    lines += _request_line(request_id) + more_lines + (b"connection: close\r\n" if closes else b"")
     headers = [*fields_of(lines), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def line(name: bytes, value: str) -> Lines:
-    """Write a field whose value is text from elsewhere; of its characters only those stay that may stand in one."""
-    printable = value if value.isprintable() else "".join(filter(str.isprintable, value))
-    return b"%b: %b\r\n" % (name, printable.encode())
 
 
 def fields_of(lines: Lines) -> list[Field]:
@@ -55,13 +48,5 @@ def fields_of(lines: Lines) -> list[Field]:
     return [(name, value) for name, _, value in fields]
 
 
-def _lines_of(error: GatewayError, request_id: str) -> Lines:
-    lines = JSON + b"x-request-id: %b\r\n" % request_id.encode()
-    if isinstance(error, Unauthorized):
-        lines += b'www-authenticate: Bearer realm="trunkline"\r\n'
-    if error.retry_after is not None:
-        lines += b"retry-after: %d\r\n" % max(1, math.ceil(error.retry_after))
-    if isinstance(error, RateLimited):
-        for name, figure in error.figures.items():
-            lines += line(name.lower().encode(), figure)
-    return lines
+def _request_line(request_id: str) -> Lines:
+    return b"x-request-id: %b\r\n" % request_id.encode()

@@ -18,6 +18,8 @@ from starlette.responses import Response
 
 from trunkline.call import Call, Services
 from trunkline.errors import BadRequest, NotFound
+from trunkline.faces.contract import Face
+from trunkline.faces.lines import JSON
 from trunkline.generation import generation_as_json
 from trunkline.pipeline import admit
 from trunkline.plugins.order import NO_STEPS, steps_as_json
@@ -26,7 +28,6 @@ from trunkline.routing.estimate import estimate, estimate_as_json
 from trunkline.routing.explanation import Explanation, as_json, why
 from trunkline.routing.refusal import Refused
 from trunkline.server.cycle import Cycle, Field
-from trunkline.server.envelope import JSON
 from trunkline.server.intake import Intake, caller
 from trunkline.settlement import make_fitting
 from trunkline.telemetry.recent import Recent
@@ -36,9 +37,10 @@ _MAX_DICE = 1000
 
 
 class ExplainRoute:
-    """What serves POST /responses/explain."""
+    """What serves POST …/explain, for a body of one face."""
 
-    def __init__(self, services: Services, intake: Intake) -> None:
+    def __init__(self, face: Face, services: Services, intake: Intake) -> None:
+        self.face = face
         self._services = services
         self._intake = intake
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from starlette.types import Message, Receive, Scope, Send
 
 from trunkline.errors import GatewayError
-from trunkline.server.cycle import Field, Lines, Route
+from trunkline.faces.contract import Face, Lines
+from trunkline.server.cycle import Field, Route
 from trunkline.server.edge import HAS_STARTED, REQUEST_ID, serve
 from trunkline.server.envelope import fields_of
 from trunkline.stopping import Stopping
@@ -29,7 +30,7 @@ class Mounted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         assert task is not None
-        cycle = AsgiCycle(scope, receive, send, task)
+        cycle = AsgiCycle(scope, receive, send, task, self._route.face)
         try:
             await serve(self._route, cycle, self._stopping)
             await cycle.drained()
@@ -43,7 +44,7 @@ class Mounted:
 class AsgiCycle:
     """A `Cycle` over the messages of ASGI."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, task: asyncio.Task[object]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, task: asyncio.Task[object], face: Face) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -53,6 +54,7 @@ class AsgiCycle:
         self._sending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self.break_off: Callable[[GatewayError], None] | None = None
+        self.face = face
         self.fields: Sequence[Field] = scope["headers"]
         self.has_left = False
         self.has_started = False

@@ -16,8 +16,9 @@ from starlette.types import Scope
 
 from trunkline.accounts.idempotency import Claim
 from trunkline.accounts.keys import Key
-from trunkline.call import Call, Services
+from trunkline.call import NOTHING_SAID, Call, Services
 from trunkline.errors import ServiceUnavailable
+from trunkline.faces.contract import Face
 from trunkline.server.allocator import LARGE_BYTES
 from trunkline.server.body import (
     Bounds,
@@ -113,7 +114,7 @@ class Intake:
 
         Raises a GatewayError (401, 503, 400, 413, 408). Of the first two nothing was read.
         """
-        services, bounds = self._services, self._bounds
+        services, bounds, face = self._services, self._bounds, cycle.face
         received_at, started = services.wall_clock(), services.loop_clock()
         head = head_of(cycle.fields)
         key = await services.keys.authenticate(head.authorization)
@@ -135,14 +136,16 @@ class Intake:
             max_cost_nano=max_cost_nano,
             received_at=received_at,
             deadline=started + bounds.deadline_s,
-            claim=None if idempotency_key is None else await self._claim(idempotency_key, key, head, body),
+            claim=None if idempotency_key is None else await self._claim(idempotency_key, key, head, body, face),
+            face=face,
+            said={name: value for name, value in cycle.fields if name in face.heeds} if face.heeds else NOTHING_SAID,
         )
 
-    async def _claim(self, text: str, key: Key, head: Head, body: Body) -> Claim:
+    async def _claim(self, text: str, key: Key, head: Head, body: Body, face: Face) -> Claim:
         """Claim what a request is named by: a large body is hashed beside the loop, and so is the first of all."""
         services = self._services
         assert head.authorization is not None
-        more = f"{head.max_cost}|{head.session_id}"
+        more = f"{face.name}|{head.max_cost}|{head.session_id}"
         api_key = Secret(head.authorization[len("bearer ") :])
         make = partial(services.claims.make, key.account_id, text, api_key, body.peek(), more)
         if services.claims.is_loaded and body.size < LARGE_BYTES:

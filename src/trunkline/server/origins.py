@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trunkline.server.cycle import Field, Lines
+from trunkline.faces.contract import Lines
+from trunkline.server.cycle import Field
 from trunkline.server.envelope import fields_of
 
 _EXPOSED = (

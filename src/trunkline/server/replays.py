@@ -26,10 +26,10 @@ from trunkline.accounts.idempotency import (
 )
 from trunkline.call import Admitted, Call, Reservation, Services
 from trunkline.credentials.sealing import Unopened
+from trunkline.faces.lines import JSON
 from trunkline.pipeline import admit, reserve
 from trunkline.reserving import LateClaim
 from trunkline.server.cycle import Cycle
-from trunkline.server.envelope import JSON
 from trunkline.server.streams import LINES
 from trunkline.telemetry import logs
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from itertools import product
+from typing import Any
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,8 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trunkline.call import Services
 from trunkline.catalog.lookup import LetterPairs, nearest
 from trunkline.errors import MethodNotAllowed, NotFound
+from trunkline.faces.contract import Face
+from trunkline.faces.responses.face import RESPONSES
+from trunkline.server.answers import AnswerRoute
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
+from trunkline.server.cycle import Route as CycleRoute
 from trunkline.server.direct import HotPaths
 from trunkline.server.edge import REQUEST_ID, Edge, name_requests
 from trunkline.server.envelope import send_error
@@ -25,14 +31,13 @@ from trunkline.server.listings import Listings
 from trunkline.server.origins import AllowingOrigins, Origins
 from trunkline.server.records import RecordRoutes
 from trunkline.server.reference import show_reference
-from trunkline.server.responses import ResponsesRoute
 from trunkline.stopping import Stopping
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
 _BASE = "/api/v1"
-_RESPONSES = (b"/api/v1/responses", b"/v1/responses", b"/api/v1/responses/", b"/v1/responses/")
+_FACES: tuple[Face, ...] = (RESPONSES,)
 _LIVE = ("/health/live", "/health", "/healthz")
 _READY = "/health/ready"
 """The first is the path's own name; the others are what probes ask for unless they are told."""
@@ -72,12 +77,12 @@ def application(
     """
     intake, stopping = Intake(services, bounds, memory), services.stopping
     request_ids = name_requests(tokens)
-    responses = ResponsesRoute(services, bounds, intake)
+    answers = {face: AnswerRoute(face, services, bounds, intake) for face in _FACES}
     allowed = Origins(frozenset(origins)) if origins else None
-    hot = HotPaths(dict.fromkeys(_RESPONSES, responses), request_ids, stopping, allowed)
+    hot = HotPaths({path: answers[face] for face in _FACES for path in _paths_of(face)}, request_ids, stopping, allowed)
     routes = [
-        _Route("/api/v1/responses", Mounted(responses, stopping), methods=["POST"]),
-        _Route("/api/v1/responses/explain", Mounted(ExplainRoute(services, intake), stopping), methods=["POST"]),
+        *(_posted(face, "", answers[face], stopping) for face in _FACES),
+        *(_posted(face, "/explain", ExplainRoute(face, services, intake), stopping) for face in _FACES),
         *_routes(services, has_open_listings),
     ]
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.
@@ -98,6 +103,16 @@ def application(
 
     edge = Edge(dispatch, request_ids, stopping)
     return Application(edge if allowed is None else AllowingOrigins(edge, allowed), hot)
+
+
+def _paths_of(face: Face) -> Iterator[bytes]:
+    """The ways in which the path of a face is written."""
+    for base, end in product((_BASE, "/v1"), ("", "/")):
+        yield f"{base}/{face.name}{end}".encode()
+
+
+def _posted(face: Face, end: str, route: CycleRoute, stopping: Stopping) -> _Route:
+    return _Route(f"{_BASE}/{face.name}{end}", Mounted(route, stopping), face=face, methods=["POST"])
 
 
 def _path_meant(path: str) -> str:
@@ -136,7 +151,13 @@ def _routes(services: Services, has_open_listings: bool) -> list[Route]:
 
 
 class _Route(Route):
-    """A route that refuses every method but its own in our words."""
+    """A route that refuses every method but its own in our words, or in those of its face."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], *, face: Face = RESPONSES, methods: list[str] | None = None
+    ) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self._face = face
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         methods = sorted(self.methods or ())
@@ -145,7 +166,9 @@ class _Route(Route):
         else:
             allow = ", ".join(methods)
             error = MethodNotAllowed(f"{_path_sent(scope)} takes {allow}, not {scope['method']}.")
-            await send_error(send, error, scope[REQUEST_ID], more_lines=b"allow: %b\r\n" % allow.encode())
+            await send_error(
+                send, error, scope[REQUEST_ID], more_lines=b"allow: %b\r\n" % allow.encode(), face=self._face
+            )
 
 
 class _NotFound:

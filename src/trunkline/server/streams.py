@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 
-from trunkline.server.cycle import Cycle, Lines
-from trunkline.stream.sse import KEEP_ALIVE
+from trunkline.faces.contract import Lines
+from trunkline.server.cycle import Cycle
 
 LINES: Lines = (
     b"content-type: text/event-stream; charset=utf-8\r\n"
@@ -73,6 +73,6 @@ class EventStream:
             if not cycle.is_full:
                 if not cycle.has_started:
                     self.begin()
-                cycle.write(KEEP_ALIVE)
+                cycle.write(cycle.face.keep_alive)
             self._due = now + self._interval_s
         self._timer = self._loop.call_at(self._due, self._tick)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from trunkline.errors import BadRequest, NotFound, ServiceUnavailable
-from trunkline.protocol.parse import parse_template
+from trunkline.protocol.parse_kept import parse_template
 from trunkline.protocol.prompts import Template
 from trunkline.protocol.reading import shown
 from trunkline.store.connection import Connection

@@ -1,8 +1,8 @@
-"""Server-sent events, in and out: upstream bytes → messages, our events → bytes.
+"""Server-sent events as providers send them: upstream bytes → messages.
 
-It cuts and joins; what the messages say is the decoders' business, when to send a keep-alive the server's.
+It cuts; what the messages say is the decoders' business. How ours are written is each face's.
 
-In. The rules are those of the HTML standard (section 9.2, server-sent events,
+The rules are those of the HTML standard (section 9.2, server-sent events,
 https://html.spec.whatwg.org/multipage/server-sent-events.html, seen 2026-11-22), applied to bytes, so that no character
 but CR and LF ever ends a line and broken UTF-8 is left to whoever reads the message. Three steps, each done once for
 each byte:
@@ -21,16 +21,12 @@ llama.cpp tells so that a prompt does not fit (ggml-org/llama.cpp#16486, seen 20
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
-from typing import ClassVar, get_args
+from typing import ClassVar
 
-from trunkline.protocol.events import Event, OutputTextDelta
-from trunkline.protocol.render import render_event, render_events, render_text
 from trunkline.wire import Malformed, WireMessage
 
 DONE = b"data: [DONE]\n\n"
-"""Ends every stream we send."""
+"""Ends a stream of OpenAI's languages."""
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment that says only that the connection lives."""
@@ -135,67 +131,7 @@ class SseFraming:
         return Malformed(f"a message of the stream is larger than {self._max_bytes} bytes")
 
 
-def write_events(events: Sequence[Event]) -> bytes:
-    """Write events as one piece of a stream."""
-    if len(events) == 1:
-        event = events[0]
-        return b"".join((_PREFIXES[type(event)], render_event(event), _END))
-    return b"".join([_written(kind, run) for kind, run in groupby(events, type)])
-
-
-def write_pieces(events: Sequence[Event], enough_bytes: int) -> Iterator[bytes]:
-    """Write events as pieces of a stream, each a little longer than `enough_bytes` but for the last."""
-    piece = bytearray()
-    for kind, run in groupby(events, type):
-        piece += _written(kind, run)
-        if len(piece) > enough_bytes:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece)
-
-
-class TextFrames:
-    """The frames of the deltas of one text, which differ in their number and their text alone.
-
-    The number stands between `head` and `middle`, the text as JSON between `middle` and `tail`.
-    """
-
-    __slots__ = ("head", "middle", "tail")
-
-    def __init__(self, item_id: str, output_index: int, content_index: int) -> None:
-        head, field, rest = write_events([OutputTextDelta(0, item_id, output_index, content_index, "", ())]).partition(
-            b'"sequence_number":'
-        )
-        self.head = head + field
-        self.middle, _, self.tail = rest.removeprefix(b"0").rpartition(b'""')
-
-    def write(self, number: Callable[[], int], texts: Iterable[str]) -> bytes:
-        """Write what `write_events` writes of a delta for each text, with the next numbers."""
-        head, middle, tail = self.head, self.middle, self.tail
-        written = b""
-        for text in texts:  # nearly always one
-            written += b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail)
-        return written
-
-
-def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
-    """Write events of one type.
-
-    No text can break out of its line: JSON escapes every line end, and the event name comes from a table. So what
-    stands between two events can be put in the place of the line ends between their lines.
-    """
-    prefix = _PREFIXES[kind]
-    return prefix + render_events(list(run))[:-1].replace(b"\n", _END + prefix) + _END
-
-
 _END = b"\n\n"
-
-
-def _prefix(event_type: type[Event]) -> bytes:
-    return f"event: {event_type.__struct_config__.tag}\ndata: ".encode()
-
-
-_PREFIXES = {event_type: _prefix(event_type) for event_type in get_args(Event)}
 
 
 def _cut_alike(data: bytes, end: int) -> list[WireMessage] | None:

@@ -21,7 +21,7 @@ from trunkline.adapters.chat.mistral import ADAPTER, BRIDGE
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Delta, Reasoning, ReasoningSeal, Stopped, Text
 from trunkline.wire import WireMessage

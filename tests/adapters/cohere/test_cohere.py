@@ -25,8 +25,8 @@ from trunkline.adapters.contract import Decoder
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.items import FileCitation, Logprob, UrlCitation
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,

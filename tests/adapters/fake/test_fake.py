@@ -19,11 +19,11 @@ from msgspec.structs import replace
 from tests.record import Cassette, cassettes
 from trunkline.adapters.fake.adapter import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
+from trunkline.faces.responses.parse import parse
 from trunkline.fakeprovider.examples import example, fitting
 from trunkline.fakeprovider.picture import picture, size_of
 from trunkline.fakeprovider.script import Performance, perform
 from trunkline.protocol.items import UrlCitation
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,

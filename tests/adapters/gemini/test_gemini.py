@@ -27,10 +27,10 @@ from trunkline.adapters.gemini.wire import FORMAT, decode_usage
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import BadRequest, Unprocessable
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.assemble import Assembler
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.render import render_response
 from trunkline.protocol.request import Request
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import (
     Arguments,
     Closed,

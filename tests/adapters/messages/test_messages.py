@@ -20,8 +20,8 @@ from trunkline.adapters.messages.request import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.items import FileCitation, UrlCitation
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,

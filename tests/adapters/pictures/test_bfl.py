@@ -12,7 +12,7 @@ from trunkline.adapters.pictures.bfl import ADAPTER
 from trunkline.adapters.pictures.jobs import MAX_FAULTS
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 from trunkline.stream.deltas import Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import Fault
 

@@ -15,7 +15,7 @@ from trunkline.adapters.pictures.images import ADAPTER, MAX_PICTURES, MAX_REFERE
 from trunkline.adapters.pictures.order import pixels
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.errors import Unprocessable
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import Fault

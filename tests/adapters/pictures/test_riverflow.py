@@ -11,7 +11,7 @@ import pytest
 from tests.adapters.pictures.jobs_played import Played, play
 from trunkline.adapters.pictures.riverflow import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
-from trunkline.protocol.parse import parse
+from trunkline.faces.responses.parse import parse
 from trunkline.stream.deltas import Failed, Image, Spent, Stopped, Usage
 from trunkline.wire import NONCE
 

@@ -16,9 +16,9 @@ from trunkline.adapters.responses.request import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.items import FindInPageAction, Logprob, OpenPageAction, UrlCitation
 from trunkline.protocol.opaque import ServerItem
-from trunkline.protocol.parse import parse
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,

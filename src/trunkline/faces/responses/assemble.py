@@ -58,6 +58,21 @@ from typing import Any
 from msgspec.structs import replace
 
 from trunkline.errors import GatewayError
+from trunkline.faces.responses.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
+from trunkline.faces.responses.numbering import Events
+from trunkline.faces.responses.open_calls import OpenCalls
+from trunkline.faces.responses.output import Output
+from trunkline.faces.responses.pieces import (
+    REFUSAL,
+    SUMMARY,
+    THOUGHT,
+    MessageItem,
+    OpenPart,
+    PlainPart,
+    TextPart,
+    ThoughtItem,
+)
+from trunkline.faces.responses.tool_pieces import ImageItem, OpaqueItem, SearchItem
 from trunkline.protocol.events import (
     AnnotationAdded,
     Event,
@@ -93,21 +108,6 @@ from trunkline.stream.deltas import (
     StopReason,
     Text,
 )
-from trunkline.stream.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
-from trunkline.stream.numbering import Events
-from trunkline.stream.open_calls import OpenCalls
-from trunkline.stream.output import Output
-from trunkline.stream.pieces import (
-    REFUSAL,
-    SUMMARY,
-    THOUGHT,
-    MessageItem,
-    OpenPart,
-    PlainPart,
-    TextPart,
-    ThoughtItem,
-)
-from trunkline.stream.tool_pieces import ImageItem, OpaqueItem, SearchItem
 
 
 class Assembler:

@@ -1,4 +1,4 @@
-"""POST /responses: the body in, JSON or server-sent events out.
+"""What serves requests for an answer, whichever API they come by: the body in, JSON or server-sent events out.
 
 One task serves a request; when the client leaves, it is cancelled at whatever phase it is. A stream begins with what
 the first deltas say and is pushed from then on: each piece is written in the callback that received it, and this task
@@ -14,21 +14,22 @@ from functools import cache, partial
 from trunkline import failpoints
 from trunkline.call import NOTHING_RESERVED, Admitted, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
+from trunkline.faces.contract import Face, Lines, Telling
+from trunkline.faces.lines import JSON, line
 from trunkline.generation import Noted
 from trunkline.pipeline import Answer, admit, is_bound, reserve, respond, respond_whole, told
 from trunkline.server.body import Bounds
-from trunkline.server.cycle import Cycle, Lines
-from trunkline.server.envelope import JSON, line
+from trunkline.server.cycle import Cycle
 from trunkline.server.intake import Intake
 from trunkline.server.replays import begin_once
 from trunkline.server.streams import EventStream
-from trunkline.stream.telling import Telling
 
 
-class ResponsesRoute:
-    """What serves POST /responses."""
+class AnswerRoute:
+    """What serves one face."""
 
-    def __init__(self, services: Services, bounds: Bounds, intake: Intake) -> None:
+    def __init__(self, face: Face, services: Services, bounds: Bounds, intake: Intake) -> None:
+        self.face = face
         self._services = services
         self._bounds = bounds
         self._intake = intake
@@ -54,7 +55,7 @@ class ResponsesRoute:
                 await serving
             else:
                 course, answer = await respond_whole(admitted, reservation, self._services)
-                lines = _lines(cycle, admitted, reservation) + _answer_lines(course) + _healed_line(course.noted)
+                lines = _lines(cycle, admitted, reservation) + _answer_lines(course, cycle) + _healed_line(course.noted)
                 cycle.whole(200, JSON + lines, answer)
             if failpoints.armed:
                 failpoints.reach("end.told")
@@ -82,7 +83,7 @@ class ResponsesRoute:
                 if cycle.is_full:
                     piece, is_last = await self._when_drained(piece, is_last, pieces, cycle)
                 if not cycle.has_started:
-                    stream.begin(_answer_lines(answer.course))
+                    stream.begin(_answer_lines(answer.course, cycle))
                 if is_last:
                     stream.end(piece)
                 elif piece:  # none is there where only room was to be waited for
@@ -123,8 +124,9 @@ def _lines(cycle: Cycle, admitted: Admitted, reservation: Reservation) -> Lines:
     return lines
 
 
-def _answer_lines(course: Course) -> Lines:
-    lines = _provider_line(course.answering.provider.slug)
+def _answer_lines(course: Course, cycle: Cycle) -> Lines:
+    answering = course.answering
+    lines = _provider_line(answering.provider.slug) + cycle.face.answer_lines(cycle.request_id, answering.model.slug)
     if dropped := course.dropped:
         lines += line(b"x-trunkline-dropped", ", ".join(dropped))
     return lines

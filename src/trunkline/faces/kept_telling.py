@@ -7,15 +7,13 @@ the microseconds that are there anyhow, to less than a tenth. What is too large,
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
-from trunkline.stream.assemble import Assembler
+from trunkline.errors import GatewayError
+from trunkline.faces.contract import Run, Send, Telling
 from trunkline.stream.deltas import Delta
-from trunkline.stream.sse import DONE
-from trunkline.stream.telling import Telling
-from trunkline.stream.text_run import TextRun
 
 MAX_PACKED_BYTES: Final = 2**20
 MAX_TOLD_BYTES: Final = 2**23
@@ -23,45 +21,68 @@ _MAX_PIECE_BYTES: Final = 2**20
 _WINDOW_BITS, _MEMORY = 13, 6  # 64 KiB for each answer under way; with the usual ones it would be four times that
 
 
-class KeptTelling(Telling):
-    """Tells an answer like any other, and keeps what it told."""
+class KeptTelling:
+    """Tells an answer as another telling does, and keeps what it told.
 
-    __slots__ = ("_is_kept", "_packed", "_packed_bytes", "_packer", "_told_bytes")
+    `_ahead` are pieces of the end that were asked for to be kept, and have not left.
+    """
 
-    def __init__(self, assembler: Assembler, now: Callable[[], float]) -> None:
-        super().__init__(assembler, now)
+    __slots__ = ("_ahead", "_is_kept", "_packed", "_packed_bytes", "_packer", "_telling", "_told_bytes")
+
+    def __init__(self, telling: Telling) -> None:
+        self._telling = telling
         self._packer = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, _MEMORY)
         self._packed: list[bytes] = []
         self._packed_bytes = 0
         self._told_bytes = 0
         self._is_kept = True
+        self._ahead: deque[bytes] = deque()
+
+    @property
+    def is_stream(self) -> bool:
+        return self._telling.is_stream
+
+    @property
+    def is_over(self) -> bool:
+        return self._telling.is_over and not self._ahead
+
+    @property
+    def is_ending(self) -> bool:
+        return self._telling.is_ending
 
     def feed(self, batch: Sequence[Delta]) -> bytes:
-        return self._keep(super().feed(batch))
+        return self._keep(self._telling.feed(batch))
 
     def go_on(self, texts: Sequence[str]) -> bytes:
-        return self._keep(super().go_on(texts))
+        return self._keep(self._telling.go_on(texts))
 
-    def run(self, send: Callable[[bytes], bool]) -> TextRun:
-        return super().run(lambda frame: send(self._keep(frame)))
+    def run(self, send: Send) -> Run:
+        return self._telling.run(lambda frame: send(self._keep(frame)))
+
+    def end(self, rest: Sequence[Delta] = ()) -> bytes:
+        return self._ahead.popleft() if self._ahead else self._keep(self._telling.end(rest))
+
+    def fail(self, error: GatewayError, rest: Sequence[Delta] = ()) -> bytes:
+        ahead = b"".join(self._ahead)
+        self._ahead.clear()
+        told = self._telling.fail(error, rest)
+        # The end of a stream is as many pieces in one.
+        step = _MAX_PIECE_BYTES if self.is_stream else max(len(told), 1)
+        for at in range(0, len(told), step):
+            self._keep(told[at : at + step])
+        return ahead + told
 
     def more(self) -> bytes:
-        return self._keep(super().more())
+        return self._ahead.popleft() if self._ahead else self._keep(self._telling.more())
 
     def kept(self) -> bytes | None:
         """All of the answer, packed, once its end has begun to leave, as if that had; None where it is too large."""
-        if self._end is not None and not self.is_over:
-            self._look_ahead(self._end)
+        telling = self._telling
+        while self._is_kept and telling.is_ending and not telling.is_over:
+            self._ahead.append(self._keep(telling.more()))
         packed = [*self._packed, self._packer.flush()] if self._is_kept else []
         self._forget()
         return b"".join(packed) or None
-
-    def _look_ahead(self, end: Iterator[bytes]) -> None:
-        ahead: list[bytes] = []
-        while self._is_kept and (piece := next(end, None)) is not None:
-            ahead.append(self._keep(piece))
-        self._keep(DONE)
-        self._end = chain(ahead, end)
 
     def _keep(self, piece: bytes) -> bytes:
         if not self._is_kept:

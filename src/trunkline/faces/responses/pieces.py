@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from trunkline.faces.responses.numbering import Tell, tell_nobody
 from trunkline.protocol.events import (
     ArgumentsDelta,
     ArgumentsDone,
@@ -51,7 +52,6 @@ from trunkline.protocol.items import (
     UrlCitation,
 )
 from trunkline.stream.deltas import CallKind, FunctionCall, ReasoningSeal, Slot
-from trunkline.stream.numbering import Tell, tell_nobody
 from trunkline.stream.seals import Seal, sealed
 from trunkline.wire import UNREADABLE
 

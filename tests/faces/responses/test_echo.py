@@ -10,6 +10,7 @@ import pytest
 from tests.document import NOTHING_USED, validate_response
 from tests.fold import fold
 from tests.stream.deltas_strategy import assemble
+from trunkline.faces.responses.echo import echo
 from trunkline.protocol.items import Json
 from trunkline.protocol.render import render_response
 from trunkline.protocol.request import ReasoningConfig, Request
@@ -21,7 +22,6 @@ from trunkline.protocol.tools import (
     TextConfig,
 )
 from trunkline.stream.deltas import Stopped
-from trunkline.stream.echo import echo
 
 
 def told(request: Request) -> dict[str, Json]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trunkline.faces.responses.numbering import Events, Tell, tell_nobody
+from trunkline.faces.responses.pieces import CallItem, MessageItem, Place, ThoughtItem
+from trunkline.faces.responses.tool_pieces import ImageItem, OpaqueItem, SearchItem
 from trunkline.protocol.events import OutputItemAdded, OutputItemDone
 from trunkline.protocol.items import OutputItem
-from trunkline.stream.numbering import Events, Tell, tell_nobody
-from trunkline.stream.pieces import CallItem, MessageItem, Place, ThoughtItem
-from trunkline.stream.tool_pieces import ImageItem, OpaqueItem, SearchItem
 
 OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | OpaqueItem
 

@@ -29,6 +29,8 @@ from tests.stream.deltas_strategy import (
     reads,
 )
 from trunkline.errors import BadGateway, BadRequest, GatewayError, TooManyRequests
+from trunkline.faces.responses.assemble import _HEAR
+from trunkline.faces.responses.parse import parse
 from trunkline.protocol.events import (
     AnnotationAdded,
     ArgumentsDelta,
@@ -74,10 +76,8 @@ from trunkline.protocol.items import (
     WebSource,
 )
 from trunkline.protocol.opaque import ServerItem
-from trunkline.protocol.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.protocol.response import CostDetails, IncompleteDetails, Response, ResponseError
-from trunkline.stream.assemble import _HEAR
 from trunkline.stream.deltas import (
     Arguments,
     Began,

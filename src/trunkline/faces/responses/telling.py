@@ -14,18 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from trunkline.errors import GatewayError
+from trunkline.faces.responses.assemble import Assembler
+from trunkline.faces.responses.frames import TextFrames, write_events, write_pieces
+from trunkline.faces.responses.pieces import TextPart
+from trunkline.faces.responses.text_run import TextRun
 from trunkline.protocol.events import Event
 from trunkline.protocol.render import render_response
-from trunkline.stream.assemble import Assembler
 from trunkline.stream.deltas import Delta, Stopped
-from trunkline.stream.pieces import TextPart
-from trunkline.stream.sse import DONE, TextFrames, write_events, write_pieces
-from trunkline.stream.text_run import TextRun
+from trunkline.stream.sse import DONE
 
 _LARGE_BYTES = 256 * 1024
 
 
-class Telling:
+class ResponsesTelling:
     """Tells one answer, as its assembler makes it: a stream, or whole; `now` is Unix time."""
 
     __slots__ = ("_assembler", "_end", "_frames", "_held", "_now", "_part", "is_over", "is_stream")

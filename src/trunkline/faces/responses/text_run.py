@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trunkline.faces.responses.frames import TextFrames
 from trunkline.protocol.render import render_text
-from trunkline.stream.sse import TextFrames
 
 
 class TextRun:

@@ -10,9 +10,10 @@ import pytest
 
 from tests.stream.deltas_strategy import ENDED, assembler
 from trunkline.errors import BadGateway
+from trunkline.faces.contract import Telling
+from trunkline.faces.kept_telling import MAX_PACKED_BYTES, KeptTelling
+from trunkline.faces.responses.telling import ResponsesTelling
 from trunkline.stream.deltas import Began, Delta, Spent, Stopped, Text, Usage
-from trunkline.stream.kept_telling import MAX_PACKED_BYTES, KeptTelling
-from trunkline.stream.telling import Telling
 
 Ending = Callable[[Telling], bytes]
 
@@ -34,7 +35,7 @@ SAID: dict[str, list[list[Delta]]] = {
 
 def kept_of(said: list[list[Delta]], end: Ending, *, is_stream: bool) -> tuple[bytes, bytes | None]:
     """All that is told, and what is kept of it at the moment at which it is to be committed."""
-    machine = KeptTelling(assembler(is_stream=is_stream), lambda: ENDED)
+    machine = KeptTelling(ResponsesTelling(assembler(is_stream=is_stream), lambda: ENDED))
     told = b"".join([*(machine.feed(batch) for batch in said), end(machine)])
     kept = machine.kept()
     while not machine.is_over:
@@ -43,7 +44,7 @@ def kept_of(said: list[list[Delta]], end: Ending, *, is_stream: bool) -> tuple[b
 
 
 def told_of(said: list[list[Delta]], end: Ending, *, is_stream: bool) -> bytes:
-    machine = Telling(assembler(is_stream=is_stream), lambda: ENDED)
+    machine = ResponsesTelling(assembler(is_stream=is_stream), lambda: ENDED)
     told = b"".join([*(machine.feed(batch) for batch in said), end(machine)])
     while not machine.is_over:
         told += machine.more()
@@ -66,7 +67,7 @@ def test_what_is_kept_is_what_is_told(length: str, ending: str, is_stream: bool)
 
 def test_texts_that_go_on_are_kept_in_both_ways() -> None:
     sent: list[bytes] = []
-    machine = KeptTelling(assembler(is_stream=True), lambda: ENDED)
+    machine = KeptTelling(ResponsesTelling(assembler(is_stream=True), lambda: ENDED))
 
     def send(frame: bytes) -> bool:
         sent.append(frame)

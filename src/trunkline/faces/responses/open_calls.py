@@ -5,9 +5,9 @@ By which rules they end is said in `assemble.py`, which asks for it.
 
 from __future__ import annotations
 
+from trunkline.faces.responses.output import Output
+from trunkline.faces.responses.pieces import CALLS, CallItem
 from trunkline.stream.deltas import Arguments, FunctionCall, Slot
-from trunkline.stream.output import Output
-from trunkline.stream.pieces import CALLS, CallItem
 
 
 class OpenCalls:

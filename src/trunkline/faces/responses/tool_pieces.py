@@ -8,6 +8,8 @@ from __future__ import annotations
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from trunkline.faces.responses.numbering import Tell
+from trunkline.faces.responses.pieces import Place
 from trunkline.protocol.events import ImageCompleted, ImageGenerating, ImagePartial
 from trunkline.protocol.items import (
     FileSearchCall,
@@ -21,8 +23,6 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.opaque import ServerItem
 from trunkline.stream.deltas import Image, Opaque, Search, Slot
-from trunkline.stream.numbering import Tell
-from trunkline.stream.pieces import Place
 
 
 class SearchItem:

@@ -10,15 +10,15 @@ from tests.fold import fold
 from tests.gateway.server import read_events
 from tests.stream.deltas_strategy import ANY_DELTAS, ENDED, assemble, assembler
 from trunkline.errors import BadGateway
+from trunkline.faces.responses.telling import ResponsesTelling
 from trunkline.protocol.render import render_response
 from trunkline.stream.deltas import Began, Delta, Spent, Stopped, Text, Usage
-from trunkline.stream.telling import Telling
 
 HEARD: list[list[Delta]] = [[Began("m"), Text(0, "Hel")], [Text(0, "lo")], [Stopped("stop")]]
 
 
-def telling(*, is_stream: bool) -> Telling:
-    return Telling(assembler(is_stream=is_stream), lambda: ENDED)
+def telling(*, is_stream: bool) -> ResponsesTelling:
+    return ResponsesTelling(assembler(is_stream=is_stream), lambda: ENDED)
 
 
 def test_what_comes_with_the_end_leaves_with_it() -> None:

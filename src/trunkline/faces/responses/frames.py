@@ -1,0 +1,76 @@
+"""Events as they are written into a stream: each a frame of server-sent events with its name.
+
+When to send a keep-alive is the server's business, what is told the assembler's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import get_args
+
+from trunkline.protocol.events import Event, OutputTextDelta
+from trunkline.protocol.render import render_event, render_events, render_text
+
+
+def write_events(events: Sequence[Event]) -> bytes:
+    """Write events as one piece of a stream."""
+    if len(events) == 1:
+        event = events[0]
+        return b"".join((_PREFIXES[type(event)], render_event(event), _END))
+    return b"".join([_written(kind, run) for kind, run in groupby(events, type)])
+
+
+def write_pieces(events: Sequence[Event], enough_bytes: int) -> Iterator[bytes]:
+    """Write events as pieces of a stream, each a little longer than `enough_bytes` but for the last."""
+    piece = bytearray()
+    for kind, run in groupby(events, type):
+        piece += _written(kind, run)
+        if len(piece) > enough_bytes:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+class TextFrames:
+    """The frames of the deltas of one text, which differ in their number and their text alone.
+
+    The number stands between `head` and `middle`, the text as JSON between `middle` and `tail`.
+    """
+
+    __slots__ = ("head", "middle", "tail")
+
+    def __init__(self, item_id: str, output_index: int, content_index: int) -> None:
+        head, field, rest = write_events([OutputTextDelta(0, item_id, output_index, content_index, "", ())]).partition(
+            b'"sequence_number":'
+        )
+        self.head = head + field
+        self.middle, _, self.tail = rest.removeprefix(b"0").rpartition(b'""')
+
+    def write(self, number: Callable[[], int], texts: Iterable[str]) -> bytes:
+        """Write what `write_events` writes of a delta for each text, with the next numbers."""
+        head, middle, tail = self.head, self.middle, self.tail
+        written = b""
+        for text in texts:  # nearly always one
+            written += b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail)
+        return written
+
+
+def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
+    """Write events of one type.
+
+    No text can break out of its line: JSON escapes every line end, and the event name comes from a table. So what
+    stands between two events can be put in the place of the line ends between their lines.
+    """
+    prefix = _PREFIXES[kind]
+    return prefix + render_events(list(run))[:-1].replace(b"\n", _END + prefix) + _END
+
+
+_END = b"\n\n"
+
+
+def _prefix(event_type: type[Event]) -> bytes:
+    return f"event: {event_type.__struct_config__.tag}\ndata: ".encode()
+
+
+_PREFIXES = {event_type: _prefix(event_type) for event_type in get_args(Event)}
