@@ -1,4 +1,4 @@
-"""The one conversation every benchmark repeats, in both wire languages, as bytes made beforehand.
+"""The one conversation every benchmark repeats, in the languages that clients speak, as bytes made beforehand.
 
 Does not vary: the same prompt and the same 64 tokens each time, so that two servers can be compared byte for byte.
 """
@@ -14,6 +14,7 @@ class Api(StrEnum):
 
     CHAT = "/v1/chat/completions"
     RESPONSES = "/v1/responses"
+    MESSAGES = "/v1/messages"
 
 
 class Case(StrEnum):
@@ -63,6 +64,9 @@ def request_body(api: Api, case: Case, model: str) -> bytes:
             fields: dict[str, object] = {"messages": messages, "max_tokens": 256, **options}
         case Api.RESPONSES:
             fields = {"instructions": _INSTRUCTIONS, "input": prompt, "max_output_tokens": 256}
+        case Api.MESSAGES:
+            said = [{"role": "user", "content": prompt}]
+            fields = {"system": _INSTRUCTIONS, "messages": said, "max_tokens": 256}
     return _json({"model": model, "temperature": 0.7, "stream": streamed, **fields})
 
 
@@ -81,6 +85,10 @@ def terminal_marks(api: Api, case: Case) -> tuple[bytes, ...]:
             return (b'"finish_reason"', b'"stop"')
         case Api.CHAT, _:
             return (b'"stop"', b"[DONE]")
+        case Api.MESSAGES, Case.JSON:
+            return (b'"stop_reason"', b'"end_turn"')
+        case Api.MESSAGES, _:
+            return (b'"end_turn"', b'"message_stop"')
         case _, Case.JSON:
             return (b'"status"', b'"completed"')
         case _:
@@ -220,6 +228,8 @@ def _whole_text(api: Api, body: Mapping[str, object]) -> str:
     match api, body:
         case Api.CHAT, {"choices": [{"message": {"content": str(text)}}]}:
             return text
+        case Api.MESSAGES, {"content": [{"type": "text", "text": str(text)}]}:
+            return text
         case Api.RESPONSES, {"output": [*_, {"type": "message", "content": [{"text": str(text)}]}]}:
             return text
         case _:
@@ -229,6 +239,8 @@ def _whole_text(api: Api, body: Mapping[str, object]) -> str:
 def _event_text(api: Api, event: Mapping[str, object]) -> str:
     match api, event:
         case Api.CHAT, {"choices": [{"delta": {"content": str(text)}}]}:
+            return text
+        case Api.MESSAGES, {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
             return text
         case Api.RESPONSES, {"type": "response.output_text.delta", "delta": str(text)}:
             return text

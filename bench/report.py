@@ -31,6 +31,10 @@ class _Bounds:
     loaded_mb: float = 45.0
 
 
+_DOOR_REFERENCE = "smg/chat"
+_DOOR_BOUNDS = {Case.JSON: 1.3, Case.BURST: 0.6}
+"""The most that a door costs in front of its own dialect: multiples of the native gateway's pass-through of chat."""
+
 _TARGETS = {
     "trunkline/chat": _Bounds(1.05, 0.36, 0.82),
     "trunkline/responses": _Bounds(1.10, 0.38, 0.85),
@@ -44,7 +48,7 @@ def tables(results: Sequence[Measured]) -> str:
     reference = next((name for name in REFERENCES for it in results if it.name == name), None)
     parts = [_case_table(case, results, reference) for case in _TITLES]
     parts.append(_memory_table(results))
-    parts += [*_before_table(results), *_doubts(results)]
+    parts += [*_before_table(results), *_door_table(results), *_doubts(results)]
     parts.append("\n".join(f"  {it.name:<20} {it.route}" for it in results))
     return "\n\n".join(parts)
 
@@ -149,6 +153,28 @@ def _before_table(results: Sequence[Measured]) -> list[str]:
     ]
     head = ("", *(cell for case in ("JSON", "burst", "paced") for cell in (case, "")))
     return [_align("CPU x that of the other checkout", [head, *rows])] if rows else []
+
+
+def _door_table(results: Sequence[Measured]) -> list[str]:
+    """Our other doors beside the native gateway's chat, where that is in the run."""
+    native = next((it for it in results if it.name == _DOOR_REFERENCE), None)
+    doors = [it for it in results if it.name.endswith("door")]
+    if native is None or not doors:
+        return []
+    head = ("", *(cell for case in _DOOR_BOUNDS for cell in (case.removeprefix("bench-"), "lowest - highest")))
+    rows = [
+        (
+            it.name,
+            *(
+                cell
+                for case, bound in _DOOR_BOUNDS.items()
+                for found in (_quotients(it.rounds[case], native.rounds[case]),)
+                for cell in (_word(statistics.median(found), bound), _span(found)[1])
+            ),
+        )
+        for it in doors
+    ]
+    return [_align(f"CPU x that of {_DOOR_REFERENCE}", [head, *rows])]
 
 
 def _quotients(ours: Sequence[Round], theirs: Sequence[Round]) -> list[float]:

@@ -62,8 +62,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _chosen(options: argparse.Namespace) -> list[Subject]:
     """The subjects in the order of the tables, each of another checkout behind its like."""
-    before = {it.model: it for it in (beside(options.beside.resolve()) if options.beside else ())}
-    found = [each for it in ours() for each in (it, before.pop(it.model, None)) if each is not None]
+    before = {it.path + it.model: it for it in (beside(options.beside.resolve()) if options.beside else ())}
+    found = [each for it in ours() for each in (it, before.pop(it.path + it.model, None)) if each is not None]
     found += [*(peers() if options.peers else ()), *([litellm()] if options.litellm else ())]
     return [it for it in found if not options.only or it.name.startswith(tuple(options.only))]
 

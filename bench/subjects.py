@@ -70,8 +70,14 @@ class Subject:
 
 
 def ours() -> tuple[Subject, ...]:
-    """This gateway in front of each dialect, and the floors below it."""
-    return (*(_trunkline("trunkline", dialect, ROOT) for dialect in DIALECTS), _relay(), _nginx())
+    """This gateway in front of each dialect, through its other doors, and the floors below it."""
+    return (
+        *(_trunkline("trunkline", dialect, ROOT) for dialect in DIALECTS),
+        _trunkline("trunkline", "chat", ROOT, Api.CHAT),
+        _trunkline("trunkline", "messages", ROOT, Api.MESSAGES),
+        _relay(),
+        _nginx(),
+    )
 
 
 def beside(root: Path) -> tuple[Subject, ...]:
@@ -116,7 +122,7 @@ def litellm() -> Subject:
     )
 
 
-def _trunkline(name: str, dialect: str, root: Path) -> Subject:
+def _trunkline(name: str, dialect: str, root: Path, api: Api = Api.RESPONSES) -> Subject:
     program = root / ".venv" / "bin" / "trunkline"
 
     def launch(place: Place) -> Launch:
@@ -128,10 +134,10 @@ def _trunkline(name: str, dialect: str, root: Path) -> Subject:
         )
 
     return Subject(
-        name=f"{name}/{dialect}",
-        route=f"/api/v1/responses to {dialect}; authenticates, validates, routes, translates, prices",
-        api=Api.RESPONSES,
-        path="/api/v1/responses",
+        name=f"{name}/{dialect}" + ("" if api is Api.RESPONSES else ", its own door"),
+        route=f"/api{api} to {dialect}; authenticates, validates, routes, translates, prices",
+        api=api,
+        path=f"/api{api}",
         model=f"mock/{dialect}",
         program=program,
         missing=f"not installed: make setup in {root}",

@@ -44,6 +44,18 @@ def test_another_checkout_is_compared_round_by_round() -> None:
     assert row.split()[:5] == ["trunkline/chat", "0.50", "0.50", "-", "1.00"]
 
 
+def test_a_door_is_held_against_the_native_gateways_chat() -> None:
+    native = measured("smg/chat", json=[(500, 1.0), (900, 1.0)], burst=[(3000, 1.0)], paced=[(6000, 1.0)])
+    door = measured(
+        "trunkline/chat, its own door", json=[(700, 1.4), (1080, 1.2)], burst=[(2100, 0.7)], paced=[(1, 1.0)]
+    )
+    row = tables([door, native]).partition("CPU x that of smg/chat")[2].splitlines()[2]
+    assert "1.30 <= 1.3 met" in row
+    assert "1.20 - 1.40" in row
+    assert "0.70 <= 0.6 MISSED" in row
+    assert "CPU x that of smg/chat" not in tables([door])
+
+
 def test_a_machine_that_others_use_is_said() -> None:
     assert "NOT A QUIET MACHINE" not in tables([SMG])
     busy = Round(100, 1.0, 1.0, 1.0, 1.0, 500, 0.1, 0.4)
