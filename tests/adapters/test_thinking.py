@@ -9,7 +9,6 @@ import pytest
 from trunkline.adapters.thinking import (
     budget,
     effort,
-    format_named,
     nearest_effort,
     thought_text,
 )
@@ -83,8 +82,3 @@ def test_thought_is_raw_text_else_summary() -> None:
     raw = ReasoningItem(content=(ReasoningText("a"), ReasoningText("b")), summary=(SummaryText("short"),))
     short = ReasoningItem(summary=(SummaryText("c"), SummaryText("d")))
     assert thought_text([raw, ReasoningItem(), short]) == "ab\n\nc\n\nd"
-
-
-def test_formats_by_name() -> None:
-    assert format_named("google-gemini-v1") == "google-gemini-v1"
-    assert [format_named(name) for name in ("other", None, 3)] == ["unknown"] * 3

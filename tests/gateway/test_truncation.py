@@ -111,9 +111,11 @@ def thought(dialect: str, number: int) -> Json:
     if dialect == "cohere":
         return item
     form = FORMS.get(dialect, "")
-    proof = {"blob" if dialect in ("responses", "openai", "chat") else "signature": f"proof-{number}-" + "p" * 200}
+    proof, is_blob = f"proof-{number}-" + "p" * 200, dialect in ("responses", "openai", "chat")
+    blob, signature = (proof, "") if is_blob else ("", proof)
     packed = base64.b64encode(text.encode()).decode()
-    origin = Seal(endpoint_id=f"mock-{dialect}:long/{dialect}", form=form, packed=packed, **proof)
+    endpoint_id = f"mock-{dialect}:long/{dialect}"
+    origin = Seal(endpoint_id=endpoint_id, blob=blob, signature=signature, form=form, packed=packed)
     return {**item, "encrypted_content": seal(origin)} | ({"format": form} if form else {})
 
 

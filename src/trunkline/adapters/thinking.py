@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec import UNSET, Struct
 
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import ReasoningFormat, ReasoningItem
+from trunkline.protocol.items import ReasoningItem
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
 from trunkline.stream.seals import GEMINI_FORMAT, PORTABLE, Seal, has_mark, is_from, unseal
 
@@ -221,13 +221,17 @@ def _origin(item: ReasoningItem, endpoint: Endpoint) -> Seal | None:
 
 def _is_own(origin: Seal, issuer: str, endpoint: Endpoint) -> bool:
     """Whether an endpoint can use a proof: one that it gave itself, or one that any server of its models can read."""
-    if endpoint.dialect == "chat" and endpoint.quirks.reasoning_replay == "reasoning_details":
-        # A relay of many makers, which names the format of each thought itself and can tell them apart.
+    if is_relay(endpoint):
         return is_from(origin, endpoint.id)
     if origin.form in PORTABLE:
         # Gemini has signatures alone; a relay that tells one as a blob may mean another thing.
         return origin.form == issuer and (origin.signature != "" or issuer != GEMINI_FORMAT)
     return is_from(origin, endpoint.id) and origin.form in ("", issuer)
+
+
+def is_relay(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is of many makers, names the format of each thought itself, and takes back only its own."""
+    return endpoint.dialect == "chat" and endpoint.quirks.reasoning_replay == "reasoning_details"
 
 
 def thought_text(items: Sequence[ReasoningItem]) -> str:
@@ -237,18 +241,3 @@ def thought_text(items: Sequence[ReasoningItem]) -> str:
         raw = "".join(part.text for part in item.content) if item.content else ""
         texts.append(raw or "\n\n".join(part.text for part in item.summary))
     return "\n\n".join(text for text in texts if text)
-
-
-def format_named(name: object) -> ReasoningFormat:
-    """The reasoning format an upstream or a quirk names; `unknown` for any other name."""
-    match name:
-        case (
-            "openai-responses-v1"
-            | "azure-openai-responses-v1"
-            | "xai-responses-v1"
-            | "anthropic-claude-v1"
-            | "google-gemini-v1"
-        ):
-            return name
-        case _:
-            return "unknown"

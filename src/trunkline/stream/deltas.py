@@ -102,7 +102,8 @@ class ReasoningSeal(Struct, frozen=True):
     """Opaque proof that belongs to a reasoning item, byte for byte as it came; opens the item if nothing did.
 
     `is_awaited` brings none: it says that one may still come, after the text that the thought led to. `endpoint_id` is
-    that of who gave it, `item_id` what they call the thought. Tagging it for clients is `seals.py`'s.
+    that of who gave it, `item_id` what they call the thought; `is_bound`: it is good nowhere else, whatever its format.
+    Tagging it for clients is `seals.py`'s.
     """
 
     slot: Slot
@@ -112,6 +113,7 @@ class ReasoningSeal(Struct, frozen=True):
     is_awaited: bool = False
     endpoint_id: str = ""
     item_id: str = ""
+    is_bound: bool = False
 
 
 class Phase(Struct, frozen=True):

@@ -7,6 +7,11 @@ it. The tag is no secret and proves nothing: a forged one leads to a proof that 
 it tells whether a proof arrived whole.
 
     proof .tl1. base64(JSON of `_Tag`) [. base64(text)] . checksum
+
+Clients of Responses keep a thought with all its members (`sealed`). Those of Messages and Chat Completions keep its
+text and one proof, in the place that each API has for it (`sign`, `thought_item`): Claude's there is bare, so that a
+client may take it to Claude's maker, every other one tagged. A thought without a proof has a mark in its place at
+Messages, `tl1.` and its format.
 """
 
 from __future__ import annotations
@@ -15,15 +20,24 @@ from binascii import a2b_base64, b2a_base64
 from zlib import crc32
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import astuple, replace
 
-from trunkline.protocol.items import ReasoningFormat, ReasoningItem
+from trunkline.protocol.items import ReasoningFormat, ReasoningItem, ReasoningText, SummaryText
+from trunkline.stream.deltas import ReasoningSeal
 from trunkline.wire import UNREADABLE
 
+CLAUDE_FORMAT: ReasoningFormat = "anthropic-claude-v1"
 GEMINI_FORMAT: ReasoningFormat = "google-gemini-v1"
 
-PORTABLE = frozenset({"anthropic-claude-v1", GEMINI_FORMAT})
+PORTABLE = frozenset({CLAUDE_FORMAT, GEMINI_FORMAT})
 """Formats whose proofs hold wherever the maker's models are served; others only at the provider that gave them."""
+
+UNSIGNED = "tl1."
+"""How the mark begins that stands for the proof of a thought that has none; the format follows, if one is known.
+
+Claude Code throws away a thought whose signature is empty.
+"""
 
 _MARK = ".tl1."
 
@@ -33,6 +47,9 @@ class Seal(Struct, frozen=True, kw_only=True):
 
     There is a `blob`, a `signature` or both. An empty `item_id` means that there was none, an empty `form` that the
     format is not known. `packed` is the text in base64; None: the proof holds for none, or the item itself has it.
+    `after_text` and `calls_before` tell where in its answer the thought stood, for clients that keep thoughts apart
+    from it. `is_bound`: it is good nowhere but there, whatever its format; no tag says so, since who reads one knows
+    the endpoint.
     """
 
     endpoint_id: str
@@ -41,6 +58,9 @@ class Seal(Struct, frozen=True, kw_only=True):
     item_id: str = ""
     form: str = ""
     packed: str | None = None
+    after_text: bool = False
+    calls_before: int = 0
+    is_bound: bool = False
 
     @property
     def text(self) -> str | None:
@@ -56,7 +76,7 @@ class Seal(Struct, frozen=True, kw_only=True):
 class _Tag(Struct, frozen=True, array_like=True):
     """What follows a proof; a later version may append to it. `is_signature`: the proof before it is one.
 
-    `signature` is that beside a blob.
+    `signature` is that beside a blob. The last two are written only of a thought before which something stood.
     """
 
     endpoint_id: str
@@ -64,13 +84,29 @@ class _Tag(Struct, frozen=True, array_like=True):
     form: str = ""
     is_signature: bool = False
     signature: str = ""
+    after_text: bool = False
+    calls_before: int = 0
+
+
+def origin_of(heard: ReasoningSeal, before: Seal | None = None) -> Seal:
+    """The proof that was heard, with what was heard of the same thought before: a later one replaces what it says."""
+    return Seal(
+        endpoint_id=heard.endpoint_id,
+        blob=heard.encrypted or (before.blob if before else ""),
+        signature=heard.signature or (before.signature if before else ""),
+        item_id=heard.item_id or (before.item_id if before else ""),
+        form="" if heard.format == "unknown" else heard.format,
+        is_bound=heard.is_bound,
+    )
 
 
 def seal(origin: Seal) -> str:
     """Write a proof with its tag."""
     proof, beside = (origin.blob, origin.signature) if origin.blob else (origin.signature, "")
-    tag = _Tag(origin.endpoint_id, origin.item_id, origin.form, not origin.blob, beside)
-    told = _packed(msgspec.json.encode(tag)) + ("" if origin.packed is None else f".{origin.packed}")
+    place = (origin.after_text, origin.calls_before)
+    tag = astuple(_Tag(origin.endpoint_id, origin.item_id, origin.form, not origin.blob, beside, *place))
+    head = _packed(msgspec.json.encode(tag if any(place) else tag[: -len(place)]))
+    told = head if origin.packed is None else f"{head}.{origin.packed}"
     return f"{proof}{_MARK}{told}.{_checksum(proof, told)}"
 
 
@@ -93,6 +129,8 @@ def unseal(text: str) -> Seal | None:
         item_id=tag.item_id,
         form=tag.form,
         packed=packed if dot else None,
+        after_text=tag.after_text,
+        calls_before=tag.calls_before,
     )
 
 
@@ -107,15 +145,118 @@ def sealed(item: ReasoningItem, origin: Seal) -> ReasoningItem:
     There it is bare where the format says whose it is, so that a client may take it to its maker.
     """
     if not origin.signature:
-        return msgspec.structs.replace(item, encrypted_content=seal(origin))
+        return replace(item, encrypted_content=seal(origin))
     bare = origin.form in PORTABLE
     alone = Seal(endpoint_id=origin.endpoint_id, signature=origin.signature, form=origin.form)
     if origin.form != GEMINI_FORMAT:
         # Gemini's signature holds for the part that it stands on, every other for the thought it was given with.
-        text = "".join(part.text for part in item.content or ())
-        origin = msgspec.structs.replace(origin, packed=_packed(text.encode()))
+        origin = holding(origin, "".join(part.text for part in item.content or ()))
     signature = origin.signature if bare else seal(alone)
-    return msgspec.structs.replace(item, encrypted_content=seal(origin), signature=signature)
+    return replace(item, encrypted_content=seal(origin), signature=signature)
+
+
+def holding(origin: Seal, text: str) -> Seal:
+    """The proof with the text that it holds for, where that does not stand beside it."""
+    return replace(origin, packed=_packed(text.encode()))
+
+
+# At the doors where a thought has its text and one proof
+
+
+def sign(origin: Seal, *, is_data: bool = False) -> str:
+    """Write what stands as the proof of a thought where there is one place for it; the mark where it has none.
+
+    `is_data`: the place is that of a hidden thought, `data`, and not `signature`. Bare is Claude's alone, where it
+    stands in its own place, with its text beside it and nothing of the answer before it. A tag holds the text only if
+    the proof does (`holding`): the contract of these APIs is that clients keep it as it came.
+    """
+    if not (origin.blob or origin.signature):
+        return unsigned(origin.form)
+    proof, other = (origin.blob, origin.signature) if is_data else (origin.signature, origin.blob)
+    is_elsewhere = origin.packed is not None or origin.after_text or origin.calls_before > 0 or origin.is_bound
+    is_bare = origin.form == CLAUDE_FORMAT and proof and not (other or is_elsewhere or is_ours(proof))
+    return proof if is_bare else seal(origin)
+
+
+def unsigned(form: str = "") -> str:
+    """Write the mark of a thought without a proof."""
+    return UNSIGNED + form
+
+
+def is_unsigned(proof: str) -> bool:
+    """Whether what stands as a proof says that there is none."""
+    return proof.startswith(UNSIGNED) and not has_mark(proof)
+
+
+def is_ours(proof: str) -> bool:
+    """Whether what stands as a proof says itself what it is, however much of that is left."""
+    return has_mark(proof) or proof.startswith(UNSIGNED)
+
+
+def read_proof(proof: str, *, form: str = "", is_data: bool = False) -> Seal | None:
+    """Read what stands as the proof of a thought; None for none, and for one that did not arrive whole.
+
+    Our tag goes before `form`, which is what the client or the API says of a bare one; `is_data` as in `sign`.
+    """
+    if has_mark(proof):
+        return unseal(proof)
+    if not proof or is_unsigned(proof):
+        return None
+    blob, signature = (proof, "") if is_data else ("", proof)
+    return Seal(endpoint_id="", blob=blob, signature=signature, form="" if form == "unknown" else form)
+
+
+def thought_item(
+    text: str = "", *, signature: str = "", data: str = "", summary: tuple[str, ...] = (), form: str = ""
+) -> ReasoningItem:
+    """Make of what a client kept of a thought the item that Responses would have of it.
+
+    A proof that says itself what it is, whole or not, stands in `encrypted_content`, as it came.
+    """
+    found = read_proof(data, form=form, is_data=True) or read_proof(signature, form=form)
+    mark = next((each for each in (signature, data) if is_unsigned(each)), None)
+    named = found.form if found is not None else form if mark is None else mark.removeprefix(UNSIGNED)
+    blob, beside = ("" if is_unsigned(each) else each for each in (data, signature))
+    if not blob and has_mark(beside):
+        blob, beside = beside, ""
+    return ReasoningItem(
+        summary=tuple([SummaryText(each) for each in summary]),
+        content=(ReasoningText(text),) if text else UNSET,
+        encrypted_content=blob or UNSET,
+        signature=beside or UNSET,
+        format=UNSET if (known := format_named(named)) == "unknown" else known,
+    )
+
+
+def read_thinking(text: str, signature: str) -> ReasoningItem:
+    """Make an item of a `thinking` block of Messages, where a bare signature is Claude's.
+
+    The text of who tells summaries is one.
+    """
+    item = thought_item(text, signature=signature, form=CLAUDE_FORMAT if signature else "")
+    if not text or item.format in (UNSET, CLAUDE_FORMAT):
+        return item
+    return replace(item, content=UNSET, summary=(SummaryText(text),))
+
+
+def read_redacted(data: str) -> ReasoningItem:
+    """Make an item of a `redacted_thinking` block of Messages, where bare data is Claude's."""
+    return thought_item(data=data, form=CLAUDE_FORMAT)
+
+
+def format_named(name: object) -> ReasoningFormat:
+    """The reasoning format an upstream or a quirk names; `unknown` for any other name."""
+    match name:
+        case (
+            "openai-responses-v1"
+            | "azure-openai-responses-v1"
+            | "xai-responses-v1"
+            | "anthropic-claude-v1"
+            | "google-gemini-v1"
+        ):
+            return name
+        case _:
+            return "unknown"
 
 
 def is_from(origin: Seal, endpoint_id: str) -> bool:

@@ -15,7 +15,7 @@ from trunkline.adapters.decoding.repeats import Cumulative
 from trunkline.adapters.decoding.searches import once
 from trunkline.adapters.decoding.tags import TagSplitter
 from trunkline.adapters.media import inline
-from trunkline.adapters.thinking import effort, format_named
+from trunkline.adapters.thinking import effort, is_relay
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.data_urls import is_data_url
@@ -33,6 +33,7 @@ from trunkline.stream.deltas import (
     Search,
     Text,
 )
+from trunkline.stream.seals import format_named
 
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
@@ -193,7 +194,10 @@ class Texts:
         What follows is another thought: Claude thinks again between calls, and has a proof for each time.
         """
         slot = self.open_thought(out)
-        out.append(ReasoningSeal(slot, encrypted, signature, form, endpoint_id=self._endpoint.id, item_id=item_id))
+        home, is_bound = self._endpoint.id, is_relay(self._endpoint)
+        out.append(
+            ReasoningSeal(slot, encrypted, signature, form, endpoint_id=home, item_id=item_id, is_bound=is_bound)
+        )
         self._thought = None
 
     def _hear_parts(self, content: Json, out: list[Delta]) -> None:

@@ -46,7 +46,6 @@ from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.searches import queries
 from trunkline.adapters.decoding.strange import as_object, read_loosely
-from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.stream.aws_events import EXCEPTION
@@ -66,6 +65,7 @@ from trunkline.stream.deltas import (
     Stopped,
     Text,
 )
+from trunkline.stream.seals import format_named
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 

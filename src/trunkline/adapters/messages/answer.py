@@ -54,7 +54,6 @@ from trunkline.adapters.messages.wire import (
     read_event,
     read_head,
 )
-from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
 from trunkline.stream.deltas import (
@@ -74,6 +73,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
+from trunkline.stream.seals import format_named
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 MAX_PAUSES = 8

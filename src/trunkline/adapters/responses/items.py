@@ -26,7 +26,6 @@ from trunkline.adapters.responses.wire import (
     read_item,
     read_look,
 )
-from trunkline.adapters.thinking import format_named
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import FindInPageAction, Json, OpenPageAction, PageAction, ReasoningFormat
 from trunkline.protocol.opaque import ServerItem
@@ -48,6 +47,7 @@ from trunkline.stream.deltas import (
     Slot,
     Text,
 )
+from trunkline.stream.seals import format_named
 
 
 class Items:

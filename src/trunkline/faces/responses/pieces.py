@@ -52,7 +52,7 @@ from trunkline.protocol.items import (
     UrlCitation,
 )
 from trunkline.stream.deltas import CallKind, FunctionCall, ReasoningSeal, Slot
-from trunkline.stream.seals import Seal, sealed
+from trunkline.stream.seals import Seal, origin_of, sealed
 from trunkline.wire import UNREADABLE
 
 PartStruct = TypeVar("PartStruct", bound=RefusalPart | ReasoningText | SummaryText)
@@ -233,13 +233,7 @@ class ThoughtItem:
 
     def seal(self, seal: ReasoningSeal) -> None:
         """Keep a proof; a later one replaces only what it says."""
-        self.origin = Seal(
-            endpoint_id=seal.endpoint_id,
-            blob=seal.encrypted or self.origin.blob,
-            signature=seal.signature or self.origin.signature,
-            item_id=seal.item_id or self.origin.item_id,
-            form="" if seal.format == "unknown" else seal.format,
-        )
+        self.origin = origin_of(seal, self.origin)
         self.format = seal.format
         self.awaits_seal = seal.is_awaited
 
