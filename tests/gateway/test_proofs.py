@@ -7,9 +7,11 @@ without the members that clients leave out. What real clients keep is in docs/de
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from tests.gateway.checks import events_of, response_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
@@ -17,7 +19,7 @@ from tests.gateway.proofs import DEAF, EVERYBODY, STEM, THOUGHT, WIRES, Wire, ob
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
 from tests.gateway.test_quirks import as_toml
 from tests.gateway.upstream import Upstream
-from trunkline.stream.seals import Seal, seal
+from trunkline.stream.seals import Seal, read_redacted, read_thinking, seal, sign, thought_item, unseal
 
 Item = dict[str, Any]
 
@@ -97,14 +99,44 @@ def moved(item: Item) -> Item:
     return {**kept("id", "encrypted_content")(item), "summary": [{"type": "summary_text", "text": text}]}
 
 
+def told(item: Item) -> tuple[Seal, str, bool]:
+    """A proof as it is told where there is one place for it, the text beside it, and whether that is a summary."""
+    origin = unseal(item["encrypted_content"])
+    assert origin is not None
+    text = "".join(part["text"] for part in [*item.get("content", []), *item["summary"]])
+    is_bound = origin.endpoint_id.startswith("proof-details")
+    return replace(origin, packed=None, is_bound=is_bound), text, "content" not in item
+
+
+def as_block(item: Item) -> Item:
+    """A client of Messages, which keeps the block that it got."""
+    origin, text, _ = told(item)
+    is_hidden = not text and not origin.signature
+    found = read_redacted(sign(origin, is_data=True)) if is_hidden else read_thinking(text, sign(origin))
+    return cast("Item", to_builtins(found))
+
+
+def as_detail(item: Item) -> Item:
+    """A client of Chat Completions, which keeps the details that it got."""
+    origin, text, is_summary = told(item)
+    proof = {"data": sign(origin, is_data=True)} if origin.blob else {"signature": sign(origin)}
+    texts = ("", (text,)) if is_summary and text else (text, ())
+    return cast("Item", to_builtins(thought_item(texts[0], summary=texts[1], form=item["format"], **proof)))
+
+
 KEPT: dict[str, Callable[[Item], Item]] = {
     "everything": dict,
     "no format and no signature": kept("id", "summary", "content", "encrypted_content"),
     "no content either": kept("id", "summary", "encrypted_content"),
     "the text elsewhere": moved,
     "encrypted_content alone": kept("encrypted_content"),
+    "a block of Messages": as_block,
+    "details of a chat": as_detail,
     "a format that is another's": lambda item: {**item, "format": "xai-responses-v1", "signature": "c3RyYW5nZXI="},
 }
+
+
+WHOLE = ("everything", "encrypted_content alone", "a block of Messages", "details of a chat")
 
 
 @pytest.mark.parametrize("keep", KEPT.values(), ids=KEPT.keys())
@@ -118,7 +150,7 @@ def test_a_proof_goes_back_to_whoever_gave_it_as_it_came(
     assert "input.reasoning" not in dropped
 
 
-@pytest.mark.parametrize("keep", [KEPT["everything"], KEPT["encrypted_content alone"]], ids=["all", "the blob alone"])
+@pytest.mark.parametrize("keep", [KEPT[each] for each in WHOLE], ids=WHOLE)
 @pytest.mark.parametrize("issuer", WIRES, ids=lambda wire: wire.id)
 def test_a_proof_goes_to_everybody_who_has_the_model_and_to_nobody_else(
     issuer: Wire, keep: Callable[[Item], Item], gateway: Gateway, upstream: Upstream, said: dict[str, list[Item]]
