@@ -22,13 +22,14 @@ from trunkline.plugins.order import NO_STEPS, Steps, order
 from trunkline.plugins.rounds import End, Rounds, Searches
 from trunkline.plugins.searching import SearchStep
 from trunkline.protocol.events import Event
+from trunkline.protocol.items import Found as Page
 from trunkline.protocol.items import FunctionCallItem, FunctionCallOutput, InputText, Message, WebSearchCall
 from trunkline.protocol.render import render_event
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchToolType
 from trunkline.settings.plugin_sections import PluginsSettings, SearchSettings, WebSettings
 from trunkline.settings.sections import Settings
-from trunkline.stream.deltas import Delta
+from trunkline.stream.deltas import Began, Delta, Search, Stopped, Text
 from trunkline.upstream.engines.found import Found, Result
 from trunkline.upstream.hearing import Hearing
 from trunkline.wire import UpstreamRequest
@@ -38,7 +39,7 @@ SETTINGS = Settings(search={"lake": LAKE})
 PLACE = endpoint("mock", "m")
 SENT = UpstreamRequest("POST", "https://api.example/v1/x", {}, b"{}")
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}}
-PAGE = Result("Kites", "https://kites.example/a", "Kites fly.")
+PAGE = Result("Kites", "https://kites.example/a", "Kites fly.", "2026-11-01")
 
 
 def asked(**more: Any) -> Request:
@@ -83,6 +84,7 @@ class Told:
         self.rounds = rounds = Rounds(step_of(request), (f"id{number}" for number in itertools.count()))
         self.assembler = Assembler(request, "resp_1", (f"own{number}" for number in itertools.count()), 0.0, "m")
         self.events: list[Event] = []
+        self.deltas: list[Delta] = []
         for turn in turns:
             self.requests.append(rounds.request)
             for batch in heard(rounds.request, sse(turn), cut):
@@ -99,6 +101,7 @@ class Told:
         self.events += self.assembler.end(1.0)
 
     def tell(self, deltas: list[Delta]) -> None:
+        self.deltas += deltas
         self.events += self.assembler.feed(deltas)
 
     def search(self, over: Searches) -> None:
@@ -282,6 +285,19 @@ def test_results_of_other_domains_are_left_out() -> None:
     request = asked(tools=[{"type": "web_search", "filters": {"allowed_domains": ["boats.example"]}}])
     told = Told(request, [calls(search("kites")), says("Nothing.")])
     assert "kites.example" not in told.outputs[0]
+
+
+def test_what_a_search_found_is_told_with_titles_and_days() -> None:
+    told = Told(asked(), [calls(search("kites")), says("Kites fly.")])
+    (made,) = [delta for delta in told.deltas if isinstance(delta, Search) and delta.status == "completed"]
+    assert made.results == (Page(PAGE.url, PAGE.title, PAGE.date),)
+    assert [page.url for page in made.results] == list(made.sources)
+
+
+def test_an_answer_that_a_provider_ended_at_a_stop_text_keeps_its_name() -> None:
+    rounds = Rounds(step_of(asked(stop=["END"])), iter(["a", "b"]))
+    rounds.feed([Began("m"), Text(0, "Kites."), Stopped("stop", "END")])
+    assert rounds.turn_over() == End([Stopped("stop", "END")])
 
 
 class TestOrder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.stopping import StopWords, place_of_stop
+from trunkline.stream.stopping import StopWords, first_stop, place_of_stop
 
 LETTERS = st.text(alphabet="ab\n", max_size=40)
 STOPS = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=6), min_size=1, max_size=4).map(tuple)
@@ -49,7 +50,9 @@ def test_wherever_it_is_cut_the_text_is_the_same(text: str, stops: tuple[str, ..
     place = place_of_stop(text, stops)
     told = heard(stops, *(Text(0, piece) for piece in pieces(text, cuts)), Stopped("length"))
     assert said(told) == text[:place]
-    assert [delta for delta in told if isinstance(delta, Stopped)] == [Stopped("length" if place is None else "stop")]
+    found = first_stop(text, stops)
+    end = Stopped("length") if found is None else Stopped("stop", found[1])
+    assert [delta for delta in told if isinstance(delta, Stopped)] == [end]
 
 
 @given(text=LETTERS, stops=STOPS)
@@ -91,7 +94,7 @@ def test_log_probabilities_stay_with_their_text(text: str, stops: tuple[str, ...
 def test_of_what_follows_only_the_cost_is_told() -> None:
     machine = StopWords(("END",))
     batch: list[Delta] = [Text(0, "a EN"), WEB, Text(0, "D b"), FunctionCall(1, "c", "f"), SPENT, Stopped("calls")]
-    assert machine.hear(batch) == [Text(0, "a "), WEB, SPENT, Stopped("stop")]
+    assert machine.hear(batch) == [Text(0, "a "), WEB, SPENT, Stopped("stop", "END")]
     assert machine.is_over
     assert machine.hear([Text(0, "late"), SPENT, Stopped("stop")]) == []
 
@@ -104,3 +107,16 @@ def test_whatever_is_no_text_lets_go_what_was_held_back() -> None:
 
 def test_thoughts_and_arguments_are_not_looked_at() -> None:
     assert heard(("END",), Reasoning(0, "END"), Stopped("stop")) == [Reasoning(0, "END"), Stopped("stop")]
+
+
+@pytest.mark.parametrize(
+    ("stops", "text", "sequence"),
+    [
+        (("b", "abc"), "xabc", "b"),
+        (("c", "bc"), "abc", "bc"),
+        (("END", "STOP"), "a STOP b END", "STOP"),
+    ],
+    ids=["the first that is complete", "the longest of those that end at once", "not the first of the list"],
+)
+def test_the_end_names_the_stop_text_that_made_it(stops: tuple[str, ...], text: str, sequence: str) -> None:
+    assert heard(stops, *(Text(0, letter) for letter in text), Stopped("length"))[-1] == Stopped("stop", sequence)

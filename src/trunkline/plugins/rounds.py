@@ -57,6 +57,7 @@ from trunkline.protocol.items import (
     Message,
     OutputItem,
 )
+from trunkline.protocol.items import Found as Page
 from trunkline.protocol.opaque import Json
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
@@ -70,7 +71,6 @@ from trunkline.stream.deltas import (
     Slot,
     Spent,
     Stopped,
-    StopReason,
 )
 from trunkline.upstream.engines.found import Found, Query
 from trunkline.wire import UNREADABLE
@@ -137,7 +137,7 @@ class Rounds:
         self._pairs: list[Pair] = []
         self._is_broke = False
         self._fold: Assembler
-        self._stop: StopReason | None
+        self._stop: Stopped | None
         self._begin_turn()
 
     @property
@@ -193,7 +193,7 @@ class Rounds:
                 case Spent() | Failed():
                     continue
                 case Stopped():
-                    self._stop = self._stop or delta.reason
+                    self._stop = self._stop or delta
                 case Began():
                     if self.turn == 1:
                         told.append(delta)
@@ -219,11 +219,11 @@ class Rounds:
         self._fold.end(0.0)
         self._output = self._fold.response.output
         calls = [item for item in self._output if isinstance(item, FunctionCallItem) and item.name == self._step.name]
-        if not calls or self._stop is None or self._stop in CUT_SHORT or not self._step.is_offered:
+        if not calls or self._stop is None or self._stop.reason in CUT_SHORT or not self._step.is_offered:
             return self._end(self._stop)
         if self._has_clients_call or self._is_last:
             self._unmade += len(calls)
-            return self._end("calls" if self._has_clients_call else "stop")
+            return self._end(Stopped("calls" if self._has_clients_call else "stop"))
         asked: list[Asked] = []
         self._calls = [self._answer(call, asked) for call in calls]
         self._idle_turns = 0 if asked else self._idle_turns + 1
@@ -287,7 +287,11 @@ class Rounds:
         self._results += len(found.results)
         sources = tuple(dict.fromkeys(each.url for each in found.results))
         status: Literal["failed", "completed"] = "failed" if found.problem else "completed"
-        told = self._citing.feed([Search(asked.slot, "web", status, (asked.query.text,), sources=sources)])
+        pages = {each.url: Page(each.url, each.title, each.date or None) for each in reversed(found.results)}
+        results = tuple(pages.values())[::-1]
+        told = self._citing.feed(
+            [Search(asked.slot, "web", status, (asked.query.text,), sources=sources, results=results)]
+        )
         self._citing.learn(found.results)
         return told
 
@@ -320,8 +324,8 @@ class Rounds:
         packed = pack(self._pairs) if is_first and self._step.carries_results else ""
         return [ReasoningSeal((self.turn, "found"), packed)] if packed else []
 
-    def _end(self, reason: StopReason | None) -> End:
-        return End([] if reason is None else self._citing.feed([Stopped(reason)]))
+    def _end(self, stop: Stopped | None) -> End:
+        return End([] if stop is None else self._citing.feed([stop]))
 
     def _answer(self, call: FunctionCallItem, asked: list[Asked]) -> _Call:
         """Answer a call, or have its search made."""

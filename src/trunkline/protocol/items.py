@@ -277,6 +277,15 @@ class WebSource(Struct, frozen=True, gc=False, tag_field="type", tag="url"):
     url: str
 
 
+class Found(Struct, frozen=True, gc=False):
+    """A page that a search found; `age` as its searcher says it, `sealed` what the searcher alone can read again."""
+
+    url: str
+    title: str = ""
+    age: str | None = None
+    sealed: str | None = None
+
+
 class SearchAction(Struct, frozen=True, gc=False, tag_field="type", tag="search"):
     """What was looked for; `query` is empty where nobody says, `queries` are all of several.
 
@@ -308,11 +317,13 @@ class WebSearchCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type
     """A search of the web. Every answer's has an `action`, from its first event on; of a request it is not read.
 
     Without it a stream ends in the client's parser: https://github.com/openai/openai-java/issues/633 (2026-11-28).
+    `results` are what a Messages client sends back of a search; no answer of ours has them here.
     """
 
     id: str | UnsetType = UNSET
     status: SearchStatus
     action: SearchAction | PageAction | UnsetType = UNSET
+    results: tuple[Found, ...] | UnsetType = UNSET
 
 
 class FileSearchCall(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="file_search_call"):

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from trunkline.money import NanoUsd
 from trunkline.protocol.items import Annotation, Logprob, PageAction, ReasoningFormat
+from trunkline.protocol.items import Found as Found
 from trunkline.protocol.opaque import ServerItem
 from trunkline.wire import Fault
 
@@ -146,15 +147,6 @@ class Citation(Struct, frozen=True):
 
     slot: Slot
     annotation: Annotation
-
-
-class Found(Struct, frozen=True, gc=False):
-    """A page that a search found; `age` as its searcher says it, `sealed` what the searcher alone can read again."""
-
-    url: str
-    title: str = ""
-    age: str | None = None
-    sealed: str | None = None
 
 
 class Search(Struct, frozen=True):

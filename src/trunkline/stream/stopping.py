@@ -21,8 +21,19 @@ from trunkline.stream.deltas import Citation, Delta, Slot, Spent, Stopped, Text
 
 def place_of_stop(text: str, stops: Sequence[str]) -> int | None:
     """Where a text ends because of a stop text in it, the one that is complete first; None where it holds none."""
-    found = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
-    return min(found)[1] if found else None
+    found = first_stop(text, stops)
+    return None if found is None else found[0]
+
+
+def first_stop(text: str, stops: Sequence[str]) -> tuple[int, str] | None:
+    """The stop text of a text that is complete first, of several the longest, and where it begins."""
+    found = [(place + len(stop), place, stop) for stop in stops if (place := text.find(stop)) >= 0]
+    return min(found)[1:] if found else None
+
+
+def sole_stop(stops: Sequence[str]) -> str | None:
+    """Which stop text ended an answer, where its provider says only that one did: known where there is but one."""
+    return stops[0] if len(stops) == 1 else None
 
 
 class StopWords:
@@ -31,13 +42,14 @@ class StopWords:
     `is_over` turns true when one of them was heard: nothing more of the answer counts.
     """
 
-    __slots__ = ("_held", "_longest", "_slot", "_stops", "is_over")
+    __slots__ = ("_held", "_longest", "_sequence", "_slot", "_stops", "is_over")
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = stops
         self._longest = max(map(len, stops))
         self._held: list[Text] = []
         self._slot: Slot = None
+        self._sequence: str | None = None
         self.is_over = False
 
     @property
@@ -63,7 +75,7 @@ class StopWords:
                 told += self.rest()
                 told.append(delta)
         if self.is_over:
-            told.append(Stopped("stop"))
+            told.append(Stopped("stop", self._sequence))
         return told
 
     def rest(self) -> list[Text]:
@@ -78,8 +90,9 @@ class StopWords:
         self._slot = delta.slot
         pieces, self._held = [*self._held, delta], []
         said = "".join(piece.text for piece in pieces)
-        place = place_of_stop(said, self._stops)
-        if place is not None:
+        found = first_stop(said, self._stops)
+        if found is not None:
+            place, self._sequence = found
             self.is_over = True
             return [*before, *_split(pieces, place)[0]]
         told, self._held = _split(pieces, len(said) - self._begun(said))

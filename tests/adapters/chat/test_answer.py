@@ -16,7 +16,7 @@ from trunkline.adapters.chat.request import ADAPTER
 from trunkline.adapters.chat.wire import decode_logprobs, decode_usage
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
-from trunkline.protocol.items import InputText, Message
+from trunkline.protocol.items import Found, InputText, Message
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import JsonSchemaFormat, TextConfig
 from trunkline.stream.deltas import (
@@ -51,6 +51,11 @@ def endpoint(quirks: Quirks | None = None) -> Endpoint:
         base_url="https://api.acme.example/v1",
         quirks=quirks or Quirks(),
     )
+
+
+def searched(url: str, page: Found | None = None) -> Search:
+    """One search that found a page."""
+    return Search(1, "web", "completed", sources=(url,), results=(page or Found(url),))
 
 
 def chunk(delta: Json = None, finish: str | None = None, **fields: Json) -> WireMessage:
@@ -228,7 +233,33 @@ ANSWERS = [
     Answer(
         "sources that come late are reported after the text",
         [chunk({"content": "a[1]"}), chunk({}, "stop", citations=["https://a.example"]), DONE],
-        [Text(0, "a[1]"), Search(1, "web", "completed", sources=("https://a.example",)), Stopped("stop")],
+        [Text(0, "a[1]"), searched("https://a.example"), Stopped("stop")],
+    ),
+    Answer(
+        "sources with titles and days are what was found",
+        [
+            chunk({"content": "a"}),
+            chunk({}, "stop", search_results=[{"url": "https://a.example", "title": "A", "date": "2026-11-01"}, {}]),
+            DONE,
+        ],
+        [
+            Text(0, "a"),
+            searched("https://a.example", Found("https://a.example", "A", "2026-11-01")),
+            Stopped("stop"),
+        ],
+    ),
+    Answer(
+        "Z.ai names links and days otherwise",
+        [
+            chunk({"content": "a"}),
+            chunk({}, "stop", web_search=[{"link": "https://a.example", "title": "A", "publish_date": "2026-11-01"}]),
+            DONE,
+        ],
+        [
+            Text(0, "a"),
+            searched("https://a.example", Found("https://a.example", "A", "2026-11-01")),
+            Stopped("stop"),
+        ],
     ),
     Answer(
         "usage is told as it comes",

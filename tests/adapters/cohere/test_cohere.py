@@ -280,6 +280,17 @@ def test_finish(finish: str, reason: str) -> None:
     assert heard(text("a"), ended(finish))[-1] == Stopped(reason)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("stops", "finish", "sequence"),
+    [(["END"], "STOP_SEQUENCE", "END"), (["END", "X"], "STOP_SEQUENCE", None), (["END"], "COMPLETE", None)],
+    ids=["the only one", "one of two", "none"],
+)
+def test_which_stop_text_ended_an_answer_is_told_where_there_is_but_one(
+    stops: list[str], finish: str, sequence: str | None
+) -> None:
+    assert heard(text("a"), ended(finish), stop=stops)[-1] == Stopped("stop", sequence)
+
+
 def test_the_tool_that_stands_for_an_answer_is_text() -> None:
     start = event("tool-call-start", 0, tool_calls={"id": "a", "function": {"name": "kite", "arguments": ""}})
     piece = event("tool-call-delta", 0, tool_calls={"function": {"arguments": '{"a":1}'}})

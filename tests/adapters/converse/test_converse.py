@@ -697,6 +697,20 @@ def test_ST_07_a_stream_cut_before_its_stop_never_ends_well(answer: Answer) -> N
         assert not [d for d in hear(answer.stream[:cut], asked, answer.quirks) if isinstance(d, Stopped | Failed)]
 
 
+@pytest.mark.parametrize(
+    ("stops", "reason", "sequence"),
+    [(["END"], "stop_sequence", "END"), (["END", "X"], "stop_sequence", None), (["END"], "end_turn", None)],
+    ids=["the only one", "one of two", "none"],
+)
+def test_which_stop_text_ended_an_answer_is_told_where_there_is_but_one(
+    stops: list[str], reason: str, sequence: str | None
+) -> None:
+    asked = request(stop=stops)
+    assert hear([STARTED, piece(0, text="Rain"), *ended(reason)], asked)[-1] == Stopped("stop", sequence)
+    whole = decoder(asked).whole(msgspec.json.encode(body({"text": "Rain"}, reason=reason)))
+    assert [*whole][-1] == Stopped("stop", sequence)
+
+
 def test_the_end_waits_for_the_usage() -> None:
     reader = decoder()
     stop, metadata = ended("end_turn")

@@ -29,6 +29,7 @@ from trunkline.catalog.quirks import Quirks
 from trunkline.errors import BadRequest, Unprocessable
 from trunkline.faces.responses.assemble import Assembler
 from trunkline.faces.responses.parse import parse
+from trunkline.protocol.items import Found
 from trunkline.protocol.render import render_response
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
@@ -512,6 +513,13 @@ def test_a_citation_points_at_the_words_it_was_told(text: str, data: st.DataObje
     }
     (citation,) = cited(text, read_grounding(Raw(json.dumps(told).encode())))
     assert (citation.start_index, citation.end_index) == (start, end)
+
+
+def test_what_a_search_found_is_each_page_once_with_its_title() -> None:
+    pages = [{"uri": "https://a.example", "title": "A"}, {"uri": "https://b.example"}, {"uri": "https://a.example"}, {}]
+    told = {"webSearchQueries": ["kites"], "groundingChunks": [{"web": page} for page in pages]}
+    found = read_grounding(Raw(json.dumps(told).encode())).results
+    assert found == (Found("https://a.example", "A"), Found("https://b.example"))
 
 
 def test_offsets_of_another_part_give_way_to_the_words() -> None:

@@ -21,7 +21,7 @@ from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.faces.responses.parse import parse
-from trunkline.protocol.items import FileCitation, UrlCitation
+from trunkline.protocol.items import FileCitation, Found, UrlCitation
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
@@ -772,7 +772,13 @@ FOUND = {
     "type": "web_search_tool_result",
     "tool_use_id": "srvtoolu_1",
     "content": [
-        {"type": "web_search_result", "url": "https://kites.example", "title": "Kites", "encrypted_content": "X"}
+        {
+            "type": "web_search_result",
+            "url": "https://kites.example",
+            "title": "Kites",
+            "page_age": "2 days ago",
+            "encrypted_content": "X",
+        }
     ],
 }
 
@@ -791,6 +797,30 @@ ANSWERS = [
         ],
         body({"type": "text", "text": "Rain, 4 °C 🌧"}),
         [Text(0, "Rain, 4 °C 🌧"), SPENT, Stopped("stop")],
+    ),
+    Answer(
+        "a stop text, which is named",
+        [
+            STARTED,
+            opened(0, type="text", text=""),
+            piece(0, "text_delta", text="Rain"),
+            closed(0),
+            *ended("stop_sequence", stop_sequence="END"),
+        ],
+        body({"type": "text", "text": "Rain"}, reason="stop_sequence", stop_sequence="END"),
+        [Text(0, "Rain"), SPENT, Stopped("stop", "END")],
+    ),
+    Answer(
+        "a stop text, which is not named",
+        [
+            STARTED,
+            opened(0, type="text", text=""),
+            piece(0, "text_delta", text="Rain"),
+            closed(0),
+            *ended("stop_sequence"),
+        ],
+        body({"type": "text", "text": "Rain"}, reason="stop_sequence", stop_sequence=None),
+        [Text(0, "Rain"), SPENT, Stopped("stop")],
     ),
     Answer(
         "a signed thought, a redacted one, then text",
@@ -912,7 +942,13 @@ ANSWERS = [
         [
             Search("srvtoolu_1", "web", "in_progress"),
             Search("srvtoolu_1", "web", "searching", ("kite 🪁",)),
-            Search("srvtoolu_1", "web", "completed", sources=("https://kites.example",)),
+            Search(
+                "srvtoolu_1",
+                "web",
+                "completed",
+                sources=("https://kites.example",),
+                results=(Found("https://kites.example", "Kites", "2 days ago", "X"),),
+            ),
             Text(2, "Grüße 🪁: sie fliegen"),
             Citation(2, UrlCitation("https://kites.example", "Kites", 9, 20)),
             Text(2, "."),

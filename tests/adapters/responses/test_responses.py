@@ -17,7 +17,7 @@ from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.faces.responses.parse import parse
-from trunkline.protocol.items import FindInPageAction, Logprob, OpenPageAction, UrlCitation
+from trunkline.protocol.items import FindInPageAction, Found, Logprob, OpenPageAction, UrlCitation
 from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
@@ -597,7 +597,8 @@ HEARD = [
         ],
         [
             Search(0, "web", "in_progress"),
-            Search(0, "web", "completed", ("kites", "drager"), "kites", ("https://a.example",)),
+            Search(0, "web", "completed", ("kites", "drager"), "kites", ("https://a.example",),
+                   results=(Found("https://a.example"),)),
             Closed(0),
             Search(1, "web", "in_progress", visit=OpenPageAction("https://a.example")),
             Search(1, "web", "completed", visit=OpenPageAction()),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from trunkline.adapters.chat.calls import Calls
 from trunkline.adapters.chat.wire import decode_citation, decode_logprobs, decode_source, image_address, text_of
 from trunkline.adapters.decoding.repeats import Cumulative
-from trunkline.adapters.decoding.searches import once
+from trunkline.adapters.decoding.searches import once, results
 from trunkline.adapters.decoding.tags import TagSplitter
 from trunkline.adapters.media import inline
 from trunkline.adapters.thinking import effort, is_relay
@@ -279,4 +279,5 @@ class Texts:
         self._end_text(out)
         if self._sources:
             sources = once(decode_source(source)[0] for source in self._sources)
-            out.append(Search(next(self._slots), "web", "completed", sources=sources))
+            found = results(self._sources)
+            out.append(Search(next(self._slots), "web", "completed", sources=sources, results=found))

@@ -55,6 +55,7 @@ from trunkline.stream.deltas import (
     Stopped,
     Text,
 )
+from trunkline.stream.stopping import sole_stop
 from trunkline.wire import UNREADABLE, Fault, WireMessage
 
 
@@ -75,6 +76,7 @@ class CohereDecoder(Decoder):
     def __init__(self, request: Request, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._wants_logprobs = bool(request.top_logprobs)
+        self._sequence = sole_stop(request.stop)
         self._slots = 0
         self._blocks: dict[int, _Block] = {}
         self._held: dict[int, HeldStart] = {}
@@ -326,7 +328,7 @@ class CohereDecoder(Decoder):
         reason = FINISHES.get(finish, "stop")
         if reason in ("stop", "calls"):
             reason = "calls" if self._has_calls else "stop"
-        out.append(Stopped(reason))
+        out.append(Stopped(reason, self._sequence if finish == "STOP_SEQUENCE" else None))
         return out
 
     def _failed(self, fault: Fault, before: Sequence[Delta] = ()) -> list[Delta]:

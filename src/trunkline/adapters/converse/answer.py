@@ -84,10 +84,11 @@ class _Open:
 
 
 class ConverseDecoder(Decoder):
-    """The state of one answer."""
+    """The state of one answer; `sequence` is the stop text that is meant where one ended it."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, sequence: str | None = None) -> None:
         self._endpoint = endpoint
+        self._sequence = sequence
         self._format = format_named(endpoint.quirks.reasoning_format)
         self._blocks: dict[int, _Open] = {}
         self._text: _Open | None = None
@@ -171,7 +172,8 @@ class ConverseDecoder(Decoder):
         if self._reason in BROKEN:
             return [*deltas, Failed(nonsense(f"the model broke off: {self._reason}"))]
         stop = STOPS.get(self._reason, "stop")
-        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop)]
+        sequence = self._sequence if self._reason == "stop_sequence" else None
+        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop, sequence)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
         self.is_done = True

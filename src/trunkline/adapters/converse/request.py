@@ -68,6 +68,7 @@ from trunkline.protocol.items import (
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
 from trunkline.stream.framing import AWS_EVENT_STREAM
+from trunkline.stream.stopping import sole_stop
 from trunkline.wire import Fault, UpstreamRequest
 
 
@@ -100,7 +101,7 @@ class ConverseAdapter(Adapter):
         return True
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
-        return as_json(ConverseDecoder(endpoint), request, endpoint)
+        return as_json(ConverseDecoder(endpoint, sole_stop(request.stop)), request, endpoint)
 
 
 ADAPTER = ConverseAdapter()

@@ -24,6 +24,7 @@ from trunkline.adapters.thinking import effort, lost_proofs, replayable, thought
 from trunkline.catalog.abilities import unspoken
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import (
+    Found,
     FunctionCallItem,
     FunctionCallOutput,
     InputAudio,
@@ -268,7 +269,9 @@ _DECODE: dict[type, Callable[..., Delta]] = {
     wire.Argued: lambda said, _: Arguments(said.slot, said.text),
     wire.Refused: lambda said, _: Refusal(said.slot, said.text),
     wire.Cited: _decode_citation,
-    wire.Searched: lambda said, _: Search(said.slot, "web", said.status, said.queries, sources=said.sources),
+    wire.Searched: lambda said, _: Search(
+        said.slot, "web", said.status, said.queries, sources=said.sources, results=tuple(map(Found, said.sources))
+    ),
     wire.Drawn: lambda said, _: Image(said.slot, said.base64, said.is_final),
     wire.Finished: lambda said, _: Closed(said.slot),
     wire.Counted: _decode_usage,

@@ -346,10 +346,10 @@ class GeminiDecoder(Decoder):
 
     def _report_searches(self, out: list[Delta]) -> None:
         """One search for each query; nobody says which of them found a page, so the first tells all pages."""
-        sources = self._grounding.sources
+        sources, results = self._grounding.sources, self._grounding.results
         for query in self._grounding.queries:
-            out.append(Search(self._slot(), "web", "completed", (query,), sources=sources))
-            sources = ()
+            out.append(Search(self._slot(), "web", "completed", (query,), sources=sources, results=results))
+            sources, results = (), ()
 
     # The end
 

@@ -13,8 +13,8 @@ from itertools import accumulate
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.searches import once
-from trunkline.protocol.items import UrlCitation
+from trunkline.adapters.decoding.searches import each_once, once
+from trunkline.protocol.items import Found, UrlCitation
 from trunkline.wire import UNREADABLE
 
 MAX_SUPPORTS = 1_000
@@ -66,6 +66,12 @@ class Grounding(Struct, frozen=True, rename="camel"):
     def sources(self) -> tuple[str, ...]:
         """The addresses of the pages that were found."""
         return once(page.uri for chunk in self.chunks if (page := _page(chunk)) is not None)
+
+    @property
+    def results(self) -> tuple[Found, ...]:
+        """The pages themselves."""
+        pages = (page for chunk in self.chunks if (page := _page(chunk)) is not None)
+        return each_once(Found(page.uri or "", page.title or "") for page in pages)
 
     def updated(self, later: Grounding) -> Grounding:
         """Lay what a later message tells over what an earlier one told; each tells all it knows of a kind."""

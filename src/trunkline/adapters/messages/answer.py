@@ -28,7 +28,7 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
-from trunkline.adapters.decoding.searches import links, queries
+from trunkline.adapters.decoding.searches import links, queries, results
 from trunkline.adapters.decoding.template import Template
 from trunkline.adapters.decoding.usage import added
 from trunkline.adapters.messages.blocks import Block
@@ -181,7 +181,7 @@ class MessagesDecoder(Decoder):
             ]
         except UNREADABLE:
             return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
-        self._stop = Stop(answer.stop_reason, answer.stop_details)
+        self._stop = Stop(answer.stop_reason, answer.stop_sequence, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
         if answer.error is not None:
             spent = [self._spent()] if self._usage else []
@@ -279,7 +279,7 @@ class MessagesDecoder(Decoder):
             return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
         # The end mark came: without a reason (some hosts send null) it is the plain end.
         stop = STOPS.get(reason or "", "calls" if self._has_calls else "stop")
-        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop)]
+        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop, self._stop.sequence)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
         self._is_over = self.is_done = True
@@ -469,7 +469,7 @@ class MessagesDecoder(Decoder):
             return []
         found = block.head.content
         status: Literal["failed", "completed"] = "failed" if isinstance(found, dict) else "completed"
-        return [Search(block.head.tool_use_id, "web", status, sources=links(found))]
+        return [Search(block.head.tool_use_id, "web", status, sources=links(found), results=results(found))]
 
     def _keep(self, block: Block, text: str) -> None:
         if self._kept is not None:

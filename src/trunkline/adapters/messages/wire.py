@@ -63,7 +63,14 @@ class StopDetails(Struct, frozen=True, gc=False):
 
 class Stop(Struct, frozen=True, gc=False):
     stop_reason: str | None = None
+    stop_sequence: Json = None
     stop_details: StopDetails | None = None
+
+    @property
+    def sequence(self) -> str | None:
+        """The client's stop text that ended the answer, where it was one."""
+        told = self.stop_sequence
+        return told if self.stop_reason == "stop_sequence" and isinstance(told, str) else None
 
 
 class Start(Struct, frozen=True, gc=False):
@@ -126,6 +133,7 @@ class Body(Struct, frozen=True):
 
     content: list[Raw] | None = None
     stop_reason: str | None = None
+    stop_sequence: Json = None
     stop_details: StopDetails | None = None
     usage: dict[str, Json] | None = None
     error: Json = None

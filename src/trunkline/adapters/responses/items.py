@@ -15,7 +15,7 @@ from msgspec import Raw
 from trunkline.adapters.decoding.calls import says_nothing
 from trunkline.adapters.decoding.faults import nonsense
 from trunkline.adapters.decoding.logprobs import as_logprobs
-from trunkline.adapters.decoding.searches import links
+from trunkline.adapters.decoding.searches import links, results
 from trunkline.adapters.responses.wire import (
     Action,
     Item,
@@ -212,7 +212,8 @@ class Items:
 
 def _web_search(slot: Slot, status: Literal["in_progress", "failed", "completed"], action: Action) -> Search:
     queries, sources = tuple(action.queries or ()), links(action.sources)
-    return Search(slot, "web", status, queries, action.query or "", sources, _visit(action))
+    found = results(action.sources)
+    return Search(slot, "web", status, queries, action.query or "", sources, _visit(action), found)
 
 
 def _visit(action: Action) -> PageAction | None:
