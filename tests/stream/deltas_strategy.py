@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trunkline.faces.responses.assemble import Assembler
 from trunkline.protocol.events import Event
 from trunkline.protocol.items import FileCitation, FilePath, Logprob, TopLogprob, UrlCitation
-from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.opaque import AnthropicItem, ServerItem
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
@@ -89,7 +89,7 @@ CALL = st.builds(
 )
 OPAQUE = st.tuples(SLOTS, st.booleans()).map(
     lambda p: Opaque(p[0], ServerItem({"type": "mcp_call", "id": f"mcp_{p[0]}", "status": "completed"}), p[1])
-)
+) | st.builds(Opaque, SLOTS, st.just(AnthropicItem({"type": "container_upload"})), st.just(True))
 ARGUMENTS = st.builds(Arguments, SLOTS, TEXTS)
 CITATION = st.builds(Citation, SLOTS, ANNOTATIONS)
 SEARCH = st.builds(

@@ -263,6 +263,11 @@ def takes_openai_tools(endpoint: Endpoint) -> bool:
     return endpoint.dialect == "responses" and endpoint.quirks.has_openai_tools
 
 
+def takes_anthropic_members(endpoint: Endpoint) -> bool:
+    """Whether what only Anthropic's own servers know may be passed on as it is."""
+    return endpoint.dialect == "messages" and endpoint.quirks.has_anthropic_members
+
+
 def search_shortfall(endpoint: Endpoint, search: Search) -> str | None:
     """Why an endpoint cannot make a search as it is asked for, to be read after its name; None where it can."""
     if not _searches(endpoint):

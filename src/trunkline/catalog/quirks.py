@@ -125,6 +125,14 @@ class Quirks(Struct, frozen=True, kw_only=True):
     https://github.com/jundot/omlx/issues/3371 (2026-11-27).
     """
 
+    has_anthropic_members: bool = False
+    """Whether a Messages server is Anthropic's own and takes all that its clients say: betas, members such as
+    `context_management` and `container`, and tools that Anthropic defines. Elsewhere betas and such members are a 400.
+
+    https://github.com/anthropics/claude-code/issues/49370 and /82549 (Bedrock),
+    https://github.com/anthropics/claude-agent-sdk-typescript/issues/307 (Vertex AI), all seen 2026-11-28.
+    """
+
     structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
     """The strongest `response_format` the endpoint takes."""
 

@@ -39,7 +39,7 @@ from trunkline.protocol.items import (
     ToolSearchCallItem,
     ToolSearchOutput,
 )
-from trunkline.protocol.opaque import ServerItem, leaves_of
+from trunkline.protocol.opaque import AnthropicItem, ServerItem, leaves_of
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import TextFormat
 
@@ -190,7 +190,7 @@ def _add_item(item: InputItem, content: Content) -> None:
             content.text_bytes += len(msgspec.json.encode(tools))
         case ToolSearchCallItem(arguments=told) | LocalShellCallItem(action=told):
             _add_json(told, content)
-        case ServerItem():
+        case ServerItem() | AnthropicItem():
             _add_json(item, content)
         case _:
             pass

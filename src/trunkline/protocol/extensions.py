@@ -12,8 +12,8 @@ from typing import get_args
 
 from msgspec import UNSET
 
-from trunkline.protocol.items import AdditionalTools, FunctionCallItem, PlainItem, ToolSearchOutput
-from trunkline.protocol.opaque import ServerItem, ServerTool
+from trunkline.protocol.items import AdditionalTools, FunctionCallItem, PlainItem, ToolSearchOutput, WebSearchCall
+from trunkline.protocol.opaque import AnthropicTool, ServerItem, ServerTool
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import (
     FunctionChoice,
@@ -48,7 +48,7 @@ def has_extensions(request: Request) -> bool:
         if type(item) is FunctionCallItem:
             if item.namespace is not UNSET or not _is_plain_name(item.name):
                 return True
-        elif type(item) not in _PLAIN_ITEMS:
+        elif type(item) not in _PLAIN_ITEMS or (type(item) is WebSearchCall and item.results):
             return True
     choice = request.tool_choice
     return not (choice is None or isinstance(choice, str | SearchChoice | FunctionChoice))
@@ -73,6 +73,33 @@ def bound_to_openai(request: Request) -> list[str]:
         elif isinstance(item, AdditionalTools | ToolSearchOutput):
             found += [f'input[{index}].tools[{place}] "{kind}"' for place, kind in _bound_tools(item.tools)]
     return found
+
+
+_ANTHROPICS_DOING = ("container", "mcp_servers", "compaction", "thread", "fallbacks")
+"""Members without which the answer would be another one; the others of a Messages client's can be left out, and named.
+"""
+
+
+def bound_to_anthropic(request: Request) -> list[str]:
+    """Name, as its client wrote it, all that only Anthropic's own servers can do something with, and has to be done."""
+    said = {} if request.anthropic is None else request.anthropic.members
+    found = [name for name in _ANTHROPICS_DOING if said.get(name)] if said else []
+    if request.has_extensions:
+        found += [
+            f'tools[{place}] "{tool.type}"'
+            for place, tool in enumerate(request.tools)
+            if isinstance(tool, AnthropicTool) and not tool.is_clients
+        ]
+    return found
+
+
+def anthropics_members(request: Request) -> list[str]:
+    """Name what a request says that only Anthropic's own servers know, where it is left out for all others."""
+    said = request.anthropic
+    if said is None:
+        return []
+    of_tools = [f"tools.{name}" for members in said.tools.values() for name in members if name != "type"]
+    return [*(("betas",) if said.betas else ()), *said.members, *of_tools]
 
 
 def _bound_tools(tools: tuple[Tool, ...]) -> Iterator[tuple[int, str]]:

@@ -11,8 +11,8 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from trunkline.protocol.marks import CacheMark as CacheMark
+from trunkline.protocol.opaque import AnthropicItem, ServerItem
 from trunkline.protocol.opaque import Json as Json
-from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.tools import Tool
 
 Role = Literal["user", "system", "developer", "assistant"]
@@ -374,4 +374,5 @@ InputItem = (
     | AdditionalTools
     | AgentMessage
     | ServerItem
+    | AnthropicItem
 )

@@ -58,6 +58,11 @@ class AnthropicTool(_Opaque):
 
     __slots__ = ()
 
+    @property
+    def is_clients(self) -> bool:
+        """Whether the client runs it and it is but a name and arguments, so that it can be told as a function."""
+        return self.type.startswith(("bash_", "text_editor_", "memory_"))
+
 
 class AnthropicItem(_Opaque):
     """A content block that Anthropic's servers alone can read or make, as it was written."""
@@ -68,7 +73,8 @@ class AnthropicItem(_Opaque):
 class Anthropic(Struct, frozen=True, kw_only=True):
     """What a Messages client says that Anthropic's own servers alone know.
 
-    `betas` are those of the header. `members` are members of the body, `tools` the same of single tools by their names.
+    `betas` are those of the header. `members` are members of the body, `tools` the same of single tools by their names;
+    those of the search stand under `web_search`.
     `billing` is the line with which Claude Code tells which program calls, first in the system text.
     """
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trunkline.protocol.items import AdditionalTools, InputItem, InputModality, Json, ToolSearchOutput
-from trunkline.protocol.opaque import Anthropic, ServerTool
+from trunkline.protocol.opaque import Anthropic, AnthropicTool, ServerTool
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.tools import (
@@ -211,7 +211,10 @@ def has_functions(request: Request) -> bool:
     """Whether the model may call what the client runs."""
     if not request.has_extensions:
         return any(type(tool) is FunctionTool for tool in request.tools)
-    return any(not isinstance(tool, SearchTool | ServerTool) for tool in callable_tools(request))
+    return any(
+        tool.is_clients if isinstance(tool, AnthropicTool) else not isinstance(tool, SearchTool | ServerTool)
+        for tool in callable_tools(request)
+    )
 
 
 def search_of(request: Request) -> Search | None:

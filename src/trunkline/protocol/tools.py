@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from trunkline.protocol.marks import CacheMark
-from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
+from trunkline.protocol.opaque import AnthropicTool, Json, ServerTool, ServerToolChoice
 
 SearchToolType = Literal["web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"]
 Verbosity = Literal["low", "medium", "high"]
@@ -113,7 +113,16 @@ _NEWER_FIELDS = (
 PlainTool = FunctionTool | SearchTool
 """The tools that every dialect knows; `adapters/encoding/offers.py` tells the others as functions."""
 
-Tool = FunctionTool | SearchTool | CustomTool | NamespaceTool | ToolSearchTool | LocalShellTool | ServerTool
+Tool = (
+    FunctionTool
+    | SearchTool
+    | CustomTool
+    | NamespaceTool
+    | ToolSearchTool
+    | LocalShellTool
+    | ServerTool
+    | AnthropicTool
+)
 
 
 class FunctionChoice(Struct, frozen=True, tag_field="type", tag="function"):
@@ -188,6 +197,8 @@ def narrowed(tool: Tool, allowed: tuple[Reference, ...]) -> Tool | None:
             is_allowed = any(one.type == "tool_search" for one in allowed)
         case LocalShellTool():
             is_allowed = any(one.type == "local_shell" for one in allowed)
+        case AnthropicTool():
+            is_allowed = any(one.name == tool.get("name") for one in allowed)
         case ServerTool():
             is_allowed = any(
                 one.type == tool.type and one.server_label in (UNSET, tool.get("server_label")) for one in allowed

@@ -21,7 +21,7 @@ from trunkline.protocol.content import TOKENS_PER_FILM_SECOND
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
-from trunkline.protocol.opaque import ServerItem, leaves_of
+from trunkline.protocol.opaque import AnthropicItem, ServerItem, leaves_of
 from trunkline.protocol.places import Media, placed_media
 from trunkline.protocol.request import Request, search_of
 from trunkline.routing.plan import Plan
@@ -251,7 +251,8 @@ def _size(request: Request, body_bytes: int, bounds: BillingSettings) -> _Size:
         else:
             tokens += _media_tokens(part, packed_bytes, bounds)
     if request.has_extensions:
-        told = (leaf for item in request.input if isinstance(item, ServerItem) for leaf in leaves_of(item))
+        opaque = (item for item in request.input if isinstance(item, ServerItem | AnthropicItem))
+        told = (leaf for item in opaque for leaf in leaves_of(item))
         screens = [len(leaf) for leaf in told if isinstance(leaf, str) and is_data_url(leaf)]
         inline_bytes += sum(screens)
         tokens += len(screens) * bounds.tokens_per_image

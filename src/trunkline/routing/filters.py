@@ -18,6 +18,7 @@ from trunkline.catalog.abilities import (
     has_tiers,
     media_shortfall,
     search_shortfall,
+    takes_anthropic_members,
     takes_openai_tools,
     takes_sampling,
     truncates,
@@ -26,7 +27,7 @@ from trunkline.catalog.abilities import (
 from trunkline.catalog.entries import Endpoint, Modality
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.protocol.addresses import is_stored_link
-from trunkline.protocol.extensions import bound_to_openai
+from trunkline.protocol.extensions import bound_to_anthropic, bound_to_openai
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
 from trunkline.protocol.places import Media, Placed, placed_media
 from trunkline.protocol.preferences import MaxPrice, Quantization
@@ -151,7 +152,9 @@ def filters(
     if has_functions(request):
         add(Filter("tools", tools))
     if request.has_extensions and (bound := bound_to_openai(request)):
-        add(Filter("openai_tools", openai_tools(bound)))
+        add(Filter("openai_tools", makers_own(takes_openai_tools, bound)))
+    if bound := bound_to_anthropic(request):
+        add(Filter("anthropic_members", makers_own(takes_anthropic_members, bound)))
     if request.max_output_tokens is not None:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
     add(Filter(CONTEXT_LENGTH, context_length(size.needed_tokens, may_shorten=request.truncation == "auto")))
@@ -346,10 +349,10 @@ def tools(endpoint: Endpoint) -> str | None:
     return None if supports is None or "tools" in supports else "does not take tools"
 
 
-def openai_tools(bound: Sequence[str]) -> Check:
-    """Keep OpenAI's own servers for what nobody else knows; elsewhere it would be done by nobody."""
+def makers_own(takes: Callable[[Endpoint], bool], bound: Sequence[str]) -> Check:
+    """Keep the servers of the one maker who knows what to do with it; elsewhere it would be done by nobody."""
     reason = f"does not take {', '.join(bound)}"
-    return lambda endpoint: None if takes_openai_tools(endpoint) else reason
+    return lambda endpoint: None if takes(endpoint) else reason
 
 
 def max_output_tokens(wanted: int) -> Check:

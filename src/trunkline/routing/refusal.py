@@ -6,7 +6,7 @@ about every endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from msgspec import Struct
 from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
-from trunkline.protocol.extensions import bound_to_openai
+from trunkline.protocol.extensions import bound_to_anthropic, bound_to_openai
 from trunkline.protocol.request import Request
 from trunkline.protocol.weighing import ASK_FOR_LESS, NEVER_LEFT_OUT, figures, rough_needs, too_long
 from trunkline.routing.explanation import Explanation
@@ -31,6 +31,9 @@ _HEADLINES: Final = {
     "openai_tools": (
         "only OpenAI's own servers know what to do with it; leave it out, or name a model that they serve."
     ),
+    "anthropic_members": (
+        "only Anthropic's own servers know what to do with it; leave it out, or name a model that they serve."
+    ),
     "modalities": "No endpoints found that support the requested output modalities.",
     "data_collection": "No endpoints found matching your data policy (data_collection).",
     "zdr": "No endpoints found matching your data policy (zdr).",
@@ -46,6 +49,12 @@ _HEADLINES: Final = {
     "max_price": "No endpoints found at or below your max_price.",
     "quantizations": "No endpoints found with the requested quantizations.",
     "max_output_tokens": "No endpoints found that write as many tokens as max_output_tokens asks for.",
+}
+
+
+_MAKERS: Final[Mapping[str, Callable[[Request], list[str]]]] = {
+    "openai_tools": bound_to_openai,
+    "anthropic_members": bound_to_anthropic,
 }
 
 
@@ -96,7 +105,7 @@ class NoSearch(Refused, BadRequest):
 
 
 class NoTool(Refused, BadRequest):
-    """Nobody who may serve takes a tool, or an item of the input, that only OpenAI's own servers know."""
+    """Nobody who may serve takes what only the servers of one maker know: a tool, an item of the input, a member."""
 
     def __init__(self, message: str, explanation: Explanation, *, param: str) -> None:
         super().__init__(message, param=param)
@@ -131,10 +140,11 @@ def refuse(
     )
     if set(fixes) in ({"web_search"}, {"native_search"}):
         return NoSearch(message, explanation)
-    if "openai_tools" in fixes or (verdicts and all("openai_tools" in verdict.reasons for verdict in verdicts)):
-        bound = bound_to_openai(request)
-        param = bound[0].partition(" ")[0]
-        return NoTool(f"{', '.join(bound)}: {message}", explanation, param=param)
+    for name, bound_of in _MAKERS.items():
+        if name in fixes or (verdicts and all(name in verdict.reasons for verdict in verdicts)):
+            bound = bound_of(request)
+            param = bound[0].partition(" ")[0]
+            return NoTool(f"{', '.join(bound)}: {message}", explanation, param=param)
     if set(fixes) == {"context_length"}:
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
         needs = rough_needs(request)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
+from trunkline.protocol.extensions import bound_to_anthropic
 from trunkline.protocol.preferences import NO_PREFERENCES, Partition, ProviderPreferences
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool
@@ -111,6 +112,7 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         or request.plugins
         or request.modalities
         or request.has_extensions
+        or (request.anthropic is not None and bound_to_anthropic(request))
         or request.truncation == "auto"
         or size.modalities
         or (name is not None and len(name) > _MAX_NAME)

@@ -310,7 +310,7 @@ class ServiceTierSettings(Section, frozen=True):
     """OpenAI's tier of bought units."""
 
     ultrafast: Factor | None = None
-    """OpenAI's fastest tier."""
+    """OpenAI's fastest tier, and the fast mode of Anthropic's models (`speed`)."""
 
 
 class PriceSettings(Section, frozen=True):

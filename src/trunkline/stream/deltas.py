@@ -15,7 +15,7 @@ from msgspec import Struct
 from trunkline.money import NanoUsd
 from trunkline.protocol.items import Annotation, Logprob, PageAction, ReasoningFormat
 from trunkline.protocol.items import Found as Found
-from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.opaque import AnthropicItem, ServerItem
 from trunkline.wire import Fault
 
 Slot = Hashable
@@ -183,7 +183,7 @@ class Opaque(Struct, frozen=True):
     """An item that only its maker and clients of that maker's know, as it was heard; the last one of a slot counts."""
 
     slot: Slot
-    item: ServerItem
+    item: ServerItem | AnthropicItem
     is_done: bool
 
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from tests.adapters.spoken import CLAUDE, Answer, call, joined, message, output, said, thought
 from trunkline.adapters.contract import Decoder
-from trunkline.adapters.messages.answer import MAX_PAUSES
+from trunkline.adapters.messages.pauses import MAX_PAUSES
 from trunkline.adapters.messages.request import ADAPTER
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
@@ -1195,6 +1195,32 @@ def test_MO_08_counts_below_zero_or_beyond_sense_cost_nothing() -> None:
 def test_a_last_zero_does_not_erase_what_was_counted() -> None:
     done = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"input_tokens": 0, "output_tokens": 9})
     assert hear([STARTED, done, event("message_stop")])[0] == SPENT
+
+
+STEP = {"input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 30}
+
+
+@pytest.mark.parametrize(
+    ("told", "usage", "tier"),
+    [
+        (
+            {"iterations": [{"type": "message", **STEP}, {"type": "compaction", **STEP}]},
+            Usage(input_tokens=1037, cache_read_tokens=920, cache_write_tokens=5, output_tokens=39),
+            None,
+        ),
+        (
+            {"iterations": [{"type": "advisor_message", "model": "m", **STEP}, {"type": "new", **STEP}, None]},
+            Usage(input_tokens=1037, cache_read_tokens=920, cache_write_tokens=5, output_tokens=39),
+            None,
+        ),
+        ({"iterations": None, "speed": "fast"}, SPENT.usage, "ultrafast"),
+        ({"speed": "standard", "service_tier": "priority"}, SPENT.usage, "priority"),
+    ],
+    ids=["a compaction", "an advisor", "the fast mode", "priority"],
+)
+def test_what_is_paid_for_beside_the_sums_is_counted(told: Json, usage: Usage, tier: Any) -> None:
+    answer = body({"type": "text", "text": "Hi"}, usage={**USAGE, "output_tokens": 9, **told})
+    assert Spent(usage, service_tier=tier) in hear_body(answer)
 
 
 # Pauses

@@ -75,7 +75,7 @@ from trunkline.protocol.items import (
     WebSearchCall,
     WebSource,
 )
-from trunkline.protocol.opaque import ServerItem
+from trunkline.protocol.opaque import AnthropicItem, ServerItem
 from trunkline.protocol.render import render_event
 from trunkline.protocol.response import CostDetails, IncompleteDetails, Response, ResponseError
 from trunkline.stream.deltas import (
@@ -421,6 +421,12 @@ CASES = [
         [Opaque(0, MCP_CALL, False), Opaque(0, MCP_DONE, True), Opaque(0, MCP_CALL, True)],
         f"{OPEN}{DONE}",
         [MCP_DONE],
+    ),
+    Case(
+        "a block of Anthropic's own is not told, and ends nothing",
+        [Text(0, "a"), Opaque(1, AnthropicItem({"type": "mcp_tool_use", "id": "m"}), True), Text(0, "b")],
+        f"{OPEN}{PART}output_text.delta output_text.delta output_text.done{PART_DONE}{DONE}",
+        [message(0, OutputText("ab"))],
     ),
     Case(
         "another item ends one that is not ours",

@@ -47,7 +47,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import Said
+from trunkline.adapters.encoding.turns import AssistantPiece, Said
 from trunkline.adapters.thinking import lost_budget
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
@@ -65,6 +65,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
 from trunkline.stream.framing import AWS_EVENT_STREAM
@@ -334,7 +335,7 @@ def _encode_round(draft: Draft, part: Round) -> Json:
     return {"role": "assistant", "content": blocks or [{"text": "…"}]}
 
 
-def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem | ImageGenerationCall) -> Json:
+def _encode_piece(draft: Draft, piece: AssistantPiece) -> Json:
     match piece:
         case Said(text=text):
             return {"text": text.rstrip()} if text.rstrip() else None
@@ -347,7 +348,7 @@ def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem |
                 "input": arguments_object(piece.arguments),
             }
             return {"toolUse": called}
-        case ImageGenerationCall():
+        case ImageGenerationCall() | AnthropicItem():
             return None
         case _:
             assert_never(piece)

@@ -4,6 +4,9 @@ Every dialect knows functions, and one search. What goes beyond is passed on to 
 others as functions: a custom tool as one that takes its raw text as `input`, a namespace as its tools under names of
 two parts, the search for more tools and the shell as functions of known arguments. A conversation is told in the same
 names as the tools, and what a search found is offered like the others.
+
+The same holds for what Anthropic's own servers know beyond Messages, which a Messages client says: they are told all of
+it, and all others the tools among it that a client runs, as functions.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ from msgspec.structs import replace
 
 from trunkline.adapters.decoding.around import Heard
 from trunkline.adapters.decoding.restoring import RestoringDecoder
+from trunkline.adapters.encoding.anthropic_tools import as_function, search_blocks
 from trunkline.adapters.encoding.wire_names import NameTable, Own
 from trunkline.adapters.naming import AS_THEY_ARE, INPUT, Called, WireNames
-from trunkline.catalog.abilities import search_shortfall, takes_openai_tools
+from trunkline.catalog.abilities import search_shortfall, takes_anthropic_members, takes_openai_tools
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
-from trunkline.protocol.extensions import bound_to_openai
+from trunkline.protocol.extensions import anthropics_members, bound_to_anthropic, bound_to_openai
 from trunkline.protocol.items import (
     AdditionalTools,
     AgentMessage,
@@ -39,8 +43,9 @@ from trunkline.protocol.items import (
     Message,
     ToolSearchCallItem,
     ToolSearchOutput,
+    WebSearchCall,
 )
-from trunkline.protocol.opaque import ServerItem, ServerTool
+from trunkline.protocol.opaque import Anthropic, AnthropicItem, AnthropicTool, ServerItem, ServerTool
 from trunkline.protocol.pairs import answered_call, call_id_of
 from trunkline.protocol.request import Request, callable_tools, offered_tools, search_of
 from trunkline.protocol.tools import (
@@ -114,10 +119,16 @@ def offered(request: Request, endpoint: Endpoint) -> Offer:
     """Make the offer for an endpoint.
 
     A search that may not be made is left out for every endpoint, one that an endpoint cannot make as it is asked for is
-    lost. Raises Unprocessable where that search is demanded, or what only OpenAI's servers know is not known; routing
-    asks no such endpoint.
+    lost. Raises Unprocessable where that search is demanded, or what only the servers of one maker know has to be done
+    and is not known; routing asks no such endpoint.
     """
     lost, names = request.ignored, AS_THEY_ARE
+    if not takes_anthropic_members(endpoint):
+        if bound := bound_to_anthropic(request):
+            raise Unprocessable(f"{endpoint.model.slug} does not take {', '.join(bound)} at {endpoint.provider.name}")
+        if request.anthropic is not None:
+            lost = (*lost, *dict.fromkeys(anthropics_members(request)))
+            request = replace(request, anthropic=None)
     if request.has_extensions:
         retold = _Retelling(request, endpoint)
         request, names = retold.request(), retold.table.called
@@ -143,6 +154,7 @@ def restoring(decoder: Heard, offer: Offer) -> Heard:
     plain = [
         tool.name for tool in offer.request.tools if isinstance(tool, FunctionTool) and tool.name not in offer.names
     ]
+    plain += [str(tool.get("name")) for tool in offer.request.tools if isinstance(tool, AnthropicTool)]
     return RestoringDecoder(decoder, offer.names, plain)
 
 
@@ -150,13 +162,14 @@ class _Retelling:
     """One request told anew for one endpoint."""
 
     def __init__(self, request: Request, endpoint: Endpoint) -> None:
-        self._asked = request
         self._is_openai = takes_openai_tools(endpoint)
+        self._is_anthropic = takes_anthropic_members(endpoint)
         if not self._is_openai and (bound := bound_to_openai(request)):
             raise Unprocessable(f"{endpoint.model.slug} does not take {', '.join(bound)} at {endpoint.provider.name}")
+        self.lost: list[str] = []
+        self._asked = request = request if self._is_anthropic else self._without_anthropics(request)
         self._places = {own: place for place, item in enumerate(request.input) if (own := call_id_of(item)) is not None}
         self.table = NameTable(endpoint.dialect)
-        self.lost: list[str] = []
 
     def request(self) -> Request:
         """The request in words that the endpoint knows."""
@@ -177,8 +190,27 @@ class _Retelling:
             tools=tuple(tools.values()),
             tool_choice=choice if tools or choice != "auto" else None,
             input=tuple(told for item in self._asked.input for told in self._plain_items(item)),
+            anthropic=self._renamed(self._asked.anthropic),
             has_extensions=False,
         )
+
+    def _without_anthropics(self, asked: Request) -> Request:
+        """The request without what only Anthropic's servers know: tools that a client runs are functions like others.
+
+        An item is what those servers did or made, and is left out; all else that it led to is still said.
+        """
+        if AnthropicTool not in map(type, asked.tools) and AnthropicItem not in map(type, asked.input):
+            return asked
+        told = (as_function(tool) if isinstance(tool, AnthropicTool) else tool for tool in asked.tools)
+        self.lost += [f"input.{item.type}" for item in asked.input if isinstance(item, AnthropicItem)]
+        kept = tuple(item for item in asked.input if not isinstance(item, AnthropicItem))
+        return replace(asked, tools=tuple(tool for tool in told if tool is not None), input=kept)
+
+    def _renamed(self, said: Anthropic | None) -> Anthropic | None:
+        """What is said of single tools, by the names that they have on the wire."""
+        if said is None or not said.tools:
+            return said
+        return replace(said, tools={self.table.known(name): members for name, members in said.tools.items()})
 
     # For those who know functions
 
@@ -207,6 +239,8 @@ class _Retelling:
                     None,
                     replace(tool, external_web_access=UNSET, indexed_web_access=UNSET, search_content_types=UNSET),
                 )
+            case AnthropicTool():
+                yield None, tool
             case ServerTool():
                 pass
 
@@ -257,6 +291,8 @@ class _Retelling:
                 yield FunctionCallOutput(call_id=str(call_id), output=item.output)
             case AgentMessage():
                 yield Message(role="user", content=tuple(_told_part(part) for part in item.content))
+            case WebSearchCall() if self._is_anthropic and item.results and search_of(self._asked) is not None:
+                yield from search_blocks(item)
             case ServerItem():
                 self.lost.append(f"input.{item.type}")
             case AdditionalTools() | ToolSearchCallItem() | ToolSearchOutput():

@@ -333,7 +333,7 @@ def _without_calls(plan: ToolPlan, request: Request, forms: frozenset[str]) -> T
     called = _called(request)
     if plan.choice == Choice("none") and "none" not in forms and not called:
         return ToolPlan()
-    if not plan.tools and plan.search is None and called:
+    if not (plan.tools or plan.search is not None or request.tools) and called:
         recalled = tuple(FunctionTool(name, None, NO_ARGUMENTS) for name in called)
         plan = replace(plan, tools=recalled, choice=Choice("none"))
     if plan.choice == Choice("none") and "none" not in forms:

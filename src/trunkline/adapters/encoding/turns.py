@@ -28,6 +28,7 @@ from trunkline.protocol.items import (
     RefusalPart,
     WebSearchCall,
 )
+from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import Request
 
 IMAGE_NOTE = "An image generated earlier in this conversation:"
@@ -56,7 +57,8 @@ class Said(Struct, frozen=True, gc=False):
     text: str
 
 
-AssistantPiece = Said | ReasoningItem | FunctionCallItem | ImageGenerationCall
+AssistantPiece = Said | ReasoningItem | FunctionCallItem | ImageGenerationCall | AnthropicItem
+"""The last only at Anthropic's own servers: `offers.py` leaves it out for all others."""
 
 
 class AssistantTurn(Struct, frozen=True, gc=False):
@@ -81,7 +83,7 @@ class AssistantTurn(Struct, frozen=True, gc=False):
                     thoughts.append(piece)
                 case FunctionCallItem():
                     calls.append(piece)
-                case ImageGenerationCall():
+                case ImageGenerationCall() | AnthropicItem():
                     pass
                 case _:
                     assert_never(piece)
@@ -112,7 +114,7 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     results: list[FunctionCallOutput] = []
     # `offers.py` has told all others in the words of these.
     items = request.input if request.is_text_alone else settled(request.input)
-    for item in cast("tuple[PlainItem, ...]", items):
+    for item in cast("tuple[PlainItem | AnthropicItem, ...]", items):
         if results and not isinstance(item, _OF_RESULTS):
             found.append(ResultsTurn(tuple(results)))
             results.clear()
@@ -135,7 +137,7 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
                 if pieces:
                     _close_assistant(pieces, found, keeps_last_thought)
                 results.append(item)
-            case ReasoningItem() | FunctionCallItem() | ImageGenerationCall():
+            case ReasoningItem() | FunctionCallItem() | ImageGenerationCall() | AnthropicItem():
                 pieces.append(item)
             case WebSearchCall() | FileSearchCall():
                 pass

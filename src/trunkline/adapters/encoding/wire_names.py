@@ -66,6 +66,10 @@ class NameTable:
         self._taken.add(name)
         return name
 
+    def known(self, name: str) -> str:
+        """The name on the wire of a tool without a namespace, if it was asked for."""
+        return self._wire.get(Own(name), name)
+
     def inner_name(self, own: Own) -> str:
         """The name of a tool inside a namespace that the vendor knows."""
         return own.name if self.is_good(own.name) else self.name(own)

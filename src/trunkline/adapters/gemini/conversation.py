@@ -44,6 +44,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.protocol.opaque import AnthropicItem
 
 Part = dict[str, Json]
 
@@ -126,7 +127,7 @@ def _must_be_signed(part: Part, before: list[Part]) -> bool:
     return "functionCall" in part and not any("functionCall" in other for other in before)
 
 
-def _encode_piece(draft: Draft, piece: Said | FunctionCallItem | ImageGenerationCall) -> Part | None:
+def _encode_piece(draft: Draft, piece: Said | FunctionCallItem | ImageGenerationCall | AnthropicItem) -> Part | None:
     match piece:
         case Said(text):
             return {"text": text}
@@ -137,6 +138,8 @@ def _encode_piece(draft: Draft, piece: Said | FunctionCallItem | ImageGeneration
                 return None
             found = media.inline(result if ":" in result[:8] else f"data:image/png;base64,{result}")
             return _inline(found) if found is not None else None
+        case AnthropicItem():
+            return None
         case _:
             assert_never(piece)
 

@@ -5,7 +5,9 @@ It asks for nothing: an answer that the provider paused is gone on with by whoev
 Theory of operation. An answer is a list of content blocks, and each is opened, filled piece by piece and closed; a
 whole body runs the first and the last of these steps over blocks that come filled. Neighbouring text blocks are one
 text to a client (the provider splits them only to hang citations on them), so they share a slot and their characters
-are counted on. Nothing is told before the first piece of content: until then an error may still lead elsewhere.
+are counted on. Blocks that are none of ours, as those of tools that Anthropic runs, are told to a client that knows
+them, whole, when they are closed. Nothing is told before the first piece of content: until then an error may still lead
+elsewhere.
 
     message_start → (content_block_start → content_block_delta* → content_block_stop)* → message_delta → message_stop
 
@@ -18,7 +20,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, assert_never
+from typing import assert_never
 
 import msgspec
 from msgspec import Raw
@@ -28,10 +30,12 @@ from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
 from trunkline.adapters.decoding.repeats import HeldStart, grown
-from trunkline.adapters.decoding.searches import links, queries, results
+from trunkline.adapters.decoding.strange import read_json
 from trunkline.adapters.decoding.template import Template
 from trunkline.adapters.decoding.usage import added
 from trunkline.adapters.messages.blocks import Block
+from trunkline.adapters.messages.pauses import MAX_PAUSES, going_on
+from trunkline.adapters.messages.searches import close_search, open_found, open_search
 from trunkline.adapters.messages.wire import (
     STOPS,
     BlockDelta,
@@ -46,9 +50,11 @@ from trunkline.adapters.messages.wire import (
     Ping,
     Stop,
     decode_citation,
+    decode_tier,
     decode_usage,
     given_input,
     is_known,
+    is_own,
     later_usage,
     read_body,
     read_event,
@@ -56,6 +62,7 @@ from trunkline.adapters.messages.wire import (
 )
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
+from trunkline.protocol.opaque import AnthropicItem
 from trunkline.stream.deltas import (
     Arguments,
     Citation,
@@ -63,10 +70,10 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     FunctionCall,
+    Opaque,
     Reasoning,
     ReasoningSeal,
     Refusal,
-    Search,
     Slot,
     Spent,
     Stopped,
@@ -76,20 +83,20 @@ from trunkline.stream.deltas import (
 from trunkline.stream.seals import format_named
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
-MAX_PAUSES = 8
-"""So often is a paused answer gone on with; each time the provider counts the whole input again."""
-
 
 class MessagesDecoder(Decoder):
     """The state of one answer.
 
     `may_pause` says that the provider runs tools itself and may want to be asked to go on, so that the content is kept.
+    `knows_own` says that the client is told blocks that are none of ours, whole; else they are passed over.
     """
 
-    def __init__(self, endpoint: Endpoint, *, may_pause: bool = False) -> None:
+    def __init__(self, endpoint: Endpoint, *, may_pause: bool = False, knows_own: bool = False) -> None:
         self._endpoint = endpoint
         self._format = format_named(endpoint.quirks.reasoning_format)
         self._kept: list[Raw] | None = [] if may_pause else None
+        self._knows_own = knows_own
+        self._container: Json = None
         self._blocks: dict[int, Block] = {}
         self._text: Block | None = None
         self._next_slot = self._first_slot = 0
@@ -183,6 +190,7 @@ class MessagesDecoder(Decoder):
             return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         self._stop = Stop(answer.stop_reason, answer.stop_sequence, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
+        self._container = answer.container or self._container
         if answer.error is not None:
             spent = [self._spent()] if self._usage else []
             return [*deltas, *spent, *self._fail(fault_of_error(answer.error, self._endpoint.quirks))]
@@ -199,19 +207,13 @@ class MessagesDecoder(Decoder):
         return self._count_input(deltas)
 
     def next_exchange(self, sent: UpstreamRequest, fault: Fault | None) -> Exchange | None:
-        """Make the request that goes on with a paused answer; None when it was not paused, or too often.
-
-        Source: https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons (2026-11-22).
-        """
+        """Make the request that goes on with a paused answer; None when it was not paused, or too often."""
         if not self._is_paused or self._kept is None or fault is not None or self._pauses >= MAX_PAUSES:
             return None
         self._pauses += 1
-        body = msgspec.json.decode(sent.body, type=dict[str, Raw])
-        turns = msgspec.json.decode(body["messages"], type=list[Raw])
-        turns.append(Raw(msgspec.json.encode({"role": "assistant", "content": self._kept})))
-        body["messages"] = Raw(msgspec.json.encode(turns))
+        following = going_on(sent, self._kept, self._container)
         self._begin_again()
-        return Exchange(msgspec.structs.replace(sent, body=msgspec.json.encode(body)))
+        return following
 
     def _begin_again(self) -> None:
         self._earlier = self._total()
@@ -243,9 +245,11 @@ class MessagesDecoder(Decoder):
                 return self._close(index)
             case MessageStart(message=start):
                 self._usage = later_usage(self._usage, start.usage)
+                self._container = start.container or self._container
                 return []
             case MessageDelta(delta=stop, usage=usage):
                 self._usage = later_usage(self._usage, usage)
+                self._container = stop.container or self._container
                 self._stop = stop if stop.stop_reason is not None else self._stop
                 return []
             case MessageStop():
@@ -287,7 +291,7 @@ class MessagesDecoder(Decoder):
 
     def _spent(self, *, is_final: bool = True) -> Spent:
         usage = msgspec.structs.replace(self._total(), estimated=not is_final)
-        return Spent(usage, service_tier="priority" if self._usage.get("service_tier") == "priority" else None)
+        return Spent(usage, service_tier=decode_tier(self._usage))
 
     def _total(self) -> Usage:
         return added(self._earlier, decode_usage(self._usage))
@@ -301,6 +305,9 @@ class MessagesDecoder(Decoder):
             deltas += self._end_text()
         block = self._blocks[index] = Block(head, self._first_slot + index)
         self._next_slot = max(self._next_slot, self._first_slot + index + 1)
+        if self._knows_own and is_own(head):
+            block.own = AnthropicItem(read_json(raw))
+            return deltas
         if self._kept is not None and head.type not in _CLOSERS:
             self._kept.append(Raw(bytes(raw)))
         opener = _OPENERS.get(head.type)
@@ -312,6 +319,9 @@ class MessagesDecoder(Decoder):
             deltas = self._open(index, Raw(msgspec.json.encode({"type": _SILENT_STARTS[piece.type]})))
         filler = _FILLERS.get(piece.type)
         block = self._blocks.get(index)
+        if block is not None and block.own is not None:
+            block.hear_own(piece)
+            return deltas
         if filler is None:
             return deltas
         if block is None:
@@ -320,14 +330,16 @@ class MessagesDecoder(Decoder):
 
     def _end_all(self) -> list[Delta]:
         """End the message, and before it the blocks that the provider left open with something not told yet."""
-        waiting = [index for index, block in self._blocks.items() if block.held is not None or block.given]
+        waiting = [index for index, block in self._blocks.items() if block.is_waiting]
         deltas = [delta for index in waiting for delta in self._close(index)]
         return deltas if self._is_over else deltas + self._end_message()
 
     def _close(self, index: int) -> list[Delta]:
         block = self._blocks.pop(index, None)
-        closer = _CLOSERS.get(block.head.type) if block else None
-        if block is None or closer is None:
+        if block is None:
+            return []
+        closer = MessagesDecoder._close_own if block.own is not None else _CLOSERS.get(block.head.type)
+        if closer is None:
             return []
         deltas = closer(self, block)
         is_stub = block.head.type == "tool_use" and not block.head.name
@@ -450,26 +462,10 @@ class MessagesDecoder(Decoder):
         deltas = self._argue(block, block.given)
         return [*deltas, Closed(block.slot)] if block.head.name else deltas
 
-    # Searches
+    # Blocks of Anthropic's own
 
-    def _open_search(self, block: Block) -> list[Delta]:
-        block.given = given_input(block.head)
-        if block.head.name != "web_search" or not block.head.id:
-            return []
-        return [Search(block.head.id, "web", "in_progress")]
-
-    def _close_search(self, block: Block) -> list[Delta]:
-        block.pieces.append(block.given)
-        if block.head.name != "web_search" or not block.head.id:
-            return []
-        return [Search(block.head.id, "web", "searching", queries("".join(block.pieces)))]
-
-    def _open_found(self, block: Block) -> list[Delta]:
-        if not block.head.tool_use_id:
-            return []
-        found = block.head.content
-        status: Literal["failed", "completed"] = "failed" if isinstance(found, dict) else "completed"
-        return [Search(block.head.tool_use_id, "web", status, sources=links(found), results=results(found))]
+    def _close_own(self, block: Block) -> list[Delta]:
+        return [Opaque(block.slot, block.whole_own(), is_done=True)]
 
     def _keep(self, block: Block, text: str) -> None:
         if self._kept is not None:
@@ -481,8 +477,8 @@ _OPENERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {
     "thinking": MessagesDecoder._open_thinking,
     "redacted_thinking": MessagesDecoder._open_redacted,
     "tool_use": MessagesDecoder._open_call,
-    "server_tool_use": MessagesDecoder._open_search,
-    "web_search_tool_result": MessagesDecoder._open_found,
+    "server_tool_use": open_search,
+    "web_search_tool_result": open_found,
 }
 _FILLERS: dict[str, Callable[[MessagesDecoder, Block, Piece], list[Delta]]] = {
     "text_delta": MessagesDecoder._fill_text,
@@ -495,7 +491,7 @@ _CLOSERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {
     "text": MessagesDecoder._close_text,
     "thinking": MessagesDecoder._close_thinking,
     "tool_use": MessagesDecoder._close_call,
-    "server_tool_use": MessagesDecoder._close_search,
+    "server_tool_use": close_search,
 }
 _SILENT_STARTS = {"text_delta": "text", "thinking_delta": "thinking"}
 """Pieces that may come without their block having been opened, and the block they mean."""

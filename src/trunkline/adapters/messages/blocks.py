@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.adapters.decoding.repeats import HeldStart
-from trunkline.adapters.messages.wire import Head
+from trunkline.adapters.decoding.strange import read_loosely
+from trunkline.adapters.messages.wire import Head, Piece
 from trunkline.protocol.items import Json
+from trunkline.protocol.opaque import AnthropicItem
 from trunkline.stream.deltas import Slot
 
 
@@ -19,6 +21,7 @@ class Block:
 
     `pieces` holds what was heard where it is needed again: queries of searches, and all of an answer that may pause.
     What the start of the block said is `held` where its pieces may go on from it, `given` where they replace it.
+    `own` is a block that means nothing to anybody but Anthropic and its clients, as it was heard so far.
     """
 
     __slots__ = (
@@ -28,6 +31,7 @@ class Block:
         "head",
         "held",
         "is_text",
+        "own",
         "pieces",
         "signature",
         "slot",
@@ -44,9 +48,31 @@ class Block:
         self.citations: list[Json] = []
         self.pieces: list[str] = []
         self.signature = ""
+        self.own: AnthropicItem | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it holds what is told only when it ends."""
+        return self.held is not None or bool(self.given) or self.own is not None
+
+    def hear_own(self, piece: Piece) -> None:
+        """Hear a piece of a block that is Anthropic's own."""
+        assert self.own is not None
+        if piece.type == "input_json_delta":
+            self.pieces.append(piece.partial_json or "")
+        else:
+            self.own = AnthropicItem({**self.own, **piece.compaction})
+
+    def whole_own(self) -> AnthropicItem:
+        """The block that is Anthropic's own, with the arguments that came in pieces."""
+        assert self.own is not None
+        heard = read_loosely("".join(self.pieces)) if self.pieces else None
+        return self.own if heard is None else AnthropicItem({**self.own, "input": heard})
 
     def again(self) -> Raw | None:
         """The block as it is sent back when the provider paused; None for an empty text, which would be refused."""
+        if self.own is not None:
+            return Raw(msgspec.json.encode(self.whole_own()))
         head, heard = self.head, "".join(self.pieces)
         match head.type:
             case "text":

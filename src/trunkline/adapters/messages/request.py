@@ -39,8 +39,9 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import Said
+from trunkline.adapters.encoding.turns import AssistantPiece, Said
 from trunkline.adapters.messages.answer import MessagesDecoder
+from trunkline.adapters.messages.native import add_own_members, knows_own, may_pause, with_betas, with_own_tools
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
@@ -57,6 +58,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
 from trunkline.wire import Fault, Headers, UpstreamRequest
@@ -68,11 +70,12 @@ class MessagesAdapter(Adapter):
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
         _encode_body(draft)
+        add_own_members(draft)
         _encode_identity(draft, end_user)
         if draft.streams:
             draft.body["stream"] = True
         whole, streamed = _paths(endpoint)
-        return draft.posted(streamed if draft.streams else whole, _version(endpoint))
+        return with_betas(request, draft.posted(streamed if draft.streams else whole, _version(endpoint)))
 
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
         """Source: https://platform.claude.com/docs/en/api/models-list, seen 2026-11-27: a page has up to 1000."""
@@ -86,8 +89,8 @@ class MessagesAdapter(Adapter):
         return link.noun == "file" and media.media_type_of(link.url) != "application/pdf"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
-        may_pause = any(isinstance(tool, SearchTool) for tool in request.tools)
-        return as_json(MessagesDecoder(endpoint, may_pause=may_pause), request, endpoint)
+        decoder = MessagesDecoder(endpoint, may_pause=may_pause(request), knows_own=knows_own(request))
+        return as_json(decoder, request, endpoint)
 
 
 ADAPTER = MessagesAdapter()
@@ -192,13 +195,14 @@ def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
-    if not plan.tools and plan.search is None:
-        return {}
     can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
     schemas = tool_schemas(plan.tools, draft.request, draft.endpoint, may_be_strict=can_be_strict)
     written = [_encode_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
     if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
+    written = with_own_tools(draft.request, written)
+    if not written:
+        return {}
     choice = _choose(draft, plan)
     return {"tools": written} | ({"tool_choice": choice} if choice is not None else {})
 
@@ -269,7 +273,7 @@ def _encode_round(draft: Draft, part: Round) -> Json:
     return {"role": "assistant", "content": blocks or [_text("…")]}
 
 
-def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem | ImageGenerationCall) -> Json:
+def _encode_piece(draft: Draft, piece: AssistantPiece) -> Json:
     match piece:
         case Said(text=text):
             # White space at the end of the last turn is a 400, and means nothing elsewhere.
@@ -285,6 +289,8 @@ def _encode_piece(draft: Draft, piece: Said | ReasoningItem | FunctionCallItem |
             }
         case ImageGenerationCall():
             return None
+        case AnthropicItem():
+            return dict(piece)
         case _:
             assert_never(piece)
 

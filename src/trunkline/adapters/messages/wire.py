@@ -8,12 +8,12 @@ Source: https://platform.claude.com/docs/en/api/messages (2026-11-22), anthropic
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, writes
+from trunkline.adapters.decoding.usage import added, clean_usage, count, counts_in, writes
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
 from trunkline.stream.deltas import StopReason, Usage
 from trunkline.wire import UNREADABLE
@@ -55,6 +55,14 @@ class Piece(Struct, frozen=True, gc=False):
     thinking: str | None = None
     signature: str | None = None
     citation: Json = None
+    content: Json = None
+    encrypted_content: Json = None
+
+    @property
+    def compaction(self) -> dict[str, Json]:
+        """What a piece says of a compaction."""
+        told = {"content": self.content, "encrypted_content": self.encrypted_content}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class StopDetails(Struct, frozen=True, gc=False):
@@ -65,6 +73,7 @@ class Stop(Struct, frozen=True, gc=False):
     stop_reason: str | None = None
     stop_sequence: Json = None
     stop_details: StopDetails | None = None
+    container: Json = None
 
     @property
     def sequence(self) -> str | None:
@@ -75,6 +84,7 @@ class Stop(Struct, frozen=True, gc=False):
 
 class Start(Struct, frozen=True, gc=False):
     usage: dict[str, Json] | None = None
+    container: Json = None
 
 
 class MessageStart(Struct, frozen=True, tag_field="type", tag="message_start"):
@@ -136,6 +146,7 @@ class Body(Struct, frozen=True):
     stop_sequence: Json = None
     stop_details: StopDetails | None = None
     usage: dict[str, Json] | None = None
+    container: Json = None
     error: Json = None
 
 
@@ -155,6 +166,16 @@ def is_known(data: bytes) -> bool:
         return _read_type(data).type in KNOWN_EVENTS
     except UNREADABLE:
         return True
+
+
+_OURS = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "web_search_tool_result"})
+
+
+def is_own(head: Head) -> bool:
+    """Whether a block means nothing to anybody but Anthropic and its clients."""
+    if head.type == "server_tool_use":
+        return head.name != "web_search"
+    return head.type not in _OURS
 
 
 def given_input(head: Head) -> str:
@@ -182,7 +203,29 @@ def decode_citation(citation: Json, start: int, end: int) -> Annotation | None:
 
 
 def decode_usage(told: dict[str, Json]) -> Usage:
-    """Read the counts; the three kinds of input are apart on this wire and one sum in ours."""
+    """Read the counts, with those of steps that are not in their sums: a compaction, and what an advisor said.
+
+    Source: the type `BetaUsage` of the anthropic Python package 2.14, seen 2026-11-28.
+    """
+    usage, steps = _counted(told), told.get("iterations")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, dict) and step.get("type") in ("compaction", "advisor_message"):
+            usage = added(usage, _counted(step))
+    return usage
+
+
+def decode_tier(told: dict[str, Json]) -> Literal["priority", "ultrafast"] | None:
+    """Read in which tier an answer was made; Anthropic's fast mode is what OpenAI calls `ultrafast`.
+
+    https://platform.claude.com/docs/en/build-with-claude/fast-mode (2026-11-28): several times the usual price.
+    """
+    if told.get("speed") == "fast":
+        return "ultrafast"
+    return "priority" if told.get("service_tier") == "priority" else None
+
+
+def _counted(told: dict[str, Json]) -> Usage:
+    """Read one set of counts; the three kinds of input are apart on this wire and one sum in ours."""
     counts = counts_in(told)
     cache_read = counts.get("cache_read_input_tokens", 0)
     written = writes(told.get("cache_creation"))

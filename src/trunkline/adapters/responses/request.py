@@ -71,7 +71,7 @@ from trunkline.protocol.items import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from trunkline.protocol.opaque import ServerItem, ServerTool
+from trunkline.protocol.opaque import AnthropicItem, ServerItem, ServerTool
 from trunkline.protocol.request import SEARCH_SOURCES, Effort, ReasoningConfig, Request, offered_tools
 from trunkline.protocol.tools import (
     FunctionChoice,
@@ -405,7 +405,7 @@ def _encode_item(draft: Draft, item: InputItem) -> Json | None:
             return item
         case ImageGenerationCall():
             return _encode_picture(draft, item)
-        case WebSearchCall() | FileSearchCall() | ReasoningItem():
+        case WebSearchCall() | FileSearchCall() | ReasoningItem() | AnthropicItem():
             # A search says nothing without the provider's own id and action, which we do not keep.
             return None
         case _:

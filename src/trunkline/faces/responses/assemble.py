@@ -31,7 +31,7 @@ item or part begins and never changes.
 - Arguments: the open call of that slot; ignored if there is none, for a call without a name cannot be made.
 - Search: the open search of that kind and slot, else a new one; ignored once that search is finished.
 - Image: the open image of that slot, else a new one.
-- Opaque: the open one of that slot, else a new one; ignored once that is finished.
+- Opaque: the open one of that slot, else a new one; ignored once that is finished. What is Anthropic's own is not told.
 
 Deltas without text say nothing and open nothing.
 
@@ -84,6 +84,7 @@ from trunkline.protocol.events import (
     ResponseIncomplete,
     ResponseInProgress,
 )
+from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import SEARCH_SOURCES, Request
 from trunkline.protocol.response import IncompleteDetails, Response
 from trunkline.stream.deltas import (
@@ -326,11 +327,12 @@ class Assembler:
             self._finish_open(is_cut=False)
 
     def _hear_opaque(self, delta: Opaque) -> None:
-        if self._over is not None and ("opaque", delta.slot) in self._over:
+        # Of what is Anthropic's own clients of this API know nothing.
+        if isinstance(delta.item, AnthropicItem) or (self._over is not None and ("opaque", delta.slot) in self._over):
             return
         item = self._open
         if not isinstance(item, OpaqueItem) or item.slot != delta.slot:
-            item = OpaqueItem(self._output.length, delta)
+            item = OpaqueItem(self._output.length, delta.slot, delta.item)
             self._begin_item(item)
         item.said = delta.item
         if delta.is_done:

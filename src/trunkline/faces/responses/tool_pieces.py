@@ -22,7 +22,7 @@ from trunkline.protocol.items import (
     WebSource,
 )
 from trunkline.protocol.opaque import ServerItem
-from trunkline.stream.deltas import Image, Opaque, Search, Slot
+from trunkline.stream.deltas import Image, Search, Slot
 
 
 class SearchItem:
@@ -111,10 +111,10 @@ class OpaqueItem:
 
     __slots__ = ("is_done", "place", "said", "slot")
 
-    def __init__(self, output_index: int, said: Opaque) -> None:
-        self.place = Place(str(said.item.get("id", "")), output_index)
-        self.slot = said.slot
-        self.said = said.item
+    def __init__(self, output_index: int, slot: Slot, said: ServerItem) -> None:
+        self.place = Place(str(said.get("id", "")), output_index)
+        self.slot = slot
+        self.said = said
         self.is_done = False
 
     def begun(self) -> OutputItem:
