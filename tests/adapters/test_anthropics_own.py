@@ -276,6 +276,18 @@ def test_a_name_that_a_vendor_does_not_take_is_told_back_as_the_client_gave_it()
     assert [*heard][:2] == [FunctionCall(0, "t", "my bash"), Arguments(0, '{"command":"ls"}')]
 
 
+@pytest.mark.parametrize(
+    ("later", "marked"),
+    [((), ["bell"]), (("bell",), ["clock"]), (("clock", "bell"), [])],
+    ids=["none", "the last", "all"],
+)
+def test_no_tool_that_is_loaded_later_is_marked_for_the_cache(later: tuple[str, ...], marked: list[str]) -> None:
+    said = Anthropic(tools={name: {"defer_loading": True} for name in later})
+    turns = (HI, said_by_model("Which?"), HI)
+    sent = body(OWN, asked(*turns, tools=(CLOCK, replace(CLOCK, name="bell")), anthropic=said))
+    assert [tool["name"] for tool in sent["tools"] if "cache_control" in tool] == marked
+
+
 def test_members_of_a_tool_follow_the_name_that_it_has_at_anthropic() -> None:
     said = Anthropic(tools={"my clock": {"defer_loading": True}})
     (tool,) = body(OWN, asked(tools=(replace(CLOCK, name="my clock"),), anthropic=said))["tools"]
@@ -438,6 +450,15 @@ def test_a_block_that_is_anthropics_own_is_told_whole_to_a_client_that_knows_it(
 def test_other_clients_hear_nothing_of_it(block: dict[str, Any], is_whole: bool) -> None:
     plain = heard(asked(), TEXTS[0], block, TEXTS[1], is_whole=is_whole)
     assert plain == [Text(0, "I run."), Closed(0), Text(2, "One."), Stopped("stop")]
+
+
+def test_who_sends_a_long_block_is_not_silent() -> None:
+    decoder = ADAPTERS["messages"].decoder(KNOWING[0], endpoint(OWN))
+    told = [(list(decoder.message(message)), decoder.held_back) for message in streamed(USE)]
+    assert [deltas for deltas, _ in told[:-3]] == [[]] * (len(told) - 3)
+    held = [count for _, count in told]
+    assert held == sorted(held)
+    assert held[-1] == len(msgspec.json.encode(USE["input"]))
 
 
 def test_a_block_that_is_cut_by_the_end_is_told_as_far_as_it_came() -> None:

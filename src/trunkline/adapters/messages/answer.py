@@ -104,10 +104,14 @@ class MessagesDecoder(Decoder):
         self._stop = Stop()
         self._usage: dict[str, Json] = {}
         self._earlier = Usage()
-        self._pauses = 0
+        self._pauses = self._held_pieces = 0
         self.is_done = False
         self._halves = Halves()
         self._template = Template(b'"text"')
+
+    @property
+    def held_back(self) -> int:
+        return self._held_pieces
 
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self._is_over:
@@ -321,6 +325,7 @@ class MessagesDecoder(Decoder):
         block = self._blocks.get(index)
         if block is not None and block.own is not None:
             block.hear_own(piece)
+            self._held_pieces += 1
             return deltas
         if filler is None:
             return deltas

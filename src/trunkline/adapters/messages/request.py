@@ -147,8 +147,11 @@ def _encode_body(draft: Draft) -> None:
 
 def _mark_cache(body: dict[str, Json]) -> None:
     """Mark what the next request of a conversation will repeat; of the four marks that are allowed three are set."""
-    if tools := body.get("tools"):
-        tools[-1] = {**tools[-1], "cache_control": _CACHE}
+    tools = body.get("tools") or []
+    # One that is loaded later may carry none (https://github.com/decolua/9router/issues/3567, seen 2026-11-28).
+    loaded = [place for place, tool in enumerate(tools) if not tool.get("defer_loading")]
+    if loaded:
+        tools[loaded[-1]] = {**tools[loaded[-1]], "cache_control": _CACHE}
     if (text := body.get("system")) and text.strip():
         body["system"] = [{**_text(text), "cache_control": _CACHE}]
     content = last_user_content(body["messages"])
