@@ -452,6 +452,45 @@ def test_other_clients_hear_nothing_of_it(block: dict[str, Any], is_whole: bool)
     assert plain == [Text(0, "I run."), Closed(0), Text(2, "One."), Stopped("stop")]
 
 
+CALLED = {
+    "type": "tool_use",
+    "id": "toolu_1",
+    "name": "clock",
+    "input": {},
+    "caller": {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"},
+}
+CALLER = {"caller": CALLED["caller"]}
+CONTAINER = {"id": "container_1", "expires_at": "2026-11-28T10:00:00Z"}
+EDITED = {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_tool_uses": 1}]}
+
+
+@pytest.mark.parametrize(("request_", "knows"), [(KNOWING[0], True), (asked(), False)], ids=["its own", "another"])
+def test_what_anthropic_says_of_calls_and_answers_is_told_to_its_own_clients(request_: Request, knows: bool) -> None:
+    start = event("message_start", message={"content": [], "container": {"id": "earlier"}})
+    begun = event("content_block_start", index=0, content_block=CALLED)
+    said = {"stop_reason": "tool_use", "container": CONTAINER}
+    end = event("message_delta", delta=said, context_management=EDITED)
+    stream = [start, begun, event("content_block_stop", index=0), end, event("message_stop")]
+    whole = {"content": [CALLED], **said, "context_management": EDITED}
+    call = FunctionCall(0, "toolu_1", "clock", anthropic=CALLER if knows else None)
+    stopped = Stopped("calls", None, {"container": CONTAINER, "context_management": EDITED} if knows else None)
+    decoder = ADAPTERS["messages"].decoder(request_, endpoint(OWN))
+    assert [delta for message in stream for delta in decoder.message(message)] == [call, Closed(0), stopped]
+    decoder = ADAPTERS["messages"].decoder(request_, endpoint(OWN))
+    assert [*decoder.whole(msgspec.json.encode(whole))] == [call, Closed(0), stopped]
+
+
+@pytest.mark.parametrize("place", [OWN, *OTHERS])
+def test_who_called_goes_back_to_anthropic_alone(place: str) -> None:
+    plain = FunctionCallItem(call_id="toolu_1", name="clock", arguments="{}")
+    answer = FunctionCallOutput(call_id="toolu_1", output="12")
+    told_back, without = (asked(HI, call, answer, **WITH_CLOCK) for call in (replace(plain, anthropic=CALLER), plain))
+    if place == OWN:
+        assert body(place, told_back)["messages"][1]["content"] == [CALLED]
+    else:
+        assert told(place, told_back)[1] == told(place, without)[1]
+
+
 def test_who_sends_a_long_block_is_not_silent() -> None:
     decoder = ADAPTERS["messages"].decoder(KNOWING[0], endpoint(OWN))
     told = [(list(decoder.message(message)), decoder.held_back) for message in streamed(USE)]

@@ -46,7 +46,7 @@ def has_extensions(request: Request) -> bool:
             return True
     for item in request.input:
         if type(item) is FunctionCallItem:
-            if item.namespace is not UNSET or not _is_plain_name(item.name):
+            if item.namespace is not UNSET or item.anthropic is not UNSET or not _is_plain_name(item.name):
                 return True
         elif type(item) not in _PLAIN_ITEMS or (type(item) is WebSearchCall and item.results):
             return True

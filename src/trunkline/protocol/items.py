@@ -165,7 +165,8 @@ class ReasoningItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type
 class FunctionCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="function_call"):
     """A call of the client's tool; `arguments` is JSON text, `call_id` joins call and output.
 
-    `namespace` is that of the tool, where it was offered in one.
+    `namespace` is that of the tool, where it was offered in one. `anthropic` is what Anthropic said of it to a client
+    of its own, as `caller`; no answer of ours has it here.
     """
 
     id: str | UnsetType = UNSET
@@ -175,6 +176,7 @@ class FunctionCallItem(Struct, frozen=True, gc=False, kw_only=True, tag_field="t
     namespace: str | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
     cache_control: CacheMark | UnsetType = UNSET
+    anthropic: dict[str, Json] | UnsetType = UNSET
 
 
 class FunctionCallOutput(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag="function_call_output"):

@@ -15,7 +15,7 @@ from msgspec import Struct
 from trunkline.money import NanoUsd
 from trunkline.protocol.items import Annotation, Logprob, PageAction, ReasoningFormat
 from trunkline.protocol.items import Found as Found
-from trunkline.protocol.opaque import AnthropicItem, ServerItem
+from trunkline.protocol.opaque import AnthropicItem, Json, ServerItem
 from trunkline.wire import Fault
 
 Slot = Hashable
@@ -128,13 +128,17 @@ class Phase(Struct, frozen=True):
 
 
 class FunctionCall(Struct, frozen=True):
-    """A call begins; its arguments follow as `Arguments` with the same slot, raw text where it is a `custom` one."""
+    """A call begins; its arguments follow as `Arguments` with the same slot, raw text where it is a `custom` one.
+
+    `anthropic` is what Anthropic says of it to its own clients, as `caller`, which they send back.
+    """
 
     slot: Slot
     call_id: str
     name: str
     kind: CallKind = "function"
     namespace: str = ""
+    anthropic: dict[str, Json] | None = None
 
 
 class Arguments(Struct, frozen=True):
@@ -207,11 +211,13 @@ class Spent(Struct, frozen=True):
 class Stopped(Struct, frozen=True):
     """The model ended its turn. An answer without it was cut off.
 
-    `sequence` is the client's stop text that ended it, where that is known.
+    `sequence` is the client's stop text that ended it, where that is known. `anthropic` is what Anthropic says of the
+    answer to its own clients: `container`, `context_management` and `diagnostics`.
     """
 
     reason: StopReason
     sequence: str | None = None
+    anthropic: dict[str, Json] | None = None
 
 
 class Failed(Struct, frozen=True):

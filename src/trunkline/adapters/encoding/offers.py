@@ -199,11 +199,13 @@ class _Retelling:
 
         An item is what those servers did or made, and is left out; all else that it led to is still said.
         """
-        if AnthropicTool not in map(type, asked.tools) and AnthropicItem not in map(type, asked.input):
-            return asked
         told = (as_function(tool) if isinstance(tool, AnthropicTool) else tool for tool in asked.tools)
         self.lost += [f"input.{item.type}" for item in asked.input if isinstance(item, AnthropicItem)]
-        kept = tuple(item for item in asked.input if not isinstance(item, AnthropicItem))
+        kept = tuple(
+            replace(item, anthropic=UNSET) if isinstance(item, FunctionCallItem) and item.anthropic else item
+            for item in asked.input
+            if not isinstance(item, AnthropicItem)
+        )
         return replace(asked, tools=tuple(tool for tool in told if tool is not None), input=kept)
 
     def _renamed(self, said: Anthropic | None) -> Anthropic | None:

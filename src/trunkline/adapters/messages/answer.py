@@ -96,7 +96,7 @@ class MessagesDecoder(Decoder):
         self._format = format_named(endpoint.quirks.reasoning_format)
         self._kept: list[Raw] | None = [] if may_pause else None
         self._knows_own = knows_own
-        self._container: Json = None
+        self._own: dict[str, Json] = {}
         self._blocks: dict[int, Block] = {}
         self._text: Block | None = None
         self._next_slot = self._first_slot = 0
@@ -194,7 +194,7 @@ class MessagesDecoder(Decoder):
             return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         self._stop = Stop(answer.stop_reason, answer.stop_sequence, answer.stop_details)
         self._usage = later_usage(self._usage, answer.usage)
-        self._container = answer.container or self._container
+        self._own |= answer.own
         if answer.error is not None:
             spent = [self._spent()] if self._usage else []
             return [*deltas, *spent, *self._fail(fault_of_error(answer.error, self._endpoint.quirks))]
@@ -215,7 +215,7 @@ class MessagesDecoder(Decoder):
         if not self._is_paused or self._kept is None or fault is not None or self._pauses >= MAX_PAUSES:
             return None
         self._pauses += 1
-        following = going_on(sent, self._kept, self._container)
+        following = going_on(sent, self._kept, self._own.get("container"))
         self._begin_again()
         return following
 
@@ -249,11 +249,11 @@ class MessagesDecoder(Decoder):
                 return self._close(index)
             case MessageStart(message=start):
                 self._usage = later_usage(self._usage, start.usage)
-                self._container = start.container or self._container
+                self._own |= start.own
                 return []
-            case MessageDelta(delta=stop, usage=usage):
+            case MessageDelta(delta=stop, usage=usage) as end:
                 self._usage = later_usage(self._usage, usage)
-                self._container = stop.container or self._container
+                self._own |= end.own
                 self._stop = stop if stop.stop_reason is not None else self._stop
                 return []
             case MessageStop():
@@ -287,7 +287,8 @@ class MessagesDecoder(Decoder):
             return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
         # The end mark came: without a reason (some hosts send null) it is the plain end.
         stop = STOPS.get(reason or "", "calls" if self._has_calls else "stop")
-        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop, self._stop.sequence)]
+        own = (self._own if self._knows_own else None) or None
+        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop, self._stop.sequence, own)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
         self._is_over = self.is_done = True
@@ -443,7 +444,8 @@ class MessagesDecoder(Decoder):
         if not head.name:
             return []
         self._has_calls = True
-        return [FunctionCall(block.slot, head.id or "", head.name)]
+        own = head.called if self._knows_own else None
+        return [FunctionCall(block.slot, head.id or "", head.name, anthropic=own)]
 
     def _argue(self, block: Block, text: str) -> list[Delta]:
         if not text:

@@ -285,6 +285,7 @@ def _encode_piece(draft: Draft, piece: AssistantPiece) -> Json:
             return _encode_thought(draft, piece)
         case FunctionCallItem():
             return {
+                **(piece.anthropic or {}),
                 "type": "tool_use",
                 "id": fitted_call_id(piece.call_id, _CALL_ID, _HASHED_ID_LENGTH),
                 "name": piece.name,

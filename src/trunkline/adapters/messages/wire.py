@@ -44,6 +44,13 @@ class Head(Struct, frozen=True):
     input: Raw = Raw(b"{}")
     tool_use_id: str | None = None
     content: Json = None
+    caller: Json = None
+    toolset_name: Json = None
+
+    @property
+    def called(self) -> dict[str, Json] | None:
+        """What Anthropic says of a call to its own clients."""
+        return _said(caller=self.caller, toolset_name=self.toolset_name) or None
 
 
 class Piece(Struct, frozen=True, gc=False):
@@ -61,8 +68,7 @@ class Piece(Struct, frozen=True, gc=False):
     @property
     def compaction(self) -> dict[str, Json]:
         """What a piece says of a compaction."""
-        told = {"content": self.content, "encrypted_content": self.encrypted_content}
-        return {name: value for name, value in told.items() if value is not None}
+        return _said(content=self.content, encrypted_content=self.encrypted_content)
 
 
 class StopDetails(Struct, frozen=True, gc=False):
@@ -85,6 +91,12 @@ class Stop(Struct, frozen=True, gc=False):
 class Start(Struct, frozen=True, gc=False):
     usage: dict[str, Json] | None = None
     container: Json = None
+    diagnostics: Json = None
+
+    @property
+    def own(self) -> dict[str, Json]:
+        """What Anthropic says of the answer to its own clients."""
+        return _said(container=self.container, diagnostics=self.diagnostics)
 
 
 class MessageStart(Struct, frozen=True, tag_field="type", tag="message_start"):
@@ -108,6 +120,12 @@ class BlockStop(Struct, frozen=True, tag_field="type", tag="content_block_stop")
 class MessageDelta(Struct, frozen=True, tag_field="type", tag="message_delta"):
     delta: Stop
     usage: dict[str, Json] | None = None
+    context_management: Json = None
+
+    @property
+    def own(self) -> dict[str, Json]:
+        """What Anthropic says of the answer to its own clients."""
+        return _said(container=self.delta.container, context_management=self.context_management)
 
 
 class MessageStop(Struct, frozen=True, tag_field="type", tag="message_stop"):
@@ -147,7 +165,15 @@ class Body(Struct, frozen=True):
     stop_details: StopDetails | None = None
     usage: dict[str, Json] | None = None
     container: Json = None
+    context_management: Json = None
+    diagnostics: Json = None
     error: Json = None
+
+    @property
+    def own(self) -> dict[str, Json]:
+        """What Anthropic says of the answer to its own clients."""
+        edits = self.context_management
+        return _said(container=self.container, context_management=edits, diagnostics=self.diagnostics)
 
 
 class _Typed(Struct, frozen=True):
@@ -260,6 +286,10 @@ def _url_citation(url: Any, title: Any, start: int, end: int) -> UrlCitation | N
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _said(**members: Json) -> dict[str, Json]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _field(value: Json, name: str) -> Json:
