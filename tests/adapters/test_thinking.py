@@ -5,15 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from trunkline.adapters.thinking import (
+    Proof,
     budget,
     effort,
+    lost_proofs,
     nearest_effort,
+    replayable,
     thought_text,
+    told_summary,
 )
+from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import ReasoningItem, ReasoningText, SummaryText
-from trunkline.protocol.request import Effort, ReasoningConfig
+from trunkline.protocol.request import Effort, ReasoningConfig, Request
+from trunkline.stream.seals import Seal, read_thinking, seal
 
 
 @dataclass(frozen=True)
@@ -82,3 +90,45 @@ def test_thought_is_raw_text_else_summary() -> None:
     raw = ReasoningItem(content=(ReasoningText("a"), ReasoningText("b")), summary=(SummaryText("short"),))
     short = ReasoningItem(summary=(SummaryText("c"), SummaryText("d")))
     assert thought_text([raw, ReasoningItem(), short]) == "ab\n\nc\n\nd"
+
+
+def endpoint(dialect: Dialect, form: str) -> Endpoint:
+    return Endpoint(
+        model=Model(slug="a/m"),
+        provider=Provider(slug=f"at-{dialect}", name="P"),
+        upstream_model="m",
+        dialect=dialect,
+        base_url="https://example.test/v1",
+        quirks=Quirks(reasoning_format=form),
+    )
+
+
+CLAUDE = endpoint("messages", "anthropic-claude-v1")
+OPENAI = endpoint("responses", "openai-responses-v1")
+PLAIN = endpoint("chat", "")
+GEMINI = endpoint("gemini", "")
+
+MARKS = [
+    ("to nobody whose own format it is not", "tl1.", CLAUDE, None),
+    ("to whoever replays the text of nobody", "tl1.", PLAIN, Proof("Hm.")),
+    ("not to another maker's", "tl1.google-gemini-v1", PLAIN, None),
+    ("to its maker", "tl1.google-gemini-v1", GEMINI, Proof("Hm.", form="google-gemini-v1")),
+    ("not to a maker where it names a format that nobody knows", "tl1.anything-v9", OPENAI, None),
+]
+
+
+@pytest.mark.parametrize("place", ["signature", "encrypted_content"])
+@pytest.mark.parametrize(("mark", "target", "goes"), [each[1:] for each in MARKS], ids=[each[0] for each in MARKS])
+def test_a_thought_with_the_mark_of_no_proof_goes(place: str, mark: str, target: Endpoint, goes: Proof | None) -> None:
+    """It goes as plain text, wherever a client put the mark and whatever it says of the format."""
+    item = ReasoningItem(content=(ReasoningText("Hm."),), format="anthropic-claude-v1")
+    assert replayable(replace(item, **{place: mark}), target) == goes
+    assert lost_proofs(Request(input=(replace(item, **{place: mark}),)), target) == ()
+
+
+def test_the_text_of_who_tells_summaries_is_one_wherever_it_stands() -> None:
+    blob = seal(Seal(endpoint_id=OPENAI.id, blob="AAAA", form="openai-responses-v1"))
+    for item in (read_thinking("Hm.", blob), ReasoningItem(content=(ReasoningText("Hm."),), signature=blob)):
+        proof = replayable(item, OPENAI)
+        assert proof is not None
+        assert told_summary(item, proof) == (SummaryText("Hm."),)

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from msgspec import UNSET, Struct
 
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.items import ReasoningItem
+from trunkline.protocol.items import ReasoningItem, SummaryText
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
-from trunkline.stream.seals import GEMINI_FORMAT, PORTABLE, Seal, has_mark, is_from, unseal
+from trunkline.stream.seals import GEMINI_FORMAT, PORTABLE, Seal, format_of_mark, has_mark, is_from, is_unsigned, unseal
 
 MOST_SHARE = 0.95
 """Of what an answer may have in all, the most that may be thought: with more no room is left to answer in."""
@@ -176,10 +176,12 @@ def issuer_of(endpoint: Endpoint) -> str:
 def replayable(item: ReasoningItem, endpoint: Endpoint) -> Proof | None:
     """What goes back to an endpoint of an earlier thought; None where the thought may not go there at all.
 
-    What one issuer proved is never shown to another, not even as text.
+    What one issuer proved is never shown to another, not even as text. The mark of a thought without a proof is that
+    wherever a client put it: clients of several APIs take it from one to the next.
     """
-    if not (item.encrypted_content or item.signature):
-        named = _named(item)
+    proof = item.encrypted_content or item.signature
+    if not proof or is_unsigned(proof):
+        named = format_of_mark(proof) if proof else _named(item)
         return Proof(thought_text([item]), form=named) if named == issuer_of(endpoint) else None
     origin = _origin(item, endpoint)
     if origin is None:
@@ -196,8 +198,12 @@ def lost_proofs(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
     if ReasoningItem not in map(type, request.input):
         return ()
     thoughts = (item for item in request.input if isinstance(item, ReasoningItem))
-    lost = any((item.encrypted_content or item.signature) and _origin(item, endpoint) is None for item in thoughts)
-    return ("input.reasoning",) if lost else ()
+    return ("input.reasoning",) if any(_is_lost(item, endpoint) for item in thoughts) else ()
+
+
+def _is_lost(item: ReasoningItem, endpoint: Endpoint) -> bool:
+    proof = item.encrypted_content or item.signature or ""
+    return proof != "" and not is_unsigned(proof) and _origin(item, endpoint) is None
 
 
 def _named(item: ReasoningItem) -> str:
@@ -227,6 +233,16 @@ def _is_own(origin: Seal, issuer: str, endpoint: Endpoint) -> bool:
         # Gemini has signatures alone; a relay that tells one as a blob may mean another thing.
         return origin.form == issuer and (origin.signature != "" or issuer != GEMINI_FORMAT)
     return is_from(origin, endpoint.id) and origin.form in ("", issuer)
+
+
+def told_summary(item: ReasoningItem, proof: Proof) -> tuple[SummaryText, ...]:
+    """The summary of a thought; of one whose maker tells nothing else, the text wherever a client put it.
+
+    Messages has one place for all that was thought, so that it comes from there as the thought itself.
+    """
+    if item.summary or not item.content or not proof.form.endswith("-responses-v1"):
+        return item.summary
+    return (SummaryText("".join(part.text for part in item.content)),)
 
 
 def is_relay(endpoint: Endpoint) -> bool:

@@ -188,6 +188,12 @@ def is_unsigned(proof: str) -> bool:
     return proof.startswith(UNSIGNED) and not has_mark(proof)
 
 
+def format_of_mark(mark: str) -> str:
+    """The format that the mark of a thought without a proof tells; empty where none is known."""
+    form = format_named(mark.removeprefix(UNSIGNED))
+    return "" if form == "unknown" else form
+
+
 def is_ours(proof: str) -> bool:
     """Whether what stands as a proof says itself what it is, however much of that is left."""
     return has_mark(proof) or proof.startswith(UNSIGNED)
@@ -215,7 +221,7 @@ def thought_item(
     """
     found = read_proof(data, form=form, is_data=True) or read_proof(signature, form=form)
     mark = next((each for each in (signature, data) if is_unsigned(each)), None)
-    named = found.form if found is not None else form if mark is None else mark.removeprefix(UNSIGNED)
+    named = found.form if found is not None else form if mark is None else format_of_mark(mark)
     blob, beside = ("" if is_unsigned(each) else each for each in (data, signature))
     if not blob and has_mark(beside):
         blob, beside = beside, ""

@@ -22,7 +22,7 @@ from trunkline.adapters.encoding.turns import (
     turns,
 )
 from trunkline.adapters.media import file_link, fitted_detail, inline_file, sound, tidied, titled_text
-from trunkline.adapters.thinking import UNSIGNED, Proof, replayable
+from trunkline.adapters.thinking import UNSIGNED, Proof, replayable, told_summary
 from trunkline.errors import Unprocessable
 from trunkline.protocol.growing import joined
 from trunkline.protocol.items import (
@@ -207,11 +207,12 @@ def _encode_thoughts(draft: Draft, items: list[ReasoningItem], message: dict[str
 def _encode_details(item: ReasoningItem, proof: Proof) -> list[dict[str, Json]]:
     entries: list[dict[str, Json]] = []
     text = "".join(part.text for part in item.content or ())
+    summary = told_summary(item, proof)
     if proof.signature:
         entries.append({"type": "reasoning.text", "text": proof.text, "signature": proof.signature})
-    elif text:
+    elif text and summary == item.summary:
         entries.append({"type": "reasoning.text", "text": text})
-    entries += [{"type": "reasoning.summary", "summary": part.text} for part in item.summary]
+    entries += [{"type": "reasoning.summary", "summary": part.text} for part in summary]
     if proof.blob:
         sealed = {"type": "reasoning.encrypted", "data": proof.blob}
         if proof.item_id:

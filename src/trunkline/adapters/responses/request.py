@@ -37,7 +37,15 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import IMAGE_NOTE, assistant_text
 from trunkline.adapters.responses.answer import ResponsesDecoder
-from trunkline.adapters.thinking import effort, efforts_of, fitted_effort, leaves_effort, lost_budget, replayable
+from trunkline.adapters.thinking import (
+    effort,
+    efforts_of,
+    fitted_effort,
+    leaves_effort,
+    lost_budget,
+    replayable,
+    told_summary,
+)
 from trunkline.catalog.abilities import has_context, takes_openai_tools, tier_of, truncates
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
@@ -418,10 +426,10 @@ def _fitted(call_id: str) -> str:
 
 def _encode_thought(draft: Draft, item: ReasoningItem) -> list[Json]:
     """An earlier thought as its issuer wants it back; nothing for anybody else."""
-    summary = list(item.summary)
     proof = replayable(item, draft.endpoint)
     if proof is None:
         return []
+    summary = list(told_summary(item, proof))
     if proof.blob:
         sealed: dict[str, Json] = {"type": "reasoning", "summary": summary, "encrypted_content": proof.blob}
         return [{"id": proof.item_id, **sealed} if proof.item_id else sealed]
