@@ -16,7 +16,7 @@ from tests.routing.catalogs import HELLO, NOW, Past, Shelf, ask, endpoint, plan_
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import BadRequest, NotFound
-from trunkline.protocol.items import InputFile, InputImage, InputText, Message, ReasoningItem
+from trunkline.protocol.items import InputFile, InputImage, InputText, Message, ReasoningItem, ReasoningText
 from trunkline.protocol.preferences import Cutoffs, MaxPrice, Sort
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool, TextConfig
 from trunkline.routing.affinity import Affinity, conversation
@@ -740,6 +740,23 @@ def test_an_encrypted_thought_pulls(fields: dict[str, Any], past: list[Past], ex
         now=NOW,
     )
     assert named(found) == expect
+
+
+OTHERS = ReasoningItem(encrypted_content=seal(Seal(endpoint_id="beta:m/one", blob="blob")))
+
+
+@pytest.mark.parametrize(
+    ("last", "expect"),
+    [
+        (ReasoningItem(signature=seal(Seal(endpoint_id="gamma:m/one", signature="AAAA"))), "gamma alpha beta"),
+        (ReasoningItem(signature="AAAA", format="anthropic-claude-v1"), "alpha beta gamma"),
+        (ReasoningItem(content=(ReasoningText("Hm."),)), "beta alpha gamma"),
+    ],
+    ids=["to the issuer of its signature", "to nobody where that does not tell", "past one without a proof"],
+)
+def test_the_last_proof_of_a_thought_pulls(last: ReasoningItem, expect: str) -> None:
+    request = ask(input=(OTHERS, last, *SEALED[1:]))
+    assert named(plan_at(request, Policy(), Shelf(ONE), Health(), thrown().__next__, now=NOW)) == expect
 
 
 # Nobody is left

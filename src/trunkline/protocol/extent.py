@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import UNSET
-
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import (
     AgentMessage,
@@ -54,8 +52,7 @@ def extent_of(request: Request) -> Extent:
                 # By far most parts are.
                 characters += len(part.text) if type(part) is InputText else _part(part, modalities)
         elif type(item) is ReasoningItem:
-            if item.encrypted_content is not UNSET and item.encrypted_content:
-                sealed = item.encrypted_content
+            sealed = item.encrypted_content or item.signature or sealed
         else:
             characters += _call(item, modalities)
     least = characters if request.truncation != "auto" else _least_characters(request)

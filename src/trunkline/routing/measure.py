@@ -28,8 +28,8 @@ class Measure(Struct, frozen=True, gc=False):
 
     `needed_tokens` is a lower bound of the text's tokens with the output asked for, for refusing; where the input may
     be made shorter, of what stays of it. `input_tokens` and `output_tokens` are what the request is expected to cost,
-    for comparing prices: three of input to one of output. `sealed` is the last encrypted thought that the client
-    replays.
+    for comparing prices: three of input to one of output. `sealed` is the last proof of a thought that the
+    client replays.
     """
 
     needed_tokens: int
