@@ -94,7 +94,8 @@ def _turns(history: list[Piece]) -> Iterator[tuple[str, list[Piece]]]:
 
 def _write_responses(model: str, history: list[Piece], tool: Json) -> Json:
     items: list[Json] = []
-    for piece in history:
+    # As LangChain does: as `instructions` it would be no part of the history, as it is at the other doors.
+    for piece in (Words("system", SYSTEM), *history):
         match piece:
             case Words(role, text):
                 kind = "output_text" if role == "assistant" else "input_text"
@@ -110,7 +111,7 @@ def _write_responses(model: str, history: list[Piece], tool: Json) -> Json:
             case Result(id, text):
                 items.append({"type": "function_call_output", "call_id": id, "output": text})
     tools = [{"type": "function", **tool}]
-    return {"model": model, "instructions": SYSTEM, "input": items, "tools": tools, "reasoning": {"effort": "high"}}
+    return {"model": model, "input": items, "tools": tools, "reasoning": {"effort": "high"}}
 
 
 def _read_responses(body: Json) -> list[Piece]:

@@ -247,6 +247,14 @@ def test_a_proof_is_bare_where_it_can_be_nothing_else(case: Signed) -> None:
     assert stands == case.stands if case.stands is not None else has_mark(stands)
 
 
+def test_a_proof_that_clients_keep_in_order_is_bare_after_a_text() -> None:
+    placed = replace(CLAUDES, after_text=True, calls_before=2)
+    assert sign(placed, is_in_order=True) == "AAAA"
+    assert unseal(sign(replace(placed, form="google-gemini-v1"), is_in_order=True)) == replace(
+        placed, form="google-gemini-v1"
+    )
+
+
 def test_a_tag_goes_before_what_a_client_says_of_the_format() -> None:
     origin = Seal(endpoint_id="a:m", blob="AAAA", item_id="rs_1", form="openai-responses-v1")
     item = thought_item(data=sign(origin, is_data=True), form="anthropic-claude-v1")

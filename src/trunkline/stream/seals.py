@@ -89,12 +89,14 @@ class _Tag(Struct, frozen=True, array_like=True):
 
 
 def origin_of(heard: ReasoningSeal, before: Seal | None = None) -> Seal:
-    """The proof that was heard, with what was heard of the same thought before: a later one replaces what it says."""
-    return Seal(
+    """The proof that was heard, with what is known of the same thought: a later one replaces only what it says."""
+    known = Seal(endpoint_id="") if before is None else before
+    return replace(
+        known,
         endpoint_id=heard.endpoint_id,
-        blob=heard.encrypted or (before.blob if before else ""),
-        signature=heard.signature or (before.signature if before else ""),
-        item_id=heard.item_id or (before.item_id if before else ""),
+        blob=heard.encrypted or known.blob,
+        signature=heard.signature or known.signature,
+        item_id=heard.item_id or known.item_id,
         form="" if heard.format == "unknown" else heard.format,
         is_bound=heard.is_bound,
     )
@@ -147,7 +149,7 @@ def sealed(item: ReasoningItem, origin: Seal) -> ReasoningItem:
     if not origin.signature:
         return replace(item, encrypted_content=seal(origin))
     bare = origin.form in PORTABLE
-    alone = Seal(endpoint_id=origin.endpoint_id, signature=origin.signature, form=origin.form)
+    alone = replace(origin, blob="", item_id="")
     if origin.form != GEMINI_FORMAT:
         # Gemini's signature holds for the part that it stands on, every other for the thought it was given with.
         origin = holding(origin, "".join(part.text for part in item.content or ()))
@@ -163,18 +165,20 @@ def holding(origin: Seal, text: str) -> Seal:
 # At the doors where a thought has its text and one proof
 
 
-def sign(origin: Seal, *, is_data: bool = False) -> str:
+def sign(origin: Seal, *, is_data: bool = False, is_in_order: bool = False) -> str:
     """Write what stands as the proof of a thought where there is one place for it; the mark where it has none.
 
-    `is_data`: the place is that of a hidden thought, `data`, and not `signature`. Bare is Claude's alone, where it
-    stands in its own place, with its text beside it and nothing of the answer before it. A tag holds the text only if
-    the proof does (`holding`): the contract of these APIs is that clients keep it as it came.
+    `is_data`: the place is that of a hidden thought, `data`, and not `signature`. `is_in_order`: it is among the texts
+    and calls of its answer. Bare is Claude's alone, where it stands in its own place, with its text beside it and
+    nothing of the answer before it, or in order. A tag holds the text only if the proof does (`holding`): the contract
+    of these APIs is that clients keep it as it came.
     """
     if not (origin.blob or origin.signature):
         return unsigned(origin.form)
     proof, other = (origin.blob, origin.signature) if is_data else (origin.signature, origin.blob)
-    is_elsewhere = origin.packed is not None or origin.after_text or origin.calls_before > 0 or origin.is_bound
-    is_bare = origin.form == CLAUDE_FORMAT and proof and not (other or is_elsewhere or is_ours(proof))
+    is_moved = not is_in_order and (origin.after_text or origin.calls_before > 0)
+    is_alone = not other and not origin.is_bound and origin.packed is None
+    is_bare = origin.form == CLAUDE_FORMAT and proof and is_alone and not is_moved and not is_ours(proof)
     return proof if is_bare else seal(origin)
 
 

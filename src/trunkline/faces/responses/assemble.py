@@ -396,7 +396,9 @@ class Assembler:
         return self._begin_thought(slot)
 
     def _begin_thought(self, slot: Slot) -> ThoughtItem:
-        item = ThoughtItem(self._output.place("rs_"), slot)
+        output = self._output
+        place = output.place("rs_")
+        item = ThoughtItem(place, slot, after_text=output.has_message, calls_before=output.calls_begun)
         self._begin_item(item)
         return item
 

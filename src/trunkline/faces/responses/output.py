@@ -17,15 +17,20 @@ OpenItem = MessageItem | ThoughtItem | CallItem | SearchItem | ImageItem | Opaqu
 
 
 class Output:
-    """The items in the order they began; `ids` yields random tokens without end, without `events` nothing is told."""
+    """The items in the order they began; `ids` yields random tokens without end, without `events` nothing is told.
 
-    __slots__ = ("_events", "_ids", "_items", "tell")
+    `has_message` and `calls_begun` are of all that began so far.
+    """
+
+    __slots__ = ("_events", "_ids", "_items", "calls_begun", "has_message", "tell")
 
     def __init__(self, ids: Iterator[str], events: Events | None) -> None:
         self._ids = ids
         self._events = events
         self.tell: Tell = tell_nobody if events is None else events.tell
         self._items: list[OutputItem | None] = []
+        self.has_message = False
+        self.calls_begun = 0
 
     @property
     def length(self) -> int:
@@ -40,6 +45,10 @@ class Output:
 
     def begin(self, item: OpenItem) -> None:
         self._items.append(None)
+        if isinstance(item, CallItem):
+            self.calls_begun += 1
+        elif isinstance(item, MessageItem):
+            self.has_message = True
         if self._events is not None:
             self.tell(OutputItemAdded, item.place.output_index, item.begun())
 

@@ -215,13 +215,13 @@ class ThoughtItem:
 
     __slots__ = ("awaits_seal", "content", "format", "is_ended", "origin", "place", "slot", "summary")
 
-    def __init__(self, place: Place, slot: Slot) -> None:
+    def __init__(self, place: Place, slot: Slot, *, after_text: bool = False, calls_before: int = 0) -> None:
         self.place = place
         self.awaits_seal = self.is_ended = False
         self.slot = slot
         self.content: list[ReasoningText] = []
         self.summary: list[SummaryText] = []
-        self.origin = Seal(endpoint_id="")
+        self.origin = Seal(endpoint_id="", after_text=after_text, calls_before=calls_before)
         self.format: ReasoningFormat | UnsetType = UNSET
 
     def new_text(self) -> PlainPart[ReasoningText]:
