@@ -87,6 +87,16 @@ THOUGHTS = [
         [thought("a b", signature="S", format=CLAUDE), thought("c", signature="T", format=CLAUDE)],
     ),
     Thought(
+        "proven twice, the second time with all there is",
+        {"reasoning_details": [text("a", index=0), text("", signature="S", index=0), encrypted(ISSUED, index=0)]},
+        [thought("a", signature="S", encrypted_content=ISSUED, format=OPENAI)],
+    ),
+    Thought(
+        "and another under the same index",
+        {"reasoning_details": [text("a", signature="S", index=0), text("b", signature="T", index=0)]},
+        [thought("a", signature="S", format=CLAUDE), thought("b", signature="T", format=CLAUDE)],
+    ),
+    Thought(
         "in pieces whose index a client lost",
         {"reasoning_details": [text("a"), {"type": "reasoning.text", "signature": "S"}, text("b"), text("c")]},
         [thought("a", signature="S", format=CLAUDE), thought("b"), thought("c")],

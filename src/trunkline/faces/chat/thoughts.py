@@ -3,9 +3,10 @@
 Texts and proofs are taken as they are, letter by letter; whether a proof is of use to anybody is not judged here.
 
 Theory of operation. A client gives back the entries of a whole answer, or, where it collected a stream, every piece of
-it. So entries are joined: a thought goes on while index, format and id are what they were, and ends with its proof,
-since Claude thinks again between calls and proves each time. Where no index tells, a second text is another thought.
-What stands in `reasoning` or `reasoning_content` is the same again, and counts only where the details say nothing.
+it. So entries are joined: a thought goes on while index, format and id are what they were. Behind its proof no text is
+of it any more, since Claude thinks again between calls and proves each time; a later proof is. Where no index tells, a
+proof is the end, and a second text another thought. What stands in `reasoning` or `reasoning_content` is the same
+again, and counts only where the details say nothing.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ class _Thought:
 
     def goes_on(self, detail: Detail) -> bool:
         """Whether an entry belongs to this thought."""
-        last = self._last
-        if self._signature or self._data or not (_agree(last.format, detail.format) and _agree(last.id, detail.id)):
+        last, is_proven = self._last, bool(self._signature or self._data)
+        if not (_agree(last.format, detail.format) and _agree(last.id, detail.id)):
             return False
         if last.index is None or detail.index is None:
-            return not (self._texts and detail.text)
-        return last.index == detail.index
+            return not (is_proven or (self._texts and detail.text))
+        return last.index == detail.index and not (is_proven and detail.text)
 
     def add(self, detail: Detail) -> None:
         """Add an entry."""
@@ -84,7 +85,7 @@ class _Thought:
                 self._summaries[-1] += detail.summary
             else:
                 self._summaries.append(detail.summary)
-        self._signature, self._data = detail.signature, detail.data
+        self._signature, self._data = detail.signature or self._signature, detail.data or self._data
         last = self._last
         self._last = Detail(
             format=detail.format or last.format,
