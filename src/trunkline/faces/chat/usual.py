@@ -62,22 +62,41 @@ def usual_texts(messages: Sequence[Json]) -> tuple[Message, ...] | None:
             return None
         found.append(message)
     for message in found:
-        if message.content[0].text:  # type: ignore[union-attr]  # of texts
-            return tuple(found)
+        for part in message.content:
+            if part.text:  # type: ignore[union-attr]  # of texts
+                return tuple(found)
     return None
 
 
 def usual_message(value: Json) -> Message | None:
-    """Read a message of a role and a text; None for every other value."""
+    """Read a message of a role and texts; None for every other value."""
     if type(value) is not dict or len(value) != 2:
         return None
     role, content = value.get("role"), value.get("content")
-    if type(role) is not str or type(content) is not str:
+    if type(role) is not str:
         return None
     kind = _PLAIN.get(role)
     if kind is None or (kind is OutputText and not content):
         return None
-    return Message(role=role, content=(kind(content),))  # type: ignore[arg-type]  # a role, as _PLAIN knows it
+    if type(content) is str:
+        return Message(role=role, content=(kind(content),))  # type: ignore[arg-type]  # a role, as _PLAIN knows it
+    if type(content) is not list or kind is OutputText:
+        return None
+    parts = _texts(content)
+    return None if parts is None else Message(role=role, content=parts)  # type: ignore[arg-type]
+
+
+def _texts(content: list[Json]) -> tuple[InputText, ...] | None:
+    """Read parts that are texts and no more."""
+    parts: list[InputText] = []
+    for part in content:
+        if type(part) is not dict or len(part) != 2 or part.get("type") != "text":
+            return None
+        text = part.get("text")
+        if type(text) is not str:
+            return None
+        parts.append(InputText(text))
+    return tuple(parts)
 
 
 def usual_turn(value: Json) -> tuple[InputItem, ...] | None:
