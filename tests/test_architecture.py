@@ -317,6 +317,7 @@ MACHINES = (
     "upstream/hearing.py",
     "upstream/patience.py",
     "faces/responses/telling.py",
+    "faces/chat/telling.py",
     "settlement.py",
     "billing.py",
     "accounts/rates.py",
