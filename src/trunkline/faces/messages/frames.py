@@ -1,0 +1,116 @@
+"""The events of a Messages stream as bytes: each in a frame of its own, with its name.
+
+Clients pass over a frame without a name: the anthropic Python package 2.14, seen 2026-11-28. What is told, and in which
+order, is `telling.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from trunkline.faces.messages.told_blocks import INPUT, TEXT, THOUGHT, Block, Growth
+from trunkline.protocol.items import Json
+from trunkline.protocol.render import render_document, render_text
+
+KEEP_ALIVE: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
+"""What a stream says while its answer is silent, and once at its beginning, as Anthropic's does."""
+
+_MESSAGE_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_TAIL: Final = b"}}\n\n"
+
+
+class Frames:
+    """An answer as frames."""
+
+    __slots__ = ("_head", "_index", "_told")
+
+    def __init__(self) -> None:
+        self._index = -1
+        self._head = b""
+        self._told: list[bytes] = []
+
+    def start(self, message: Block, usage: Json) -> None:
+        unended = {"stop_reason": None, "stop_sequence": None, "stop_details": None, "usage": usage}
+        self._told += (_frame({"type": "message_start", "message": message | unended}), KEEP_ALIVE)
+
+    def begin(self, block: Block, growth: Growth | None = None) -> None:
+        self._index += 1
+        self._told.append(_frame({"type": "content_block_start", "index": self._index, "content_block": block}))
+        self._head = b"" if growth is None else _HEADS[growth] % self._index
+
+    def add(self, text: str) -> None:
+        self._told.append(b"%b%b%b" % (self._head, render_text(text), _TAIL))
+
+    def go_on(self, texts: Sequence[str]) -> bytes:
+        head, tail = self._head, _TAIL
+        written = b""
+        for text in texts:  # nearly always one
+            written += b"%b%b%b" % (head, render_text(text), tail)
+        return written
+
+    def cite(self, citation: Json) -> None:
+        self._piece({"type": "citations_delta", "citation": citation})
+
+    def sign(self, signature: str) -> None:
+        self._piece({"type": "signature_delta", "signature": signature})
+
+    def finish(self) -> None:
+        self._told.append(
+            b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % self._index
+        )
+
+    cut = finish
+
+    def take(self) -> bytes:
+        told = self._told
+        if len(told) == 1:
+            return told.pop()
+        written = b"".join(told)
+        told.clear()
+        return written
+
+    def end(self, ending: Block, usage: Json) -> bytes:
+        self._told += (_frame({"type": "message_delta", "delta": ending, "usage": usage}), _MESSAGE_STOP)
+        return self.take()
+
+    def fail(self, error: Json) -> bytes:
+        self._told.append(_frame(error))
+        return self.take()
+
+    def run(self, send: Callable[[bytes], bool]) -> TextRun:
+        """What sends one text after the other that goes on with the block, as long as nothing else is told."""
+        return TextRun(self._head, send)
+
+    def _piece(self, piece: Json) -> None:
+        self._told.append(_frame({"type": "content_block_delta", "index": self._index, "delta": piece}))
+
+
+class TextRun:
+    """Tells one open text; nothing of it is kept, for the end of a stream repeats nothing."""
+
+    __slots__ = ("_head", "_send")
+
+    def __init__(self, head: bytes, send: Callable[[bytes], bool]) -> None:
+        self._head = head
+        self._send = send
+
+    def send(self, text: str) -> bool:
+        """Send the frame of a text, which is not empty; say whether there is room for more."""
+        return self._send(b"%b%b%b" % (self._head, render_text(text), _TAIL))
+
+
+def _frame(event: Mapping[str, Json]) -> bytes:
+    """Write an event by its `type`. No text can break out of its line: JSON escapes every line end."""
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), render_document(event))
+
+
+def _head(growth: Growth) -> bytes:
+    event = _frame(
+        {"type": "content_block_delta", "index": 0, "delta": {"type": growth.piece, growth.piece_member: ""}}
+    )
+    return event.removesuffix(b'""' + _TAIL).replace(b'"index":0', b'"index":%d')
+
+
+_HEADS: Final = {growth: _head(growth) for growth in (TEXT, THOUGHT, INPUT)}
+"""What stands before the text of a piece, but for the index of its block."""
