@@ -28,6 +28,7 @@ from trunkline.upstream.asking import Asking, Documents, Fitting, Question, Upst
 from trunkline.upstream.attempt import Attempt
 from trunkline.upstream.drivers import Sink, hear_rest, pull, push
 from trunkline.upstream.hearing import Hearing
+from trunkline.upstream.lengths import measured
 from trunkline.upstream.lines import Lines
 from trunkline.upstream.links.inline import Links
 from trunkline.upstream.race import Batches, race
@@ -221,7 +222,7 @@ class Run:
 
     def _last_word(self) -> GatewayError:
         if self.attempted:
-            return last_word(self.attempted)
+            return measured(last_word(self.attempted), self.attempted, self._request)
         if self._taking is not None and self._taking.refusal is not None:
             return self._taking.refusal
         return self._unspeakable or EdgeTimeout("The deadline passed before a provider could be asked.")
