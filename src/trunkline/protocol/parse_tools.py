@@ -9,7 +9,7 @@ from typing import get_args
 from msgspec import ValidationError, convert
 from msgspec.structs import replace
 
-from trunkline.protocol.opaque import Json, ServerTool, ServerToolChoice
+from trunkline.protocol.opaque import AnthropicTool, Json, ServerTool, ServerToolChoice
 from trunkline.protocol.reading import (
     Reader,
     T,
@@ -294,6 +294,10 @@ def check_tool_choice(choice: ToolChoice | None, tools: tuple[Tool, ...]) -> Non
     match choice:
         case "required" if not tools:
             raise Wrong('is "required", but there are no tools')
+        case FunctionChoice(name) if any(
+            isinstance(tool, AnthropicTool) and tool.get("name") == name for tool in tools
+        ):
+            pass
         case FunctionChoice(name, namespace):
             _check_named(name, namespace or "", _names(tools, FunctionTool), "function")
         case CustomChoice(name, namespace):

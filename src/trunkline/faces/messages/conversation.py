@@ -1,0 +1,330 @@
+"""`system` and `messages` → the input of a request: blocks gathered into items, each with the place that it came from.
+
+Theory of operation. Blocks are read in order. Parts of one speaker gather into one message, until a block comes that is
+an item of its own (a call, a result, a thought, what only Anthropic knows) or the message ends. Beside each item stands
+the path to its first block, so that whatever is found wrong of the items together is told where the client wrote it.
+
+What a single block holds is for `blocks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from trunkline.faces.messages.blocks import PARTS, read_said, read_text
+from trunkline.faces.messages.calls import THOUGHTS, read_call, read_result, read_search_result, read_served
+from trunkline.faces.messages.inputs import Inputs
+from trunkline.protocol.body import MAX_INPUT_ITEMS
+from trunkline.protocol.items import (
+    CacheMark,
+    Found,
+    FunctionCallItem,
+    FunctionCallOutput,
+    InputFile,
+    InputImage,
+    InputItem,
+    InputText,
+    Json,
+    Message,
+    MessagePart,
+    OutputText,
+    SearchAction,
+    SearchStatus,
+    WebSearchCall,
+)
+from trunkline.protocol.opaque import AnthropicItem
+from trunkline.protocol.parse_items import check_input
+from trunkline.protocol.reading import Step, Wrong, mismatch, named, one_of, shown
+
+BILLING: Final = "x-anthropic-billing-header:"
+"""How the line begins with which Claude Code tells which program calls. It differs between conversations, so that no
+cache would find again what stands behind it."""
+
+_SEARCH: Final = "web_search"
+
+_OF_ASSISTANT: Final = frozenset(
+    {
+        "advisor_tool_result",
+        "bash_code_execution_tool_result",
+        "code_execution_tool_result",
+        "compaction",
+        "fallback",
+        "mcp_tool_listing",
+        "mcp_tool_result",
+        "mcp_tool_use",
+        "text_editor_code_execution_tool_result",
+        "tool_search_tool_result",
+        "web_fetch_tool_result",
+    }
+)
+"""Blocks of an assistant's message that only Anthropic's servers make and read."""
+
+_Searches = dict[str, tuple[Found, ...]]
+_Where = tuple[Step, ...]
+"""The steps to a value, innermost first."""
+
+
+class Conversation:
+    """Items as they are gathered. `ignored` names what was said in them and does nothing here."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.items: list[InputItem] = []
+        self.ignored: dict[str, None] = {}
+        self.billing: str | None = None
+        self._inputs = inputs
+        self._places: list[_Where] = []
+        self._role: str = ""
+        self._parts: list[MessagePart] = []
+        self._first: _Where = ()
+
+    def add_system(self, value: Json) -> None:
+        """Read `system`. Raises Wrong."""
+        try:
+            if isinstance(value, str):
+                self._add_system_text(value)
+            elif isinstance(value, list):
+                self._each(value, self._add_system_block)
+            else:
+                raise mismatch(value, "a string or an array of text blocks")
+        except Wrong as wrong:
+            wrong.steps.append("system")
+            raise
+        self._close()
+
+    def add_messages(self, value: Json) -> None:
+        """Read `messages`, and check what belongs together in the whole of them. Raises Wrong."""
+        try:
+            if not isinstance(value, list):
+                raise mismatch(value, "an array of messages")
+            if not value:
+                raise Wrong("at least one message is required")
+            last = max((place for place, each in enumerate(value) if _is_of_user(each)), default=-1)
+            self._each(value, partial(self._add_message, last_of_user=last))
+            if len(self.items) > MAX_INPUT_ITEMS:
+                raise Wrong(f"has {len(self.items)} items; at most {MAX_INPUT_ITEMS} are taken")
+        except Wrong as wrong:
+            wrong.steps.append("messages")
+            raise
+        try:
+            check_input(tuple(self.items))
+        except Wrong as wrong:
+            raise self._told(wrong) from None
+
+    def mark_last(self, mark: CacheMark) -> None:
+        """Put a mark on the last that can carry one and has none, as one beside the messages asks for."""
+        for place in range(len(self.items) - 1, -1, -1):
+            match self.items[place]:
+                case (
+                    Message(content=(*before, InputText() | InputImage() | InputFile() | OutputText() as last)) as item
+                ):
+                    marked = last if last.cache_control is not UNSET else replace(last, cache_control=mark)
+                    self.items[place] = replace(item, content=(*before, marked))
+                    return
+                case FunctionCallItem() | FunctionCallOutput() as item:
+                    self.items[place] = item if item.cache_control is not UNSET else replace(item, cache_control=mark)
+                    return
+                case _:
+                    pass
+
+    # System
+
+    def _add_system_text(self, value: str) -> None:
+        if value.startswith(BILLING):
+            self.billing, _, value = value.partition("\n")
+        if value:
+            self._say("system", InputText(value), ("system",))
+
+    def _add_system_block(self, block: Json, place: int) -> None:
+        part = _text_block(block)
+        if not part.text.startswith(BILLING):
+            if part.text:
+                self._say("system", part, (place, "system"))
+        elif self.billing is None:
+            self.billing = part.text
+
+    # Messages
+
+    def _each(self, values: list[Json], read: Callable[[Json, int], None]) -> None:
+        place = 0
+        try:
+            for place, value in enumerate(values):
+                read(value, place)
+        except Wrong as wrong:
+            wrong.steps.append(place)
+            raise
+
+    def _add_message(self, message: Json, place: int, *, last_of_user: int) -> None:
+        role, content = _read_message(message)
+        if message.get("output_config"):
+            self.ignored["messages.output_config"] = None
+        # It was for the turn before which it stands alone, and is not shown any more.
+        if role == "system" and message.get("clear_at") == "next_user_message" and place < last_of_user:
+            return
+        try:
+            if isinstance(content, str):
+                part = OutputText(content) if role == "assistant" else InputText(content)
+                self._say(role, part, ("content", place, "messages"))
+            elif isinstance(content, list):
+                found = _searches_found(content) if role == "assistant" else {}
+                self._each(content, partial(self._add_block, role=role, message=place, found=found))
+            else:
+                raise mismatch(content, "a string or an array of blocks")
+        except Wrong as wrong:
+            wrong.steps.append("content")
+            raise
+        self._close()
+
+    def _add_block(self, block: Json, place: int, *, role: str, message: int, found: _Searches) -> None:
+        where: _Where = (place, "content", message, "messages")
+        if not isinstance(block, dict):
+            raise mismatch(block, "an object")
+        kind = block.get("type")
+        if not isinstance(kind, str):
+            raise _misplaced(kind, role)
+        match role:
+            case "assistant" if kind == "text":
+                self._say(role, read_said(block), where)
+            case "assistant" if kind == "tool_use":
+                call = read_call(block)
+                self._add(replace(call, arguments=self._inputs.text(message, place)), where)
+            case "assistant" if kind in THOUGHTS:
+                self._add(THOUGHTS[kind](block), where)
+            case "assistant" if kind == "server_tool_use":
+                self._add_served(block, where, found)
+            case "assistant" if kind == "web_search_tool_result":
+                read_search_result(block)
+            case "assistant" if kind in _OF_ASSISTANT:
+                self._add_opaque(block, where)
+            case "user" if kind in PARTS:
+                self._note(block, "citations")
+                for part in PARTS[kind](block):
+                    self._say(role, part, where)
+            case "user" if kind == "tool_result":
+                self._add(read_result(block), where)
+            case "system" if kind == "text":
+                self._say(role, read_text(block), where)
+            case _:
+                raise _misplaced(kind, role)
+
+    def _note(self, block: Mapping[str, Json], member: str) -> None:
+        """Name what of a document nobody is asked for."""
+        wish = block.get(member)
+        if isinstance(wish, dict) and wish.get("enabled"):
+            self.ignored[f"messages.{member}"] = None
+
+    def _add_served(self, block: dict[str, Json], where: _Where, found: _Searches) -> None:
+        """Add a call that a server ran; a search with what it found, whoever made it."""
+        call = read_served(block)
+        if call.name != _SEARCH:
+            self._add_opaque(block, where)
+            return
+        query = (call.input or {}).get("query")
+        action = SearchAction(query, (query,)) if isinstance(query, str) else UNSET
+        results = found.get(call.id)
+        status: SearchStatus = "completed" if results is not None else "failed"
+        self._add(WebSearchCall(id=call.id, status=status, action=action, results=results or UNSET), where)
+
+    def _add_opaque(self, block: dict[str, Json], where: _Where) -> None:
+        self._add(AnthropicItem(block), where)
+
+    # Gathering
+
+    def _say(self, role: str, part: MessagePart, where: _Where) -> None:
+        if not self._parts:
+            self._role, self._first = role, where
+        self._parts.append(part)
+
+    def _add(self, item: InputItem, where: _Where) -> None:
+        self._close()
+        self.items.append(item)
+        self._places.append(where)
+
+    def _close(self) -> None:
+        """End the message that is gathered, if there is one."""
+        if self._parts:
+            self.items.append(Message(role=self._role, content=tuple(self._parts)))  # type: ignore[arg-type]
+            self._places.append(self._first)
+            self._parts.clear()
+
+    def _told(self, wrong: Wrong) -> Wrong:
+        """What is wrong with the items together, in this API's words: Claude Code knows some of these sentences."""
+        if "content" in wrong.steps:
+            return Wrong("at least one message must say something", "messages")
+        index = wrong.steps[-1]
+        assert isinstance(index, int)
+        item, where = self.items[index], self._places[index]
+        if isinstance(item, FunctionCallOutput):
+            return Wrong(
+                f"unexpected `tool_use_id` found in `tool_result` blocks: {item.call_id}. Each `tool_result` block "
+                "must have a corresponding `tool_use` block in the previous message",
+                *where,
+            )
+        assert isinstance(item, FunctionCallItem)
+        if "call_id" in wrong.steps:
+            return Wrong(f"`tool_use` ids must be unique, unlike {shown(item.call_id)}", "id", *where)
+        return Wrong(
+            "`tool_use` ids were found without `tool_result` blocks immediately after: "
+            f"{item.call_id}. Each `tool_use` block must have a corresponding `tool_result` block in the next message",
+            *where[-2:],
+        )
+
+
+# Readers
+
+_KNOWN: Mapping[str, frozenset[str]] = {
+    "assistant": _OF_ASSISTANT | THOUGHTS.keys() | {"text", "tool_use", "server_tool_use", "web_search_tool_result"},
+    "user": frozenset({*PARTS, "tool_result"}),
+    "system": frozenset({"text"}),
+}
+_role = one_of(_KNOWN)
+
+
+def _is_of_user(message: Json) -> bool:
+    return isinstance(message, dict) and message.get("role") == "user"
+
+
+def _read_message(message: Json) -> tuple[str, Json]:
+    if not isinstance(message, dict):
+        raise mismatch(message, "an object")
+    for member in ("role", "content"):
+        if message.get(member) is None:
+            raise Wrong("is required", member)
+    try:
+        return _role(message["role"]), message["content"]
+    except Wrong as wrong:
+        wrong.steps.append("role")
+        raise
+
+
+def _misplaced(kind: Json, role: str) -> Wrong:
+    known = _KNOWN[role]
+    if isinstance(kind, str) and any(kind in others for others in _KNOWN.values()):
+        return Wrong(f'"{kind}" has no place in a message of the {role}', "type")
+    if kind is None:
+        return Wrong("is required", "type")
+    return mismatch(kind, named(known), "type")
+
+
+def _text_block(block: Json) -> InputText:
+    if isinstance(block, dict) and block.get("type") != "text":
+        kind = block.get("type")
+        raise Wrong("is required", "type") if kind is None else mismatch(kind, '"text"', "type")
+    return read_text(block)
+
+
+def _searches_found(content: list[Json]) -> _Searches:
+    """What searches found, by the ids of their calls; those that failed are missing."""
+    found: _Searches = {}
+    for block in content:
+        if isinstance(block, dict) and block.get("type") == "web_search_tool_result":
+            with suppress(Wrong):  # told where it stands
+                result = read_search_result(block)
+                if result.found is not None:
+                    found[result.tool_use_id] = result.found
+    return found
