@@ -144,6 +144,17 @@ class Adapter(Protocol):
         """
         return fetched(endpoint, "/models")
 
+    def encode_count(self, request: Request, endpoint: Endpoint) -> UpstreamRequest | None:
+        """Ask how many tokens the input of a request has, which costs nothing; None where nobody counts.
+
+        Raises Unprocessable as `encode` does.
+        """
+        return None
+
+    def decode_count(self, body: bytes) -> int | None:
+        """Read the answer to that; None where it says none."""
+        return None
+
     def fault(self, status: int, headers: Headers, body: bytes, endpoint: Endpoint) -> Fault:
         """Classify an answer whose status is not a success."""
         return faults.fault(status, headers, body, endpoint.quirks)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from msgspec.structs import replace
 
 from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.decoding.counts import told_count
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.draft import Draft, beside_tools, fetched, fitted_seed, user_names
 from trunkline.adapters.encoding.links import Wanted
@@ -61,26 +62,24 @@ class GeminiAdapter(Adapter):
     """One instance serves every Gemini endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
-        request = _callable(request)
-        draft = Draft(request, _as_asked(request, endpoint))
-        plan = _plan(draft)
-        settings = _encode_sampling(draft)
-        if request.reasoning is not None:
-            settings |= _encode_thinking(draft, request.reasoning)
-        if request.text is not None:
-            settings |= _encode_text(draft, request.text.format)
-        if request.modalities or request.image_config:
-            settings |= _encode_images(draft)
-        tools = _encode_tools(draft, plan)
-        draft.dropped += user_names(draft.request)
-        encode_turns(draft)
-        draft.body |= tools
-        if settings:
-            draft.body["generationConfig"] = settings
-        if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
-            draft.body["serviceTier"] = tier
+        draft = _drafted(request, endpoint)
         whole, streamed = _paths(endpoint)
         return draft.posted(streamed if draft.streams else whole)
+
+    def encode_count(self, request: Request, endpoint: Endpoint) -> UpstreamRequest | None:
+        """Ask Google AI Studio, where a whole request is counted inside of another; on Vertex it is another question.
+
+        Source: https://ai.google.dev/api/tokens, seen 2026-11-28.
+        """
+        if endpoint.quirks.path or endpoint.base_url.endswith("/models"):
+            return None
+        draft = _drafted(replace(request, stream=False), endpoint)
+        draft.body = {"generateContentRequest": {"model": f"models/{endpoint.upstream_model}", **draft.body}}
+        whole, _ = _paths(endpoint)
+        return draft.posted(whole.replace(":generateContent", ":countTokens"))
+
+    def decode_count(self, body: bytes) -> int | None:
+        return told_count(body, "totalTokens")
 
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
         """On Vertex the place that models are asked at, since its lists are of no project.
@@ -101,6 +100,28 @@ class GeminiAdapter(Adapter):
 
 
 ADAPTER = GeminiAdapter()
+
+
+def _drafted(request: Request, endpoint: Endpoint) -> Draft:
+    request = _callable(request)
+    draft = Draft(request, _as_asked(request, endpoint))
+    plan = _plan(draft)
+    settings = _encode_sampling(draft)
+    if request.reasoning is not None:
+        settings |= _encode_thinking(draft, request.reasoning)
+    if request.text is not None:
+        settings |= _encode_text(draft, request.text.format)
+    if request.modalities or request.image_config:
+        settings |= _encode_images(draft)
+    tools = _encode_tools(draft, plan)
+    draft.dropped += user_names(draft.request)
+    encode_turns(draft)
+    draft.body |= tools
+    if settings:
+        draft.body["generationConfig"] = settings
+    if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
+        draft.body["serviceTier"] = tier
+    return draft
 
 
 def _callable(request: Request) -> Request:

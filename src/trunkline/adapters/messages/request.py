@@ -14,9 +14,11 @@ from typing import assert_never
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
+from trunkline.adapters.decoding.counts import told_count
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
 from trunkline.adapters.encoding.caching import last_user_content, marks_cache
@@ -77,6 +79,24 @@ class MessagesAdapter(Adapter):
         whole, streamed = _paths(endpoint)
         return with_betas(request, draft.posted(streamed if draft.streams else whole, _version(endpoint)))
 
+    def encode_count(self, request: Request, endpoint: Endpoint) -> UpstreamRequest | None:
+        """Ask Anthropic's own servers; what follows them has mostly no such path.
+
+        Source: https://platform.claude.com/docs/en/api/messages-count-tokens, and the types of the anthropic Python
+        package 2.14.0 (`message_count_tokens_params.py`), seen 2026-11-28. Other members are a 400 there.
+        """
+        if not endpoint.quirks.has_anthropic_members or endpoint.quirks.path:
+            return None
+        draft = Draft(replace(request, stream=False), endpoint)
+        _encode_body(draft)
+        add_own_members(draft)
+        for name in draft.body.keys() - _COUNTED:
+            del draft.body[name]
+        return with_betas(request, draft.posted("/messages/count_tokens", _version(endpoint)))
+
+    def decode_count(self, body: bytes) -> int | None:
+        return told_count(body, "input_tokens")
+
     def encode_listing(self, endpoint: Endpoint) -> UpstreamRequest:
         """Source: https://platform.claude.com/docs/en/api/models-list, seen 2026-11-27: a page has up to 1000."""
         return fetched(endpoint, "/models?limit=1000", _version(endpoint))
@@ -108,6 +128,25 @@ def _version(endpoint: Endpoint) -> Headers:
     """Hosts other than Anthropic take the version in the body."""
     return {} if "anthropic_version" in endpoint.quirks.extra_body else {"anthropic-version": "2023-06-01"}
 
+
+_COUNTED = frozenset(
+    {
+        "billing_policy",
+        "cache_control",
+        "compaction",
+        "context_management",
+        "mcp_servers",
+        "messages",
+        "model",
+        "output_config",
+        "speed",
+        "system",
+        "thinking",
+        "tool_choice",
+        "tools",
+    }
+)
+"""The members of a request that are taken where its tokens are counted."""
 
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASHED_ID_LENGTH = 32
