@@ -32,7 +32,7 @@ def test_a_thought_goes_back_as_it_came(case: Case, ask: Ask, mock: Aimock, nonc
     first = ask(case, [question], **THINKING)
     ask(case, [question, *first.output, {"role": "user", "content": "think again"}], **THINKING)
     _, told = mock.seen(nonce)
-    _check_thought(case.wire, told.body)
+    check_thought(case.wire, told.body)
 
 
 @of("replay")
@@ -45,7 +45,7 @@ def test_a_thought_goes_back_with_the_call_it_led_to(case: Case, ask: Ask, mock:
     assert second.response.output_text == f"Rain. {RESULT}"
     _, told = mock.seen(nonce)
     check_loop(case.wire, told.body, 1)
-    _check_thought(case.wire, told.body)
+    check_thought(case.wire, told.body)
     assert READINGS[case.wire.dialect].thinking(told.body) in ("high", BUDGET)
 
 
@@ -97,7 +97,7 @@ def _thought(answer: Answer) -> str:
     return "".join(part.text for part in parts)
 
 
-def _check_thought(wire: Wire, body: Json) -> None:
+def check_thought(wire: Wire, body: Json) -> None:
     """The first turn's thought is in the second turn's request, byte for byte."""
     found = READINGS[wire.dialect].thought(body)
     match wire.dialect:

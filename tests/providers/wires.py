@@ -17,7 +17,7 @@ INPUT_USD, OUTPUT_USD = "3", "15"
 IMAGE_USD = "0.04"
 """What a picture costs."""
 
-FRESH = 20
+FRESH = 46
 """How many further models each wire has, for tests after which an endpoint is known to be in trouble."""
 
 BEARER = ("authorization", f"Bearer {PROVIDER_KEY}")

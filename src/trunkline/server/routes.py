@@ -14,11 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trunkline.call import Services
 from trunkline.catalog.lookup import LetterPairs, nearest
 from trunkline.errors import MethodNotAllowed, NotFound
+from trunkline.faces.chat.face import CHAT
 from trunkline.faces.contract import Face
+from trunkline.faces.messages.face import COUNTED, MESSAGES
 from trunkline.faces.responses.face import RESPONSES
 from trunkline.server.answers import AnswerRoute
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
+from trunkline.server.counting import CountRoute
 from trunkline.server.cycle import Route as CycleRoute
 from trunkline.server.direct import HotPaths
 from trunkline.server.edge import REQUEST_ID, Edge, name_requests
@@ -37,13 +40,12 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
 _BASE = "/api/v1"
-_FACES: tuple[Face, ...] = (RESPONSES,)
+_FACES: tuple[Face, ...] = (RESPONSES, CHAT, MESSAGES)
 _LIVE = ("/health/live", "/health", "/healthz")
 _READY = "/health/ready"
 """The first is the path's own name; the others are what probes ask for unless they are told."""
 
 _NOT_SERVED = {
-    "chat/completions": "Chat Completions are not served; use POST /api/v1/responses, with messages as input.",
     "completions": "Completions are not served; use POST /api/v1/responses, with prompt as input.",
 }
 """Ends of paths that clients of other languages ask for, and what to do instead."""
@@ -83,6 +85,7 @@ def application(
     routes = [
         *(_posted(face, "", answers[face], stopping) for face in _FACES),
         *(_posted(face, "/explain", ExplainRoute(face, services, intake), stopping) for face in _FACES),
+        _posted(MESSAGES, "/count_tokens", CountRoute(MESSAGES, COUNTED, services, intake), stopping),
         *_routes(services, has_open_listings),
     ]
     # The bare router: around it the framework would put an answer of its own to an error, before the edge sees it.

@@ -282,10 +282,12 @@ class ChatTelling:
         if not self._tells_thoughts:
             return None
         calls = 0 if self._calls is None else len(self._calls)
-        thought = Thought(slot, self._thoughts_told, after_text=self.length > 0, calls_before=calls)
-        self._thoughts_told += 1
         if self._thoughts is None:
             self._thoughts = {}
+        has_said = any(each.has_said for each in self._thoughts.values())
+        index, after_text = self._thoughts_told, self.length > 0
+        thought = Thought(slot, index, after_text=after_text, calls_before=calls, has_said=has_said)
+        self._thoughts_told += 1
         self._thought = self._thoughts[slot] = thought
         return thought
 

@@ -24,30 +24,31 @@ _GAP: Final = "\n\n"
 class Thought:
     """One thought. `after_text` and `calls_before` say where in the answer it began, `index` which it is.
 
-    In the plain names thoughts and their parts follow one another, so a gap is told between them.
+    In the plain names thoughts and their parts follow one another, so a gap is told between them: `has_said` says that
+    something of this one or of one before it was told there.
     """
 
-    __slots__ = ("_has_raw", "_has_said", "_origin", "_part", "index", "slot")
+    __slots__ = ("_has_raw", "_origin", "_part", "has_said", "index", "slot")
 
-    def __init__(self, slot: Slot, index: int, *, after_text: bool, calls_before: int) -> None:
+    def __init__(self, slot: Slot, index: int, *, after_text: bool, calls_before: int, has_said: bool) -> None:
         self.slot = slot
         self.index = index
         self._origin = Seal(endpoint_id="", after_text=after_text, calls_before=calls_before)
         self._has_raw = False
-        self._has_said = index > 0
+        self.has_said = has_said
         self._part: int | None = None
 
     def think(self, text: str) -> ChoiceDelta:
         """Tell more of the raw thought."""
-        has_gap = self._has_said and not self._has_raw
-        self._has_raw = self._has_said = True
+        has_gap = self.has_said and not self._has_raw
+        self._has_raw = self.has_said = True
         return _told(text, TextDetail(text, self.index), has_gap=has_gap)
 
     def sum_up(self, text: str, part: int) -> ChoiceDelta:
         """Tell more of a summary; another `part` is the next one."""
         is_next = self._part is not None and part != self._part
-        has_gap = is_next or (self._has_said and self._part is None)
-        self._part, self._has_said = part, True
+        has_gap = is_next or (self.has_said and self._part is None)
+        self._part, self.has_said = part, True
         detail = SummaryDetail(_GAP + text if is_next else text, self.index)
         return _told(text, detail, has_gap=has_gap)
 

@@ -1,0 +1,42 @@
+"""The Messages API as Anthropic's clients speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from trunkline.errors import GatewayError
+from trunkline.faces.contract import Answering, Asked, Lines, Refusal
+from trunkline.faces.messages.frames import KEEP_ALIVE
+from trunkline.faces.messages.identity import SESSION
+from trunkline.faces.messages.parse import BETA, parse
+from trunkline.faces.messages.refusal import answer_lines, refuse
+from trunkline.faces.messages.telling import MessagesTelling
+
+
+class MessagesFace:
+    """`POST /messages`; or, where no answer is asked for and so none has a limit, `POST /messages/count_tokens`."""
+
+    name = "messages"
+    heeds = frozenset({BETA, SESSION})
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, *, needs_limit: bool = True) -> None:
+        self._needs_limit = needs_limit
+
+    def parse(self, body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, bytes]) -> Asked:
+        return parse(body, session_id, said, needs_limit=self._needs_limit)
+
+    def telling(self, asked: Asked, answering: Answering) -> MessagesTelling:
+        return MessagesTelling(asked, answering)
+
+    def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
+        return refuse(error, request_id, owner)
+
+    def answer_lines(self, request_id: str, model: str) -> Lines:
+        return answer_lines(request_id, model)
+
+
+MESSAGES: Final = MessagesFace()
+COUNTED: Final = MessagesFace(needs_limit=False)
+"""Reads what is to be counted."""
