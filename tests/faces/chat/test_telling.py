@@ -108,6 +108,16 @@ CASES = [
         [thought("a"), thought("b", 1, plain="\n\nb"), thought("c", 1)],
     ),
     Case(
+        "a gap stands before a summary of what was thought",
+        [Reasoning(0, "a"), ReasoningSummary(0, "b"), ReasoningSummary(0, "c")],
+        [thought("a"), summary("b", plain="\n\nb"), summary("c")],
+    ),
+    Case(
+        "a gap stands between two summaries",
+        [ReasoningSummary(0, "a"), ReasoningSummary(1, "b")],
+        [summary("a"), summary("b", 1, plain="\n\nb")],
+    ),
+    Case(
         "a thought after text is another one",
         [Reasoning(0, "a"), Text(1, "b"), Reasoning(0, "c")],
         [thought("a"), text("b"), thought("c", 1, plain="\n\nc")],
@@ -331,6 +341,13 @@ CASES = [
         "tool_calls",
     ),
     Case(
+        "null among arguments is told",
+        [FunctionCall(0, "c", "look"), *(Arguments(0, piece) for piece in ("[", "null", "]"))],
+        [begun(0, "c"), *(more(0, piece) for piece in ("[", "null", "]"))],
+        CALLS,
+        "tool_calls",
+    ),
+    Case(
         "a call that stops as text does is a call",
         [FunctionCall(0, "c", "look"), Arguments(0, "{}")],
         [
@@ -347,7 +364,31 @@ CASES = [
         [text("a"), begun(0, "c"), more(0, '{"a": 1}')],
         Stopped("length"),
         "length",
-        {"content": "a"},
+        {"content": "a", "tool_calls": None},
+    ),
+    Case(
+        "a limit in a call that speaks again after text leaves it out",
+        [FunctionCall(0, "a", "look"), Arguments(0, "{"), Text(1, "b"), Arguments(0, "1")],
+        [begun(0, "a"), more(0, "{"), text("b"), more(0, "1")],
+        Stopped("length"),
+        "length",
+        {"tool_calls": None},
+    ),
+    Case(
+        "a limit in the second call of a slot leaves the first",
+        [FunctionCall(0, "a", "look"), Arguments(0, "{}"), FunctionCall(0, "b", "look"), Arguments(0, "{")],
+        [begun(0, "a"), more(0, "{}"), begun(1, "b"), more(1, "{")],
+        Stopped("length"),
+        "length",
+        {"tool_calls": [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
+    ),
+    Case(
+        "of two calls a limit cuts the one that spoke last",
+        [*(FunctionCall(name, name, "look") for name in "ab"), Arguments("a", "{"), Closed("a"), Closed("b")],
+        [begun(0, "a"), begun(1, "b"), more(0, "{"), more(1, "{}")],
+        Stopped("length"),
+        "length",
+        {"tool_calls": [{"id": "b", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
     ),
     Case(
         "a limit in the second call leaves the first",
@@ -377,6 +418,24 @@ CASES = [
             Citation(2, UrlCitation("u:b", "", 0, 3)),
         ],
         [text("Öl. "), cited("u:a", 0, 2), text("Gas."), cited("u:b", 4, 7, 1)],
+    ),
+    Case(
+        "a text that goes on after a call counts anew",
+        [
+            Text(0, "a"),
+            FunctionCall(1, "c", "look"),
+            Arguments(1, "{}"),
+            Text(0, "b"),
+            Citation(0, UrlCitation("u:a", "", 0, 1)),
+        ],
+        [text("a"), begun(0, "c"), more(0, "{}"), text("b"), cited("u:a", 1, 2)],
+        CALLS,
+        "tool_calls",
+    ),
+    Case(
+        "a text that goes on after it was closed counts anew",
+        [Text(0, "a"), Closed(0), Text(0, "b"), Citation(0, UrlCitation("u:a", "", 0, 1))],
+        [text("a"), text("b"), cited("u:a", 1, 2)],
     ),
     Case(
         "a page is cited once at one place",
