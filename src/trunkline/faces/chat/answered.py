@@ -7,7 +7,7 @@ that order is restored. Whether a proof is of use to anybody is not judged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -48,21 +48,36 @@ class Answered(Struct, frozen=True, gc=False, kw_only=True):
 
 def items_of(said: Answered) -> Iterator[InputItem]:
     """The items that a message came to, but for a call without an id."""
-    waiting = [
-        (_stood(item), item) for item in thoughts_of(said.reasoning_details, said.reasoning_content or said.reasoning)
-    ]
-    proofs = {proof for _, item in waiting for proof in (item.signature, item.encrypted_content)}
-    yield from (item for (after_text, before), item in waiting if not (after_text or before))
+    thoughts = thoughts_of(said.reasoning_details, said.reasoning_content or said.reasoning)
+    first, after_text, after_calls = _by_place(thoughts)
+    proofs = {proof for item in thoughts for proof in (item.signature, item.encrypted_content)}
+    yield from first
     yield from _said_items(said)
-    yield from (item for (after_text, before), item in waiting if after_text and not before)
+    yield from after_text
     for number, (call, signature) in enumerate(said.tool_calls):
-        if number:
-            yield from (item for (_, before), item in waiting if before == number)
+        yield from after_calls.pop(number, ())
         if signature and signature not in proofs:
             yield thought_item(signature=signature, form=GEMINI_FORMAT)
         yield call
-    last = max(1, len(said.tool_calls))
-    yield from (item for (_, before), item in waiting if before >= last)
+    # What is said to stand behind calls that did not come back stands behind the last that did.
+    for number in sorted(after_calls):
+        yield from after_calls[number]
+
+
+def _by_place(
+    thoughts: Sequence[ReasoningItem],
+) -> tuple[list[ReasoningItem], list[ReasoningItem], dict[int, list[ReasoningItem]]]:
+    """The thoughts that came first, those after a text, and those after calls by how many those were."""
+    first: list[ReasoningItem] = []
+    after_text: list[ReasoningItem] = []
+    after_calls: dict[int, list[ReasoningItem]] = {}
+    for item in thoughts:
+        origin = unseal(item.encrypted_content or item.signature or "")
+        if origin is not None and origin.calls_before:
+            after_calls.setdefault(origin.calls_before, []).append(item)
+        else:
+            (after_text if origin is not None and origin.after_text else first).append(item)
+    return first, after_text, after_calls
 
 
 def _citation(*, url_citation: UrlCitation) -> UrlCitation:
@@ -104,12 +119,6 @@ read_answered = record(
         "name": any_text,
     },
 )
-
-
-def _stood(item: ReasoningItem) -> tuple[bool, int]:
-    """Where in its answer a thought stood, as its tag tells: whether after a text, and after how many calls."""
-    origin = unseal(item.encrypted_content or item.signature or "")
-    return (False, 0) if origin is None else (origin.after_text, origin.calls_before)
 
 
 def _said_items(said: Answered) -> Iterator[InputItem]:

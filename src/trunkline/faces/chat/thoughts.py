@@ -62,7 +62,7 @@ class _Thought:
 
     def __init__(self, first: Detail) -> None:
         self._texts: list[str] = []
-        self._summaries: list[str] = []
+        self._summaries: list[list[str]] = []
         self._last = Detail(format=first.format, id=first.id, index=first.index)
         self._signature = self._data = ""
         self.add(first)
@@ -82,9 +82,9 @@ class _Thought:
             self._texts.append(detail.text)
         if detail.summary:
             if self._summaries and detail.index is not None:
-                self._summaries[-1] += detail.summary
+                self._summaries[-1].append(detail.summary)
             else:
-                self._summaries.append(detail.summary)
+                self._summaries.append([detail.summary])
         self._signature, self._data = detail.signature or self._signature, detail.data or self._data
         last = self._last
         self._last = Detail(
@@ -102,7 +102,8 @@ class _Thought:
         if form is None and signature and not is_ours(signature):
             # Every other has a tag, and AI SDK's OpenRouter provider 2.10 takes it so too (dist/index.js, 2026-11-28).
             form = CLAUDE_FORMAT
-        return thought_item(text, signature=signature, data=data, summary=tuple(self._summaries), form=form or "")
+        summary = tuple(map("".join, self._summaries))
+        return thought_item(text, signature=signature, data=data, summary=summary, form=form or "")
 
 
 def _agree(one: object, other: object) -> bool:
