@@ -112,6 +112,7 @@ def test_the_vendors_own_client_raises_what_is_meant_and_asks_again_where_that_m
 def test_what_is_known_beside_the_message_stands_in_details() -> None:
     error = errors.BadRequest("no", param="messages.0.content", metadata={"hint": 1})
     told = json.loads(refuse(error, "req_1", None).body)["error"]["details"]
+    assert ErrorResponse.model_validate(json.loads(refuse(error, "req_1", None).body))
     assert told == {"error_type": "invalid_request", "param": "messages.0.content", "hint": 1}
     assert "details" not in json.loads(refuse(errors.BadGateway("no"), "req_1", None).body)["error"]
 

@@ -186,7 +186,7 @@ class MessagesTelling:
         return b""
 
     def _fail(self, error: GatewayError) -> bytes:
-        self.is_over = True
+        self.is_over, self._text = True, None
         self.failure = error
         return self._blocks.fail(error_body(error))
 
