@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trunkline.call import Admitted, Call, Course, Reservation, Services, new_telling
 from trunkline.errors import GatewayError
-from trunkline.faces.contract import Telling
+from trunkline.faces.contract import Telling, tell_whole
 from trunkline.generation import Ending
 from trunkline.preparing import prepared
 from trunkline.pushing import Push, Pushing
@@ -66,8 +66,7 @@ async def respond_whole(admitted: Admitted, reservation: Reservation, services: 
         heard, error = await course.whole()
         telling = new_telling(admitted, services, course.answering.model.slug)
         telling.feed(settlement.price(heard))
-        rest = settlement.rest()
-        body = telling.end(rest) if error is None else telling.fail(error, rest)
+        body = tell_whole(telling, error, settlement.rest())
         await _settle(settlement, "ended" if error is None else "failed", telling, services)
     except BaseException as raised:
         raise settlement.fail(services.stopping.translate(raised)) from None

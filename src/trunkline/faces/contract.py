@@ -67,6 +67,11 @@ class Telling(Protocol):
         ...
 
     @property
+    def failure(self) -> GatewayError | None:
+        """Why a whole answer failed, once that is known, in an API that tells it by the status alone."""
+        ...
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is settled how the answer ends, though not all of that may have left."""
         ...
@@ -97,6 +102,17 @@ class Telling(Protocol):
     def more(self) -> bytes:
         """Give the next piece of the end."""
         ...
+
+
+def tell_whole(telling: Telling, error: GatewayError | None, rest: Sequence[Delta]) -> bytes:
+    """End a whole answer, and give its body; `error` is what it broke off with, `rest` was heard last.
+
+    Raises a GatewayError where its API has no body for what failed.
+    """
+    body = telling.end(rest) if error is None else telling.fail(error, rest)
+    if telling.failure is not None:
+        raise telling.failure
+    return body
 
 
 class Refusal(NamedTuple):

@@ -47,6 +47,10 @@ class KeptTelling:
         return self._telling.is_over and not self._ahead
 
     @property
+    def failure(self) -> GatewayError | None:
+        return self._telling.failure
+
+    @property
     def is_ending(self) -> bool:
         return self._telling.is_ending
 

@@ -91,7 +91,8 @@ class ChatTelling:
 
     __slots__ = (
         "_answering", "_calls", "_cited", "_has_begun", "_images", "_sink", "_slot", "_spent", "_start", "_stop",
-        "_tells_thoughts", "_thought", "_thoughts", "_thoughts_told", "is_over", "is_stream", "length",
+        "_tells_thoughts", "_thought", "_thoughts", "_thoughts_told", "failure", "is_over", "is_stream",
+        "length",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, answering: Answering) -> None:
@@ -113,6 +114,7 @@ class ChatTelling:
         self._images = 0
         self._spent: Spent | None = None
         self._stop: Stopped | None = None
+        self.failure: GatewayError | None = None
 
     @property
     def is_ending(self) -> bool:
@@ -156,6 +158,7 @@ class ChatTelling:
             return b""
         self._hear(rest)
         self.is_over = True
+        self.failure = error
         return self._sink.fail(error, self._spent)
 
     def more(self) -> bytes:

@@ -104,7 +104,7 @@ class _OpenText:
 
 
 class MessagesTelling:
-    """Tells one answer. Of one that failed, `failure` says why."""
+    """Tells one answer."""
 
     __slots__ = (
         "_answering", "_blocks", "_calls", "_form", "_has_begun", "_has_calls", "_heard_slot", "_is_closing", "_latest",

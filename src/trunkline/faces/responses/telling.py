@@ -42,6 +42,11 @@ class ResponsesTelling:
         self.is_over = False
 
     @property
+    def failure(self) -> None:
+        """A response tells by itself that it failed."""
+        return
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is settled how the answer ends, though not all of that may have left."""
         return self._end is not None
