@@ -325,6 +325,27 @@ FAULTS: list[tuple[str, list[WireMessage | bytes], str, bool]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("said", "sequence"),
+    [
+        ({"stop_reason": "END"}, "END"),
+        ({"matched_stop": "END"}, "END"),
+        ({"stop_reason": 2}, None),
+        ({"matched_stop": "</s>"}, None),
+        ({"stop_reason": None}, None),
+        ({"stop_reason": {"type": "eos"}}, None),
+    ],
+    ids=["vLLM", "SGLang", "a token", "a text that is the server's", "none", "something else"],
+)
+def test_which_stop_text_ended_an_answer_is_told_where_a_server_names_it(said: Json, sequence: str | None) -> None:
+    choice = {"index": 0, "finish_reason": "stop", **said}
+    last = WireMessage(None, json.dumps({"choices": [{**choice, "delta": {}}]}).encode())
+    assert hear([chunk({"content": "a"}), last], stop=("X", "END"))[-1] == Stopped("stop", sequence)
+    whole = json.dumps({"choices": [{**choice, "message": {"content": "a"}}]}).encode()
+    reader = ADAPTER.decoder(Request(input=HI, stop=("X", "END")), endpoint())
+    assert [*reader.whole(whole)][-1] == Stopped("stop", sequence)
+
+
 @pytest.mark.parametrize(("sent", "kind", "has_begun"), [case[1:] for case in FAULTS], ids=[case[0] for case in FAULTS])
 def test_faults_end_the_answer(sent: list[WireMessage | bytes], kind: str, has_begun: bool) -> None:
     heard = hear(sent)

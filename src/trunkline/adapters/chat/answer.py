@@ -22,6 +22,7 @@ from trunkline.adapters.chat.calls import Call, Calls
 from trunkline.adapters.chat.texts import Texts
 from trunkline.adapters.chat.wire import (
     WireCall,
+    WireChoice,
     WireChunk,
     WirePiece,
     arguments_of,
@@ -101,7 +102,9 @@ class ChatDecoder(Decoder):
         self._has_told = self._is_whole = False
         self.is_done = False
         self._is_over = False
+        self._stops = request.stop
         self._finish: str | None = None
+        self._sequence: str | None = None
         self._usage: Json = None
         self._tier: ServiceTier | None = None
         # Made when there is something to keep in them, which is never in most answers.
@@ -239,6 +242,7 @@ class ChatDecoder(Decoder):
                     if not self._keeps_output:
                         return self._failed(fault)
                 self._finish = choice.finish_reason.lower()
+                self._sequence = self._stop_told(choice)
         elif choices is None and chunk.usage is None and fault is None and (stray := faults.stray(data, self._quirks)):
             return self._failed(stray)
         if out:
@@ -354,8 +358,16 @@ class ChatDecoder(Decoder):
         if self._usage is not None:
             self._spend(out)
         if is_good:
-            out.append(Stopped(self._reason()))
+            out.append(Stopped(self._reason(), self._sequence))
         return out
+
+    def _stop_told(self, choice: WireChoice) -> str | None:
+        """The stop text that ended an answer, as vLLM and SGLang name it; of a token they tell its number.
+
+        https://github.com/vllm-project/vllm/pull/2976, https://github.com/sgl-project/sglang/pull/1684 (2026-11-28).
+        """
+        told = (choice.stop_reason, choice.matched_stop)
+        return next((stop for stop in self._stops if stop in told), None)
 
     def _reason(self) -> StopReason:
         reason = _FINISHES.get(self._finish or "stop", "stop")
