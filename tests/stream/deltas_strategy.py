@@ -89,7 +89,7 @@ CALL = st.builds(
 )
 OPAQUE = st.tuples(SLOTS, st.booleans()).map(
     lambda p: Opaque(p[0], ServerItem({"type": "mcp_call", "id": f"mcp_{p[0]}", "status": "completed"}), p[1])
-) | st.builds(Opaque, SLOTS, st.just(AnthropicItem({"type": "container_upload"})), st.just(True))
+) | st.builds(Opaque, SLOTS, st.just(AnthropicItem({"type": "container_upload", "file_id": "file_1"})), st.just(True))
 ARGUMENTS = st.builds(Arguments, SLOTS, TEXTS)
 CITATION = st.builds(Citation, SLOTS, ANNOTATIONS)
 SEARCH = st.builds(

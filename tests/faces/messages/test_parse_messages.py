@@ -355,6 +355,32 @@ TOLD = (
         anthropics(billing="x-anthropic-billing-header: 1"),
     ),
     Told(
+        "who called is kept, where it was not the model itself",
+        [
+            {"role": "user", "content": "Hi"},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "tool_use", "id": "a", "name": "f", "input": {}, "caller": {"type": "direct"}},
+                    {"type": "tool_use", "id": "b", "name": "f", "input": {}, "caller": {"type": "c", "tool_id": "s"}},
+                    {"type": "tool_use", "id": "c", "name": "f", "input": {}, "toolset_name": "computer"},
+                ],
+            },
+            of_user(*({"type": "tool_result", "tool_use_id": each, "content": "x"} for each in "abc"))[0],
+        ],
+        (
+            HI,
+            FunctionCallItem(call_id="a", name="f", arguments="{}"),
+            FunctionCallItem(
+                call_id="b", name="f", arguments="{}", anthropic={"caller": {"type": "c", "tool_id": "s"}}
+            ),
+            FunctionCallItem(call_id="c", name="f", arguments="{}", anthropic={"toolset_name": "computer"}),
+            *(FunctionCallOutput(call_id=each, output="x") for each in "abc"),
+        ),
+        None,
+        {"has_extensions": True, "is_text_alone": False},
+    ),
+    Told(
         "a system message in the middle stays there",
         [
             {"role": "user", "content": "Hi"},

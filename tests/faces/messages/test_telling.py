@@ -385,6 +385,25 @@ def test_a_refusal_is_explained() -> None:
     assert whole(Text(0, "a"), Stopped("stop", "END"))["stop_sequence"] == "END"
 
 
+def test_what_anthropic_says_of_a_call_and_an_answer_is_told() -> None:
+    caller = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
+    container = {"id": "container_1", "expires_at": "2026-11-28T10:00:00Z"}
+    edits: Json = {"applied_edits": []}
+    deltas: list[Delta] = [
+        FunctionCall(0, "toolu_1", "clock", anthropic={"caller": caller}),
+        Closed(0),
+        Stopped("calls", None, {"container": container, "context_management": edits}),
+    ]
+    events = stream(*deltas)
+    check_stream(events)
+    call = {"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}, "caller": caller}
+    assert events[2]["content_block"] == call
+    ending = events[-2]
+    assert (ending["delta"]["container"], ending["context_management"]) == (container, edits)
+    body = whole(*deltas)
+    assert (body["content"], body["container"], body["context_management"]) == ([call], container, edits)
+
+
 def test_what_comes_with_the_end_leaves_with_it() -> None:
     machine = telling(is_stream=True)
     pieces = [

@@ -26,14 +26,36 @@ from trunkline.protocol.members import any_text, some_text
 from trunkline.protocol.reading import Reader, array, flag, opaque_object, record, tagged
 from trunkline.stream.seals import read_redacted, read_thinking
 
+_DIRECT = {"type": "direct"}
+"""Who calls where nothing is said of it."""
 
-def _call(*, id: str, name: str, input: Json, cache_control: CacheMark | None = None) -> FunctionCallItem:
-    return FunctionCallItem(call_id=id, name=name, arguments="", cache_control=cache_control or UNSET)
+
+def _call(
+    *,
+    id: str,
+    name: str,
+    input: Json,
+    caller: dict[str, Json] | None = None,
+    toolset_name: str | None = None,
+    cache_control: CacheMark | None = None,
+) -> FunctionCallItem:
+    own: dict[str, Json] = {} if caller in (None, _DIRECT) else {"caller": caller}
+    own |= {} if toolset_name is None else {"toolset_name": toolset_name}
+    return FunctionCallItem(
+        call_id=id, name=name, arguments="", cache_control=cache_control or UNSET, anthropic=own or UNSET
+    )
 
 
 read_call: Reader[FunctionCallItem] = record(
     _call,
-    {"id": some_text, "name": some_text, "input": opaque_object, **MARKED},
+    {
+        "id": some_text,
+        "name": some_text,
+        "input": opaque_object,
+        "caller": opaque_object,
+        "toolset_name": any_text,
+        **MARKED,
+    },
     required=("id", "name", "input"),
 )
 """Reads a call without its arguments, which `inputs.py` finds."""

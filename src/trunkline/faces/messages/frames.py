@@ -70,8 +70,11 @@ class Frames:
         told.clear()
         return written
 
-    def end(self, ending: Block, usage: Json) -> bytes:
-        self._told += (_frame({"type": "message_delta", "delta": ending, "usage": usage}), _MESSAGE_STOP)
+    def end(self, ending: Block, usage: Json, own: Block) -> bytes:
+        # The container is part of how a message ended; what was done to its context stands beside that.
+        delta = ending | {name: value for name, value in own.items() if name == "container"}
+        beside = {name: value for name, value in own.items() if name == "context_management"}
+        self._told += (_frame({"type": "message_delta", "delta": delta, "usage": usage} | beside), _MESSAGE_STOP)
         return self.take()
 
     def fail(self, error: Json) -> bytes:

@@ -172,7 +172,8 @@ class MessagesTelling:
             has_calls=self._has_calls,
             refusal=None if self._refusal is None else "".join(self._refusal),
         )
-        return self._blocks.end(ending, told_usage(self._spent, self._form.estimated_input_tokens))
+        usage = told_usage(self._spent, self._form.estimated_input_tokens)
+        return self._blocks.end(ending, usage, self._stop.anthropic or {})
 
     def fail(self, error: GatewayError, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and that the answer failed."""

@@ -74,8 +74,8 @@ class Blocks(Protocol):
         """Give what can leave."""
         ...
 
-    def end(self, ending: Block, usage: Json) -> bytes:
-        """Give the rest, with how the message ended and what it used."""
+    def end(self, ending: Block, usage: Json, own: Block) -> bytes:
+        """Give the rest, with how the message ended, what it used, and what Anthropic said of it."""
         ...
 
     def fail(self, error: Json) -> bytes:
@@ -131,8 +131,8 @@ class WholeBlocks:
     def take(self) -> bytes:
         return b""
 
-    def end(self, ending: Block, usage: Json) -> bytes:
-        return render_document(self._message | ending | {"usage": usage})
+    def end(self, ending: Block, usage: Json, own: Block) -> bytes:
+        return render_document(self._message | ending | {"usage": usage} | own)
 
     def fail(self, error: Json) -> bytes:
         return render_document(error)
@@ -153,9 +153,9 @@ def hidden_thought(data: str) -> Block:
     return {"type": "redacted_thinking", "data": data}
 
 
-def new_call(call_id: str, name: str) -> Block:
-    """A call without its input."""
-    return {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+def new_call(call_id: str, name: str, own: Block | None = None) -> Block:
+    """A call without its input; `own` is what Anthropic said of it, as who called."""
+    return {"type": "tool_use", "id": call_id, "name": name, "input": {}, **(own or {})}
 
 
 def new_search(search_id: str) -> Block:

@@ -50,7 +50,7 @@ class ToldCall:
 
     def begin(self, blocks: Blocks) -> None:
         """Begin to tell it, with what it has said already."""
-        blocks.begin(new_call(self.call_id, self.said.name or self.said.kind), INPUT)
+        blocks.begin(new_call(self.call_id, self.said.name or self.said.kind, self.said.anthropic), INPUT)
         if self.is_custom:
             blocks.add('{"input":"')
         self.go_on(blocks)
