@@ -1,15 +1,15 @@
-"""One conversation through all doors and five providers: each gets back what it gave, as it gave it, and nobody else's.
+"""One conversation through all doors and six providers: each gets back what it gave, as it gave it, and nobody else's.
 
 The client asks each turn at another door and another provider than the turn before, and carries its history from one
-API's form into the next (`doors.py`). Providers answer with thoughts, calls and words of a turn, which stand for
-themselves: what each of them hears later is compared with what it and the others said.
+API's form into the next (`doors.py`). What each provider hears is compared with what it and the others said before
+(`speakers.py`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,16 +17,16 @@ import pytest
 
 from tests.gateway.conftest import ENDPOINT, PROVIDER
 from tests.gateway.doors import RESPONSES, SYSTEM, Call, Door, Piece, Result, Words, compact
-from tests.gateway.proofs import STREAMS
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
+from tests.gateway.speakers import PROVIDERS, Provider, Said, Shape
 from tests.gateway.test_quirks import as_toml
-from tests.gateway.upstream import Script, Upstream, chunk, completion, stream, whole
+from tests.gateway.upstream import Upstream
 
 Json = Any
 
 DOORS = (RESPONSES,)
-TURNS = 15
-"""So that each provider is asked three times, and at each of three doors once."""
+SHAPES: tuple[Shape, ...] = ("plain", "hidden", "between", "plain")
+"""Of the answers of each round, in which all providers are asked once, each at another door than the round before."""
 
 TOOL = {
     "name": "look",
@@ -40,227 +40,6 @@ deadline = "6 s"
 [routing]
 retry_budget = 1.0
 """
-
-
-# What providers say in a turn
-
-
-@dataclass(frozen=True)
-class Said:
-    """What an answer holds: a thought and its proof, words, and the arguments of calls."""
-
-    turn: int
-
-    @property
-    def thought(self) -> str:
-        return f"  Hm {self.turn} \u2013 \u201cu\u0308ber\u201d\n\n 3 < 4.\t"
-
-    @property
-    def proof(self) -> str:
-        return f"cHJvb2Y{self.turn:03d}+/=="
-
-    @property
-    def words(self) -> str:
-        return "" if self.has_calls else f"word-{self.turn}"
-
-    @property
-    def has_calls(self) -> bool:
-        """Words end a question: every third turn."""
-        return self.turn % 3 != 2
-
-    @property
-    def calls(self) -> list[tuple[str, Json]]:
-        return (
-            [(f"call_{self.turn}_{at}", {"at": f"ask-{self.turn}-{at}"}) for at in range(2)] if self.has_calls else []
-        )
-
-
-def claudes(said: Said) -> Json:
-    calls = [{"type": "tool_use", "id": id, "name": "look", "input": asked} for id, asked in said.calls]
-    text = [{"type": "text", "text": said.words}] if said.words else []
-    thought = {"type": "thinking", "thinking": said.thought, "signature": said.proof}
-    return [thought, *text, *calls]
-
-
-def openais(said: Said) -> Json:
-    thought = {
-        "type": "reasoning",
-        "id": f"rs_{said.turn}",
-        "summary": [{"type": "summary_text", "text": said.thought}],
-        "encrypted_content": said.proof,
-    }
-    calls = [
-        {"type": "function_call", "call_id": id, "name": "look", "arguments": compact(asked)}
-        for id, asked in said.calls
-    ]
-    text = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": said.words}]}
-    return [thought, *([text] if said.words else []), *calls]
-
-
-def geminis(said: Said) -> Json:
-    parts: list[Json] = [{"functionCall": {"name": "look", "args": asked}} for _, asked in said.calls]
-    parts = parts or [{"text": said.words}]
-    return [{**parts[0], "thoughtSignature": said.proof}, *parts[1:]]
-
-
-def chats(said: Said, **thought: Json) -> Json:
-    calls = [
-        {"id": id, "type": "function", "function": {"name": "look", "arguments": compact(asked)}}
-        for id, asked in said.calls
-    ]
-    return {"content": said.words or None, **thought, **({"tool_calls": calls} if calls else {})}
-
-
-def relays(said: Said) -> Json:
-    details = [
-        {"type": "reasoning.text", "text": said.thought},
-        {"type": "reasoning.encrypted", "data": said.proof, "id": f"theirs_{said.turn}"},
-    ]
-    return chats(said, reasoning_details=details)
-
-
-def plain(said: Said) -> Json:
-    return chats(said, reasoning_content=said.thought)
-
-
-def messages_stream(body: Json) -> Script:
-    events: list[Json] = [{"type": "message_start", "message": {**body, "content": []}}]
-    for index, block in enumerate(body["content"]):
-        (name, kind), *rest = STREAMED[block["type"]]
-        value = compact(block[name]) if name == "input" else block[name]
-        deltas = [{"type": f"{kind}_delta", MEMBER.get(name, name): each} for each in (value[:5], value[5:])]
-        deltas += [{"type": f"{more}_delta", other: block[other]} for other, more in rest]
-        empty = {member: {} if member == "input" else "" for member, _ in STREAMED[block["type"]]}
-        events.append({"type": "content_block_start", "index": index, "content_block": {**block, **empty}})
-        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
-        events.append({"type": "content_block_stop", "index": index})
-    events.append({"type": "message_delta", "delta": {"stop_reason": body["stop_reason"]}, "usage": body["usage"]})
-    return stream([*events, {"type": "message_stop"}])
-
-
-STREAMED = {
-    "text": [("text", "text")],
-    "thinking": [("thinking", "thinking"), ("signature", "signature")],
-    "tool_use": [("input", "input_json")],
-}
-MEMBER = {"input": "partial_json"}
-
-
-def chat_stream(message: Json) -> Script:
-    chunks = [chunk(reasoning_details=[each]) for each in message.get("reasoning_details", ())]
-    if thought := message.get("reasoning_content"):
-        chunks += [chunk(reasoning_content=half) for half in (thought[:5], thought[5:])]
-    if message["content"]:
-        chunks.append(chunk(message["content"]))
-    chunks += [chunk(tool_calls=[{"index": at, **call}]) for at, call in enumerate(message.get("tool_calls", ()))]
-    return stream([*chunks, chunk(finish="tool_calls" if "tool_calls" in message else "stop"), "[DONE]"])
-
-
-# Providers
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Who answers: what it says of a turn, in the form in which it wants that back, and where its history stands."""
-
-    name: str
-    dialect: str
-    said: Callable[[Said], Json]
-    answer: Callable[[Said], Json]
-    history: str
-    quirks: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def nonce(self) -> str:
-        return f"nonce-talk-{self.name}"
-
-    @property
-    def model(self) -> str:
-        return f"talk/{self.name}"
-
-    def script(self, said: Said, streams: bool) -> Script:
-        body = self.answer(said)
-        if not streams:
-            return whole(body)
-        match self.dialect:
-            case "chat":
-                return chat_stream(self.said(said))
-            case "messages":
-                return messages_stream(body)
-            case _:
-                return STREAMS[self.dialect](body)
-
-    def heard(self, body: bytes) -> list[bytes]:
-        """Its history as it stands in a body, turn by turn, without marks for its cache."""
-        whole = json.loads(body)
-        told = [compact(each) for each in whole[self.history]]
-        return [re.sub(r',"cache_control":\{[^}]*\}', "", each).encode() for each in told]
-
-    def own(self, said: Said, heard: list[bytes]) -> bool:
-        """Whether an answer of its own stands in its history as it gave it."""
-        wanted = self.said(said)
-        told = [json.loads(each) for each in heard]
-        match self.dialect:
-            case "messages" | "gemini":
-                role, name = ("assistant", "content") if self.dialect == "messages" else ("model", "parts")
-                return {"role": role, name: wanted} in told
-            case "chat":
-                return {"role": "assistant", **wanted} in told
-            case _:
-                known = [_without(each, "status", "annotations") for each in told]
-                return any(known[at : at + len(wanted)] == wanted for at in range(len(known)))
-
-
-def _without(value: Json, *names: str) -> Json:
-    if isinstance(value, dict):
-        return {name: _without(each, *names) for name, each in value.items() if name not in names}
-    return [_without(each, *names) for each in value] if isinstance(value, list) else value
-
-
-def _messages(said: Said) -> Json:
-    reason = "tool_use" if said.has_calls else "end_turn"
-    usage = {"input_tokens": 7, "output_tokens": 3}
-    return {"type": "message", "role": "assistant", "content": claudes(said), "stop_reason": reason, "usage": usage}
-
-
-def _gemini(said: Said) -> Json:
-    parts = [{"text": said.thought, "thought": True}, *geminis(said)]
-    return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
-
-
-def _chat(message: Json) -> Json:
-    more = {name: value for name, value in message.items() if name != "content"}
-    return completion(message["content"], "tool_calls" if "tool_calls" in message else "stop", **more)
-
-
-PROVIDERS = (
-    Provider("claude", "messages", claudes, _messages, "messages"),
-    Provider(
-        "openai",
-        "responses",
-        openais,
-        lambda said: {"id": "resp_1", "status": "completed", "output": openais(said)},
-        "input",
-        {"reasoning_format": "openai-responses-v1"},
-    ),
-    Provider("gemini", "gemini", geminis, _gemini, "contents"),
-    Provider(
-        "relay",
-        "chat",
-        relays,
-        lambda said: _chat(relays(said)),
-        "messages",
-        {"reasoning_replay": "reasoning_details"},
-    ),
-    Provider(
-        "plain",
-        "chat",
-        plain,
-        lambda said: _chat(plain(said)),
-        "messages",
-        {"reasoning_replay": "reasoning_content"},
-    ),
-)
 
 
 @pytest.fixture(scope="module")
@@ -320,8 +99,10 @@ def test_a_conversation_keeps_every_thought_call_and_prefix_from_door_to_door(
 ) -> None:
     talk, answers = Talk(gateway, upstream, streams), list[tuple[Provider, Said]]()
     bodies: dict[str, list[bytes]] = {}
-    for turn in range(TURNS):
-        door, provider, said = DOORS[(first + turn) % len(DOORS)], PROVIDERS[turn % len(PROVIDERS)], Said(turn)
+    for turn in range(len(SHAPES) * len(PROVIDERS)):
+        round, place = divmod(turn, len(PROVIDERS))
+        door, provider = DOORS[(first + round + turn) % len(DOORS)], PROVIDERS[place]
+        said = Said(turn, SHAPES[round])
         talk.go_on(turn)
         marks = talk.marks()
         body = talk.ask(door, provider, said)
@@ -331,8 +112,8 @@ def test_a_conversation_keeps_every_thought_call_and_prefix_from_door_to_door(
         for other, earlier in answers:
             if other is provider:
                 assert provider.own(earlier, heard), (*where, earlier.turn, heard)
-            else:
-                assert earlier.proof.encode() not in body, (*where, earlier.turn)
+            elif other.name != provider.reads:
+                assert earlier.stem.encode() not in body, (*where, earlier.turn)
         assert b"tl1." not in body, where
         assert SYSTEM.encode() in body, where
         for before in bodies.get(provider.name, ()):
