@@ -1,7 +1,7 @@
-"""The calls of a conversation and their results, in the one order that every provider takes.
+"""The calls of a conversation and their results, in the one order that every provider takes; thoughts as they stood.
 
-It encodes nothing, and leaves an input without calls as it is. Clients send what happened: a message that the user, or
-the client itself, put in while a tool ran; a call that was interrupted; ids that come again; arguments that were cut.
+It encodes nothing, and leaves an input without calls and thoughts as it is. Clients send what happened: a message that
+the user, or the client itself, put in while a tool ran; a call that was interrupted; ids that come again; arguments that were cut.
 OpenAI's Chat Completions, DeepSeek, the Messages API and vLLM refuse one or the other, on that turn and on every later
 one, since it stays in the history. Seen 2026-11-27:
 https://github.com/router-for-me/CLIProxyAPI/pull/3239, https://github.com/MayDay-wpf/snow-app/pull/9,
@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.adapters.encoding.call_ids import hashed_id
+from trunkline.adapters.encoding.thought_places import placed
 from trunkline.adapters.encoding.tools import arguments_object
 from trunkline.protocol.items import (
     CustomCallItem,
@@ -51,8 +52,9 @@ def settled(items: tuple[InputItem, ...]) -> tuple[InputItem, ...]:
 
     What stood between a call and its result comes after the results of the round; a call that was interrupted gets a
     result that says so; the same result said twice is said once. Arguments that are no JSON object become one that
-    holds them.
+    holds them. Thoughts stand where their tags say that they stood.
     """
+    items = placed(items)
     if OUTPUTS.keys().isdisjoint(map(type, items)):
         return items
     return tuple(_Settling(items).run())
