@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ from tests.gateway.upstream import Upstream
 Json = Any
 
 DOORS = (RESPONSES,)
+WAYS = tuple(permutations(DOORS))
+"""Ways through the doors; a history that one cannot keep comes to each of the others."""
+
 SHAPES: tuple[Shape, ...] = ("plain", "hidden", "between", "plain")
 """Of the answers of each round, in which all providers are asked once, each at another door than the round before."""
 
@@ -93,15 +97,15 @@ MARK = re.compile(r"(?:user|word|ask|got)-\d+(?:-\d+)?")
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("first", range(len(DOORS)), ids=[f"from {door.name}" for door in DOORS])
+@pytest.mark.parametrize("doors", WAYS, ids=[", ".join(door.name for door in way) for way in WAYS])
 def test_a_conversation_keeps_every_thought_call_and_prefix_from_door_to_door(
-    first: int, streams: bool, gateway: Gateway, upstream: Upstream
+    doors: Sequence[Door], streams: bool, gateway: Gateway, upstream: Upstream
 ) -> None:
     talk, answers = Talk(gateway, upstream, streams), list[tuple[Provider, Said]]()
     bodies: dict[str, list[bytes]] = {}
     for turn in range(len(SHAPES) * len(PROVIDERS)):
         round, place = divmod(turn, len(PROVIDERS))
-        door, provider = DOORS[(first + round + turn) % len(DOORS)], PROVIDERS[place]
+        door, provider = doors[(round + turn) % len(doors)], PROVIDERS[place]
         said = Said(turn, SHAPES[round])
         talk.go_on(turn)
         marks = talk.marks()

@@ -1,7 +1,7 @@
 """The calls of a conversation and their results, in the one order that every provider takes; thoughts as they stood.
 
 It encodes nothing, and leaves an input without calls and thoughts as it is. Clients send what happened: a message that
-the user, or the client itself, put in while a tool ran; a call that was interrupted; ids that come again; arguments that were cut.
+the user, or the client, put in while a tool ran; a call that was interrupted; ids that come again; arguments cut short.
 OpenAI's Chat Completions, DeepSeek, the Messages API and vLLM refuse one or the other, on that turn and on every later
 one, since it stays in the history. Seen 2026-11-27:
 https://github.com/router-for-me/CLIProxyAPI/pull/3239, https://github.com/MayDay-wpf/snow-app/pull/9,
