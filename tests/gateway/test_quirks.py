@@ -239,6 +239,17 @@ SIGNED_CALL_BEFORE = {
         *CALL_BEFORE["input"][1:],
     ],
 }
+KEPT_LONG = {
+    "input": [
+        {
+            "role": "system",
+            "content": [
+                {"type": "input_text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+            ],
+        },
+        {"role": "user", "content": "NONCE"},
+    ]
+}
 TWO_TURNS = {"input": [{"role": "user", "content": "NONCE"}, {"role": "user", "content": "And now?"}]}
 LINK = "http://files.invalid/page.pdf"
 PDF = base64.b64encode(simple_pdf("Kites fly.")).decode()
@@ -732,6 +743,24 @@ ROWS = (
         True,
         {"prompt_cache_key": "talk"},
         dialect="converse",
+    ),
+    Row(
+        "has_cache_hours",
+        True,
+        holds("'ttl': '1h'", "system"),
+        False,
+        True,
+        KEPT_LONG,
+        dialect="converse",
+        beside={"has_cache_points": True},
+    ),
+    Row(
+        "has_cache_marks",
+        True,
+        both(holds("cache_control", "messages"), dropped),
+        (False, "cache_control"),
+        (True, None),
+        KEPT_LONG,
     ),
     Row(
         "has_tool_cache_points",

@@ -26,6 +26,7 @@ from trunkline.catalog.load import catalog_of
 from trunkline.catalog.prices import Price, PriceTier
 from trunkline.protocol.items import ImageGenerationCall, InputAudio, InputFile, InputImage, InputText, InputVideo
 from trunkline.protocol.items import Message as Said
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.opaque import ServerItem
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.tools import SearchTool
@@ -128,6 +129,13 @@ WRITING = replace(
     endpoint(context=None, max_output=1),
     price=Price(input=Decimal("1e-6"), cache_write=Decimal("2e-6"), cache_read=Decimal("1e-7"), output=Decimal(0)),
 )
+HOURLY = replace(
+    endpoint(context=None, max_output=1),
+    dialect="messages",
+    price=Price(input=Decimal("1e-6"), cache_write=Decimal("2e-6"), cache_write_1h=Decimal("4e-6"), output=Decimal(0)),
+)
+KEPT = replace(said(InputText("Hi", CacheMark())), has_marks=True)
+KEPT_LONG = replace(said(InputText("Hi", CacheMark("1h"))), has_marks=True)
 TIERED = replace(
     endpoint(context=None, max_output=1),
     price=Price(
@@ -198,6 +206,9 @@ AMOUNTS = [
     Amount("no picture where text alone is asked for", ask(modalities=("text",)), (DRAWER,), 0, 0),
     Amount("the dearer of thought and answer", ask(), (BY_THOUGHT,), 400, 400),
     Amount("the dearer of read and written to a cache, and no discount", ask(), (WRITING,), 1_000, 1_000),
+    Amount("an hour in a cache, where one is asked for", KEPT_LONG, (HOURLY,), 2_000, 2_000),
+    Amount("no hour where nobody is told of it", KEPT_LONG, (replace(HOURLY, prompt_caching="off"),), 1_000, 1_000),
+    Amount("no hour where a mark asks for none", KEPT, (HOURLY,), 1_000, 1_000),
     Amount("the highest tier that the input reaches", ask(), (TIERED,), 1_500, 1_500),
     Amount("a picture, by its tokens", ask(), (TOKEN_DRAWER,), 240_000, 195_000),
     Amount("one search, where several cost no more", SEARCHING, (SEARCHER_ONCE,), 10_000, 10_000),

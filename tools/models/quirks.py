@@ -25,6 +25,7 @@ REASONERS: Final = re.compile(r"openai/(o\d|gpt-[5-9](?!.*-chat)|codex)")
 _CLAUDE = r"anthropic/claude-"
 _THINKS = rf"{_CLAUDE}(3\.7|opus-4|sonnet-4|haiku-4|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _ADAPTS = rf"{_CLAUDE}((opus|sonnet|haiku)-4\.[6-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
+_KEEPS_HOURS = rf"{_CLAUDE}((opus|sonnet|haiku)-4\.[5-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _SAMPLES_ITSELF = rf"{_CLAUDE}(opus-4\.[7-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _ONE_OF_BOTH = rf"{_CLAUDE}(opus-4\.[1-9]|(sonnet|haiku)-4\.[5-9]|[a-z]+-[5-9]|[a-z]+-\d\d)"
 _THREE = ("low", "medium", "high")
@@ -77,6 +78,10 @@ RULES: Final = (
         "https://github.com/pensarai/apex/pull/943 and "
         "https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html, seen 2026-11-27",
         _rule(rf"{_CLAUDE}(?!v\d|instant|2|3(-|\.5-sonnet))", "converse", has_cache_points=True),
+    ),
+    *_from(
+        "https://github.com/earendil-works/pi/pull/1570, seen 2026-11-28",
+        _rule(_KEEPS_HOURS, "converse", has_cache_hours=True),
     ),
     *_from(
         "https://github.com/danny-avila/LibreChat/issues/13838 and "

@@ -222,6 +222,26 @@ def _asks(request: Request, name: str) -> bool:
             return getattr(request, name) is not None
 
 
+def takes_marks(endpoint: Endpoint) -> bool:
+    """Whether anything of a request is marked for the provider's cache, by the client or by us."""
+    quirks = endpoint.quirks
+    if endpoint.prompt_caching == "off" or not _MARK_NAMES.isdisjoint(quirks.drops):
+        return False
+    match endpoint.dialect:
+        case "messages":
+            return True
+        case "converse":
+            return quirks.has_cache_points
+        case "chat":
+            return quirks.has_cache_marks
+        case _:
+            return False
+
+
+_MARK_NAMES: Final = frozenset({"cache_control", "prompt_cache_key"})
+"""What an operator may say that an endpoint refuses, where marks are meant."""
+
+
 def truncates(endpoint: Endpoint) -> bool:
     """Whether the provider itself shortens an input that is too long, when asked to."""
     return has_place(endpoint, "truncation") and "truncation" not in endpoint.quirks.drops

@@ -275,6 +275,18 @@ class Quirks(Struct, frozen=True, kw_only=True):
     has_tool_cache_points: bool = True
     """Whether it takes them behind tools and behind their results too; Nova answers 400."""
 
+    has_cache_hours: bool = False
+    """Whether such a block may ask for an hour; Claude before 4.5, and Nova, answer 400.
+
+    https://github.com/earendil-works/pi/pull/1570 and https://github.com/timothy-agent/timothy/pull/756 (2026-11-28).
+    """
+
+    has_cache_marks: bool = False
+    """Whether a chat server takes `cache_control` on parts of messages and on tools, as gateways before Claude do.
+
+    https://openrouter.ai/docs/guides/best-practices/prompt-caching (2026-11-28).
+    """
+
     schema_beside_tools: bool | None = None
     """Whether a model takes a JSON form for its answer and tools at once; before Gemini 3, and at Groq, that is a 400.
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from trunkline.errors import BadRequest, PayloadTooLarge
@@ -88,7 +89,10 @@ def _filled_part(part: MessagePart, parts: Mapping[str, Part]) -> MessagePart:
     match part:
         case InputText(text=text):
             whole = PLACEHOLDER.fullmatch(text)
-            return InputText(_filled_text(text, parts)) if whole is None else parts[whole[1]]
+            if whole is None:
+                return replace(part, text=_filled_text(text, parts))
+            filled = parts[whole[1]]
+            return filled if part.cache_control is UNSET else replace(filled, cache_control=part.cache_control)
         case OutputText(text=text) if "{{" in text:
             return replace(part, text=_filled_text(text, parts))
         case _:

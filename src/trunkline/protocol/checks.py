@@ -11,6 +11,7 @@ from trunkline.protocol.body import MAX_INPUT_ITEMS, too_many_items
 from trunkline.protocol.extensions import has_extensions
 from trunkline.protocol.extent import extent_of, is_text_alone
 from trunkline.protocol.items import InputItem
+from trunkline.protocol.marking import has_marks
 from trunkline.protocol.parse_items import check_input
 from trunkline.protocol.parse_tools import check_tool_choice
 from trunkline.protocol.piecemeal import SMALL_BYTES
@@ -25,6 +26,9 @@ def looked_through(request: Request) -> Request:
     """Check what hangs on several members, and note once what would be looked for again and again. Raises Wrong."""
     if request.tools or request.tool_choice is not None or not request.is_text_alone:
         request = _with_calls_checked(request)
+    is_marked = has_marks(request.input, request.tools)
+    if is_marked is not request.has_marks:
+        request = replace(request, has_marks=is_marked)
     if len(request.input) > _MANY_ITEMS:
         measured = Measured(request.input, request.instructions, extent_of(request))
         request = replace(request, measured=measured)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, get_args
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from trunkline.protocol.addresses import check_stored_link, is_public_host, is_stored_link, read_link
@@ -20,6 +20,7 @@ from trunkline.protocol.items import (
     AdditionalTools,
     Annotation,
     AudioFormat,
+    CacheMark,
     EncryptedText,
     FileCitation,
     FilePath,
@@ -52,6 +53,7 @@ from trunkline.protocol.items import (
     UrlCitation,
     WebSearchCall,
 )
+from trunkline.protocol.marking import bare
 from trunkline.protocol.pairs import (
     CALL_NAMES,
     OUTPUTS,
@@ -64,12 +66,14 @@ from trunkline.protocol.pairs import (
     pairs_of,
 )
 from trunkline.protocol.parse_calls import own_items
+from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.parse_usual import MAX_PHASE, usual_item
 from trunkline.protocol.reading import (
     Reader,
     T,
     Wrong,
     array,
+    flag,
     mismatch,
     number,
     one_of,
@@ -168,18 +172,29 @@ def _picture_made(value: Json) -> str:
 _made = _source("image", may_be_bare=True)
 
 
-def _file(*, filename: str | None = None, file_data: str | None = None, file_url: str | None = None) -> InputFile:
+def _file(
+    *,
+    filename: str | None = None,
+    file_data: str | None = None,
+    file_url: str | None = None,
+    cache_control: CacheMark | UnsetType = UNSET,
+) -> InputFile:
     if (file_data is None) == (file_url is None):
         raise Wrong("must have exactly one of file_data and file_url")
     if file_url is not None and is_stored_link(file_url):
         _check_type(filename or file_url, "file_url", "file")
-    return InputFile(filename=filename, file_data=file_data, file_url=file_url)
+    return InputFile(filename, file_data, file_url, cache_control)
 
 
-def _image(*, image_url: str, detail: Literal["auto", "high", "low"] = "auto") -> InputImage:
+def _image(
+    *,
+    image_url: str,
+    detail: Literal["auto", "high", "low", "original"] = "auto",
+    cache_control: CacheMark | UnsetType = UNSET,
+) -> InputImage:
     if is_stored_link(image_url):
         _check_type(image_url, "image_url", "image")
-    return InputImage(image_url, detail)
+    return InputImage(image_url, detail, cache_control)
 
 
 def _video(*, video_url: str) -> InputVideo:
@@ -224,13 +239,16 @@ def _text_or(of_text: Callable[[str], T], parts: Reader[tuple[T, ...]]) -> Reade
     return read
 
 
+_MARK: Mapping[str, Reader[object]] = {"cache_control": read_mark}
+
 INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
-    "input_text": record(InputText, {"text": _any_text}, required=("text",)),
+    "input_text": record(InputText, {"text": _any_text, **_MARK}, required=("text",)),
     "input_image": record(
         _image,
         {
             "image_url": _source("image", may_be_stored=True),
             "detail": one_of(("auto", "high", "low", "original")),
+            **_MARK,
             "file_id": refuse("cannot be used: no files are stored; send image_url"),
         },
         required=("image_url",),
@@ -241,6 +259,7 @@ INPUT_PARTS: Mapping[str, Reader[InputPart]] = {
             "filename": _any_text,
             "file_data": _source("file", may_be_bare=True),
             "file_url": _source("file", may_be_stored=True),
+            **_MARK,
             "file_id": refuse("cannot be used: no files are stored; send file_data or file_url"),
         },
     ),
@@ -289,11 +308,12 @@ _OUTPUT_PARTS: Mapping[str, Reader[MessagePart]] = {
                     required=_TOKEN_REQUIRED,
                 )
             ),
+            **_MARK,
         },
         required=("text",),
     ),
     "refusal": record(RefusalPart, {"refusal": _any_text}, required=("refusal",)),
-    "input_text": record(OutputText, {"text": _any_text}, required=("text",)),
+    "input_text": record(OutputText, {"text": _any_text, **_MARK}, required=("text",)),
 }
 
 _encrypted = record(EncryptedText, {"encrypted_content": _any_text}, required=("encrypted_content",))
@@ -380,12 +400,20 @@ _ITEMS: Mapping[str, Reader[InputItem]] = {
             "namespace": _any_text,
             "arguments": _any_text,
             "status": _item_status,
+            **_MARK,
         },
         required=("call_id", "name"),
     ),
     "function_call_output": record(
         FunctionCallOutput,
-        {"id": _any_text, "call_id": _some_text, "output": _output, "status": _item_status},
+        {
+            "id": _any_text,
+            "call_id": _some_text,
+            "output": _output,
+            "status": _item_status,
+            "is_error": flag,
+            **_MARK,
+        },
         required=("call_id", "output"),
     ),
     "web_search_call": record(partial(WebSearchCall, status="completed"), {"id": _any_text, "status": _search_status}),
@@ -462,7 +490,9 @@ def _check_said_again(item: InputItem, first: InputItem | None, call_id: str, in
 
 
 def _said(item: Output) -> Output:
-    return replace(item, id=UNSET, status=UNSET)
+    said = replace(item, id=UNSET, status=UNSET)
+    # As a conversation goes on its marks do, too.
+    return bare(said) if isinstance(said, FunctionCallOutput) else said
 
 
 _IF_INTERRUPTED = "if it was interrupted, send one that says so: call_id"

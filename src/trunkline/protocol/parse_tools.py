@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import get_args
+from typing import Literal, get_args
 
 from msgspec import ValidationError, convert
 from msgspec.structs import replace
 
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.opaque import AnthropicTool, Json, ServerTool, ServerToolChoice
 from trunkline.protocol.reading import (
     Reader,
@@ -78,6 +79,13 @@ _any_text = text()
 
 
 _name = text(at_least=1, at_most=MAX_NAME)
+
+
+def _mark(*, type: Literal["ephemeral"] = "ephemeral", ttl: Literal["5m", "1h"] | None = None) -> CacheMark:
+    return CacheMark(ttl)
+
+
+read_mark: Reader[CacheMark] = record(_mark, {"type": one_of(("ephemeral",)), "ttl": one_of(("5m", "1h"))})
 
 
 def _function(
@@ -176,6 +184,7 @@ _CALLED: Mapping[str, Reader[FunctionTool | CustomTool]] = {
             "parameters": opaque_object,
             "strict": flag,
             "output_schema": opaque_object,
+            "cache_control": read_mark,
             "function": refuse(_NESTED),
             **_NEWER,
         },

@@ -99,6 +99,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `limit_is_wish`: nobody is ruled out for a smaller limit than `max_output_tokens`, which is lowered to it.
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
+    `has_marks`: something is marked for the cache (see `marking.py`).
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
     `measured`: of many items, what `extent_of` found, so that nobody counts them on the loop.
@@ -143,6 +144,7 @@ class Request(Struct, frozen=True, kw_only=True):
     limit_is_wish: bool = False
     anthropic: Anthropic | None = None
     ignored: tuple[str, ...] = ()
+    has_marks: bool = False
     has_extensions: bool = False
     is_text_alone: bool = False
     measured: Measured | None = None

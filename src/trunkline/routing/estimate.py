@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trunkline.catalog.abilities import searches_unasked
+from trunkline.catalog.abilities import searches_unasked, takes_marks
 from trunkline.catalog.entries import Endpoint
 from trunkline.catalog.prices import Price, Rates
 from trunkline.money import NANO_PER_USD, NanoUsd, dollars_of
@@ -21,6 +21,7 @@ from trunkline.protocol.content import TOKENS_PER_FILM_SECOND
 from trunkline.protocol.data_urls import is_data_url
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import InputAudio, InputFile, InputImage, InputVideo
+from trunkline.protocol.marking import wants_hour
 from trunkline.protocol.opaque import AnthropicItem, ServerItem, leaves_of
 from trunkline.protocol.places import Media, placed_media
 from trunkline.protocol.request import Request, search_of
@@ -345,9 +346,10 @@ def _ceilings(
     if not draws and _thinks(request, endpoint):
         floor_tokens = bounds.reasoning_floor_tokens
     floor_tokens = min(floor_tokens, most_tokens)
+    is_kept_long = wants_hour(request) and takes_marks(endpoint)
     found: list[Ceiling] = []
     for rates in _reached(price, size.tokens, request.service_tier):
-        read, fees, parts = _read(rates, size), rates.request, rates.parts
+        read, fees, parts = _read(rates, size, is_kept_long=is_kept_long), rates.request, rates.parts
         if rates.search:
             fees += _search_fee(rates, request, endpoint, bounds)
         said = max(rates.output, rates.reasoning, rates.answer)
@@ -372,9 +374,11 @@ def _reached(price: Price, input_tokens: int, service_tier: str | None) -> Seque
     return [each for each in rates if each.above_input_tokens < input_tokens]
 
 
-def _read(rates: Rates, size: _Size) -> int:
-    """What is paid for reading; not in a cache's hour, for which nobody is asked."""
+def _read(rates: Rates, size: _Size, *, is_kept_long: bool) -> int:
+    """What is paid for reading; in a cache's hour only where the client asks for one."""
     plain = max(rates.input, rates.cache_read, rates.cache_write)
+    if is_kept_long:
+        plain = max(plain, rates.cache_write_1h)
     if not size.sound_tokens:
         return size.tokens * plain
     sound = max(plain, rates.audio_input, rates.audio_cached)

@@ -257,7 +257,8 @@ class ProviderSettings(Section, frozen=True):
     """When providers that cache prompts only on request, and ask more for what is written than for plain input, are
     asked to: those of the dialects `messages` and `converse` (Claude and Nova). `auto`, the default: when the input
     holds an answer of the model or a tool's result, for then the conversation goes on, or when the request has a
-    `prompt_cache_key`. `on_key`: with a `prompt_cache_key` alone. `off`: never, and the key is named as dropped."""
+    `prompt_cache_key`. `on_key`: with a `prompt_cache_key` alone. `off`: never, and the key is named as dropped. Where
+    a client marks by `cache_control` what is to be kept, that alone is, unless this is `off`."""
 
     data_policy: DataPolicySettings = DataPolicySettings()
     """What the operator's own contract says, in place of the provider's public policy."""

@@ -63,4 +63,4 @@ def test_a_conversation_that_the_assistant_begins_is_opened() -> None:
 
 
 def test_system_text_alone_is_what_the_user_says() -> None:
-    assert rounds(Request(input=(system("s"),), instructions="i")) == ("", [UserRound((), (InputText("i\n\ns"),))])
+    assert rounds(Request(input=(system("s"),), instructions="i")) == (None, [UserRound((), (InputText("i\n\ns"),))])

@@ -127,8 +127,8 @@ def test_a_turn_tells_its_text_thoughts_and_calls_apart() -> None:
 
 
 def test_leading_system_turns_are_split_off_as_one_text() -> None:
-    text, rest = split_system([SystemTurn("A"), SystemTurn("B"), user_turn("Hi"), SystemTurn("C")])
-    assert (text, rest) == ("A\n\nB", [user_turn("Hi"), SystemTurn("C")])
+    system, rest = split_system([SystemTurn("A"), SystemTurn("B"), user_turn("Hi"), SystemTurn("C")])
+    assert (system, rest) == (SystemTurn("A\n\nB"), [user_turn("Hi"), SystemTurn("C")])
     assert system_as_user(rest)[1] == user_turn("[System note]\nC")
 
 

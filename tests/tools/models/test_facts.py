@@ -157,6 +157,16 @@ FACTS = [
         },
         "anthropic/claude-opus-4.8",
     ),
+    *(
+        Fact(f"{model} keeps an hour: {keeps}", "amazon-bedrock", "converse", {"has_cache_hours": keeps}, model)
+        for model, keeps in {
+            "anthropic/claude-opus-4.8": True,
+            "anthropic/claude-haiku-4.5": True,
+            "anthropic/claude-opus-4.1": False,
+            "anthropic/claude-3.5-haiku": False,
+            "amazon/nova-pro-v1": False,
+        }.items()
+    ),
     Fact("Claude 3.5 Haiku at Bedrock caches", "amazon-bedrock", "converse", CACHES, "anthropic/claude-3.5-haiku"),
     *(
         Fact(f"{model} at Bedrock does not", "amazon-bedrock", "converse", {"has_cache_points": False}, model)

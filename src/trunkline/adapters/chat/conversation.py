@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from msgspec import UNSET
+
+from trunkline.adapters.encoding.caching import LOST_MARK, end_mark, marked
 from trunkline.adapters.encoding.draft import Draft
 from trunkline.adapters.encoding.turns import (
     AssistantTurn,
     ResultsTurn,
+    Said,
     SystemTurn,
     Turn,
     UserTurn,
@@ -27,6 +31,7 @@ from trunkline.errors import Unprocessable
 from trunkline.protocol.growing import joined
 from trunkline.protocol.items import (
     FunctionCallItem,
+    FunctionCallOutput,
     InputAudio,
     InputFile,
     InputImage,
@@ -36,6 +41,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.protocol.marking import mark_of
 from trunkline.protocol.request import Request
 
 
@@ -48,8 +54,7 @@ def encode_messages(draft: Draft) -> list[Json]:
     if len(found) > 1 and not draft.request.is_text_alone:
         found = results_media_as_user(images_as_user(found))
     if draft.hints:
-        leading, rest = split_system(found)
-        found = [SystemTurn("\n\n".join([leading, *draft.hints] if leading else draft.hints)), *rest]
+        found = system_joined(found, draft.hints)
     if draft.quirks.system_role == "user":
         found = _system_into_user(found)
     elif draft.quirks.alternates_turns:
@@ -59,17 +64,18 @@ def encode_messages(draft: Draft) -> list[Json]:
     messages: list[Json] = []
     for turn in found:
         match turn:
-            case UserTurn((InputText(text),)):
+            case UserTurn((InputText(text, cache_control=mark),)) if mark is UNSET:
                 messages.append({"role": "user", "content": text})
             case UserTurn(parts):
                 messages.append({"role": "user", "content": _encode_parts(draft, parts)})
-            case SystemTurn(text):
-                messages.append({"role": draft.quirks.system_role, "content": text})
+            case SystemTurn(text, parts):
+                content = _encode_parts(draft, parts) if parts else text
+                messages.append({"role": draft.quirks.system_role, "content": content})
             case AssistantTurn():
                 messages.append(_encode_assistant(draft, turn))
             case ResultsTurn(results):
                 for result in results:
-                    content = result_text(result)
+                    content = _encode_result(draft, result)
                     messages.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
             case _:
                 assert_never(turn)
@@ -83,13 +89,15 @@ def _system_into_user(found: list[Turn]) -> list[Turn]:
     if not leading:
         return rest
     if rest and isinstance(rest[0], UserTurn):
-        return [UserTurn((InputText(leading), *rest[0].parts)), *rest[1:]]
-    return [UserTurn((InputText(leading),)), *rest]
+        return [UserTurn((*leading.pieces, *rest[0].parts)), *rest[1:]]
+    return [UserTurn(leading.pieces), *rest]
 
 
 def _encode_parts(draft: Draft, parts: tuple[InputPart, ...]) -> Json:
-    """A string when all is text: many servers know lists only for models that see."""
+    """A string when all is text and nothing marked: many servers know lists only for models that see."""
     encoded = [_encode_part(draft, part) for part in parts]
+    if draft.request.has_marks and any(mark_of(part) is not UNSET for part in parts):
+        return [marked(block, mark_of(part)) for block, part in zip(encoded, parts, strict=True)]
     if all(part["type"] == "text" for part in encoded):
         texts = (part["text"] for part in encoded)
         return "\n\n".join(texts) if draft.request.size == "usual" else joined("\n\n", texts)
@@ -142,6 +150,8 @@ def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
 def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
     text, thoughts, calls = turn.apart()
     message: dict[str, Json] = {"role": "assistant", "content": text or (None if calls else "")}
+    if draft.request.has_marks:
+        _mark_assistant(draft, turn, message)
     signs_calls = draft.quirks.reasoning_replay == "thought_signature"
     if not signs_calls and (thoughts or draft.quirks.reasoning_replay_is_required):
         _encode_thoughts(draft, thoughts, message)
@@ -150,6 +160,27 @@ def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
     if signs_calls:
         _sign_calls(draft, turn, message)
     return message
+
+
+def _mark_assistant(draft: Draft, turn: AssistantTurn, message: dict[str, Json]) -> None:
+    """Write the text in parts where one of them is marked; a call has no place for a mark."""
+    said = [piece for piece in turn.pieces if isinstance(piece, Said)]
+    if any(piece.mark is not UNSET for piece in said):
+        message["content"] = [marked({"type": "text", "text": piece.text}, piece.mark) for piece in said]
+    if any(mark_of(piece) is not UNSET for piece in turn.pieces):
+        draft.dropped.append(LOST_MARK)
+
+
+def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
+    """What a tool gave back, as text; marked where it is, or where what it ends with is."""
+    text = result_text(result)
+    if not draft.request.has_marks:
+        return text
+    parts = result.output if isinstance(result.output, tuple) else ()
+    mark = end_mark(result)
+    if any(mark_of(part) is not UNSET for part in parts[:-1]):
+        draft.dropped.append(LOST_MARK)
+    return text if mark is UNSET else [marked({"type": "text", "text": text}, mark)]
 
 
 def _encode_call(call: FunctionCallItem) -> dict[str, Json]:

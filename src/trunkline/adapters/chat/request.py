@@ -18,6 +18,7 @@ from trunkline.adapters.chat.thinking import effort_of, encode_reasoning
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding.room import told_budget
 from trunkline.adapters.encoding.answers import in_words
+from trunkline.adapters.encoding.caching import marked
 from trunkline.adapters.encoding.draft import Draft, beside_tools, without_schemas
 from trunkline.adapters.encoding.links import Wanted
 from trunkline.adapters.encoding.narrowing import with_budget
@@ -247,7 +248,7 @@ def _encode_function(draft: Draft, tool: FunctionTool) -> Json:
     function["parameters"] = schema.parameters
     if schema.is_strict:
         function["strict"] = True
-    return {"type": "function", "function": function}
+    return marked({"type": "function", "function": function}, tool.cache_control)
 
 
 def _choose(

@@ -38,7 +38,7 @@ from trunkline.adapters.encoding.turns import (
     merged,
     result_text,
     results_media_as_user,
-    split_system,
+    system_joined,
     turns,
 )
 from trunkline.adapters.media import fitted_detail, inline_file, tidied, titled_text
@@ -203,8 +203,7 @@ def _encode_text(draft: Draft) -> None:
 def _encode_messages(draft: Draft) -> list[Json]:
     found = results_media_as_user(images_as_user(turns(draft.request)))
     if draft.hints:
-        leading, rest = split_system(found)
-        found = [SystemTurn("\n\n".join([leading, *draft.hints] if leading else draft.hints)), *rest]
+        found = system_joined(found, draft.hints)
     return [message for turn in merged(found) for message in _encode_turn(draft, turn)]
 
 

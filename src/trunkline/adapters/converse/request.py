@@ -16,13 +16,14 @@ from typing import ClassVar, assert_never
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from trunkline.adapters import media
 from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.converse.answer import ConverseDecoder
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.caching import LOST_MARK, end_mark, last_user_content, marks_cache
 from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.claude import (
     Thinking,
@@ -47,7 +48,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import AssistantPiece, Said
+from trunkline.adapters.encoding.turns import AssistantPiece, Said, SystemTurn
 from trunkline.adapters.thinking import lost_budget
 from trunkline.catalog.abilities import tier_of
 from trunkline.catalog.entries import Endpoint
@@ -65,6 +66,8 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.protocol.marking import mark_of
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import Effort, Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
@@ -150,8 +153,8 @@ def _encode_body(draft: Draft) -> None:
     draft.hints += plan.notes
     tools, output = _encode_tools(draft, plan), _encode_output(draft)
     inference = _encode_sampling(draft, thinking, fields)
-    if text := "\n\n".join(part for part in (system, *draft.hints) if part):
-        body["system"] = [{"text": text}]
+    if system is not None or draft.hints:
+        body["system"] = _encode_system(draft, system)
     body["messages"] = _encode_messages(draft, spoken)
     if stops := draft.stops(may_be_blank=False):
         inference["stopSequences"] = stops
@@ -163,7 +166,7 @@ def _encode_body(draft: Draft) -> None:
         body["serviceTier"] = {"type": tier}
     if draft.quirks.forwards_metadata and request.metadata:
         body["requestMetadata"] = request.metadata
-    if marks_cache(draft, spoken, is_able=draft.quirks.has_cache_points):
+    if marks_cache(draft, spoken):
         _mark_cache(draft, body)
 
 
@@ -180,6 +183,31 @@ def _mark_cache(draft: Draft, body: dict[str, Json]) -> None:
     place = next((place for place, block in enumerate(content) if _is_other_document(block)), len(content))
     if place > 0 and (may_follow_tools or "toolResult" not in content[place - 1]):
         content.insert(place, _CACHE_POINT)
+
+
+def _encode_system(draft: Draft, system: SystemTurn | None) -> list[Json]:
+    """One text, or where something in it is marked the parts that it is made of."""
+    if system is None or not system.parts:
+        return [{"text": "\n\n".join([*([system.text] if system else []), *draft.hints])}]
+    said = [block for part in system.parts for block in _with_point(draft, {"text": part.text}, part.cache_control)]
+    return [*said, *({"text": hint} for hint in draft.hints)]
+
+
+def _with_point(
+    draft: Draft, block: Json, mark: CacheMark | UnsetType, *, is_of_tools: bool = False
+) -> tuple[Json, ...]:
+    """A block, and behind it the mark that it carries, where one may stand there."""
+    if mark is UNSET:
+        return (block,)
+    if _is_other_document(block) or (is_of_tools and not draft.quirks.has_tool_cache_points):
+        draft.dropped.append(LOST_MARK)
+        return (block,)
+    if mark.ttl != "1h":
+        return block, _CACHE_POINT
+    if not draft.quirks.has_cache_hours:
+        draft.dropped.append("cache_control.ttl")
+        return block, _CACHE_POINT
+    return block, {"cachePoint": {"type": "default", "ttl": "1h"}}
 
 
 def _is_other_document(block: Json) -> bool:
@@ -259,7 +287,9 @@ def _takes(draft: Draft, name: str, thinking: Thinking) -> bool:
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
     can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
     schemas = tool_schemas(plan.tools, draft.request, draft.endpoint, may_be_strict=can_be_strict)
-    written = [_encode_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]
+    written: list[Json] = []
+    for tool, schema in zip(plan.tools, schemas, strict=True):
+        written += _with_point(draft, _encode_function(draft, tool, schema), tool.cache_control, is_of_tools=True)
     if plan.search is not None:
         written.append(_encode_search(draft, plan.search))
     if not written:
@@ -323,22 +353,28 @@ def _encode_messages(draft: Draft, spoken: list[Round]) -> list[Json]:
 
 def _encode_round(draft: Draft, part: Round) -> Json:
     if isinstance(part, UserRound):
-        content = [
-            *(_encode_result(draft, each) for each in part.results),
-            *(_encode_part(draft, each) for each in part.parts),
-        ]
+        content: list[Json] = []
+        for result in part.results:
+            content += _with_point(draft, _encode_result(draft, result), end_mark(result), is_of_tools=True)
+        for each in part.parts:
+            content += _with_point(draft, _encode_part(draft, each), mark_of(each))
         if any("document" in block for block in content) and not any("text" in block for block in content):
             # A document without any text beside it is a 400.
             content.append({"text": "(See the document.)"})
         return {"role": "user", "content": content}
-    blocks = [block for piece in part.pieces if (block := _encode_piece(draft, piece)) is not None]
+    blocks: list[Json] = []
+    for piece in part.pieces:
+        if (block := _encode_piece(draft, piece)) is not None:
+            mark = piece.mark if isinstance(piece, Said) else mark_of(piece)
+            blocks += _with_point(draft, block, mark, is_of_tools=isinstance(piece, FunctionCallItem))
     return {"role": "assistant", "content": blocks or [{"text": "…"}]}
 
 
 def _encode_piece(draft: Draft, piece: AssistantPiece) -> Json:
     match piece:
         case Said(text=text):
-            return {"text": text.rstrip()} if text.rstrip() else None
+            text = text if piece.goes_on else text.rstrip()
+            return {"text": text} if text else None
         case ReasoningItem():
             return _encode_thought(draft, piece)
         case FunctionCallItem():
@@ -369,6 +405,9 @@ def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
     parts = (InputText(output),) if isinstance(output, str) else output
     told = [part for part in parts if not isinstance(part, InputText) or part.text.strip()]
     content = [encode_returned(draft, part, _encode_part) for part in told]
+    if draft.request.has_marks and any(mark_of(part) is not UNSET for part in parts[:-1]):
+        # Nothing may be marked inside of a result: https://github.com/Portkey-AI/gateway/issues/1762 (2026-11-28).
+        draft.dropped.append(LOST_MARK)
     call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
     return {"toolResult": {"toolUseId": call_id, "content": content or [{"text": "(empty)"}]}}
 

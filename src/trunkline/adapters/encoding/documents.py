@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from trunkline.adapters.media import Inline, file_link, title, titled_text
@@ -32,6 +33,8 @@ from trunkline.protocol.items import (
     Message,
     MessagePart,
 )
+from trunkline.protocol.marking import bare
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.places import placed_media
 from trunkline.protocol.preferences import FileParserPlugin
 from trunkline.protocol.request import Request
@@ -202,7 +205,8 @@ def for_takers(request: Request) -> Request:
 def _files(request: Request) -> Iterator[Placed]:
     for part, path in placed_media(request):
         if isinstance(part, InputFile):
-            yield Placed(part, path, _kind(part), ".output[" in path)
+            # Marked or not, it is the same file.
+            yield Placed(bare(part), path, _kind(part), ".output[" in path)
 
 
 def _kind(part: InputFile) -> Kind | None:
@@ -244,11 +248,18 @@ def _told_item(item: InputItem, texts: Texts) -> InputItem:
             return item
 
 
+def _marked_last(parts: Sequence[InputPart], mark: CacheMark | UnsetType) -> Sequence[InputPart]:
+    """Parts that stand for a file, with its mark behind the last of them."""
+    if mark is UNSET or not parts or not isinstance(parts[-1], InputText | InputImage | InputFile):
+        return parts
+    return (*parts[:-1], replace(parts[-1], cache_control=mark))
+
+
 def _told_parts(parts: tuple[MessagePart | EncryptedText, ...], texts: Texts) -> tuple[MessagePart, ...]:
     told: list[MessagePart] = []
     for part in parts:
-        if type(part) is InputFile and part in texts:
-            told += texts[part]
+        if type(part) is InputFile and (file := bare(part)) in texts:
+            told += _marked_last(texts[file], part.cache_control)
         else:
             told.append(part)  # type: ignore[arg-type]  # an AgentMessage alone has parts that are sealed, and keeps them
     return tuple(told)

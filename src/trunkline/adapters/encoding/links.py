@@ -130,7 +130,7 @@ def _changed_part(part: MessagePart, found: Found) -> MessagePart:
         case InputVideo(video_url=url):
             return replace(part, video_url=found.get((url, "video"), url))
         case InputFile() if data_url := found.get((link := file_link(part) or "", "file")):
-            return InputFile(part.filename or _name(link), data_url)
+            return InputFile(part.filename or _name(link), data_url, cache_control=part.cache_control)
         case _:
             return part
 

@@ -20,9 +20,10 @@ from msgspec.structs import replace
 from trunkline.adapters.decoding.around import Heard
 from trunkline.adapters.decoding.restoring import RestoringDecoder
 from trunkline.adapters.encoding.anthropic_tools import as_function, search_blocks
+from trunkline.adapters.encoding.caching import LOST_MARK
 from trunkline.adapters.encoding.wire_names import NameTable, Own
 from trunkline.adapters.naming import AS_THEY_ARE, INPUT, Called, WireNames
-from trunkline.catalog.abilities import search_shortfall, takes_anthropic_members, takes_openai_tools
+from trunkline.catalog.abilities import search_shortfall, takes_anthropic_members, takes_marks, takes_openai_tools
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.extensions import anthropics_members, bound_to_anthropic, bound_to_openai
@@ -45,6 +46,7 @@ from trunkline.protocol.items import (
     ToolSearchOutput,
     WebSearchCall,
 )
+from trunkline.protocol.marking import with_last_marks
 from trunkline.protocol.opaque import Anthropic, AnthropicItem, AnthropicTool, ServerItem, ServerTool
 from trunkline.protocol.pairs import answered_call, call_id_of
 from trunkline.protocol.request import Request, callable_tools, offered_tools, search_of
@@ -68,6 +70,9 @@ from trunkline.protocol.tools import (
 
 LOST_SEARCH = "tools.web_search"
 """What a search that is left out is called in `x-trunkline-dropped`; other tools went out all the same."""
+
+MOST_MARKS = 4
+"""How many marks Claude takes; of more the first go, since what is marked later holds all before it."""
 
 _TOOL_SEARCH = Own("tool_search", only="tool_search")
 _LOCAL_SHELL = Own("local_shell", only="local_shell")
@@ -133,6 +138,9 @@ def offered(request: Request, endpoint: Endpoint) -> Offer:
         retold = _Retelling(request, endpoint)
         request, names = retold.request(), retold.table.called
         lost = (*lost, *dict.fromkeys(retold.lost))
+    if request.has_marks:
+        request, is_lost = with_last_marks(request, MOST_MARKS if takes_marks(endpoint) else 0)
+        lost = (*lost, LOST_MARK) if is_lost else lost
     tools = request.tools
     if not tools or SearchTool not in map(type, tools):
         return Offer(request, names, lost)
@@ -254,7 +262,8 @@ class _Retelling:
             return own, FunctionTool(name, _told_custom(tool), _RAW_TEXT)
         if name != tool.name or own.namespace:
             self.table.called[name] = Called("function", tool.name, own.namespace)
-        return own, FunctionTool(name, tool.description, tool.parameters, tool.strict)
+        plain = FunctionTool(name, tool.description, tool.parameters, tool.strict, cache_control=tool.cache_control)
+        return own, plain
 
     def _own(self, own: Own) -> str:
         """The name of a tool that there is one of."""

@@ -30,6 +30,7 @@ from trunkline.protocol.items import (
     InputText,
     Json,
 )
+from trunkline.protocol.marking import mark_of
 from trunkline.protocol.request import Request
 from trunkline.wire import Fault
 
@@ -94,7 +95,7 @@ def _note(part: InputPart) -> InputText:
     """What stands for a part that is left out; the model should not ask for it again."""
     noun = _NOUNS[modality_of(part) or "file"]
     name = f" {one_line(part.filename)}" if isinstance(part, InputFile) and part.filename else ""
-    return InputText(f"[{noun}{name} left out: this model cannot read it]")
+    return InputText(f"[{noun}{name} left out: this model cannot read it]", mark_of(part))
 
 
 def _lost_name(part: InputPart) -> str:

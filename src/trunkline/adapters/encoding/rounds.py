@@ -37,11 +37,12 @@ class UserRound(Struct, frozen=True, gc=False):
 Round = UserRound | AssistantTurn
 
 
-def rounds(request: Request) -> tuple[str, list[Round]]:
-    """The system text and the rounds, which alternate and begin with the user's."""
+def rounds(request: Request) -> tuple[SystemTurn | None, list[Round]]:
+    """The leading system text and the rounds, which alternate and begin with the user's."""
     system, rest = split_system(turns(request))
-    if not rest and system:
-        system, rest = "", [UserTurn((InputText(system),))]
+    if not rest and system is not None:
+        rest = [UserTurn(system.pieces)]
+        system = None
     found: list[Round] = []
     results: tuple[FunctionCallOutput, ...] = ()
     parts: tuple[InputPart, ...] = ()

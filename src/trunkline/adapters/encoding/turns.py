@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import assert_never, cast
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from trunkline.adapters.encoding.histories import settled
 from trunkline.protocol.items import (
+    CacheMark,
     FileSearchCall,
     FunctionCallItem,
     FunctionCallOutput,
@@ -28,6 +30,7 @@ from trunkline.protocol.items import (
     RefusalPart,
     WebSearchCall,
 )
+from trunkline.protocol.marking import mark_of
 from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import Request
 
@@ -40,9 +43,18 @@ _OF_RESULTS = (FunctionCallOutput, WebSearchCall, FileSearchCall)
 
 
 class SystemTurn(Struct, frozen=True, gc=False):
-    """Instructions, or a system or developer message; never empty."""
+    """Instructions, or a system or developer message; never empty.
+
+    `parts` are what the text is made of where one of them is marked for the cache, and else empty.
+    """
 
     text: str
+    parts: tuple[InputText, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[InputText, ...]:
+        """The text in parts, of which there is one where nothing is marked."""
+        return self.parts or (InputText(self.text),)
 
 
 class UserTurn(Struct, frozen=True, gc=False):
@@ -52,9 +64,14 @@ class UserTurn(Struct, frozen=True, gc=False):
 
 
 class Said(Struct, frozen=True, gc=False):
-    """The text of one assistant message, refusals included; never empty."""
+    """The text of one assistant message, refusals included; never empty.
+
+    It is cut behind what is marked for the cache: `goes_on` tells that more of the message follows.
+    """
 
     text: str
+    mark: CacheMark | UnsetType = UNSET
+    goes_on: bool = False
 
 
 AssistantPiece = Said | ReasoningItem | FunctionCallItem | ImageGenerationCall | AnthropicItem
@@ -75,10 +92,15 @@ class AssistantTurn(Struct, frozen=True, gc=False):
         said: list[str] = []
         thoughts: list[ReasoningItem] = []
         calls: list[FunctionCallItem] = []
+        goes_on = False
         for piece in self.pieces:
             match piece:
                 case Said(text):
-                    said.append(text)
+                    if goes_on:
+                        said[-1] += text
+                    else:
+                        said.append(text)
+                    goes_on = piece.goes_on
                 case ReasoningItem():
                     thoughts.append(piece)
                 case FunctionCallItem():
@@ -124,7 +146,7 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
                     text = assistant_text(item.content)
                     # Blanks alone are nothing said, and a 400 at most vendors.
                     if text and not text.isspace():
-                        pieces.append(Said(text))
+                        pieces += _cut_at_marks(item.content) if request.has_marks else (Said(text),)
                     continue
                 if pieces:
                     _close_assistant(pieces, found, keeps_last_thought)
@@ -150,36 +172,36 @@ def turns(request: Request, *, keeps_last_thought: bool = False) -> list[Turn]:
     return found
 
 
-def split_system(found: Sequence[Turn]) -> tuple[str, list[Turn]]:
-    """Take the leading system turns away as one text, for dialects with a slot of their own for it."""
-    texts: list[str] = []
+def split_system(found: Sequence[Turn]) -> tuple[SystemTurn | None, list[Turn]]:
+    """Take the leading system turns away as one, for dialects with a slot of their own for it."""
+    leading: list[SystemTurn] = []
     for turn in found:
         if not isinstance(turn, SystemTurn):
             break
-        texts.append(turn.text)
-    return "\n\n".join(texts), list(found[len(texts) :])
+        leading.append(turn)
+    return _one_system(leading), list(found[len(leading) :])
 
 
-def system_joined(found: list[Turn]) -> list[Turn]:
-    """Join the leading system turns into one: many templates refuse a second one, and nothing is lost."""
+def system_joined(found: Sequence[Turn], hints: Sequence[str] = ()) -> list[Turn]:
+    """Join the leading system turns into one, and hints: many templates refuse a second one, and nothing is lost."""
     leading, rest = split_system(found)
-    return [SystemTurn(leading), *rest] if leading else rest
+    if hints:
+        leading = _one_system([*((leading,) if leading else ()), *map(SystemTurn, hints)])
+    return [leading, *rest] if leading else rest
 
 
 def system_first(found: list[Turn]) -> list[Turn]:
-    """Join the leading system turns and mark the later ones as the user's, for servers that take one at the start."""
+    """Join the leading system turns and tell the later ones as the user's, for servers that take one at the start."""
     leading, rest = split_system(found)
-    marked = system_as_user(rest)
-    return [SystemTurn(leading), *marked] if leading else marked
+    told = system_as_user(rest)
+    return [leading, *told] if leading else told
 
 
 def system_as_user(found: list[Turn]) -> list[Turn]:
     """Turn every system turn into a marked user turn, for dialects without a system role at that place."""
     if SystemTurn not in map(type, found):
         return found
-    return [
-        UserTurn((InputText(SYSTEM_PREFIX + turn.text),)) if isinstance(turn, SystemTurn) else turn for turn in found
-    ]
+    return [UserTurn(_prefixed(turn.pieces)) if isinstance(turn, SystemTurn) else turn for turn in found]
 
 
 def images_as_user(found: list[Turn]) -> list[Turn]:
@@ -232,8 +254,8 @@ def merged(found: Iterable[Turn]) -> list[Turn]:
         match before, turn:
             case UserTurn(earlier), UserTurn(parts):
                 joined[-1] = UserTurn(earlier + parts)
-            case SystemTurn(text), SystemTurn(more):
-                joined[-1] = SystemTurn(f"{text}\n\n{more}")
+            case SystemTurn() as system, SystemTurn() as more:
+                joined[-1] = _one_system([system, more]) or turn
             case AssistantTurn(said), AssistantTurn(pieces):
                 joined[-1] = AssistantTurn(said + pieces)
             case ResultsTurn(results), ResultsTurn(others):
@@ -291,12 +313,42 @@ def _close_assistant(pieces: list[AssistantPiece], found: list[Turn], keeps_last
         pieces.clear()
 
 
+def _one_system(found: Sequence[SystemTurn]) -> SystemTurn | None:
+    """Several system turns as one, in parts where one of them is; None where there are none."""
+    if len(found) < 2:
+        return found[0] if found else None
+    text = "\n\n".join([turn.text for turn in found])
+    is_marked = any(turn.parts for turn in found)
+    return SystemTurn(text, tuple([part for turn in found for part in turn.pieces]) if is_marked else ())
+
+
+def _prefixed(parts: tuple[InputText, ...]) -> tuple[InputText, ...]:
+    return (replace(parts[0], text=SYSTEM_PREFIX + parts[0].text), *parts[1:])
+
+
+def _cut_at_marks(parts: Sequence[MessagePart]) -> Sequence[Said]:
+    """What an assistant message says, cut behind each mark."""
+    found: list[Said] = []
+    texts: list[str] = []
+    for part in parts:
+        texts.append(assistant_text((part,)))
+        if (mark := mark_of(part)) is not UNSET:
+            found.append(Said("".join(texts), mark, goes_on=True))
+            texts.clear()
+    if rest := "".join(texts):
+        return (*found, Said(rest))
+    return (*found[:-1], replace(found[-1], goes_on=False))
+
+
 def _system_turns(message: Message) -> list[Turn]:
     """Turns of a system message; media in it become the user's."""
     parts = _readable(message.content)
-    text = "\n\n".join(part.text for part in parts if isinstance(part, InputText))
+    texts = tuple(part for part in parts if isinstance(part, InputText))
     media = tuple(part for part in parts if not isinstance(part, InputText))
-    made: list[Turn] = [SystemTurn(text)] if text else []
+    made: list[Turn] = []
+    if texts:
+        is_marked = any(part.cache_control is not UNSET for part in texts)
+        made.append(SystemTurn("\n\n".join(part.text for part in texts), texts if is_marked else ()))
     if media:
         made.append(UserTurn(media))
     return made
@@ -318,7 +370,7 @@ def _reworded(parts: Iterable[MessagePart]) -> Iterable[InputPart]:
             case InputText(text="") | OutputText(text="") | RefusalPart(refusal=""):
                 pass
             case OutputText(text=text) | RefusalPart(refusal=text):
-                yield InputText(text)
+                yield InputText(text, mark_of(part))
             case _:
                 yield part
 

@@ -21,7 +21,7 @@ from trunkline.adapters.contract import Adapter, Decoder
 from trunkline.adapters.decoding.counts import told_count
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.answers import as_json
-from trunkline.adapters.encoding.caching import last_user_content, marks_cache
+from trunkline.adapters.encoding.caching import last_user_content, marked, marks_cache
 from trunkline.adapters.encoding.call_ids import fitted_call_id
 from trunkline.adapters.encoding.claude import Thinking, plan_thinking, replayed
 from trunkline.adapters.encoding.draft import Draft, fetched, user_names
@@ -41,7 +41,7 @@ from trunkline.adapters.encoding.tools import (
     plan_tools,
     tool_schemas,
 )
-from trunkline.adapters.encoding.turns import AssistantPiece, Said
+from trunkline.adapters.encoding.turns import AssistantPiece, Said, SystemTurn
 from trunkline.adapters.messages.answer import MessagesDecoder
 from trunkline.adapters.messages.native import add_own_members, knows_own, may_pause, with_betas, with_own_tools
 from trunkline.catalog.abilities import tier_of
@@ -60,6 +60,7 @@ from trunkline.protocol.items import (
     Json,
     ReasoningItem,
 )
+from trunkline.protocol.marking import mark_of
 from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat, SearchTool
@@ -166,8 +167,8 @@ def _encode_body(draft: Draft) -> None:
     if draft.quirks.model_in_body:
         body["model"] = draft.endpoint.upstream_model
     body["max_tokens"] = thinking.max_tokens
-    if system or draft.hints:
-        body["system"] = "\n\n".join(part for part in (system, *draft.hints) if part)
+    if system is not None or draft.hints:
+        body["system"] = _encode_system(draft, system)
     body["messages"] = [_encode_round(draft, part) for part in spoken]
     body |= tools
     if thinking.config is not None:
@@ -199,6 +200,13 @@ def _mark_cache(body: dict[str, Json]) -> None:
         if content[place]["type"] != "text" or content[place]["text"].strip():
             content[place] = {**content[place], "cache_control": _CACHE}
             return
+
+
+def _encode_system(draft: Draft, system: SystemTurn | None) -> Json:
+    """One text, or where something in it is marked the parts that it is made of."""
+    if system is None or not system.parts:
+        return "\n\n".join([*([system.text] if system else []), *draft.hints])
+    return [*(marked(_text(part.text), part.cache_control) for part in system.parts), *map(_text, draft.hints)]
 
 
 # Settings
@@ -268,7 +276,9 @@ def _encode_function(draft: Draft, tool: FunctionTool, schema: ToolSchema) -> di
     if tool.description:
         written["description"] = tool.description
     written["input_schema"] = schema.parameters
-    return {**written, "strict": True} if schema.is_strict else written
+    if schema.is_strict:
+        written["strict"] = True
+    return marked(written, tool.cache_control)
 
 
 def _encode_search(draft: Draft, tool: SearchTool) -> dict[str, Json]:
@@ -319,17 +329,19 @@ def _encode_piece(draft: Draft, piece: AssistantPiece) -> Json:
     match piece:
         case Said(text=text):
             # White space at the end of the last turn is a 400, and means nothing elsewhere.
-            return _text(text.rstrip()) if text.rstrip() else None
+            text = text if piece.goes_on else text.rstrip()
+            return marked(_text(text), piece.mark) if text else None
         case ReasoningItem():
             return _encode_thought(draft, piece)
         case FunctionCallItem():
-            return {
+            used = {
                 **(piece.anthropic or {}),
                 "type": "tool_use",
                 "id": fitted_call_id(piece.call_id, _CALL_ID, _HASHED_ID_LENGTH),
                 "name": piece.name,
                 "input": arguments_object(piece.arguments),
             }
+            return marked(used, piece.cache_control)
         case ImageGenerationCall():
             return None
         case AnthropicItem():
@@ -351,10 +363,16 @@ def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
     output = result.output
     content = output if isinstance(output, str) else [encode_returned(draft, part, _encode_part) for part in output]
     call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
-    return {"type": "tool_result", "tool_use_id": call_id, "content": content}
+    told: dict[str, Json] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
+    return marked(told, result.cache_control)
 
 
-def _encode_part(draft: Draft, part: InputPart) -> Json:
+def _encode_part(draft: Draft, part: InputPart) -> dict[str, Json]:
+    block = _encode_content(draft, part)
+    return marked(block, mark_of(part)) if draft.request.has_marks else block
+
+
+def _encode_content(draft: Draft, part: InputPart) -> dict[str, Json]:
     match part:
         case InputText(text=text):
             return _text(text)
@@ -372,7 +390,7 @@ def _encode_part(draft: Draft, part: InputPart) -> Json:
             assert_never(part)
 
 
-def _encode_file(draft: Draft, part: InputFile) -> Json:
+def _encode_file(draft: Draft, part: InputFile) -> dict[str, Json]:
     found = media.inline_file(part)
     if found is None:
         source: Json = {"type": "url", "url": media.file_link(part)}
@@ -391,7 +409,7 @@ def _text(text: str) -> dict[str, Json]:
     return {"type": "text", "text": text}
 
 
-def _encode_image(found: media.Inline, endpoint: Endpoint) -> Json:
+def _encode_image(found: media.Inline, endpoint: Endpoint) -> dict[str, Json]:
     if found.media_type not in _IMAGE_TYPES:
         raise Unprocessable(f"{endpoint.model.slug} takes no images of type {found.media_type}")
     return {"type": "image", "source": {"type": "base64", "media_type": found.media_type, "data": found.data}}
