@@ -278,6 +278,89 @@ def test_FakeProvider_takes_all_but_a_tier(gateway: Gateway) -> None:
     assert reply.headers["x-trunkline-dropped"] == "service_tier"
 
 
+# What tools gave back
+
+CALLED = [{"role": "user", "content": "NONCE"}, {"type": "function_call", "call_id": "c1", "name": "f"}]
+FAILING: dict[str, tuple[Place, Any]] = {
+    "messages": (("messages", 2, "content", 0, "is_error"), True),
+    "converse": (("messages", 2, "content", 0, "toolResult", "status"), "error"),
+}
+RESULTS: dict[str, Place] = {
+    "chat": ("messages", 2, "content"),
+    "cohere": ("messages", 2, "content"),
+    "converse": ("messages", 2, "content", 0, "toolResult", "content", 0, "text"),
+    "gemini": ("contents", 2, "parts", 0, "functionResponse", "response", "output"),
+    "messages": ("messages", 2, "content", 0, "content"),
+    "mistral": ("messages", 2, "content"),
+    "responses": ("input", 2, "output"),
+}
+FAILURE = "input.function_call_output.is_error"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What a tool gave back as an error, and how it reads where that is said in words."""
+
+    id: str
+    output: Any
+    told: Any
+
+
+def part(text: str) -> dict[str, Any]:
+    return {"type": "input_text", "text": text}
+
+
+FAILURES = [
+    Failed("a text", "No such file", "Error: No such file"),
+    Failed("a text that says so", "error: no such file", "error: no such file"),
+    Failed("nothing", "", "Error:"),
+    Failed("JSON", '{"code": 2}', 'Error: {"code": 2}'),
+    Failed("parts", [part("No such file"), part("Look again")], "Error: No such file\nLook again"),
+    Failed("a part that says so", [part("Error: none")], "Error: none"),
+    Failed("no parts", [], "Error:"),
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.id)
+def test_that_a_tool_failed_is_on_the_wire_or_in_words(
+    case: Failed, dialect: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    result = {"type": "function_call_output", "call_id": "c1", "output": case.output}
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    sent, dropped = [], []
+    for said in (result, {**result, "is_error": False}, {**result, "is_error": True}):
+        items = json.loads(json.dumps([*CALLED, said]).replace("NONCE", nonce))
+        reply = gateway.call({"model": f"plain/{dialect}", "input": items})
+        response_of(reply)
+        sent.append(upstream.seen(nonce)[-1].json)
+        dropped.append(reply.headers.get("x-trunkline-dropped"))
+    assert sent[0] == sent[1]
+    assert dropped[:2] == [None, None]
+    if dialect in FAILING:
+        place, value = FAILING[dialect]
+        assert at(sent[2], place) == value
+        assert at(sent[2], RESULTS[dialect]) == at(sent[0], RESULTS[dialect])
+        assert dropped[2] is None
+        return
+    told = at(sent[2], RESULTS[dialect])
+    if isinstance(told, list):
+        told = "\n".join(each["text"] for each in told)
+    assert told == case.told
+    assert dropped[2] == FAILURE
+
+
+def test_a_picture_that_a_failed_tool_gave_stays(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    result = {"type": "function_call_output", "call_id": "c1", "output": [picture], "is_error": True}
+    upstream.play(nonce, whole(WHOLE["responses"]))
+    items = json.loads(json.dumps([*CALLED, result]).replace("NONCE", nonce))
+    reply = gateway.call({"model": "plain/responses", "input": items})
+    output = upstream.seen(nonce)[-1].json["input"][2]["output"]
+    assert [each["type"] for each in output] == ["input_text", "input_image"]
+    assert reply.headers["x-trunkline-dropped"] == FAILURE
+
+
 # Efforts
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
@@ -570,6 +653,9 @@ def test_the_page_says_where_each_member_goes() -> None:
         dialect: f"`{'.'.join(map(str, place))}`" for dialect, place in STOP_PLACES.items()
     }
     found["input.phase"]["responses"] = "`input.phase`"
+    found["is_error"] = dict.fromkeys(COLUMNS, "in words")
+    found["is_error"] |= {dialect: f"`{place[-1]}`" for dialect, (place, _) in FAILING.items()}
+    found["cache_control"] |= {"chat": "`cache_control`", "messages": "`cache_control`", "converse": "`cachePoint`"}
     for case in CASES:
         for dialect, (place, _) in case.places.items():
             found[case.name][dialect] = f"`{'.'.join(map(str, place))}`"

@@ -745,6 +745,15 @@ ROWS = (
         dialect="converse",
     ),
     Row(
+        "has_result_status",
+        False,
+        both(holds("'status': 'error'", "messages"), holds("Error: Nothing.", "messages")),
+        (True, False),
+        (False, True),
+        {**CALL_BEFORE, "input": [*CALL_BEFORE["input"][:2], {**CALL_BEFORE["input"][2], "is_error": True}]},
+        dialect="converse",
+    ),
+    Row(
         "has_cache_hours",
         True,
         holds("'ttl': '1h'", "system"),

@@ -80,6 +80,10 @@ RULES: Final = (
         _rule(rf"{_CLAUDE}(?!v\d|instant|2|3(-|\.5-sonnet))", "converse", has_cache_points=True),
     ),
     *_from(
+        "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolResultBlock.html, 2026-11-28",
+        _rule(r"(?!anthropic/|amazon/nova)", "converse", has_result_status=False),
+    ),
+    *_from(
         "https://github.com/earendil-works/pi/pull/1570, seen 2026-11-28",
         _rule(_KEEPS_HOURS, "converse", has_cache_hours=True),
     ),

@@ -238,6 +238,11 @@ def takes_marks(endpoint: Endpoint) -> bool:
             return False
 
 
+def tells_failures(endpoint: Endpoint) -> bool:
+    """Whether a result can be told to be an error, and not in words alone."""
+    return endpoint.dialect == "messages" or (endpoint.dialect == "converse" and endpoint.quirks.has_result_status)
+
+
 _MARK_NAMES: Final = frozenset({"cache_control", "prompt_cache_key"})
 """What an operator may say that an endpoint refuses, where marks are meant."""
 

@@ -269,6 +269,12 @@ class Quirks(Struct, frozen=True, kw_only=True):
     stream_path: str = ""
     """The path of a streamed request where it differs from `path` (Vertex: `…:streamRawPredict`)."""
 
+    has_result_status: bool = True
+    """Whether a Converse model is told by `status` that a tool failed: Claude and Nova are, others would answer 400.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolResultBlock.html (2026-11-28).
+    """
+
     has_cache_points: bool = False
     """Whether a Converse model takes `cachePoint` blocks (Claude from 3.5 Haiku on, and Nova); others answer 400."""
 

@@ -167,6 +167,14 @@ FACTS = [
             "amazon/nova-pro-v1": False,
         }.items()
     ),
+    *(
+        Fact(f"{model} is told of errors: {told}", "amazon-bedrock", "converse", {"has_result_status": told}, model)
+        for model, told in {
+            "anthropic/claude-3-opus": True,
+            "amazon/nova-pro-v1": True,
+            "openai/gpt-oss-120b": False,
+        }.items()
+    ),
     Fact("Claude 3.5 Haiku at Bedrock caches", "amazon-bedrock", "converse", CACHES, "anthropic/claude-3.5-haiku"),
     *(
         Fact(f"{model} at Bedrock does not", "amazon-bedrock", "converse", {"has_cache_points": False}, model)

@@ -50,7 +50,7 @@ from trunkline.adapters.encoding.tools import (
 )
 from trunkline.adapters.encoding.turns import AssistantPiece, Said, SystemTurn
 from trunkline.adapters.thinking import lost_budget
-from trunkline.catalog.abilities import tier_of
+from trunkline.catalog.abilities import tells_failures, tier_of
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import (
@@ -409,7 +409,10 @@ def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
         # Nothing may be marked inside of a result: https://github.com/Portkey-AI/gateway/issues/1762 (2026-11-28).
         draft.dropped.append(LOST_MARK)
     call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
-    return {"toolResult": {"toolUseId": call_id, "content": content or [{"text": "(empty)"}]}}
+    returned: dict[str, Json] = {"toolUseId": call_id, "content": content or [{"text": "(empty)"}]}
+    if result.is_error is True and tells_failures(draft.endpoint):
+        returned["status"] = "error"
+    return {"toolResult": returned}
 
 
 # Media

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from trunkline.adapters.encoding.draft import Draft
 from trunkline.adapters.media import one_line
-from trunkline.catalog.abilities import media_shortfall
+from trunkline.catalog.abilities import media_shortfall, tells_failures
 from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.extent import extent_of, modality_of
@@ -47,6 +47,11 @@ _DOUBTED: Final[Mapping[Dialect, frozenset[InputModality]]] = {
 }
 """Those that a dialect has for some endpoints only, which say so."""
 
+LOST_FAILURE: Final = "input.function_call_output.is_error"
+"""How it is named that a tool failed, where it is said in words."""
+
+_ERROR: Final = "Error:"
+
 _REFUSED: Final = frozenset({"rejected", "unprocessable", "missing"})
 _UNREAD: Final = re.compile(
     r"\b(?:image_url|input_image|images?|vision|multi-?modal|input_file|files?|pdfs?|audio|videos?)\b", re.IGNORECASE
@@ -57,12 +62,14 @@ _UNREAD: Final = re.compile(
 def readable(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, ...]]:
     """The request with a note in the place of what tools gave back and the endpoint cannot read; what was left out.
 
+    That a tool failed is said in words where a dialect has no place for it.
+
     Where nothing is known of an endpoint it is sent what its dialect has words for, and asked once more with notes
     where it refuses that (`reading_text`).
     """
     # Nearly every request has none, and a look at the types alone costs little.
     if _OUTPUT_KINDS.isdisjoint(map(type, request.input)) or not any(
-        isinstance(item, _OUTPUTS) and type(item.output) is tuple for item in request.input
+        isinstance(item, _OUTPUTS) and (type(item.output) is tuple or _failed(item)) for item in request.input
     ):
         return request, ()
     lost: dict[str, None] = {}
@@ -109,7 +116,12 @@ _NOUNS: Final[Mapping[InputModality, str]] = {"image": "Image", "file": "File", 
 
 
 def _noted(item: InputItem, endpoint: Endpoint, lost: dict[str, None]) -> InputItem:
-    if not isinstance(item, _OUTPUTS) or isinstance(item.output, str):
+    if not isinstance(item, _OUTPUTS):
+        return item
+    if _failed(item) and not tells_failures(endpoint):
+        lost[LOST_FAILURE] = None
+        item = replace(item, output=_as_error(item.output))
+    if isinstance(item.output, str):
         return item
     parts: list[InputPart] = []
     for part in item.output:
@@ -118,6 +130,20 @@ def _noted(item: InputItem, endpoint: Endpoint, lost: dict[str, None]) -> InputI
             part = _note(part)
         parts.append(part)
     return replace(item, output=tuple(parts))
+
+
+def _failed(item: CustomCallOutput | FunctionCallOutput) -> bool:
+    return type(item) is FunctionCallOutput and item.is_error is True
+
+
+def _as_error(output: str | tuple[InputPart, ...]) -> str | tuple[InputPart, ...]:
+    """A result that says first of all that it is an error, unless it does already."""
+    if isinstance(output, str):
+        return output if output.lstrip()[: len(_ERROR)].lower() == _ERROR.lower() else f"{_ERROR} {output}".rstrip()
+    first = output[0] if output else None
+    if isinstance(first, InputText):
+        return (replace(first, text=_as_error(first.text)), *output[1:])
+    return (InputText(_ERROR), *output)
 
 
 def _reads(endpoint: Endpoint, part: InputPart) -> bool:

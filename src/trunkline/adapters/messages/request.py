@@ -364,6 +364,8 @@ def _encode_result(draft: Draft, result: FunctionCallOutput) -> Json:
     content = output if isinstance(output, str) else [encode_returned(draft, part, _encode_part) for part in output]
     call_id = fitted_call_id(result.call_id, _CALL_ID, _HASHED_ID_LENGTH)
     told: dict[str, Json] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
+    if result.is_error is True:
+        told["is_error"] = True
     return marked(told, result.cache_control)
 
 
