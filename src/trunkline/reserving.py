@@ -2,9 +2,9 @@
 
 Theory of operation. What is taken is taken in one order – requests under way, rates, credit – and what is refused gives
 back all that came before it. Credit is *held*, and the hold is settled or released by whoever gets the reservation. A
-client that names a limit of its answer is held for all of it, or refused. To one that names none an answer is given
-that is as long as an eighth of its credit pays for, and it is told so. A cap on the cost shortens an answer likewise,
-and refuses only what would not even begin.
+client that names a limit of its answer is held for all of it, or refused. To one that names none, or whose limit is a
+mere wish, an answer is given that is as long as an eighth of its credit pays for, and it is told so. A cap on the cost
+shortens an answer likewise, and refuses only what would not even begin.
 """
 
 from __future__ import annotations

@@ -183,7 +183,8 @@ class Settlement:
 def begin(admitted: Admitted, reservation: Reservation, services: Services) -> tuple[Course, Settlement]:
     """Get ready to ask for an answer, and open its account; nobody is asked before the first delta is."""
     call, request, plan, dear, steps, *_ = admitted
-    is_clamped = reservation.max_output_tokens is not None and request.max_output_tokens is None
+    is_open = request.max_output_tokens is None or request.limit_is_wish
+    is_clamped = reservation.max_output_tokens is not None and is_open
     asked = request if steps is NO_STEPS else steps.asked or request
     if reservation.max_output_tokens is not None:
         asked = request_within(asked, reservation.max_output_tokens)

@@ -102,7 +102,7 @@ def searching(
             if planner.catalog is admitted.catalog:
                 plan = planner.plan(request, call.key.policy)
             plan = led_by(plan, before)
-        is_clamped = admitted.request.max_output_tokens is None
+        is_clamped = admitted.request.max_output_tokens is None or admitted.request.limit_is_wish
         return Run(
             services.upstream,
             plan,

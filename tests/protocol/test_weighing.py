@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.protocol.test_content import file, picture, request, text
 from trunkline.protocol.items import ReasoningItem, SummaryText
-from trunkline.protocol.weighing import Needs, item_weight, needs_of, output_room, rough_needs, too_long
+from trunkline.protocol.request import Request
+from trunkline.protocol.weighing import (
+    Needs,
+    item_weight,
+    needs_of,
+    output_room,
+    rough_needs,
+    too_long,
+    wanted_room,
+)
 
 CASES: dict[str, tuple[Any, int, int]] = {
     "1,000 letters": (text("a" * 1_000), 250, 260),
@@ -55,6 +65,14 @@ def test_a_large_request_is_weighed_roughly_where_nobody_may_wait() -> None:
 def test_an_answer_of_no_told_length_is_left_an_eighth() -> None:
     assert output_room(32_768, None) == 4_096
     assert output_room(32_768, 100) == 100
+
+
+def test_of_a_mere_wish_no_more_is_left_than_is_usual() -> None:
+    wish = Request(input=(), max_output_tokens=32_000, limit_is_wish=True)
+    assert wanted_room(32_768, wish) == 4_096
+    assert wanted_room(32_768, replace(wish, max_output_tokens=100)) == 100
+    assert wanted_room(32_768, replace(wish, limit_is_wish=False)) == 32_000
+    assert needs_of(wish).output == rough_needs(wish).output == 0
 
 
 def test_what_is_too_long_is_said_in_the_words_that_clients_read() -> None:

@@ -100,6 +100,7 @@ def a_request(chance: random.Random, models: list[str]) -> Request:
         ("temperature", 0.2, 1.0),
         ("tools", 0.2, (FunctionTool("look_up"),)),
         ("text", 0.15, TextConfig(JsonSchemaFormat("answer", {}))),
+        ("limit_is_wish", 0.3, True),
     ):
         if chance.random() < share:
             fields[name] = value

@@ -167,7 +167,7 @@ def weights(prices: list[Fraction | None]) -> list[Fraction]:
 def may_serve(one: Endpoint, request: Request, policy: Policy, characters: int) -> bool:
     """Whether an endpoint passes everything that is not a matter of taste."""
     wish = request.provider
-    output = request.max_output_tokens or 0
+    output = 0 if request.limit_is_wish else request.max_output_tokens or 0
     tools = [tool for tool in request.tools if isinstance(tool, FunctionTool)]
     rules = [
         not wish.only or any(named(entry, one) for entry in wish.only),

@@ -107,6 +107,7 @@ def _varied(chance: random.Random, request: Request) -> Request:
         ("temperature", 0.5),
         ("tools", (FunctionTool("look_up"),)),
         ("max_output_tokens", 100),
+        ("limit_is_wish", True),
         ("model", None),
     ):
         if chance.random() < 0.1:
@@ -169,6 +170,8 @@ DIFFERENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a search", {"tools": (FunctionTool("look_up"),)}, {"tools": (SearchTool("web_search"),)}),
     ("a schema", {}, {"text": TextConfig(JsonSchemaFormat("answer", {}))}),
     ("more output", {}, {"max_output_tokens": 100}),
+    ("a limit that is no wish", {"max_output_tokens": 100, "limit_is_wish": True}, {"max_output_tokens": 100}),
+    ("a wish that is none", {"max_output_tokens": 100}, {"max_output_tokens": 100, "limit_is_wish": True}),
     ("pictures to be made", {}, {"modalities": ("image",)}),
     ("a preference", {}, {"ignore": ("beta",)}),
     ("an order", {}, {"order": ("gamma",)}),

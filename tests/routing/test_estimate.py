@@ -186,10 +186,14 @@ class Amount:
 ONE = endpoint(context=None, max_output=10_000)
 TWO = endpoint("beta", usd="2", context=None, max_output=4_000)
 
+WISHING = ask(max_output_tokens=700, limit_is_wish=True)
+
 AMOUNTS = [
     Amount("the whole answer, or the shortest of use", ask(), (ONE,), 10_500, 756),
     Amount("the client's limit is all or nothing", ask(max_output_tokens=700), (ONE,), 1_200, 1_200),
     Amount("above the endpoint's limit there is nothing", ask(max_output_tokens=20_000), (ONE,), 10_500, 10_500),
+    Amount("a wish that pays for less, too", WISHING, (ONE,), 1_200, 756),
+    Amount("a wish above the endpoint's limit", replace(WISHING, max_output_tokens=64_000), (ONE,), 10_500, 756),
     Amount("an answer shorter than the shortest of use", ask(), (endpoint(context=None, max_output=100),), 600, 600),
     Amount("an endpoint without limits", ask(), (endpoint(context=None),), 33_268, 756),
     Amount("the context is the limit where no other is known", ask(), (endpoint(context=2_000),), 2_500, 756),

@@ -263,6 +263,22 @@ CASES = [
         max_output_tokens=200,
     ),
     case(
+        "a limit that is a wish drops nobody, by their limit or by their context",
+        "alpha beta gamma",
+        endpoints=[endpoint("alpha", max_output=100), endpoint("beta", context=5_000), endpoint("gamma", usd="9")],
+        max_output_tokens=32_000,
+        limit_is_wish=True,
+        order=("alpha", "beta"),
+    ),
+    case(
+        "require_parameters asks for a place for the limit all the same",
+        "beta",
+        endpoints=[endpoint("alpha", supports=[]), endpoint("beta", supports=["max_tokens"], max_output=100)],
+        max_output_tokens=200,
+        limit_is_wish=True,
+        require_parameters=True,
+    ),
+    case(
         "a context that is surely too small drops",
         "beta",
         endpoints=[endpoint("alpha", context=9_000), endpoint("beta", context=10_000)],

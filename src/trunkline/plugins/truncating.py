@@ -163,7 +163,9 @@ class Truncating:
 
     def _output(self, request: Request, context_tokens: int) -> int | None:
         most = request.max_output_tokens
-        return most if most is None or not self._is_clamped else min(most, output_room(context_tokens, None))
+        if most is None or not (self._is_clamped or request.limit_is_wish):
+            return most
+        return min(most, output_room(context_tokens, None))
 
 
 def cut_as_json(found: Cut, context_tokens: int) -> dict[str, Json]:

@@ -81,22 +81,33 @@ def output_room(context_tokens: int, asked_tokens: int | None) -> int:
     return context_tokens // _OUTPUT_PARTS if asked_tokens is None else asked_tokens
 
 
+def wanted_room(context_tokens: int, request: Request) -> int:
+    """How much of a context a request wants for its answer: where its limit is a mere wish no more than is usual."""
+    asked = output_room(context_tokens, request.max_output_tokens)
+    return min(asked, output_room(context_tokens, None)) if request.limit_is_wish else asked
+
+
 def needs_of(request: Request) -> Needs:
     """Weigh a request as it stands; without a limit of its own an answer takes nothing."""
-    tools = _tools_weight(request)
+    tools = tools_weight(request)
     text = settings_weight(request) - tools + sum([item_weight(item) for item in request.input])
-    return Needs(max(text, 0), tools, request.max_output_tokens or 0)
+    return Needs(max(text, 0), tools, _limit(request))
 
 
 def rough_needs(request: Request) -> Needs:
     """The same for whoever may not wait: a large request is taken for letters alone."""
     if request.size == "usual" and request.measured is None:
         return needs_of(request)
-    return Needs(tokens_of(extent_of(request).characters), _tools_weight(request), request.max_output_tokens or 0)
+    return Needs(tokens_of(extent_of(request).characters), tools_weight(request), _limit(request))
 
 
-def _tools_weight(request: Request) -> int:
+def tools_weight(request: Request) -> int:
+    """What the tools of a request take."""
     return tokens_of(len(msgspec.json.encode(request.tools))) if request.tools else 0
+
+
+def _limit(request: Request) -> int:
+    return 0 if request.limit_is_wish else request.max_output_tokens or 0
 
 
 def too_long(context_tokens: int, needs: Needs) -> str:

@@ -81,7 +81,7 @@ class Estimate(Struct, frozen=True, gc=False):
 
     `ceilings` are theirs, of every tier of prices that the input may reach; there is none where the client's own keys
     pay for all, and that neither costs a fee nor counts. `unpriced_nano` is held where an endpoint has no price.
-    `asked_tokens` is the client's limit. Without `is_charged` all of it only counts, and no account is charged.
+    `asked_tokens`: the limit that is insisted on. Without `is_charged` it all only counts, and no account is charged.
     """
 
     input_tokens: int
@@ -170,7 +170,7 @@ def estimate(
         ceilings += found if share is _ALL or share == _ALL else [each.shared(share) for each in found]
     return Estimate(
         input_tokens=input_tokens,
-        asked_tokens=request.max_output_tokens,
+        asked_tokens=None if request.limit_is_wish else request.max_output_tokens,
         ceilings=tuple(ceilings),
         unpriced_nano=unpriced_nano,
         least_tokens=bounds.floor_tokens,

@@ -155,7 +155,7 @@ def filters(
         add(Filter("openai_tools", makers_own(takes_openai_tools, bound)))
     if bound := bound_to_anthropic(request):
         add(Filter("anthropic_members", makers_own(takes_anthropic_members, bound)))
-    if request.max_output_tokens is not None:
+    if request.max_output_tokens is not None and not request.limit_is_wish:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
     add(Filter(CONTEXT_LENGTH, context_length(size.needed_tokens, may_shorten=request.truncation == "auto")))
     wanted = search.of(request)

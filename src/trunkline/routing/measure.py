@@ -47,7 +47,7 @@ def measure(request: Request) -> Measure:
     needed_tokens = extent.least_characters // _MOST_CHARACTERS_PER_TOKEN
     if request.max_output_tokens is not None:
         output_tokens = min(output_tokens, request.max_output_tokens)
-        needed_tokens += request.max_output_tokens
+        needed_tokens += 0 if request.limit_is_wish else request.max_output_tokens
     modalities = extent.modalities - _FILES if request.reads_files else extent.modalities
     return Measure(needed_tokens, input_tokens, output_tokens, modalities, extent.sealed)
 

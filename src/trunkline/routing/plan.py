@@ -18,7 +18,7 @@ from trunkline.catalog.abilities import search_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.preferences import Partition, ProviderPreferences
 from trunkline.protocol.request import Request, Search
-from trunkline.protocol.weighing import output_room
+from trunkline.protocol.weighing import wanted_room
 from trunkline.routing.affinity import Affinity, conversation
 from trunkline.routing.explanation import By, Candidate, Explanation, FilteredOut, Step
 from trunkline.routing.filters import ENDPOINTS_ALONE, ENGINE_TOO, NATIVE_ALONE, Listed, NativeSearch, listed
@@ -321,7 +321,7 @@ def _candidates(kept: Kept, preferred: _Preferred, views: Sequence[View], served
 def holds_too_little(request: Request, size: Measure, endpoint: Endpoint) -> bool:
     """Whether an endpoint's context likely cannot hold all of a request and its answer."""
     context = endpoint.context_tokens
-    return context is not None and size.input_tokens + output_room(context, request.max_output_tokens) > context
+    return context is not None and size.input_tokens + wanted_room(context, request) > context
 
 
 def _place(endpoint: Endpoint, order: Sequence[Listed]) -> int:

@@ -123,7 +123,8 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         if type(tool) is not FunctionTool:
             return None
     soft = () if request.text is None else tuple(soft_parameters(request))
-    return name, wish, policy, bool(request.tools), request.max_output_tokens, soft
+    limit = None if request.limit_is_wish else request.max_output_tokens
+    return name, wish, policy, bool(request.tools), limit, soft
 
 
 def room_tokens(sifted: Sifted) -> int | None:

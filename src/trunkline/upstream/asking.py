@@ -225,11 +225,12 @@ class Asking:
 
     def _narrowed(self, request: Request, fault: Fault) -> Endpoint | None:
         """The endpoint as its refusal tells it to be, where that is of something that the client leaves open."""
-        endpoint, is_clamped, fitting = self._endpoint, self._question.is_clamped, self._question.fitting
-        asked = unlimited(request) if is_clamped else request
+        endpoint, fitting = self._endpoint, self._question.fitting
+        is_open = self._question.is_clamped or request.limit_is_wish
+        asked = unlimited(request) if is_open else request
         narrowed = self._adapter.narrowed(asked, endpoint, fault) or reading_text(asked, endpoint, fault)
         # Most dialects send no limit but the client's own, so that nothing is told of it otherwise.
-        if narrowed is None and is_clamped:
+        if narrowed is None and is_open:
             narrowed = with_room(asked, endpoint, told_room(fault.message))
         return narrowed or (None if fitting is None else fitting.narrowed(request, endpoint, fault))
 

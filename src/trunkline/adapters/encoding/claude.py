@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from trunkline.adapters.encoding.narrowing import room_beside
 from trunkline.adapters.encoding.rounds import Round, UserRound
 from trunkline.adapters.encoding.turns import AssistantTurn
 from trunkline.adapters.thinking import (
@@ -24,18 +25,11 @@ from trunkline.adapters.thinking import (
     replayable,
 )
 from trunkline.catalog.entries import Endpoint
-from trunkline.protocol.extent import extent_of
 from trunkline.protocol.items import Json, ReasoningItem
 from trunkline.protocol.request import Effort, Request
 
 DEFAULT_MAX_TOKENS = 4096
 """Asked for where neither the client nor the catalog names a limit and one must be sent."""
-
-LEAST_ROOM = 4096
-"""Asked for at the least, however long the input seems to be."""
-
-_CHARACTERS_PER_TOKEN = 3
-"""Of Claude's tokenizer, rather too few than too many."""
 
 MIN_BUDGET = 1024
 MAX_BUDGET = 128_000
@@ -100,15 +94,9 @@ def _changed(request: Request, level: Effort, tokens: int) -> tuple[str, ...]:
 
 
 def _fitting_limit(request: Request, endpoint: Endpoint) -> int | None:
-    """The limit to send where the client names none: the endpoint's, as far as the input leaves room for it.
-
-    Claude before Sonnet 4.5 refuses an input and a limit that together pass the context (docker/docker-agent#569, seen
-    2026-11-27).
-    """
+    """The limit to send where the client names none: the endpoint's, as far as the input leaves room for it."""
     most, context = endpoint.max_output_tokens, endpoint.context_tokens
-    if most is None or context is None:
-        return most
-    return min(most, max(context - extent_of(request).characters // _CHARACTERS_PER_TOKEN, LEAST_ROOM))
+    return most if most is None or context is None else min(most, room_beside(request, context, most))
 
 
 def wanted_effort(request: Request, endpoint: Endpoint) -> Effort | None:
