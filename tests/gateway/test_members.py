@@ -71,6 +71,10 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
             config += f"quirks = {as_toml(quirks)}\nrejects = {json.dumps(rejects)}\n"
         config += ENDPOINT.format(provider=f"as-{dialect}", model=f"listed/{dialect}")
         config += f"reasoning_efforts = {json.dumps(LISTED)}\n"
+        config += ENDPOINT.format(provider=f"as-{dialect}", model=f"unthinking/{dialect}")
+        config += 'supports = ["max_tokens"]\n'
+        config += ENDPOINT.format(provider=f"as-{dialect}", model=f"wordless/{dialect}")
+        config += 'quirks = { reasoning_request = "none", thinking_style = "none" }\n'
     for name in ROWS:
         config += f'[providers.{name}]\nbase_url = "{upstream.url}/{name}/v1"\napi_key = {{ env = "MOCK_KEY" }}\n'
         config += ENDPOINT.format(provider=name, model=f"rows/{name}")
@@ -411,6 +415,54 @@ def test_an_effort_is_a_share_of_the_answer_where_budgets_are_asked_for(dialect:
     assert budgets == sorted(budgets)
     assert budgets[-3:] == [19_000] * 3
     assert len(set(budgets)) == 5
+
+
+ASKS_FOR_THOUGHT = [
+    {"effort": "high"},
+    {"effort": "ultra"},
+    {"max_tokens": 4_000},
+    {"max_tokens": 31_999},
+    {"enabled": True},
+]
+
+
+UNTHINKING = [f"unthinking/{dialect}" for dialect in DIALECTS]
+WORDLESS = [f"wordless/{dialect}" for dialect in DIALECTS if dialect != "cohere"]
+"""Cohere can be asked in one way, of which no quirk tells."""
+
+
+@pytest.mark.parametrize("reasoning", ASKS_FOR_THOUGHT, ids=str)
+@pytest.mark.parametrize("model", UNTHINKING + WORDLESS)
+def test_thought_that_is_not_to_be_had_is_named_and_no_reason_to_refuse(
+    model: str, reasoning: dict[str, Any], course: Any
+) -> None:
+    """Claude Code asks for it of every model: https://github.com/anthropics/claude-code, 2.1.197, seen 2026-11-28."""
+    ran = course(model, reasoning=reasoning, max_output_tokens=32_000)
+    assert ran.sent == course(model, max_output_tokens=32_000).sent
+    assert ran.dropped == ["reasoning"]
+
+
+@pytest.mark.parametrize("model", UNTHINKING)
+def test_no_thought_is_had_by_saying_nothing_where_there_is_none(model: str, course: Any) -> None:
+    ran = course(model, reasoning={"effort": "none"})
+    assert ran.sent == course(model).sent
+    assert ran.dropped == []
+
+
+BUDGETED = {
+    **BUDGETS,
+    "chat": ("reasoning_effort",),
+    "mistral": ("reasoning_effort",),
+    "responses": ("reasoning", "effort"),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_budget_is_sent_or_becomes_an_effort_and_is_named(dialect: str, course: Any) -> None:
+    ran = course(f"plain/{dialect}", reasoning={"max_tokens": 10_000}, max_output_tokens=20_000)
+    is_exact = dialect in BUDGETS
+    assert at(ran.sent, BUDGETED[dialect]) == (10_000 if is_exact else "medium")
+    assert ran.dropped == ([] if is_exact else ["reasoning.max_tokens"])
 
 
 def test_no_summary_is_taken(course: Any) -> None:
