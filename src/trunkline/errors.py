@@ -1,11 +1,12 @@
-"""The errors a client can be told: one class for each status, and three in `routing/refusal.py` that also say why.
+"""The errors a client can be told: one class for each status, and some in `routing/refusal.py` that also say why.
 
     GatewayError
     ├── ClientError               the client can fix it
-    │   ├── Refused               nobody may serve it, and why; these four are in `routing/refusal.py`
+    │   ├── Refused               nobody may serve it, and why; these five are in `routing/refusal.py`
     │   │   ├── NoContext         also a BadRequest
     │   │   ├── NoMedium          also a BadRequest
     │   │   ├── NoSearch          also a BadRequest
+    │   │   ├── NoPrefill         also a BadRequest
     │   │   └── NoEndpoint        also a NotFound
     │   ├── BadRequest 400
     │   │   └── TooLong           an endpoint cannot take the input, however short it is made

@@ -282,6 +282,51 @@ def test_FakeProvider_takes_all_but_a_tier(gateway: Gateway) -> None:
     assert reply.headers["x-trunkline-dropped"] == "service_tier"
 
 
+# Answers that the client begins
+
+PREFILLS: dict[str, tuple[Place, Any]] = {
+    "converse": (("messages", 1), {"role": "assistant", "content": [{"text": "It is"}]}),
+    "gemini": (("contents", 1), {"role": "model", "parts": [{"text": "It is"}]}),
+    "messages": (("messages", 1), {"role": "assistant", "content": [{"type": "text", "text": "It is"}]}),
+    "mistral": (("messages", 1), {"role": "assistant", "content": "It is", "prefix": True}),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_answer_that_has_begun_is_on_the_wire_or_refused(
+    dialect: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    begun = {"role": "assistant", "content": "It is", "prefix": True}
+    reply = gateway.call({"model": f"plain/{dialect}", "input": [{"role": "user", "content": nonce}, begun]})
+    if dialect in PREFILLS:
+        response_of(reply)
+        place, value = PREFILLS[dialect]
+        assert at(upstream.seen(nonce)[0].json, place) == value
+    else:
+        error = error_of(reply, 400)
+        assert "goes on with an answer that has begun" in error["message"]
+        assert error["metadata"]["param"] == "input"
+        assert not upstream.seen(nonce)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_words_of_the_assistant_at_the_end_refuse_nobody_where_nothing_says_that_they_begin_the_answer(
+    dialect: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    said = {"role": "assistant", "content": "It is"}
+    response_of(gateway.call({"model": f"plain/{dialect}", "input": [{"role": "user", "content": nonce}, said]}))
+
+
+def test_claude_does_not_think_about_an_answer_that_has_begun(course: Any, nonce: str) -> None:
+    """A final message of the assistant that does not begin with a thought is a 400 where thinking is on."""
+    begun = [{"role": "user", "content": nonce}, {"role": "assistant", "content": "It is", "prefix": True}]
+    ran = course("plain/messages", input=begun, reasoning={"max_tokens": 2_000}, max_output_tokens=8_000)
+    assert ran.sent["thinking"] == {"type": "disabled"}
+    assert ran.dropped == ["reasoning"]
+
+
 # What tools gave back
 
 CALLED = [{"role": "user", "content": "NONCE"}, {"type": "function_call", "call_id": "c1", "name": "f"}]

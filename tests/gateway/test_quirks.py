@@ -99,6 +99,10 @@ def dropped(course: Course) -> str | None:
     return course.got.headers.get("x-trunkline-dropped")
 
 
+def is_answered(course: Course) -> bool:
+    return course.got.status == 200
+
+
 def is_hashed(*path: str | int) -> Look:
     """Look whether there is the hash of a user."""
     return lambda course: len(str(body(*path)(course))) == 64
@@ -250,6 +254,8 @@ KEPT_LONG = {
         {"role": "user", "content": "NONCE"},
     ]
 }
+SAID = {"role": "assistant", "content": "{"}
+BEGUN = {"input": [{"role": "user", "content": "NONCE"}, {**SAID, "prefix": True}]}
 TWO_TURNS = {"input": [{"role": "user", "content": "NONCE"}, {"role": "user", "content": "And now?"}]}
 LINK = "http://files.invalid/page.pdf"
 PDF = base64.b64encode(simple_pdf("Kites fly.")).decode()
@@ -752,6 +758,11 @@ ROWS = (
         (False, True),
         {**CALL_BEFORE, "input": [*CALL_BEFORE["input"][:2], {**CALL_BEFORE["input"][2], "is_error": True}]},
         dialect="converse",
+    ),
+    *(Row("prefill", word, is_answered, False, True, BEGUN) for word in ("sent", "prefix", "partial")),
+    *(
+        Row("prefill", flag, body("messages", 1), SAID, {**SAID, flag: True}, BEGUN, beside={"prefill": "sent"})
+        for flag in ("prefix", "partial")
     ),
     Row(
         "has_cache_hours",

@@ -170,6 +170,7 @@ DIFFERENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a search", {"tools": (FunctionTool("look_up"),)}, {"tools": (SearchTool("web_search"),)}),
     ("a schema", {}, {"text": TextConfig(JsonSchemaFormat("answer", {}))}),
     ("more output", {}, {"max_output_tokens": 100}),
+    ("an answer that has begun", {}, {"has_prefill": True}),
     ("a limit that is no wish", {"max_output_tokens": 100, "limit_is_wish": True}, {"max_output_tokens": 100}),
     ("a wish that is none", {"max_output_tokens": 100}, {"max_output_tokens": 100, "limit_is_wish": True}),
     ("pictures to be made", {}, {"modalities": ("image",)}),

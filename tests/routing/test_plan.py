@@ -263,6 +263,16 @@ CASES = [
         max_output_tokens=200,
     ),
     case(
+        "an answer that has begun needs who goes on with it",
+        "alpha gamma",
+        endpoints=[
+            replace(endpoint("alpha"), dialect="messages"),
+            endpoint("beta"),
+            replace(endpoint("gamma"), quirks=Quirks(prefill="prefix")),
+        ],
+        has_prefill=True,
+    ),
+    case(
         "a limit that is a wish drops nobody, by their limit or by their context",
         "alpha beta gamma",
         endpoints=[endpoint("alpha", max_output=100), endpoint("beta", context=5_000), endpoint("gamma", usd="9")],
@@ -841,6 +851,14 @@ REFUSALS = [
         says=("No endpoints found that support tool use.",),
         excluded_by={"tools": ["alpha"]},
         would_serve_without={"tools": ["alpha"]},
+    ),
+    Refusal(
+        id="an answer that nobody goes on with who may serve",
+        ask={"has_prefill": True, "ignore": ("gamma",)},
+        endpoints=[endpoint("alpha"), replace(endpoint("gamma"), dialect="messages")],
+        says=("alpha does not go on with an answer that has begun",),
+        excluded_by={"ignore": ["gamma"], "prefill": ["alpha"]},
+        would_serve_without={"ignore": ["gamma"], "prefill": ["alpha"]},
     ),
     Refusal(
         id="more output than anybody writes",

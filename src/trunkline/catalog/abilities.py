@@ -222,6 +222,17 @@ def _asks(request: Request, name: str) -> bool:
             return getattr(request, name) is not None
 
 
+def goes_on(endpoint: Endpoint) -> bool:
+    """Whether an endpoint goes on with an answer that a client began, in the last message of the input."""
+    match endpoint.dialect:
+        case "messages" | "gemini" | "converse" | "mistral" | "fake":
+            return True
+        case "chat":
+            return endpoint.quirks.prefill != "none"
+        case _:
+            return False
+
+
 def takes_marks(endpoint: Endpoint) -> bool:
     """Whether anything of a request is marked for the provider's cache, by the client or by us."""
     quirks = endpoint.quirks

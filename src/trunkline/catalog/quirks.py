@@ -180,6 +180,14 @@ class Quirks(Struct, frozen=True, kw_only=True):
     alternates_turns: bool = False
     """User and assistant must alternate, with system text only at the start (Perplexity)."""
 
+    prefill: Literal["none", "sent", "prefix", "partial"] = "none"
+    """How a chat server is told to go on with the last message, of the assistant; `none`: it would answer anew.
+
+    `sent`: by that message alone. `prefix` (DeepSeek's beta address) and `partial` (Moonshot AI): by that flag on it.
+    https://api-docs.deepseek.com/guides/chat_prefix_completion and
+    https://github.com/vercel/ai/releases/tag/@ai-sdk%2Fmoonshotai@2.0.53 (2026-11-28).
+    """
+
     web_search: Literal[
         "none", "web_search_options", "search_domain_filter", "venice_parameters", "web_search_tool"
     ] = "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from trunkline.errors import BadRequest
 from trunkline.protocol.body import MAX_INPUT_ITEMS, too_many_items
 from trunkline.protocol.extensions import has_extensions
 from trunkline.protocol.extent import extent_of, is_text_alone
-from trunkline.protocol.items import InputItem
+from trunkline.protocol.items import InputItem, Message
 from trunkline.protocol.marking import has_marks
 from trunkline.protocol.parse_items import check_input
 from trunkline.protocol.parse_tools import check_tool_choice
@@ -33,6 +34,12 @@ def looked_through(request: Request) -> Request:
         measured = Measured(request.input, request.instructions, extent_of(request))
         request = replace(request, measured=measured)
     return request
+
+
+def begins_answer(input: Sequence[InputItem]) -> bool:
+    """Whether an input ends with words of the assistant, which in some APIs are the beginning of the answer."""
+    last = input[-1] if input else None
+    return type(last) is Message and last.role == "assistant"
 
 
 def with_input(request: Request, input: tuple[InputItem, ...], instructions: str | None, *, body_bytes: int) -> Request:

@@ -99,6 +99,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `limit_is_wish`: nobody is ruled out for a smaller limit than `max_output_tokens`, which is lowered to it.
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
+    `has_prefill`: the last message is the assistant's, and the client means that the answer begins with it.
     `has_marks`: something is marked for the cache (see `marking.py`).
     `has_extensions`: a tool, an item, a choice or a name is none that every dialect knows (see `extensions.py`).
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
@@ -144,6 +145,7 @@ class Request(Struct, frozen=True, kw_only=True):
     limit_is_wish: bool = False
     anthropic: Anthropic | None = None
     ignored: tuple[str, ...] = ()
+    has_prefill: bool = False
     has_marks: bool = False
     has_extensions: bool = False
     is_text_alone: bool = False

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 from msgspec import UNSET, Struct
 
 from trunkline.catalog.abilities import (
+    goes_on,
     has_place,
     has_tiers,
     media_shortfall,
@@ -155,6 +156,8 @@ def filters(
         add(Filter("openai_tools", makers_own(takes_openai_tools, bound)))
     if bound := bound_to_anthropic(request):
         add(Filter("anthropic_members", makers_own(takes_anthropic_members, bound)))
+    if request.has_prefill:
+        add(Filter("prefill", prefill))
     if request.max_output_tokens is not None and not request.limit_is_wish:
         add(Filter("max_output_tokens", max_output_tokens(request.max_output_tokens)))
     add(Filter(CONTEXT_LENGTH, context_length(size.needed_tokens, may_shorten=request.truncation == "auto")))
@@ -353,6 +356,11 @@ def makers_own(takes: Callable[[Endpoint], bool], bound: Sequence[str]) -> Check
     """Keep the servers of the one maker who knows what to do with it; elsewhere it would be done by nobody."""
     reason = f"does not take {', '.join(bound)}"
     return lambda endpoint: None if takes(endpoint) else reason
+
+
+def prefill(endpoint: Endpoint) -> str | None:
+    """Keep who goes on with an answer that has begun; others would begin anew, and the client would join the two."""
+    return None if goes_on(endpoint) else "does not go on with an answer that has begun"
 
 
 def max_output_tokens(wanted: int) -> Check:

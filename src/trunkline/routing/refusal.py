@@ -45,6 +45,9 @@ _HEADLINES: Final = {
         "Nobody who may serve searches the web by itself as tools asks; leave the engine out, or name a model that "
         "searches."
     ),
+    "prefill": (
+        "Nobody who may serve goes on with an answer that has begun: the last message of the input is the assistant's."
+    ),
     "require_parameters": "No endpoints found that support every parameter of the request.",
     "max_price": "No endpoints found at or below your max_price.",
     "quantizations": "No endpoints found with the requested quantizations.",
@@ -104,6 +107,14 @@ class NoSearch(Refused, BadRequest):
         self.explanation = explanation
 
 
+class NoPrefill(Refused, BadRequest):
+    """The last message begins the answer, and nobody who may serve goes on with one."""
+
+    def __init__(self, message: str, explanation: Explanation) -> None:
+        super().__init__(message, param="input")
+        self.explanation = explanation
+
+
 class NoTool(Refused, BadRequest):
     """Nobody who may serve takes what only the servers of one maker know: a tool, an item of the input, a member."""
 
@@ -125,7 +136,8 @@ def refuse(
     """Make the error for a request that nobody may serve; `asked` has the endpoints of each model and its filters.
 
     404, or 400 when the context of every endpoint that may serve otherwise is too small, none of them can make the web
-    search that is demanded, or a medium of the input has a form that none takes.
+    search that is demanded, or goes on with an answer that has begun, or a medium of the input has a form that none
+    takes.
     """
     verdicts = [
         Verdict(endpoint, _reasons(endpoint, filters)) for endpoints, filters in asked for endpoint in endpoints
@@ -140,6 +152,8 @@ def refuse(
     )
     if set(fixes) in ({"web_search"}, {"native_search"}):
         return NoSearch(message, explanation)
+    if set(fixes) == {"prefill"}:
+        return NoPrefill(message, explanation)
     for name, bound_of in _MAKERS.items():
         if name in fixes or (verdicts and all(name in verdict.reasons for verdict in verdicts)):
             bound = bound_of(request)

@@ -113,6 +113,7 @@ def usual_key(request: Request, policy: Policy, size: Measure) -> Hashable:
         or request.modalities
         or request.has_extensions
         or (request.anthropic is not None and bound_to_anthropic(request))
+        or request.has_prefill
         or request.truncation == "auto"
         or size.modalities
         or (name is not None and len(name) > _MAX_NAME)

@@ -45,7 +45,7 @@ from trunkline.protocol.marking import mark_of
 from trunkline.protocol.request import Request
 
 
-def encode_messages(draft: Draft) -> list[Json]:
+def encode_messages(draft: Draft) -> list[dict[str, Json]]:
     """Write the conversation, with the draft's hints among the leading instructions.
 
     Raises Unprocessable for a part that the endpoint has no words for, BadRequest for data that is not base64.
@@ -61,7 +61,7 @@ def encode_messages(draft: Draft) -> list[Json]:
         found = merged(system_first(found))
     elif SystemTurn in map(type, found[1:]):
         found = system_joined(found) if draft.quirks.has_late_system else system_first(found)
-    messages: list[Json] = []
+    messages: list[dict[str, Json]] = []
     for turn in found:
         match turn:
             case UserTurn((InputText(text, cache_control=mark),)) if mark is UNSET:
@@ -79,7 +79,14 @@ def encode_messages(draft: Draft) -> list[Json]:
                     messages.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
             case _:
                 assert_never(turn)
+    if draft.request.has_prefill and draft.quirks.prefill in ("prefix", "partial"):
+        _mark_prefill(messages, draft.quirks.prefill)
     return messages
+
+
+def _mark_prefill(messages: list[dict[str, Json]], flag: str) -> None:
+    if messages and messages[-1]["role"] == "assistant":
+        messages[-1][flag] = True
 
 
 def _system_into_user(found: list[Turn]) -> list[Turn]:
@@ -147,7 +154,7 @@ def _encode_file(draft: Draft, part: InputFile) -> dict[str, Any]:
     raise Unprocessable(f"{draft.endpoint.provider.name} takes files as data, not as links")
 
 
-def _encode_assistant(draft: Draft, turn: AssistantTurn) -> Json:
+def _encode_assistant(draft: Draft, turn: AssistantTurn) -> dict[str, Json]:
     text, thoughts, calls = turn.apart()
     message: dict[str, Json] = {"role": "assistant", "content": text or (None if calls else "")}
     if draft.request.has_marks:

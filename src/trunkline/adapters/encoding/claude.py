@@ -134,12 +134,13 @@ def _lost(request: Request, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _may_go_on(spoken: Sequence[Round], endpoint: Endpoint) -> bool:
-    """Whether the turn that waits for its tool results begins with a thought; thinking is a 400 where it does not.
+    """Whether the turn that goes on begins with a thought; thinking is a 400 where it does not.
 
-    It has none when another model began the turn, whose thought could not be brought along.
+    That is one that waits for its tool results, or that the client began. It has none when another model began the
+    turn, whose thought could not be brought along.
     """
     last = spoken[-1] if spoken else None
-    if not isinstance(last, UserRound) or not last.results:
+    if last is None or (isinstance(last, UserRound) and not last.results):
         return True
     callers = [turn for turn in spoken if isinstance(turn, AssistantTurn)]
     first = callers[-1].pieces[0] if callers else None

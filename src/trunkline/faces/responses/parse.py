@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from trunkline.protocol.body import decode_object
-from trunkline.protocol.checks import bad_request, looked_through
+from trunkline.protocol.checks import bad_request, begins_answer, looked_through
 from trunkline.protocol.extent import is_text_alone
 from trunkline.protocol.items import Json
 from trunkline.protocol.members import (
@@ -60,9 +60,16 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
         if len(body) > SMALL_BYTES or has_long_texts:
             members["size"] = "long_texts" if has_long_texts else "large"
         members["is_text_alone"] = type(raw.get("input")) is str or is_text_alone(members["input"])
+        if _is_prefix(raw.get("input")):
+            members["has_prefill"] = begins_answer(members["input"])
         return looked_through(Request(**members))
     except Wrong as wrong:
         raise bad_request(wrong) from None
+
+
+def _is_prefix(input: Json) -> bool:
+    """Whether the last item says, as in Mistral's and DeepSeek's APIs, that the answer begins with it."""
+    return type(input) is list and bool(input) and type(input[-1]) is dict and input[-1].get("prefix") is True
 
 
 def _prepare(raw: dict[str, Json], body: bytes | bytearray) -> None:
