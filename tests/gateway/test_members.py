@@ -34,6 +34,7 @@ TOLD = {
     "sampling": ALL_SAMPLING,
     "service_tiers": {"flex": "slow", "priority": "quick", "scale": "much", "ultrafast": "at once"},
     "has_reasoning_context": True,
+    "has_prediction": True,
 }
 """Words that no vendor has, so that they come from here."""
 
@@ -147,6 +148,8 @@ TIER_PLACES: dict[str, Place] = {
     "mistral": ("service_tier",),
     "responses": ("service_tier",),
 }
+PREDICTION = {"type": "content", "content": "def f(): ..."}
+LOGPROBS = "message.output_text.logprobs"
 CONTEXT = {"reasoning": {"context": "all_turns"}}
 
 
@@ -199,6 +202,29 @@ CASES = [
             "scale": "much",
             "ultrafast": "at once",
         }.items()
+    ),
+    Case(
+        "log probabilities",
+        {"include": [LOGPROBS]},
+        "logprobs",
+        {
+            **everywhere(dict.fromkeys(("chat", "cohere", "mistral"), ("logprobs",)), True),
+            "gemini": (("generationConfig", "responseLogprobs"), True),
+            "responses": (("include",), [LOGPROBS]),
+        },
+    ),
+    Case(
+        "a prediction",
+        {"prediction": PREDICTION},
+        "prediction",
+        {"mistral": (("prediction",), PREDICTION)},
+    ),
+    Case(
+        "a prediction where it is told of",
+        {"prediction": PREDICTION},
+        "prediction",
+        everywhere({"chat": ("prediction",), "mistral": ("prediction",)}, PREDICTION),
+        "told",
     ),
     Case("earlier thoughts", CONTEXT, "reasoning.context"),
     Case(
@@ -843,11 +869,17 @@ def test_whatever_openais_clients_include_is_taken(value: str, course: Any) -> N
         assert course(f"plain/{dialect}", include=[value]).dropped == []
 
 
-@pytest.mark.parametrize("value", ["web_search_call.results", "message.output_text.logprobs"])
-def test_what_cannot_be_included_is_taken_and_named(value: str, course: Any) -> None:
+def test_what_cannot_be_included_is_taken_and_named(course: Any) -> None:
     for dialect in DIALECTS:
-        assert course(f"plain/{dialect}", include=[value]).dropped == [f"include.{value}"]
-    assert course("plain/responses", include=["message.output_text.logprobs"], top_logprobs=1).dropped == []
+        ran = course(f"plain/{dialect}", include=["web_search_call.results"])
+        assert ran.dropped == ["include.web_search_call.results"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_log_probabilities_are_asked_for_once(dialect: str, course: Any) -> None:
+    alone, both = ({"top_logprobs": 1, "include": include} for include in ([], [LOGPROBS]))
+    assert course(f"plain/{dialect}", **both).sent == course(f"plain/{dialect}", **alone).sent
+    assert course(f"plain/{dialect}", **both).dropped == course(f"plain/{dialect}", **alone).dropped
 
 
 def test_sources_of_a_search_are_asked_of_openais_servers_alone(course: Any) -> None:

@@ -759,6 +759,14 @@ ROWS = (
         {**CALL_BEFORE, "input": [*CALL_BEFORE["input"][:2], {**CALL_BEFORE["input"][2], "is_error": True}]},
         dialect="converse",
     ),
+    Row(
+        "has_prediction",
+        True,
+        body("prediction", "content"),
+        None,
+        "x = 1",
+        {"prediction": {"type": "content", "content": "x = 1"}},
+    ),
     *(Row("prefill", word, is_answered, False, True, BEGUN) for word in ("sent", "prefix", "partial")),
     *(
         Row("prefill", flag, body("messages", 1), SAID, {**SAID, flag: True}, BEGUN, beside={"prefill": "sent"})

@@ -143,12 +143,23 @@ TAKEN = [
             ],
             "top_logprobs": 1,
         },
-        {"include": (SEARCH_SOURCES, "reasoning.encrypted_content"), "top_logprobs": 1},
+        {"include": (SEARCH_SOURCES, "reasoning.encrypted_content"), "top_logprobs": 1, "logprobs": True},
     ),
     Taken(
         "what has no effect when it is included",
-        {"include": ["web_search_call.results", "message.output_text.logprobs", "web_search_call.results"]},
-        {"ignored": ("include.web_search_call.results", "include.message.output_text.logprobs")},
+        {"include": ["web_search_call.results", "web_search_call.results"]},
+        {"ignored": ("include.web_search_call.results",)},
+    ),
+    Taken("a prediction", {"prediction": {"type": "content", "content": "x = 1"}}, {"prediction": "x = 1"}),
+    Taken(
+        "a prediction in parts",
+        {
+            "prediction": {
+                "type": "content",
+                "content": [{"type": "text", "text": "x "}, {"type": "text", "text": "= 1"}],
+            }
+        },
+        {"prediction": "x = 1"},
     ),
     Taken(
         "null is absent everywhere but in metadata",

@@ -135,6 +135,13 @@ def _is_willful(endpoint: Endpoint) -> bool:
     return supports is not None and "reasoning" in supports and "temperature" not in supports
 
 
+def takes_prediction(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is told what a client believes that the answer will be."""
+    if "prediction" in endpoint.quirks.drops:
+        return False
+    return endpoint.dialect == "mistral" or (endpoint.dialect == "chat" and endpoint.quirks.has_prediction)
+
+
 def tier_of(request: Request, endpoint: Endpoint) -> str | None:
     """The service tier that an endpoint is asked for, in its provider's words; None where none is, or it has none."""
     if request.service_tier is None or not has_tiers(endpoint):
@@ -172,6 +179,10 @@ def untaken(request: Request, endpoint: Endpoint) -> list[str]:
     names: list[str] = []
     if request.sampling is not None:
         names += [name for name in request.sampling.said() if not takes_sampling(endpoint, name)]
+    if request.prediction is not None and not takes_prediction(endpoint):
+        names.append("prediction")
+    if request.logprobs and not request.top_logprobs and not has_place(endpoint, "logprobs"):
+        names.append("logprobs")
     if request.service_tier is not None and tier_of(request, endpoint) is None:
         names.append("service_tier")
     if request.reasoning is not None and request.reasoning.context is not None and not has_context(endpoint):
@@ -190,10 +201,10 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 _WRITTEN: Final = {"max_tokens": "max_output_tokens", "verbosity": "text.verbosity"}
 
+_BESIDE: Final = ("sampling", "service_tier", "reasoning", "prediction", "logprobs")
 _FIELDS: Final = {"max_tokens": "max_output_tokens", "verbosity": "text", "reasoning.summary": "reasoning"}
 _SAYS: Final[Mapping[Dialect, Callable[[Request], object]]] = {
-    dialect: attrgetter("sampling", "service_tier", "reasoning", *(_FIELDS.get(name, name) for name in names))
-    for dialect, names in UNSPOKEN.items()
+    dialect: attrgetter(*_BESIDE, *(_FIELDS.get(name, name) for name in names)) for dialect, names in UNSPOKEN.items()
 }
 """The values of the fields in which the parameters are said that an endpoint may not take, or its dialect has no place
 for, all at once."""

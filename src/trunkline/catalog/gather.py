@@ -66,7 +66,9 @@ PLAIN: Final = frozenset(
 )
 """Parameters that are no features: who names what an endpoint can do does not mean that it refuses these."""
 
-_BEYOND: Final = frozenset({*Sampling.__struct_fields__, "cache_control", "phase", "service_tier", "stop"})
+_BEYOND: Final = frozenset(
+    {*Sampling.__struct_fields__, "cache_control", "phase", "prediction", "service_tier", "stop"}
+)
 """What clients say beyond the contract, of which no list speaks."""
 
 REJECTABLE: Final = PLAIN | _BEYOND | {"max_output_tokens", "reasoning", "structured_outputs", "tools"}

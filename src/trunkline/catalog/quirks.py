@@ -146,6 +146,12 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """What a server takes of `seed`, `min_p`, `top_a`, `repetition_penalty` and `logit_bias`, where its dialect has a
     place for it. Where nothing is said, all is tried but `top_a` and Mistral's `repetition_penalty`."""
 
+    has_prediction: bool = False
+    """Whether a chat server takes `prediction`, what the client believes that the answer will be; few models do.
+
+    https://platform.openai.com/docs/guides/predicted-outputs (2026-11-28).
+    """
+
     service_tiers: dict[str, str] = {}
     """The service tiers that can be asked for by request (`flex`, `priority`, `scale`, `ultrafast`), each with the
     provider's own name for it; a tier that is not among them is a 400 there, and is left out."""

@@ -84,6 +84,23 @@ def read_stop(value: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in stops if text))
 
 
+def read_prediction(value: Json) -> str:
+    """Read `prediction`, what the client believes that the answer will be: a text, or parts of text."""
+    return _prediction(value)
+
+
+def _predicted(*, content: str, type: str = "content") -> str:
+    return content
+
+
+def _content(value: Json) -> str:
+    return value if isinstance(value, str) else "".join(_text_parts(value))
+
+
+def _text_part(*, text: str) -> str:
+    return text
+
+
 def read_service_tier(value: Json) -> ServiceTier | None:
     """Read a tier; None for those that nobody needs to be asked for."""
     return _TIERS[_tier_name(value)]
@@ -125,6 +142,8 @@ _pairs = mapping(text(at_most=512))
 _model_list = array(some_text, at_most=MAX_MODELS)
 _stop_text = text(at_most=MAX_STOP_CHARACTERS)
 _stop_list = array(_stop_text, at_most=MAX_STOPS)
+_text_parts = array(record(_text_part, {"text": any_text}, required=("text",)))
+_prediction = record(_predicted, {"type": one_of(("content",)), "content": _content}, required=("content",))
 _summary = one_of(("auto", "concise", "detailed", "none"))
 _reasoning_config = record(
     _config,
@@ -170,6 +189,7 @@ SHARED: Mapping[str, Reader[object]] = {
     "frequency_penalty": number(-2, 2),
     "top_k": whole(0, MAX_COUNT),
     "stop": read_stop,
+    "prediction": read_prediction,
     "service_tier": read_service_tier,
     "image_config": mapping(_image_setting),
     "modalities": array(one_of(("text", "image"))),

@@ -97,6 +97,8 @@ class Measured(NamedTuple):
 class Request(Struct, frozen=True, kw_only=True):
     """One call of `POST /responses`. None means that the client did not say.
 
+    `logprobs` are those of the tokens that were chosen; `top_logprobs` above 0 asks for them and for others.
+    `prediction` is most of what the client believes that the answer will be.
     `limit_is_wish`: nobody is ruled out for a smaller limit than `max_output_tokens`, which is lowered to it.
     `ignored` names what it said in the words of another API, or of a later one, and what has no effect here.
     `has_prefill`: the last message is the assistant's, and the client means that the answer begins with it.
@@ -121,6 +123,7 @@ class Request(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    logprobs: bool = False
     top_logprobs: int | None = None
     max_tool_calls: int | None = None
     presence_penalty: float | None = None
@@ -128,6 +131,7 @@ class Request(Struct, frozen=True, kw_only=True):
     top_k: int | None = None
     sampling: Sampling | None = None
     stop: tuple[str, ...] = ()
+    prediction: str | None = None
     service_tier: ServiceTier | None = None
     image_config: dict[str, str | float] | None = None
     modalities: tuple[Literal["text", "image"], ...] = ()

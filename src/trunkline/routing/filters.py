@@ -494,6 +494,8 @@ def _used(request: Request) -> Iterator[str]:
             yield name
     if request.top_logprobs:
         yield from ("logprobs", "top_logprobs")
+    elif request.logprobs:
+        yield "logprobs"
     if has_functions(request):
         yield "tools"
         if request.tool_choice is not None:

@@ -36,7 +36,7 @@ from trunkline.adapters.encoding.tools import (
     schema_note,
     tool_schema,
 )
-from trunkline.catalog.abilities import tier_of
+from trunkline.catalog.abilities import takes_prediction, tier_of
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Request
@@ -109,6 +109,8 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
         body |= draft.sampling()
     if request.stop and (stops := draft.stops()):
         body["stop"] = stops
+    if request.prediction is not None and takes_prediction(draft.endpoint):
+        body["prediction"] = {"type": "content", "content": request.prediction}
     if request.service_tier is not None and (tier := tier_of(request, draft.endpoint)) is not None:
         body["service_tier"] = tier
     if request.reasoning is not None:
@@ -164,19 +166,22 @@ def _encode_output_limits(draft: Draft) -> None:
             draft.dropped.append("top_k")
         elif draft.takes("top_k", "top_k"):
             body["top_k"] = request.top_k
-    if request.top_logprobs:
-        _encode_logprobs(draft, request.top_logprobs)
+    if request.top_logprobs or request.logprobs:
+        _encode_logprobs(draft, request.top_logprobs or 0)
 
 
 def _encode_logprobs(draft: Draft, wanted: int) -> None:
+    """Ask for the probabilities of the tokens, and of so many others in the place of each."""
+    name = "top_logprobs" if wanted else "logprobs"
     match draft.quirks.logprobs:
         case "never":
-            draft.dropped.append("top_logprobs")
-        case "count" if draft.takes("top_logprobs", "logprobs"):
-            draft.body["logprobs"] = wanted
-        case "openai" if draft.takes("top_logprobs", "top_logprobs"):
+            draft.dropped.append(name)
+        case "count" if draft.takes(name, "logprobs"):
+            draft.body["logprobs"] = wanted or 1
+        case "openai" if draft.takes(name, name):
             draft.body["logprobs"] = True
-            draft.body["top_logprobs"] = wanted
+            if wanted:
+                draft.body["top_logprobs"] = wanted
         case _:
             pass
 

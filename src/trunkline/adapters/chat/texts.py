@@ -50,7 +50,7 @@ class Texts:
         self._slots = slots
         self.calls: Calls | None = None
         self._answers_in_tool = answers_in_tool
-        self._wants_logprobs = bool(request.top_logprobs)
+        self._wants_logprobs = bool(request.top_logprobs or request.logprobs)
         self._keeps_text = quirks.web_search != "none"
         is_cumulative = quirks.deltas == "cumulative"
         self._told_text = Cumulative() if is_cumulative else None

@@ -117,7 +117,8 @@ def _encode_sampling(draft: Draft) -> None:
         body["presence_penalty"] = draft.within("presence_penalty", request.presence_penalty, 0, 1)
     if request.frequency_penalty is not None and draft.takes("frequency_penalty", "frequency_penalty"):
         body["frequency_penalty"] = draft.within("frequency_penalty", request.frequency_penalty, 0, 1)
-    if request.top_logprobs and draft.takes("top_logprobs", "logprobs"):
+    asked = "top_logprobs" if request.top_logprobs else "logprobs" if request.logprobs else None
+    if asked is not None and draft.takes(asked, "logprobs"):
         # Only the tokens chosen; there is no list of the others.
         body["logprobs"] = True
     if stops := draft.stops():

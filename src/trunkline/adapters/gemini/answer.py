@@ -81,7 +81,7 @@ class GeminiDecoder(Decoder):
 
     def __init__(self, request: Request, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._wants_logprobs = bool(request.top_logprobs)
+        self._wants_logprobs = bool(request.top_logprobs or request.logprobs)
         self._turn = len(request.input)
         self._response_id = ""
         self._slots = 0

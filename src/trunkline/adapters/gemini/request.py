@@ -33,7 +33,7 @@ from trunkline.adapters.gemini.answer import GeminiDecoder
 from trunkline.adapters.gemini.conversation import encode_turns
 from trunkline.adapters.media import is_film_page
 from trunkline.adapters.thinking import budget, effort, efforts_of, leaves_effort, lost_budget, nearest_effort
-from trunkline.catalog.abilities import tier_of
+from trunkline.catalog.abilities import has_place, tier_of
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.protocol.items import Json
 from trunkline.protocol.request import Effort, ReasoningConfig, Request
@@ -172,6 +172,8 @@ def _encode_sampling(draft: Draft) -> dict[str, Json]:
         settings |= {"responseLogprobs": True, "logprobs": request.top_logprobs}
     elif request.top_logprobs:
         draft.dropped.append("top_logprobs")
+    elif request.logprobs and has_place(draft.endpoint, "logprobs") and draft.takes("logprobs", "logprobs"):
+        settings["responseLogprobs"] = True
     if request.stop and (stops := draft.stops()):
         settings["stopSequences"] = stops
     if request.sampling is not None and "seed" in (said := draft.sampling()):

@@ -46,7 +46,7 @@ from trunkline.adapters.thinking import (
     replayable,
     told_summary,
 )
-from trunkline.catalog.abilities import has_context, takes_openai_tools, tier_of, truncates
+from trunkline.catalog.abilities import has_context, has_place, takes_openai_tools, tier_of, truncates
 from trunkline.catalog.entries import Endpoint, per_endpoint
 from trunkline.errors import Unprocessable
 from trunkline.protocol.data_urls import is_data_url
@@ -184,12 +184,26 @@ def _encode_reasoning_and_sampling(draft: Draft) -> str | None:
     if "temperature" in draft.body:
         least, most = draft.quirks.min_temperature, draft.quirks.max_temperature
         draft.body["temperature"] = draft.within("temperature", draft.body["temperature"], least, most)
+    wants_logprobs = _wants_logprobs(draft, is_reasoning=is_reasoning)
     if draft.quirks.supports_include:
         include = [*_included(draft), *([ENCRYPTED_REASONING] if is_reasoning else [])]
-        include += [LOGPROBS] if draft.body.get("top_logprobs") else []
+        include += [LOGPROBS] if draft.body.get("top_logprobs") or wants_logprobs else []
         if include:
             _put(draft, "include", list(dict.fromkeys(include)))
     return sent
+
+
+def _wants_logprobs(draft: Draft, *, is_reasoning: bool) -> bool:
+    """Whether the tokens that were chosen alone are asked for theirs; noted as lost where they cannot be."""
+    request, supports = draft.request, draft.endpoint.supports
+    if not request.logprobs or request.top_logprobs:
+        return False
+    is_taken = not is_reasoning if supports is None else "logprobs" in supports
+    is_taken = is_taken and draft.quirks.supports_include and "logprobs" not in draft.quirks.drops
+    if is_taken and has_place(draft.endpoint, "logprobs"):
+        return True
+    draft.dropped.append("logprobs")
+    return False
 
 
 def _included(draft: Draft) -> list[str]:

@@ -83,6 +83,8 @@ def _add_what_is_beside(members: dict[str, Json], raw: Mapping[str, Json]) -> No
         members["metadata"] = None
     if not SAMPLING.keys().isdisjoint(raw):
         members["sampling"] = read_sampling(raw)
+    if _LOGPROBS in (raw.get("include") or ()):
+        members["logprobs"] = True
     members["ignored"] = tuple(_ignored(raw))
 
 
@@ -92,7 +94,7 @@ def _ignored(raw: Mapping[str, Json]) -> Iterator[str]:
     if (raw.get("reasoning") or {}).get("mode") not in (None, "standard"):
         yield "reasoning.mode"
     for name in dict.fromkeys(raw.get("include") or ()):
-        if name in _NOT_INCLUDED and not (name == _LOGPROBS and raw.get("top_logprobs")):
+        if name == _RESULTS:
             yield f"include.{name}"
 
 
@@ -122,9 +124,10 @@ def _null(reason: str) -> Reader[None]:
 
 
 _LOGPROBS = "message.output_text.logprobs"
-_NOT_INCLUDED = (_LOGPROBS, "web_search_call.results")
-"""What OpenAI's clients ask for besides: the first is said by `top_logprobs` alone, which has a place in every dialect;
-for the text of what was found a response has no place."""
+_RESULTS = "web_search_call.results"
+_NOT_INCLUDED = (_LOGPROBS, _RESULTS)
+"""What OpenAI's clients ask for besides: the first is a member of its own, as in the other APIs; for the text of what
+was found a response has no place."""
 _include_names = array(one_of((*get_args(Includable), SEARCH_SOURCES, *_NOT_INCLUDED)))
 
 _IGNORED = frozenset(
