@@ -1,6 +1,6 @@
 """How long an answer may be at an endpoint, and the endpoint as its refusal of a limit tells it to be.
 
-It reads no refusal: the numbers come from `decoding/room.py`. Decisions 0046 and 0094.
+It reads no refusal: the numbers come from `decoding/room.py`. Decisions 0046 and 0098.
 """
 
 from __future__ import annotations
