@@ -21,6 +21,7 @@ from trunkline.adapters.encoding.documents import (
 from trunkline.catalog.entries import Dialect, Modality
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import FunctionCallOutput, InputFile, InputImage, InputText, Message
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.request import Request
 
 
@@ -122,3 +123,15 @@ def test_texts_stand_in_messages_and_results_where_the_files_stood() -> None:
     assert third is before.input[2]
     assert not after.reads_files
     assert with_texts(before, {}) is before
+
+
+def test_a_mark_for_the_cache_stays_behind_what_a_file_says() -> None:
+    """The client's cache ends there, whoever reads the file; the same file is read once, marked or not."""
+    part, picture = READABLE[0][0], InputImage("data:image/png;base64,AA")
+    marked = replace(part, cache_control=CacheMark("1h"))
+    before = asks(part, marked)
+    assert [placed.part for placed in placed_documents(before)] == [part, part]
+    (after,) = with_texts(before, {part: (InputText("said"), picture)}).input
+    assert isinstance(after, Message)
+    last = replace(picture, cache_control=CacheMark("1h"))
+    assert after.content == (InputText("said"), picture, InputText("said"), last)
