@@ -388,7 +388,7 @@ def test_a_refusal_is_explained() -> None:
 def test_what_anthropic_says_of_a_call_and_an_answer_is_told() -> None:
     caller = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
     container = {"id": "container_1", "expires_at": "2026-11-28T10:00:00Z"}
-    edits: dict[str, object] = {"applied_edits": []}
+    edits = {"applied_edits": [{"type": "clear_tool_uses_20250919"}]}
     deltas: list[Delta] = [
         FunctionCall(0, "toolu_1", "clock", anthropic={"caller": caller}),
         Closed(0),
