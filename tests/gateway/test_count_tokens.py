@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import CONFIG, ENDPOINT, PROVIDER
-from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.upstream import Script, Upstream, whole
 from tests.gateway.waiting import eventually
 
@@ -67,6 +67,16 @@ def test_others_are_not_asked_and_an_estimate_says_that_it_is_one(
         assert (reply.status, reply.headers[ESTIMATED]) == (200, "true")
     assert long.json["input_tokens"] == short.json["input_tokens"] + 500
     assert not upstream.seen(nonce)
+
+
+def test_betas_in_several_lines_are_all_told(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
+    upstream.play(nonce, whole({"input_tokens": 5}))
+    body = {"model": "claude/x", "messages": [{"role": "user", "content": nonce}]}
+    (reply,) = gateway.raw(
+        post(body, "anthropic-beta: a-1, b-2", "anthropic-beta: c-3", "connection: close", path=PATH)
+    )
+    assert reply.status == 200
+    assert upstream.last(nonce).headers["anthropic-beta"].split(",")[-3:] == ["a-1", "b-2", "c-3"]
 
 
 TROUBLES = [

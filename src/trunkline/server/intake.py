@@ -9,7 +9,7 @@ over, not when the body is read: the parsed request, and what is sent upstream, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from starlette.types import Scope
@@ -30,7 +30,7 @@ from trunkline.server.body import (
     read_body,
     too_large,
 )
-from trunkline.server.cycle import Cycle
+from trunkline.server.cycle import Cycle, Field
 from trunkline.server.edge import OWNER
 from trunkline.settings.secret import Secret
 
@@ -138,7 +138,7 @@ class Intake:
             deadline=started + bounds.deadline_s,
             claim=None if idempotency_key is None else await self._claim(idempotency_key, key, head, body, face),
             face=face,
-            said={name: value for name, value in cycle.fields if name in face.heeds} if face.heeds else NOTHING_SAID,
+            said=_said(cycle.fields, face.heeds) if face.heeds else NOTHING_SAID,
         )
 
     async def _claim(self, text: str, key: Key, head: Head, body: Body, face: Face) -> Claim:
@@ -151,6 +151,15 @@ class Intake:
         if services.claims.is_loaded and body.size < LARGE_BYTES:
             return make()
         return await services.aside.run(make)
+
+
+def _said(fields: Iterable[Field], heeds: frozenset[bytes]) -> dict[bytes, bytes]:
+    """The fields that a face heeds; several lines of one are one list, as if commas stood between (RFC 9110)."""
+    said: dict[bytes, bytes] = {}
+    for name, value in fields:
+        if name in heeds:
+            said[name] = said[name] + b"," + value if name in said else value
+    return said
 
 
 async def caller(scope: Scope, services: Services) -> Key:
