@@ -186,7 +186,7 @@ TAKEN = (
     Taken(
         "a tool",
         {"tools": [{**TOOL, "type": "custom", "description": "d", "strict": True, "cache_control": MARK}]},
-        {"tools": (FunctionTool("f", "d", SCHEMA, strict=True, cache_control=CacheMark()),)},
+        {"tools": (FunctionTool("f", "d", SCHEMA, strict=True, cache_control=CacheMark()),), "has_marks": True},
     ),
     Taken(
         "what of a tool only Anthropic knows",

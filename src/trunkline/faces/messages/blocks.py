@@ -24,16 +24,12 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.members import any_text, some_text
 from trunkline.protocol.parse_items import INPUT_PARTS
+from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.reading import Reader, Wrong, mismatch, one_of, record, tagged
 
 _NO_FILES: Final = "cannot be used: no files are stored; send the file itself, or a link to it"
 
 
-def _mark(*, type: str = "ephemeral", ttl: Any = None) -> CacheMark:
-    return CacheMark(ttl)
-
-
-read_mark: Reader[CacheMark] = record(_mark, {"type": one_of(("ephemeral",)), "ttl": one_of(("5m", "1h"))})
 MARKED: Mapping[str, Reader[object]] = {"cache_control": read_mark}
 
 

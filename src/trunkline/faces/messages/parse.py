@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.faces.contract import Asked
-from trunkline.faces.messages.blocks import read_mark
 from trunkline.faces.messages.conversation import Conversation
 from trunkline.faces.messages.form import MessagesForm
 from trunkline.faces.messages.identity import read_metadata, read_session
@@ -38,6 +37,7 @@ from trunkline.protocol.members import (
 )
 from trunkline.protocol.opaque import Anthropic
 from trunkline.protocol.parse_preferences import keep_exact_prices
+from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.piecemeal import SMALL_BYTES
 from trunkline.protocol.reading import Reader, Wrong, array, number, one_of, record, shown, spelled_path, text
 from trunkline.protocol.request import Request

@@ -13,10 +13,9 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import UNSET
 
-from trunkline.faces.messages.blocks import read_mark
 from trunkline.protocol.items import CacheMark
 from trunkline.protocol.opaque import AnthropicTool, Json
-from trunkline.protocol.parse_tools import MAX_NAME
+from trunkline.protocol.parse_tools import MAX_NAME, read_mark
 from trunkline.protocol.reading import (
     Reader,
     Wrong,
