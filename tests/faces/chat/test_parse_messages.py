@@ -343,6 +343,15 @@ def test_the_same_history_gets_the_same_ids() -> None:
     assert said(*older, HI).input[:3] == said(*older).input
 
 
+@pytest.mark.parametrize("word", ["prefix", "partial"])
+def test_an_answer_that_the_client_began_is_known_by_its_word_alone(word: str) -> None:
+    begun = {"role": "assistant", "content": "a"}
+    assert said(HI, {**begun, word: True}).has_prefill
+    assert not said(HI, begun).has_prefill
+    assert not said(HI, {**begun, word: True}, HI).has_prefill
+    assert not said({**HI, word: True}).has_prefill
+
+
 # What is wrong, and where
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from trunkline.faces.chat.parts import read_mark
 from trunkline.protocol.items import CustomCallItem, FunctionCallItem, Json
 from trunkline.protocol.marks import CacheMark
+from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.reading import Reader, any_text, array, record, tagged, text
 
 Call = FunctionCallItem | CustomCallItem

@@ -24,6 +24,7 @@ from trunkline.faces.chat.calls import Named
 from trunkline.faces.chat.parts import mark_of, read_content, read_result
 from trunkline.faces.chat.usual import usual_message, usual_texts, usual_turn
 from trunkline.protocol.body import MAX_INPUT_ITEMS
+from trunkline.protocol.checks import begins_answer
 from trunkline.protocol.items import (
     CustomCallItem,
     CustomCallOutput,
@@ -49,11 +50,16 @@ _some_text = text(at_least=1)
 
 
 class Conversation(Struct, frozen=True, gc=False):
-    """What was read. `is_text_alone`: messages of text, and nothing else. `names_speakers`: a message has a `name`."""
+    """What was read.
+
+    `is_text_alone`: messages of text, and nothing else. `names_speakers`: a message has a `name`. `begins_answer`: the
+    last says that the answer goes on with it.
+    """
 
     items: tuple[InputItem, ...]
-    is_text_alone: bool
-    names_speakers: bool
+    is_text_alone: bool = True
+    names_speakers: bool = False
+    begins_answer: bool = False
 
 
 def read_messages(value: Json) -> Conversation:
@@ -69,7 +75,7 @@ def read_messages(value: Json) -> Conversation:
         raise _too_many(len(value))
     texts = usual_texts(value)
     if texts is not None:
-        return Conversation(texts, True, False)
+        return Conversation(texts)
     reading = _Reading()
     reading.read(value)
     items = tuple(reading.items)
@@ -79,7 +85,13 @@ def read_messages(value: Json) -> Conversation:
         check_input(items)
     except Wrong as wrong:
         raise _in_words_of_chat(wrong, items, value) from None
-    return Conversation(items, reading.is_text_alone, reading.names_speakers)
+    is_prefix = _is_prefix(value[-1]) and begins_answer(items)
+    return Conversation(items, reading.is_text_alone, reading.names_speakers, is_prefix)
+
+
+def _is_prefix(last: dict[str, Json]) -> bool:
+    """Whether a message says, in Mistral's and DeepSeek's word or in Moonshot's, that the answer begins with it."""
+    return last.get("prefix") is True or last.get("partial") is True
 
 
 def _too_many(count: int) -> BadRequest:

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from trunkline.faces.chat.form import ChatForm
 from trunkline.faces.chat.messages import Conversation, read_messages, with_last_marked
-from trunkline.faces.chat.parts import read_mark
 from trunkline.faces.chat.thinking import READERS, thinking_of
 from trunkline.faces.chat.tools import (
     nesting_of,
@@ -39,6 +38,7 @@ from trunkline.protocol.members import (
     with_thinking,
 )
 from trunkline.protocol.parse_preferences import keep_exact_prices
+from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.piecemeal import SMALL_BYTES
 from trunkline.protocol.reading import Reader, Wrong, array, flag, mismatch, one_of, record, refuse, whole
 from trunkline.protocol.request import Request
@@ -63,6 +63,8 @@ def parse(body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, 
         conversation: Conversation = members.pop("messages")
         members["input"] = conversation.items
         members["is_text_alone"] = conversation.is_text_alone
+        if conversation.begins_answer:
+            members["has_prefill"] = True
         form = _made_regular(members, raw)
         if session_id and "session_id" not in members:
             members["session_id"] = read_session_header(session_id)
@@ -138,12 +140,8 @@ def _add_text(members: dict[str, Any]) -> None:
 
 
 def _add_logprobs(members: dict[str, Any]) -> None:
-    is_wanted = members.pop("logprobs", None)
-    if is_wanted is False:
+    if members.get("logprobs") is False:
         members.pop("top_logprobs", None)
-    elif is_wanted:
-        # None beside that of the token itself is as good as not asked, so at least one more is.
-        members["top_logprobs"] = members.get("top_logprobs") or 1
 
 
 def _looked_through(request: Request, raw: Mapping[str, Json]) -> Request:

@@ -7,7 +7,7 @@ members, and the path to each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar, cast
+from typing import TypeVar, cast
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.parse_items import INPUT_PARTS
+from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.reading import Reader, Wrong, any_text, array, mismatch, one_of, record, tagged
 
 Markable = TypeVar("Markable", InputImage, InputFile)
@@ -42,13 +43,6 @@ def _breakpoint(*, ttl: str | None = None, mode: str = "explicit") -> CacheMark:
     # OpenAI's 30 minutes and 12 hours are both longer than what is usual elsewhere.
     return CacheMark() if ttl is None else CacheMark("1h")
 
-
-def _mark(*, ttl: Literal["5m", "1h"] | None = None, type: str = "ephemeral") -> CacheMark:
-    return CacheMark(ttl)
-
-
-read_mark: Reader[CacheMark] = record(_mark, {"type": one_of(("ephemeral",)), "ttl": one_of(("5m", "1h"))})
-"""Read a mark as Anthropic and OpenRouter write it."""
 
 _read_breakpoint = record(_breakpoint, {"mode": one_of(("explicit",)), "ttl": one_of(("30m", "12h"))})
 
