@@ -6,7 +6,7 @@ how many is told elsewhere, and every dialect writes them in its own words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -75,6 +75,15 @@ def bare(said: _C) -> _C:
     return said if said.cache_control is UNSET else replace(said, cache_control=UNSET)
 
 
+def with_mark_at_end(input: Sequence[InputItem], mark: CacheMark) -> tuple[InputItem, ...]:
+    """The input with a mark on the last that can carry one, which keeps its own: what one beside the input asks for."""
+    for place in range(len(input) - 1, -1, -1):
+        marked = _marked_at_end(input[place], mark)
+        if marked is not None:
+            return (*input[:place], marked, *input[place + 1 :])
+    return tuple(input)
+
+
 def marks_of(request: Request) -> Iterator[CacheMark]:
     """The marks of a request, in the order in which a provider reads what they stand on: tools go first."""
     for said in _carriers(request):
@@ -100,6 +109,23 @@ def with_last_marks(request: Request, most: int) -> tuple[Request, bool]:
     tools = tuple([taking.of_tool(tool) for tool in request.tools])
     items = tuple([taking.of_item(item) for item in request.input])
     return replace(request, tools=tools, input=items, has_marks=min(count, most) > 0, measured=None), True
+
+
+def _marked_at_end(item: InputItem, mark: CacheMark) -> InputItem | None:
+    """An item with a mark on it, or on its last part that can carry one; None where it can carry none."""
+    if isinstance(item, FunctionCallItem | FunctionCallOutput):
+        return _marked(item, mark)
+    if not isinstance(item, Message):
+        return None
+    for place in range(len(item.content) - 1, -1, -1):
+        part = item.content[place]
+        if isinstance(part, InputText | InputImage | InputFile | OutputText):
+            return replace(item, content=(*item.content[:place], _marked(part, mark), *item.content[place + 1 :]))
+    return None
+
+
+def _marked(said: _C, mark: CacheMark) -> _C:
+    return replace(said, cache_control=mark) if said.cache_control is UNSET else said
 
 
 def _is_any_marked(parts: Iterable[object]) -> bool:

@@ -334,6 +334,13 @@ def test_a_mark_for_all_stands_on_the_last_that_can_carry_one() -> None:
     )
 
 
+def test_a_mark_of_its_own_goes_before_one_for_all() -> None:
+    hour = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    assert said({"role": "user", "content": [{"type": "text", "text": "a", **hour}], **MARKED}).input == (
+        of_user(InputText("a", CacheMark("1h"))),
+    )
+
+
 def test_the_same_history_gets_the_same_ids() -> None:
     older = [
         HI,

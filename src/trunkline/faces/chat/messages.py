@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from msgspec import UNSET, Struct
-from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.faces.chat.answered import items_of, read_answered
@@ -30,8 +29,6 @@ from trunkline.protocol.items import (
     CustomCallOutput,
     FunctionCallItem,
     FunctionCallOutput,
-    InputFile,
-    InputImage,
     InputItem,
     InputPart,
     InputText,
@@ -41,7 +38,7 @@ from trunkline.protocol.items import (
     RefusalPart,
     Role,
 )
-from trunkline.protocol.marks import CacheMark
+from trunkline.protocol.marking import with_mark_at_end
 from trunkline.protocol.pairs import Call, call_id_of
 from trunkline.protocol.parse_items import check_input
 from trunkline.protocol.reading import Wrong, any_text, mismatch, named, record, shown, text
@@ -100,15 +97,6 @@ def _too_many(count: int) -> BadRequest:
     )
 
 
-def with_last_marked(items: tuple[InputItem, ...], mark: CacheMark) -> tuple[InputItem, ...]:
-    """The items with a mark on the last of them that can carry one."""
-    for place in range(len(items) - 1, -1, -1):
-        marked = _marked(items[place], mark)
-        if marked is not None:
-            return (*items[:place], marked, *items[place + 1 :])
-    return items
-
-
 class _Reading:
     """The messages read so far.
 
@@ -159,7 +147,7 @@ class _Reading:
         reader(self, value)
         mark = mark_of(value)
         if mark is not UNSET and len(self.items) > before:
-            self.items[before:] = with_last_marked(tuple(self.items[before:]), mark)
+            self.items[before:] = with_mark_at_end(self.items[before:], mark)
         return all(_is_text(item) for item in self.items[before:])
 
     def _read_message(self, value: dict[str, Json]) -> None:
@@ -239,20 +227,6 @@ def _is_text(item: InputItem) -> bool:
     if type(item) is not Message:
         return False
     return all(isinstance(part, InputText | OutputText | RefusalPart) for part in item.content)
-
-
-def _marked(item: InputItem, mark: CacheMark) -> InputItem | None:
-    """An item with a mark on it, or on its last part that can carry one; None where it can carry none."""
-    if isinstance(item, FunctionCallItem | FunctionCallOutput):
-        return replace(item, cache_control=mark)
-    if not isinstance(item, Message):
-        return None
-    for place in range(len(item.content) - 1, -1, -1):
-        part = item.content[place]
-        if isinstance(part, InputText | InputImage | InputFile | OutputText):
-            marked = replace(part, cache_control=mark)
-            return replace(item, content=(*item.content[:place], marked, *item.content[place + 1 :]))
-    return None
 
 
 def _no_role(role: Json) -> Wrong:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trunkline.faces.chat.form import ChatForm
-from trunkline.faces.chat.messages import Conversation, read_messages, with_last_marked
+from trunkline.faces.chat.messages import Conversation, read_messages
 from trunkline.faces.chat.thinking import READERS, thinking_of
 from trunkline.faces.chat.tools import (
     nesting_of,
@@ -27,6 +27,7 @@ from trunkline.faces.contract import Asked
 from trunkline.protocol.body import decode_object
 from trunkline.protocol.checks import bad_request, looked_through
 from trunkline.protocol.items import Json
+from trunkline.protocol.marking import with_mark_at_end
 from trunkline.protocol.members import (
     MAX_COUNT,
     SAMPLING,
@@ -110,7 +111,7 @@ def _made_regular(members: dict[str, Any], raw: Mapping[str, Json]) -> ChatForm:
         members["truncation"] = "auto"
     mark = members.pop("cache_control", None)
     if mark is not None:
-        members["input"] = with_last_marked(members["input"], mark)
+        members["input"] = with_mark_at_end(members["input"], mark)
     is_shown = members.pop("include_reasoning", True) and (raw.get("reasoning") or {}).get("exclude") is not True
     members["reasoning"] = thinking_of(members)
     members.pop("n", None)

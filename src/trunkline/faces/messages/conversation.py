@@ -26,8 +26,6 @@ from trunkline.protocol.items import (
     Found,
     FunctionCallItem,
     FunctionCallOutput,
-    InputFile,
-    InputImage,
     InputItem,
     InputText,
     Json,
@@ -38,6 +36,7 @@ from trunkline.protocol.items import (
     SearchStatus,
     WebSearchCall,
 )
+from trunkline.protocol.marking import with_mark_at_end
 from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.parse_items import check_input
 from trunkline.protocol.reading import Step, Wrong, mismatch, named, one_of, shown
@@ -118,19 +117,7 @@ class Conversation:
 
     def mark_last(self, mark: CacheMark) -> None:
         """Put a mark on the last that can carry one and has none, as one beside the messages asks for."""
-        for place in range(len(self.items) - 1, -1, -1):
-            match self.items[place]:
-                case (
-                    Message(content=(*before, InputText() | InputImage() | InputFile() | OutputText() as last)) as item
-                ):
-                    marked = last if last.cache_control is not UNSET else replace(last, cache_control=mark)
-                    self.items[place] = replace(item, content=(*before, marked))
-                    return
-                case FunctionCallItem() | FunctionCallOutput() as item:
-                    self.items[place] = item if item.cache_control is not UNSET else replace(item, cache_control=mark)
-                    return
-                case _:
-                    pass
+        self.items[:] = with_mark_at_end(self.items, mark)
 
     # System
 
