@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import ENDPOINT, PROVIDER
-from tests.gateway.doors import RESPONSES, SYSTEM, Call, Door, Piece, Result, Words, compact
+from tests.gateway.doors import CHAT, MESSAGES, RESPONSES, SYSTEM, Call, Door, Piece, Result, Words, compact
 from tests.gateway.server import PROVIDER_KEY, Gateway, running
 from tests.gateway.speakers import PROVIDERS, Provider, Said, Shape
 from tests.gateway.test_quirks import as_toml
@@ -25,7 +25,7 @@ from tests.gateway.upstream import Upstream
 
 Json = Any
 
-DOORS = (RESPONSES,)
+DOORS = (RESPONSES, CHAT, MESSAGES)
 WAYS = tuple(permutations(DOORS))
 """Ways through the doors; a history that one cannot keep comes to each of the others."""
 

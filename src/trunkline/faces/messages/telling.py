@@ -107,8 +107,8 @@ class MessagesTelling:
     """Tells one answer."""
 
     __slots__ = (
-        "_answering", "_blocks", "_calls", "_form", "_has_begun", "_has_calls", "_heard_slot", "_is_closing", "_latest",
-        "_opaque", "_open", "_queue", "_refusal", "_searches", "_spent", "_stop", "_text", "_used_ids",
+        "_answering", "_blocks", "_calls", "_calls_told", "_form", "_has_begun", "_has_text", "_heard_slot", "_is_closing",
+        "_latest", "_opaque", "_open", "_queue", "_refusal", "_searches", "_spent", "_stop", "_text", "_used_ids",
         "failure", "is_over", "is_stream",
     )  # fmt: skip
 
@@ -120,7 +120,8 @@ class MessagesTelling:
         self._form = asked.form
         self._answering = answering
         self._blocks: Blocks = Frames() if self.is_stream else WholeBlocks()
-        self._has_begun = self._is_closing = self._has_calls = False
+        self._has_begun = self._is_closing = self._has_text = False
+        self._calls_told = 0
         self._open: _OpenText | ToldThought | ToldCall | None = None
         self._text: _OpenText | None = None  # the open one, as long as text alone goes on with it
         self._heard_slot: Slot = None
@@ -169,7 +170,7 @@ class MessagesTelling:
         self.is_over = True
         ending = told_stop(
             self._stop,
-            has_calls=self._has_calls,
+            has_calls=self._calls_told > 0,
             refusal=None if self._refusal is None else "".join(self._refusal),
         )
         usage = told_usage(self._spent, self._form.estimated_input_tokens)
@@ -271,9 +272,7 @@ class MessagesTelling:
         if isinstance(thought, ToldThought) and thought.slot == delta.slot:
             thought.seal(delta)
         elif (delta.encrypted or delta.signature) and not self._waits(delta):
-            self._close()
-            self._open = thought = ToldThought(delta.slot)
-            thought.seal(delta)
+            self._begin_thought(delta.slot).seal(delta)
 
     def _hear_call(self, delta: FunctionCall) -> None:
         if self._calls is None or self._queue is None:
@@ -358,7 +357,7 @@ class MessagesTelling:
             if isinstance(waiting, ToldCall):
                 self._close()
                 self._open = waiting
-                self._has_calls = True
+                self._calls_told += 1
                 waiting.begin(self._blocks)
             elif isinstance(waiting, Closed):
                 self._end_texts(waiting.slot)
@@ -410,15 +409,21 @@ class MessagesTelling:
     def _begin_text(self, text: _OpenText) -> _OpenText:
         self._close()
         self._open = text
+        self._has_text = True
         self._blocks.begin(new_text(), TEXT)
         return text
 
     def _thought_for(self, slot: Slot) -> ToldThought:
         """Find or begin the thought that takes a text."""
         thought = self._open
-        if not isinstance(thought, ToldThought) or thought.slot != slot or thought.is_over:
-            self._close()
-            self._open = thought = ToldThought(slot)
+        if isinstance(thought, ToldThought) and thought.slot == slot and not thought.is_over:
+            return thought
+        return self._begin_thought(slot)
+
+    def _begin_thought(self, slot: Slot) -> ToldThought:
+        self._close()
+        thought = ToldThought(slot, after_text=self._has_text, calls_before=self._calls_told)
+        self._open = thought
         return thought
 
     def _call_id(self, said: str) -> str:

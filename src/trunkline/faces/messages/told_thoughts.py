@@ -10,20 +10,18 @@ from trunkline.faces.messages.told_blocks import THOUGHT, Blocks, hidden_thought
 from trunkline.stream.deltas import ReasoningSeal, Slot
 from trunkline.stream.seals import CLAUDE_FORMAT, Seal, origin_of, sign
 
-_NOTHING = Seal(endpoint_id="")
-
 
 class ToldThought:
     """An open thought. Its block begins with its first text; `is_over` says that no more text belongs to it."""
 
     __slots__ = ("_has_begun", "_origin", "_part", "is_over", "slot")
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, *, after_text: bool = False, calls_before: int = 0) -> None:
         self.slot = slot
         self.is_over = False
         self._has_begun = False
         self._part: int | None = None
-        self._origin: Seal = _NOTHING
+        self._origin = Seal(endpoint_id="", after_text=after_text, calls_before=calls_before)
 
     def hear(self, text: str, part: int | None, blocks: Blocks) -> None:
         """Go on with a text, which is not empty; `part` is that of a summary."""
@@ -44,9 +42,9 @@ class ToldThought:
         origin = self._origin
         is_left_out = origin.form == CLAUDE_FORMAT and bool(origin.signature)
         if not self._has_begun and not is_left_out:
-            blocks.begin(hidden_thought(sign(origin, is_data=True)))
+            blocks.begin(hidden_thought(sign(origin, is_data=True, is_in_order=True)))
         else:
             if not self._has_begun:
                 blocks.begin(new_thought(), THOUGHT)  # Claude's, who was asked to leave out the text
-            blocks.sign(sign(origin))
+            blocks.sign(sign(origin, is_in_order=True))
         blocks.finish()
