@@ -107,9 +107,9 @@ class MessagesTelling:
     """Tells one answer."""
 
     __slots__ = (
-        "_answering", "_blocks", "_calls", "_calls_told", "_form", "_has_begun", "_has_text", "_heard_slot", "_is_closing",
-        "_latest", "_opaque", "_open", "_queue", "_refusal", "_searches", "_spent", "_stop", "_text", "_used_ids",
-        "failure", "is_over", "is_stream",
+        "_answering", "_blocks", "_calls", "_calls_told", "_form", "_has_begun", "_has_text", "_heard_slot",
+        "_is_closing", "_latest", "_opaque", "_open", "_queue", "_refusal", "_searches", "_spent", "_stop", "_text",
+        "_used_ids", "failure", "is_over", "is_stream",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, answering: Answering) -> None:
