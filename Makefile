@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := $(VENV)/clients/bin/python
+OLDER_CLIENTS := $(VENV)/older-clients/bin/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CONFIG ?= $(wildcard trunkline.toml)
 ARGS ?=
@@ -47,11 +48,13 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@$(call install,$(BIN)/python,$(LOCKED) -r requirements/dev.txt)
 	@touch $@
 
-# In an environment of their own, since they are run as programs.
-$(VENV)/.clients: $(VENV)/.dev requirements/clients.txt
+# In environments of their own, since they are run as programs.
+$(VENV)/.clients: $(VENV)/.dev requirements/clients.txt requirements/older-clients.txt
 	@echo "Adding the clients that the tests run (once) …"
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/clients
 	@$(call install,$(CLIENTS),$(LOCKED) -r requirements/clients.txt)
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)/older-clients
+	@$(call install,$(OLDER_CLIENTS),$(LOCKED) -r requirements/older-clients.txt)
 	@touch $@
 
 # Debian's packages of PostgreSQL and Valkey or Redis, unpacked here where the machine has not installed them.
@@ -87,8 +90,8 @@ coverage: $(VENV)/.clients $(VENV)/.servers ## run all tests and measure what th
 	@printf 'Lines and branches covered, in percent (%s/coverage report says where not): ' $(BIN)
 	@$(BIN)/coverage report --format=total
 
-clients: $(VENV)/.clients ## run Codex, agent SDKs and opencode, unchanged, against the gateway (installs opencode)
-	@$(BIN)/python -m tests.npm opencode-linux-x64
+clients: $(VENV)/.clients ## run Codex, Claude Code, opencode and SDKs, unchanged, against the gateway
+	@$(BIN)/python -m tests.npm
 	@$(BIN)/python -m pytest tests/clients $(ARGS)
 
 soak: $(VENV)/.dev ## prove over minutes that resets, stuck readers, idle streams, bad TLS and hostile heads leave nothing
@@ -129,6 +132,8 @@ lock: $(VENV)/.dev ## resolve the requirements anew, with hashes (ARGS=--upgrade
 		--no-annotate --group dev -c requirements/run.txt -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q $(ARGS) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --group clients -o requirements/clients.txt
+	@$(BIN)/uv pip compile -q $(ARGS) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-annotate --group older-clients -o requirements/older-clients.txt
 
 clean: ## remove what was made here
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -1,4 +1,4 @@
-"""One scripted model and one gateway in front of it for all clients, and Codex as its page sets it up."""
+"""One scripted model and one gateway in front of it for all clients, and those that are programs as their pages say."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import itertools
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,8 +23,19 @@ from tests.npm import CODEX
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
 
+PYTHON = Path(sys.prefix) / "clients" / "bin" / "python"
+"""Where the clients of Python are installed; `make test` does it."""
+
+OLDER_PYTHON = Path(sys.prefix) / "older-clients" / "bin" / "python"
+"""The same for those that want an older client of OpenRouter's."""
+
 MODELS = ("coder", "gpt-5.5", "gpt-6.2-sol")
 """What a model is called decides which tools Codex offers: one set for each of its own families, one for all others."""
+
+
+def required(reason: str) -> NoReturn:
+    """Skip a test for want of a client, but never under CI where npm is: a build must not pass without."""
+    (pytest.fail if os.environ.get("CI") and shutil.which("npm") else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +55,8 @@ PROGRAMS = ("ai-sdk", "openai-agents", "langchain", "pydantic-ai")
 
 
 def settings(url: str) -> str:
-    """A provider for each wire, and at each of them every model."""
-    text = ""
+    """A provider for each wire, at each of them every model, and an engine that searches."""
+    text = f'[search.exa]\nkind = "exa"\nbase_url = "{url}/exa"\napi_key = {{ env = "MOCK_KEY" }}\n'
     for dialect, wire in WIRES.items():
         text += f"""
 [providers.scripted-{dialect}]
@@ -121,6 +134,5 @@ class Codex:
 @pytest.fixture
 def codex(gateway: Gateway, tmp_path: Path) -> Codex:
     if reason := CODEX.absence():
-        # A build that has Node must not pass for want of its first client.
-        (pytest.fail if os.environ.get("CI") and shutil.which("npm") else pytest.skip)(reason)
+        required(reason)
     return Codex(tmp_path, gateway)

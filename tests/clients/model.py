@@ -1,6 +1,7 @@
 """A model that plays a part: for each request it looks at what is offered and what came back, and takes its next step.
 
-It stands behind the wires of three providers at once, on the scripted provider of the other end-to-end tests.
+It stands behind the wires of four providers at once, on the scripted provider of the other end-to-end tests, and is the
+gateway's search engine too.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import itertools
 import json
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jsonschema_rs import validator_for
 
-from tests.clients.wires import WIRES, Answer, Asked, Call, Wire
+from tests.clients.wires import WIRES, Answer, Asked, Call, Page, Search, Wire
 from tests.gateway.upstream import NONCE, Script, Seen, Upstream, head, sse, whole
 
 Step = Callable[[Asked], Answer]
@@ -57,6 +58,10 @@ class Model(Upstream):
             return whole({"error": {"message": "The script did not foresee this."}}, 400)
 
     def _next(self, request: Seen) -> Script:
+        if request.path.startswith("/exa/"):
+            return whole(FOUND)
+        if request.path.endswith("/count_tokens"):
+            return whole({"input_tokens": 42})
         wire = WIRES[request.path.split("/")[1]]
         found = NONCE.search(request.text)
         assert found, f"a request of no test: {request.text[:2000]!r}"
@@ -76,14 +81,26 @@ class Model(Upstream):
         """Give each call an id of its own, and each answer of a wire that has proofs a proof of its own."""
         calls = [Call(call.name, call.arguments, f"toolu_{next(self._numbers)}") for call in answer.calls]
         if not wire.has_proofs:
-            return Answer(answer.text, calls)
+            return replace(answer, calls=calls)
         part.proofs.append(f"cHJvb2Y{next(self._numbers):08d}+/abcd==")
-        return Answer(answer.text, calls, part.proofs[-1])
+        return replace(answer, calls=calls, proof=part.proofs[-1])
+
+
+PAGES = (Page("Kites", "https://kites.example/a"), Page("More kites", "https://kites.example/b"))
+"""What every search finds."""
+
+FOUND = {"results": [{"title": page.title, "url": page.url, "text": "Kites fly."} for page in PAGES]}
+"""The same in the words of the gateway's search engine."""
 
 
 def say(text: str) -> Step:
     """Say this and nothing more."""
     return lambda asked: Answer(text)
+
+
+def find(query: str, text: str) -> Step:
+    """Search, as providers do that can, and say this of what was found."""
+    return lambda asked: Answer(text, search=Search(query, PAGES))
 
 
 def call(tool: str, **arguments: Any) -> Step:

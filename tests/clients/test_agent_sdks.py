@@ -6,16 +6,13 @@ The model thinks before every step; the provider must see each proof of it again
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import HOW_TO, PROGRAMS, blocks
+from tests.clients.conftest import HOW_TO, PROGRAMS, PYTHON, blocks, required
 from tests.clients.model import Model, Part, call, called, say
 from tests.clients.running import run
 from tests.clients.wires import WIRES, Answer, Asked
@@ -23,9 +20,6 @@ from tests.gateway.server import KEY, Gateway
 from tests.npm import AI_SDK
 
 HERE = Path(__file__).parent
-PYTHON = Path(sys.prefix) / "clients" / "bin" / "python"
-"""Where the clients of Python are installed; `make test` does it."""
-
 PAGE = HOW_TO / "agent-sdks.md"
 SOURCES = dict(zip(PROGRAMS, [*blocks(PAGE, "js"), *blocks(PAGE, "python")], strict=True))
 
@@ -77,7 +71,7 @@ def outputs(parts: dict[str, Part], gateway: Gateway, tmp_path_factory: pytest.T
 
 def run_python(programs: Mapping[str, str], folder: Path) -> Outputs:
     if not PYTHON.exists():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("the clients are not installed; `make test` does it")
+        required("the clients are not installed; `make test` does it")
     ran = run([str(PYTHON), str(HERE / "programs.py")], folder, json.dumps(programs))
     assert ran.code == 0, ran.err
     found: Outputs = json.loads(ran.out)
@@ -86,7 +80,7 @@ def run_python(programs: Mapping[str, str], folder: Path) -> Outputs:
 
 def run_node(programs: Mapping[str, str], folder: Path) -> Outputs:
     if reason := AI_SDK.absence():
-        (pytest.fail if os.environ.get("CI") and shutil.which("npm") else pytest.skip)(reason)
+        required(reason)
     (folder / "node_modules").symlink_to(AI_SDK.folder / "node_modules")
     files = {str(folder / f"{number}.mjs"): name for number, name in enumerate(programs)}
     for file, name in files.items():

@@ -25,12 +25,29 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Page:
+    """A page that a search found."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that the provider made by itself."""
+
+    query: str
+    pages: Sequence[Page]
+
+
+@dataclass(frozen=True)
 class Answer:
-    """What the model says: words, then calls. `proof` stands for a thought before them."""
+    """What the model says: words, then calls. `proof` stands for a thought before them, `search` for one between."""
 
     text: str = ""
     calls: Sequence[Call] = ()
     proof: str = ""
+    search: Search | None = None
 
 
 @dataclass
@@ -154,6 +171,8 @@ class Messages:
                         asked.calls.append(Call(block["name"], block["input"], block["id"]))
                     case "tool_result":
                         asked.answer_id(block["tool_use_id"], _text(block.get("content", ""), asked))
+                    case "server_tool_use" | "web_search_tool_result":
+                        pass  # the provider's own, told again
                     case _:
                         asked.words.append(_text([block], asked))
         return asked
@@ -163,6 +182,8 @@ class Messages:
         content: list[Json] = []
         if answer.proof:
             content.append({"type": "thinking", "thinking": "Hm.", "signature": answer.proof})
+        if answer.search is not None:
+            content += cls._searched(answer.search)
         if answer.text:
             content.append({"type": "text", "text": answer.text})
         content += [{"type": "tool_use", "id": c.id, "name": c.name, "input": c.arguments} for c in answer.calls]
@@ -191,9 +212,18 @@ class Messages:
                 return {"type": "thinking", "thinking": "", "signature": ""}, [thought, proof]
             case "text":
                 return {**block, "text": ""}, [{"type": "text_delta", "text": p} for p in _pieces(block["text"])]
+            case "web_search_tool_result":
+                return block, []
             case _:
                 pieces = _pieces(json.dumps(block["input"]))
                 return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": p} for p in pieces]
+
+    @staticmethod
+    def _searched(search: Search) -> list[Json]:
+        sealed = {"type": "web_search_result", "encrypted_content": "RmFrZQ==", "page_age": None}
+        found = [{**sealed, "title": page.title, "url": page.url} for page in search.pages]
+        use = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": search.query}}
+        return [use, {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": found}]
 
     @staticmethod
     def _opening(answer: Answer) -> Json:
@@ -334,12 +364,26 @@ class Responses:
         output: list[Json] = []
         if answer.proof:
             output.append({"type": "reasoning", "summary": [], "encrypted_content": answer.proof})
+        if answer.search is not None:
+            output.append(cls._searched(answer.search))
         if answer.text:
-            content = [{"type": "output_text", "text": answer.text, "annotations": []}]
+            content = [{"type": "output_text", "text": answer.text, "annotations": cls._cited(answer)}]
             output.append({"type": "message", "role": "assistant", "status": "completed", "content": content})
         output += [cls._item(call, asked) for call in answer.calls]
         output = [{**item, "id": f"item_{at}_{answer.proof}"} for at, item in enumerate(output)]
         return {**cls._opening(), "status": "completed", "output": output, "usage": cls._USAGE}
+
+    @staticmethod
+    def _searched(search: Search) -> Json:
+        sources = [{"type": "url", "url": page.url} for page in search.pages]
+        action = {"type": "search", "query": search.query, "queries": [search.query], "sources": sources}
+        return {"type": "web_search_call", "status": "completed", "action": action}
+
+    @staticmethod
+    def _cited(answer: Answer) -> list[Json]:
+        pages = answer.search.pages if answer.search is not None else ()
+        place = {"type": "url_citation", "start_index": 0, "end_index": len(answer.text)}
+        return [{**place, "title": page.title, "url": page.url} for page in pages]
 
     @classmethod
     def stream(cls, answer: Answer, asked: Asked) -> Iterator[Any]:
@@ -415,6 +459,8 @@ def _text(content: str | Iterable[Json], asked: Asked) -> str:
                 asked.pictures.append(url)
             case {"type": "image", "source": {"media_type": kind, "data": data}}:
                 asked.pictures.append(f"data:{kind};base64,{data}")
+            case {"type": "tool_reference", "tool_name": str(name)}:
+                words.append(name)
             case _:
                 raise AssertionError(f"a block that no provider knows: {block}")
     return "\n".join(words)
