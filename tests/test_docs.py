@@ -74,7 +74,8 @@ class Example:
 
 def is_of_a_client(example: Example) -> bool:
     """Whether it is the settings or a program of another project's client, which `tests/clients/` follows."""
-    return example.path.name == "agent-sdks.md" or example.text.startswith("# ~/.codex/")
+    pages = ("agent-sdks.md", "chat-clients.md", "claude-code.md")
+    return example.path.name in pages or example.text.startswith("# ~/.codex/")
 
 
 def examples(language: str) -> list[Example]:

@@ -190,7 +190,7 @@ def test_the_commands_of_a_how_to_do_what_it_says(page: Path, tmp_path: Path, up
     environ = dict.fromkeys(re.findall(r'env = "(\w+)"', text), PROVIDER_KEY)
     (tmp_path / "trunkline.toml").write_text(text)
     (tmp_path / "request.json").write_text('{"model": "fake/echo", "input": "Hello!"}')
-    if page.stem in ("manage-keys", "give-out-keys", "check-invoices", "update-models", "templates"):
+    if page.stem in ("manage-keys", "give-out-keys", "check-invoices", "update-models", "templates", "open-webui"):
         with running(tmp_path, text if "[catalog]" in text else ""):
             pass
     for text in blocks(page, "csv"):

@@ -33,9 +33,15 @@ MODELS = ("coder", "gpt-5.5", "gpt-6.2-sol")
 """What a model is called decides which tools Codex offers: one set for each of its own families, one for all others."""
 
 
-def required(reason: str) -> NoReturn:
-    """Skip a test for want of a client, but never under CI where npm is: a build must not pass without."""
-    (pytest.fail if os.environ.get("CI") and shutil.which("npm") else pytest.skip)(reason)
+def required(reason: str, by: str = "npm") -> NoReturn:
+    """Skip a test for want of a client, but never under CI where there is who installs it: no build passes without."""
+    (pytest.fail if os.environ.get("CI") and shutil.which(by) else pytest.skip)(reason)
+
+
+def python_required(python: Path) -> None:
+    """The same for what is installed for a Python of its own."""
+    if not python.exists():
+        required("the clients are not installed; `make test` does it", by=sys.executable)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +59,9 @@ def gateway(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 PROGRAMS = ("ai-sdk", "openai-agents", "langchain", "pydantic-ai")
 """The programs of the page on agent SDKs, in its order; each has a model of its own, by whose name it is known."""
 
+OPENCODES = ("opencode", "opencode-chat", "opencode-messages")
+"""How opencode is set up: the model's name says at which API it is."""
+
 
 def settings(url: str) -> str:
     """A provider for each wire, at each of them every model, and an engine that searches."""
@@ -66,7 +75,7 @@ api_key = {{ env = "MOCK_KEY" }}
 quirks = {{ {wire.quirks} }}
 """
         upstream_names = dict.fromkeys(MODELS, "scripted")
-        upstream_names |= {name: f"nonce-{dialect}-{name}" for name in ("page", "opencode", "title", *PROGRAMS)}
+        upstream_names |= {name: f"nonce-{dialect}-{name}" for name in ("page", "title", *OPENCODES, *PROGRAMS)}
         for name, upstream_name in upstream_names.items():
             text += f"""
 [[endpoints]]

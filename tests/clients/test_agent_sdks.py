@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import HOW_TO, PROGRAMS, PYTHON, blocks, required
+from tests.clients.conftest import HOW_TO, PROGRAMS, PYTHON, blocks, python_required, required
 from tests.clients.model import Model, Part, call, called, say
 from tests.clients.running import run
 from tests.clients.wires import WIRES, Answer, Asked
 from tests.gateway.server import KEY, Gateway
-from tests.npm import AI_SDK
+from tests.npm import AI_SDK, Package
 
 HERE = Path(__file__).parent
 PAGE = HOW_TO / "agent-sdks.md"
@@ -70,18 +70,17 @@ def outputs(parts: dict[str, Part], gateway: Gateway, tmp_path_factory: pytest.T
 
 
 def run_python(programs: Mapping[str, str], folder: Path) -> Outputs:
-    if not PYTHON.exists():
-        required("the clients are not installed; `make test` does it")
+    python_required(PYTHON)
     ran = run([str(PYTHON), str(HERE / "programs.py")], folder, json.dumps(programs))
     assert ran.code == 0, ran.err
     found: Outputs = json.loads(ran.out)
     return found
 
 
-def run_node(programs: Mapping[str, str], folder: Path) -> Outputs:
-    if reason := AI_SDK.absence():
+def run_node(programs: Mapping[str, str], folder: Path, package: Package = AI_SDK) -> Outputs:
+    if reason := package.absence():
         required(reason)
-    (folder / "node_modules").symlink_to(AI_SDK.folder / "node_modules")
+    (folder / "node_modules").symlink_to(package.folder / "node_modules")
     files = {str(folder / f"{number}.mjs"): name for number, name in enumerate(programs)}
     for file, name in files.items():
         Path(file).write_text(programs[name])

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients.conftest import PYTHON, python_required, required
 from tests.clients.running import run
 from tests.gateway.server import running
 from tests.gateway.tenants import Store, Tenant
 from tests.npm import OPENROUTER
 from tests.recorded import FULL, NOW
 
-PYTHON = Path(sys.prefix) / "clients" / "bin" / "python"
 CONFIG = "[providers.fake-provider]\nenabled = true\n"
 ATTEMPTS = '[{"endpoint":"slow:fake/echo","kind":"silent","status":null,"ms":1500,"is_byok":false}]'
 
@@ -46,8 +43,7 @@ def read(command: list[str], tenant: Tenant, folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def in_python(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if not PYTHON.exists():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("the clients are not installed; `make test` does it")
+    python_required(PYTHON)
     program = OPENROUTER.folder / "read.py"
     return read([str(PYTHON), str(program)], tenant, tmp_path_factory.mktemp("python"))
 
@@ -55,7 +51,7 @@ def in_python(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def in_javascript(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Any:
     if reason := OPENROUTER.absence():
-        (pytest.fail if os.environ.get("CI") and shutil.which("npm") else pytest.skip)(reason)
+        required(reason)
     return read(["node", str(OPENROUTER.folder / "read.mjs")], tenant, tmp_path_factory.mktemp("node"))
 
 

@@ -181,7 +181,8 @@ class Messages:
     def whole(cls, answer: Answer, asked: Asked) -> Json:
         content: list[Json] = []
         if answer.proof:
-            content.append({"type": "thinking", "thinking": "Hm.", "signature": answer.proof})
+            thought = f"Hm: {answer.proof[7:15]}."  # one client takes what it has seen before for the same
+            content.append({"type": "thinking", "thinking": thought, "signature": answer.proof})
         if answer.search is not None:
             content += cls._searched(answer.search)
         if answer.text:
@@ -391,6 +392,10 @@ class Responses:
         yield {"type": "response.created", "response": cls._opening()}
         for index, item in enumerate(final["output"]):
             yield {"type": "response.output_item.added", "output_index": index, "item": item}
+            if item["type"] == "message":
+                place = {"item_id": item["id"], "output_index": index, "content_index": 0}
+                for piece in _pieces(answer.text):
+                    yield {"type": "response.output_text.delta", **place, "delta": piece}
             yield {"type": "response.output_item.done", "output_index": index, "item": item}
         yield {"type": "response.completed", "response": final}
 
