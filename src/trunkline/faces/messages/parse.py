@@ -24,7 +24,7 @@ from trunkline.faces.messages.inputs import Inputs
 from trunkline.faces.messages.thinking import Output, read_format, read_output, read_thinking, reasoning_of
 from trunkline.faces.messages.tools import Choice, Tools, check_choice, read_choice, read_tools
 from trunkline.protocol.body import decode_object
-from trunkline.protocol.checks import looked_through
+from trunkline.protocol.checks import begins_answer, looked_through
 from trunkline.protocol.content import content_tokens
 from trunkline.protocol.extent import is_text_alone
 from trunkline.protocol.items import Json
@@ -73,6 +73,7 @@ def parse(
             conversation.mark_last(mark)
         members["input"] = tuple(conversation.items)
         members["is_text_alone"] = is_text_alone(members["input"])
+        members["has_prefill"] = begins_answer(members["input"])
         if (session := read_session(members, session_id, said)) is not None:
             members["session_id"] = session
         if conversation.billing is not None:
