@@ -159,7 +159,6 @@ class TestPaths:
             ("GET", "/doc", "Did you mean /docs?"),
             ("POST", "/chat/completions", "Did you mean /api/v1/chat/completions?"),
             ("POST", "/messages", "Did you mean /api/v1/messages?"),
-            ("POST", "/v1/messages/count", "Did you mean /api/v1/messages/count_tokens?"),
             ("POST", "/v1/completions", "use POST /api/v1/responses, with prompt as input"),
             ("GET", "/zzz/qqq", "The paths are listed at /docs."),
             ("GET", "/" + "x" * 5000, "The paths are listed at /docs."),

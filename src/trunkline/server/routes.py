@@ -46,9 +46,9 @@ _READY = "/health/ready"
 """The first is the path's own name; the others are what probes ask for unless they are told."""
 
 _NOT_SERVED = {
-    "completions": "Completions are not served; use POST /api/v1/responses, with prompt as input.",
+    "/completions": "Completions are not served; use POST /api/v1/responses, with prompt as input.",
 }
-"""Ends of paths that clients of other languages ask for, and what to do instead."""
+"""Paths that clients of other APIs ask for, and what to do instead."""
 
 
 class Application:
@@ -188,9 +188,8 @@ class _NotFound:
             await _refuse(scope, send, self._hint(scope["path"].rstrip("/")))
 
     def _hint(self, path: str) -> str:
-        for end, hint in _NOT_SERVED.items():
-            if path.endswith(f"/{end}"):
-                return hint
+        if (hint := _NOT_SERVED.get(path.removeprefix("/api").removeprefix("/v1"))) is not None:
+            return hint
         last = path.rpartition("/")[2]
         # The commonest mistakes are about what stands before the last part: /responses, /api/responses.
         meant = next((known for known in self._paths if last and known.endswith(f"/{last}")), None)
