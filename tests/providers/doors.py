@@ -40,6 +40,7 @@ class Door(Protocol):
     """One API: how a client asks for what the tests try, and how it reads the answer."""
 
     name: str
+    stopped: str
     finishes: ClassVar[dict[str, str]]
 
     def question(self, text: str, *, picture: bool = False) -> Json: ...
@@ -51,6 +52,8 @@ class Door(Protocol):
     def schema(self, name: str, shape: Json) -> Json: ...
 
     def thinking(self, limit: int, budget: int) -> Json: ...
+
+    def stops(self, texts: list[str]) -> Json: ...
 
     def results(self, told: Told, result: str) -> list[Json]: ...
 
@@ -65,6 +68,7 @@ class ChatDoor:
     """Chat Completions. Source: https://platform.openai.com/docs/api-reference/chat, seen 2026-11-28."""
 
     name = "chat/completions"
+    stopped = "stop"
     finishes: ClassVar[dict[str, str]] = {
         "stop": "stop",
         "calls": "tool_calls",
@@ -92,6 +96,9 @@ class ChatDoor:
 
     def thinking(self, limit: int, budget: int) -> Json:
         return {"reasoning_effort": "high", "max_tokens": limit}
+
+    def stops(self, texts: list[str]) -> Json:
+        return {"stop": texts}
 
     def results(self, told: Told, result: str) -> list[Json]:
         return [{"role": "tool", "tool_call_id": call_id, "content": result} for call_id, _, _ in told.calls]
@@ -165,6 +172,7 @@ class MessagesDoor:
     """Messages. Source: https://platform.claude.com/docs/en/api/messages-streaming, seen 2026-11-28."""
 
     name = "messages"
+    stopped = "stop_sequence"
     finishes: ClassVar[dict[str, str]] = {
         "stop": "end_turn",
         "calls": "tool_use",
@@ -190,6 +198,9 @@ class MessagesDoor:
 
     def thinking(self, limit: int, budget: int) -> Json:
         return {"thinking": {"type": "enabled", "budget_tokens": budget}, "max_tokens": limit}
+
+    def stops(self, texts: list[str]) -> Json:
+        return {"stop_sequences": texts}
 
     def results(self, told: Told, result: str) -> list[Json]:
         blocks = [

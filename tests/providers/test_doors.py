@@ -80,6 +80,12 @@ def test_a_text_comes_from_where_it_was_asked(door: Door, case: Case, ask: Ask, 
     assert "Speak of birds." in json.dumps(seen.body)
 
 
+@of("text")
+def test_a_stop_text_ends_the_answer_whoever_keeps_to_it(door: Door, case: Case, ask: Ask, nonce: str) -> None:
+    told = ask(door, case, door.question(f"herons {nonce}"), **door.stops([" stand", "never said"]))
+    assert (told.text, told.finish) == (TEXT.partition(" stand")[0], door.stopped)
+
+
 @of("usage")
 def test_tokens_are_counted_and_priced_to_the_last_digit(door: Door, case: Case, ask: Ask, nonce: str) -> None:
     told = ask(door, case, door.question(f"herons {nonce}"))
