@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -12,6 +13,10 @@ from msgspec.structs import replace
 
 from tests.routing.catalogs import endpoint
 from trunkline.adapters.encoding.offers import offered
+from trunkline.faces.chat.face import CHAT
+from trunkline.faces.contract import Face
+from trunkline.faces.messages.face import MESSAGES
+from trunkline.faces.responses.face import RESPONSES
 from trunkline.faces.responses.parse import parse
 from trunkline.protocol.marking import has_marks, marks_of, wants_hour, with_last_marks
 from trunkline.protocol.request import Request
@@ -101,3 +106,31 @@ def test_a_request_without_marks_is_asked_nothing_more() -> None:
     # Were it looked through, what it says of itself would not be believed.
     marks = marked({6})
     assert offered(replace(marks, has_marks=False, has_extensions=False), endpoint()).lost == ()
+
+
+MARKED: dict[str, Any] = {"cache_control": MARK}
+MARKED_BODIES: dict[str, tuple[Face, dict[str, Any]]] = {
+    "responses, a part": (
+        RESPONSES,
+        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "a", **MARKED}]}]},
+    ),
+    "responses, a tool": (RESPONSES, {"input": "a", "tools": [{"type": "function", "name": "f", **MARKED}]}),
+    "chat, a part": (CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", **MARKED}]}]}),
+    "chat, a message": (CHAT, {"messages": [{"role": "user", "content": "a", **MARKED}]}),
+    "chat, the whole": (CHAT, {"messages": [{"role": "user", "content": "a"}], **MARKED}),
+    "messages, a system block": (
+        MESSAGES,
+        {"system": [{"type": "text", "text": "a", **MARKED}], "messages": [{"role": "user", "content": "a"}]},
+    ),
+    "messages, the whole": (MESSAGES, {"messages": [{"role": "user", "content": "a"}], **MARKED}),
+}
+
+
+@pytest.mark.parametrize("body", MARKED_BODIES)
+def test_a_mark_is_noticed_at_every_door(body: str) -> None:
+    face, members = MARKED_BODIES[body]
+    request = face.parse(json.dumps({"model": "m", "max_tokens": 9, **members}).encode(), None, {}).request
+    assert request.has_marks
+    assert has_marks(request.input, request.tools)
+    plain = json.dumps({"model": "m", "max_tokens": 9, **members}).replace(json.dumps(MARKED)[1:-1], '"x": 1')
+    assert not face.parse(plain.encode(), None, {}).request.has_marks

@@ -27,7 +27,7 @@ def looked_through(request: Request) -> Request:
     """Check what hangs on several members, and note once what would be looked for again and again. Raises Wrong."""
     if request.tools or request.tool_choice is not None or not request.is_text_alone:
         request = _with_calls_checked(request)
-    is_marked = has_marks(request.input, request.tools)
+    is_marked = bool(request.tools or not request.is_text_alone) and has_marks(request.input, request.tools)
     if is_marked is not request.has_marks:
         request = replace(request, has_marks=is_marked)
     if len(request.input) > _MANY_ITEMS:

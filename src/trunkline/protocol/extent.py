@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec import UNSET
+
 from trunkline.protocol.file_types import is_text, kind_of
 from trunkline.protocol.items import (
     AgentMessage,
@@ -60,12 +62,12 @@ def extent_of(request: Request) -> Extent:
 
 
 def is_text_alone(items: Iterable[InputItem]) -> bool:
-    """Whether an input is nothing but messages of text: no medium, no call, no result, no thought."""
+    """Whether an input is nothing but messages of text: no medium, no call, no result, no thought, and no mark."""
     for item in items:
         if type(item) is not Message:
             return False
         for part in item.content:
-            if type(part) not in _TEXTS:
+            if type(part) not in _TEXTS or getattr(part, "cache_control", UNSET) is not UNSET:
                 return False
     return True
 

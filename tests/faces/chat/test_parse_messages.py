@@ -320,7 +320,7 @@ def test_read(case: Read) -> None:
     request = said(*case.messages)
     assert list(request.input) == case.items
     kinds = {type(part) for item in case.items if isinstance(item, Message) for part in item.content}
-    is_plain = kinds <= {InputText, OutputText, RefusalPart}
+    is_plain = kinds <= {InputText, OutputText, RefusalPart} and not request.has_marks
     assert request.is_text_alone == (is_plain and all(isinstance(item, Message) for item in case.items))
 
 

@@ -552,7 +552,7 @@ TOLD = (
 def test_a_conversation_becomes_items(case: Told) -> None:
     request = asked(messages=case.messages, **({} if case.system is None else {"system": case.system}))
     assert request.input == case.items
-    assert request.is_text_alone == case.more.get("is_text_alone", True)
+    assert request.is_text_alone == case.more.get("is_text_alone", not request.has_marks)
     assert request.ignored == case.more.get("ignored", ())
     assert request.anthropic == case.more.get("anthropic", Anthropic())
 

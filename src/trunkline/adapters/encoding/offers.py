@@ -128,7 +128,7 @@ def offered(request: Request, endpoint: Endpoint) -> Offer:
     and is not known; routing asks no such endpoint.
     """
     lost, names = request.ignored, AS_THEY_ARE
-    if not takes_anthropic_members(endpoint):
+    if (request.anthropic is not None or request.has_extensions) and not takes_anthropic_members(endpoint):
         if bound := bound_to_anthropic(request):
             raise Unprocessable(f"{endpoint.model.slug} does not take {', '.join(bound)} at {endpoint.provider.name}")
         if request.anthropic is not None:

@@ -24,6 +24,7 @@ from trunkline.faces.chat.parts import mark_of, read_content, read_result
 from trunkline.faces.chat.usual import usual_message, usual_texts, usual_turn
 from trunkline.protocol.body import MAX_INPUT_ITEMS
 from trunkline.protocol.checks import begins_answer
+from trunkline.protocol.extent import is_text_alone
 from trunkline.protocol.items import (
     CustomCallItem,
     CustomCallOutput,
@@ -31,11 +32,8 @@ from trunkline.protocol.items import (
     FunctionCallOutput,
     InputItem,
     InputPart,
-    InputText,
     Json,
     Message,
-    OutputText,
-    RefusalPart,
     Role,
 )
 from trunkline.protocol.marking import with_mark_at_end
@@ -148,7 +146,7 @@ class _Reading:
         mark = mark_of(value)
         if mark is not UNSET and len(self.items) > before:
             self.items[before:] = with_mark_at_end(self.items[before:], mark)
-        return all(_is_text(item) for item in self.items[before:])
+        return is_text_alone(self.items[before:])
 
     def _read_message(self, value: dict[str, Json]) -> None:
         content = _read_said(value)
@@ -221,12 +219,6 @@ _read_answer_of_tool = record(
     _answer_of_tool, {"tool_call_id": _some_text, "content": read_result}, required=("tool_call_id", "content")
 )
 _read_answer_of_function = record(_answer_of_function, {"name": _some_text, "content": read_result}, required=("name",))
-
-
-def _is_text(item: InputItem) -> bool:
-    if type(item) is not Message:
-        return False
-    return all(isinstance(part, InputText | OutputText | RefusalPart) for part in item.content)
 
 
 def _no_role(role: Json) -> Wrong:

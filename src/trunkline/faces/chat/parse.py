@@ -112,6 +112,7 @@ def _made_regular(members: dict[str, Any], raw: Mapping[str, Json]) -> ChatForm:
     mark = members.pop("cache_control", None)
     if mark is not None:
         members["input"] = with_mark_at_end(members["input"], mark)
+        members["is_text_alone"] = False
     is_shown = members.pop("include_reasoning", True) and (raw.get("reasoning") or {}).get("exclude") is not True
     members["reasoning"] = thinking_of(members)
     members.pop("n", None)

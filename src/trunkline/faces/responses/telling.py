@@ -29,7 +29,7 @@ _LARGE_BYTES = 256 * 1024
 class ResponsesTelling:
     """Tells one answer, as its assembler makes it: a stream, or whole; `now` is Unix time."""
 
-    __slots__ = ("_assembler", "_end", "_frames", "_held", "_now", "_part", "is_over", "is_stream")
+    __slots__ = ("_assembler", "_end", "_frames", "_held", "_now", "_part", "failure", "is_over", "is_stream")
 
     def __init__(self, assembler: Assembler, now: Callable[[], float]) -> None:
         self._assembler = assembler
@@ -40,11 +40,7 @@ class ResponsesTelling:
         self._frames: TextFrames
         self.is_stream = assembler.is_stream
         self.is_over = False
-
-    @property
-    def failure(self) -> None:
-        """A response tells by itself that it failed."""
-        return
+        self.failure: GatewayError | None = None  # a response tells by itself that it failed
 
     @property
     def is_ending(self) -> bool:
