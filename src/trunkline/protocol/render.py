@@ -29,6 +29,10 @@ def render_events(events: Iterable[Event]) -> bytes:
     return _encoder.encode_lines(events)
 
 
+render_texts: Callable[[Iterable[str]], bytes] = _encoder.encode_lines
+"""Renders strings as they stand in events, with a line end after each."""
+
+
 render_document: Callable[[object], bytes] = _encoder.encode
 """Renders plain values, and amounts of `render_usd` among them."""
 

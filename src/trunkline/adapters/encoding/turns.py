@@ -343,6 +343,8 @@ def _cut_at_marks(parts: Sequence[MessagePart]) -> Sequence[Said]:
 def _system_turns(message: Message) -> list[Turn]:
     """Turns of a system message; media in it become the user's."""
     parts = _readable(message.content)
+    if len(parts) == 1 and type(parts[0]) is InputText and parts[0].cache_control is UNSET:
+        return [SystemTurn(parts[0].text)]
     texts = tuple(part for part in parts if isinstance(part, InputText))
     media = tuple(part for part in parts if not isinstance(part, InputText))
     made: list[Turn] = []

@@ -71,9 +71,14 @@ class Completion:
             "system_fingerprint": None,
         }
 
-    def text(self, text: str) -> None:
+    def say_texts(self, texts: Sequence[str]) -> None:
         """Hear more of the content."""
-        self._texts.append(text)
+        self._texts += texts
+
+    def go_on(self, texts: Sequence[str]) -> bytes:
+        """Hear more of the content, and give nothing before the end."""
+        self._texts += texts
+        return b""
 
     def say(self, delta: ChoiceDelta, logprobs: Sequence[Logprob] = ()) -> None:
         """Hear anything else that the answer says."""

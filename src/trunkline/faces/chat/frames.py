@@ -13,7 +13,7 @@ from trunkline.errors import GatewayError
 from trunkline.faces.chat.refusal import told_error
 from trunkline.faces.chat.spelling import ChoiceDelta, Ending, Logprobs, told_tier, told_usage
 from trunkline.protocol.items import Logprob
-from trunkline.protocol.render import render_document, render_text
+from trunkline.protocol.render import render_document, render_text, render_texts
 from trunkline.stream.deltas import Spent
 from trunkline.stream.sse import DONE
 
@@ -21,6 +21,7 @@ _OPEN = b'"choices":[{"index":0,"delta":'
 _CLOSE = b',"finish_reason":null,"logprobs":null}]}\n\n'
 _TEXT = _OPEN + b'{"content":'
 _TEXT_END = b"}" + _CLOSE
+_ROLE = _OPEN + b'{"role":"assistant","content":""}' + _CLOSE
 
 
 class Chunks:
@@ -36,14 +37,19 @@ class Chunks:
         self._start = self.text_head = b""
 
     def begin(self, id: str, created: int, model: str) -> None:
-        """Learn what all chunks say."""
+        """Learn what all chunks say, and tell who speaks."""
         constant = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._start = b"data: %b," % render_document(constant)[:-1]
         self.text_head = self._start + _TEXT
+        self._pieces.append(self._start + _ROLE)
 
-    def text(self, text: str) -> None:
-        """Tell more of the content."""
-        self._pieces.append(b"%b%b%b" % (self.text_head, render_text(text), _TEXT_END))
+    def say_texts(self, texts: Sequence[str]) -> None:
+        """Tell more of the content, in a chunk for each text."""
+        self._pieces.append(self._written(texts))
+
+    def go_on(self, texts: Sequence[str]) -> bytes:
+        """Give more of the content, where all that was told is given."""
+        return self._written(texts)
 
     def say(self, delta: ChoiceDelta, logprobs: Sequence[Logprob] = ()) -> None:
         """Tell anything else that the answer says."""
@@ -77,6 +83,13 @@ class Chunks:
         usage = {} if spent is None else {"usage": told_usage(spent)}
         self._chunk({"choices": [], "error": told_error(error), **usage})
         return self.take() + DONE
+
+    def _written(self, texts: Sequence[str]) -> bytes:
+        head = self.text_head
+        if len(texts) == 1:
+            return b"%b%b%b" % (head, render_text(texts[0]), _TEXT_END)
+        # JSON escapes every line end, so that each of these stands between two texts.
+        return b"%b%b%b" % (head, render_texts(texts)[:-1].replace(b"\n", _TEXT_END + head), _TEXT_END)
 
     def _chunk(self, members: dict[str, object]) -> None:
         self._pieces.append(b"%b%b\n\n" % (self._start, render_document(members)[1:]))

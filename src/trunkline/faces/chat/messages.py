@@ -135,12 +135,7 @@ class _Reading:
         role = value.get("role")
         reader = _ROLES.get(role) if isinstance(role, str) else None
         if reader is None:
-            expected = named(_ROLES)
-            raise (
-                Wrong(f"is required and must be {expected}", "role")
-                if role is None
-                else mismatch(role, expected, "role")
-            )
+            raise _no_role(role)
         before = len(self.items)
         reader(self, value)
         mark = mark_of(value)

@@ -46,7 +46,8 @@ is the error and no choice at all: whoever looks for no error would take half an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from trunkline.errors import BadGateway, GatewayError
@@ -130,11 +131,9 @@ class ChatTelling:
 
     def go_on(self, texts: Sequence[str]) -> bytes:
         """Tell more of the text that was heard last, none of it empty: what `feed` would tell of it as `Text`."""
-        tell = self._sink.text
         for text in texts:  # nearly always one
             self.length += len(text)
-            tell(text)
-        return self._sink.take()
+        return self._sink.go_on(texts)
 
     def run(self, send: Send) -> ChatRun:
         """The same for one text at a time, sent at once, until anything else is told; `go_on` has told one before."""
@@ -170,25 +169,43 @@ class ChatTelling:
     def _hear(self, batch: Sequence[Delta]) -> None:
         if not self._has_begun:
             self._begin(batch[0] if batch else None)
-        tell = self._sink.text
-        for delta in batch:
-            if type(delta) is not Text:
-                _HEAR[type(delta)](self, delta)
-            elif delta.text or delta.logprobs:
-                if delta.slot != self._slot:
-                    self._begin_text(delta.slot)
-                self.length += len(delta.text)
-                if delta.logprobs:
-                    self._sink.say(ChoiceDelta(content=delta.text), delta.logprobs)
-                else:
-                    tell(delta.text)
+        for kind, run in groupby(batch, type):
+            if kind is Text:
+                self._hear_texts(run)  # type: ignore[arg-type]  # kind is their type
+            elif kind is not Began:
+                hear = _HEAR[kind]
+                for delta in run:
+                    hear(self, delta)
 
     def _begin(self, first: Delta | None) -> None:
         self._has_begun = True
         answering = self._answering
         model = first.model if isinstance(first, Began) else answering.model
         self._sink.begin("gen-" + answering.id.removeprefix("resp_"), int(answering.created_at), model)
-        self._sink.say(ChoiceDelta(role="assistant", content=""))
+
+    def _hear_texts(self, deltas: Iterable[Text]) -> None:
+        # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
+        texts: list[str] = []
+        for delta in deltas:
+            if delta.slot == self._slot and not delta.logprobs:
+                if delta.text:
+                    texts.append(delta.text)
+            elif delta.text or delta.logprobs:
+                self._say_texts(texts)
+                texts = []
+                if delta.slot != self._slot:
+                    self._begin_text(delta.slot)
+                if delta.logprobs:
+                    self.length += len(delta.text)
+                    self._sink.say(ChoiceDelta(content=delta.text), delta.logprobs)
+                else:
+                    texts.append(delta.text)
+        self._say_texts(texts)
+
+    def _say_texts(self, texts: Sequence[str]) -> None:
+        if texts:
+            self.length += len("".join(texts))
+            self._sink.say_texts(texts)
 
     def _begin_text(self, slot: Slot) -> None:
         self._leave()
@@ -265,8 +282,8 @@ class ChatTelling:
         """Tell nothing of something that is said between others."""
         self._leave()
 
-    def _ignore(self, delta: Began | Phase | Failed) -> None:
-        """Tell nothing: `Began` was heard, a phase has no words, and `Failed` is caught before."""
+    def _ignore(self, delta: Phase | Failed) -> None:
+        """Tell nothing: a phase has no words, and `Failed` is caught before."""
 
     # What is open, and the end
 
@@ -337,8 +354,7 @@ _HEAR: Final[Mapping[type, Callable[[ChatTelling, Any], None]]] = {
     Opaque: ChatTelling._pass,
     Spent: ChatTelling._hear_spent,
     Stopped: ChatTelling._hear_stopped,
-    Began: ChatTelling._ignore,
     Phase: ChatTelling._ignore,
     Failed: ChatTelling._ignore,
 }
-"""By type of delta, who hears it; one look-up instead of a ladder."""
+"""By type of delta, who hears it, but for texts, and for `Began`; one look-up instead of a ladder."""
