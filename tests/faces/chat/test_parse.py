@@ -32,6 +32,7 @@ class Taken:
 OPTIONAL = [
     "audio",
     "cache_control",
+    "chat_template_kwargs",
     "debug",
     "frequency_penalty",
     "function_call",
@@ -72,6 +73,7 @@ OPTIONAL = [
     "stream_options",
     "temperature",
     "thinking",
+    "thinking_budget",
     "tool_choice",
     "tools",
     "top_a",
@@ -241,6 +243,36 @@ TAKEN = [
     ),
     Taken("Qwen's", {"enable_thinking": True}, {"reasoning": ReasoningConfig(enabled=True)}),
     Taken("… off", {"enable_thinking": False}, {"reasoning": ReasoningConfig(effort="none")}),
+    Taken(
+        "… by tokens",
+        {"enable_thinking": True, "thinking_budget": 900},
+        {"reasoning": ReasoningConfig(max_tokens=900)},
+    ),
+    Taken(
+        "… off, whatever the tokens",
+        {"enable_thinking": False, "thinking_budget": 900},
+        {"reasoning": ReasoningConfig(effort="none")},
+    ),
+    Taken("a budget of nothing", {"thinking_budget": 0}, {"reasoning": ReasoningConfig(effort="none")}),
+    Taken("a budget that the model makes", {"thinking_budget": -1}),
+    Taken("thinking that the model sees to", {"thinking": {"type": "auto"}}),
+    Taken(
+        "vLLM's",
+        {"chat_template_kwargs": {"enable_thinking": False}, "reasoning_effort": "high"},
+        {"reasoning": ReasoningConfig(effort="none")},
+    ),
+    Taken("… on", {"chat_template_kwargs": {"thinking": True}}, {"reasoning": ReasoningConfig(enabled=True)}),
+    Taken(
+        "… beside what a template alone knows",
+        {"chat_template_kwargs": {"enable_thinking": True, "add_vision_id": True}},
+        {"reasoning": ReasoningConfig(enabled=True), "ignored": ("chat_template_kwargs",)},
+    ),
+    Taken(
+        "… as no switch",
+        {"chat_template_kwargs": {"enable_thinking": "no"}},
+        {"ignored": ("chat_template_kwargs",)},
+    ),
+    Taken("… as no object", {"chat_template_kwargs": 1}, {"ignored": ("chat_template_kwargs",)}),
 ]
 
 

@@ -29,11 +29,12 @@ class Call:
 
     @property
     def is_whole(self) -> bool:
-        text = "".join(self.arguments)
-        if not text.rstrip().endswith("}"):
+        # Looked at first: some servers name the function in every piece, and each of those asks.
+        last = next((piece for piece in reversed(self.arguments) if not piece.isspace()), "")
+        if not last.rstrip().endswith("}"):
             return False
         try:
-            return isinstance(read_json(text), dict)
+            return isinstance(read_json("".join(self.arguments)), dict)
         except UNREADABLE:
             return False
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from trunkline.faces.chat.form import ChatForm
 from trunkline.faces.chat.messages import Conversation, read_messages
-from trunkline.faces.chat.thinking import READERS, thinking_of
+from trunkline.faces.chat.thinking import READERS, TEMPLATE, is_switch_alone, thinking_of
 from trunkline.faces.chat.tools import (
     nesting_of,
     read_choice,
@@ -71,7 +71,7 @@ def parse(body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, 
             members["session_id"] = read_session_header(session_id)
         if ("models" in members or ":" in members.get("model", "")) and is_thinker_named(members):
             members["reasoning"] = with_thinking(members.get("reasoning"))
-        if conversation.names_speakers or not _KNOWN.issuperset(raw):
+        if conversation.names_speakers or TEMPLATE in raw or not _KNOWN.issuperset(raw):
             members["ignored"] = _ignored(raw, conversation)
         if len(body) > SMALL_BYTES or has_long_texts:
             members["size"] = "long_texts" if has_long_texts else "large"
@@ -164,6 +164,8 @@ def _ignored(raw: Mapping[str, Json], conversation: Conversation) -> tuple[str, 
     # False asks for nothing: `store` is so at many clients.
     unknown = (name for name, value in raw.items() if name not in _KNOWN and value is not None and value is not False)
     names = sorted(name[:_MAX_NAME] for name in unknown if name.isascii() and name.isprintable())
+    if raw.get(TEMPLATE) and not is_switch_alone(raw[TEMPLATE]):
+        names.insert(0, TEMPLATE)
     if conversation.names_speakers:
         names.insert(0, "messages.name")
     return tuple(names[:_MAX_IGNORED])

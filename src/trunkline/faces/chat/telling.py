@@ -91,9 +91,8 @@ class ChatTelling:
     """Tells one answer; `length` is that of the content so far, in code points."""
 
     __slots__ = (
-        "_answering", "_calls", "_cited", "_has_begun", "_images", "_sink", "_slot", "_spent", "_start", "_stop",
-        "_tells_thoughts", "_thought", "_thoughts", "_thoughts_told", "failure", "is_over", "is_stream",
-        "length",
+        "_answering", "_calls", "_cited", "_has_begun", "_images", "_last_thought", "_sink", "_slot", "_spent",
+        "_start", "_stop", "_tells_thoughts", "_thought", "_thoughts", "failure", "is_over", "is_stream", "length",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, answering: Answering) -> None:
@@ -109,8 +108,8 @@ class ChatTelling:
         # What not every answer has is made for the first: an idle stream is to be small.
         self._cited: set[tuple[str, int, int]] | None = None
         self._thought: Thought | None = None
+        self._last_thought: Thought | None = None
         self._thoughts: dict[Slot, Thought] | None = None
-        self._thoughts_told = 0
         self._calls: ToldCalls | None = None
         self._images = 0
         self._spent: Spent | None = None
@@ -304,11 +303,10 @@ class ChatTelling:
         calls = 0 if self._calls is None else len(self._calls)
         if self._thoughts is None:
             self._thoughts = {}
-        has_said = any(each.has_said for each in self._thoughts.values())
-        index, after_text = self._thoughts_told, self.length > 0
-        thought = Thought(slot, index, after_text=after_text, calls_before=calls, has_said=has_said)
-        self._thoughts_told += 1
-        self._thought = self._thoughts[slot] = thought
+        before = self._last_thought
+        index, has_said = (0, False) if before is None else (before.index + 1, before.has_said)
+        thought = Thought(slot, index, after_text=self.length > 0, calls_before=calls, has_said=has_said)
+        self._thought = self._last_thought = self._thoughts[slot] = thought
         return thought
 
     def _conclude(self, stop: Stopped) -> Ending:

@@ -17,15 +17,19 @@ _NOTHING = "{}"
 
 
 class ToldCalls:
-    """The calls so far, in the order they began; `ids` yields random tokens without end."""
+    """The calls so far, in the order they began; `ids` yields random tokens without end.
 
-    __slots__ = ("_all", "_by_slot", "_call_ids", "_ids", "_latest")
+    `_last` are the indices of those after which nothing but calls was said.
+    """
+
+    __slots__ = ("_all", "_by_slot", "_call_ids", "_ids", "_last", "_latest")
 
     def __init__(self, ids: Iterator[str]) -> None:
         self._ids = ids
         self._all: list[_Call] = []
         self._by_slot: dict[Slot, _Call] = {}
         self._call_ids: set[str] = set()
+        self._last: set[int] = set()
         self._latest: _Call | None = None
 
     def __len__(self) -> int:
@@ -40,6 +44,7 @@ class ToldCalls:
             before.is_closed = True
         call = self._by_slot[said.slot] = self._latest = _Call(said, len(self._all))
         self._all.append(call)
+        self._last.add(call.index)
         return call.begun(self._call_id(said.call_id))
 
     def hear(self, delta: Arguments) -> ToolCall | None:
@@ -50,7 +55,8 @@ class ToldCalls:
         if call.is_empty and not call.is_custom and delta.text.strip() == "null":
             return None  # some models write this for a tool without parameters
         self._latest = call
-        call.is_empty = call.is_followed = False
+        self._last.add(call.index)
+        call.is_empty = False
         return call.more(delta.text)
 
     def close(self, slot: Slot) -> None:
@@ -61,8 +67,7 @@ class ToldCalls:
 
     def leave(self) -> None:
         """Hear that something else is said after the calls."""
-        for call in self._by_slot.values():
-            call.is_followed = True
+        self._last.clear()
 
     def end(self, *, is_cut: bool) -> tuple[list[ToolCall], frozenset[int]]:
         """End all: what is left to tell of those that were called with nothing, and the indices of those cut."""
@@ -71,7 +76,7 @@ class ToldCalls:
         return [call.more(_NOTHING) for call in whole if call.is_empty and not call.is_custom], cut
 
     def _may_be_half(self, call: _Call) -> bool:
-        return not (call.is_followed or (call.is_closed and call is not self._latest))
+        return call.index in self._last and (call is self._latest or not call.is_closed)
 
     def _call_id(self, said: str) -> str:
         call_id = said if said and said not in self._call_ids else "call_" + next(self._ids)
@@ -82,12 +87,12 @@ class ToldCalls:
 class _Call:
     """One call. A tool of another API's, which no client of this one can have offered, is told as a function."""
 
-    __slots__ = ("index", "is_closed", "is_empty", "is_followed", "said")
+    __slots__ = ("index", "is_closed", "is_empty", "said")
 
     def __init__(self, said: FunctionCall, index: int) -> None:
         self.said = said
         self.index = index
-        self.is_closed = self.is_followed = False
+        self.is_closed = False
         self.is_empty = True
 
     @property
