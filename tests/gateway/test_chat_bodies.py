@@ -10,7 +10,7 @@ import pytest
 from tests.faces.chat.chatting import call, calling, result
 from tests.faces.chat.test_parse_faults import FAULTS, Fault
 from tests.gateway.server import Gateway, Reply
-from tests.gateway.upstream import Upstream
+from tests.gateway.upstream import Upstream, completion, whole
 
 pytestmark = pytest.mark.usefixtures("no_socket_left")
 
@@ -61,6 +61,20 @@ def test_the_older_form_goes_on_as_the_newer(gateway: Gateway, upstream: Upstrea
     assert made["function"] == {"name": "f", "arguments": "{}"}
     assert sent["messages"][2] == {"role": "tool", "tool_call_id": made["id"], "content": "sunny"}
     assert sent["tools"][0]["function"]["name"] == "f"
+
+
+def test_who_offers_functions_is_told_a_call_of_one(
+    gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
+    made = [call("c1", arguments='{"a":1}'), call("c2")]
+    upstream.play(nonce, whole(completion(None, "tool_calls", tool_calls=made)))
+    conversation = [{"role": "user", "content": nonce}]
+    reply = ask(gateway, model, conversation, functions=[{"name": "f", "parameters": {"type": "object"}}])
+    [choice] = reply.json["choices"]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"]["function_call"] == {"name": "f", "arguments": '{"a":1}'}
+    assert "tool_calls" not in choice["message"]
+    assert upstream.last(nonce).json["parallel_tool_calls"] is False
 
 
 @pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.id) for fault in FAULTS])

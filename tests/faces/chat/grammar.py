@@ -55,7 +55,8 @@ def check_chunks(chunks: Sequence[Json], *, asks_usage: bool = False) -> None:
         assert ends == [len(choices) - 1], f"reasons at {ends} of {len(choices)}"
         assert choices[-1]["delta"] == {}
         _check_usage(chunks, asks_usage=asks_usage)
-        _check_reason(choices[-1]["finish_reason"], _Message(choices).calls)
+        message = _Message(choices)
+        _check_reason(choices[-1]["finish_reason"], message.calls, message.function)
     assert not any("error" in chunk for chunk in chunks[:-1])
     assert all(chunk["choices"] for chunk in chunks[:-1])
     _check_with_clients(chunks)
@@ -75,13 +76,14 @@ def check_completion(body: Json) -> None:
     [choice] = body["choices"]
     message = choice["message"]
     assert message["role"] == "assistant"
-    if not _has_custom(message.get("tool_calls", ())):
+    if not (_has_custom(message.get("tool_calls", ())) or "function_call" in message):
         ChatResponse.model_validate(body)
     assert message.get("tool_calls") != []
     for call in message.get("tool_calls", ()):
         assert call.keys() == {"id", "type", call["type"]}
-    assert message["content"] is not None or message.get("tool_calls") or message["refusal"]
-    _check_reason(choice["finish_reason"], message.get("tool_calls", ()))
+    function = message.get("function_call")
+    assert message["content"] is not None or message.get("tool_calls") or function or message["refusal"]
+    _check_reason(choice["finish_reason"], message.get("tool_calls", ()), function)
 
 
 def check_error(error: Json) -> None:
@@ -107,6 +109,7 @@ class _Message:
     said: dict[str, str] = field(default_factory=dict)
     details: dict[tuple[int, str], Json] = field(default_factory=dict)
     calls: list[Json] = field(default_factory=list)
+    function: Json = None
     lists: dict[str, list[Json]] = field(default_factory=dict)
     logprobs: list[Json] = field(default_factory=list)
 
@@ -126,6 +129,8 @@ class _Message:
                 case "tool_calls":
                     for call in value:
                         self._hear_call(call)
+                case "function_call":
+                    self._hear_function(value)
                 case "annotations" | "images":
                     entries = self.lists.setdefault(name, [])
                     assert [entry["index"] for entry in value] == [len(entries)]
@@ -157,17 +162,28 @@ class _Message:
             inner = call[call["type"]]
             call[call["type"]] = {**inner, name: inner[name] + text}
 
+    def _hear_function(self, told: Json) -> None:
+        assert not self.calls, "a call in the older form beside one in the newer"
+        if self.function is None:
+            assert told["name"]
+            assert not told["arguments"]
+            self.function = told
+        else:
+            assert told.keys() == {"arguments"}, "more of a call says its name again"
+            self.function = {**self.function, "arguments": self.function["arguments"] + told["arguments"]}
+
     def whole(self) -> Json:
         content, refusal = self.said.get("content", ""), self.said.get("refusal")
         assert self.said.get("reasoning") == self.said.get("reasoning_content")
         message = {
             "role": "assistant",
-            "content": None if not content and (refusal or self.calls) else content,
+            "content": None if not content and (refusal or self.calls or self.function) else content,
             "refusal": refusal,
             "reasoning": self.said.get("reasoning"),
             "reasoning_content": self.said.get("reasoning_content"),
             "reasoning_details": list(self.details.values()),
             "tool_calls": self.calls,
+            "function_call": self.function,
             **self.lists,
         }
         told = {name: value for name, value in message.items() if value or name in ("content", "refusal")}
@@ -192,10 +208,11 @@ def _check_usage(chunks: Sequence[Json], *, asks_usage: bool) -> None:
     assert chunks[-1]["usage"].keys() - {"server_tool_use"} == USAGE
 
 
-def _check_reason(reason: str, calls: Sequence[Json]) -> None:
-    assert reason in ("stop", "tool_calls", *CUTS)
+def _check_reason(reason: str, calls: Sequence[Json], function: Json) -> None:
+    assert reason in ("stop", "tool_calls", "function_call", *CUTS)
     if reason not in CUTS:
         assert (reason == "tool_calls") == bool(calls), f"{reason} with {len(calls)} calls"
+        assert (reason == "function_call") == bool(function), f"{reason} with {function}"
 
 
 def _check_with_clients(chunks: Sequence[Json]) -> None:
@@ -203,8 +220,9 @@ def _check_with_clients(chunks: Sequence[Json]) -> None:
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
     if _has_custom(_Message([choice for chunk in chunks for choice in chunk["choices"]]).calls):
         return
+    is_older = any("function_call" in choice["delta"] for chunk in chunks for choice in chunk["choices"])
     for chunk in chunks:
-        if "error" not in chunk:  # its code is a number at OpenRouter
+        if not ("error" in chunk or is_older):  # its code is a number at OpenRouter
             ChatStreamingResponseChunkData.model_validate(chunk)
         list(state.handle_chunk(ChatCompletionChunk.model_validate(chunk, strict=True)))
     if "error" in chunks[-1]:
@@ -212,6 +230,10 @@ def _check_with_clients(chunks: Sequence[Json]) -> None:
     collected, told = state.current_completion_snapshot.choices[0].message, fold(chunks)["message"]
     assert (collected.content or None) == (told["content"] or None)
     assert (collected.refusal or None) == told["refusal"]
+    function = collected.function_call
+    assert (None if function is None else {"name": function.name, "arguments": function.arguments}) == told.get(
+        "function_call"
+    )
     calls = [(call.id, call.function.name, call.function.arguments) for call in collected.tool_calls or ()]
     names = ("name", "arguments")
     assert calls == [(c["id"], *(c["function"][name] for name in names)) for c in told.get("tool_calls", ())]

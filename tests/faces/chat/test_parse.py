@@ -276,6 +276,13 @@ TAKEN = [
 ]
 
 
+def test_who_offers_functions_is_told_a_call_in_their_form() -> None:
+    functions = [{"name": "f"}]
+    assert asked(functions=functions)[1].calls_function
+    assert not asked(functions=[])[1].calls_function
+    assert not asked(tools=[{"type": "function", "function": each} for each in functions])[1].calls_function
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in TAKEN])
 def test_taken(case: Taken) -> None:
     assert parsed(**case.members) == replace(PLAIN, **case.expected)

@@ -39,6 +39,7 @@ from trunkline.stream.seals import CLAUDE_FORMAT, Seal, seal
 Json = Any
 Told = dict[str, Json]
 NO_THOUGHTS = ChatForm(tells_thoughts=False)
+OLDER = ChatForm(calls_function=True)
 STOP, CALLS = Stopped("stop"), Stopped("calls")
 
 
@@ -89,6 +90,37 @@ class Case:
 
 CLAUDE = CLAUDE_FORMAT
 CASES = [
+    Case(
+        "a call is told in the older form to who offered functions, and no other",
+        [FunctionCall(0, "c1", "look"), Arguments(0, '{"a"'), FunctionCall(1, "c2", "see"), Arguments(0, ":1}")],
+        [
+            {"function_call": {"name": "look", "arguments": ""}},
+            {"function_call": {"arguments": '{"a"'}},
+            {"function_call": {"arguments": ":1}"}},
+        ],
+        CALLS,
+        "function_call",
+        {"content": None, "function_call": {"name": "look", "arguments": '{"a":1}'}},
+        OLDER,
+    ),
+    Case(
+        "a call in the older form is called with something",
+        [FunctionCall(0, "c1", "look")],
+        [{"function_call": {"name": "look", "arguments": ""}}, {"function_call": {"arguments": "{}"}}],
+        CALLS,
+        "function_call",
+        {"function_call": {"name": "look", "arguments": "{}"}},
+        OLDER,
+    ),
+    Case(
+        "half a call in the older form is none",
+        [FunctionCall(0, "c1", "look"), Arguments(0, '{"a"')],
+        [{"function_call": {"name": "look", "arguments": ""}}, {"function_call": {"arguments": '{"a"'}}],
+        Stopped("length"),
+        "length",
+        {"content": ""},
+        OLDER,
+    ),
     Case("an answer without a word has empty content", [], [], message={"content": ""}),
     Case("text is told as it comes", [Text(0, "Hel"), Text(0, "lo")], [text("Hel"), text("lo")]),
     Case("a text without characters says nothing", [Text(0, "")], []),

@@ -22,7 +22,7 @@ from trunkline.stream.seals import read_proof
 
 pytestmark = pytest.mark.law
 
-FORMS = st.builds(ChatForm, include_usage=st.booleans(), tells_thoughts=st.booleans())
+FORMS = st.builds(ChatForm, include_usage=st.booleans(), tells_thoughts=st.booleans(), calls_function=st.booleans())
 ALL = [(cassette, suffix) for cassette in cassettes() for suffix in cassette.answers]
 every_answer = pytest.mark.parametrize(
     ("cassette", "suffix"), ALL, ids=[cassette.name + suffix for cassette, suffix in ALL]
@@ -53,7 +53,9 @@ def _leave_out_cut(told: Json, message: Json) -> None:
     calls = [call for call in told.pop("tool_calls", ()) if call["id"] in whole]
     if calls:
         told["tool_calls"] = calls
-    if told["content"] is None and not (calls or told["refusal"]):
+    if "function_call" not in message:
+        told.pop("function_call", None)
+    if told["content"] is None and not (calls or told["refusal"] or "function_call" in told):
         told["content"] = ""
 
 

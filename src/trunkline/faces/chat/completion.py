@@ -19,6 +19,7 @@ from trunkline.faces.chat.spelling import (
     Detail,
     EncryptedDetail,
     Ending,
+    Function,
     Logprobs,
     Message,
     Picture,
@@ -43,6 +44,7 @@ class Completion:
         "_calls",
         "_constant",
         "_details",
+        "_function",
         "_images",
         "_logprobs",
         "_refusal",
@@ -57,6 +59,7 @@ class Completion:
         self._thoughts: list[str] = []
         self._details: dict[tuple[int, type[Detail]], _JoinedDetail] = {}
         self._calls: list[_JoinedCall] = []
+        self._function: list[Function] = []
         self._annotations: list[Annotation] = []
         self._images: list[Picture] = []
         self._logprobs: list[Logprob] = []
@@ -96,6 +99,8 @@ class Completion:
             self._hear_detail(detail)
         for call in _said(delta.tool_calls):
             self._hear_call(call)
+        if delta.function_call is not UNSET:
+            self._function.append(delta.function_call)
 
     def take(self) -> bytes:
         """Give nothing before the end."""
@@ -104,10 +109,11 @@ class Completion:
     def finish(self, ending: Ending) -> bytes:
         """Tell the whole answer. A call that was cut is not in it: clients make every call that they are told."""
         calls = [call.whole() for index, call in enumerate(self._calls) if index not in ending.cut]
+        function = _joined(self._function) if self._function and 0 not in ending.cut else UNSET
         reason = ending.finish_reason
         choice = {
             "index": 0,
-            "message": self._message(calls),
+            "message": self._message(calls, function),
             "finish_reason": reason,
             "native_finish_reason": reason,
             "logprobs": Logprobs(self._logprobs) if self._logprobs else None,
@@ -120,9 +126,9 @@ class Completion:
         usage = {} if spent is None else {"usage": told_usage(spent)}
         return render_document({**self._constant, "choices": [], "error": told_error(error), **usage})
 
-    def _message(self, calls: Sequence[ToolCall]) -> Message:
+    def _message(self, calls: Sequence[ToolCall], function: Function | UnsetType) -> Message:
         text, refusal, thought = "".join(self._texts), "".join(self._refusal), "".join(self._thoughts)
-        has_else = bool(calls or refusal)
+        has_else = bool(calls or refusal or function is not UNSET)
         return Message(
             content=None if has_else and not text else text,
             refusal=refusal or None,
@@ -130,6 +136,7 @@ class Completion:
             reasoning_content=thought or UNSET,
             reasoning_details=[detail.whole() for detail in self._details.values()] or UNSET,
             tool_calls=calls or UNSET,
+            function_call=function,
             annotations=self._annotations or UNSET,
             images=self._images or UNSET,
         )
@@ -208,6 +215,10 @@ class _JoinedCall:
             return ToolCall(id=begun.id, type="custom", custom=replace(begun.custom, input=text))
         assert begun.function is not UNSET, "a call is of one of two types"
         return ToolCall(id=begun.id, type="function", function=replace(begun.function, arguments=text))
+
+
+def _joined(pieces: Sequence[Function]) -> Function:
+    return replace(pieces[0], arguments="".join([piece.arguments for piece in pieces]))
 
 
 def _said(told: tuple[Kept, ...] | UnsetType) -> tuple[Kept, ...]:

@@ -102,6 +102,7 @@ def _made_regular(members: dict[str, Any], raw: Mapping[str, Json]) -> ChatForm:
     include_usage: bool = members.pop("stream_options", False)
     if _RARE.isdisjoint(raw):
         return _WITH_USAGE if include_usage else _PLAIN
+    calls_function = bool(members.get("functions"))
     _add_tools(members)
     _add_text(members)
     _add_logprobs(members)
@@ -116,7 +117,7 @@ def _made_regular(members: dict[str, Any], raw: Mapping[str, Json]) -> ChatForm:
     is_shown = members.pop("include_reasoning", True) and (raw.get("reasoning") or {}).get("exclude") is not True
     members["reasoning"] = thinking_of(members)
     members.pop("n", None)
-    return ChatForm(include_usage=include_usage, tells_thoughts=is_shown)
+    return ChatForm(include_usage=include_usage, tells_thoughts=is_shown, calls_function=calls_function)
 
 
 def _add_tools(members: dict[str, Any]) -> None:
@@ -128,6 +129,9 @@ def _add_tools(members: dict[str, Any]) -> None:
     search = members.pop("web_search_options", None)
     if search is not None and not any(isinstance(tool, SearchTool) for tool in tools):
         tools = (*tools, search)
+    if functions:
+        # In the older form there is a place for one call.
+        members["parallel_tool_calls"] = False
     members["tools"] = (*functions, *tools)
     if choice is not None:
         members.setdefault("tool_choice", choice)

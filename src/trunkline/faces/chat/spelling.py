@@ -16,7 +16,7 @@ from trunkline.money import dollars_of
 from trunkline.protocol.items import Logprob, ReasoningFormat, UrlCitation
 from trunkline.stream.deltas import Cost, Spent, Usage
 
-FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "function_call"]
 Format = ReasoningFormat | UnsetType
 ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
 
@@ -74,6 +74,14 @@ class ToolCall(Struct, frozen=True, gc=False):
     custom: Custom | UnsetType = UNSET
 
 
+def as_function(call: ToolCall) -> Function:
+    """Spell a call, or more of one, in the older form, which knows but functions."""
+    if call.custom is not UNSET:
+        return Function(call.custom.input, call.custom.name)
+    assert call.function is not UNSET, "a call is of one of two types"
+    return call.function
+
+
 # Notes and pictures
 
 
@@ -123,6 +131,7 @@ class ChoiceDelta(Struct, frozen=True, gc=False):
     reasoning_content: str | UnsetType = UNSET
     reasoning_details: tuple[Detail, ...] | UnsetType = UNSET
     tool_calls: tuple[ToolCall, ...] | UnsetType = UNSET
+    function_call: Function | UnsetType = UNSET
     annotations: tuple[Annotation, ...] | UnsetType = UNSET
     images: tuple[Picture, ...] | UnsetType = UNSET
 
@@ -137,6 +146,7 @@ class Message(Struct, frozen=True, kw_only=True):
     reasoning_content: str | UnsetType = UNSET
     reasoning_details: Sequence[Detail] | UnsetType = UNSET
     tool_calls: Sequence[ToolCall] | UnsetType = UNSET
+    function_call: Function | UnsetType = UNSET
     annotations: Sequence[Annotation] | UnsetType = UNSET
     images: Sequence[Picture] | UnsetType = UNSET
 

@@ -22,7 +22,8 @@ they come, and may come in any. What is kept of each is what later deltas refer 
   awaited says nothing yet. Who asked for no thoughts is told no proofs.
 - FunctionCall: a new call, with the next index. Said again word for word while it is open, it is ignored. An id that
   is missing, or was used in this answer before, is replaced by one of ours. The kinds of calls that other APIs have
-  are told as functions: nobody can have asked for them here.
+  are told as functions: nobody can have asked for them here. To who offered `functions`, the older form, the first call
+  is told in that form, and no other: there is no place for one, and they were asked not to be made.
 - Arguments: the last call of that slot, also after something else was said; ignored if there is none or it is closed.
 - Image: the final one; sketches are not told.
 - Search, Opaque, Phase: nothing.
@@ -54,7 +55,7 @@ from trunkline.errors import BadGateway, GatewayError
 from trunkline.faces.chat.completion import Completion
 from trunkline.faces.chat.form import ChatForm
 from trunkline.faces.chat.frames import Chunks
-from trunkline.faces.chat.spelling import ChoiceDelta, Ending, FinishReason, cite, picture
+from trunkline.faces.chat.spelling import ChoiceDelta, Ending, FinishReason, ToolCall, as_function, cite, picture
 from trunkline.faces.chat.told_calls import ToldCalls
 from trunkline.faces.chat.told_thoughts import Thought
 from trunkline.faces.contract import Answering, Asked, Send
@@ -91,14 +92,15 @@ class ChatTelling:
     """Tells one answer; `length` is that of the content so far, in code points."""
 
     __slots__ = (
-        "_answering", "_calls", "_cited", "_has_begun", "_images", "_last_thought", "_sink", "_slot", "_spent",
-        "_start", "_stop", "_tells_thoughts", "_thought", "_thoughts", "failure", "is_over", "is_stream", "length",
+        "_answering", "_calls", "_calls_function", "_cited", "_has_begun", "_images", "_last_thought", "_sink",
+        "_slot", "_spent", "_start", "_stop", "_tells_thoughts", "_thought", "_thoughts", "failure", "is_over",
+        "is_stream", "length",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, answering: Answering) -> None:
         form = asked.form if isinstance(asked.form, ChatForm) else ChatForm()
         self._answering = answering
-        self._tells_thoughts = form.tells_thoughts
+        self._tells_thoughts, self._calls_function = form.tells_thoughts, form.calls_function
         self.is_stream = asked.request.stream
         self._sink: Chunks | Completion = Chunks(asks_usage=form.include_usage) if self.is_stream else Completion()
         self._has_begun = self.is_over = False
@@ -250,12 +252,18 @@ class ChatTelling:
         told = self._calls.begin(delta)
         if told is not None:
             self._slot, self._thought = _CLOSED, None
-            self._sink.say(ChoiceDelta(tool_calls=(told,)))
+            self._tell_call(told)
 
     def _hear_arguments(self, delta: Arguments) -> None:
         told = None if self._calls is None else self._calls.hear(delta)
         if told is not None:
+            self._tell_call(told)
+
+    def _tell_call(self, told: ToolCall) -> None:
+        if not self._calls_function:
             self._sink.say(ChoiceDelta(tool_calls=(told,)))
+        elif told.index == 0:
+            self._sink.say(ChoiceDelta(function_call=as_function(told)))
 
     def _hear_image(self, delta: Image) -> None:
         self._leave()
@@ -313,10 +321,10 @@ class ChatTelling:
         reason: FinishReason = "stop"
         cut: frozenset[int] = frozenset()
         if self._calls is not None:
-            reason = "tool_calls"
+            reason = "function_call" if self._calls_function else "tool_calls"
             rest, cut = self._calls.end(is_cut=stop.reason in _CUTS)
             for call in rest:
-                self._sink.say(ChoiceDelta(tool_calls=(call,)))
+                self._tell_call(call)
         return Ending(_CUTS.get(stop.reason, reason), self._spent, cut)
 
 
