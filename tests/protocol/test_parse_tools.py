@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.work import work_of
 from trunkline.errors import BadRequest
 from trunkline.faces.responses.parse import parse
 from trunkline.protocol.items import (
@@ -264,6 +265,18 @@ def test_only_what_is_allowed_may_be_called(name: str) -> None:
     request = parsed(tools=OFFERED, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": references})
 
     assert list(callable_tools(request)) == left
+
+
+def test_a_choice_among_many_tools_costs_no_more_for_each() -> None:
+    few, many = (work_of(lambda count=count: _choose(count)) for count in (50, 400))  # type: ignore[misc]
+    assert many <= few * 8 * 1.2
+
+
+def _choose(count: int) -> None:
+    tools = [{**F, "name": f"f{number}"} for number in range(count)]
+    allowed = [{"type": "function", "name": each["name"]} for each in tools]
+    request = parsed(tools=tools, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": allowed})
+    assert len(callable_tools(request)) == count
 
 
 def test_tools_that_stand_in_the_input_may_be_called_and_chosen() -> None:

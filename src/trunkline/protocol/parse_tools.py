@@ -53,7 +53,8 @@ from trunkline.protocol.tools import (
     ToolSearchTool,
     UserLocation,
     Verbosity,
-    narrowed,
+    ways_of,
+    ways_to,
 )
 
 MAX_NAME = 256
@@ -322,8 +323,9 @@ def check_tool_choice(choice: ToolChoice | None, tools: tuple[Tool, ...]) -> Non
             if not any(isinstance(tool, ServerTool) and _family(tool) == _family(choice) for tool in tools):
                 raise Wrong(f"is {shown(choice.type)}, but tools has none", "type")
         case AllowedTools(mode, references):
+            offered = {way for tool in tools for way in ways_to(tool)}
             for index, reference in enumerate(references):
-                if all(narrowed(tool, (reference,)) is None for tool in tools):
+                if offered.isdisjoint(ways_of(reference)):
                     raise Wrong("names no tool in tools", index, "tools")
             if mode == "required" and not references:
                 raise Wrong('is "required", but no tools are allowed', "mode")

@@ -20,6 +20,7 @@ from trunkline.protocol.tools import (
     Tool,
     ToolChoice,
     narrowed,
+    ways_of,
 )
 
 Effort = Literal["ultra", "max", "xhigh", "high", "medium", "low", "minimal", "none"]
@@ -212,7 +213,8 @@ def callable_tools(request: Request) -> tuple[Tool, ...]:
     tools, choice = offered_tools(request), request.tool_choice
     if not isinstance(choice, AllowedTools):
         return tools
-    return tuple(left for tool in tools if (left := narrowed(tool, choice.tools)) is not None)
+    allowed = {way for reference in choice.tools for way in ways_of(reference)}
+    return tuple(left for tool in tools if (left := narrowed(tool, allowed)) is not None)
 
 
 def has_functions(request: Request) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Literal, assert_never, get_args
 
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
@@ -181,37 +183,65 @@ def newer_members(tool: Tool) -> dict[str, Json]:
     return {"async" if name == "is_async" else name: value for name, value in values if value is not UNSET}
 
 
-def narrowed(tool: Tool, allowed: tuple[Reference, ...]) -> Tool | None:
-    """What of a tool is among those that are allowed: all of it, some of a namespace's tools, or None."""
-    match tool:
-        case NamespaceTool():
-            if any(each.type == "namespace" and each.name == tool.name for each in allowed):
-                return tool
-            inner = tuple(each for each in tool.tools if any(_is_meant(each, one, tool.name) for one in allowed))
-            return replace(tool, tools=inner) if inner else None
-        case FunctionTool() | CustomTool():
-            is_allowed = any(_is_meant(tool, one, "") for one in allowed)
-        case SearchTool():
-            is_allowed = any(one.type in _SEARCH_TYPES for one in allowed)
-        case ToolSearchTool():
-            is_allowed = any(one.type == "tool_search" for one in allowed)
-        case LocalShellTool():
-            is_allowed = any(one.type == "local_shell" for one in allowed)
-        case AnthropicTool():
-            is_allowed = any(one.name == tool.get("name") for one in allowed)
-        case ServerTool():
-            is_allowed = any(
-                one.type == tool.type and one.server_label in (UNSET, tool.get("server_label")) for one in allowed
-            )
-    return tool if is_allowed else None
-
-
-def _is_meant(tool: FunctionTool | CustomTool, reference: Reference, namespace: str) -> bool:
-    kind = "function" if isinstance(tool, FunctionTool) else "custom"
-    return (reference.type, reference.name) == (kind, tool.name) and (reference.namespace or namespace) == namespace
-
+Way = tuple[str | None, ...]
+"""One way in which a reference can mean a tool."""
 
 _SEARCH_TYPES = frozenset(get_args(SearchToolType))
+
+
+def ways_of(reference: Reference) -> Iterator[Way]:
+    """What a reference can mean: each of these, as it is not said of which kind the tool is."""
+    kind, name = reference.type, reference.name or ""
+    if kind == "namespace":
+        yield "namespace", name
+    else:
+        yield "tool", kind, name, reference.namespace or ""
+    yield "own", kind
+    yield "anthropic", name
+    yield "server", kind, None if reference.server_label is UNSET else reference.server_label
+    if kind in _SEARCH_TYPES:
+        yield ("search",)
+
+
+def ways_to(tool: Tool) -> Iterator[Way]:
+    """In which ways a tool can be meant, or one of a namespace's."""
+    match tool:
+        case NamespaceTool():
+            yield "namespace", tool.name
+            for each in tool.tools:
+                yield from _ways_to_function(each, tool.name)
+        case FunctionTool() | CustomTool():
+            yield from _ways_to_function(tool, "")
+        case SearchTool():
+            yield ("search",)
+        case ToolSearchTool():
+            yield "own", "tool_search"
+        case LocalShellTool():
+            yield "own", "local_shell"
+        case AnthropicTool():
+            yield "anthropic", _text_or_none(tool.get("name"))
+        case ServerTool():
+            yield "server", tool.type, None
+            yield "server", tool.type, _text_or_none(tool.get("server_label"))
+        case _:
+            assert_never(tool)
+
+
+def narrowed(tool: Tool, allowed: AbstractSet[Way]) -> Tool | None:
+    """What of a tool is among those that are allowed: all of it, some of a namespace's tools, or None."""
+    if isinstance(tool, NamespaceTool) and ("namespace", tool.name) not in allowed:
+        inner = tuple(each for each in tool.tools if any(way in allowed for way in _ways_to_function(each, tool.name)))
+        return replace(tool, tools=inner) if inner else None
+    return None if all(way not in allowed for way in ways_to(tool)) else tool
+
+
+def _ways_to_function(tool: FunctionTool | CustomTool, namespace: str) -> tuple[Way, Way]:
+    kind = "function" if isinstance(tool, FunctionTool) else "custom"
+    return ("tool", kind, tool.name, namespace), ("tool", kind, tool.name, "")
+
+
+def _text_or_none(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from typing import Literal
 
 import pytest
 
 from tests.faces.chat.play import telling
+from tests.work import work_of
 from trunkline.stream.deltas import Arguments, Closed, Delta, FunctionCall, Reasoning, Text
 
+Event = Literal["line", "call"]
 FEW, MANY = 50, 400
 
 
@@ -36,35 +36,26 @@ CASES = [
 ]
 
 
-def work_of(heard: Callable[[int], Sequence[Delta]], times: int, event: str, *, is_stream: bool = True) -> int:
-    """How many lines run, or functions of ours are called, while all of it is told in one list."""
+def work(heard: Callable[[int], Sequence[Delta]], times: int, event: Event, *, is_stream: bool) -> int:
+    """The work of telling all of it in one list."""
     deltas = [delta for number in range(times) for delta in heard(number)]
     machine = telling(is_stream=is_stream)
-    count = 0
 
-    def trace(frame: FrameType, what: str, _: Any) -> Any:
-        nonlocal count
-        count += what == event
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
+    def tell() -> None:
         machine.feed(deltas)
         machine.end()
-    finally:
-        sys.settrace(before)
-    return count
+
+    return work_of(tell, event)
 
 
 @pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
 def test_what_comes_more_often_costs_no_more_each_time(case: Case, is_stream: bool) -> None:
-    few, many = (work_of(case.heard, times, "line", is_stream=is_stream) for times in (FEW, MANY))
+    few, many = (work(case.heard, times, "line", is_stream=is_stream) for times in (FEW, MANY))
     assert many <= few * (MANY / FEW) * 1.2
 
 
 @pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
 def test_a_list_of_texts_is_told_without_a_call_for_each(is_stream: bool) -> None:
     texts = CASES[0].heard
-    assert work_of(texts, MANY, "call", is_stream=is_stream) == work_of(texts, FEW, "call", is_stream=is_stream)
+    assert work(texts, MANY, "call", is_stream=is_stream) == work(texts, FEW, "call", is_stream=is_stream)
