@@ -49,7 +49,15 @@ CASES = [
     Case("no such model", errors.NotFound("no"), 404, "not_found_error", True, anthropic.NotFoundError),
     Case("a wrong method", errors.MethodNotAllowed("no"), 405, "invalid_request_error", True, anthropic.APIStatusError),
     Case("a slow client", errors.RequestTimeout("no"), 504, "timeout_error", False, anthropic.InternalServerError),
-    Case("a request under way", errors.Conflict("no"), 409, "invalid_request_error", False, anthropic.ConflictError),
+    Case(
+        "a request under way",
+        errors.Conflict("no", retry_after=1),
+        409,
+        "invalid_request_error",
+        False,
+        anthropic.ConflictError,
+    ),
+    Case("a request answered", errors.Conflict("no"), 409, "invalid_request_error", True, anthropic.ConflictError),
     Case(
         "too many bytes", errors.PayloadTooLarge("no"), 413, "request_too_large", True, anthropic.RequestTooLargeError
     ),

@@ -6,12 +6,13 @@ there. The status stands in `metadata`, with all that the gateway says beside th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from trunkline.errors import BadRequest, Conflict, GatewayError, RateLimited
+from trunkline.errors import BadRequest, GatewayError
 from trunkline.faces.contract import Lines, Refusal
-from trunkline.faces.lines import refusal_lines
+from trunkline.faces.lines import refusal_lines, retry_lines
 from trunkline.protocol.render import render_document
 
 _INVALID: Final = ("invalid_request_error", None)
@@ -36,8 +37,7 @@ _WORDS: Final[Mapping[int, tuple[str, str | None]]] = {
 _TOO_LONG: Final = "context_length_exceeded"
 """A kind of error that clients know by this code: they make the conversation shorter and ask again."""
 
-_LASTING: Final = frozenset({400, 401, 402, 403, 404, 405, 413, 422})
-"""What fails again however often it is asked."""
+_INPUT: Final = re.compile(r"input(\[|\Z)")
 
 
 def refuse(error: GatewayError, request_id: str, owner: str | None) -> Refusal:
@@ -45,8 +45,7 @@ def refuse(error: GatewayError, request_id: str, owner: str | None) -> Refusal:
     body: dict[str, object] = {"error": told_error(error)}
     if owner is not None:
         body["user_id"] = owner
-    again = b"x-should-retry: false\r\n" if _fails_again(error) else b""
-    return Refusal(error.status, refusal_lines(error) + again, render_document(body))
+    return Refusal(error.status, refusal_lines(error) + retry_lines(error), render_document(body))
 
 
 def answer_lines(request_id: str, model: str) -> Lines:
@@ -60,15 +59,15 @@ def told_error(error: GatewayError) -> dict[str, object]:
     return {
         "message": error.message,
         "type": kind,
-        "param": error.param if isinstance(error, BadRequest) else None,
+        "param": _member(error.param) if isinstance(error, BadRequest) else None,
         "code": _TOO_LONG if error.kind == _TOO_LONG else code,
         "metadata": {"status": error.status, "error_type": error.kind, **error.metadata},
     }
 
 
-def _fails_again(error: GatewayError) -> bool:
-    """Whether the clients of OpenAI's SDKs, which ask again by themselves, had better not.
+def _member(path: str | None) -> str | None:
+    """The member of this API for a path that was told of the items that its messages were read to.
 
-    A limit that names no time to wait for is smaller than the request; a conflict that names none is for good.
+    Which message an item was read from is not known any more; the path itself stands in `metadata`.
     """
-    return error.status in _LASTING or (isinstance(error, RateLimited | Conflict) and error.retry_after is None)
+    return "messages" if path is not None and _INPUT.match(path) else path

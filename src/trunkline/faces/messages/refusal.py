@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from trunkline.errors import ClientError, GatewayError
+from trunkline.errors import GatewayError
 from trunkline.faces.contract import Lines, Refusal
-from trunkline.faces.lines import line, refusal_lines
+from trunkline.faces.lines import line, refusal_lines, retry_lines
 from trunkline.protocol.items import Json
 from trunkline.protocol.render import render_document
 
@@ -31,16 +31,10 @@ _TYPES: Final[Mapping[int, str]] = {
 }
 """By their status; what else is the client's fault is `invalid_request_error`, all others are `api_error`."""
 
-_PASSING: Final = frozenset({408, 409, 429})
-"""Of what is the client's fault, that which may be over when it asks again."""
-
 
 def refuse(error: GatewayError, request_id: str, owner: str | None) -> Refusal:
     """Tell an error whole. It has no place for the `owner` of the key."""
-    lines = refusal_lines(error) + line(b"request-id", request_id)
-    if isinstance(error, ClientError) and error.status not in _PASSING:
-        # The vendors' own clients ask again by the status alone, unless this says otherwise.
-        lines += b"x-should-retry: false\r\n"
+    lines = refusal_lines(error) + line(b"request-id", request_id) + retry_lines(error)
     body = {**error_body(error), "request_id": request_id}
     return Refusal(_status(error), lines, render_document(body))
 
