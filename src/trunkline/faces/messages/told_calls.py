@@ -29,7 +29,7 @@ class ToldCall:
         self.call_id = call_id
         self.is_closed = False
         self._waiting: list[str] = []
-        self._held = ""
+        self._held: list[str] = []
         self._has_said = self._has_opened = False
         self._depth = 0
         self._is_inside = self._is_escaped = False
@@ -71,16 +71,18 @@ class ToldCall:
         if text and self.is_custom:
             blocks.add(render_text(text)[1:-1].decode())
             return
-        text, self._held = self._held + text, ""
-        if self._is_whole:
-            last = max(text.rfind("}"), text.rfind("]"))
-            text, self._held = text[:last], text[last:]
-        if text:
-            blocks.add(text)
+        last = max(text.rfind("}"), text.rfind("]")) if self._is_whole else len(text)
+        if last >= 0:
+            text, self._held = "".join((*self._held, text[:last])), [text[last:]]
+            if text:
+                blocks.add(text)
+        else:
+            # Some models go on with blanks without end: each is put beside the others, and none is joined twice.
+            self._held.append(text)
 
     def finish(self, blocks: Blocks) -> None:
         """End it, as one that may be made."""
-        rest = self._held if self._has_said else "{}"
+        rest = "".join(self._held) if self._has_said else "{}"
         if self.is_custom:
             rest = '"}'
         if rest:
