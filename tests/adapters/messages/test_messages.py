@@ -1161,6 +1161,22 @@ def test_ST_23_text_and_thought_may_come_without_having_been_opened() -> None:
     assert deltas == [*COUNTED, Reasoning(0, "Hm"), Text(1, "Ra"), SPENT, Stopped("stop")]
 
 
+def test_ST_23_what_a_block_has_beside_its_text_is_told_though_nobody_ends_it() -> None:
+    source = {"type": "web_search_result_location", "url": "https://a.example", "title": "A"}
+    said = [
+        opened(0, type="thinking", thinking=""),
+        piece(0, "thinking_delta", thinking="Hm"),
+        piece(0, "signature_delta", signature="sig"),
+        opened(1, type="text", text=""),
+        piece(1, "text_delta", text="Ra"),
+        piece(1, "citations_delta", citation=source),
+    ]
+    proof = ReasoningSeal(0, None, "sig", "anthropic-claude-v1", endpoint_id=endpoint().id)
+    cited = Citation(1, UrlCitation(url="https://a.example", title="A", start_index=0, end_index=2))
+    heard = hear([STARTED, *said, *ended("end_turn")])
+    assert heard == [*COUNTED, Reasoning(0, "Hm"), Text(1, "Ra"), proof, Closed(0), cited, SPENT, Stopped("stop")]
+
+
 def test_ST_28_an_end_mark_without_a_reason_is_the_plain_end() -> None:
     said = [opened(0, type="text"), piece(0, "text_delta", text="Ra")]
     assert hear([STARTED, *said, *ended(None)])[-1] == Stopped("stop")

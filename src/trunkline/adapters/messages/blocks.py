@@ -53,7 +53,7 @@ class Block:
     @property
     def is_waiting(self) -> bool:
         """Whether it holds what is told only when it ends."""
-        return self.held is not None or bool(self.given) or self.own is not None
+        return bool(self.held is not None or self.given or self.own is not None or self.signature or self.citations)
 
     def hear_own(self, piece: Piece) -> None:
         """Hear a piece of a block that is Anthropic's own."""
