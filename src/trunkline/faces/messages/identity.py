@@ -15,6 +15,7 @@ import msgspec
 from trunkline.protocol.items import Json
 from trunkline.protocol.members import read_session_header
 from trunkline.protocol.reading import Reader, any_text, record
+from trunkline.wire import UNREADABLE
 
 SESSION: Final = b"x-claude-code-session-id"
 
@@ -61,7 +62,7 @@ def _session_in(user: str) -> str:
     if user.startswith("{"):
         try:
             return _decode(user).session_id
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return ""
     older = _OLDER.fullmatch(user) if len(user) <= _MAX_USER else None
     return older[1] if older else ""

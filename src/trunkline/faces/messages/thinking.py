@@ -12,16 +12,19 @@ from typing import Literal, NamedTuple, get_args
 
 from trunkline.protocol.items import Json
 from trunkline.protocol.members import tokens
-from trunkline.protocol.reading import Reader, mismatch, one_of, opaque_object, record, tagged
+from trunkline.protocol.reading import Reader, any_text, mismatch, one_of, opaque_object, record, tagged
 from trunkline.protocol.request import Effort, ReasoningConfig
 
 
 class Thinking(NamedTuple):
-    """What is said of thinking; `display` is how much of it is to be told."""
+    """What is said of thinking; `display` is how much of it is to be told.
+
+    Claude Code has said `updates` since 2.1.332 (2026-11-28), which only Anthropic's newest models know.
+    """
 
     type: Literal["adaptive", "disabled", "enabled"]
     budget_tokens: int | None = None
-    display: Literal["summarized", "omitted"] | None = None
+    display: str | None = None
 
 
 class Output(NamedTuple):
@@ -54,15 +57,12 @@ def reasoning_of(thinking: Thinking | None, output: Output | None) -> tuple[Reas
 def _lost(thinking: Thinking, *, is_effort_lost: bool) -> Iterator[str]:
     if is_effort_lost:
         yield "output_config.effort"
-    if thinking.display == "omitted":
+    if thinking.display not in (None, "summarized"):
         yield "thinking.display"
 
 
 def _output(**members: Json) -> Output:
     return Output(members.get("effort"), members.get("format"))
-
-
-_display = one_of(("summarized", "omitted"))
 
 
 def _thinking(*, type: Json, **members: Json) -> Thinking:
@@ -75,10 +75,10 @@ def _type(value: Json) -> Json:
 
 read_thinking: Reader[Thinking] = tagged(
     {
-        "adaptive": record(_thinking, {"type": _type, "display": _display}),
+        "adaptive": record(_thinking, {"type": _type, "display": any_text}),
         "disabled": record(_thinking, {"type": _type}),
         "enabled": record(
-            _thinking, {"type": _type, "budget_tokens": tokens, "display": _display}, required=("budget_tokens",)
+            _thinking, {"type": _type, "budget_tokens": tokens, "display": any_text}, required=("budget_tokens",)
         ),
     }
 )
