@@ -21,6 +21,7 @@ from trunkline.adapters.table import ADAPTERS
 from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
+from trunkline.protocol.checks import looked_through
 from trunkline.protocol.extensions import has_extensions
 from trunkline.protocol.items import (
     Found,
@@ -34,6 +35,8 @@ from trunkline.protocol.items import (
     SearchAction,
     WebSearchCall,
 )
+from trunkline.protocol.marking import wants_hour
+from trunkline.protocol.marks import CacheMark
 from trunkline.protocol.opaque import Anthropic, AnthropicItem, AnthropicTool
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import FunctionChoice, FunctionTool, SearchTool
@@ -292,6 +295,52 @@ def test_members_of_a_tool_follow_the_name_that_it_has_at_anthropic() -> None:
     said = Anthropic(tools={"my clock": {"defer_loading": True}})
     (tool,) = body(OWN, asked(tools=(replace(CLOCK, name="my clock"),), anthropic=said))["tools"]
     assert (tool["name"], tool["defer_loading"]) == ("my_clock", True)
+
+
+# Marks
+
+MARK = {"type": "ephemeral"}
+
+
+def test_of_more_than_four_marks_the_first_go_whoever_carries_them() -> None:
+    block = {"type": "compaction", "content": "c", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    tools = (
+        replace(CLOCK, cache_control=CacheMark()),
+        AnthropicTool(type="bash_20250124", name="bash", cache_control=MARK),
+        replace(WEB, cache_control=CacheMark()),
+    )
+    said = Message(role="user", content=(InputText("Go on.", CacheMark()),))
+    request = replace(asked(HI, AnthropicItem(block), said, AnthropicItem(block), tools=tools), has_marks=True)
+    assert wants_hour(request)
+    offer, told_ = told(OWN, request)
+    sent = msgspec.json.decode(told_.body)
+    assert offer.lost == ("cache_control",)
+    assert [tool["name"] for tool in sent["tools"] if "cache_control" in tool] == ["web_search"]
+    blocks = [block for turn in sent["messages"] for block in turn["content"]]
+    assert [block["type"] for block in blocks if "cache_control" in block] == ["compaction", "text", "compaction"]
+    assert block["cache_control"], "what the client wrote stays as it is"
+
+
+@pytest.mark.parametrize("place", ["an item", "a tool", "the search"])
+def test_who_marks_only_what_anthropic_knows_is_left_alone(place: str) -> None:
+    item = AnthropicItem(type="compaction", content="c")
+    tool, web = AnthropicTool(type="bash_20250124", name="bash"), WEB
+    match place:
+        case "an item":
+            item["cache_control"] = MARK
+        case "a tool":
+            tool["cache_control"] = MARK
+        case _:
+            web = replace(WEB, cache_control=CacheMark())
+    request = looked_through(asked(HI, item, said_by_model("Which?"), HI, tools=(tool, web)))
+    assert request.has_marks
+    assert told(OWN, request)[1].body.count(b'"cache_control"') == 1
+
+
+def test_a_mark_stays_on_a_tool_that_is_told_as_a_function() -> None:
+    tool = AnthropicTool(type="bash_20250124", name="bash", cache_control=MARK)
+    (function,) = body("messages", replace(asked(tools=(tool,)), has_marks=True))["tools"]
+    assert function["cache_control"] == MARK
 
 
 # Blocks

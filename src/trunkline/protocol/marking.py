@@ -27,13 +27,16 @@ from trunkline.protocol.items import (
     ToolSearchOutput,
 )
 from trunkline.protocol.marks import CacheMark
+from trunkline.protocol.opaque import AnthropicItem, AnthropicTool
 from trunkline.protocol.request import Request
-from trunkline.protocol.tools import FunctionTool, NamespaceTool, Tool
+from trunkline.protocol.tools import FunctionTool, NamespaceTool, SearchTool, Tool
 
-Carrier = InputText | InputImage | InputFile | OutputText | FunctionCallItem | FunctionCallOutput | FunctionTool
-"""What can carry a mark."""
+_Spoken = InputText | InputImage | InputFile | OutputText | FunctionCallItem | FunctionCallOutput
+Carrier = _Spoken | FunctionTool | SearchTool | AnthropicTool | AnthropicItem
+"""What can carry a mark; the last two carry it as their client wrote it."""
 
 _C = TypeVar("_C", bound=Carrier)
+_S = TypeVar("_S", bound=_Spoken)
 _T = TypeVar("_T")
 _CARRYING_PARTS: Final[frozenset[type]] = frozenset({InputText, InputImage, InputFile, OutputText})
 
@@ -53,26 +56,38 @@ def has_marks(input: Iterable[InputItem], tools: Iterable[Tool]) -> bool:
                 return True
             if kind is FunctionCallOutput and item.cache_control is not UNSET:  # type: ignore[union-attr]
                 return True
+        elif kind is AnthropicItem:
+            if mark_of(item) is not UNSET:
+                return True
         elif (kind is AdditionalTools or kind is ToolSearchOutput) and has_marks((), item.tools):  # type: ignore[union-attr]
             return True
     for tool in tools:
-        if type(tool) is FunctionTool:
-            if tool.cache_control is not UNSET:
+        if type(tool) is NamespaceTool:
+            if has_marks((), tool.tools):
                 return True
-        elif type(tool) is NamespaceTool and has_marks((), tool.tools):
+        elif mark_of(tool) is not UNSET:
             return True
     return False
 
 
 def mark_of(said: object) -> CacheMark | UnsetType:
     """The mark that something carries."""
+    if isinstance(said, AnthropicTool | AnthropicItem):
+        told = said.get("cache_control")
+        return (
+            UNSET if told is None else CacheMark("1h" if isinstance(told, dict) and told.get("ttl") == "1h" else None)
+        )
     mark: CacheMark | UnsetType = getattr(said, "cache_control", UNSET)
     return mark
 
 
 def bare(said: _C) -> _C:
     """The same without its mark."""
-    return said if said.cache_control is UNSET else replace(said, cache_control=UNSET)
+    if mark_of(said) is UNSET:
+        return said
+    if isinstance(said, AnthropicTool | AnthropicItem):
+        return type(said)({name: value for name, value in said.items() if name != "cache_control"})
+    return replace(said, cache_control=UNSET)
 
 
 def with_mark_at_end(input: Sequence[InputItem], mark: CacheMark) -> tuple[InputItem, ...]:
@@ -87,8 +102,9 @@ def with_mark_at_end(input: Sequence[InputItem], mark: CacheMark) -> tuple[Input
 def marks_of(request: Request) -> Iterator[CacheMark]:
     """The marks of a request, in the order in which a provider reads what they stand on: tools go first."""
     for said in _carriers(request):
-        if said.cache_control is not UNSET and not _is_blank(said):
-            yield said.cache_control
+        mark = mark_of(said)
+        if mark is not UNSET and not _is_blank(said):
+            yield mark
 
 
 def wants_hour(request: Request) -> bool:
@@ -103,7 +119,7 @@ def with_last_marks(request: Request, most: int) -> tuple[Request, bool]:
     2026-11-27).
     """
     count = sum(1 for _ in marks_of(request))
-    if count <= most and not any(said.cache_control is not UNSET and _is_blank(said) for said in _carriers(request)):
+    if count <= most and not any(mark_of(said) is not UNSET and _is_blank(said) for said in _carriers(request)):
         return request, False
     taking = _Taking(max(count - most, 0))
     tools = tuple([taking.of_tool(tool) for tool in request.tools])
@@ -124,7 +140,7 @@ def _marked_at_end(item: InputItem, mark: CacheMark) -> InputItem | None:
     return None
 
 
-def _marked(said: _C, mark: CacheMark) -> _C:
+def _marked(said: _S, mark: CacheMark) -> _S:
     return replace(said, cache_control=mark) if said.cache_control is UNSET else said
 
 
@@ -143,12 +159,12 @@ def _is_blank(said: Carrier) -> bool:
 
 def _carriers(request: Request) -> Iterator[Carrier]:
     for tool in request.tools:
-        yield from _functions(tool)
+        yield from _tools_of(tool)
     for item in request.input:
         match item:
             case Message(content=parts) | AgentMessage(content=parts):
                 yield from (part for part in parts if isinstance(part, InputText | InputImage | InputFile | OutputText))
-            case FunctionCallItem():
+            case FunctionCallItem() | AnthropicItem():
                 yield item
             case FunctionCallOutput() | CustomCallOutput():
                 parts = item.output if isinstance(item.output, tuple) else ()
@@ -157,14 +173,14 @@ def _carriers(request: Request) -> Iterator[Carrier]:
                     yield item
             case AdditionalTools(tools=tools) | ToolSearchOutput(tools=tools):
                 for tool in tools:
-                    yield from _functions(tool)
+                    yield from _tools_of(tool)
             case _:
                 pass
 
 
-def _functions(tool: Tool) -> Iterator[FunctionTool]:
+def _tools_of(tool: Tool) -> Iterator[Carrier]:
     match tool:
-        case FunctionTool():
+        case FunctionTool() | SearchTool() | AnthropicTool():
             yield tool
         case NamespaceTool(tools=tools):
             yield from (inner for inner in tools if isinstance(inner, FunctionTool))
@@ -184,7 +200,7 @@ class _Taking:
                 return replace(item, content=self._of_parts(parts))
             case AgentMessage(content=parts):
                 return replace(item, content=self._of_parts(parts))
-            case FunctionCallItem():
+            case FunctionCallItem() | AnthropicItem():
                 return self._of(item)
             case FunctionCallOutput():
                 if isinstance(item.output, tuple):
@@ -199,7 +215,7 @@ class _Taking:
 
     def of_tool(self, tool: Tool) -> Tool:
         match tool:
-            case FunctionTool():
+            case FunctionTool() | SearchTool() | AnthropicTool():
                 return self._of(tool)
             case NamespaceTool(tools=inner):
                 told = [self._of(each) if isinstance(each, FunctionTool) else each for each in inner]
@@ -211,7 +227,7 @@ class _Taking:
         return tuple([self._of(part) if type(part) in _CARRYING_PARTS else part for part in parts])  # type: ignore[type-var]
 
     def _of(self, said: _C) -> _C:
-        if said.cache_control is UNSET:
+        if mark_of(said) is UNSET:
             return said
         if _is_blank(said):
             return bare(said)

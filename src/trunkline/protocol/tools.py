@@ -100,6 +100,7 @@ class SearchTool(Struct, frozen=True):
     external_web_access: bool | UnsetType = UNSET
     indexed_web_access: bool | UnsetType = UNSET
     search_content_types: tuple[str, ...] | UnsetType = UNSET
+    cache_control: CacheMark | UnsetType = UNSET
 
 
 _NEWER_FIELDS = (

@@ -166,6 +166,11 @@ TAKEN = (
             "ignored": ("output_config.effort", "thinking.display"),
         },
     ),
+    Taken(
+        "thoughts that are to be seen in a way that one maker knows",
+        {"thinking": {"type": "adaptive", "display": "updates"}},
+        {"reasoning": ReasoningConfig(enabled=True), "ignored": ("thinking.display",)},
+    ),
     Taken("a name that asks for it", {"model": "m:thinking"}, {"reasoning": ReasoningConfig(enabled=True)}),
     # The form of the answer
     *(
@@ -346,6 +351,20 @@ TOLD = (
         (system(InputText("a")), HI),
         [{"type": "text", "text": "x-anthropic-billing-header: cc_version=2;"}, {"type": "text", "text": "a"}],
         anthropics(billing="x-anthropic-billing-header: cc_version=2;"),
+    ),
+    Told(
+        "… nor of a block that goes on behind it, which keeps its mark",
+        of_user({"type": "text", "text": "Hi"}),
+        (system(InputText("a\nb", CacheMark())), HI),
+        [{"type": "text", "text": "x-anthropic-billing-header: 1\na\nb", "cache_control": MARK}],
+        anthropics(billing="x-anthropic-billing-header: 1"),
+    ),
+    Told(
+        "… and a second such line is a text like others",
+        of_user({"type": "text", "text": "Hi"}),
+        (system(InputText("x-anthropic-billing-header: 2")), HI),
+        [{"type": "text", "text": f"x-anthropic-billing-header: {each}"} for each in (1, 2)],
+        anthropics(billing="x-anthropic-billing-header: 1"),
     ),
     Told(
         "… and neither is it in one text",
@@ -635,6 +654,7 @@ WHO = (
     ),
     Who("the body counts for most (IN-16)", {"session_id": "b"}, "b", "own"),
     Who("a session beyond use is none", {"metadata": {"user_id": json.dumps({"session_id": "x" * 129})}}, None),
+    Who("JSON that nests without end is a name", {"metadata": {"user_id": '{"a":' + "[" * 100_000}}, None),
     Who("JSON of another kind is a name", {"metadata": {"user_id": '{"session_id": 5}'}}, None),
 )
 
@@ -768,6 +788,16 @@ REFUSED = (
         "a mark of another kind",
         {"messages": of_user({"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "2h"}})},
         'messages.0.content.0.cache_control.ttl: must be one of "1h", "5m", not "2h".',
+    ),
+    Refused(
+        "a mark of another kind on what only Anthropic knows",
+        {"messages": of_assistant({"type": "compaction", "content": "c", "cache_control": {"type": "for ever"}})},
+        'messages.1.content.0.cache_control.type: must be "ephemeral", not "for ever".',
+    ),
+    Refused(
+        "… and on a tool of theirs",
+        {"tools": [TOOL, {"type": "bash_20250124", "name": "bash", "cache_control": "yes"}]},
+        'tools.1.cache_control: must be an object, not "yes".',
     ),
     Refused("too warm", {"temperature": 1.5}, "temperature: must be a number from 0 to 1, not 1.5."),
     Refused("no budget", {"thinking": {"type": "enabled"}}, "thinking.budget_tokens: Field required."),

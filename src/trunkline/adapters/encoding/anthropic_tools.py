@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from trunkline.protocol.items import SearchAction, WebSearchCall
+from trunkline.protocol.marking import mark_of
 from trunkline.protocol.opaque import AnthropicItem, AnthropicTool, Json
 from trunkline.protocol.tools import FunctionTool
 
@@ -113,7 +114,12 @@ def as_function(tool: AnthropicTool) -> FunctionTool | None:
     if known is None:
         return None
     name = tool.get("name")
-    return FunctionTool(name if isinstance(name, str) else known.name, known.description, known.parameters)
+    return FunctionTool(
+        name if isinstance(name, str) else known.name,
+        known.description,
+        known.parameters,
+        cache_control=mark_of(tool),
+    )
 
 
 def search_blocks(call: WebSearchCall) -> Iterator[AnthropicItem]:

@@ -291,7 +291,7 @@ def _encode_search(draft: Draft, tool: SearchTool) -> dict[str, Json]:
     if tool.user_location:
         place = msgspec.to_builtins(tool.user_location)
         written["user_location"] = {name: value for name, value in place.items() if value is not None}
-    return written
+    return marked(written, tool.cache_control)
 
 
 # The form of the text

@@ -31,6 +31,8 @@ _NO_FILES: Final = "cannot be used: no files are stored; send the file itself, o
 
 
 MARKED: Mapping[str, Reader[object]] = {"cache_control": read_mark}
+read_own_mark: Reader[object] = record(dict, MARKED)
+"""Checks the mark of what else goes on unread, for marks are counted. Raises Wrong."""
 
 
 # Texts

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from trunkline.faces.messages.blocks import PARTS, read_said, read_text
+from trunkline.faces.messages.blocks import PARTS, read_own_mark, read_said, read_text
 from trunkline.faces.messages.calls import THOUGHTS, read_call, read_result, read_search_result, read_served
 from trunkline.faces.messages.inputs import Inputs
 from trunkline.protocol.body import MAX_INPUT_ITEMS
@@ -129,11 +129,11 @@ class Conversation:
 
     def _add_system_block(self, block: Json, place: int) -> None:
         part = _text_block(block)
-        if not part.text.startswith(BILLING):
-            if part.text:
-                self._say("system", part, (place, "system"))
-        elif self.billing is None:
-            self.billing = part.text
+        if self.billing is None and part.text.startswith(BILLING):
+            self.billing, _, text = part.text.partition("\n")
+            part = replace(part, text=text)
+        if part.text:
+            self._say("system", part, (place, "system"))
 
     # Messages
 
@@ -189,21 +189,23 @@ class Conversation:
             case "assistant" if kind in _OF_ASSISTANT:
                 self._add_opaque(block, where)
             case "user" if kind in PARTS:
-                self._note(block, "citations")
+                self._note_citations(block)
                 for part in PARTS[kind](block):
                     self._say(role, part, where)
             case "user" if kind == "tool_result":
                 self._add(read_result(block), where)
+                for part in block["content"] if isinstance(block.get("content"), list) else ():
+                    self._note_citations(part)
             case "system" if kind == "text":
                 self._say(role, read_text(block), where)
             case _:
                 raise _misplaced(kind, role)
 
-    def _note(self, block: Mapping[str, Json], member: str) -> None:
-        """Name what of a document nobody is asked for."""
-        wish = block.get(member)
+    def _note_citations(self, block: Mapping[str, Json]) -> None:
+        """Name the citations of a document, which nobody is asked for."""
+        wish = block.get("citations")
         if isinstance(wish, dict) and wish.get("enabled"):
-            self.ignored[f"messages.{member}"] = None
+            self.ignored["messages.citations"] = None
 
     def _add_served(self, block: dict[str, Json], where: _Where, found: _Searches) -> None:
         """Add a call that a server ran; a search with what it found, whoever made it."""
@@ -218,6 +220,7 @@ class Conversation:
         self._add(WebSearchCall(id=call.id, status=status, action=action, results=results or UNSET), where)
 
     def _add_opaque(self, block: dict[str, Json], where: _Where) -> None:
+        read_own_mark(block)
         self._add(AnthropicItem(block), where)
 
     # Gathering

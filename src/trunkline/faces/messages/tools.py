@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import UNSET
 
+from trunkline.faces.messages.blocks import read_own_mark
 from trunkline.protocol.items import CacheMark
 from trunkline.protocol.opaque import AnthropicTool, Json
 from trunkline.protocol.parse_tools import MAX_NAME, read_mark
@@ -49,9 +50,7 @@ _ANTHROPICS: Final = re.compile(
 )
 _SEARCH: Final = re.compile(r"web_search_[0-9]{8}")
 _OF_FUNCTIONS: Final = frozenset({"allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"})
-_OF_SEARCHES: Final = frozenset(
-    {"allowed_callers", "blocked_domains", "cache_control", "defer_loading", "strict", "type"}
-)
+_OF_SEARCHES: Final = frozenset({"allowed_callers", "blocked_domains", "defer_loading", "strict", "type"})
 """Members of tools that Anthropic alone knows, or that no other tool of the kind has."""
 
 _KINDS: Final = 'left out, "custom", or a type of Anthropic\'s tools as "web_search_20250305"'
@@ -102,7 +101,13 @@ def _search(
     if allowed_domains and blocked_domains:
         raise Wrong("must not be there beside allowed_domains", "blocked_domains")
     filters = SearchFilters(allowed_domains) if allowed_domains else UNSET
-    return _Search(SearchTool("web_search", filters=filters, user_location=user_location or UNSET), max_uses)
+    tool = SearchTool(
+        "web_search",
+        filters=filters,
+        user_location=user_location or UNSET,
+        cache_control=cache_control or UNSET,
+    )
+    return _Search(tool, max_uses)
 
 
 _read_function: Reader[FunctionTool] = record(
@@ -175,6 +180,7 @@ def _read_tool(value: Json) -> tuple[Tool, str, int | None]:
             return found.tool, "web_search", found.max_uses
         case str() as kind if _ANTHROPICS.fullmatch(kind):
             name = value.get("name", value.get("mcp_server_name"))
+            read_own_mark(value)
             return AnthropicTool(value), name if isinstance(name, str) else kind, None
         case kind:
             raise mismatch(kind, _KINDS, "type")
