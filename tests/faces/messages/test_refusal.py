@@ -62,6 +62,14 @@ CASES = [
         "too many bytes", errors.PayloadTooLarge("no"), 413, "request_too_large", True, anthropic.RequestTooLargeError
     ),
     Case("too many requests", errors.TooManyRequests("no"), 429, "rate_limit_error", False, anthropic.RateLimitError),
+    Case(
+        "a limit smaller than the request",
+        errors.RateLimited("no", limit=1, remaining=1, reset_ms=0),
+        429,
+        "rate_limit_error",
+        True,
+        anthropic.RateLimitError,
+    ),
     Case("a defect", errors.InternalError("no"), 500, "api_error", False, anthropic.InternalServerError),
     Case("a provider that broke off", errors.BadGateway("no"), 502, "api_error", False, anthropic.InternalServerError),
     Case(
