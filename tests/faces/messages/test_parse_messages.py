@@ -171,6 +171,11 @@ TAKEN = (
         {"thinking": {"type": "adaptive", "display": "updates"}},
         {"reasoning": ReasoningConfig(enabled=True), "ignored": ("thinking.display",)},
     ),
+    Taken(
+        "thought between tools alone",
+        {"thinking": {"type": "between_tools"}},
+        {"reasoning": ReasoningConfig(enabled=True), "ignored": ("thinking.type",)},
+    ),
     Taken("a name that asks for it", {"model": "m:thinking"}, {"reasoning": ReasoningConfig(enabled=True)}),
     # The form of the answer
     *(
@@ -372,6 +377,32 @@ TOLD = (
         (system(InputText("a\nb")), HI),
         "x-anthropic-billing-header: 1\na\nb",
         anthropics(billing="x-anthropic-billing-header: 1"),
+    ),
+    Told(
+        "that the tools are others is said in words",
+        [
+            *of_user({"type": "text", "text": "Hi"}),
+            {
+                "role": "system",
+                "content": [
+                    {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "f"}, "cache_control": MARK},
+                    {"type": "tool_removal", "tool": {"type": "mcp_toolset_reference", "server_name": "wiki"}},
+                ],
+            },
+        ],
+        (
+            HI,
+            system(
+                InputText("The tool f can be used from here on.", CacheMark()),
+                InputText("The tool wiki cannot be used any more."),
+            ),
+        ),
+    ),
+    Told(
+        "a system message that only says how to answer is none",
+        [*of_user({"type": "text", "text": "Hi"}), {"role": "system", "output_config": {"effort": "low"}}],
+        (HI,),
+        more={"ignored": ("messages.output_config",)},
     ),
     Told(
         "who called is kept, where it was not the model itself",
@@ -798,6 +829,15 @@ REFUSED = (
         "… and on a tool of theirs",
         {"tools": [TOOL, {"type": "bash_20250124", "name": "bash", "cache_control": "yes"}]},
         'tools.1.cache_control: must be an object, not "yes".',
+    ),
+    Refused(
+        "a tool that is defined in the middle",
+        {
+            "messages": [
+                {"role": "system", "content": [{"type": "tool_addition", "tool": {"type": "tool_definition"}}]},
+            ]
+        },
+        "messages.0.content.0.tool.type: cannot be defined here: define it in tools.",
     ),
     Refused("too warm", {"temperature": 1.5}, "temperature: must be a number from 0 to 1, not 1.5."),
     Refused("no budget", {"thinking": {"type": "enabled"}}, "thinking.budget_tokens: Field required."),

@@ -87,6 +87,8 @@ PIECES = st.one_of(
             {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}]},
             {"type": "thinking", "thinking": "a", "signature": ""},
             {"type": "web_search_20250305"},
+            {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "f"}},
+            {"type": "compaction", "content": "c"},
             {"name": "f", "input_schema": {}},
         ]
     ),

@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from trunkline.protocol.items import (
@@ -24,8 +25,8 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.members import any_text, some_text
 from trunkline.protocol.parse_items import INPUT_PARTS
-from trunkline.protocol.parse_tools import read_mark
-from trunkline.protocol.reading import Reader, Wrong, mismatch, one_of, record, tagged
+from trunkline.protocol.parse_tools import MAX_NAME, read_mark
+from trunkline.protocol.reading import Reader, Wrong, mismatch, one_of, opaque_object, record, tagged, text
 
 _NO_FILES: Final = "cannot be used: no files are stored; send the file itself, or a link to it"
 
@@ -201,3 +202,28 @@ PARTS: Mapping[str, Reader[tuple[InputPart, ...]]] = {
     ),
 }
 """The blocks of a user that are parts of a message."""
+
+
+def _change(told: str) -> Reader[InputText]:
+    """Read that the tools are others from here on, which a model can be told in words; `told` has a place for which."""
+
+    def named(value: Json) -> str:
+        tool = opaque_object(value)
+        if tool.get("type") == "tool_definition":
+            raise Wrong("cannot be defined here: define it in tools", "type")
+        return _tool_name(tool.get("name", tool.get("mcp_server_name", tool.get("server_name"))))
+
+    def changed(*, tool: str, cache_control: CacheMark | None = None) -> InputText:
+        return InputText(told.format(tool), cache_control or UNSET)
+
+    return record(changed, {"tool": named, **MARKED}, required=("tool",))
+
+
+_tool_name = text(at_least=1, at_most=MAX_NAME)
+
+SYSTEM_PARTS: Mapping[str, Reader[InputText]] = {
+    "text": read_text,
+    "tool_addition": _change("The tool {} can be used from here on."),
+    "tool_removal": _change("The tool {} cannot be used any more."),
+}
+"""The blocks of a system message."""

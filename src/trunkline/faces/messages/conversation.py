@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from trunkline.faces.messages.blocks import PARTS, read_own_mark, read_said, read_text
+from trunkline.faces.messages.blocks import PARTS, SYSTEM_PARTS, read_own_mark, read_said, read_text
 from trunkline.faces.messages.calls import THOUGHTS, read_call, read_result, read_search_result, read_served
 from trunkline.faces.messages.inputs import Inputs
 from trunkline.protocol.body import MAX_INPUT_ITEMS
@@ -196,8 +196,8 @@ class Conversation:
                 self._add(read_result(block), where)
                 for part in block["content"] if isinstance(block.get("content"), list) else ():
                     self._note_citations(part)
-            case "system" if kind == "text":
-                self._say(role, read_text(block), where)
+            case "system" if kind in SYSTEM_PARTS:
+                self._say(role, SYSTEM_PARTS[kind](block), where)
             case _:
                 raise _misplaced(kind, role)
 
@@ -270,7 +270,7 @@ class Conversation:
 _KNOWN: Mapping[str, frozenset[str]] = {
     "assistant": _OF_ASSISTANT | THOUGHTS.keys() | {"text", "tool_use", "server_tool_use", "web_search_tool_result"},
     "user": frozenset({*PARTS, "tool_result"}),
-    "system": frozenset({"text"}),
+    "system": frozenset(SYSTEM_PARTS),
 }
 _role = one_of(_KNOWN)
 
@@ -284,6 +284,8 @@ def _read_message(message: Json) -> tuple[str, Json]:
         raise mismatch(message, "an object")
     for member in ("role", "content"):
         if message.get(member) is None:
+            if member == "content" and message["role"] == "system" and message.get("output_config"):
+                return "system", []  # it says how to answer from there on, and nothing else
             raise Wrong("is required", member)
     try:
         return _role(message["role"]), message["content"]

@@ -22,7 +22,7 @@ class Thinking(NamedTuple):
     Claude Code has said `updates` since 2.1.332 (2026-11-28), which only Anthropic's newest models know.
     """
 
-    type: Literal["adaptive", "disabled", "enabled"]
+    type: Literal["adaptive", "between_tools", "disabled", "enabled"]
     budget_tokens: int | None = None
     display: str | None = None
 
@@ -44,7 +44,7 @@ def reasoning_of(thinking: Thinking | None, output: Output | None) -> tuple[Reas
     match thinking:
         case None:
             return (None if effort is None else ReasoningConfig(effort=effort)), ()
-        case Thinking("adaptive"):
+        case Thinking("adaptive" | "between_tools"):
             # Without an effort it is the model's own, which is not the same everywhere.
             config = ReasoningConfig(enabled=True) if effort is None else ReasoningConfig(effort=effort)
         case Thinking("enabled"):
@@ -57,6 +57,8 @@ def reasoning_of(thinking: Thinking | None, output: Output | None) -> tuple[Reas
 def _lost(thinking: Thinking, *, is_effort_lost: bool) -> Iterator[str]:
     if is_effort_lost:
         yield "output_config.effort"
+    if thinking.type == "between_tools":
+        yield "thinking.type"  # it is to think there alone, which nobody else can be told
     if thinking.display not in (None, "summarized"):
         yield "thinking.display"
 
@@ -76,6 +78,7 @@ def _type(value: Json) -> Json:
 read_thinking: Reader[Thinking] = tagged(
     {
         "adaptive": record(_thinking, {"type": _type, "display": any_text}),
+        "between_tools": record(_thinking, {"type": _type, "display": any_text}),
         "disabled": record(_thinking, {"type": _type}),
         "enabled": record(
             _thinking, {"type": _type, "budget_tokens": tokens, "display": any_text}, required=("budget_tokens",)
