@@ -372,6 +372,12 @@ TOLD = (
         anthropics(billing="x-anthropic-billing-header: 1"),
     ),
     Told(
+        "… and one that is longer than such a line is a text, which is judged and counted",
+        of_user({"type": "text", "text": "Hi"}),
+        (system(InputText("x-anthropic-billing-header:" + "a" * 512)), HI),
+        "x-anthropic-billing-header:" + "a" * 512,
+    ),
+    Told(
         "… and neither is it in one text",
         of_user({"type": "text", "text": "Hi"}),
         (system(InputText("a\nb")), HI),

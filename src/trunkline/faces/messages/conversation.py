@@ -45,6 +45,9 @@ BILLING: Final = "x-anthropic-billing-header:"
 """How the line begins with which Claude Code tells which program calls. It differs between conversations, so that no
 cache would find again what stands behind it."""
 
+_MAX_BILLING: Final = 512
+"""Characters of such a line, which nothing looks at but Anthropic; a longer one is text like others."""
+
 _SEARCH: Final = "web_search"
 
 _OF_ASSISTANT: Final = frozenset(
@@ -122,15 +125,14 @@ class Conversation:
     # System
 
     def _add_system_text(self, value: str) -> None:
-        if value.startswith(BILLING):
-            self.billing, _, value = value.partition("\n")
+        self.billing, value = _without_billing(value)
         if value:
             self._say("system", InputText(value), ("system",))
 
     def _add_system_block(self, block: Json, place: int) -> None:
         part = _text_block(block)
         if self.billing is None and part.text.startswith(BILLING):
-            self.billing, _, text = part.text.partition("\n")
+            self.billing, text = _without_billing(part.text)
             part = replace(part, text=text)
         if part.text:
             self._say("system", part, (place, "system"))
@@ -273,6 +275,12 @@ _KNOWN: Mapping[str, frozenset[str]] = {
     "system": frozenset(SYSTEM_PARTS),
 }
 _role = one_of(_KNOWN)
+
+
+def _without_billing(text: str) -> tuple[str | None, str]:
+    """The line of the program, if a text begins with it, and the rest."""
+    line, _, rest = text.partition("\n") if text.startswith(BILLING) else ("", "", text)
+    return (line, rest) if 0 < len(line) <= _MAX_BILLING else (None, text)
 
 
 def _is_of_user(message: Json) -> bool:
