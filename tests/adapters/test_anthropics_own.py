@@ -155,7 +155,6 @@ BOUND: dict[str, tuple[Mapping[str, Any], str]] = {
             "container": "container_1",
             "mcp_servers": [{"type": "url", "url": "https://mcp.example", "name": "a"}],
             "compaction": {"type": "auto"},
-            "thread": {"id": "thread_1"},
             "fallbacks": [{"model": "b"}],
         }.items()
     },

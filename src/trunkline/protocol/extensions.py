@@ -75,7 +75,7 @@ def bound_to_openai(request: Request) -> list[str]:
     return found
 
 
-_ANTHROPICS_DOING = ("container", "mcp_servers", "compaction", "thread", "fallbacks")
+_ANTHROPICS_DOING = ("container", "mcp_servers", "compaction", "fallbacks")
 """Members without which the answer would be another one; the others of a Messages client's can be left out, and named.
 """
 

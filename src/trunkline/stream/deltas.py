@@ -212,7 +212,8 @@ class Stopped(Struct, frozen=True):
     """The model ended its turn. An answer without it was cut off.
 
     `sequence` is the client's stop text that ended it, where that is known. `anthropic` is what Anthropic says of the
-    answer to its own clients: `container`, `context_management` and `diagnostics`.
+    answer to its own clients: `container`, `context_management` and `diagnostics`, and `stop_reason` and `stop_details`
+    where they say more.
     """
 
     reason: StopReason

@@ -1177,6 +1177,17 @@ def test_ST_23_what_a_block_has_beside_its_text_is_told_though_nobody_ends_it() 
     assert heard == [*COUNTED, Reasoning(0, "Hm"), Text(1, "Ra"), proof, Closed(0), cited, SPENT, Stopped("stop")]
 
 
+def refused(*said: WireMessage) -> Delta:
+    details = {"type": "refusal", "category": "cyber", "explanation": "No."}
+    return hear([STARTED, *said, *ended("refusal", stop_details=details)])[-1]
+
+
+def test_a_call_before_a_refusal_may_be_half_a_call() -> None:
+    assert refused(opened(0, type="text"), piece(0, "text_delta", text="Ra")) == Stopped("stop")
+    half = [opened(0, type="tool_use", id="t", name="f", input={}), piece(0, "input_json_delta", partial_json='{"a":')]
+    assert refused(*half) == Stopped("content_filter")
+
+
 def test_ST_28_an_end_mark_without_a_reason_is_the_plain_end() -> None:
     said = [opened(0, type="text"), piece(0, "text_delta", text="Ra")]
     assert hear([STARTED, *said, *ended(None)])[-1] == Stopped("stop")

@@ -845,6 +845,11 @@ REFUSED = (
         },
         "messages.0.content.0.tool.type: cannot be defined here: define it in tools.",
     ),
+    Refused(
+        "a conversation that somebody keeps",
+        {"thread": {"type": "create"}},
+        "thread: cannot be used: no conversations are stored; send the whole conversation.",
+    ),
     Refused("too warm", {"temperature": 1.5}, "temperature: must be a number from 0 to 1, not 1.5."),
     Refused("no budget", {"thinking": {"type": "enabled"}}, "thinking.budget_tokens: Field required."),
     Refused(

@@ -421,6 +421,15 @@ def test_what_anthropic_says_of_a_call_and_an_answer_is_told() -> None:
     assert (body["content"], body["container"], body["context_management"]) == ([call], container, edits)
 
 
+def test_an_end_of_which_anthropic_says_more_is_told_as_it_says() -> None:
+    details = {"type": "refusal", "category": "cyber", "explanation": "No.", "recommended_model": "m"}
+    for own in ({"stop_reason": "compaction"}, {"stop_reason": "refusal", "stop_details": details}):
+        deltas: list[Delta] = [Text(0, "a"), Stopped("stop", anthropic=own)]
+        ended = next(event["delta"] for event in stream(*deltas) if event["type"] == "message_delta")
+        assert {name: ended[name] for name in own} == own
+        assert {name: whole(*deltas)[name] for name in own} == own
+
+
 def test_what_comes_with_the_end_leaves_with_it() -> None:
     machine = telling(is_stream=True)
     pieces = [

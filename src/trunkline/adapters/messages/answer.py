@@ -37,7 +37,6 @@ from trunkline.adapters.messages.blocks import Block
 from trunkline.adapters.messages.pauses import MAX_PAUSES, going_on
 from trunkline.adapters.messages.searches import close_search, open_found, open_search
 from trunkline.adapters.messages.wire import (
-    STOPS,
     BlockDelta,
     BlockStart,
     BlockStop,
@@ -202,9 +201,8 @@ class MessagesDecoder(Decoder):
 
     def end(self) -> Iterable[Delta]:
         """Say the end of an answer whose `message_stop` never came, or that a paused one was left incomplete."""
-        deltas: list[Delta] = []
-        if not self._is_over and self._stop.stop_reason is not None:
-            deltas = self._end_all()
+        is_ended = not self._is_over and self._stop.stop_reason is not None
+        deltas: list[Delta] = self._end_all() if is_ended else []
         if self._is_paused:
             self._is_paused = False
             deltas += [*([self._spent()] if self._usage else ()), Stopped("length")]
@@ -277,18 +275,17 @@ class MessagesDecoder(Decoder):
 
     def _end_message(self) -> list[Delta]:
         self._is_over = True
-        reason, details = self._stop.stop_reason, self._stop.stop_details
-        self._is_paused = reason == "pause_turn"
+        self._is_paused = self._stop.stop_reason == "pause_turn"
         deltas: list[Delta] = [self._spent(is_final=not self._is_paused)] if self._usage else []
         self.is_done = not self._is_paused
         if self._is_paused:
             return deltas
-        if reason == "refusal" and details is not None and details.explanation:
-            return [*deltas, Refusal("refusal", details.explanation), Stopped("stop")]
-        # The end mark came: without a reason (some hosts send null) it is the plain end.
-        stop = STOPS.get(reason or "", "calls" if self._has_calls else "stop")
-        own = (self._own if self._knows_own else None) or None
-        return [*deltas, Stopped("stop" if stop == "calls" and not self._has_calls else stop, self._stop.sequence, own)]
+        own = ({**self._own, **self._stop.own} if self._knows_own else None) or None
+        if why := self._stop.explanation:
+            # What it called by then may be half of a call.
+            stopped = Stopped("content_filter" if self._has_calls else "stop", None, own)
+            return [*deltas, Refusal("refusal", why), stopped]
+        return [*deltas, Stopped(self._stop.reason(has_calls=self._has_calls), self._stop.sequence, own)]
 
     def _fail(self, fault: Fault) -> list[Delta]:
         self._is_over = self.is_done = True
@@ -468,8 +465,6 @@ class MessagesDecoder(Decoder):
     def _close_call(self, block: Block) -> list[Delta]:
         deltas = self._argue(block, block.given)
         return [*deltas, Closed(block.slot)] if block.head.name else deltas
-
-    # Blocks of Anthropic's own
 
     def _close_own(self, block: Block) -> list[Delta]:
         return [Opaque(block.slot, block.whole_own(), is_done=True)]

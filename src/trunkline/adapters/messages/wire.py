@@ -71,21 +71,34 @@ class Piece(Struct, frozen=True, gc=False):
         return _said(content=self.content, encrypted_content=self.encrypted_content)
 
 
-class StopDetails(Struct, frozen=True, gc=False):
-    explanation: str | None = None
-
-
 class Stop(Struct, frozen=True, gc=False):
     stop_reason: str | None = None
     stop_sequence: Json = None
-    stop_details: StopDetails | None = None
+    stop_details: Json = None
     container: Json = None
+
+    def reason(self, *, has_calls: bool) -> StopReason:
+        """Why the answer ended; without a reason, as some hosts send null, it is the plain end."""
+        stop = STOPS.get(self.stop_reason or "", "calls" if has_calls else "stop")
+        return "stop" if stop == "calls" and not has_calls else stop
 
     @property
     def sequence(self) -> str | None:
         """The client's stop text that ended the answer, where it was one."""
         told = self.stop_sequence
         return told if self.stop_reason == "stop_sequence" and isinstance(told, str) else None
+
+    @property
+    def explanation(self) -> str:
+        """Why an answer was refused, in words, where it was."""
+        return _text(_field(self.stop_details, "explanation")) if self.stop_reason == "refusal" else ""
+
+    @property
+    def own(self) -> dict[str, Json]:
+        """How the answer ended, as Anthropic says it to its own clients, where we have less words for it."""
+        is_ours = self.stop_reason is None or self.stop_reason in STOPS
+        details = self.stop_details if self.stop_reason == "refusal" and isinstance(self.stop_details, dict) else None
+        return _said(stop_reason=None if is_ours else self.stop_reason, stop_details=details)
 
 
 class Start(Struct, frozen=True, gc=False):
@@ -162,7 +175,7 @@ class Body(Struct, frozen=True):
     content: list[Raw] | None = None
     stop_reason: str | None = None
     stop_sequence: Json = None
-    stop_details: StopDetails | None = None
+    stop_details: Json = None
     usage: dict[str, Json] | None = None
     container: Json = None
     context_management: Json = None

@@ -18,6 +18,7 @@ KEEP_ALIVE: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 _MESSAGE_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _TAIL: Final = b"}}\n\n"
+_OF_END: Final = frozenset({"container", "stop_reason", "stop_details"})
 
 
 class Frames:
@@ -72,7 +73,7 @@ class Frames:
 
     def end(self, ending: Block, usage: Json, own: Block) -> bytes:
         # The container is part of how a message ended; what was done to its context stands beside that.
-        delta = ending | {name: value for name, value in own.items() if name == "container"}
+        delta = ending | {name: value for name, value in own.items() if name in _OF_END}
         beside = {name: value for name, value in own.items() if name == "context_management"}
         self._told += (_frame({"type": "message_delta", "delta": delta, "usage": usage} | beside), _MESSAGE_STOP)
         return self.take()

@@ -39,7 +39,7 @@ from trunkline.protocol.opaque import Anthropic
 from trunkline.protocol.parse_preferences import keep_exact_prices
 from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.piecemeal import SMALL_BYTES
-from trunkline.protocol.reading import Reader, Wrong, array, number, one_of, record, shown, spelled_path, text
+from trunkline.protocol.reading import Reader, Wrong, array, number, one_of, record, refuse, shown, spelled_path, text
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import JsonSchemaFormat, TextConfig
 
@@ -211,7 +211,6 @@ _ANTHROPICS: Final = (
     "inference_geo",
     "mcp_servers",
     "speed",
-    "thread",
 )
 """Members that only Anthropic's own servers know; what is in them is theirs to judge."""
 
@@ -243,6 +242,8 @@ _READERS: Mapping[str, Reader[object]] = {
     "stop_sequences": _stop,
     "temperature": number(0, 1),
     "thinking": read_thinking,
+    # An answer has an id of ours, by which nobody there could find it again.
+    "thread": refuse("cannot be used: no conversations are stored; send the whole conversation"),
     "tool_choice": read_choice,
     "tools": read_tools,
 }
