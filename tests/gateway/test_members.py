@@ -909,3 +909,36 @@ def test_what_codex_says_of_itself_is_passed_over(course: Any) -> None:
     ran = course("plain/responses", client_metadata={"session": "s"})
     assert ran.sent == course("plain/responses").sent
     assert ran.dropped == []
+
+
+MOST_STOPS: dict[str, int | None] = {
+    "chat": 4,
+    "cohere": 5,
+    "converse": 4,
+    "gemini": 5,
+    "messages": None,
+    "mistral": 4,
+}
+"""How many stop texts a dialect is told; a client of Messages may say more."""
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_of_many_stop_texts_as_many_are_told_as_the_dialect_takes_and_the_gateway_sees_to_the_rest(
+    dialect: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    upstream.play(nonce, whole(WHOLE[dialect]))
+    body = {"model": f"plain/{dialect}", "max_tokens": 99, "messages": [{"role": "user", "content": nonce}]}
+    (said,) = _texts(gateway.call(body, path="/api/v1/messages"))
+    stops = [f"<{number}>" for number in range(63)] + [said[1:]]
+    reply = gateway.call({**body, "stop_sequences": stops}, path="/api/v1/messages")
+    assert reply.status == 200, reply.body
+    sent = upstream.seen(nonce)[-1].json
+    assert at(sent, STOP_PLACES.get(dialect, ("stop",))) == (
+        stops[: MOST_STOPS[dialect]] if dialect in MOST_STOPS else None
+    )
+    assert (_texts(reply), reply.json["stop_sequence"]) == ([said[0]], stops[-1])
+    assert "x-trunkline-dropped" not in reply.headers
+
+
+def _texts(reply: Reply) -> list[str]:
+    return [block["text"] for block in reply.json["content"] if block["type"] == "text"]

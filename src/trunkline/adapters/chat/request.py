@@ -107,7 +107,8 @@ def draft(request: Request, endpoint: Endpoint, end_user: str | None) -> Draft:
     _encode_output_limits(draft)
     if request.sampling is not None:
         body |= draft.sampling()
-    if request.stop and (stops := draft.stops()):
+    # OpenAI takes four, and most who speak its language no more.
+    if request.stop and (stops := draft.stops(at_most=4)):
         body["stop"] = stops
     if request.prediction is not None and takes_prediction(draft.endpoint):
         body["prediction"] = {"type": "content", "content": request.prediction}

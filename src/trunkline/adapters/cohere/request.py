@@ -121,7 +121,7 @@ def _encode_sampling(draft: Draft) -> None:
     if asked is not None and draft.takes(asked, "logprobs"):
         # Only the tokens chosen; there is no list of the others.
         body["logprobs"] = True
-    if stops := draft.stops():
+    if stops := draft.stops(at_most=5):
         body["stop_sequences"] = stops
     if "seed" in (said := draft.sampling()):
         body["seed"] = fitted_seed(said["seed"])

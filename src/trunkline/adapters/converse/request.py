@@ -156,7 +156,8 @@ def _encode_body(draft: Draft) -> None:
     if system is not None or draft.hints:
         body["system"] = _encode_system(draft, system)
     body["messages"] = _encode_messages(draft, spoken)
-    if stops := draft.stops(may_be_blank=False):
+    # The API takes 2500, and its models as few as four: InferenceConfiguration of the API reference (2026-11-28).
+    if stops := draft.stops(at_most=4, may_be_blank=False):
         inference["stopSequences"] = stops
     body |= {"inferenceConfig": inference} if inference else {}
     body |= {"toolConfig": tools} if tools else {}

@@ -62,14 +62,14 @@ class Draft:
             self.dropped.append(name)
         return clamped
 
-    def stops(self, *, may_be_blank: bool = True) -> list[str]:
+    def stops(self, *, at_most: int | None = None, may_be_blank: bool = True) -> list[str]:
         """The texts at which the provider shall stop; where one is not told, the gateway sees to it alone.
 
-        `may_be_blank`: whether one of white space only is taken.
+        `at_most` so many are taken. `may_be_blank`: whether one of white space only is.
         """
         if not self.request.stop or not takes_stop(self.endpoint):
             return []
-        return [stop for stop in self.request.stop if may_be_blank or not stop.isspace()]
+        return [stop for stop in self.request.stop if may_be_blank or not stop.isspace()][:at_most]
 
     def sampling(self) -> dict[str, Json]:
         """What is said of choosing words beyond the contract and the endpoint takes, under the usual names."""

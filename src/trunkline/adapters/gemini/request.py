@@ -174,7 +174,7 @@ def _encode_sampling(draft: Draft) -> dict[str, Json]:
         draft.dropped.append("top_logprobs")
     elif request.logprobs and has_place(draft.endpoint, "logprobs") and draft.takes("logprobs", "logprobs"):
         settings["responseLogprobs"] = True
-    if request.stop and (stops := draft.stops()):
+    if request.stop and (stops := draft.stops(at_most=5)):
         settings["stopSequences"] = stops
     if request.sampling is not None and "seed" in (said := draft.sampling()):
         settings["seed"] = fitted_seed(said["seed"])
