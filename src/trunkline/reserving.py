@@ -121,13 +121,13 @@ async def _estimated(admitted: Admitted, services: Services) -> Estimate:
 def _take(admitted: Admitted, found: Estimate, services: Services, counters: Counters) -> Taken:
     """Take of the limits of key and account. Raises RateLimited."""
     call, model = admitted.call, admitted.plan.attempts[0].model.slug
-    return _granted(counters.take(call.key.rates, model, _tokens(admitted, found, services), call.id), model)
+    return _granted(counters.take(call.key.rates, model, _tokens(admitted, found, services), call.id), admitted)
 
 
 async def _take_shared(admitted: Admitted, found: Estimate, services: Services, counters: SharedCounters) -> Taken:
     """Do the same where other nodes take of them, too."""
     call, model = admitted.call, admitted.plan.attempts[0].model.slug
-    return _granted(await counters.take(call.key.rates, model, _tokens(admitted, found, services), call.id), model)
+    return _granted(await counters.take(call.key.rates, model, _tokens(admitted, found, services), call.id), admitted)
 
 
 def _tokens(admitted: Admitted, found: Estimate, services: Services) -> int:
@@ -140,9 +140,10 @@ def _tokens(admitted: Admitted, found: Estimate, services: Services) -> int:
     return read + written
 
 
-def _granted(answer: Taken | Refused, model: str) -> Taken:
+def _granted(answer: Taken | Refused, admitted: Admitted) -> Taken:
     if isinstance(answer, Refused):
-        raise refusal(answer, model)
+        limit = admitted.request.paths.spelled("max_output_tokens")
+        raise refusal(answer, admitted.plan.attempts[0].model.slug, limit)
     return answer
 
 

@@ -139,6 +139,21 @@ def test_a_request_of_more_tokens_than_the_limit_is_not_told_to_wait(house: Hous
     assert house.ask(key, max_output_tokens=500).status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/api/v1/chat/completions", "max_completion_tokens"),
+        ("/api/v1/chat/completions", "max_tokens"),
+        ("/api/v1/messages", "max_tokens"),
+    ],
+)
+def test_what_is_to_be_smaller_is_named_as_the_client_names_it(path: str, limit: str, house: House) -> None:
+    body = {"model": "fake/echo", "messages": [{"role": "user", "content": "hi"}], limit: 2000}
+    reply = house.gateway.call(body, key=house.limited(tpm=1_000), path=path)
+    assert reply.status == 429
+    assert f"or a smaller {limit}." in reply.json["error"]["message"]
+
+
 def test_RL_10_a_thousand_disconnects_leave_no_place_taken(house: House) -> None:
     key = house.limited(concurrency=10)
     silent = post({"model": "fake/echo", "input": "!text hi\n!stall", "stream": True}, key=key)

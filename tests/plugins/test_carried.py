@@ -107,6 +107,8 @@ def test_a_replayed_thought_is_calls_and_results_again() -> None:
             FunctionCallOutput(call_id=pair.call_id, output=pair.output),
         )
     ]
+    last_place = len(restored(request).input) - 1
+    assert restored(request).paths.spelled("input", last_place, "content", 0) == "input[4].content[0]"
 
 
 def test_a_request_that_carries_nothing_is_the_same_object() -> None:

@@ -16,6 +16,7 @@ from trunkline.faces.responses.parse import parse
 from trunkline.plugins.templates import fill, filling_of
 from trunkline.protocol.items import Message
 from trunkline.protocol.parse_kept import parse_template
+from trunkline.protocol.places import placed_media
 from trunkline.protocol.prompts import PLACEHOLDER, Template
 from trunkline.protocol.request import Request
 
@@ -161,7 +162,7 @@ REFUSED = [
     ("a picture in what the assistant said", {"input": [{"role": "assistant", "content": "{{a}}"}],
      "variables": {"a": {}}}, {"a": PICTURE}, "prompt.variables.a",
      "must be text: the template has it within a text"),
-    ("nothing but nothing", made("{{a}}"), {"a": ""}, "input[0].content", "must not be empty"),
+    ("nothing but nothing", made("{{a}}"), {"a": ""}, "prompt", "must not be empty"),
 ]  # fmt: skip
 
 
@@ -303,3 +304,9 @@ def test_it_is_known_before_how_large_it_becomes(values: dict[str, str], times: 
     (text,) = parts_of(fill(request, filling))
     assert len(text.encode()) <= filling.body_bytes
     assert filling.body_bytes == len(body) + len(template) + (times - 1) * sum(len(v.encode()) for v in values.values())
+
+
+def test_an_error_names_the_item_that_the_client_sent_behind_the_templates() -> None:
+    picture = {"role": "user", "content": [{"type": "input_text", "text": "See"}, PICTURE]}
+    request = filled(made("Hi", "{{a}}"), asked({"a": PICTURE}, input=[picture]))
+    assert [placed.path for placed in placed_media(request)] == ["prompt", "input[0].content[1]"]

@@ -209,12 +209,12 @@ def refused_by(denied: Denied, asked: Taken, rates: Sequence[Rate], wall_s: floa
     return Refused(rate, _share(rate, sharers), remaining, wait_s, reset_ms, asked.tokens)
 
 
-def refusal(refused: Refused, model: str) -> RateLimited:
-    """Say to a client which limit refused its request, and what to do."""
+def refusal(refused: Refused, model: str, limit: str = "max_output_tokens") -> RateLimited:
+    """Say to a client which limit refused its request, and what to do; `limit` is its word for that of an answer."""
     rate = refused.rate
     source = "key" if rate.scope.startswith("key_") else "account"
     return RateLimited(
-        _message(refused, source, model),
+        _message(refused, source, model, limit),
         limit=refused.limit,
         remaining=refused.remaining,
         reset_ms=refused.reset_ms,
@@ -316,7 +316,7 @@ def _matches(pattern: str, model: str) -> bool:
     return matches(model) or matches(model.partition(":")[0])
 
 
-def _message(refused: Refused, source: str, model: str) -> str:
+def _message(refused: Refused, source: str, model: str, limit: str) -> str:
     rate, tokens = refused.rate, refused.tokens
     period = "minute" if rate.period_s == MINUTE_S else "day"
     of_model = "" if rate.model is None else f" of {model}"
@@ -334,12 +334,12 @@ def _message(refused: Refused, source: str, model: str) -> str:
         case "tokens" if refused.retry_after_s is None:
             return (
                 f"This request may use {tokens:,} tokens, and this {source} {rate.amount:,}{of_model} a {period}. "
-                "Send a shorter input or a smaller max_output_tokens."
+                f"Send a shorter input or a smaller {limit}."
             )
         case "tokens":
             return (
                 f"This {source} may use {rate.amount:,} tokens{of_model} a {period}; {refused.remaining:,} are left, "
-                f"and this request may use {tokens:,}. {wait}, or send a shorter input or a smaller max_output_tokens."
+                f"and this request may use {tokens:,}. {wait}, or send a shorter input or a smaller {limit}."
             )
     assert_never(rate.kind)
 

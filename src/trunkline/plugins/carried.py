@@ -24,6 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.protocol.items import FunctionCallItem, FunctionCallOutput, InputItem, ReasoningItem
+from trunkline.protocol.paths import moved
 from trunkline.protocol.request import Request
 from trunkline.stream.seals import unseal
 from trunkline.wire import UNREADABLE
@@ -93,10 +94,12 @@ def restored(request: Request) -> Request:
     if request.is_text_alone or not any(map(_carries, request.input)):
         return request
     items: list[InputItem] = []
+    places: list[int] = []
     left = _MAX_ALL
-    for item in request.input:
+    for place, item in enumerate(request.input):
         if not _carries(item):
             items.append(item)
+            places.append(place)
             continue
         assert isinstance(item, ReasoningItem)
         assert item.encrypted_content
@@ -104,7 +107,8 @@ def restored(request: Request) -> Request:
             left = max(left - _bytes_of(pair), 1)
             items.append(FunctionCallItem(call_id=pair.call_id, name=pair.name, arguments=pair.arguments))
             items.append(FunctionCallOutput(call_id=pair.call_id, output=pair.output))
-    return replace(request, input=tuple(items), measured=None)
+            places += (place, place)
+    return replace(request, input=tuple(items), measured=None, paths=moved(request.paths, tuple(places)))
 
 
 def _carries(item: InputItem) -> bool:

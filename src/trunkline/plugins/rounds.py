@@ -59,6 +59,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.items import Found as Page
 from trunkline.protocol.opaque import Json
+from trunkline.protocol.paths import moved
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import (
     Arguments,
@@ -176,7 +177,13 @@ class Rounds:
         items = self.request.input
         place = next((at for at in range(len(items) - 1, -1, -1) if _is_of_user(items[at])), len(items))
         said = Message(role="user", content=(InputText(prompt_text(self._step.prompt, found)),))
-        self.request = replace(self.request, input=(*items[:place], said, *items[place:]), measured=None)
+        places = (*range(place), None, *range(place, len(items)))
+        self.request = replace(
+            self.request,
+            input=(*items[:place], said, *items[place:]),
+            measured=None,
+            paths=moved(self.request.paths, places),
+        )
 
     def hold(self, deltas: list[Delta]) -> None:
         """Keep what is to be told once the model has begun to answer."""

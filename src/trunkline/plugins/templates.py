@@ -18,6 +18,7 @@ from trunkline.errors import BadRequest, PayloadTooLarge
 from trunkline.protocol.checks import with_input
 from trunkline.protocol.content import bytes_of
 from trunkline.protocol.items import InputFile, InputImage, InputItem, InputText, Message, MessagePart, OutputText
+from trunkline.protocol.paths import moved
 from trunkline.protocol.prompts import PLACEHOLDER, Prompt, Template
 from trunkline.protocol.reading import shown, spelled_path
 from trunkline.protocol.request import Request
@@ -75,7 +76,11 @@ def fill(request: Request, filling: Filling) -> Request:
     instructions = request.instructions
     if instructions is None and template.instructions is not None:
         instructions = _filled_text(template.instructions, parts)
-    return with_input(request, input, instructions, body_bytes=body_bytes)
+    filled = replace(
+        request,
+        paths=moved(request.paths, (*[None] * len(template.input), *range(len(request.input))), else_in="prompt"),
+    )
+    return with_input(filled, input, instructions, body_bytes=body_bytes)
 
 
 def _filled_item(item: InputItem, parts: Mapping[str, Part]) -> InputItem:

@@ -26,6 +26,7 @@ from trunkline.catalog.entries import Endpoint
 from trunkline.errors import TooLong
 from trunkline.generation import NOTHING_NOTED, Noted
 from trunkline.protocol.opaque import Json
+from trunkline.protocol.paths import moved
 from trunkline.protocol.request import Request
 from trunkline.protocol.spans import spans_of
 from trunkline.protocol.weighing import (
@@ -90,8 +91,9 @@ class _Scales:
             count += 1
         turns = min(count, len(spans.turns))
         if gone:
-            kept = tuple([item for place, item in enumerate(request.input) if place not in gone])
-            request = replace(request, input=kept, measured=None)
+            places = tuple([place for place in range(len(request.input)) if place not in gone])
+            kept = tuple([request.input[place] for place in places])
+            request = replace(request, input=kept, measured=None, paths=moved(request.paths, places))
         return Cut(request, turns, count - turns, len(gone), left, output, fits=left <= room)
 
 
@@ -117,7 +119,7 @@ class Truncating:
         if not found.fits and not truncates(endpoint):
             needs = needs_of(found.request)._replace(output=found.output_tokens)
             message = f"{too_long(context_tokens, needs)} {NEVER_LEFT_OUT}"
-            raise TooLong(message, param="input", metadata=figures(context_tokens, needs))
+            raise TooLong(message, param=request.paths.spelled("input"), metadata=figures(context_tokens, needs))
         self._cuts[endpoint.id] = found, context_tokens
         return found.request, found.dropped
 

@@ -15,8 +15,9 @@ from trunkline.protocol.items import InputItem, Message
 from trunkline.protocol.marking import has_marks
 from trunkline.protocol.parse_items import check_input
 from trunkline.protocol.parse_tools import check_tool_choice
+from trunkline.protocol.paths import OWN_PATHS, Paths
 from trunkline.protocol.piecemeal import SMALL_BYTES
-from trunkline.protocol.reading import Wrong, spelled_path
+from trunkline.protocol.reading import Wrong
 from trunkline.protocol.request import Measured, Request, offered_tools
 from trunkline.protocol.tools import SearchChoice, SearchTool
 
@@ -64,12 +65,12 @@ def with_input(request: Request, input: tuple[InputItem, ...], instructions: str
         )
     except Wrong as wrong:
         wrong.steps.append("input")
-        raise bad_request(wrong) from None
+        raise bad_request(wrong, request.paths) from None
 
 
-def bad_request(wrong: Wrong) -> BadRequest:
+def bad_request(wrong: Wrong, paths: Paths = OWN_PATHS) -> BadRequest:
     """Tell what is wrong with a body, and where."""
-    path = spelled_path(reversed(wrong.steps))
+    path = paths.spelled(*reversed(wrong.steps))
     kind = wrong.kind or ("invalid_prompt" if wrong.steps[-1] == "input" else None)
     return BadRequest(f"{path} {wrong.complaint}.", param=path, kind=kind)
 

@@ -66,12 +66,13 @@ def bound_to_openai(request: Request) -> list[str]:
 
     An update of the configuration is none: its settings can be left out, and named.
     """
-    found = [f'tools[{place}] "{kind}"' for place, kind in _bound_tools(request.tools)]
+    spelled = request.paths.spelled
+    found = [f'{spelled("tools", place)} "{kind}"' for place, kind in _bound_tools(request.tools)]
     for index, item in enumerate(request.input):
         if isinstance(item, ServerItem) and item.type != "configuration_update":
-            found.append(f'input[{index}] "{item.type}"')
+            found.append(f'{spelled("input", index)} "{item.type}"')
         elif isinstance(item, AdditionalTools | ToolSearchOutput):
-            found += [f'input[{index}].tools[{place}] "{kind}"' for place, kind in _bound_tools(item.tools)]
+            found += [f'{spelled("input", index, "tools", place)} "{kind}"' for place, kind in _bound_tools(item.tools)]
     return found
 
 
@@ -86,7 +87,7 @@ def bound_to_anthropic(request: Request) -> list[str]:
     found = [name for name in _ANTHROPICS_DOING if said.get(name)] if said else []
     if request.has_extensions:
         found += [
-            f'tools[{place}] "{tool.type}"'
+            f'{request.paths.spelled("tools", place)} "{tool.type}"'
             for place, tool in enumerate(request.tools)
             if isinstance(tool, AnthropicTool) and not tool.is_clients
         ]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from trunkline.protocol.items import AdditionalTools, InputItem, InputModality, Json, ToolSearchOutput
 from trunkline.protocol.opaque import Anthropic, AnthropicTool, ServerTool
+from trunkline.protocol.paths import OWN_PATHS, Paths
 from trunkline.protocol.preferences import NO_PREFERENCES, PluginSettings, ProviderPreferences
 from trunkline.protocol.prompts import Prompt
 from trunkline.protocol.tools import (
@@ -108,6 +109,7 @@ class Request(Struct, frozen=True, kw_only=True):
     `is_text_alone`: the input is known to be messages of text, in which nobody needs to look for anything else.
     `measured`: of many items, what `extent_of` found, so that nobody counts them on the loop.
     `reads_files`: every file in the input can be read by the gateway for who takes none, so that nobody has to.
+    `paths` say where the client wrote each of these, in the words of its API.
     `size`: what is not usual is said to providers piece by piece (see `piecemeal.py`).
     """
 
@@ -156,6 +158,7 @@ class Request(Struct, frozen=True, kw_only=True):
     is_text_alone: bool = False
     measured: Measured | None = None
     reads_files: bool = False
+    paths: Paths = OWN_PATHS
     size: Literal["usual", "large", "long_texts"] = "usual"
 
 

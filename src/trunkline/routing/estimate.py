@@ -244,7 +244,7 @@ def _size(request: Request, body_bytes: int, bounds: BillingSettings) -> _Size:
     if request.is_text_alone:
         return _Size(_share(body_bytes, bounds.text_bytes_per_token), 0)
     tokens = sound_tokens = inline_bytes = 0
-    for part, _ in placed_media(request):
+    for part, *_ in placed_media(request):
         packed_bytes = _inline_bytes(part)
         inline_bytes += packed_bytes
         if (form := _sound_form(part)) is not None:

@@ -309,16 +309,16 @@ def exacting_media(request: Request) -> list[Placed]:
     Not those that tools gave back: who cannot take one is told so in words.
     """
     found: list[Placed] = []
-    for part, path in placed_media(request, of_tools=False):
+    for part, steps, paths in placed_media(request, of_tools=False):
         match part:
             case InputAudio():
-                found.append(Placed(part, f"{path}.input_audio.format"))
+                found.append(Placed(part, (*steps, "input_audio", "format"), paths))
             case InputImage(image_url=url) if is_stored_link(url):
-                found.append(Placed(part, f"{path}.image_url"))
+                found.append(Placed(part, (*steps, "image_url"), paths))
             case InputVideo(video_url=url) if is_stored_link(url):
-                found.append(Placed(part, f"{path}.video_url"))
+                found.append(Placed(part, (*steps, "video_url"), paths))
             case InputFile(file_url=str() as url) if is_stored_link(url):
-                found.append(Placed(part, f"{path}.file_url"))
+                found.append(Placed(part, (*steps, "file_url"), paths))
             case _:
                 pass
     return found

@@ -15,6 +15,7 @@ from trunkline.catalog.abilities import media_shortfall
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import BadRequest, ClientError, NotFound
 from trunkline.protocol.extensions import bound_to_anthropic, bound_to_openai
+from trunkline.protocol.places import Placed
 from trunkline.protocol.request import Request
 from trunkline.protocol.weighing import ASK_FOR_LESS, NEVER_LEFT_OUT, figures, rough_needs, too_long
 from trunkline.routing.explanation import Explanation
@@ -22,6 +23,7 @@ from trunkline.routing.filters import Filter, exacting_media
 
 _MOST_NAMED: Final = 8
 
+_LIMIT: Final = "max_output_tokens"
 _LISTS: Final = frozenset({"only", "ignore", "order", "allowed_providers", "ignored_providers"})
 _HEADLINES: Final = {
     **dict.fromkeys(_LISTS, "No allowed providers are available for the selected model."),
@@ -51,7 +53,7 @@ _HEADLINES: Final = {
     "require_parameters": "No endpoints found that support every parameter of the request.",
     "max_price": "No endpoints found at or below your max_price.",
     "quantizations": "No endpoints found with the requested quantizations.",
-    "max_output_tokens": "No endpoints found that write as many tokens as max_output_tokens asks for.",
+    _LIMIT: f"No endpoints found that write as many tokens as {_LIMIT} asks for.",
 }
 
 
@@ -78,8 +80,8 @@ class NoEndpoint(Refused, NotFound):
 class NoContext(Refused, BadRequest):
     """The context of all who may serve is too small."""
 
-    def __init__(self, message: str, explanation: Explanation, *, metadata: Mapping[str, object]) -> None:
-        super().__init__(message, param="input", kind="context_length_exceeded", metadata=metadata)
+    def __init__(self, message: str, explanation: Explanation, *, param: str, metadata: Mapping[str, object]) -> None:
+        super().__init__(message, param=param, kind="context_length_exceeded", metadata=metadata)
         self.explanation = explanation
 
 
@@ -102,16 +104,16 @@ class NoMedium(Refused, BadRequest):
 class NoSearch(Refused, BadRequest):
     """A web search is demanded, and nobody who may serve can make it."""
 
-    def __init__(self, message: str, explanation: Explanation) -> None:
-        super().__init__(message, param="tools")
+    def __init__(self, message: str, explanation: Explanation, *, param: str) -> None:
+        super().__init__(message, param=param)
         self.explanation = explanation
 
 
 class NoPrefill(Refused, BadRequest):
     """The last message begins the answer, and nobody who may serve goes on with one."""
 
-    def __init__(self, message: str, explanation: Explanation) -> None:
-        super().__init__(message, param="input")
+    def __init__(self, message: str, explanation: Explanation, *, param: str) -> None:
+        super().__init__(message, param=param)
         self.explanation = explanation
 
 
@@ -150,10 +152,12 @@ def refuse(
             *_remedies(verdicts, fixes),
         ]
     )
+    # The filter has the name of the member.
+    message = message.replace(_LIMIT, request.paths.spelled(_LIMIT))
     if set(fixes) in ({"web_search"}, {"native_search"}):
-        return NoSearch(message, explanation)
+        return NoSearch(message, explanation, param=request.paths.spelled("tools"))
     if set(fixes) == {"prefill"}:
-        return NoPrefill(message, explanation)
+        return NoPrefill(message, explanation, param=request.paths.spelled("input"))
     for name, bound_of in _MAKERS.items():
         if name in fixes or (verdicts and all(name in verdict.reasons for verdict in verdicts)):
             bound = bound_of(request)
@@ -162,9 +166,9 @@ def refuse(
     if set(fixes) == {"context_length"}:
         most = max(v.endpoint.context_tokens or 0 for v in verdicts if set(v.reasons) == {"context_length"})
         needs = rough_needs(request)
-        hint = NEVER_LEFT_OUT if request.truncation == "auto" else ASK_FOR_LESS
-        message = f"{too_long(most, needs)} {hint} {message}"
-        return NoContext(message, explanation, metadata=figures(most, needs))
+        hint = NEVER_LEFT_OUT if request.truncation == "auto" else ASK_FOR_LESS if request.paths.truncates else ""
+        message = " ".join(filter(None, (too_long(most, needs), hint, message)))
+        return NoContext(message, explanation, param=request.paths.spelled("input"), metadata=figures(most, needs))
     metadata = {
         "available_providers": _slugs(verdicts),
         "requested_providers": sorted({*request.provider.only, *request.provider.order}),
@@ -177,18 +181,18 @@ def refuse(
     }
     unheard = [verdict.endpoint for verdict in fixes.get("input_media") or verdicts if "input_media" in verdict.reasons]
     if "input_media" in fixes or (unheard and len(unheard) == len(verdicts)):
-        param = _untaken(request, unheard)
-        member = param.rpartition(".")[2]
+        untaken = _untaken(request, unheard)
+        member = str(untaken.steps[-1])
         kind = f"invalid_{member}" if member.endswith("_url") else None
-        return NoMedium(message, explanation, param=param, kind=kind, metadata=metadata)
+        return NoMedium(message, explanation, param=untaken.path, kind=kind, metadata=metadata)
     return NoEndpoint(message, explanation, metadata=metadata)
 
 
-def _untaken(request: Request, endpoints: Sequence[Endpoint]) -> str:
-    """The path of the first medium that none of these endpoints takes, else of the first that the first does not."""
+def _untaken(request: Request, endpoints: Sequence[Endpoint]) -> Placed:
+    """The first medium that none of these endpoints takes, else of the first that the first does not."""
     placed = exacting_media(request)
     nobodys = [each for each in placed if all(media_shortfall(endpoint, each.part) for endpoint in endpoints)]
-    return next(each.path for each in (*nobodys, *placed) if media_shortfall(endpoints[0], each.part))
+    return next(each for each in (*nobodys, *placed) if media_shortfall(endpoints[0], each.part))
 
 
 def _reasons(endpoint: Endpoint, filters: Sequence[Filter]) -> dict[str, str]:

@@ -122,6 +122,8 @@ def test_texts_stand_in_messages_and_results_where_the_files_stood() -> None:
     assert second.output == texts[part]
     assert third is before.input[2]
     assert not after.reads_files
+    assert after.paths.spelled("input", 0, "content", 3) == "input[0].content[2]"
+    assert after.paths.spelled("input", 1, "output", 1) == "input[1].output[0]"
     assert with_texts(before, {}) is before
 
 

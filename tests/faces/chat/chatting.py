@@ -6,20 +6,22 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.faces.chat.form import ChatForm
 from trunkline.faces.chat.parse import parse
+from trunkline.protocol.paths import OWN_PATHS
 from trunkline.protocol.request import Request
 
 HI = {"role": "user", "content": "Hi"}
 
 
 def asked(**members: Any) -> tuple[Request, ChatForm]:
-    """A body with these members beside a greeting, as it is read."""
+    """A body with these members beside a greeting, as it is read, but for where it said what."""
     request, form = parse(json.dumps({"messages": [HI], **members}).encode(), None, {})
     assert isinstance(form, ChatForm)
-    return request, form
+    return replace(request, paths=OWN_PATHS), form
 
 
 def parsed(**members: Any) -> Request:

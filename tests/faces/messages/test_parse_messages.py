@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from trunkline.errors import BadRequest
 from trunkline.faces.contract import Asked
@@ -31,6 +32,7 @@ from trunkline.protocol.items import (
     WebSearchCall,
 )
 from trunkline.protocol.opaque import Anthropic, AnthropicItem, AnthropicTool
+from trunkline.protocol.paths import OWN_PATHS
 from trunkline.protocol.preferences import ProviderPreferences, ResponseHealingPlugin
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.tools import (
@@ -69,7 +71,8 @@ def read(body: bytes, session: str | None = None, **said: str) -> Asked:
 
 
 def asked(**members: Json) -> Request:
-    return read(body_of(**members)).request
+    """A body as it is read, but for where it said what."""
+    return replace(read(body_of(**members)).request, paths=OWN_PATHS)
 
 
 def of_user(*blocks: Json) -> list[Json]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.protocol.requests_strategy import JSON, TEXTS
 from trunkline.errors import BadRequest
@@ -57,7 +58,7 @@ def twins(draw: st.DrawFn) -> tuple[Json, Json]:
 @settings(max_examples=150)
 def test_a_text_is_the_same_in_a_block(bodies: tuple[Json, Json]) -> None:
     one, other = (parse(json.dumps(body).encode(), None, {}).request for body in bodies)
-    assert one == other
+    assert replace(one, paths=other.paths) == other
     calls = [item for item in one.input if isinstance(item, FunctionCallItem)]
     inputs = [
         block["input"]

@@ -29,7 +29,7 @@ class Case:
 CASES = [
     Case(
         "a wrong request",
-        errors.BadRequest("no", param="messages"),
+        errors.BadRequest("no"),
         400,
         "invalid_request_error",
         True,
@@ -131,6 +131,14 @@ def test_what_is_known_beside_the_message_stands_in_details() -> None:
     assert ErrorResponse.model_validate(json.loads(refuse(error, "req_1", None).body))
     assert told == {"error_type": "invalid_request", "param": "messages.0.content", "hint": 1}
     assert "details" not in json.loads(refuse(errors.BadGateway("no"), "req_1", None).body)["error"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"), [("no", "messages.0.content: no"), ("messages.0.content: no", "messages.0.content: no")]
+)
+def test_the_message_says_where_what_is_wrong_stands(message: str, told: str) -> None:
+    error = errors.BadRequest(message, param="messages.0.content")
+    assert json.loads(refuse(error, "req_1", None).body)["error"]["message"] == told
 
 
 def test_limits_and_keys_are_told_in_the_head() -> None:

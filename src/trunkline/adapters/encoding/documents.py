@@ -35,6 +35,7 @@ from trunkline.protocol.items import (
 )
 from trunkline.protocol.marking import bare
 from trunkline.protocol.marks import CacheMark
+from trunkline.protocol.paths import Paths, split
 from trunkline.protocol.places import placed_media
 from trunkline.protocol.preferences import FileParserPlugin
 from trunkline.protocol.request import Request
@@ -80,12 +81,13 @@ _PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)[\s>]"
 class Placed(NamedTuple):
     """A file of the input that the gateway may have to read.
 
-    `path` is where it stands, as `input[2].content[0]`. Of a link the `kind` is not known. `is_of_tool`: a tool gave it
-    back, so that a note can stand for it.
+    `path` is where it stands, as `input[2].content[0]`, `param` the path of the member that holds it. Of a link the
+    `kind` is not known. `is_of_tool`: a tool gave it back, so that a note can stand for it.
     """
 
     part: InputFile
     path: str
+    param: str
     kind: Kind | None
     is_of_tool: bool
 
@@ -93,11 +95,6 @@ class Placed(NamedTuple):
     def link(self) -> str | None:
         """Where it is, if it did not come with the request."""
         return file_link(self.part)
-
-    @property
-    def param(self) -> str:
-        """The path of the member that holds it."""
-        return f"{self.path}.{'file_data' if self.part.file_data else 'file_url'}"
 
 
 def has_files(request: Request) -> bool:
@@ -189,7 +186,8 @@ def with_texts(request: Request, texts: Texts) -> Request:
     items = tuple([_told_item(item, texts) for item in request.input])
     is_long = any(len(part.text) >= LONG_BYTES for parts in texts.values() for part in parts if type(part) is InputText)
     size = "long_texts" if is_long else request.size
-    return replace(request, input=items, size=size, measured=None, reads_files=False)
+    paths = _split_paths(request, texts)
+    return replace(request, input=items, size=size, measured=None, reads_files=False, paths=paths)
 
 
 def for_all(request: Request) -> Request:
@@ -203,10 +201,11 @@ def for_takers(request: Request) -> Request:
 
 
 def _files(request: Request) -> Iterator[Placed]:
-    for part, path in placed_media(request):
-        if isinstance(part, InputFile):
+    for placed in placed_media(request):
+        if isinstance(part := placed.part, InputFile):
+            param = placed.path_of("file_data" if part.file_data else "file_url")
             # Marked or not, it is the same file.
-            yield Placed(bare(part), path, _kind(part), ".output[" in path)
+            yield Placed(bare(part), placed.path, param, _kind(part), "output" in placed.steps)
 
 
 def _kind(part: InputFile) -> Kind | None:
@@ -248,6 +247,27 @@ def _told_item(item: InputItem, texts: Texts) -> InputItem:
             return item
 
 
+def _split_paths(request: Request, texts: Texts) -> Paths:
+    """The paths where a file came to several parts."""
+    found: dict[int, tuple[int, ...]] = {}
+    for place, item in enumerate(request.input):
+        parts = _parts_of(item)
+        origins = tuple([origin for origin, part in enumerate(parts) for _ in _told_part(part, texts)])
+        if len(origins) != len(parts):
+            found[place] = origins
+    return split(request.paths, found) if found else request.paths
+
+
+def _parts_of(item: InputItem) -> Sequence[MessagePart | EncryptedText]:
+    match item:
+        case Message(content=parts) | AgentMessage(content=parts):
+            return parts
+        case FunctionCallOutput(output=tuple() as parts) | CustomCallOutput(output=tuple() as parts):
+            return parts
+        case _:
+            return ()
+
+
 def _marked_last(parts: Sequence[InputPart], mark: CacheMark | UnsetType) -> Sequence[InputPart]:
     """Parts that stand for a file, with its mark behind the last of them."""
     if mark is UNSET or not parts or not isinstance(parts[-1], InputText | InputImage | InputFile):
@@ -256,10 +276,11 @@ def _marked_last(parts: Sequence[InputPart], mark: CacheMark | UnsetType) -> Seq
 
 
 def _told_parts(parts: tuple[MessagePart | EncryptedText, ...], texts: Texts) -> tuple[MessagePart, ...]:
-    told: list[MessagePart] = []
-    for part in parts:
-        if type(part) is InputFile and (file := bare(part)) in texts:
-            told += _marked_last(texts[file], part.cache_control)
-        else:
-            told.append(part)  # type: ignore[arg-type]  # an AgentMessage alone has parts that are sealed, and keeps them
-    return tuple(told)
+    # An AgentMessage alone has parts that are sealed, and keeps them.
+    return tuple([told for part in parts for told in _told_part(part, texts)])  # type: ignore[misc]
+
+
+def _told_part(part: MessagePart | EncryptedText, texts: Texts) -> Sequence[MessagePart | EncryptedText]:
+    if type(part) is InputFile and (file := bare(part)) in texts:
+        return _marked_last(texts[file], part.cache_control)
+    return (part,)

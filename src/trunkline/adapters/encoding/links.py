@@ -90,16 +90,16 @@ _LINKING = frozenset({InputImage, InputFile, InputVideo})
 
 
 def _links(request: Request) -> Iterator[Wanted]:
-    for part, path in placed_media(request):
-        match part:
+    for placed in placed_media(request):
+        match part := placed.part:
             case InputImage(image_url=url) if _is_link(url):
-                yield Wanted(url, "image", f"{path}.image_url")
+                yield Wanted(url, "image", placed.path_of("image_url"))
             case InputVideo(video_url=url) if _is_link(url):
-                yield Wanted(url, "video", f"{path}.video_url")
+                yield Wanted(url, "video", placed.path_of("video_url"))
             case InputFile() if link := file_link(part):
-                yield Wanted(link, "file", f"{path}.{'file_url' if part.file_url else 'file_data'}")
+                yield Wanted(link, "file", placed.path_of("file_url" if part.file_url else "file_data"))
             case ImageGenerationCall(result=str() as url) if _is_link(url):
-                yield Wanted(url, "image", f"{path}.result")
+                yield Wanted(url, "image", placed.path_of("result"))
             case _:
                 pass
 

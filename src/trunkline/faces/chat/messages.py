@@ -12,8 +12,9 @@ one here that hangs on their place alone, so that the same history is the same r
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from msgspec import UNSET, Struct
 
@@ -48,13 +49,15 @@ class Conversation(Struct, frozen=True, gc=False):
     """What was read.
 
     `is_text_alone`: messages of text, and nothing else. `names_speakers`: a message has a `name`. `begins_answer`: the
-    last says that the answer goes on with it.
+    last says that the answer goes on with it. `firsts` are the places of the first items of the messages; None where
+    each message is one.
     """
 
     items: tuple[InputItem, ...]
     is_text_alone: bool = True
     names_speakers: bool = False
     begins_answer: bool = False
+    firsts: tuple[int, ...] | None = None
 
 
 def read_messages(value: Json) -> Conversation:
@@ -79,9 +82,9 @@ def read_messages(value: Json) -> Conversation:
     try:
         check_input(items)
     except Wrong as wrong:
-        raise _in_words_of_chat(wrong, items, value) from None
+        raise _in_words_of_chat(wrong, items, reading.firsts, value) from None
     is_prefix = _is_prefix(value[-1]) and begins_answer(items)
-    return Conversation(items, reading.is_text_alone, reading.names_speakers, is_prefix)
+    return Conversation(items, reading.is_text_alone, reading.names_speakers, is_prefix, tuple(reading.firsts))
 
 
 def _is_prefix(last: dict[str, Json]) -> bool:
@@ -103,6 +106,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.items: list[InputItem] = []
+        self.firsts: list[int] = []
         self.is_text_alone = True
         self.names_speakers = False
         self._customs: set[str] = set()
@@ -110,8 +114,9 @@ class _Reading:
 
     def read(self, messages: Sequence[Json]) -> None:
         """Read messages one after the other."""
-        items = self.items
+        items, firsts = self.items, self.firsts
         for place, value in enumerate(messages):
+            firsts.append(len(items))
             message = usual_message(value)
             if message is not None:
                 items.append(message)
@@ -224,12 +229,16 @@ def _no_role(role: Json) -> Wrong:
 # What is wrong, in the words of this API
 
 
-def _in_words_of_chat(wrong: Wrong, items: tuple[InputItem, ...], messages: Sequence[Json]) -> Wrong:
+def _in_words_of_chat(
+    wrong: Wrong, items: tuple[InputItem, ...], firsts: Sequence[int], messages: Sequence[Any]
+) -> Wrong:
     """What the items are refused for, told of the message that they were read from."""
     index = wrong.steps[-1] if wrong.steps else None
     if not isinstance(index, int) or index >= len(items):
         return Wrong(wrong.complaint, "content", 0)
-    place, is_older, number = _origin(index, messages)
+    place = bisect_right(firsts, index) - 1
+    is_older = messages[place]["role"] in ("function", "assistant") and not messages[place].get("tool_calls")
+    number = sum(isinstance(item, Call) for item in items[firsts[place] : index])
     item = items[index]
     call_id = call_id_of(item)
     if not isinstance(item, Call | FunctionCallOutput | CustomCallOutput):
@@ -242,16 +251,3 @@ def _in_words_of_chat(wrong: Wrong, items: tuple[InputItem, ...], messages: Sequ
         return mismatch(call_id, "unlike the id of a call still open", "id", *steps, place)
     answer = "message of the function" if is_older else f"tool message with tool_call_id {shown(call_id)}"
     return Wrong(f"is a call without its result; if it was interrupted, send a {answer} that says so", *steps, place)
-
-
-def _origin(index: int, messages: Sequence[Json]) -> tuple[int, bool, int]:
-    """From which message an item was read, whether in the older form, and which of its calls it is."""
-    reading = _Reading()
-    for place, message in enumerate(messages):
-        before = len(reading.items)
-        reading.read([message])
-        if len(reading.items) > index:
-            is_older = message["role"] in ("function", "assistant") and not message.get("tool_calls")
-            number = sum(isinstance(item, Call) for item in reading.items[before:index])
-            return place, is_older, number
-    raise AssertionError("every item is of a message")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from trunkline.faces.chat.form import ChatForm
 from trunkline.faces.chat.messages import Conversation, read_messages
+from trunkline.faces.chat.paths import CHAT_PATHS, ChatPaths
 from trunkline.faces.chat.thinking import READERS, TEMPLATE, is_switch_alone, thinking_of
 from trunkline.faces.chat.tools import (
     nesting_of,
@@ -64,6 +65,7 @@ def parse(body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, 
         conversation: Conversation = members.pop("messages")
         members["input"] = conversation.items
         members["is_text_alone"] = conversation.is_text_alone
+        members["paths"] = _paths(raw, conversation)
         if conversation.begins_answer:
             members["has_prefill"] = True
         form = _made_regular(members, raw)
@@ -91,6 +93,19 @@ def _no_messages(raw: Mapping[str, Json]) -> Wrong:
         if raw.get(name) is not None:
             return Wrong(f"is required; {name} belongs to {place}", "messages")
     return Wrong("is required: an array of messages", "messages")
+
+
+def _paths(raw: Mapping[str, Json], conversation: Conversation) -> ChatPaths:
+    """Where the client wrote what it says, under those of several names that it took."""
+    firsts, limit, tools = conversation.firsts, CHAT_PATHS.limit, CHAT_PATHS.tools
+    if raw.get("max_tokens") is not None and raw.get(limit) is None:
+        limit = "max_tokens"
+    elif firsts is None and _RARE.isdisjoint(raw):
+        return CHAT_PATHS
+    for name in ("functions", "web_search_options"):
+        if raw.get(name) is not None and not raw.get("tools"):
+            tools = name
+    return ChatPaths(firsts=firsts, limit=limit, tools=tools)
 
 
 def _made_regular(members: dict[str, Any], raw: Mapping[str, Json]) -> ChatForm:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from trunkline.faces.messages.blocks import PARTS, SYSTEM_PARTS, read_own_mark, read_said, read_text
 from trunkline.faces.messages.calls import THOUGHTS, read_call, read_result, read_search_result, read_served
 from trunkline.faces.messages.inputs import Inputs
+from trunkline.faces.messages.paths import Place, Where
 from trunkline.protocol.body import MAX_INPUT_ITEMS
 from trunkline.protocol.items import (
     CacheMark,
@@ -39,7 +40,7 @@ from trunkline.protocol.items import (
 from trunkline.protocol.marking import with_mark_at_end
 from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.parse_items import check_input
-from trunkline.protocol.reading import Step, Wrong, mismatch, named, one_of, shown
+from trunkline.protocol.reading import Wrong, mismatch, named, one_of, shown
 
 BILLING: Final = "x-anthropic-billing-header:"
 """How the line begins with which Claude Code tells which program calls. It differs between conversations, so that no
@@ -68,8 +69,6 @@ _OF_ASSISTANT: Final = frozenset(
 """Blocks of an assistant's message that only Anthropic's servers make and read."""
 
 _Searches = dict[str, tuple[Found, ...]]
-_Where = tuple[Step, ...]
-"""The steps to a value, innermost first."""
 
 
 class Conversation:
@@ -77,13 +76,13 @@ class Conversation:
 
     def __init__(self, inputs: Inputs) -> None:
         self.items: list[InputItem] = []
+        self.places: list[Place] = []
         self.ignored: dict[str, None] = {}
         self.billing: str | None = None
         self._inputs = inputs
-        self._places: list[_Where] = []
         self._role: str = ""
         self._parts: list[MessagePart] = []
-        self._first: _Where = ()
+        self._wheres: list[Where] = []
 
     def add_system(self, value: Json) -> None:
         """Read `system`. Raises Wrong."""
@@ -170,7 +169,7 @@ class Conversation:
         self._close()
 
     def _add_block(self, block: Json, place: int, *, role: str, message: int, found: _Searches) -> None:
-        where: _Where = (place, "content", message, "messages")
+        where: Where = (place, "content", message, "messages")
         if not isinstance(block, dict):
             raise mismatch(block, "an object")
         kind = block.get("type")
@@ -195,7 +194,7 @@ class Conversation:
                 for part in PARTS[kind](block):
                     self._say(role, part, where)
             case "user" if kind == "tool_result":
-                self._add(read_result(block), where)
+                self._add_result(block, where)
                 for part in block["content"] if isinstance(block.get("content"), list) else ():
                     self._note_citations(part)
             case "system" if kind in SYSTEM_PARTS:
@@ -209,7 +208,7 @@ class Conversation:
         if isinstance(wish, dict) and wish.get("enabled"):
             self.ignored["messages.citations"] = None
 
-    def _add_served(self, block: dict[str, Json], where: _Where, found: _Searches) -> None:
+    def _add_served(self, block: dict[str, Json], where: Where, found: _Searches) -> None:
         """Add a call that a server ran; a search with what it found, whoever made it."""
         call = read_served(block)
         if call.name != _SEARCH:
@@ -221,28 +220,37 @@ class Conversation:
         status: SearchStatus = "completed" if results is not None else "failed"
         self._add(WebSearchCall(id=call.id, status=status, action=action, results=results or UNSET), where)
 
-    def _add_opaque(self, block: dict[str, Json], where: _Where) -> None:
+    def _add_result(self, block: dict[str, Json], where: Where) -> None:
+        result, content = read_result(block), block.get("content")
+        # A block may come to several parts, and comes to one at the least.
+        parts: tuple[Where, ...] = ()
+        if isinstance(content, list) and isinstance(result.output, tuple) and len(content) == len(result.output):
+            parts = tuple([(part, "content", *where) for part in range(len(content))])
+        self._add(result, where, parts)
+
+    def _add_opaque(self, block: dict[str, Json], where: Where) -> None:
         read_own_mark(block)
         self._add(AnthropicItem(block), where)
 
     # Gathering
 
-    def _say(self, role: str, part: MessagePart, where: _Where) -> None:
-        if not self._parts:
-            self._role, self._first = role, where
+    def _say(self, role: str, part: MessagePart, where: Where) -> None:
+        self._role = role
         self._parts.append(part)
+        self._wheres.append(where)
 
-    def _add(self, item: InputItem, where: _Where) -> None:
+    def _add(self, item: InputItem, where: Where, parts: tuple[Where, ...] = ()) -> None:
         self._close()
         self.items.append(item)
-        self._places.append(where)
+        self.places.append(Place(where, parts))
 
     def _close(self) -> None:
         """End the message that is gathered, if there is one."""
         if self._parts:
             self.items.append(Message(role=self._role, content=tuple(self._parts)))  # type: ignore[arg-type]
-            self._places.append(self._first)
+            self.places.append(Place(self._wheres[0], tuple(self._wheres)))
             self._parts.clear()
+            self._wheres.clear()
 
     def _told(self, wrong: Wrong) -> Wrong:
         """What is wrong with the items together, in this API's words: Claude Code knows some of these sentences."""
@@ -250,7 +258,7 @@ class Conversation:
             return Wrong("at least one message must say something", "messages")
         index = wrong.steps[-1]
         assert isinstance(index, int)
-        item, where = self.items[index], self._places[index]
+        item, where = self.items[index], self.places[index].first
         if isinstance(item, FunctionCallOutput):
             return Wrong(
                 f"unexpected `tool_use_id` found in `tool_result` blocks: {item.call_id}. Each `tool_result` block "

@@ -21,6 +21,7 @@ from trunkline.faces.messages.conversation import Conversation
 from trunkline.faces.messages.form import MessagesForm
 from trunkline.faces.messages.identity import read_metadata, read_session
 from trunkline.faces.messages.inputs import Inputs
+from trunkline.faces.messages.paths import PATHS_OF_TEXTS, MessagesPaths, spelled
 from trunkline.faces.messages.thinking import Output, read_format, read_output, read_thinking, reasoning_of
 from trunkline.faces.messages.tools import Choice, Tools, check_choice, read_choice, read_tools
 from trunkline.protocol.body import decode_object
@@ -39,7 +40,7 @@ from trunkline.protocol.opaque import Anthropic
 from trunkline.protocol.parse_preferences import keep_exact_prices
 from trunkline.protocol.parse_tools import read_mark
 from trunkline.protocol.piecemeal import SMALL_BYTES
-from trunkline.protocol.reading import Reader, Wrong, array, number, one_of, record, refuse, shown, spelled_path, text
+from trunkline.protocol.reading import Reader, Wrong, array, number, one_of, record, refuse, spelled_path, text
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import JsonSchemaFormat, TextConfig
 
@@ -50,7 +51,6 @@ _MAX_BETAS: Final = 64
 _MAX_IGNORED: Final = 20
 _MAX_IGNORED_NAME: Final = 64
 _BETA: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_PLAIN_STEP: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INDEX: Final = re.compile(r"\[([0-9]+)\]")
 
 
@@ -72,7 +72,8 @@ def parse(
         if (mark := members.pop("cache_control", None)) is not None:
             conversation.mark_last(mark)
         members["input"] = tuple(conversation.items)
-        members["is_text_alone"] = is_text_alone(members["input"])
+        members["is_text_alone"] = is_alone = is_text_alone(members["input"])
+        members["paths"] = PATHS_OF_TEXTS if is_alone else MessagesPaths(places=tuple(conversation.places))
         members["has_prefill"] = begins_answer(members["input"])
         if (session := read_session(members, session_id, said)) is not None:
             members["session_id"] = session
@@ -104,15 +105,10 @@ def _decoded(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
 
 def _bad_request(wrong: Wrong) -> BadRequest:
     """Tell what is wrong with a body as Anthropic tells it."""
-    path = ".".join(_step(step) for step in reversed(wrong.steps))
+    path = spelled(reversed(wrong.steps))
     complaint = "Field required" if wrong.complaint == "is required" else wrong.complaint
     kind = wrong.kind or ("invalid_prompt" if wrong.steps[-1] in ("messages", "system") else None)
     return BadRequest(f"{path}: {complaint}.", param=path, kind=kind)
-
-
-def _step(step: str | int) -> str:
-    spelled = str(step)
-    return spelled if _PLAIN_STEP.fullmatch(spelled) else shown(spelled)
 
 
 # Members

@@ -67,7 +67,9 @@ def _message(error: GatewayError) -> str:
     2.1.197, seen 2026-11-28; it knows no others.
     """
     if error.kind != "context_length_exceeded":
-        return error.message
+        # Its clients read the message alone, and of those that say where what is wrong stands not all begin with it.
+        param = error.metadata.get("param")
+        return error.message if not isinstance(param, str) or param in error.message else f"{param}: {error.message}"
     most, asked = (error.metadata.get(name) for name in ("max_context_tokens", "estimated_input_tokens"))
     if not (isinstance(most, int) and isinstance(asked, int)):
         return f"prompt is too long. {error.message}"
