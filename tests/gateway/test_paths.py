@@ -124,6 +124,16 @@ def results(url: str) -> dict[str, Body]:
     }
 
 
+def failed_results(url: str) -> dict[str, Body]:
+    """A link in what a tool gave back that failed, which is said to this provider by one more part."""
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}]},
+        user({"type": "tool_result", "tool_use_id": "c", "is_error": True, "content": [shown(url)]}),
+    ]
+    return {"messages": Body({"messages": messages}, "messages.2.content.0.content.0.source")}
+
+
 def files(data: str) -> dict[str, Body]:
     """A damaged file, behind a document that came to two parts."""
     url = f"data:{WORD};base64,{data}"
@@ -164,6 +174,7 @@ BEGUN = [*HI, {"role": "assistant", "content": "It is"}]
 CASES = [
     Case("a link that leads nowhere", "wire/sees", pictures(NOWHERE), is_planned=False),
     Case("a link that a tool gave back", "wire/sees", results(NOWHERE), is_planned=False),
+    Case("a link that a failed tool gave back", "wire/sees", failed_results(NOWHERE), is_planned=False),
     Case("a link that nobody takes", "wire/sees", pictures(STORED)),
     Case("a damaged file", "wire/blind", files(BROKEN), is_planned=False),
     Case(

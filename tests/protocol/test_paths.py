@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from trunkline.protocol.paths import OWN_PATHS, Paths, moved, split
@@ -34,3 +37,14 @@ CASES: tuple[tuple[Paths, tuple[Step, ...], str], ...] = (
 @pytest.mark.parametrize(("paths", "steps", "told"), CASES)
 def test_a_path_leads_to_where_it_was(paths: Paths, steps: tuple[Step, ...], told: str) -> None:
     assert paths.spelled(*steps) == told
+
+
+SOURCES = Path(__file__).parent.parent.parent / "src" / "trunkline"
+WRITTEN = re.compile(r"""param=f?"(?:input|tools|max_)|f"input\[|f'(?:input|tools)\[""")
+BEFORE_A_FACE = ("faces/", "protocol/body.py")
+
+
+def test_who_stands_behind_all_faces_spells_no_path_by_hand() -> None:
+    files = (path for path in SOURCES.rglob("*.py"))
+    others = [path for path in files if not path.relative_to(SOURCES).as_posix().startswith(BEFORE_A_FACE)]
+    assert [path.name for path in others if WRITTEN.search(path.read_text())] == []

@@ -81,7 +81,7 @@ def search_step(
     search = None if SearchTool not in map(type, offered_tools(request)) else search_of(request)
     if search is None and engine_of(web, settings, engines) and _is_barred(request):
         message = "tool_choice asks for a search, and max_tool_calls allows none; raise it, or leave tool_choice out."
-        raise BadRequest(message, param="max_tool_calls")
+        raise BadRequest(message, param=request.paths.spelled("max_tool_calls"))
     engine = engine_of(web, settings, engines)
     if (web is None and search is None) or (not engine and (web is None or web.engine != "native")):
         return None

@@ -72,7 +72,7 @@ def fill(request: Request, filling: Filling) -> Request:
     template, parts, body_bytes = filling
     input = (*(_filled_item(item, parts) for item in template.input), *request.input)
     if not input:
-        raise BadRequest("input is required: the template has none.", param="input")
+        raise BadRequest("input is required: the template has none.", param=request.paths.spelled("input"))
     instructions = request.instructions
     if instructions is None and template.instructions is not None:
         instructions = _filled_text(template.instructions, parts)

@@ -9,7 +9,7 @@ seen 2026-11-27.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -31,6 +31,7 @@ from trunkline.protocol.items import (
     Json,
 )
 from trunkline.protocol.marking import mark_of
+from trunkline.protocol.paths import Paths, split
 from trunkline.protocol.request import Request
 from trunkline.wire import Fault
 
@@ -74,7 +75,7 @@ def readable(request: Request, endpoint: Endpoint) -> tuple[Request, tuple[str, 
         return request, ()
     lost: dict[str, None] = {}
     items = tuple(_noted(item, endpoint, lost) for item in request.input)
-    return (replace(request, input=items), tuple(lost)) if lost else (request, ())
+    return (replace(request, input=items, paths=_shifted(request, items)), tuple(lost)) if lost else (request, ())
 
 
 def reading_text(request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
@@ -130,6 +131,17 @@ def _noted(item: InputItem, endpoint: Endpoint, lost: dict[str, None]) -> InputI
             part = _note(part)
         parts.append(part)
     return replace(item, output=tuple(parts))
+
+
+def _shifted(request: Request, items: Sequence[InputItem]) -> Paths:
+    """The paths where a part was put before those of a result, to say that it is an error."""
+    found: dict[int, tuple[int, ...]] = {}
+    for place, (before, told) in enumerate(zip(request.input, items, strict=True)):
+        if not isinstance(before, _OUTPUTS) or not isinstance(told, _OUTPUTS) or isinstance(told.output, str):
+            continue
+        if len(told.output) > len(before.output):
+            found[place] = (0, *range(len(before.output)))
+    return split(request.paths, found) if found else request.paths
 
 
 def _failed(item: CustomCallOutput | FunctionCallOutput) -> bool:
