@@ -138,7 +138,7 @@ class Face(Protocol):
     def parse(self, body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, bytes]) -> Asked:
         """Read a body; `session_id` is the header's, `said` are the fields that the face heeds.
 
-        Raises BadRequest, with a path in the words of this API.
+        Raises BadRequest, with a path in the words of this API. The request's `paths` say them for what is found later.
         """
         ...
 

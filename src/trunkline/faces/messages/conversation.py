@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from trunkline.faces.messages.blocks import PARTS, SYSTEM_PARTS, read_own_mark, read_said, read_text
 from trunkline.faces.messages.calls import THOUGHTS, read_call, read_result, read_search_result, read_served
 from trunkline.faces.messages.inputs import Inputs
-from trunkline.faces.messages.paths import Place, Where
+from trunkline.faces.messages.paths import Parted, Place, Where, first_of
 from trunkline.protocol.body import MAX_INPUT_ITEMS
 from trunkline.protocol.items import (
     CacheMark,
@@ -223,10 +223,10 @@ class Conversation:
     def _add_result(self, block: dict[str, Json], where: Where) -> None:
         result, content = read_result(block), block.get("content")
         # A block may come to several parts, and comes to one at the least.
-        parts: tuple[Where, ...] = ()
+        place: Place = where
         if isinstance(content, list) and isinstance(result.output, tuple) and len(content) == len(result.output):
-            parts = tuple([(part, "content", *where) for part in range(len(content))])
-        self._add(result, where, parts)
+            place = Parted(where, tuple([(part, "content", *where) for part in range(len(content))]))
+        self._add(result, place)
 
     def _add_opaque(self, block: dict[str, Json], where: Where) -> None:
         read_own_mark(block)
@@ -239,16 +239,17 @@ class Conversation:
         self._parts.append(part)
         self._wheres.append(where)
 
-    def _add(self, item: InputItem, where: Where, parts: tuple[Where, ...] = ()) -> None:
+    def _add(self, item: InputItem, place: Place) -> None:
         self._close()
         self.items.append(item)
-        self.places.append(Place(where, parts))
+        self.places.append(place)
 
     def _close(self) -> None:
         """End the message that is gathered, if there is one."""
         if self._parts:
             self.items.append(Message(role=self._role, content=tuple(self._parts)))  # type: ignore[arg-type]
-            self.places.append(Place(self._wheres[0], tuple(self._wheres)))
+            wheres = self._wheres
+            self.places.append(wheres[0] if len(wheres) == 1 else Parted(wheres[0], tuple(wheres)))
             self._parts.clear()
             self._wheres.clear()
 
@@ -258,7 +259,7 @@ class Conversation:
             return Wrong("at least one message must say something", "messages")
         index = wrong.steps[-1]
         assert isinstance(index, int)
-        item, where = self.items[index], self.places[index].first
+        item, where = self.items[index], first_of(self.places[index])
         if isinstance(item, FunctionCallOutput):
             return Wrong(
                 f"unexpected `tool_use_id` found in `tool_result` blocks: {item.call_id}. Each `tool_result` block "

@@ -16,11 +16,15 @@ _PLAIN_STEP: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAMES: Final = {"input": "messages", "max_output_tokens": "max_tokens"}
 
 
-class Place(NamedTuple):
-    """Where an item began; and where each of its parts came from, as far as that is certain."""
+class Parted(NamedTuple):
+    """Where an item began that has several parts, or a result that has some, and where each of them came from."""
 
     first: Where
-    parts: tuple[Where, ...] = ()
+    parts: tuple[Where, ...]
+
+
+Place = Where | Parted
+"""Where an item stands: with its only part, where it is a message; with parts of which it is not known, where not."""
 
 
 class MessagesPaths(Paths, frozen=True):
@@ -44,18 +48,28 @@ class MessagesPaths(Paths, frozen=True):
 PATHS_OF_TEXTS: Final = MessagesPaths()
 
 
+def first_of(place: Place) -> Where:
+    """Where an item began."""
+    return place.first if isinstance(place, Parted) else place
+
+
 def spelled(steps: Iterable[Step]) -> str:
     """Spell a path from the outside in; odd keys are quoted and cut."""
     return ".".join([_step(step) for step in steps])
 
 
 def _where(place: Place, inside: list[Step]) -> Where:
+    parts: tuple[Where, ...] = ()
+    if isinstance(place, Parted):
+        parts = place.parts
+    elif inside[:1] == ["content"]:
+        parts = (place,)
     match inside:
-        case (_, int() as part, *members) if part < len(place.parts):
+        case (_, int() as part, *members) if part < len(parts):
             # Whatever it is, it stands in there: as data, or as a link to them.
-            return ("source", *place.parts[part]) if members else place.parts[part]
+            return ("source", *parts[part]) if members else parts[part]
         case _:
-            return place.first
+            return first_of(place)
 
 
 def _step(step: Step) -> str:
