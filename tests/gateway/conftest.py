@@ -57,7 +57,7 @@ price = {{ input = "1", output = "2", cache_read = "0.5" }}
 context_tokens = 128000
 """
 
-FRESH = {"chat": 300, "both": 200, "responses": 40, "messages": 20}
+FRESH = {"chat": 600, "both": 400, "responses": 80, "messages": 40}
 """How many models of each kind there are, so that no test sees an endpoint that another one brought into trouble."""
 
 

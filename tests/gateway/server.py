@@ -225,7 +225,7 @@ class Gateway:
 
 
 BELOW_ASGI = "/api/v1/responses"
-THROUGH_ASGI = "/api/v1/responses?"
+THROUGH_ASGI = "/api/v1/response%73"
 """The two ways to the one route: the listener serves itself what is written just so, all else goes through ASGI."""
 
 

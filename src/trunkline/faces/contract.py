@@ -128,7 +128,7 @@ class Face(Protocol):
 
     `name` is the last part of its path. `heeds` are the header fields, in lower case, that it reads beside those that
     all do. `keep_alive` says in a stream that the connection lives. `answer_lines` go with the head of every answer
-    that is none of an error.
+    that is none of an error, `model_lines` where the model is known by then.
     """
 
     name: str
@@ -150,6 +150,10 @@ class Face(Protocol):
         """Tell an error whole; `owner` is the account whose key came along, where that is known."""
         ...
 
-    def answer_lines(self, request_id: str, model: str) -> Lines:
-        """Header lines of an answer that has begun; `model` is the slug that answers."""
+    def answer_lines(self, request_id: str) -> Lines:
+        """Header lines of an answer, whoever gives it."""
+        ...
+
+    def model_lines(self, model: str) -> Lines:
+        """Header lines of an answer of which the slug is known that gives it."""
         ...

@@ -11,7 +11,6 @@ from trunkline.faces.contract import Lines
 JSON: Lines = b"content-type: application/json\r\n"
 """What every answer says that is neither a stream nor a page."""
 
-
 _PASSING: Final = frozenset({408, 409, 429})
 """Of what is the client's fault, that which may be over when it asks again."""
 
@@ -32,10 +31,10 @@ def refusal_lines(error: GatewayError) -> Lines:
     if isinstance(error, RateLimited):
         for name, figure in error.figures.items():
             lines += line(name.lower().encode(), figure)
-    return lines
+    return lines + _retry_lines(error)
 
 
-def retry_lines(error: GatewayError) -> Lines:
+def _retry_lines(error: GatewayError) -> Lines:
     """Tell the vendors' own clients, which ask again by the status alone, where they had better not.
 
     A limit that names no time to wait for is smaller than the request; a conflict that names none is for good.

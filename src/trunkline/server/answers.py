@@ -119,6 +119,7 @@ def _end(stream: EventStream, telling: Telling, error: GatewayError) -> None:
 
 def _lines(cycle: Cycle, admitted: Admitted, reservation: Reservation) -> Lines:
     lines = f"x-request-id: {cycle.request_id}\r\nx-generation-id: {admitted.call.id}\r\n".encode()
+    lines += cycle.face.answer_lines(cycle.request_id)
     if reservation.max_output_tokens is not None:
         lines += b"x-trunkline-clamped: max_output_tokens=%d\r\n" % reservation.max_output_tokens
     return lines
@@ -126,7 +127,7 @@ def _lines(cycle: Cycle, admitted: Admitted, reservation: Reservation) -> Lines:
 
 def _answer_lines(course: Course, cycle: Cycle) -> Lines:
     answering = course.answering
-    lines = _provider_line(answering.provider.slug) + cycle.face.answer_lines(cycle.request_id, answering.model.slug)
+    lines = _provider_line(answering.provider.slug) + cycle.face.model_lines(answering.model.slug)
     if dropped := course.dropped:
         lines += line(b"x-trunkline-dropped", ", ".join(dropped))
     return lines

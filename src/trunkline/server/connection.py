@@ -41,7 +41,6 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
-from trunkline.protocol.render import render_error
 from trunkline.server.direct import DirectCycle, HotPaths, wake
 from trunkline.server.joined import JoinedTransport
 from trunkline.stopping import Stopping
@@ -111,6 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.pipeline = _Queue()
+        self.url = b""
         self._answered = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -434,11 +434,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_deadline()
         self.joined.hear_out = None
         if self._owes_nothing() and not self.transport.is_closing():
-            body = render_error(error)
-            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
-            if error.retry_after is not None:
-                head += b"retry-after: %d\r\n" % error.retry_after
-            self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + body)
+            request_id = next(self.hot.request_ids)
+            face = self.hot.face_of(self.url.decode("latin-1"))
+            status, lines, body = face.refuse(error, request_id, None)
+            lines += b"x-request-id: %b\r\nconnection: close\r\ncontent-length: %d\r\n" % (
+                request_id.encode(),
+                len(body),
+            )
+            self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
             if self.cycle is not None:
                 _leave(self.cycle)  # whoever works on that request must not answer it again
         self.transport.close()

@@ -42,7 +42,8 @@ class CountRoute:
         finally:
             body.close()
         lines = JSON + line(b"x-request-id", cycle.request_id)
-        lines += self.face.answer_lines(cycle.request_id, admitted.plan.attempts[0].model.slug)
+        lines += self.face.answer_lines(cycle.request_id)
+        lines += self.face.model_lines(admitted.plan.attempts[0].model.slug)
         if counted is None:
             lines += b"x-trunkline-estimated: true\r\n"
         cycle.whole(200, lines, json.dumps({"input_tokens": tokens}).encode())

@@ -12,9 +12,18 @@ from typing import Protocol
 
 from trunkline.errors import GatewayError
 from trunkline.faces.contract import Face, Lines
+from trunkline.faces.responses.face import RESPONSES
 
 Field = tuple[bytes, bytes]
 """A header field of a request: its name in lower case, and its value."""
+
+FaceOf = Callable[[str], Face]
+"""Tells in whose words a path is answered, whether it is served or not."""
+
+
+def any_path(path: str) -> Face:
+    """Have all paths answered in the words of the contract."""
+    return RESPONSES
 
 
 class Cycle(Protocol):

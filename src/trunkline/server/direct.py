@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from trunkline.errors import GatewayError
 from trunkline.faces.contract import Face, Lines
-from trunkline.server.cycle import Field, Route
+from trunkline.server.cycle import FaceOf, Field, Route, any_path
 from trunkline.server.edge import serve
 from trunkline.server.joined import JoinedTransport
 from trunkline.server.origins import Origins
@@ -37,12 +37,16 @@ _MAX_COPIED_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HotPaths:
-    """What an application serves below ASGI: POST on each of these paths, written just so, and what goes with it."""
+    """What an application serves below ASGI: POST on each of these paths, written just so, and what goes with it.
+
+    `face_of` says in whose words a connection refuses what it cannot make a request of.
+    """
 
     routes: Mapping[bytes, Route]
     request_ids: Iterator[str]
     stopping: Stopping
     origins: Origins | None
+    face_of: FaceOf = any_path
 
 
 class Connection(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trunkline.errors import GatewayError, InternalError
-from trunkline.server.cycle import Cycle, Route
+from trunkline.server.cycle import Cycle, FaceOf, Route, any_path
 from trunkline.server.envelope import send_error, tell_error
 from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
@@ -43,10 +43,13 @@ async def serve(route: Route, cycle: Cycle, stopping: Stopping) -> None:
 class Edge:
     """ASGI middleware around all routes."""
 
-    def __init__(self, app: ASGIApp, request_ids: Iterator[str], stopping: Stopping) -> None:
+    def __init__(
+        self, app: ASGIApp, request_ids: Iterator[str], stopping: Stopping, face_of: FaceOf = any_path
+    ) -> None:
         self._app = app
         self._request_ids = request_ids
         self._stopping = stopping
+        self._face_of = face_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,7 +62,8 @@ class Edge:
             told = _error_of(raised, request_id, self._stopping)
             if told is None or scope.get(HAS_STARTED):
                 raise
-            await send_error(send, told, request_id, user_id=scope.get(OWNER), closes=self._stopping.has_begun)
+            face, closes = self._face_of(scope["path"]), self._stopping.has_begun
+            await send_error(send, told, request_id, face=face, user_id=scope.get(OWNER), closes=closes)
         finally:
             told = None  # it holds this frame
 

@@ -7,7 +7,6 @@ from starlette.types import Send
 from trunkline.errors import GatewayError
 from trunkline.faces.contract import Face, Lines
 from trunkline.faces.lines import line
-from trunkline.faces.responses.face import RESPONSES
 from trunkline.server.cycle import Cycle, Field
 
 
@@ -29,10 +28,10 @@ async def send_error(
     error: GatewayError,
     request_id: str,
     *,
+    face: Face,
     user_id: str | None = None,
     closes: bool = False,
     more_lines: Lines = b"",
-    face: Face = RESPONSES,
 ) -> None:
     """Tell an error, as `tell_error` does, where ASGI messages are sent."""
     status, lines, body = face.refuse(error, request_id, user_id)

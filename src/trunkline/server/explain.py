@@ -57,7 +57,7 @@ class ExplainRoute:
             found = await _explained(call, services)
         finally:
             body.close()
-        cycle.whole(200, JSON, json.dumps(found).encode())
+        cycle.whole(200, JSON + self.face.answer_lines(cycle.request_id), json.dumps(found).encode())
 
 
 async def explain_past(services: Services, request: Request) -> Response:

@@ -11,9 +11,9 @@ from trunkline.server.cycle import Field
 from trunkline.server.envelope import fields_of
 
 _EXPOSED = (
-    b"x-request-id, x-generation-id, x-trunkline-provider, x-trunkline-dropped, x-trunkline-clamped, "
-    b"x-trunkline-healed, x-trunkline-replayed, "
-    b"retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+    b"x-request-id, request-id, x-generation-id, x-trunkline-provider, x-trunkline-model, x-trunkline-dropped, "
+    b"x-trunkline-clamped, x-trunkline-estimated, x-trunkline-healed, x-trunkline-replayed, "
+    b"retry-after, x-should-retry, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
 )
 _PREFLIGHT = b"access-control-allow-methods: GET, POST\r\naccess-control-max-age: 600\r\n"
 

@@ -98,6 +98,7 @@ async def _tell_again(kept: Kept, claim: Claim, cycle: Cycle, services: Services
     except Unopened:
         raise not_opened(id) from None
     lines = f"x-request-id: {cycle.request_id}\r\nx-generation-id: {id}\r\nx-trunkline-replayed: true\r\n".encode()
+    lines += cycle.face.answer_lines(cycle.request_id)
     logs.replayed(cycle.request_id, id)
     if told.is_stream:
         cycle.begin(200, LINES + lines)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import product
-from typing import Any
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,10 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trunkline.call import Services
 from trunkline.catalog.lookup import LetterPairs, nearest
 from trunkline.errors import MethodNotAllowed, NotFound
-from trunkline.faces.chat.face import CHAT
 from trunkline.faces.contract import Face
 from trunkline.faces.messages.face import COUNTED, MESSAGES
-from trunkline.faces.responses.face import RESPONSES
 from trunkline.server.answers import AnswerRoute
 from trunkline.server.body import Bounds
 from trunkline.server.contract import show_contract
@@ -32,6 +29,7 @@ from trunkline.server.health import live, ready, stand
 from trunkline.server.intake import BodyMemory, Intake
 from trunkline.server.listings import Listings
 from trunkline.server.origins import AllowingOrigins, Origins
+from trunkline.server.paths import BASE, FACES, face_of, path_meant
 from trunkline.server.records import RecordRoutes
 from trunkline.server.reference import show_reference
 from trunkline.stopping import Stopping
@@ -39,8 +37,6 @@ from trunkline.stopping import Stopping
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Runs what the process needs around its requests."""
 
-_BASE = "/api/v1"
-_FACES: tuple[Face, ...] = (RESPONSES, CHAT, MESSAGES)
 _LIVE = ("/health/live", "/health", "/healthz")
 _READY = "/health/ready"
 """The first is the path's own name; the others are what probes ask for unless they are told."""
@@ -79,12 +75,14 @@ def application(
     """
     intake, stopping = Intake(services, bounds, memory), services.stopping
     request_ids = name_requests(tokens)
-    answers = {face: AnswerRoute(face, services, bounds, intake) for face in _FACES}
+    answers = {face: AnswerRoute(face, services, bounds, intake) for face in FACES}
     allowed = Origins(frozenset(origins)) if origins else None
-    hot = HotPaths({path: answers[face] for face in _FACES for path in _paths_of(face)}, request_ids, stopping, allowed)
+    hot = HotPaths(
+        {path: answers[face] for face in FACES for path in _paths_of(face)}, request_ids, stopping, allowed, face_of
+    )
     routes = [
-        *(_posted(face, "", answers[face], stopping) for face in _FACES),
-        *(_posted(face, "/explain", ExplainRoute(face, services, intake), stopping) for face in _FACES),
+        *(_posted(face, "", answers[face], stopping) for face in FACES),
+        *(_posted(face, "/explain", ExplainRoute(face, services, intake), stopping) for face in FACES),
         _posted(MESSAGES, "/count_tokens", CountRoute(MESSAGES, COUNTED, services, intake), stopping),
         *_routes(services, has_open_listings),
     ]
@@ -100,29 +98,22 @@ def application(
         if stopping.has_begun and scope["type"] == "http" and _is_refused(scope["path"], stopping):
             raise stopping.error()
         if scope["type"] == "http":
-            scope["path"] = _path_meant(scope["path"])
+            scope["path"] = path_meant(scope["path"])
         is_http = scope["type"] == "http"
         await router(scope, receive, _named(send, scope[REQUEST_ID]) if is_http else send)
 
-    edge = Edge(dispatch, request_ids, stopping)
+    edge = Edge(dispatch, request_ids, stopping, face_of)
     return Application(edge if allowed is None else AllowingOrigins(edge, allowed), hot)
 
 
 def _paths_of(face: Face) -> Iterator[bytes]:
     """The ways in which the path of a face is written."""
-    for base, end in product((_BASE, "/v1"), ("", "/")):
+    for base, end in product((BASE, "/v1"), ("", "/")):
         yield f"{base}/{face.name}{end}".encode()
 
 
 def _posted(face: Face, end: str, route: CycleRoute, stopping: Stopping) -> _Route:
-    return _Route(f"{_BASE}/{face.name}{end}", Mounted(route, stopping), face=face, methods=["POST"])
-
-
-def _path_meant(path: str) -> str:
-    """The path that is served for one with /v1 in the place of /api/v1, or with one slash too many at its end."""
-    if path.startswith("/v1/"):
-        path = "/api" + path
-    return path[:-1] if path.endswith("/") and path != "/" else path
+    return _Route(f"{BASE}/{face.name}{end}", Mounted(route, stopping), methods=["POST"])
 
 
 def _is_refused(path: str, stopping: Stopping) -> bool:
@@ -156,12 +147,6 @@ def _routes(services: Services, has_open_listings: bool) -> list[Route]:
 class _Route(Route):
     """A route that refuses every method but its own in our words, or in those of its face."""
 
-    def __init__(
-        self, path: str, endpoint: Callable[..., Any], *, face: Face = RESPONSES, methods: list[str] | None = None
-    ) -> None:
-        super().__init__(path, endpoint, methods=methods)
-        self._face = face
-
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         methods = sorted(self.methods or ())
         if scope["method"] in methods:
@@ -169,9 +154,8 @@ class _Route(Route):
         else:
             allow = ", ".join(methods)
             error = MethodNotAllowed(f"{_path_sent(scope)} takes {allow}, not {scope['method']}.")
-            await send_error(
-                send, error, scope[REQUEST_ID], more_lines=b"allow: %b\r\n" % allow.encode(), face=self._face
-            )
+            line = b"allow: %b\r\n" % allow.encode()
+            await send_error(send, error, scope[REQUEST_ID], face=face_of(scope["path"]), more_lines=line)
 
 
 class _NotFound:
@@ -180,7 +164,7 @@ class _NotFound:
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = [path for path in paths if "{" not in path]
         # Compared without what all begin with: by that alone every path would be like every other.
-        self._by_end = {path.removeprefix(_BASE): path for path in self._paths}
+        self._by_end = {path.removeprefix(BASE): path for path in self._paths}
         self._pairs = LetterPairs(self._by_end)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,13 +177,13 @@ class _NotFound:
         last = path.rpartition("/")[2]
         # The commonest mistakes are about what stands before the last part: /responses, /api/responses.
         meant = next((known for known in self._paths if last and known.endswith(f"/{last}")), None)
-        near = [meant] if meant else nearest(self._pairs, path.removeprefix(_BASE), limit=1)
+        near = [meant] if meant else nearest(self._pairs, path.removeprefix(BASE), limit=1)
         return f"Did you mean {self._by_end.get(near[0], near[0])}?" if near else "The paths are listed at /docs."
 
 
 async def _refuse(scope: Scope, send: Send, hint: str) -> None:
     error = NotFound(f"There is no {scope['method']} {_path_sent(scope)}. {hint}")
-    await send_error(send, error, scope[REQUEST_ID])
+    await send_error(send, error, scope[REQUEST_ID], face=face_of(scope["path"]))
 
 
 def _path_sent(scope: Scope) -> str:

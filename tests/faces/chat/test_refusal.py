@@ -10,7 +10,8 @@ import pytest
 from tests.faces.chat.grammar import check_error
 from trunkline import errors
 from trunkline.errors import GatewayError
-from trunkline.faces.chat.refusal import answer_lines, refuse
+from trunkline.faces.chat.face import CHAT
+from trunkline.faces.chat.refusal import refuse
 
 
 @dataclass(frozen=True)
@@ -126,4 +127,4 @@ def test_an_error_says_in_its_head_when_to_ask_again_and_how_a_limit_stands() ->
 
 
 def test_the_head_of_an_answer_says_no_more_than_the_answer() -> None:
-    assert answer_lines("req_1", "acme/large-1") == b""
+    assert CHAT.answer_lines("req_1") + CHAT.model_lines("acme/large-1") == b""

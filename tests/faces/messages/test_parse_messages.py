@@ -950,7 +950,7 @@ FAULTS = (
     Fault(
         "IN-22 more messages than any conversation has",
         raw('"x": 1').replace(b'[{"role"', b"[" + b'{"role": "user", "content": "a"},' * 10_000 + b'{"role"'),
-        "messages: has 10001 items; at most 10000 are taken",
+        "messages: has 10001 messages; at most 10000 are taken",
     ),
     Fault(
         "IN-23 a thousand models", raw(f'"models": {json.dumps([str(n) for n in range(1000)])}'), "models: must have"

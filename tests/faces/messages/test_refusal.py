@@ -13,7 +13,7 @@ from anthropic.types import ErrorResponse
 
 from trunkline import errors
 from trunkline.errors import GatewayError
-from trunkline.faces.messages.refusal import answer_lines, refuse
+from trunkline.faces.messages.refusal import answer_lines, model_lines, refuse
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,14 @@ CASES = [
         anthropic.ConflictError,
     ),
     Case("a request answered", errors.Conflict("no"), 409, "invalid_request_error", True, anthropic.ConflictError),
+    Case(
+        "more than a limit ever allows",
+        errors.RateLimited("no", limit=1, remaining=0, reset_ms=5),
+        429,
+        "rate_limit_error",
+        True,
+        anthropic.RateLimitError,
+    ),
     Case(
         "too many bytes", errors.PayloadTooLarge("no"), 413, "request_too_large", True, anthropic.RequestTooLargeError
     ),
@@ -176,4 +184,5 @@ def test_an_input_of_which_nobody_knows_how_long_it_is_is_too_long_all_the_same(
 
 
 def test_an_answer_names_its_request_and_the_model_that_answers() -> None:
-    assert answer_lines("req_1", "acme/large-1") == b"request-id: req_1\r\nx-trunkline-model: acme/large-1\r\n"
+    assert answer_lines("req_1") == b"request-id: req_1\r\n"
+    assert model_lines("acme/large-1") == b"x-trunkline-model: acme/large-1\r\n"

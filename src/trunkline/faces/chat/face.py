@@ -7,7 +7,7 @@ from typing import Final
 
 from trunkline.errors import GatewayError
 from trunkline.faces.chat.parse import parse
-from trunkline.faces.chat.refusal import answer_lines, refuse
+from trunkline.faces.chat.refusal import refuse
 from trunkline.faces.chat.telling import ChatTelling
 from trunkline.faces.contract import Answering, Asked, Lines, Refusal
 from trunkline.stream.sse import KEEP_ALIVE
@@ -29,8 +29,11 @@ class ChatFace:
     def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
         return refuse(error, request_id, owner)
 
-    def answer_lines(self, request_id: str, model: str) -> Lines:
-        return answer_lines(request_id, model)
+    def answer_lines(self, request_id: str) -> Lines:
+        return b""
+
+    def model_lines(self, model: str) -> Lines:
+        return b""  # the answer itself says it
 
 
 CHAT: Final = ChatFace()

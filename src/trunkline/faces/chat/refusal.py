@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from trunkline.errors import BadRequest, GatewayError
-from trunkline.faces.contract import Lines, Refusal
-from trunkline.faces.lines import refusal_lines, retry_lines
+from trunkline.faces.contract import Refusal
+from trunkline.faces.lines import refusal_lines
 from trunkline.protocol.render import render_document
 
 _INVALID: Final = ("invalid_request_error", None)
@@ -45,12 +45,7 @@ def refuse(error: GatewayError, request_id: str, owner: str | None) -> Refusal:
     body: dict[str, object] = {"error": told_error(error)}
     if owner is not None:
         body["user_id"] = owner
-    return Refusal(error.status, refusal_lines(error) + retry_lines(error), render_document(body))
-
-
-def answer_lines(request_id: str, model: str) -> Lines:
-    """Nothing: the answer itself says which model it is of."""
-    return b""
+    return Refusal(error.status, refusal_lines(error), render_document(body))
 
 
 def told_error(error: GatewayError) -> dict[str, object]:

@@ -105,6 +105,8 @@ class Conversation:
                 raise mismatch(value, "an array of messages")
             if not value:
                 raise Wrong("at least one message is required")
+            if len(value) > MAX_INPUT_ITEMS:  # before they are read, which takes a while
+                raise Wrong(f"has {len(value)} messages; at most {MAX_INPUT_ITEMS} are taken")
             last = max((place for place, each in enumerate(value) if _is_of_user(each)), default=-1)
             self._each(value, partial(self._add_message, last_of_user=last))
             if len(self.items) > MAX_INPUT_ITEMS:

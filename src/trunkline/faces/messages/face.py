@@ -10,7 +10,7 @@ from trunkline.faces.contract import Answering, Asked, Lines, Refusal
 from trunkline.faces.messages.frames import KEEP_ALIVE
 from trunkline.faces.messages.identity import SESSION
 from trunkline.faces.messages.parse import BETA, parse
-from trunkline.faces.messages.refusal import answer_lines, refuse
+from trunkline.faces.messages.refusal import answer_lines, model_lines, refuse
 from trunkline.faces.messages.telling import MessagesTelling
 
 
@@ -33,8 +33,11 @@ class MessagesFace:
     def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
         return refuse(error, request_id, owner)
 
-    def answer_lines(self, request_id: str, model: str) -> Lines:
-        return answer_lines(request_id, model)
+    def answer_lines(self, request_id: str) -> Lines:
+        return answer_lines(request_id)
+
+    def model_lines(self, model: str) -> Lines:
+        return model_lines(model)
 
 
 MESSAGES: Final = MessagesFace()

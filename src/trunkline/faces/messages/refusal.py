@@ -12,7 +12,7 @@ from typing import Final
 
 from trunkline.errors import GatewayError
 from trunkline.faces.contract import Lines, Refusal
-from trunkline.faces.lines import line, refusal_lines, retry_lines
+from trunkline.faces.lines import line, refusal_lines
 from trunkline.protocol.items import Json
 from trunkline.protocol.render import render_document
 
@@ -34,14 +34,19 @@ _TYPES: Final[Mapping[int, str]] = {
 
 def refuse(error: GatewayError, request_id: str, owner: str | None) -> Refusal:
     """Tell an error whole. It has no place for the `owner` of the key."""
-    lines = refusal_lines(error) + line(b"request-id", request_id) + retry_lines(error)
+    lines = refusal_lines(error) + line(b"request-id", request_id)
     body = {**error_body(error), "request_id": request_id}
     return Refusal(_status(error), lines, render_document(body))
 
 
-def answer_lines(request_id: str, model: str) -> Lines:
-    """Header lines of an answer that has begun; it has no other place for the slug that answers."""
-    return line(b"request-id", request_id) + line(b"x-trunkline-model", model)
+def answer_lines(request_id: str) -> Lines:
+    """Header lines of every answer."""
+    return line(b"request-id", request_id)
+
+
+def model_lines(model: str) -> Lines:
+    """Which slug answers: the answer itself has no other place for it."""
+    return line(b"x-trunkline-model", model)
 
 
 def error_body(error: GatewayError) -> dict[str, Json]:

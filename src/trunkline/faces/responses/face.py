@@ -33,7 +33,10 @@ class ResponsesFace:
     def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
         return Refusal(error.status, refusal_lines(error), render_error(error, owner))
 
-    def answer_lines(self, request_id: str, model: str) -> Lines:
+    def answer_lines(self, request_id: str) -> Lines:
+        return b""
+
+    def model_lines(self, model: str) -> Lines:
         return b""
 
 
