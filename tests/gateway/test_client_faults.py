@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 import pytest
 
 from tests.gateway.checks import ask, error_of, response_of
-from tests.gateway.server import BELOW_ASGI, THROUGH_ASGI, Client, Gateway, post, replies
+from tests.gateway.fronts import CHAT, MESSAGES, RESPONSES, Front
+from tests.gateway.server import THROUGH_ASGI, Client, Gateway, post, replies
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse
 from tests.gateway.waiting import eventually
 
@@ -28,7 +30,9 @@ RESETS = int(os.environ.get("TRUNKLINE_RESETS", "300"))
 STUCK_READERS = int(os.environ.get("TRUNKLINE_STUCK_READERS", "40"))
 """How many clients leave at any moment, and how many never read; 2000 and 100 to be sure."""
 
-WAYS = pytest.mark.parametrize("path", [BELOW_ASGI, THROUGH_ASGI], ids=["below ASGI", "through ASGI"])
+MOUNTED = replace(RESPONSES, name="responses through ASGI", path=THROUGH_ASGI)
+WAYS = pytest.mark.parametrize("way", [RESPONSES, MOUNTED, CHAT, MESSAGES], ids=lambda way: way.name)
+ENDS = (b"response.completed", b"response.failed", b"[DONE]", b"message_stop", b"event: error")
 
 Leave = Callable[[Client], None]
 
@@ -63,7 +67,7 @@ def test_CL_01_to_CL_04_a_client_that_leaves_ends_the_call_upstream(
     streams: bool,
     deltas: int,
     leave: Leave,
-    path: str,
+    way: Front,
     gateway: Gateway,
     upstream: Upstream,
     model: str,
@@ -71,37 +75,40 @@ def test_CL_01_to_CL_04_a_client_that_leaves_ends_the_call_upstream(
 ) -> None:
     upstream.play(nonce, Script(steps, "stall"))
     with gateway.connect() as client:
-        client.send(post(ask(model, nonce, stream=streams), path=path))
+        client.send(post(way.body(model, nonce, stream=streams), path=way.path))
         eventually(lambda: len(upstream.seen(nonce)) == 1, "the provider was not asked")
-        client.read_until(b"event: response.output_text.delta\n", deltas)
+        client.read_until(way.delta, deltas)
         leave(client)
         assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
         if leave is half_close:
             rest = client.read_to_end()
-            assert b"response.completed" not in rest
-            assert b"response.failed" not in rest
+            assert not any(end in rest for end in ENDS)
 
 
 @WAYS
 @pytest.mark.parametrize("leave", [close, reset, half_close])
 @pytest.mark.parametrize("deltas", [0, 100])
 def test_CL_01_another_request_behind_the_stream_hides_no_client_that_leaves(
-    leave: Leave, deltas: int, path: str, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+    leave: Leave, deltas: int, way: Front, gateway: Gateway, upstream: Upstream, model: str, nonce: str
 ) -> None:
     upstream.play(nonce, Script([HEAD, HUNDRED] if deltas else [], "stall"))
     with gateway.connect() as client:
-        client.send(post(ask(model, nonce, stream=True), path=path) + post(ask(model, "never asked"), path=path) + GET)
+        behind = post(way.body(model, "never asked"), path=way.path)
+        client.send(post(way.body(model, nonce, stream=True), path=way.path) + behind + GET)
         eventually(lambda: len(upstream.seen(nonce)) == 1, "the provider was not asked")
-        client.read_until(b"event: response.output_text.delta\n", deltas)
+        client.read_until(way.delta, deltas)
         leave(client)
         assert upstream.seen(nonce)[0].is_closed_by_client.wait(5)
 
 
-def test_CL_02_the_log_tells_what_was_produced(gateway: Gateway, upstream: Upstream, model: str, nonce: str) -> None:
+@WAYS
+def test_CL_02_the_log_tells_what_was_produced(
+    way: Front, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+) -> None:
     upstream.play(nonce, Script([HEAD, HUNDRED], "stall"))
     with gateway.connect() as client:
-        client.send(post(ask(model, nonce, stream=True)))
-        client.read_until(b"event: response.output_text.delta\n", 100)
+        client.send(post(way.body(model, nonce, stream=True), path=way.path))
+        client.read_until(way.delta, 100)
         name = client.gathered.partition(b"x-generation-id: ")[2].partition(b"\r\n")[0].decode()
 
     def record() -> list[str]:
@@ -116,38 +123,40 @@ class TestReading:
 
     @WAYS
     def test_CL_05_a_frozen_client_is_cut_off(
-        self, path: str, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+        self, way: Front, gateway: Gateway, upstream: Upstream, model: str, nonce: str
     ) -> None:
         before = gateway.memory_kib
         upstream.play(nonce, Script([HEAD, *[FLOOD] * 1000], "stall"))
         with gateway.connect(receive_buffer=4096) as client:
-            client.send(post(ask(model, nonce, stream=True), path=path))
+            client.send(post(way.body(model, nonce, stream=True), path=way.path))
             client.read(1000)
             assert upstream.calls_under_way == 1
             assert upstream_closed(upstream, nonce)
         assert upstream.seen(nonce)[0].bytes_sent < 40 * 2**20
         assert gateway.memory_kib < before + 32 * 1024
 
+    @WAYS
     def test_CL_05_a_whole_answer_that_nobody_takes_is_cut_off(
-        self, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+        self, way: Front, gateway: Gateway, upstream: Upstream, model: str, nonce: str
     ) -> None:
         message = b'{"choices":[{"message":{"content":"' + b"x" * 6_000_000 + b'"},"finish_reason":"stop"}]}'
         upstream.play(nonce, Script([head(), message], "end"))
         before = gateway.sockets
         with gateway.connect(receive_buffer=4096) as client:
-            client.send(post(ask(model, nonce)))
+            client.send(post(way.body(model, nonce), path=way.path))
             client.read(1000)
             eventually(lambda: gateway.sockets - upstream.open_connections <= before, "the connection is still there")
 
     @WAYS
     def test_CL_06_a_slow_reader_slows_the_provider_down_whatever_it_asks_for_meanwhile(
-        self, path: str, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+        self, way: Front, gateway: Gateway, upstream: Upstream, model: str, nonce: str
     ) -> None:
         before = gateway.memory_kib
         upstream.play(nonce, Script([HEAD, *[FLOOD] * 1000], "stall"))
         # A window below the size of a segment is only told when the kernel asks, ever more seldom: so it is larger.
         with gateway.connect(receive_buffer=128 * 1024) as client:
-            client.send(post(ask(model, nonce, stream=True), path=path) + post(ask(model), path=path) + GET)
+            behind = post(way.body(model), path=way.path)
+            client.send(post(way.body(model, nonce, stream=True), path=way.path) + behind + GET)
             for _ in range(60):
                 assert client.read(16384), "the connection was cut although it is read"
                 time.sleep(0.01)  # the reader's pace, not a wait for anything
@@ -156,15 +165,16 @@ class TestReading:
             assert gateway.memory_kib < before + 32 * 1024
             assert upstream.calls_under_way == 1
 
+    @WAYS
     def test_CL_07_many_clients_that_never_read_leave_others_alone(
-        self, gateway: Gateway, upstream: Upstream, model: str, nonce: str
+        self, way: Front, gateway: Gateway, upstream: Upstream, model: str, nonce: str
     ) -> None:
         before = gateway.memory_kib
         upstream.play(nonce, Script([HEAD, *[FLOOD] * 100], "stall"))
         with ExitStack() as stack:
             for _ in range(STUCK_READERS):
                 client = stack.enter_context(gateway.connect(receive_buffer=4096))
-                client.send(post(ask(model, nonce, stream=True)))
+                client.send(post(way.body(model, nonce, stream=True), path=way.path))
             eventually(lambda: len(upstream.seen(nonce)) == STUCK_READERS, "not all were asked for", 15)
             held = gateway.memory_kib
             response_of(gateway.call(ask("mock/chat")))
@@ -189,14 +199,23 @@ class TestSending:
                 (reply,) = replies(client.read_to_end())
                 error_of(reply, 408)
 
+    @WAYS
+    def test_CL_08_a_head_that_stops_behind_its_path_is_told_so_in_its_words(
+        self, way: Front, gateway: Gateway
+    ) -> None:
+        with gateway.connect() as client:
+            client.send(post(b"", path=way.path)[:-20])
+            (reply,) = replies(client.read_to_end())
+        way.refused(reply, 408)
+
     def test_CL_08_connections_that_never_speak_are_closed(self, gateway: Gateway) -> None:
         with ExitStack() as stack:
             clients = [stack.enter_context(gateway.connect()) for _ in range(20)]
             assert [client.read_to_end() for client in clients] == [b""] * 20
 
     @WAYS
-    def test_CL_09_a_body_that_trickles_is_408(self, path: str, gateway: Gateway) -> None:
-        data = post(ask("mock/chat", "x" * 1000), path=path)
+    def test_CL_09_a_body_that_trickles_is_408(self, way: Front, gateway: Gateway) -> None:
+        data = post(way.body("mock/chat", "x" * 1000), path=way.path)
         with gateway.connect() as client:
             client.send(data[:-900])
             for byte in data[-900:]:
@@ -205,7 +224,7 @@ class TestSending:
                 client.send(bytes([byte]))
                 time.sleep(0.1)  # the client's pace, not a wait for anything
             (reply,) = replies(client.read_to_end())
-        error_of(reply, 408)
+        way.refused(reply, 408)
         assert reply.headers["connection"] == "close"
 
 
@@ -256,9 +275,9 @@ def test_CL_15_hundreds_of_cancelled_calls_leave_the_pool_whole(
     dice = random.Random(15)
 
     def drop(wait_s: float) -> None:
-        path = dice.choice([BELOW_ASGI, BELOW_ASGI, THROUGH_ASGI])
+        way = dice.choice([RESPONSES, MOUNTED, CHAT, MESSAGES])
         with gateway.connect() as client:
-            client.send(post(ask(model, nonce, stream=True), path=path) * dice.choice([1, 1, 2]))
+            client.send(post(way.body(model, nonce, stream=True), path=way.path) * dice.choice([1, 1, 2]))
             time.sleep(wait_s)  # when the client leaves
             dice.choice([close, reset])(client)
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.gateway.checks import ask, error_of, events_of, text_of
 from tests.gateway.conftest import ENDPOINT, PROVIDER
+from tests.gateway.fronts import FRONTS, Front
 from tests.gateway.server import PROVIDER_KEY, Client, Gateway, post, replies, running
 from tests.gateway.tenants import Balance, Store
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse
@@ -109,6 +110,39 @@ def test_PR_02_what_outlasts_the_drain_is_told_so(stoppable: Gateway, upstream: 
         assert stoppable.process.wait(5) == 0
         assert time.monotonic() - began < DRAIN_S + 0.5
     assert all(seen.is_closed_by_client.wait(1) for seen in upstream.seen(nonce))
+    check_log(stoppable)
+
+
+def test_PR_02_each_door_is_told_of_the_end_in_its_own_words(
+    stoppable: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    speaks_then_waits(upstream, nonce)
+    says_nothing(upstream, f"{nonce}-silent")
+    with ExitStack() as stack:
+
+        def ask_at(front: Front, text: str, mark: bytes = b"", **more: Any) -> Client:
+            client = stack.enter_context(stoppable.connect())
+            client.send(post(front.body("mock/chat", text, **more), path=front.path))
+            client.read_until(mark)
+            return client
+
+        streams = [ask_at(front, nonce, front.delta, stream=True) for front in FRONTS]
+        silent = [ask_at(front, f"{nonce}-silent", front.keep_alive, stream=True) for front in FRONTS]
+        wholes = [ask_at(front, f"{nonce}-silent") for front in FRONTS]
+        eventually(lambda: len(upstream.seen(f"{nonce}-silent")) == 2 * len(FRONTS), "the calls do not arrive")
+        stop(stoppable)
+        for text, clients in (("a", streams), ("", silent)):
+            for front, client in zip(FRONTS, clients, strict=True):
+                (reply,) = replies(client.read_to_end())
+                heard = front.heard(reply)
+                assert (heard.text, heard.ending) == (text, "failed")
+                assert "stopping" in heard.error
+        for front, client in zip(FRONTS, wholes, strict=True):
+            (reply,) = replies(client.read_to_end())
+            assert "stopping" in front.refused(reply, 503)
+            assert int(reply.headers["retry-after"]) >= 1
+            assert reply.headers["connection"] == "close"
+        assert stoppable.process.wait(5) == 0
     check_log(stoppable)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.fronts import CHAT, FRONTS, MESSAGES, OTHERS, RESPONSES, Front, at_all, at_others, written
+from tests.gateway.fronts import CHAT, MESSAGES, OTHERS, RESPONSES, Front, at_all, at_others, written
 from tests.gateway.server import KEY, Gateway, post, replies
 from tests.gateway.test_input_faults import EMOJI, EVIL, MAX_BODY, PAIRS, with_line
 from tests.gateway.upstream import Upstream
@@ -342,7 +342,3 @@ def test_CL_16_a_path_that_is_not_served_is_a_404_in_the_words_of_the_door_it_is
     path: str, front: Front, method: str, gateway: Gateway
 ) -> None:
     assert "/" in front.refused(gateway.request(method, path), 404)
-
-
-def test_every_front_is_tried() -> None:
-    assert [front.name for front in FRONTS] == ["responses", "chat", "messages"]
