@@ -13,6 +13,7 @@ from openai import OpenAI
 
 from tests.gateway.checks import ask, error_of, response_of
 from tests.gateway.conftest import closed_port, full_port
+from tests.gateway.fronts import CHAT, MESSAGES, RESPONSES
 from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, running
 from tests.gateway.tls import certificate, listening
 from tests.gateway.waiting import eventually
@@ -167,7 +168,9 @@ class TestPaths:
     def test_a_mistyped_path_is_told_which_one_was_meant(
         self, gateway: Gateway, method: str, path: str, hint: str
     ) -> None:
-        message = error_of(gateway.request(method, path), 404)["message"]
+        message = {"/chat/completions": CHAT, "/messages": MESSAGES}.get(path, RESPONSES).refused(
+            gateway.request(method, path), 404
+        )
         assert hint in message
         assert message.startswith(f"There is no {method} {path[:200].rstrip('/') or '/'}")
 

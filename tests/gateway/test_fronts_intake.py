@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.fronts import CHAT, MESSAGES, OTHERS, RESPONSES, Front, at_all, at_others, written
-from tests.gateway.server import KEY, Gateway, post, replies
+from tests.gateway.server import KEY, Gateway, Reply, post, replies
 from tests.gateway.test_input_faults import EMOJI, EVIL, MAX_BODY, PAIRS, with_line
 from tests.gateway.upstream import Upstream
 
@@ -174,6 +174,31 @@ def test_a_body_is_taken_or_refused_with_a_reason(case: Case, front: Front, gate
     for word in case.words:
         assert word in message, message
     assert not OF_RESPONSES.search(message), message
+
+
+ENDS = {"chat": ("/explain",), "messages": ("/explain", "/count_tokens")}
+ELSEWHERE = [
+    pytest.param(case, front, end, id=f"{front.name}{end} {case.id}")
+    for case in CASES
+    for front in case.at
+    for end in ENDS[front.name]
+    if case.id != IN_NO_MODEL
+]
+
+
+@pytest.mark.parametrize(("case", "front", "end"), ELSEWHERE)
+def test_so_it_is_where_nobody_is_asked_for_an_answer(case: Case, front: Front, end: str, gateway: Gateway) -> None:
+    reply = gateway.call(case.make(front), path=front.path + end, **case.headers)
+    if case.status != 200:
+        assert front.refused(reply, case.status) == front.refused(_asked(case, front, gateway), case.status)
+        return
+    assert reply.status == 200, reply.body
+    assert reply.headers.get("request-id", reply.headers["x-request-id"]) == reply.headers["x-request-id"]
+    assert ("request-id" in reply.headers) is (front is MESSAGES)
+
+
+def _asked(case: Case, front: Front, gateway: Gateway) -> Reply:
+    return gateway.call(case.make(front), path=front.path, **case.headers)
 
 
 class TestSize:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,10 @@ import pytest
 
 from tests.gateway.fronts import MESSAGES, OTHERS, RESPONSES, Front, at_all, at_others
 from tests.gateway.server import KEY, Gateway, Reply, post
+from tests.gateway.test_http import BOUNDS, answer_to
+from tests.gateway.test_intake_faults import head_of
 from tests.gateway.upstream import Script, Upstream, head, trickle, whole
 from trunkline.errors import ServiceUnavailable
-from trunkline.server.body import Bounds
 from trunkline.server.intake import BodyMemory
 from trunkline.server.routes import Application, application
 from trunkline.stopping import Stopping
@@ -81,6 +81,18 @@ def test_before_the_key_is_known_nothing_is_said_but_that(
     reply = gateway.request("POST", front.path + end, b'{"model": "secret/name"', sent)
     assert "secret" not in front.refused(reply, 401)
     assert reply.json.get("user_id") is None
+
+
+@pytest.mark.parametrize("line", ["x-none: 1", f"authorization: Bearer {UNKNOWN}", f"x-api-key: {UNKNOWN}"])
+@pytest.mark.parametrize(
+    ("front", "path"),
+    [(front, front.path + end) for front in OTHERS for end in ("", "/explain")]
+    + [(MESSAGES, "/v1/messages/count_tokens?beta=true")],
+)
+def test_OV_05_the_key_is_looked_at_before_the_body(front: Front, path: str, line: str, gateway: Gateway) -> None:
+    (reply,) = gateway.raw(head_of(1_000_000, line, path=path))
+    front.refused(reply, 401)
+    assert reply.headers["connection"] == "close"
 
 
 @at_all
@@ -153,7 +165,6 @@ def test_an_older_client_is_answered_as_well(version: bytes, front: Front, gatew
 # Defects and pages, on the application itself
 
 
-BOUNDS = Bounds(max_body_bytes=1000, body_s=1, whole_body_s=1, deadline_s=1, grace_s=1, keep_alive_s=1)
 ORIGIN = "https://app.example"
 
 
@@ -178,26 +189,6 @@ def gateway_with(keys: object, stopping: Stopping | None = None) -> Application:
     return application(services, BOUNDS, lambda: nullcontext(), repeat("id"), BodyMemory(1000), origins=[ORIGIN])
 
 
-def answer_to(app: Application, path: str, method: str = "POST", **headers: str) -> Reply:
-    sent: list[dict[str, Any]] = []
-    unread = [b"{}"]
-
-    async def receive() -> dict[str, Any]:
-        if not unread:
-            await asyncio.Event().wait()  # the client stays
-        return {"type": "http.request", "body": unread.pop(), "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": fields}
-    asyncio.run(app({**scope, "query_string": b"", "root_path": ""}, receive, send))
-    (start, *rest) = sent
-    told = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Reply(start["status"], told, b"".join(message["body"] for message in rest))
-
-
 PATHS = [(front, front.path + end) for front in (RESPONSES, *OTHERS) for end in ("", "/explain")]
 PATHS.append((MESSAGES, "/v1/messages/count_tokens"))
 ON_EVERY_PATH = pytest.mark.parametrize(("front", "path"), PATHS, ids=[path for _, path in PATHS])
@@ -205,7 +196,7 @@ ON_EVERY_PATH = pytest.mark.parametrize(("front", "path"), PATHS, ids=[path for 
 
 @ON_EVERY_PATH
 def test_SE_03_a_defect_is_a_500_that_says_only_its_id(front: Front, path: str) -> None:
-    reply = answer_to(gateway_with(Broken()), path)
+    reply = answer_to(gateway_with(Broken()), path, "POST", b"{}")
     message = front.refused(reply, 500)
     assert "req_id" in message
     assert b"secret" not in reply.body
@@ -214,7 +205,7 @@ def test_SE_03_a_defect_is_a_500_that_says_only_its_id(front: Front, path: str) 
 
 @ON_EVERY_PATH
 def test_DB_01_a_store_that_is_down_is_a_503_with_a_time_to_wait(front: Front, path: str) -> None:
-    reply = answer_to(gateway_with(Down()), path)
+    reply = answer_to(gateway_with(Down()), path, "POST", b"{}")
     assert "store" in front.refused(reply, 503)
     assert reply.headers["retry-after"] == "2"
 
@@ -224,7 +215,7 @@ def test_PR_01_during_the_drain_every_path_is_refused_in_the_words_of_its_door(f
     stopping = Stopping(1, time.monotonic)
     stopping.begin()
     stopping.refuse()
-    reply = answer_to(gateway_with(Broken(), stopping), path)
+    reply = answer_to(gateway_with(Broken(), stopping), path, "POST", b"{}")
     assert "stopping" in front.refused(reply, 503)
     assert int(reply.headers["retry-after"]) >= 1
     assert reply.headers["connection"] == "close"
@@ -236,7 +227,7 @@ def test_a_page_of_an_allowed_origin_may_ask_and_read_the_errors(method: str, fr
     app = gateway_with(Down())
     asked = "authorization, x-api-key, anthropic-version, anthropic-beta, content-type"
     wish = {"access_control_request_method": "POST", "access_control_request_headers": asked}
-    reply = answer_to(app, path, "OPTIONS", origin=ORIGIN, **wish)
+    reply = answer_to(app, path, "OPTIONS", b"", origin=ORIGIN, **wish)
     assert (reply.status, reply.body) == (204, b"")
     assert reply.headers["access-control-allow-headers"] == asked
     assert reply.headers["access-control-allow-origin"] == ORIGIN
@@ -245,6 +236,6 @@ def test_a_page_of_an_allowed_origin_may_ask_and_read_the_errors(method: str, fr
     assert refused.headers["access-control-allow-origin"] == ORIGIN
     exposed = refused.headers["access-control-expose-headers"].split(", ")
     assert {"request-id", "x-request-id", "x-trunkline-model", "x-should-retry", "retry-after"} <= {*exposed}
-    other = answer_to(app, path, "OPTIONS", origin="https://evil.example", **wish)
+    other = answer_to(app, path, "OPTIONS", b"", origin="https://evil.example", **wish)
     front.refused(other, 405)
     assert "access-control-allow-origin" not in other.headers

@@ -17,9 +17,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.document import check_stream, validate_error
 from tests.gateway.checks import IN_ORDER, ask, error_of, events_of, response_of, text_of
-from tests.gateway.server import Gateway, post, read_events
+from tests.gateway.fronts import Front, at_all
+from tests.gateway.server import Gateway, Reply, post
 from tests.gateway.upstream import Script, Upstream, chunk, head, sse, whole
 from tests.unkept import unkept
 from trunkline import settlement
@@ -297,7 +297,7 @@ class TestGrace:
 BOUNDS = Bounds(max_body_bytes=1000, body_s=1, whole_body_s=1, deadline_s=1, grace_s=1, keep_alive_s=1)
 
 
-def answer_to(app: Any, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+def answer_to(app: Any, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Reply:
     """What an ASGI application says to a request."""
     sent: list[dict[str, Any]] = []
     unread = [body]
@@ -310,10 +310,12 @@ def answer_to(app: Any, path: str, method: str = "GET", body: bytes = b"") -> tu
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b"", "root_path": ""}
-    asyncio.run(app(scope, receive, send))
+    fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": fields}
+    asyncio.run(app({**scope, "query_string": b"", "root_path": ""}, receive, send))
     (start, *rest) = sent
-    return start["status"], b"".join(message["body"] for message in rest)
+    told = {name.decode(): value.decode() for name, value in start["headers"]}
+    return Reply(start["status"], told, b"".join(message["body"] for message in rest))
 
 
 def test_DB_01_a_store_that_is_down_makes_the_gateway_not_ready() -> None:
@@ -323,23 +325,23 @@ def test_DB_01_a_store_that_is_down_makes_the_gateway_not_ready() -> None:
 
     services: Any = SimpleNamespace(keys=Down(), catalog=None, stopping=Stopping(1, time.monotonic))
     app = application(services, BOUNDS, lambda: nullcontext(), repeat("id"), BodyMemory(1000))
-    status, body = answer_to(app, "/health/ready")
-    assert status == 503
-    validate_error(503, json.loads(body))
+    error_of(answer_to(app, "/health/ready"), 503)
 
 
 def test_SE_03_a_defect_is_a_500_that_says_only_its_id() -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("secret words")
 
-    status, body = answer_to(Edge(broken, repeat("req_id"), Stopping(1, time.monotonic)), "/")
-    assert status == 500
-    validate_error(500, json.loads(body))
-    assert b"secret" not in body
-    assert b"req_id" in body
+    reply = answer_to(Edge(broken, repeat("req_id"), Stopping(1, time.monotonic)), "/")
+    error_of(reply, 500)
+    assert b"secret" not in reply.body
+    assert b"req_id" in reply.body
 
 
-def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypatch: pytest.MonkeyPatch) -> None:
+@at_all
+def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The answer breaks inside the gateway after its first word."""
 
     class BrokenRun:
@@ -379,14 +381,12 @@ def test_F5_a_defect_in_mid_stream_ends_the_stream_with_its_last_events(monkeypa
         aside=Aside(),
     )
     app = application(services, BOUNDS, lambda: nullcontext(), repeat("id"), BodyMemory(1000))
-    status, text = answer_to(app, "/api/v1/responses", "POST", json.dumps(ask("fake/echo", stream=True)).encode())
-    assert status == 200
-    events = read_events(text)
-    check_stream(events)
-    assert text_of(events) == "Hel"
-    assert events[-1]["type"] == "response.failed"
-    assert "req_id" in events[-1]["response"]["error"]["message"]
-    assert b"secret" not in text
+    body = json.dumps(front.body("fake/echo", stream=True)).encode()
+    reply = answer_to(app, front.path, "POST", body)
+    heard = front.heard(reply)
+    assert (heard.text, heard.ending) == ("Hel", "failed")
+    assert "req_id" in heard.error
+    assert b"secret" not in reply.body
 
 
 @pytest.mark.parametrize(
