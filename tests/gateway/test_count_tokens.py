@@ -69,6 +69,16 @@ def test_others_are_not_asked_and_an_estimate_says_that_it_is_one(
     assert not upstream.seen(nonce)
 
 
+@pytest.mark.parametrize("model", ["claude/x", "mock/chat"])
+def test_an_input_that_is_too_long_for_an_answer_is_counted_all_the_same(
+    model: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    reply = count(gateway, model, nonce + " word" * 200_000)
+    assert (reply.status, reply.headers[ESTIMATED]) == (200, "true")
+    assert reply.json["input_tokens"] > 128_000
+    assert reply.headers["request-id"] == reply.headers["x-request-id"]
+
+
 def test_betas_in_several_lines_are_all_told(gateway: Gateway, upstream: Upstream, nonce: str) -> None:
     upstream.play(nonce, whole({"input_tokens": 5}))
     body = {"model": "claude/x", "messages": [{"role": "user", "content": nonce}]}

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from trunkline.call import Admitted, Services
-from trunkline.faces.contract import Face
+from trunkline.call import Admitted, Call, Services
+from trunkline.errors import BadRequest
+from trunkline.faces.contract import Face, Lines
 from trunkline.faces.lines import JSON, line
 from trunkline.pipeline import admit
 from trunkline.protocol.content import content_tokens
@@ -20,6 +21,8 @@ from trunkline.upstream.counting import count_at
 
 _PATIENCE_S: Final = 10.0
 """So long a provider may take to count; its client waits before each turn."""
+
+_ESTIMATED: Final = b"x-trunkline-estimated: true\r\n"
 
 
 class CountRoute:
@@ -36,17 +39,24 @@ class CountRoute:
         body = self._intake.body()
         try:
             call = await self._intake.read(cycle, body)
-            admitted = await admit(call._replace(face=self._counted), self._services, is_dry=True)
-            counted = await _counted(admitted, self._services)
-            tokens = content_tokens(admitted.request) if counted is None else counted
+            tokens, lines = await self._count(call._replace(face=self._counted))
         finally:
             body.close()
-        lines = JSON + line(b"x-request-id", cycle.request_id)
-        lines += self.face.answer_lines(cycle.request_id)
-        lines += self.face.model_lines(admitted.plan.attempts[0].model.slug)
-        if counted is None:
-            lines += b"x-trunkline-estimated: true\r\n"
-        cycle.whole(200, lines, json.dumps({"input_tokens": tokens}).encode())
+        lines += line(b"x-request-id", cycle.request_id) + self.face.answer_lines(cycle.request_id)
+        cycle.whole(200, JSON + lines, json.dumps({"input_tokens": tokens}).encode())
+
+    async def _count(self, call: Call) -> tuple[int, Lines]:
+        """Count, and say in the head by which model, or that it is an estimate."""
+        try:
+            admitted = await admit(call, self._services, is_dry=True)
+        except BadRequest as error:
+            estimate = error.metadata.get("estimated_input_tokens")
+            if error.kind != "context_length_exceeded" or not isinstance(estimate, int):
+                raise
+            return estimate, _ESTIMATED  # an input that is too long for all is what clients count for
+        counted = await _counted(admitted, self._services)
+        lines = self.face.model_lines(admitted.plan.attempts[0].model.slug)
+        return (content_tokens(admitted.request), lines + _ESTIMATED) if counted is None else (counted, lines)
 
 
 async def _counted(admitted: Admitted, services: Services) -> int | None:
