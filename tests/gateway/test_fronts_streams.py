@@ -141,6 +141,24 @@ def test_ST_06_names_and_ids_with_line_ends_make_no_frame(
     assert b"message_stop\\r" in reply.body
 
 
+@at_others
+@pytest.mark.parametrize("arguments", ['{"x"', "{}"], ids=["half a call", "what looks like a whole one"])
+def test_ST_07_a_stream_that_breaks_off_in_a_call_makes_none(
+    arguments: str, front: Front, gateway: Gateway, upstream: Upstream, both: str, nonce: str
+) -> None:
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "a", "arguments": arguments}}
+    upstream.play(nonce, stream([*letters("ab"), chunk(tool_calls=[call])]), host="a")
+    body = front.body(both, nonce, tools=_TOOLS[front.name], **IN_ORDER)
+    reply = gateway.call({**body, "stream": True}, path=front.path)
+    heard = front.heard(reply)
+    assert (heard.text, heard.ending) == ("ab", "failed")
+    assert b"tool_calls" not in reply.body.rpartition(b"finish_reason")[2]
+    assert reply.body.count(b"event: content_block_stop") <= 1  # of the text
+    assert not upstream.seen(nonce, "b")
+    # Of a whole answer nothing has been told yet, so another is asked for it.
+    assert front.heard(gateway.call(body, path=front.path)).text == "Hello."
+
+
 # Before the first word
 
 
