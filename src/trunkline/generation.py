@@ -106,6 +106,16 @@ _NO_TURNS: Json = {"turns": ()}
 _INCOMPLETE: frozenset[StopReason | None] = frozenset({"length", "content_filter"})
 
 
+def generation_id(name: str) -> str:
+    """The id of the generation that is meant by a name: its own, its request's, or its answer's in any API."""
+    start = next((start for start in _STARTS if name.startswith(start)), "")
+    return "resp_" + name[len(start) :]
+
+
+_STARTS = ("resp_", "gen-", "msg_", "req_")
+"""How ids begin: those of answers in Responses, in Chat and in Messages, and those of requests, as errors name them."""
+
+
 def generation_as_json(generation: Generation) -> dict[str, object]:
     """Put a generation into plain values that JSON can hold: why it went where it went, and what became of the plan."""
     answered = generation.endpoint if generation.has_answered else None

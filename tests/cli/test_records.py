@@ -146,6 +146,8 @@ class TestRequests:
         )
         written(store, row)
         told = json.loads(run("requests", "show", "req_all", "--json").out)
+        for name in ("resp_all", "gen-all", "msg_all"):  # as each API names it
+            assert json.loads(run("requests", "show", name, "--json").out) == told
         assert told["attempts"] == json.loads(ATTEMPTS)
         assert told["dropped"] == ["seed", "top_k"]
         assert (told["held_usd"], told["charged_usd"], told["house_usd"]) == ("1", "1", "0.5")

@@ -26,6 +26,7 @@ from trunkline.cli.documents import (
 from trunkline.cli.stores import id_of_account, id_of_key, with_database
 from trunkline.cli.table import table
 from trunkline.cli.tree import tree_of
+from trunkline.generation import generation_id
 from trunkline.money import usd_text
 from trunkline.settings.reading import SettingsError
 from trunkline.store.database import Database
@@ -84,7 +85,7 @@ def list_requests(  # an option of the command is a parameter
 
 @REQUESTS.command("show")
 def show_request(
-    id: Annotated[str, typer.Argument(help="The id of its answer (x-generation-id), or of the request itself.")],
+    id: Annotated[str, typer.Argument(help="The id of its answer, in any API, or of the request itself.")],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -94,7 +95,7 @@ def show_request(
     """
     with failing_as(as_json):
         settings, _ = read_settings(config)
-        wanted = "resp_" + id.removeprefix("req_").removeprefix("resp_")
+        wanted = generation_id(id)
         row = with_database(settings, lambda store: store.read(partial(records.find_record, id=wanted)))
         if row is None:
             raise Unknown(f"there is no record {id!r}; `trunkline requests` lists the newest, old ones are deleted")

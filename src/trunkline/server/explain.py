@@ -20,7 +20,7 @@ from trunkline.call import Call, Services
 from trunkline.errors import BadRequest, NotFound
 from trunkline.faces.contract import Face
 from trunkline.faces.lines import JSON
-from trunkline.generation import generation_as_json
+from trunkline.generation import generation_as_json, generation_id
 from trunkline.pipeline import admit
 from trunkline.plugins.order import NO_STEPS, steps_as_json
 from trunkline.protocol.render import render_error
@@ -61,13 +61,13 @@ class ExplainRoute:
 
 
 async def explain_past(services: Services, request: Request) -> Response:
-    """Answer GET /responses/{id}/explanation; the id may also be that of the request, as errors name it.
+    """Answer GET /responses/{id}/explanation; the id may be that of the answer in any API, or of the request.
 
     One that this node did not serve is asked for at the others, if there are any. Raises NotFound for one that is too
     long ago or another account's: nobody can tell which.
     """
     key = await caller(request.scope, services)
-    response_id = "resp_" + request.path_params["id"].removeprefix("req_").removeprefix("resp_")
+    response_id = generation_id(request.path_params["id"])
     found = past_explanation(services.recent, response_id, key.account_id)
     if found is None and services.find_explanation is not None:
         found = await services.find_explanation(response_id, key.account_id)

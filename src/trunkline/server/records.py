@@ -21,6 +21,7 @@ from trunkline.call import Services
 from trunkline.catalog.entries import Catalog
 from trunkline.days import DAY_MS, date_of, number_of
 from trunkline.errors import BadRequest, NotFound
+from trunkline.generation import generation_id
 from trunkline.money import NanoUsd, nano_of
 from trunkline.protocol.render import render_document, render_usd
 from trunkline.server.intake import caller
@@ -46,7 +47,7 @@ class RecordRoutes:
         self._services = services
 
     async def generation(self, request: Request) -> Response:
-        """Answer GET /generation?id=…; the id may also be that of the request, as errors name it.
+        """Answer GET /generation?id=…; the id may be that of the answer in any API, or of the request.
 
         Raises BadRequest, and NotFound for one that is unknown or another account's: nobody can tell which.
         """
@@ -54,9 +55,7 @@ class RecordRoutes:
         asked = request.query_params.get("id", "")
         if not asked:
             raise BadRequest("Say which: /api/v1/generation?id=resp_… (x-generation-id of its answer).", param="id")
-        row = await self._services.records.generation(
-            "resp_" + asked.removeprefix("req_").removeprefix("resp_"), key.account_id
-        )
+        row = await self._services.records.generation(generation_id(asked), key.account_id)
         if row is None:
             raise NotFound(
                 f"There is no record {asked[:80]!r} of this account. Send the x-generation-id of an answer; "
