@@ -9,7 +9,7 @@ over, not when the body is read: the parsed request, and what is sent upstream, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from starlette.types import Scope
@@ -18,7 +18,6 @@ from trunkline.accounts.idempotency import Claim
 from trunkline.accounts.keys import Key
 from trunkline.call import NOTHING_SAID, Call, Services
 from trunkline.errors import ServiceUnavailable
-from trunkline.faces.contract import Face
 from trunkline.server.allocator import LARGE_BYTES
 from trunkline.server.body import (
     Bounds,
@@ -127,6 +126,10 @@ class Intake:
             await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
         else:
             body.add(cycle.take())
+        said = _said(cycle.fields, face.heeds) if face.heeds else NOTHING_SAID
+        claim = None
+        if idempotency_key is not None:
+            claim = await self._claim(idempotency_key, key, head, body, face.name + _as_text(said))
         return Call(
             id="resp_" + cycle.request_id.removeprefix("req_"),
             key=key,
@@ -136,16 +139,19 @@ class Intake:
             max_cost_nano=max_cost_nano,
             received_at=received_at,
             deadline=started + bounds.deadline_s,
-            claim=None if idempotency_key is None else await self._claim(idempotency_key, key, head, body, face),
+            claim=claim,
             face=face,
-            said=_said(cycle.fields, face.heeds) if face.heeds else NOTHING_SAID,
+            said=said,
         )
 
-    async def _claim(self, text: str, key: Key, head: Head, body: Body, face: Face) -> Claim:
-        """Claim what a request is named by: a large body is hashed beside the loop, and so is the first of all."""
+    async def _claim(self, text: str, key: Key, head: Head, body: Body, spoken: str) -> Claim:
+        """Claim what a request is named by, in the API that is `spoken`, with what its client says there in the head.
+
+        A large body is hashed beside the loop, and so is the first of all.
+        """
         services = self._services
         assert head.authorization is not None
-        more = f"{face.name}|{head.max_cost}|{head.session_id}"
+        more = f"{spoken}|{head.max_cost}|{head.session_id}"
         api_key = Secret(head.authorization[len("bearer ") :])
         make = partial(services.claims.make, key.account_id, text, api_key, body.peek(), more)
         if services.claims.is_loaded and body.size < LARGE_BYTES:
@@ -160,6 +166,10 @@ def _said(fields: Iterable[Field], heeds: frozenset[bytes]) -> dict[bytes, bytes
         if name in heeds:
             said[name] = said[name] + b"," + value if name in said else value
     return said
+
+
+def _as_text(said: Mapping[bytes, bytes]) -> str:
+    return "".join(f"|{name!r}: {said[name]!r}" for name in sorted(said))
 
 
 async def caller(scope: Scope, services: Services) -> Key:
