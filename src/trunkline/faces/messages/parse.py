@@ -242,6 +242,7 @@ _READERS: Mapping[str, Reader[object]] = {
     "thread": refuse("cannot be used: no conversations are stored; send the whole conversation"),
     "tool_choice": read_choice,
     "tools": read_tools,
+    "truncation": one_of(("auto", "disabled")),
 }
 _KNOWN: Final = frozenset((*_READERS, *_ANTHROPICS, *_BETA_MEMBERS, "anthropic_version", "messages", "system"))
 _read: Reader[dict[str, Json]] = record(dict, _READERS)
