@@ -29,6 +29,7 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         config += ENDPOINT.format(provider=name, model=model)
         if name == "own":
             config += "quirks = { has_anthropic_members = true }\n"
+    config += '[moderation.list]\nkind = "words"\nwords = ["gelignite"]\n'
     with running(tmp_path_factory.mktemp("counting"), config, MOCK_KEY=PROVIDER_KEY) as server:
         yield server
 
@@ -77,6 +78,15 @@ def test_an_input_that_is_too_long_for_an_answer_is_counted_all_the_same(
     assert (reply.status, reply.headers[ESTIMATED]) == (200, "true")
     assert reply.json["input_tokens"] > 128_000
     assert reply.headers["request-id"] == reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("text", ["Mix the flour.", "Mix the gelignite."])
+def test_what_is_to_be_moderated_leaves_the_house_for_no_count(
+    text: str, gateway: Gateway, upstream: Upstream, nonce: str
+) -> None:
+    reply = count(gateway, "claude/x", f"{text} {nonce}", plugins=[{"id": "moderation"}])
+    assert (reply.status, reply.headers[ESTIMATED]) == (200, "true")
+    assert not upstream.seen(nonce)
 
 
 def test_betas_in_several_lines_are_all_told(gateway: Gateway, upstream: Upstream, nonce: str) -> None:

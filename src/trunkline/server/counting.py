@@ -1,7 +1,8 @@
 """POST /messages/count_tokens: how many tokens an input has, before anybody is asked for an answer to it.
 
 The serving code reads and plans as for an answer, and the endpoint that would be asked first counts, where it can;
-elsewhere it is estimated, and said to be. Nothing is held, charged, taken of a limit, or remembered.
+elsewhere it is estimated, and said to be, and so is what is to be moderated. Nothing is held, charged, taken of a
+limit, or remembered.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class CountRoute:
             if error.kind != "context_length_exceeded" or not isinstance(estimate, int):
                 raise
             return estimate, _ESTIMATED  # an input that is too long for all is what clients count for
-        counted = await _counted(admitted, self._services)
+        # What is to be judged leaves the house only then, and for a count nobody judges it.
+        is_kept = "moderation" in admitted.steps.noted
+        counted = None if is_kept else await _counted(admitted, self._services)
         lines = self.face.model_lines(admitted.plan.attempts[0].model.slug)
         return (content_tokens(admitted.request), lines + _ESTIMATED) if counted is None else (counted, lines)
 
