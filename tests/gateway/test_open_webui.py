@@ -1,7 +1,7 @@
-"""What Open WebUI sends, as it sends it: the list of models, a chat with a picture, a title, and who asks as an object.
+"""What Open WebUI sends, as it is described: the list of models, a chat with a picture, a title, a user as an object.
 
-It is too large to be run here. The bodies are those of its `routers/openai.py` (`generate_chat_completion`) and
-`utils/task.py`, read 2026-11-28.
+It is too large to be run here. The bodies are made after a description of what it sends, of 2026-11-28: its own code
+was not read for them, and none of them was recorded.
 """
 
 from __future__ import annotations
