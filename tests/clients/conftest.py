@@ -62,6 +62,21 @@ PROGRAMS = ("ai-sdk", "openai-agents", "langchain", "pydantic-ai")
 OPENCODES = ("opencode", "opencode-chat", "opencode-messages")
 """How opencode is set up: the model's name says at which API it is."""
 
+ANTHROPIC = """
+[providers.scripted-anthropic]
+dialect = "messages"
+base_url = "{url}/messages/v1"
+api_key = {{ env = "MOCK_KEY" }}
+quirks = {{ has_anthropic_members = true }}
+[[endpoints]]
+provider = "scripted-anthropic"
+model = "anthropic/coder"
+upstream_model = "scripted"
+price = {{ input = "1", output = "2" }}
+context_tokens = 400000
+"""
+"""One who speaks Messages as Anthropic itself does, and is told what its clients say to nobody else."""
+
 
 def settings(url: str) -> str:
     """A provider for each wire, at each of them every model, and an engine that searches."""
@@ -85,7 +100,7 @@ upstream_model = "{upstream_name}"
 price = {{ input = "1", output = "2" }}
 context_tokens = 400000
 """
-    return text
+    return text + ANTHROPIC.format(url=url)
 
 
 @pytest.fixture

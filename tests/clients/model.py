@@ -28,6 +28,7 @@ class Part:
     steps: list[Step]
     asked: list[Asked] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    heads: list[dict[str, str]] = field(default_factory=list)
     proofs: list[str] = field(default_factory=list)
 
 
@@ -68,6 +69,7 @@ class Model(Upstream):
         part = self._parts[found.group().decode()]
         body = request.json
         part.bodies.append(body)
+        part.heads.append(request.headers)
         asked = wire.read(body)
         part.asked.append(asked)
         assert part.steps, f"a request after the last step: {asked.words[-1:]} {asked.calls[-1:]}"

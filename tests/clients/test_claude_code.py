@@ -1,4 +1,4 @@
-"""Claude Code, unchanged, on providers of three wires: what it does, and what the provider sees of it.
+"""Claude Code, unchanged, on providers of three wires and on one like Anthropic: what it does, and what they see of it.
 
 Its tools of one kind only are offered at once; the others it finds by a search among them, which its own code makes.
 """
@@ -19,7 +19,8 @@ from tests.clients.uses import searching
 from tests.gateway.server import KEY, Gateway
 from tests.npm import CLAUDE_CODE
 
-on_each = pytest.mark.parametrize("wire", ["chat", "messages", "responses"])
+on_each = pytest.mark.parametrize("wire", ["chat", "messages", "responses", "anthropic"])
+"""The last is a Messages server that takes all that Claude Code says to Anthropic alone."""
 
 QUIET = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 """It looks for newer versions of itself, and tells its maker how it is used."""
@@ -147,6 +148,19 @@ def test_the_title_of_a_session(wire: str, claude: ClaudeCode, model: Model, non
 
 def answer(event: Any) -> Any:
     return event["response"]["response"]
+
+
+@pytest.mark.parametrize("wire", ["messages", "anthropic"])
+def test_what_it_says_to_anthropic_alone_reaches_nobody_else(
+    wire: str, claude: ClaudeCode, model: Model, nonce: str
+) -> None:
+    part = model.play_part(nonce, say("It is 42."))
+    assert claude(f"{wire}/coder", f"What is the answer? {nonce}") == "It is 42."
+    assert_whole(model, part)
+    (head,), (body,), is_theirs = part.heads, part.bodies, wire == "anthropic"
+    assert ("anthropic-beta" in head) is is_theirs
+    assert ("context_management" in body) is is_theirs
+    assert body["system"][0]["text"].startswith("x-anthropic-billing-header:") is is_theirs
 
 
 def test_a_model_that_is_not_there(claude: ClaudeCode) -> None:
