@@ -199,6 +199,21 @@ def test_a_conversation_stays_where_its_cache_is(how: str, scene: Scene, fresh: 
 
 
 @EACH
+@FORMS
+def test_a_key_s_own_model_answers_who_names_none(streams: bool, scene: Scene) -> None:
+    scene.play(Answer("Hello."), streams=streams)
+    terms = {"default_model": "b/plain", "preferences": {"only": ["dear"]}}
+    scene = replace(scene, tenant=scene.tenant.store.tenant(terms=json.dumps(terms)))
+    body = scene.way.body(scene.meaning("", streams=streams))
+    del body["model"]
+    reply = scene.gateway.call(body, key=scene.tenant.text, path=scene.way.path)
+    assert scene.way.heard(reply).text == "Hello."
+    assert b'"model":"b/plain"' in reply.body
+    nobody = scene.gateway.call(body, path=scene.way.path)
+    assert "No model is named" in scene.way.problem(nobody, 400).message
+
+
+@EACH
 def test_what_nobody_may_serve_is_one_404_that_says_why(scene: Scene, fresh: str) -> None:
     problem = scene.way.problem(scene.send(scene.meaning(fresh, beside={"provider": {"only": ["nobody"]}})), 404)
     assert problem.more["excluded_by"] == {"only": ["cheap", "dear"]}

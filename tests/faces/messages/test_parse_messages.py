@@ -750,7 +750,6 @@ A_CALL = "Each `tool_use` block must have a corresponding `tool_result` block in
 
 REFUSED = (
     Refused("no limit", {"max_tokens": None}, "max_tokens: Field required."),
-    Refused("no model", {"model": None}, "model: Field required."),
     Refused("no messages", {"messages": None}, "messages: Field required."),
     Refused("none among them", {"messages": []}, "messages: at least one message is required."),
     Refused("no list", {"messages": "Hi"}, 'messages: must be an array of messages, not "Hi".'),

@@ -117,9 +117,8 @@ def _bad_request(wrong: Wrong) -> BadRequest:
 def _members(raw: Mapping[str, Json], said: Mapping[bytes, bytes], needs_limit: bool) -> dict[str, Json]:
     """Read all but the conversation, under the names that a request has for it."""
     read = _read(raw)
-    for name in ("model", "messages", "max_tokens"):
-        is_said = raw.get(name) is not None or (name == "model" and read.get("models"))
-        if not is_said and (needs_limit or name != "max_tokens"):
+    for name in ("messages", "max_tokens"):
+        if raw.get(name) is None and (needs_limit or name != "max_tokens"):
             raise Wrong("is required", name)
     offered: Tools = read.pop("tools", Tools())
     choice: Choice = read.pop("tool_choice", Choice())

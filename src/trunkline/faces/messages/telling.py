@@ -208,7 +208,7 @@ class MessagesTelling:
             "id": "msg_" + self._answering.id.removeprefix("resp_"),
             "type": "message",
             "role": "assistant",
-            "model": self._form.model,
+            "model": self._form.model or self._answering.model,
             "content": [],
         }
         self._blocks.start(message, first_usage(self._form.estimated_input_tokens))
