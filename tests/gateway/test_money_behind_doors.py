@@ -30,7 +30,8 @@ USED = {
     "total_tokens": READ + WRITTEN,
     "prompt_tokens_details": {"cached_tokens": CACHED},
 }
-MODELS = 100
+ORIGIN = "https://console.example"
+MODELS = 120
 _models = iter(range(MODELS))
 _numbers = itertools.count()
 
@@ -38,7 +39,8 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def store(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Models `b/<number>` at the provider `cheap`."""
-    config = CONFIG + PROVIDER.format(name="cheap", dialect="chat", url=f"{upstream.url}/cheap/v1")
+    config = CONFIG.replace("[server]\n", f'[server]\norigins = ["{ORIGIN}"]\n')
+    config += PROVIDER.format(name="cheap", dialect="chat", url=f"{upstream.url}/cheap/v1")
     _, into, out, _ = PROVIDERS["cheap"]
     for number in range(MODELS):
         config += ENDPOINT.format(provider="cheap", model=f"b/{number}", into=into, out=out)
@@ -98,11 +100,21 @@ def test_an_answer_costs_the_same_and_is_found_by_each_of_its_names(streams: boo
     assert (day["prompt_tokens"], day["completion_tokens"], day["cached_tokens"]) == (READ, WRITTEN, CACHED)
 
 
+def check_readable(reply: Reply) -> None:
+    """What the head says beyond what every head does may be read by a page that asks."""
+    exposed = set(reply.headers["access-control-expose-headers"].split(", "))
+    assert {name for name in reply.headers if name.startswith("x-") or name in ("request-id", "retry-after")} - {
+        "x-accel-buffering"
+    } <= exposed
+
+
 @EACH
 @FORMS
 def test_the_head_says_who_answers(streams: bool, scene: Scene, fresh: str) -> None:
     scene.upstream.play(scene.mark, said(streams=streams))
-    headers = scene.send(scene.meaning(fresh, streams=streams, beside={"made_up": 1})).headers
+    reply = scene.send(scene.meaning(fresh, streams=streams, beside={"made_up": 1}), origin=ORIGIN)
+    check_readable(reply)
+    headers = reply.headers
     assert headers["x-trunkline-provider"] == "cheap"
     # In Responses what nobody knows is passed over; the others have members that only some hosts know.
     assert headers.get("x-trunkline-dropped") == (None if scene.way is RESPONSES else "made_up")
@@ -160,7 +172,8 @@ def test_what_cannot_be_paid_is_a_402_and_nobody_is_asked(
     purse: Purse, streams: bool, scene: Scene, fresh: str
 ) -> None:
     scene, headers = spender(scene, purse)
-    reply = scene.send(scene.meaning(fresh, "Say hello. " * 20, streams=streams), **headers)
+    reply = scene.send(scene.meaning(fresh, "Say hello. " * 20, streams=streams), origin=ORIGIN, **headers)
+    check_readable(reply)
     problem = scene.way.problem(reply, 402)
     assert problem.kind == SHORT[scene.way.name]
     assert "more credits, or fewer max_tokens" in problem.message
@@ -283,6 +296,19 @@ def test_a_stream_that_breaks_costs_the_same_at_each_door(store: Store, upstream
     assert cost == charged > 0
 
 
+@EACH
+def test_a_whole_answer_that_breaks_is_paid_where_it_is_told(scene: Scene, fresh: str) -> None:
+    """In Responses what came of it is told, as failed; the other APIs have no words for that but an error."""
+    scene.upstream.play(scene.mark, whole({**completion("Hello.", finish="error"), "usage": USED}))
+    reply = scene.send(scene.meaning(fresh))
+    is_told = scene.way is RESPONSES
+    assert (reply.status == 200) is is_told
+    paid = COST_NANO if is_told else 0
+    kept = the_one_record(scene.tenant, "status", "cost_nano", "charged_nano", "house_nano")
+    assert kept == ("failed", COST_NANO, paid, COST_NANO - paid)
+    assert scene.tenant.settled().charged == paid
+
+
 # Replays
 
 
@@ -291,7 +317,8 @@ def test_a_stream_that_breaks_costs_the_same_at_each_door(store: Store, upstream
 def test_what_was_answered_is_told_again_and_paid_once(streams: bool, scene: Scene, fresh: str) -> None:
     scene.upstream.play(scene.mark, said(streams=streams))
     meaning = scene.meaning(fresh, streams=streams)
-    first, again = (scene.send(meaning, idempotency_key=scene.mark) for _ in range(2))
+    first, again = (scene.send(meaning, origin=ORIGIN, idempotency_key=scene.mark) for _ in range(2))
+    check_readable(again)
     assert scene.way.heard(again) == scene.way.heard(first)
     assert again.body == first.body
     assert again.headers["x-trunkline-replayed"] == "true"
