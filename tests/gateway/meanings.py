@@ -55,6 +55,7 @@ class Meaning:
     document: Document | None = None
     searches: bool = False
     tool: Tool | None = None
+    user: str = ""
     beside: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -123,7 +124,7 @@ class Way:
 
 
 def _write_responses(meaning: Meaning) -> Json:
-    body: Json = {"input": meaning.text}
+    body: Json = {"input": meaning.text, **({"user": meaning.user} if meaning.user else {})}
     if meaning.limit is not None:
         body["max_output_tokens"] = meaning.limit
     if meaning.document is not None:
@@ -181,6 +182,8 @@ def _write_chat(meaning: Meaning) -> Json:
         file = {"filename": meaning.document.name, "file_data": meaning.document.link}
         content = [{"type": "text", "text": meaning.text}, {"type": "file", "file": file}]
     body: Json = {"messages": [{"role": "user", "content": content}]}
+    if meaning.user:
+        body["user"] = meaning.user
     if meaning.limit is not None:
         body["max_tokens"] = meaning.limit
     if meaning.schema is not None:
@@ -256,6 +259,8 @@ def _write_messages(meaning: Meaning) -> Json:
             {"type": "document", "source": source, "title": document.name},
         ]
     body: Json = {"messages": [{"role": "user", "content": content}], "max_tokens": meaning.limit or 32_000}
+    if meaning.user:
+        body["metadata"] = {"user_id": meaning.user}
     if meaning.schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": meaning.schema}}
     tools: list[Json] = [{"type": "web_search_20250305", "name": "web_search"}] if meaning.searches else []

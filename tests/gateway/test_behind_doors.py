@@ -214,6 +214,19 @@ def test_a_key_s_own_model_answers_who_names_none(streams: bool, scene: Scene) -
 
 
 @EACH
+def test_which_model_was_chosen_is_told(scene: Scene) -> None:
+    scene.play(Answer("Hello."))
+    reply = scene.send(scene.meaning("openrouter/auto", HARD))
+    # A message has the name that was asked for: Claude Code wants it back.
+    name = "openrouter/auto" if scene.way is MESSAGES else "b/plain"
+    assert (reply.status, reply.json["model"]) == (200, name)
+    assert reply.headers.get("x-trunkline-model") == ("b/plain" if scene.way is MESSAGES else None)
+    kept = scene.tenant.data(f"generation?id={reply.json['id']}")
+    assert kept["model"] == "b/plain"
+    assert kept["plugins"]["auto_router"]["candidates"]
+
+
+@EACH
 def test_what_nobody_may_serve_is_one_404_that_says_why(scene: Scene, fresh: str) -> None:
     problem = scene.way.problem(scene.send(scene.meaning(fresh, beside={"provider": {"only": ["nobody"]}})), 404)
     assert problem.more["excluded_by"] == {"only": ["cheap", "dear"]}

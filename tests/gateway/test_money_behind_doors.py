@@ -77,7 +77,7 @@ def explained(scene: Scene, id: str) -> Reply:
 @FORMS
 def test_an_answer_costs_the_same_and_is_found_by_each_of_its_names(streams: bool, scene: Scene, fresh: str) -> None:
     scene.upstream.play(scene.mark, said(streams=streams))
-    reply = scene.send(scene.meaning(fresh, streams=streams))
+    reply = scene.send(scene.meaning(fresh, streams=streams, user="u-7", beside={"session_id": "s-7"}))
     heard = scene.way.heard(reply)
     assert (heard.text, heard.stop, heard.read, heard.written) == ("Hello.", "stop", READ, WRITTEN)
     assert heard.cost == COST_NANO / 10**9
@@ -87,7 +87,8 @@ def test_an_answer_costs_the_same_and_is_found_by_each_of_its_names(streams: boo
     kept = scene.tenant.data(f"generation?id={headers['x-generation-id']}")
     assert (kept["usage"], kept["tokens_prompt"], kept["tokens_completion"]) == (heard.cost, READ, WRITTEN)
     assert (kept["native_tokens_cached"], kept["streamed"], kept["finish_reason"]) == (CACHED, streams, "stop")
-    assert (kept["model"], kept["attempts"], kept["dropped"]) == (fresh, [], [])
+    assert (kept["model"], kept["attempts"], kept["dropped"]) == (fresh, [], ["user"])
+    assert (kept["external_user"], kept["session_id"]) == ("u-7", "s-7")
     other = scene.tenant.store.tenant()
     for name in (heard.id, headers["x-request-id"]):
         assert scene.tenant.data(f"generation?id={name}") == kept
