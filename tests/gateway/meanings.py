@@ -73,6 +73,7 @@ class Heard:
     cited: tuple[str, ...]
     found: tuple[str, ...] | None
     calls: tuple[str, ...]
+    arguments: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def _read_responses(body: Json) -> Heard:
         cited=tuple(note["url"] for part in parts for note in part["annotations"]),
         found=None,
         calls=calls,
+        arguments=tuple(json.loads(each["arguments"]) for each in body["output"] if each["type"] == "function_call"),
     )
 
 
@@ -212,6 +214,7 @@ def _read_chat(body: Json) -> Heard:
         cited=tuple(note["url_citation"]["url"] for note in message.get("annotations") or ()),
         found=None,
         calls=tuple(call["function"]["name"] for call in message.get("tool_calls") or ()),
+        arguments=tuple(json.loads(call["function"]["arguments"]) for call in message.get("tool_calls") or ()),
     )
 
 
@@ -291,6 +294,7 @@ def _read_messages(body: Json) -> Heard:
         cited=tuple(note["url"] for block in texts for note in block.get("citations") or ()),
         found=tuple(page["url"] for result in results for page in result) if results else None,
         calls=tuple(block["name"] for block in blocks if block["type"] == "tool_use"),
+        arguments=tuple(block["input"] for block in blocks if block["type"] == "tool_use"),
     )
 
 

@@ -15,7 +15,7 @@ from tests.gateway.conftest import CONFIG, PROVIDER
 from tests.gateway.meanings import CHAT, MESSAGES, RESPONSES, WAYS, Document, Heard, Meaning, Tool, Way
 from tests.gateway.server import PROVIDER_KEY, Gateway, Reply, running
 from tests.gateway.tenants import Store, Tenant
-from tests.gateway.upstream import Script, Upstream, stream, whole
+from tests.gateway.upstream import Script, Upstream, chunk, completion, stream, whole
 from tests.upstream.documents.making import simple_pdf
 
 Json = Any
@@ -49,7 +49,7 @@ output = true
 models = ["b/spare", "b/plain"]
 quality = {{ "b/plain" = 0.9, "b/spare" = 0.1 }}
 """
-MODELS = 130
+MODELS = 160
 EACH = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 FORMS = pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
 _models = iter(range(MODELS))
@@ -198,6 +198,17 @@ def test_a_conversation_stays_where_its_cache_is(how: str, scene: Scene, fresh: 
     assert scene.hosts[3:] == ["cheap"]
 
 
+@pytest.mark.parametrize("way", [MESSAGES], ids=lambda way: way.name)
+@pytest.mark.parametrize("how", ["header", "user"])
+def test_a_session_of_claude_code_is_a_conversation(how: str, scene: Scene, fresh: str) -> None:
+    scene.play(Answer("Hello."))
+    headers = {"x-claude-code-session-id": scene.mark} if how == "header" else {}
+    user = json.dumps({"device_id": "d", "session_id": scene.mark}) if how == "user" else ""
+    for provider in ({"only": ["dear"]}, {"sort": "price"}):
+        scene.hear(scene.meaning(fresh, user=user, beside={"provider": provider}), **headers)
+    assert scene.hosts == ["dear"] * 2
+
+
 @EACH
 @FORMS
 def test_a_key_s_own_model_answers_who_names_none(streams: bool, scene: Scene) -> None:
@@ -338,6 +349,20 @@ def test_json_is_healed_by_its_schema(streams: bool, scene: Scene, fresh: str) -
     assert sent["schema"] == SCHEMA
     if not streams:
         assert {"comma", "fence", "literal"} <= {*reply.headers["x-trunkline-healed"].split(",")}
+
+
+@EACH
+@FORMS
+def test_what_a_function_is_called_with_is_healed(streams: bool, scene: Scene, fresh: str) -> None:
+    called = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{'big': True,}"}}
+    if streams:
+        script = stream([chunk(tool_calls=[{"index": 0, **called}]), chunk(finish="tool_calls"), "[DONE]"])
+    else:
+        script = whole(completion(None, "tool_calls", tool_calls=[called]))
+    scene.upstream.play(scene.mark, script, host="cheap")
+    beside = {"plugins": [{"id": "response-healing"}], "provider": {"only": ["cheap"]}}
+    heard = scene.hear(scene.meaning(fresh, streams=streams, tool=Tool("look", SCHEMA), beside=beside))
+    assert (heard.calls, heard.arguments, heard.stop) == (("look",), ({"big": True},), "calls")
 
 
 MODERATED = {"plugins": [{"id": "moderation"}], "provider": {"only": ["cheap"]}}

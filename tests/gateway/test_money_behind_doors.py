@@ -206,6 +206,19 @@ def test_an_answer_is_clamped_to_what_pays_for_it(purse: Purse, streams: bool, s
     assert scene.tenant.settled().charged == COST_NANO
 
 
+@EACH
+def test_a_stream_that_goes_on_ends_where_its_money_does(scene: Scene, fresh: str) -> None:
+    words = [chunk("word " * 10) for _ in range(200)]
+    scene.upstream.play(scene.mark, stream(words, "stall"))
+    reply = scene.send(scene.meaning(fresh, streams=True), **{"x-trunkline-max-cost": "0.001"})
+    heard = scene.way.heard(reply)
+    assert heard.stop == "length"
+    assert 0 < len(heard.text) < 5 * 2_000
+    assert heard.cost is not None
+    assert 0 < heard.cost <= 0.001
+    assert scene.tenant.settled().charged == round(heard.cost * 10**9)
+
+
 LIMITED = {"responses": "429", "chat": "rate_limit_error", "messages": "rate_limit_error"}
 
 
