@@ -136,7 +136,9 @@ def _tokens(admitted: Admitted, found: Estimate, services: Services) -> int:
     read = found.input_tokens or input_bound(request, call.body_bytes, services.bounds)
     written = UNBOUND_TOKENS
     if request.max_output_tokens is not None:
-        written = min(request.max_output_tokens, found.output_tokens or request.max_output_tokens)
+        bound = min(request.max_output_tokens, found.output_tokens or request.max_output_tokens)
+        # Claude Code names 32,000 tokens whatever it asks, so that no key with a small rate could use it.
+        written = min(bound, UNBOUND_TOKENS) if request.limit_is_wish else bound
     return read + written
 
 

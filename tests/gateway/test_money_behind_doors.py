@@ -240,6 +240,15 @@ def test_a_rate_is_one_for_all_doors_and_told_in_the_head(streams: bool, scene: 
 
 
 @EACH
+def test_who_means_no_limit_is_not_kept_out_by_a_rate_of_tokens(scene: Scene, fresh: str) -> None:
+    """Messages demands a limit, and Claude Code names 32,000 tokens whatever it asks."""
+    scene.upstream.play(scene.mark, said(streams=False))
+    scene = replace(scene, tenant=scene.tenant.store.tenant(terms=json.dumps({"tpm": 10_000})))
+    for _ in range(2):
+        assert scene.hear(scene.meaning(fresh, limit=None)).text == "Hello."
+
+
+@EACH
 @FORMS
 def test_an_account_s_own_key_pays_itself(streams: bool, scene: Scene, fresh: str) -> None:
     own = f"sk-own-CANARY-{scene.mark}"
