@@ -299,6 +299,22 @@ def test_what_a_search_found_comes_back_with_the_clients_own_call(streams: bool,
 
 
 @EACH
+def test_no_more_searches_are_made_than_the_client_allows(scene: Scene, fresh: str) -> None:
+    searches = [Answer(calls=[Call("web_search", {"query": f"{n} {scene.mark}"}, f"c{n}")]) for n in range(2)]
+    scene.play(*searches, Answer(TEXT))
+    scene.upstream.play(scene.mark, FOUND, host="exa")
+    body = scene.way.body(scene.meaning(fresh, searches=True, beside={"provider": {"only": ["cheap"]}}))
+    if scene.way is MESSAGES:
+        body["tools"][0]["max_uses"] = 1
+    else:
+        body["max_tool_calls"] = 1
+    reply = scene.gateway.call(body, key=scene.tenant.text, path=scene.way.path)
+    assert reply.status == 200, reply.body
+    assert scene.hosts.count("exa") == 1
+    assert scene.tenant.data(f"generation?id={reply.json['id']}")["num_searches"] == 1
+
+
+@EACH
 @pytest.mark.parametrize("model", ["{fresh}:online", "{fresh}"])
 def test_a_search_by_the_plugin_comes_before_the_model(model: str, scene: Scene, fresh: str) -> None:
     scene.play(Answer(TEXT))
