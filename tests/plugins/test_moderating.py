@@ -49,6 +49,12 @@ def texts(request: Request) -> list[str]:
     return [passage.text for passage in checked_of(request, "none").passages]
 
 
+def test_how_the_client_began_the_answer_goes_before_all() -> None:
+    begun = {"role": "assistant", "content": [{"type": "output_text", "text": "Sure, first you"}]}
+    assert texts(request([user("first"), {**begun, "prefix": True}])) == ["Sure, first you", "first"]
+    assert texts(request([user("first"), begun])) == ["first"]
+
+
 def test_the_last_turn_goes_first_then_instructions_then_what_was_before() -> None:
     given = [
         user("first"),

@@ -28,6 +28,7 @@ from trunkline.protocol.items import (
     LocalShellCallOutput,
     Message,
     MessagePart,
+    OutputText,
 )
 from trunkline.protocol.opaque import Json
 from trunkline.protocol.preferences import ModerationPlugin
@@ -219,12 +220,20 @@ class _Said(NamedTuple):
 def _said(request: Request) -> Iterator[_Said]:
     """What a client can have written, the weightiest first."""
     items = request.input
+    if request.has_prefill:
+        yield _of_begun(items[-1])
     last = max((place for place, item in enumerate(items) if _is_users(item)), default=0)
     yield from filter(None, map(_of_turn, reversed(items[last:])))
     if request.instructions:
         yield _Said(request.instructions, (), 0)
     yield from (_of_parts(item.content) for item in items if isinstance(item, Message) and item.role in _INSTRUCTORS)
     yield from filter(None, map(_of_user, reversed(items[:last])))
+
+
+def _of_begun(item: InputItem) -> _Said:
+    """How the client began the answer, which goes on with that: as good as a wish."""
+    parts = item.content if isinstance(item, Message) else ()
+    return _Said("\n".join([part.text for part in parts if isinstance(part, OutputText)]), (), 0)
 
 
 def _is_users(item: InputItem) -> bool:
