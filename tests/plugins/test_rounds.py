@@ -378,6 +378,7 @@ def test_the_plugin_tells_its_search_first_and_the_results_before_the_last_turn(
     assert first.query.text == "What of kites?"
     rounds.hold([*rounds.begun(first), *rounds.ended(first, Found("lake", (PAGE,), 5, 0.1))])
     rounds.prompt(rounds.found(first))
+    assert rounds.request.paths.spelled("input", 3, "content", 0) == "input[2].content[0]"
     said = rounds.request.input[2]
     assert isinstance(said, Message)
     assert said.role == "user"

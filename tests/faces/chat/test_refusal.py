@@ -68,22 +68,6 @@ def test_an_error_is_told_in_the_words_of_the_api(case: Case) -> None:
     assert (b"x-should-retry: false\r\n" in refusal.lines) != case.may_pass
 
 
-@pytest.mark.parametrize(
-    ("path", "member"),
-    [
-        ("input", "messages"),
-        ("input[2].content[0].image_url", "messages"),
-        ("messages[2].content", "messages[2].content"),
-        ("inputs", "inputs"),
-        ("max_tokens", "max_tokens"),
-    ],
-)
-def test_what_is_wrong_with_the_items_is_told_of_the_messages(path: str, member: str) -> None:
-    error = json.loads(refuse(errors.BadRequest("no", param=path), "req_1", None).body)["error"]
-    assert error["param"] == member
-    assert error["metadata"]["param"] == path
-
-
 def test_every_error_has_a_row() -> None:
     told = {type(case.error) for case in CASES}
     waiting, statuses = [GatewayError], set()

@@ -6,7 +6,6 @@ there. The status stands in `metadata`, with all that the gateway says beside th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,8 +36,6 @@ _WORDS: Final[Mapping[int, tuple[str, str | None]]] = {
 _TOO_LONG: Final = "context_length_exceeded"
 """A kind of error that clients know by this code: they make the conversation shorter and ask again."""
 
-_INPUT: Final = re.compile(r"input(\[|\Z)")
-
 
 def refuse(error: GatewayError, request_id: str, owner: str | None) -> Refusal:
     """Tell an error whole; `owner` is the account whose key came along, where that is known."""
@@ -54,15 +51,7 @@ def told_error(error: GatewayError) -> dict[str, object]:
     return {
         "message": error.message,
         "type": kind,
-        "param": _member(error.param) if isinstance(error, BadRequest) else None,
+        "param": error.param if isinstance(error, BadRequest) else None,
         "code": _TOO_LONG if error.kind == _TOO_LONG else code,
         "metadata": {"status": error.status, "error_type": error.kind, **error.metadata},
     }
-
-
-def _member(path: str | None) -> str | None:
-    """The member of this API for a path that was told of the items that its messages were read to.
-
-    Which message an item was read from is not known any more; the path itself stands in `metadata`.
-    """
-    return "messages" if path is not None and _INPUT.match(path) else path
