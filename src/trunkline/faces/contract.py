@@ -7,11 +7,14 @@ tells deltas and errors in the words of its API. It knows no dialect, and no oth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from trunkline.errors import GatewayError
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Delta
+
+CUT_OFF: Final = "The provider's answer was cut off before its end."
+"""What an answer without a `Stopped` is told to be."""
 
 Lines = bytes
 """Header fields of an answer as they stand on the wire, each with the end of its line."""

@@ -58,7 +58,7 @@ from trunkline.faces.chat.frames import Chunks
 from trunkline.faces.chat.spelling import ChoiceDelta, Ending, FinishReason, ToolCall, as_function, cite, picture
 from trunkline.faces.chat.told_calls import ToldCalls
 from trunkline.faces.chat.told_thoughts import Thought
-from trunkline.faces.contract import Answering, Asked, Send
+from trunkline.faces.contract import CUT_OFF, Answering, Asked, Send
 from trunkline.protocol.items import UrlCitation
 from trunkline.protocol.render import render_text
 from trunkline.stream.deltas import (
@@ -83,7 +83,6 @@ from trunkline.stream.deltas import (
     Text,
 )
 
-_CUT_OFF: Final = "The provider's answer was cut off before its end."
 _CLOSED: Final = object()
 """The slot of no text."""
 
@@ -147,7 +146,7 @@ class ChatTelling:
             return b""
         self._hear(rest)
         if self._stop is None:
-            return self.fail(BadGateway(_CUT_OFF))
+            return self.fail(BadGateway(CUT_OFF))
         ending = self._conclude(self._stop)
         self.is_over = True
         return self._sink.finish(ending)

@@ -53,7 +53,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from trunkline.errors import BadGateway, GatewayError
-from trunkline.faces.contract import Answering, Asked, Run, Send
+from trunkline.faces.contract import CUT_OFF, Answering, Asked, Run, Send
 from trunkline.faces.messages.form import MessagesForm
 from trunkline.faces.messages.frames import Frames
 from trunkline.faces.messages.refusal import error_body
@@ -85,7 +85,6 @@ from trunkline.stream.deltas import (
     Text,
 )
 
-_CUT_OFF: Final = "The provider's answer was cut off before its end."
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_-]")
 """What no id of a call has in this API."""
 
@@ -165,7 +164,7 @@ class MessagesTelling:
             return b""
         self._hear(rest)
         if self._stop is None:
-            return self._fail(BadGateway(_CUT_OFF))
+            return self._fail(BadGateway(CUT_OFF))
         self._finish(self._stop)
         self.is_over = True
         ending = told_stop(

@@ -58,7 +58,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from trunkline.errors import GatewayError
-from trunkline.faces.responses.echo import CUT_OFF, CUT_SHORT, echo, told_error, told_text, told_usage
+from trunkline.faces.responses.echo import BROKEN, CUT_SHORT, echo, told_error, told_text, told_usage
 from trunkline.faces.responses.numbering import Events
 from trunkline.faces.responses.open_calls import OpenCalls
 from trunkline.faces.responses.output import Output
@@ -178,7 +178,7 @@ class Assembler:
     def end(self, now: float) -> list[Event]:
         """Close what is open and tell how the answer ended, by what was heard."""
         if self._stop is None:
-            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=CUT_OFF)
+            return self._conclude(ResponseFailed, is_cut=True, status="failed", error=BROKEN)
         reason = CUT_SHORT.get(self._stop)
         if reason is None:
             return self._conclude(ResponseCompleted, is_cut=False, status="completed", completed_at=int(now))

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from msgspec import UNSET
 
 from trunkline.errors import GatewayError
+from trunkline.faces.contract import CUT_OFF
 from trunkline.money import dollars_of
 from trunkline.protocol.items import InputFile, InputImage, Json, Message, OutputItem, OutputText
 from trunkline.protocol.opaque import ServerTool
@@ -48,7 +49,7 @@ CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] =
 }
 """From what cut an answer to the reason that an incomplete response has."""
 
-CUT_OFF = ResponseError("server_error", "The provider's answer was cut off before its end.")
+BROKEN = ResponseError("server_error", CUT_OFF)
 
 
 def echo(request: Request, response_id: str, created_at: float, model: str) -> Response:
