@@ -303,7 +303,7 @@ def test_the_response_has_every_property_of_the_document_and_no_other() -> None:
 def test_the_request_has_every_property_of_the_document_that_leaves_a_choice() -> None:
     fixed = {"store", "background", "previous_response_id"}
     found_out = {"ignored", "sampling", "stop", "has_extensions", "is_text_alone", "measured", "size", "reads_files"}
-    found_out |= {"anthropic", "limit_is_wish", "has_marks", "has_prefill", "logprobs", "prediction"}
+    found_out |= {"paths", "anthropic", "limit_is_wish", "has_marks", "has_prefill", "logprobs", "prediction"}
     ours = set(request.Request.__struct_fields__) - found_out
     assert set(SCHEMAS["OpenResponsesRequest"]["properties"]) - fixed == ours
 

@@ -26,7 +26,7 @@ dialect = "responses"
 [providers.groq]
 enabled = false
 [routing.timeouts]
-connect = "1 s"
+connect = "3 s"
 """
 
 HERE = "https://app.example.com"
@@ -131,7 +131,7 @@ def test_the_log_says_why_there_was_no_connection_and_the_client_is_not_told_whe
         places = {
             "nameless": ("http://nowhere.invalid/v1", "cannot resolve nowhere.invalid: "),
             "closed": (f"http://127.0.0.1:{closed}/v1", f"cannot connect to 127.0.0.1:{closed}: Connection refused"),
-            "silent": (f"http://127.0.0.1:{full}/v1", f"no connection to 127.0.0.1:{full} within 1 s"),
+            "silent": (f"http://127.0.0.1:{full}/v1", f"no connection to 127.0.0.1:{full} within 3 s"),
             "stranger": (f"https://127.0.0.1:{stranger}/v1", f"TLS with 127.0.0.1:{stranger} failed: its certificate"),
         }
         config = CONFIG + "".join(UNREACHABLE.format(name=name, url=url) for name, (url, _) in places.items())
