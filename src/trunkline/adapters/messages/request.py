@@ -73,12 +73,14 @@ class MessagesAdapter(Adapter):
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
         draft = Draft(request, endpoint)
         _encode_body(draft)
-        add_own_members(draft)
+        if request.anthropic is not None:
+            add_own_members(draft)
         _encode_identity(draft, end_user)
         if draft.streams:
             draft.body["stream"] = True
         whole, streamed = _paths(endpoint)
-        return with_betas(request, draft.posted(streamed if draft.streams else whole, _version(endpoint)))
+        sent = draft.posted(streamed if draft.streams else whole, _version(endpoint))
+        return sent if request.anthropic is None else with_betas(request, sent)
 
     def encode_count(self, request: Request, endpoint: Endpoint) -> UpstreamRequest | None:
         """Ask Anthropic's own servers; what follows them has mostly no such path.
@@ -110,6 +112,8 @@ class MessagesAdapter(Adapter):
         return link.noun == "file" and media.media_type_of(link.url) != "application/pdf"
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
+        if request.anthropic is None and not request.tools:
+            return as_json(MessagesDecoder(endpoint), request, endpoint)
         decoder = MessagesDecoder(endpoint, may_pause=may_pause(request), knows_own=knows_own(request))
         return as_json(decoder, request, endpoint)
 
@@ -245,6 +249,8 @@ def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 
 
 def _encode_tools(draft: Draft, plan: ToolPlan) -> dict[str, Json]:
+    if not (plan.tools or plan.search is not None or draft.request.tools):
+        return {}
     can_be_strict = draft.quirks.has_strict_tools and has_schemas(draft.endpoint)
     schemas = tool_schemas(plan.tools, draft.request, draft.endpoint, may_be_strict=can_be_strict)
     written = [_encode_function(draft, tool, schema) for tool, schema in zip(plan.tools, schemas, strict=True)]

@@ -11,7 +11,7 @@ from typing import Final
 
 from trunkline.faces.messages.told_blocks import INPUT, TEXT, THOUGHT, Block, Growth
 from trunkline.protocol.items import Json
-from trunkline.protocol.render import render_document, render_text
+from trunkline.protocol.render import render_document, render_text, render_texts
 
 KEEP_ALIVE: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 """What a stream says while its answer is silent, and once at its beginning, as Anthropic's does."""
@@ -43,12 +43,15 @@ class Frames:
     def add(self, text: str) -> None:
         self._told.append(b"%b%b%b" % (self._head, render_text(text), _TAIL))
 
+    def add_all(self, texts: Sequence[str]) -> None:
+        self._told.append(self.go_on(texts))
+
     def go_on(self, texts: Sequence[str]) -> bytes:
-        head, tail = self._head, _TAIL
-        written = b""
-        for text in texts:  # nearly always one
-            written += b"%b%b%b" % (head, render_text(text), tail)
-        return written
+        head = self._head
+        if len(texts) == 1:
+            return b"%b%b%b" % (head, render_text(texts[0]), _TAIL)
+        # JSON escapes every line end, so that each of these stands between two texts.
+        return b"%b%b%b" % (head, render_texts(texts)[:-1].replace(b"\n", _TAIL + head), _TAIL)
 
     def cite(self, citation: Json) -> None:
         self._piece({"type": "citations_delta", "citation": citation})

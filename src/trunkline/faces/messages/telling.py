@@ -49,7 +49,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from trunkline.errors import BadGateway, GatewayError
@@ -198,8 +199,13 @@ class MessagesTelling:
             return
         if not self._has_begun:
             self._begin()
-        for delta in batch:
-            _HEAR[type(delta)](self, delta)
+        for kind, run in groupby(batch, type):
+            if kind is Text:
+                self._hear_texts(run)  # type: ignore[arg-type]  # kind is their type
+            else:
+                hear = _HEAR[kind]
+                for delta in run:
+                    hear(self, delta)
 
     def _begin(self) -> None:
         self._has_begun = True
@@ -223,6 +229,22 @@ class MessagesTelling:
             self._searches.end(self._blocks, self._new_search_id, is_cut=stop.reason in CUT_SHORT)
 
     # One method for each kind of delta
+
+    def _hear_texts(self, deltas: Iterable[Text]) -> None:
+        """Hear texts one after the other; those that go on with one block are told together."""
+        same: list[str] = []
+        for delta in deltas:
+            text = self._text
+            if text is None or text.slot != delta.slot:
+                if same:
+                    self._blocks.add_all(same)
+                    same = []
+                self._hear_text(delta)
+            elif delta.text:
+                self._heard_slot = delta.slot
+                same.append(delta.text)
+        if same:
+            self._blocks.add_all(same)
 
     def _hear_text(self, delta: Text) -> None:
         if not delta.text:

@@ -50,6 +50,10 @@ class Blocks(Protocol):
         """Go on with the block."""
         ...
 
+    def add_all(self, texts: Sequence[str]) -> None:
+        """Go on with the block by several texts."""
+        ...
+
     def go_on(self, texts: Sequence[str]) -> bytes:
         """Add several texts, before which all that can leave has left; give what can leave of them."""
         ...
@@ -107,6 +111,9 @@ class WholeBlocks:
 
     def add(self, text: str) -> None:
         self._pieces.append(text)
+
+    def add_all(self, texts: Sequence[str]) -> None:
+        self._pieces += texts
 
     def go_on(self, texts: Sequence[str]) -> bytes:
         self._pieces += texts
