@@ -144,3 +144,23 @@ def test_any_json_is_taken_or_refused_as_a_bad_request(value: Any) -> None:
     for body in (value, {"messages": value}, {"model": "m", "max_tokens": 1, "messages": [value], "system": value}):
         with pytest.raises(BadRequest):
             parse(json.dumps(body).encode(), None, {})
+
+
+_TEXTS = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text(min_size=1)), min_size=1, max_size=6)
+
+
+@given(_TEXTS, st.booleans())
+def test_a_conversation_of_texts_is_read_in_one_step_as_block_by_block(
+    said: list[tuple[str, str]], is_marked: bool
+) -> None:
+    """A member that nobody reads leads through the readers of everything else."""
+    system = [{"type": "text", "text": "s", **({"cache_control": {"type": "ephemeral"}} if is_marked else {})}]
+    quick = [{"role": role, "content": content} for role, content in said]
+    closely = [{**message, "output_config": None} for message in quick]
+    read = [
+        parse(
+            json.dumps({"model": "m", "max_tokens": 1, "system": system, "messages": each}).encode(), None, {}
+        ).request
+        for each in (quick, closely)
+    ]
+    assert read[0] == read[1]

@@ -107,6 +107,10 @@ class Conversation:
                 raise Wrong("at least one message is required")
             if len(value) > MAX_INPUT_ITEMS:  # before they are read, which takes a while
                 raise Wrong(f"has {len(value)} messages; at most {MAX_INPUT_ITEMS} are taken")
+            if (texts := _usual_texts(value)) is not None:
+                self.items += texts
+                self.places += [("content", place, "messages") for place in range(len(texts))]
+                return
             last = max((place for place, each in enumerate(value) if _is_of_user(each)), default=-1)
             self._each(value, partial(self._add_message, last_of_user=last))
             if len(self.items) > MAX_INPUT_ITEMS:
@@ -292,6 +296,24 @@ def _without_billing(text: str) -> tuple[str | None, str]:
     """The line of the program, if a text begins with it, and the rest."""
     line, _, rest = text.partition("\n") if text.startswith(BILLING) else ("", "", text)
     return (line, rest) if 0 < len(line) <= _MAX_BILLING else (None, text)
+
+
+def _usual_texts(messages: list[Json]) -> list[Message] | None:
+    """Read a conversation of texts, in which nothing can be wrong; None for every other."""
+    found: list[Message] = []
+    for value in messages:
+        if type(value) is not dict or len(value) != 2:
+            return None
+        role, content = value.get("role"), value.get("content")
+        if type(content) is not str or not content:
+            return None
+        if role == "user":
+            found.append(Message(role="user", content=(InputText(content),)))
+        elif role == "assistant":
+            found.append(Message(role="assistant", content=(OutputText(content),)))
+        else:
+            return None
+    return found
 
 
 def _is_of_user(message: Json) -> bool:

@@ -133,7 +133,7 @@ def _members(raw: Mapping[str, Json], said: Mapping[bytes, bytes], needs_limit: 
         "parallel_tool_calls": choice.parallel,
         "max_tool_calls": offered.max_searches,
         "reasoning": reasoning,
-        "ignored": (*_unknown(raw), *lost),
+        "ignored": tuple(lost) if _KNOWN.issuperset(raw) else (*_unknown(raw), *lost),
         "anthropic": _anthropic(raw, said, offered, output),
     }
     if schema is not None:
