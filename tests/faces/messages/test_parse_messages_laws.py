@@ -164,3 +164,12 @@ def test_a_conversation_of_texts_is_read_in_one_step_as_block_by_block(
         for each in (quick, closely)
     ]
     assert read[0] == read[1]
+
+
+@given(
+    st.fixed_dictionaries({}, optional={"temperature": st.floats(0, 1), "stream": st.booleans(), "top_k": st.just(3)})
+)
+def test_the_usual_members_are_read_in_one_step_as_beside_others(members: dict[str, Any]) -> None:
+    body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "a"}], **members}
+    read = [parse(json.dumps(each).encode(), None, {}) for each in (body, {**body, "tools": []})]
+    assert read[0] == read[1]

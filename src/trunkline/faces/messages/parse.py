@@ -120,6 +120,8 @@ def _members(raw: Mapping[str, Json], said: Mapping[bytes, bytes], needs_limit: 
     for name in ("messages", "max_tokens"):
         if raw.get(name) is None and (needs_limit or name != "max_tokens"):
             raise Wrong("is required", name)
+    if not said and _USUAL.issuperset(raw) and ":" not in read.get("model", ""):
+        return {**{_NAMES.get(name, name): value for name, value in read.items()}, "ignored": (), "anthropic": _SPEAKS}
     offered: Tools = read.pop("tools", Tools())
     choice: Choice = read.pop("tool_choice", Choice())
     output: Output | None = read.pop("output_config", None)
@@ -243,5 +245,13 @@ _READERS: Mapping[str, Reader[object]] = {
     "tools": read_tools,
     "truncation": one_of(("auto", "disabled")),
 }
+_USUAL: Final = frozenset(
+    {"max_tokens", "messages", "model", "stop_sequences", "stream", "system", "temperature", "top_k", "top_p"}
+)
+"""Members of which nothing hangs on another."""
+
+_SPEAKS: Final = Anthropic()
+"""Of a client that says no more than that it speaks this language."""
+
 _KNOWN: Final = frozenset((*_READERS, *_ANTHROPICS, *_BETA_MEMBERS, "anthropic_version", "messages", "system"))
 _read: Reader[dict[str, Json]] = record(dict, _READERS)
