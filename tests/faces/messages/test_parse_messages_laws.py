@@ -146,7 +146,7 @@ def test_any_json_is_taken_or_refused_as_a_bad_request(value: Any) -> None:
             parse(json.dumps(body).encode(), None, {})
 
 
-_TEXTS = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text(min_size=1)), min_size=1, max_size=6)
+_TEXTS = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), TEXTS.filter(bool)), min_size=1, max_size=6)
 
 
 @given(_TEXTS, st.booleans())
