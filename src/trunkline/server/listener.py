@@ -22,7 +22,7 @@ from types import FrameType
 
 import uvicorn
 
-from trunkline.server.allocator import give_large_pieces_back
+from trunkline.server.allocator import give_large_pieces_back, use_large_pages
 from trunkline.server.connection import BoundedProtocol
 from trunkline.server.routes import Application
 from trunkline.settings.sections import ServerSettings
@@ -62,6 +62,7 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
+        use_large_pages()
         # The loop would note each generator's beginning, to close at its end those that nobody closes; ours are closed
         # where they are made, and a request takes four.
         sys.set_asyncgen_hooks(firstiter=None)
