@@ -1,6 +1,10 @@
 # Trunkline. A bare `make` lists the verbs.
 
-PYTHON ?= python3
+# A Python compiled without optimisations, as pyenv compiles it unless told, takes a tenth more CPU for each request than
+# the system's own (docs/decisions/0102). So where `python3` is such a one, the system's is taken if it will do.
+PYTHON ?= $(shell exec 2>/dev/null; if ! python3 -c '$(IS_OPTIMISED)' && /usr/bin/python3 -c '$(WILL_DO)'; then echo /usr/bin/; fi)python3
+IS_OPTIMISED := import sys, sysconfig; sys.exit("--enable-opt" not in (sysconfig.get_config_var("CONFIG_ARGS") or ""))
+WILL_DO := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := $(VENV)/clients/bin/python
