@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -412,3 +413,19 @@ def test_what_dialects_share_is_found_by_its_direction() -> None:
         "encoding",
         "decoding",
     }
+
+
+_UNTURNING = re.compile(r"\)[*?+}]\+")
+
+
+def test_what_is_repeated_without_turning_back_can_fail_without_having_read() -> None:
+    """Before Python 3.11.5 what a failed repetition had read is kept (`plugins/json_words.py` says what is done)."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in FILES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if "(?" in line
+        and "`" not in line
+        and any(not line[: it.start()].endswith("|(?!)") for it in _UNTURNING.finditer(line))
+    ]
+    assert not found, found

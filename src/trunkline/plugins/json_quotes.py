@@ -18,7 +18,7 @@ _OPENERS: Final = {"}": "{", "]": "["}
 _KEY_AHEAD: Final = re.compile(r"[A-Za-z0-9_$][\w$-]*+[ \t]*+(?=([:=])|(\Z))")
 _WORD_AHEAD: Final = re.compile(r"[-+.]{0,2}+[\w.+-]*+[ \t\r\n]*+(?:(?=[,\]}/#\\])|(\Z))")
 _LITERALS: Final = re.compile(r"[-+.]?[0-9]|(?:true|false|null|none|nan|undefined|infinity|inf)\b", re.IGNORECASE)
-_SIGNS: Final = re.compile(r'[{}\[\]]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_SIGNS: Final = re.compile(r'[{}\[\]]|"(?:[^"\\]++|\\.|(?!))*+"?', re.DOTALL)
 _KEY_TEXT: Final = re.compile(r'"([^"\\\n{}\[\]]{0,128}+)(?:(")[ \t\r\n]*+(?:(:)|(\Z))?|(\Z))')
 
 

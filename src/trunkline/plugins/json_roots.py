@@ -27,9 +27,9 @@ _THOUGHT_BEGUN: Final = re.compile(r"<[a-z]{0,10}\Z")
 _CLOSED_THOUGHT: Final = "</think>"
 _FENCE: Final = re.compile(r"(?:`{3,}+|~{3,}+)[\w-]*+")
 _WORD: Final = r"[A-Za-z_$][\w$-]{0,63}+\s*+"
-_WITHIN_OBJECT: Final = re.compile(rf"\s*+(?:([\"'“‘`}}]|//|/\*)|{_WORD}(:)|((?:{_WORD})?+\Z))")
+_WITHIN_OBJECT: Final = re.compile(rf"\s*+(?:([\"'“‘`}}]|//|/\*)|{_WORD}(:)|((?:{_WORD}|(?!))?+\Z))")
 _WITHIN_ARRAY: Final = re.compile(
-    r"\s*+(?:([\"'“‘`{\[\]]|//|/\*)|(-?[\d.]{1,32}+)[ \t]*+([,\n])|((?:-?[\d.]{0,32}+\s*+)?+\Z))"
+    r"\s*+(?:([\"'“‘`{\[\]]|//|/\*)|(-?[\d.]{1,32}+)[ \t]*+([,\n])|((?:-?[\d.]{0,32}+\s*+|(?!))?+\Z))"
 )
 _LISTED: Final = re.compile(r"(?:[:\n]|```\w*+)[ \t]*+\Z")
 
