@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from msgspec import Struct
+
 from trunkline.errors import GatewayError
 from trunkline.protocol.request import Request
 from trunkline.stream.deltas import Delta
@@ -23,14 +25,14 @@ Send = Callable[[bytes], bool]
 """Sends a piece at once; says whether there is room for more."""
 
 
-class Asked(NamedTuple):
+class Asked(Struct, frozen=True):
     """A body, as it was read. `form` is what only the telling of the answer needs; nobody else reads it."""
 
     request: Request
     form: object = None
 
 
-class Answering(NamedTuple):
+class Answering(Struct, frozen=True):
     """What is known of an answer when it begins to be told.
 
     `id` is that of the generation, unique, and begins with `resp_`. `ids` yields random tokens without end.

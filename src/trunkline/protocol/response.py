@@ -76,6 +76,7 @@ class IncompleteDetails(Struct, frozen=True):
     reason: Literal["max_output_tokens", "content_filter"]
 
 
+ToldTier = Literal["auto", "default", "flex", "priority", "scale"]
 ToldEffort = Literal["xhigh", "high", "medium", "low", "minimal", "none"]
 """The efforts that a response may tell; a request may ask for more."""
 
@@ -114,7 +115,7 @@ class Response(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None
     truncation: Literal["auto", "disabled"] = "disabled"
-    service_tier: Literal["auto", "default", "flex", "priority", "scale"] = "default"
+    service_tier: ToldTier = "default"
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     user: str | None = None

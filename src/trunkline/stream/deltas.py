@@ -20,6 +20,7 @@ from trunkline.wire import Fault
 
 Slot = Hashable
 StopReason = Literal["stop", "length", "content_filter", "calls"]
+ServedTier = Literal["auto", "default", "flex", "priority", "scale", "ultrafast"]
 CallKind = Literal["function", "custom", "tool_search", "local_shell"]
 """Which of the client's tools is called: one that takes JSON, raw text, a search for more tools, or its shell."""
 
@@ -205,7 +206,7 @@ class Spent(Struct, frozen=True):
 
     usage: Usage
     cost: Cost | None = None
-    service_tier: Literal["auto", "default", "flex", "priority", "scale", "ultrafast"] | None = None
+    service_tier: ServedTier | None = None
 
 
 class Stopped(Struct, frozen=True):

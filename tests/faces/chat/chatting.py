@@ -19,9 +19,9 @@ HI = {"role": "user", "content": "Hi"}
 
 def asked(**members: Any) -> tuple[Request, ChatForm]:
     """A body with these members beside a greeting, as it is read, but for where it said what."""
-    request, form = parse(json.dumps({"messages": [HI], **members}).encode(), None, {})
-    assert isinstance(form, ChatForm)
-    return replace(request, paths=OWN_PATHS), form
+    read = parse(json.dumps({"messages": [HI], **members}).encode(), None, {})
+    assert isinstance(read.form, ChatForm)
+    return replace(read.request, paths=OWN_PATHS), read.form
 
 
 def parsed(**members: Any) -> Request:

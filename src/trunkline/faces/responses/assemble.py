@@ -58,7 +58,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from trunkline.errors import GatewayError
-from trunkline.faces.responses.echo import BROKEN, CUT_SHORT, echo, told_error, told_text, told_usage
+from trunkline.faces.responses.echo import BROKEN, CUT_SHORT, echo, told_error, told_text, told_tier, told_usage
 from trunkline.faces.responses.numbering import Events
 from trunkline.faces.responses.open_calls import OpenCalls
 from trunkline.faces.responses.output import Output
@@ -356,8 +356,10 @@ class Assembler:
 
     def _hear_spent(self, delta: Spent) -> None:
         self._spent = delta
-        tier = "priority" if delta.service_tier == "ultrafast" else delta.service_tier
-        if tier not in (None, self.response.service_tier):
+        if delta.service_tier is None:
+            return
+        tier = told_tier(delta.service_tier)
+        if tier != self.response.service_tier:
             self.response = replace(self.response, service_tier=tier)
 
     def _hear_stopped(self, delta: Stopped) -> None:

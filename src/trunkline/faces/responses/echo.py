@@ -18,6 +18,7 @@ from trunkline.protocol.opaque import ServerTool
 from trunkline.protocol.prompts import Prompt, Value
 from trunkline.protocol.request import ReasoningConfig, Request
 from trunkline.protocol.response import (
+    NOTHING_USED,
     CostDetails,
     ErrorCode,
     InputTokensDetails,
@@ -25,10 +26,12 @@ from trunkline.protocol.response import (
     ReasoningEcho,
     Response,
     ResponseError,
+    ResponseStatus,
     ResponseUsage,
+    ToldTier,
 )
 from trunkline.protocol.tools import TextConfig, Tool
-from trunkline.stream.deltas import Cost, Spent, StopReason, Usage
+from trunkline.stream.deltas import Cost, ServedTier, Spent, StopReason, Usage
 
 _ERROR_CODES: Mapping[str, ErrorCode] = {
     **{code: code for code in get_args(ErrorCode)},
@@ -52,13 +55,33 @@ CUT_SHORT: Mapping[StopReason, Literal["max_output_tokens", "content_filter"]] =
 BROKEN = ResponseError("server_error", CUT_OFF)
 
 
-def echo(request: Request, response_id: str, created_at: float, model: str) -> Response:
-    """Make the response as it stands when an answer begins; what the client left out has its nominal default."""
+def echo(
+    request: Request,
+    response_id: str,
+    created_at: float,
+    model: str,
+    *,
+    status: ResponseStatus = "in_progress",
+    completed_at: int | None = None,
+    output: tuple[OutputItem, ...] = (),
+    output_text: str = "",
+    usage: ResponseUsage = NOTHING_USED,
+    service_tier: ToldTier = "default",
+) -> Response:
+    """Make the response as it stands when an answer begins, or at its end, where that is known by then.
+
+    What the client left out has its nominal default.
+    """
     return Response(
         id=response_id,
         created_at=int(created_at),
-        status="in_progress",
+        completed_at=completed_at,
+        status=status,
         model=model,
+        output=output,
+        output_text=output_text,
+        usage=usage,
+        service_tier=service_tier,
         instructions=request.instructions,
         metadata=request.metadata,
         tools=_told_tools(request) if request.tools else (),
@@ -114,6 +137,11 @@ def told_usage(spent: Spent | None) -> ResponseUsage:
             dollars_of(cost.output),
         ),
     )
+
+
+def told_tier(tier: ServedTier) -> ToldTier:
+    """Tell the tier that an answer was served in; the contract has no word for the dearest."""
+    return "priority" if tier == "ultrafast" else tier
 
 
 def told_text(output: Sequence[OutputItem]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from trunkline.errors import GatewayError
-from trunkline.faces.contract import Answering, Asked, Lines, Refusal
+from trunkline.faces.contract import Answering, Asked, Lines, Refusal, Telling
 from trunkline.faces.lines import refusal_lines
 from trunkline.faces.responses.assemble import Assembler
 from trunkline.faces.responses.parse import parse
 from trunkline.faces.responses.telling import ResponsesTelling
+from trunkline.faces.responses.whole import WholeTelling
 from trunkline.protocol.render import render_error
 from trunkline.stream.sse import KEEP_ALIVE
 
@@ -25,10 +26,12 @@ class ResponsesFace:
     def parse(self, body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, bytes]) -> Asked:
         return Asked(parse(body, session_id))
 
-    def telling(self, asked: Asked, answering: Answering) -> ResponsesTelling:
-        request, (id, ids, created_at, model, now) = asked.request, answering
-        assembler = Assembler(request, id, ids, created_at, model, is_stream=bool(request.stream))
-        return ResponsesTelling(assembler, now)
+    def telling(self, asked: Asked, answering: Answering) -> Telling:
+        request = asked.request
+        if not request.stream:
+            return WholeTelling(request, answering)
+        assembler = Assembler(request, answering.id, answering.ids, answering.created_at, answering.model)
+        return ResponsesTelling(assembler, answering.now)
 
     def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
         return Refusal(error.status, refusal_lines(error), render_error(error, owner))
