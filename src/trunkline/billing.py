@@ -63,7 +63,7 @@ def cost(
     if price is None:
         total, into, out, fees = told, 0, 0, told or 0
     else:
-        into, out, fees = _priced(usage, price.rates_for(usage.input_tokens, service_tier))
+        into, out, fees = _priced(usage, price.only_rates or price.rates_for(usage.input_tokens, service_tier))
         if bills_as_told and told is not None:
             into = min(into, told)
             out = min(out, told - into)
@@ -96,7 +96,16 @@ def used(heard: Sequence[Delta], request: Request, endpoint: Endpoint) -> Usage:
 
 def _priced(usage: Usage, rates: Rates) -> tuple[NanoUsd, NanoUsd, NanoUsd]:
     """What input, output and all else cost."""
-    into, out = _input_parts(usage, rates), _output_parts(usage, rates)
+    cached, thought = usage.cache_read_tokens, usage.reasoning_tokens
+    # Nearly every count is one of text, with some of it from the cache and some of it thought.
+    if usage.cache_write_tokens or usage.audio_input_tokens or cached > usage.input_tokens:
+        into = _input_parts(usage, rates)
+    else:
+        into = (usage.input_tokens - cached) * rates.input + cached * rates.cache_read
+    if usage.image_output_tokens or thought > usage.output_tokens:
+        out = _output_parts(usage, rates)
+    else:
+        out = thought * rates.reasoning + (usage.output_tokens - thought) * (rates.answer if thought else rates.output)
     pictures = 0 if rates.draws_by_token and usage.image_output_tokens else usage.images
     searches = min(usage.searches, 1) if rates.searches_once else usage.searches
     fees = rates.request + pictures * rates.image_output + searches * rates.search
@@ -106,11 +115,6 @@ def _priced(usage: Usage, rates: Rates) -> tuple[NanoUsd, NanoUsd, NanoUsd]:
 
 
 def _input_parts(usage: Usage, rates: Rates) -> int:
-    if not (usage.cache_read_tokens or usage.cache_write_tokens or usage.audio_input_tokens):
-        return usage.input_tokens * rates.input
-    cached = usage.cache_read_tokens
-    if cached <= usage.input_tokens and not (usage.cache_write_tokens or usage.audio_input_tokens):
-        return (usage.input_tokens - cached) * rates.input + cached * rates.cache_read
     # A provider may report more cached tokens than input; the surplus is not charged twice.
     read = min(usage.cache_read_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - read)
@@ -131,8 +135,6 @@ def _input_parts(usage: Usage, rates: Rates) -> int:
 
 
 def _output_parts(usage: Usage, rates: Rates) -> int:
-    if not (usage.reasoning_tokens or usage.image_output_tokens):
-        return usage.output_tokens * rates.output
     drawn = min(usage.image_output_tokens, usage.output_tokens)
     thought = min(usage.reasoning_tokens, usage.output_tokens - drawn)
     said = usage.output_tokens - drawn - thought
@@ -158,7 +160,9 @@ def _is_search_made(said: Search) -> bool:
 
 def _spent(spent: Spent, endpoint: Endpoint, is_byok: bool, byok_fee: Decimal) -> Spent:
     """What was spent, as far as it can be believed, with its cost."""
-    usage = _bounded(spent.usage, endpoint)
+    usage, context = spent.usage, endpoint.context_tokens
+    if context is not None and (usage.input_tokens > context or usage.output_tokens > context):
+        usage = _bounded(usage, context)
     counted = cost(
         usage,
         endpoint.price,
@@ -170,14 +174,11 @@ def _spent(spent: Spent, endpoint: Endpoint, is_byok: bool, byok_fee: Decimal) -
     return Spent(usage, counted, spent.service_tier)
 
 
-def _bounded(usage: Usage, endpoint: Endpoint) -> Usage:
-    """A usage that the endpoint can have had: what is beyond its context is a broken count, and no charge.
+def _bounded(usage: Usage, context: int) -> Usage:
+    """A usage that an endpoint can have had: what is beyond its context is a broken count, and no charge.
 
     A provider that searches reads the conversation anew after each search, and counts it each time.
     """
-    context = endpoint.context_tokens
-    if context is None:
-        return usage
     most = context * (1 + usage.searches)
     most_believed = most + most // _LEEWAY
     if usage.input_tokens <= most_believed and usage.output_tokens <= most_believed:
@@ -247,7 +248,7 @@ class Meter:
             if kind in _COUNTED:
                 heard.append(delta.text)  # type: ignore[union-attr]  # _COUNTED holds those with text
             elif kind is Spent:
-                batch[index] = self._note(self._completed(delta, endpoint), endpoint, is_byok)  # type: ignore[arg-type]
+                batch[index] = self._note(delta, endpoint, is_byok)  # type: ignore[arg-type]
                 self._is_counted = not delta.usage.estimated  # type: ignore[union-attr]  # kind is its type
             elif kind is Stopped:
                 self.stop = delta.reason  # type: ignore[union-attr]
@@ -308,5 +309,7 @@ class Meter:
         return Spent(counted, service_tier=spent.service_tier)
 
     def _note(self, spent: Spent, endpoint: Endpoint, is_byok: bool) -> Spent:
+        if self._pictures or not (spent.usage.input_tokens and spent.usage.output_tokens):
+            spent = self._completed(spent, endpoint)
         self.spent = spent = _spent(spent, endpoint, is_byok, self._byok_fee)
-        return told_within(spent, self._most_nano)
+        return spent if self._most_nano is None else told_within(spent, self._most_nano)

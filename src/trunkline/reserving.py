@@ -32,8 +32,7 @@ class LateClaim(Exception):
 
 def is_bound(call: Call) -> bool:
     """Whether anything limits what a request may spend; most requests are bound by nothing."""
-    key = call.key
-    return key.is_limited or bool(key.rates) or call.max_cost_nano is not None or key.max_cost_nano is not None
+    return call.key.is_bound or call.max_cost_nano is not None
 
 
 async def reserve(admitted: Admitted, services: Services) -> Reservation:

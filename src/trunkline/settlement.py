@@ -38,8 +38,8 @@ class Settlement:
     """Prices what one answer spends and estimates it where nobody counted."""
 
     __slots__ = (
-        "_call", "_course", "_is_closed", "_meter", "_most_nano", "_noted", "_paid", "_plan", "_queued_s", "_request",
-        "_reservation", "_services", "_totals", "claim", "count",
+        "_call", "_course", "_has_rested", "_is_closed", "_meter", "_most_nano", "_noted", "_paid", "_plan",
+        "_queued_s", "_request", "_reservation", "_services", "_totals", "claim", "count",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +65,7 @@ class Settlement:
         self._services = services
         self._request = request
         self._queued_s = services.wall_clock() - call.received_at
-        self._is_closed = False
+        self._has_rested = self._is_closed = False
         self.claim = call.claim
         fee = services.bounds.byok_fee
         self._totals = totals
@@ -94,6 +94,7 @@ class Settlement:
 
     def rest(self) -> list[Delta]:
         """What nobody counted, once nothing more is heard."""
+        self._has_rested = True
         return self._meter.close(self._course.answering, is_byok=self._course.is_byok)
 
     def fail(self, error: BaseException) -> BaseException:
@@ -136,7 +137,8 @@ class Settlement:
         if course.has_spoken:
             if course.held:
                 self.price([*course.held])
-            self.rest()
+            if not self._has_rested:
+                self.rest()
         if (taken := self._reservation.taken) is not None:
             self._services.rates.give_back(taken, _tokens(self._meter.spent))
         generation = self._generation(ending)
@@ -148,7 +150,8 @@ class Settlement:
         reservation, meter = self._reservation, self._meter
         took_s = services.wall_clock() - call.received_at
         spoke = course.spoke if course.has_spoken and request.stream else None
-        counts = call.key.counts_own or not course.is_byok
+        is_byok = course.is_byok
+        counts = not is_byok or call.key.counts_own
         return Generation(  # by place: by name it costs six times as much
             call.id,
             call.key.account_id,
@@ -165,7 +168,7 @@ class Settlement:
             took_s,
             request.model or (request.models[0] if request.models else ""),  # asked_model
             request.stream,  # is_stream
-            course.is_byok,
+            is_byok,
             meter.stop,
             reservation.held_nano,
             self._most_nano,
@@ -191,6 +194,7 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
     if steps.search is not None:
         return _begin_searching(steps.search._replace(asked=asked), admitted, reservation, services)
     documents = None if steps.files is None else steps.files.documents
+    fitting = None if request.truncation != "auto" else make_fitting(is_clamped=is_clamped)
     run = Run(
         services.upstream,
         plan,
@@ -199,16 +203,17 @@ def begin(admitted: Admitted, reservation: Reservation, services: Services) -> t
         call.key.owner,
         is_dear=dear,
         is_clamped=is_clamped,
-        fitting=None if request.truncation != "auto" else make_fitting(is_clamped=is_clamped),
+        fitting=fitting,
         documents=documents,
     )
-    if not steps.run_around:
-        return run, Settlement(run, admitted, reservation, services, told=run.told)
+    told = None if fitting is None else run.told
+    if steps is NO_STEPS or not steps.run_around:
+        return run, Settlement(run, admitted, reservation, services, None, told)
     # Loaded with the first request that has steps: that takes a tenth of a start, and most gateways never have any.
     stepping = import_module("trunkline.stepping")
     course: Course = stepping.stepped(run, admitted, services)
-    beside = stepping.beside(admitted, reservation, services, run.told)
-    settlement = Settlement(course, admitted, reservation, services, beside, run.told)
+    beside = stepping.beside(admitted, reservation, services, told)
+    settlement = Settlement(course, admitted, reservation, services, beside, told)
     stepping.count_with(course, settlement.count)
     return course, settlement
 

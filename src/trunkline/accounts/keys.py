@@ -24,7 +24,7 @@ import contextlib
 import hmac
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -93,6 +93,12 @@ class Key:
     plugins: tuple[PluginSettings, ...] = ()
     moderation: Moderation | None = None
     owner: Owner = NOBODY
+    is_bound: bool = field(init=False, repr=False, compare=False)
+    """Whether anything of it bounds what a request may use; found out once, for each request asks."""
+
+    def __post_init__(self) -> None:
+        is_bound = self.is_limited or bool(self.rates) or self.max_cost_nano is not None
+        object.__setattr__(self, "is_bound", is_bound)
 
     @property
     def is_limited(self) -> bool:

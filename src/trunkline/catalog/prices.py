@@ -97,6 +97,11 @@ class Price(Struct, frozen=True, kw_only=True, dict=True):
         return rates[-1]
 
     @cached_property
+    def only_rates(self) -> Rates | None:
+        """The rates that hold for every input in every service tier; None where there are others."""
+        return None if self.tiers or self.service_tiers else self._rates[""][0]
+
+    @cached_property
     def _rates(self) -> Mapping[str, tuple[Rates, ...]]:
         tiers = sorted(self.tiers, key=lambda tier: tier.above_input_tokens, reverse=True)
         return {
