@@ -110,6 +110,8 @@ def number(low: float, high: float = _MAX_NUMBER) -> Reader[float]:
     expected = f"a number from {low:g} to {high:g}" if high < _MAX_NUMBER else f"a number of at least {low:g}"
 
     def read(value: Json) -> float:
+        if type(value) is float and low <= value <= high:
+            return value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise mismatch(value, expected)
         return float(value)
@@ -122,6 +124,8 @@ def whole(low: int, high: int) -> Reader[int]:
     expected = f"a whole number from {low} to {high}"
 
     def read(value: Json) -> int:
+        if type(value) is int and low <= value <= high:
+            return value
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

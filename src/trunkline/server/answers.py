@@ -8,8 +8,8 @@ sleeps until there is something to decide, or until the client is too slow.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from functools import cache, partial
+from collections.abc import AsyncGenerator, Callable
+from functools import lru_cache, partial
 
 from trunkline import failpoints
 from trunkline.call import NOTHING_RESERVED, Admitted, Course, Reservation, Services, new_telling
@@ -55,7 +55,9 @@ class AnswerRoute:
                 await serving
             else:
                 course, answer = await respond_whole(admitted, reservation, self._services)
-                lines = _lines(cycle, admitted, reservation) + _answer_lines(course, cycle) + _healed_line(course.noted)
+                lines = _lines(cycle, admitted, reservation) + _answer_lines(course, cycle)
+                if noted := course.noted:
+                    lines += _healed_line(noted)
                 cycle.whole(200, JSON + lines, answer)
             if failpoints.armed:
                 failpoints.reach("end.told")
@@ -127,7 +129,7 @@ def _lines(cycle: Cycle, admitted: Admitted, reservation: Reservation) -> Lines:
 
 def _answer_lines(course: Course, cycle: Cycle) -> Lines:
     answering = course.answering
-    lines = _provider_line(answering.provider.slug) + cycle.face.model_lines(answering.model.slug)
+    lines = _endpoint_lines(cycle.face.model_lines, answering.provider.slug, answering.model.slug)
     if dropped := course.dropped:
         lines += line(b"x-trunkline-dropped", ", ".join(dropped))
     return lines
@@ -139,6 +141,6 @@ def _healed_line(noted: Noted) -> Lines:
     return line(b"x-trunkline-healed", ",".join(changed)) if changed else b""
 
 
-@cache
-def _provider_line(slug: str) -> Lines:
-    return line(b"x-trunkline-provider", slug)
+@lru_cache(maxsize=512)
+def _endpoint_lines(model_lines: Callable[[str], Lines], provider: str, model: str) -> Lines:
+    return line(b"x-trunkline-provider", provider) + model_lines(model)

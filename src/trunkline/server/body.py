@@ -137,27 +137,22 @@ def check_head(head: Head, bounds: Bounds) -> None:
         raise too_large(bounds.max_body_bytes)
 
 
-def max_cost_of(head: Head) -> NanoUsd | None:
-    """The most that the client wants to pay. Raises BadRequest for what is no amount."""
-    if head.max_cost is None:
-        return None
+def max_cost_of(told: str) -> NanoUsd:
+    """The most that the client wants to pay, from what it sent. Raises BadRequest for what is no amount."""
     try:
-        return nano_of(head.max_cost.strip())
+        return nano_of(told.strip())
     except ValueError as error:
-        raise BadRequest(f"{MAX_COST} is {head.max_cost[:80]!r}: {error}.", metadata={"header": MAX_COST}) from None
+        raise BadRequest(f"{MAX_COST} is {told[:80]!r}: {error}.", metadata={"header": MAX_COST}) from None
 
 
-def idempotency_key_of(head: Head) -> str | None:
+def idempotency_key_of(told: str) -> str:
     """What the client names its request by. Raises BadRequest for what is no such name."""
-    text = head.idempotency_key
-    if text is None:
-        return None
-    if not (0 < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()):
+    if not (0 < len(told) <= MAX_KEY_LENGTH and told.isascii() and told.isprintable()):
         raise BadRequest(
             f"{HEADER} has to be 1 to {MAX_KEY_LENGTH} printable ASCII characters, sent once.",
             metadata={"header": HEADER},
         )
-    return text
+    return told
 
 
 async def read_body(cycle: Cycle, body: Body, bounds: Bounds, aside: Aside, *, is_packed: bool) -> None:

@@ -31,6 +31,8 @@ from trunkline.stopping import Stopping
 from trunkline.telemetry import logs
 
 _CLOSE = b"connection: close\r\n"
+_WHOLE = b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
+_CHUNKED = b"%b%b%btransfer-encoding: chunked\r\n%b\r\n"
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MAX_COPIED_BYTES = 256 * 1024
 
@@ -165,18 +167,22 @@ class DirectCycle:
     def whole(self, status: int, lines: Lines, body: bytes, *, closes: bool = False) -> None:
         if closes:
             self.keep_alive = False
-        self._begin(status, lines, b"content-length: %d\r\n" % len(body))
+        self.response_started = True
         if self.disconnected:
             return
+        closing = b"" if self.keep_alive else _CLOSE
+        head = (STATUS_LINE[status], lines, self._allowed, len(body), closing)
         if len(body) > _MAX_COPIED_BYTES:
-            self._write(self._head)
+            self._write(_WHOLE % (*head, b""))
             self._write(body)
         else:
-            self._write(self._head + body)
+            self._write(_WHOLE % (*head, body))
         self._complete()
 
     def begin(self, status: int, lines: Lines) -> None:
-        self._begin(status, lines, b"transfer-encoding: chunked\r\n")
+        self.response_started = True
+        closing = b"" if self.keep_alive else _CLOSE
+        self._head = _CHUNKED % (STATUS_LINE[status], lines, self._allowed, closing)
 
     def write(self, piece: bytes) -> None:
         if self.disconnected:
@@ -197,11 +203,6 @@ class DirectCycle:
         while self.is_full and not self.disconnected:
             self._room = self._connection.loop.create_future()
             await self._room
-
-    def _begin(self, status: int, lines: Lines, framing: Lines) -> None:
-        self.response_started = True
-        closing = b"" if self.keep_alive else _CLOSE
-        self._head = b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], lines, self._allowed, framing, closing)
 
     def _complete(self) -> None:
         self._head = b""

@@ -119,8 +119,8 @@ class Intake:
         key = await services.keys.authenticate(head.authorization)
         cycle.owner = key.account_id
         check_head(head, bounds)
-        max_cost_nano = max_cost_of(head)
-        idempotency_key = idempotency_key_of(head)
+        max_cost_nano = None if head.max_cost is None else max_cost_of(head.max_cost)
+        idempotency_key = None if head.idempotency_key is None else idempotency_key_of(head.idempotency_key)
         if cycle.more_body or head.is_packed:
             body.expect(head.content_length)
             await read_body(cycle, body, bounds, services.aside, is_packed=head.is_packed)
@@ -130,18 +130,18 @@ class Intake:
         claim = None
         if idempotency_key is not None:
             claim = await self._claim(idempotency_key, key, head, body, face.name + _as_text(said))
-        return Call(
-            id="resp_" + cycle.request_id.removeprefix("req_"),
-            key=key,
-            session_id=head.session_id,
-            take_body=body.take,
-            body_bytes=body.size,
-            max_cost_nano=max_cost_nano,
-            received_at=received_at,
-            deadline=started + bounds.deadline_s,
-            claim=claim,
-            face=face,
-            said=said,
+        return Call(  # by place: by name it costs several times as much
+            "resp_" + cycle.request_id.removeprefix("req_"),
+            key,
+            head.session_id,
+            body.take,
+            body.size,
+            received_at,
+            started + bounds.deadline_s,
+            max_cost_nano,
+            claim,
+            face,
+            said,
         )
 
     async def _claim(self, text: str, key: Key, head: Head, body: Body, spoken: str) -> Claim:

@@ -59,9 +59,12 @@ def parse(body: bytes | bytearray, session_header: str | None = None) -> Request
             _add_what_is_beside(members, raw)
         if len(body) > SMALL_BYTES or has_long_texts:
             members["size"] = "long_texts" if has_long_texts else "large"
-        members["is_text_alone"] = type(raw.get("input")) is str or is_text_alone(members["input"])
-        if _is_prefix(raw.get("input")):
-            members["has_prefill"] = begins_answer(members["input"])
+        if type(raw.get("input")) is str:
+            members["is_text_alone"] = True
+        else:
+            members["is_text_alone"] = is_text_alone(members["input"])
+            if _is_prefix(raw.get("input")):
+                members["has_prefill"] = begins_answer(members["input"])
         return looked_through(Request(**members))
     except Wrong as wrong:
         raise bad_request(wrong) from None
