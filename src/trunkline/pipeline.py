@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from trunkline.call import Admitted, Call, Course, Reservation, Services, new_telling
@@ -82,17 +81,19 @@ async def told(answer: Answer, services: Services, push: Push | None = None) -> 
     settlement, telling, course = answer.settlement, answer.telling, answer.course
     piece = b""
     try:
-        async with aclosing(answer.heard) as heard:
+        try:
             if piece := telling.feed(answer.first):
                 yield piece
                 piece = b""
             course.sink = None if push is None else Pushing(settlement, telling, push)
-            async for batch in heard:
+            async for batch in answer.heard:
                 if not batch:
                     yield b""
                 elif piece := telling.feed(settlement.price(batch)):
                     yield piece
                     piece = b""
+        finally:
+            await answer.heard.aclose()
         piece = telling.end(settlement.rest())
         await _settle(settlement, "ended", telling, services)
         while not telling.is_over:

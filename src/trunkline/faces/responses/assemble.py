@@ -195,9 +195,9 @@ class Assembler:
         self._has_begun = True
         if model is not None and model != self.response.model:
             self.response = replace(self.response, model=model)
-        if self._events is not None:
-            self._tell(ResponseCreated, self.response)
-            self._tell(ResponseInProgress, self.response)
+        if (events := self._events) is not None:
+            number, response = events.number, self.response
+            events.told += (ResponseCreated(number(), response), ResponseInProgress(number(), response))
 
     def _conclude(self, event: Callable[[int, Response], Event], *, is_cut: bool, **changes: object) -> list[Event]:
         if self._is_over:

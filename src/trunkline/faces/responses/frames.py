@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import get_args
 
 from trunkline.protocol.events import Event, OutputTextDelta
-from trunkline.protocol.render import render_event, render_events, render_text
+from trunkline.protocol.render import render_event, render_events, render_text, render_texts
 
 
 def write_events(events: Sequence[Event]) -> bytes:
@@ -18,14 +18,20 @@ def write_events(events: Sequence[Event]) -> bytes:
     if len(events) == 1:
         event = events[0]
         return b"".join((_PREFIXES[type(event)], render_event(event), _END))
-    return b"".join([_written(kind, run) for kind, run in groupby(events, type)])
+    if len(events) > _MANY:
+        return b"".join([_written(kind, run) for kind, run in groupby(events, type)])
+    lines = render_events(events).split(b"\n")
+    return b"".join([b"%b%b\n\n" % (_PREFIXES[type(event)], line) for event, line in zip(events, lines, strict=False)])
 
 
-def write_pieces(events: Sequence[Event], enough_bytes: int) -> Iterator[bytes]:
-    """Write events as pieces of a stream, each a little longer than `enough_bytes` but for the last."""
-    piece = bytearray()
-    for kind, run in groupby(events, type):
-        piece += _written(kind, run)
+def write_pieces(events: Sequence[Event], enough_bytes: int, begun: bytes = b"") -> Iterator[bytes]:
+    """Write events as pieces of a stream, each a little longer than `enough_bytes` but for the last.
+
+    The first begins with what was `begun` before them.
+    """
+    piece = bytearray(begun)
+    for event in events:
+        piece += b"%b%b\n\n" % (_PREFIXES[type(event)], render_event(event))
         if len(piece) > enough_bytes:
             yield bytes(piece)
             piece.clear()
@@ -47,17 +53,19 @@ class TextFrames:
         self.head = head + field
         self.middle, _, self.tail = rest.removeprefix(b"0").rpartition(b'""')
 
-    def write(self, number: Callable[[], int], texts: Iterable[str]) -> bytes:
+    def write(self, number: Callable[[], int], texts: Sequence[str]) -> bytes:
         """Write what `write_events` writes of a delta for each text, with the next numbers."""
         head, middle, tail = self.head, self.middle, self.tail
-        written = b""
-        for text in texts:  # nearly always one
-            written += b"%b%d%b%b%b" % (head, number(), middle, render_text(text), tail)
-        return written
+        if len(texts) == 1:
+            return b"%b%d%b%b%b" % (head, number(), middle, render_text(texts[0]), tail)
+        lines, numbers = render_texts(texts)[:-1].split(b"\n"), iter(number, None)
+        return b"".join(
+            [b"%b%d%b%b%b" % (head, n, middle, line, tail) for line, n in zip(lines, numbers, strict=False)]
+        )
 
 
 def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
-    """Write events of one type.
+    """Write events of one type, many at once.
 
     No text can break out of its line: JSON escapes every line end, and the event name comes from a table. So what
     stands between two events can be put in the place of the line ends between their lines.
@@ -67,6 +75,9 @@ def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
 
 
 _END = b"\n\n"
+
+_MANY = 16
+"""From so many events on it is less work to look for those of one type."""
 
 
 def _prefix(event_type: type[Event]) -> bytes:

@@ -197,12 +197,10 @@ class MessageItem:
         return PlainPart(REFUSAL, slot, place=self.place, index=len(self.content), keep=self.content.append)
 
     def begun(self) -> Message:
-        return self._told("in_progress")
+        return Message(id=self.place.id, role="assistant", status="in_progress", phase=self.phase or UNSET, content=())
 
     def finished(self, is_cut: bool) -> Message:
-        return self._told("incomplete" if is_cut else "completed")
-
-    def _told(self, status: ItemStatus) -> Message:
+        status: ItemStatus = "incomplete" if is_cut else "completed"
         phase, content = self.phase or UNSET, tuple(self.content)
         return Message(id=self.place.id, role="assistant", status=status, phase=phase, content=content)
 

@@ -29,15 +29,27 @@ _LARGE_BYTES = 256 * 1024
 class ResponsesTelling:
     """Tells one answer, as its assembler makes it: a stream, or whole; `now` is Unix time."""
 
-    __slots__ = ("_assembler", "_end", "_frames", "_held", "_now", "_part", "failure", "is_over", "is_stream")
+    __slots__ = (
+        "_assembler",
+        "_end",
+        "_frames",
+        "_held",
+        "_now",
+        "_number",
+        "_part",
+        "failure",
+        "is_over",
+        "is_stream",
+    )
 
     def __init__(self, assembler: Assembler, now: Callable[[], float]) -> None:
         self._assembler = assembler
         self._now = now
-        self._held: list[Event] = []
+        self._held = b""
         self._end: Iterator[bytes] | None = None
         self._part: TextPart | None = None
         self._frames: TextFrames
+        self._number: Callable[[], int]
         self.is_stream = assembler.is_stream
         self.is_over = False
         self.failure: GatewayError | None = None  # a response tells by itself that it failed
@@ -52,10 +64,11 @@ class ResponsesTelling:
         events = self._assembler.feed(batch)
         if not self.is_stream:
             return b""
+        piece = write_events(events) if events else b""
         if self._held or type(batch[-1]) is Stopped:
-            self._held += events
+            self._held += piece
             return b""
-        return write_events(events) if events else b""
+        return piece
 
     def go_on(self, texts: Sequence[str]) -> bytes:
         """Tell more of the text that was heard last, none of it empty: what `feed` tells of it, without its events."""
@@ -64,12 +77,13 @@ class ResponsesTelling:
             return b""
         if part is not self._part:
             self._part, self._frames = part, TextFrames(part.item_id, part.output_index, part.index)
-        return self._frames.write(self._assembler.number, texts)
+            self._number = self._assembler.number
+        return self._frames.write(self._number, texts)
 
     def run(self, send: Callable[[bytes], bool]) -> TextRun:
         """The same for one text at a time, sent at once, until anything else is told; `go_on` has told one before."""
         assert self._part is not None
-        return TextRun(self._part.pieces, self._frames, self._assembler.number, send)
+        return TextRun(self._part.pieces, self._frames, self._number, send)
 
     def end(self, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body.
@@ -104,8 +118,8 @@ class ResponsesTelling:
         return piece + DONE
 
     def _conclude(self, events: list[Event]) -> None:
-        held, self._held = self._held, []
+        held, self._held = self._held, b""
         if self.is_stream:
-            self._end = write_pieces([*held, *events], _LARGE_BYTES)
+            self._end = write_pieces(events, _LARGE_BYTES, held)
         else:
             self._end = iter((render_response(self._assembler.response),))
