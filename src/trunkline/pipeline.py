@@ -38,7 +38,7 @@ async def admit(call: Call, services: Services, *, is_dry: bool = False) -> Admi
     parse, told = call.face.parse, (call.take_body(), call.session_id, call.said)
     asked = await services.aside.run(parse, *told) if (dear := is_dear(told[0])) else parse(*told)
     admitted = await prepared(call, call.key.complete(asked.request), services, is_dear=dear, is_dry=is_dry)
-    return admitted if asked.form is None else admitted._replace(form=asked.form)
+    return admitted if asked.form is None else Admitted(*admitted[:-1], asked.form)
 
 
 async def respond(admitted: Admitted, reservation: Reservation, services: Services) -> Answer:

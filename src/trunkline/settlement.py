@@ -111,7 +111,7 @@ class Settlement:
 
     def end(self, ending: Ending) -> None:
         """Close the account, unless that was done, and let nobody wait for its record."""
-        if (generation := self.close(ending)) is not None:
+        if not self._is_closed and (generation := self.close(ending)) is not None:
             self._services.ledger.settle_later(generation, None if self.claim is None else self.outcome(self.claim))
 
     def outcome(self, claim: Claim, telling: Telling | None = None) -> Outcome:

@@ -69,7 +69,10 @@ def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
     long_texts = [] if written is None else written.long_texts
     value = decode_piecemeal(body, [] if may_have_nul else long_texts) if len(body) > _LARGE_BYTES else None
     if value is None:
-        value = _decode(body)
+        try:
+            value = msgspec.json.decode(body)
+        except (RecursionError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+            raise _undecodable(body, error) from None
     if not isinstance(value, dict):
         raise BadRequest(f"The body must be a JSON object, not {shown(value)}.")
     items = value.get("input")
@@ -93,13 +96,6 @@ def too_many_items(count: int) -> BadRequest:
 def decode_prices(body: bytes | bytearray) -> Json:
     """Decode `provider.max_price`, which must be there, with fractions as Decimal straight from the text."""
     return _exact_decoder.decode(_outer_decoder.decode(body).provider.max_price)
-
-
-def _decode(body: bytes | bytearray) -> Json:
-    try:
-        return msgspec.json.decode(body)
-    except (RecursionError, UnicodeDecodeError, msgspec.MsgspecError) as error:
-        raise _undecodable(body, error) from None
 
 
 def _undecodable(body: bytes | bytearray, error: Exception) -> BadRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fold import fold
 from tests.gateway.server import read_events
@@ -65,6 +66,14 @@ def test_a_large_end_leaves_in_pieces_that_nothing_can_change_any_more() -> None
     kinds = [event["type"] for event in read_events(said + b"".join(pieces))]
     assert kinds[-3:] == ["response.content_part.done", "response.output_item.done", "response.completed"]
     assert machine.more() == machine.end() == b""
+
+
+@given(ANY_DELTAS, st.integers(0, 30))
+def test_a_stream_is_told_alike_whatever_comes_in_one_list(deltas: list[Delta], place: int) -> None:
+    one_by_one, in_two = telling(is_stream=True), telling(is_stream=True)
+    said = b"".join([one_by_one.feed([delta]) for delta in deltas]) + one_by_one.end()
+    halves = [half for half in (deltas[:place], deltas[place:]) if half]
+    assert b"".join([in_two.feed(half) for half in halves]) + in_two.end() == said
 
 
 @given(ANY_DELTAS)

@@ -356,11 +356,8 @@ class Assembler:
 
     def _hear_spent(self, delta: Spent) -> None:
         self._spent = delta
-        if delta.service_tier is None:
-            return
-        tier = told_tier(delta.service_tier)
-        if tier != self.response.service_tier:
-            self.response = replace(self.response, service_tier=tier)
+        if delta.service_tier not in (None, self.response.service_tier):
+            self.response = replace(self.response, service_tier=told_tier(delta.service_tier))
 
     def _hear_stopped(self, delta: Stopped) -> None:
         self._stop = self._stop or delta.reason

@@ -30,17 +30,8 @@ class ResponsesTelling:
     """Tells one answer, as its assembler makes it: a stream, or whole; `now` is Unix time."""
 
     __slots__ = (
-        "_assembler",
-        "_end",
-        "_frames",
-        "_held",
-        "_now",
-        "_number",
-        "_part",
-        "failure",
-        "is_over",
-        "is_stream",
-    )
+        "_assembler", "_end", "_frames", "_held", "_now", "_number", "_part", "failure", "is_over", "is_stream",
+    )  # fmt: skip
 
     def __init__(self, assembler: Assembler, now: Callable[[], float]) -> None:
         self._assembler = assembler
