@@ -17,7 +17,7 @@ from trunkline.errors import GatewayError
 from trunkline.faces.contract import Face, Lines, Telling
 from trunkline.faces.lines import JSON, line
 from trunkline.generation import Noted
-from trunkline.pipeline import Answer, admit, is_bound, reserve, respond, respond_whole, told
+from trunkline.pipeline import admit, is_bound, reserve, respond, respond_whole, told
 from trunkline.server.body import Bounds
 from trunkline.server.cycle import Cycle
 from trunkline.server.intake import Intake
@@ -73,26 +73,23 @@ class AnswerRoute:
             answer = await respond(admitted, reservation, self._services)
             cycle.break_off = partial(_end, stream, answer.telling)
             del admitted
-            await self._send_pieces(answer, stream, cycle)
+            pieces = told(answer, self._services, stream.push)
+            try:
+                async for told_piece in pieces:
+                    piece, is_last = told_piece, answer.telling.is_over
+                    if cycle.is_full:
+                        piece, is_last = await self._when_drained(piece, is_last, pieces, cycle)
+                    if not cycle.has_started:
+                        stream.begin(_answer_lines(answer.course, cycle))
+                    if is_last:
+                        stream.end(piece)
+                    elif piece:  # none is there where only room was to be waited for
+                        stream.write(piece)
+                    del told_piece, piece  # an answer may be silent for long
+            finally:
+                await pieces.aclose()
         finally:
             stream.close()
-
-    async def _send_pieces(self, answer: Answer, stream: EventStream, cycle: Cycle) -> None:
-        pieces = told(answer, self._services, stream.push)
-        try:
-            async for told_piece in pieces:
-                piece, is_last = told_piece, answer.telling.is_over
-                if cycle.is_full:
-                    piece, is_last = await self._when_drained(piece, is_last, pieces, cycle)
-                if not cycle.has_started:
-                    stream.begin(_answer_lines(answer.course, cycle))
-                if is_last:
-                    stream.end(piece)
-                elif piece:  # none is there where only room was to be waited for
-                    stream.write(piece)
-                del told_piece, piece  # an answer may be silent for long
-        finally:
-            await pieces.aclose()
 
     async def _when_drained(
         self, piece: bytes, is_last: bool, pieces: AsyncGenerator[bytes, None], cycle: Cycle
