@@ -28,6 +28,9 @@ _MAX_JOINED_BYTES = 64 * 1024
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+_Fields = tuple[tuple[str, str], ...]
+
+
 class _Target(NamedTuple):
     """What is the same for all requests to one URL: where to connect, and how the head begins.
 
@@ -36,7 +39,7 @@ class _Target(NamedTuple):
 
     origin: Origin
     opening: str
-    heads: dict[tuple[tuple[str, str], ...], bytes]
+    heads: dict[_Fields, bytes]
 
 
 class HttpClient:
@@ -67,12 +70,18 @@ class HttpClient:
         From who `thinks`, pings are borne for longer. A reused connection that the provider had just closed is
         replaced once. Raises UpstreamFailure.
         """
+        limits, body = self._timeouts, request.body
         try:
-            target = self._target(request.method, request.url)
-            sent = _written(_head(target, request), request.body)
+            target = self._targets.get((request.method, request.url)) or self._target(request.method, request.url)
+            given = tuple(request.headers.items())
+            head = target.heads.get(given) or _head(target, given)
         except ValueError:
             raise UpstreamFailure(causes.NOT_SENT) from None
-        limits = self._timeouts
+        if len(body) <= _MAX_JOINED_BYTES:
+            sent = [b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)]
+        else:
+            # What is large is not copied.
+            sent = [b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body]
         has_body = request.method != "HEAD"
         connection = self._pool.used(target.origin)
         if connection is not None:
@@ -88,11 +97,11 @@ class HttpClient:
         await self._pool.close()
 
     def _target(self, method: str, url: str) -> _Target:
-        target = self._targets.get((method, url))
-        if target is None:
-            if len(self._targets) >= self._max_targets:
-                self._targets.clear()
-            target = self._targets[method, url] = _new_target(method, url)
+        """Keep what is the same for all requests to an address. Raises ValueError for one that is none."""
+        target = _new_target(method, url)
+        if len(self._targets) >= self._max_targets:
+            self._targets.clear()
+        self._targets[method, url] = target
         return target
 
 
@@ -114,28 +123,19 @@ def _new_target(method: str, url: str) -> _Target:
     return _Target(Origin(parts.scheme == "https", host, port), opening, {})
 
 
-def _head(target: _Target, request: UpstreamRequest) -> bytes:
-    """Write the head of a request. Raises ValueError for a header that would begin another line."""
-    given = tuple(request.headers.items())
-    head = target.heads.get(given)
-    if head is None:
-        if len(target.heads) >= _MAX_CACHED_HEADS:
-            target.heads.clear()
-        head = target.heads[given] = _new_head(target.opening, request)
+def _head(target: _Target, given: _Fields) -> bytes:
+    """Write the head of a request, and keep it. Raises ValueError for a header that would begin another line."""
+    head = _new_head(target.opening, given)
+    if len(target.heads) >= _MAX_CACHED_HEADS:
+        target.heads.clear()
+    target.heads[given] = head
     return head
 
 
-def _new_head(opening: str, request: UpstreamRequest) -> bytes:
-    fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-    if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
+def _new_head(opening: str, given: _Fields) -> bytes:
+    fields = "".join([f"{name}: {value}\r\n" for name, value in given])
+    if fields.count("\n") != len(given) or fields.count("\r") != len(given):
         raise ValueError("a header holds a line break")
     # The networks before some providers answer 403 to a request that does not say who asks.
     agent = "" if "\nuser-agent: " in f"\n{fields.lower()}" else _AGENT
     return f"{opening}{fields}{agent}".encode()
-
-
-def _written(head: bytes, body: bytes) -> list[bytes]:
-    """A request as it is written; what is large is not copied for it."""
-    if len(body) <= _MAX_JOINED_BYTES:
-        return [b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)]
-    return [b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body]

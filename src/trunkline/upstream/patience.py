@@ -85,7 +85,10 @@ class Patience:
     def due(self, now: float) -> float:
         """When it will have been waited for too long, if nothing comes until then."""
         since = now if self._waits_since is None else self._waits_since
-        return since + min(self._byte_s, max(self._output_s - self._quiet_s, 0.0))
+        byte_s, output_s = self._byte_s, self._output_s - self._quiet_s
+        if byte_s <= output_s:
+            return since + byte_s
+        return since + output_s if output_s > 0.0 else since
 
     @property
     def fault(self) -> Fault:

@@ -76,7 +76,10 @@ class Pool:
     def keep(self, connection: Connection) -> None:
         """A connection is idle."""
         connection.idle_since = self._loop.time()
-        self._idle.setdefault(connection.origin, []).append(connection)
+        idle = self._idle.get(connection.origin)
+        if idle is None:
+            idle = self._idle[connection.origin] = []
+        idle.append(connection)
         if self._sweep is None:
             self._sweep = self._loop.call_later(self._kept_s, self._drop_old)
         if self._waiting:

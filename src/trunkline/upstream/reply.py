@@ -49,10 +49,13 @@ async def ask(
     has_body: bool = True,
 ) -> Reply:
     """Send a request over a connection and wait for the head of the answer. Raises UpstreamFailure."""
-    reply = Reply(connection, deadline, Patience(timeouts, connection.now(), thinks=thinks))
+    now = connection.now()
+    reply = Reply(connection, deadline, Patience(timeouts, now, thinks=thinks), now)
     try:
         connection.begin(reply, request, has_body=has_body)
-        await reply._woken()
+        # Nothing came before the head that `_woken` would have to account for.
+        reply._waiter = waiter = connection.loop.create_future()
+        await waiter
         reply._read_head()
     except BaseException:
         connection.drop()
@@ -83,7 +86,7 @@ class Reply:
         "tells_limits",
     )
 
-    def __init__(self, connection: Connection, deadline: float, patience: Patience) -> None:
+    def __init__(self, connection: Connection, deadline: float, patience: Patience, now: float) -> None:
         self._connection = connection
         self._deadline = deadline
         self._patience = patience
@@ -100,7 +103,8 @@ class Reply:
         self.content_type: str
         self.tells_limits: bool
         self.note_output = patience.note_output
-        connection.alarm.set(self._due(), self._look)
+        due = patience.due(now)
+        connection.alarm.set(due if due < deadline else deadline, self._look)
 
     @property
     def headers(self) -> Headers:
@@ -190,8 +194,11 @@ class Reply:
     def hear(self) -> bool:
         """The head is here, pieces are, or the end is; say whether somebody has them, or is about to."""
         connection, take, waiter = self._connection, self._take, self._waiter
-        if take is None or waiter is None or waiter.done():
+        if waiter is None or waiter.done():
             return self._let_run_out() if self._is_closed else self._wake()
+        if take is None:
+            waiter.set_result(None)
+            return True
         self._catch_up()
         if connection.pieces:
             self._patience.renew(connection.now())
@@ -308,11 +315,13 @@ class Reply:
 
     def _read_head(self) -> None:
         """Pick out of the head what every answer is asked for. Raises UpstreamFailure where there is none."""
-        connection = self._connection
+        connection, patience = self._connection, self._patience
+        self._waiter = None
+        patience.rest(connection.now())
         if not connection.has_head:
             kind = Unanswered if connection.is_unanswered else UpstreamFailure
             raise kind(connection.fault or causes.CLOSED)
-        if self._patience.note_head():
+        if patience.note_head():
             connection.alarm.set(self._due(), self._look)
         names = b"\n".join(self._fields).lower()
         self.tells_limits = b"ratelimit" in names
