@@ -21,7 +21,10 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 128 * 1024 * 1024
 """The largest whole answer."""
 
-_BODY = (b"{", b"[")
+JSON_TYPE = "application/json"
+BODY = (b"{", b"[")
+"""How a body of JSON begins, with nothing before it."""
+
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
 _LONGEST_FIELD = max(map(len, _FIELDS))
 _BEGUN_FIELDS = frozenset(field[:length] for field in _FIELDS for length in range(1, len(field)))
@@ -49,7 +52,7 @@ class Framing(Protocol):
 
 def is_telling(start: bytes) -> bool:
     """Whether the start of an answer is long enough to choose by."""
-    if start.startswith(_BODY):
+    if start.startswith(BODY):
         return True
     told = _told(start)
     return bool(told) and told not in _BEGUN_FIELDS
@@ -60,7 +63,7 @@ def framing_for(media_type: str, start: bytes) -> Framing:
     kind = media_type.partition(";")[0].strip().lower()
     if kind == AWS_EVENT_STREAM:
         return AwsEventFraming(MAX_MESSAGE_BYTES)
-    if start.startswith(_BODY) or (told := _told(start)).startswith(_BODY):
+    if start.startswith(BODY) or (told := _told(start)).startswith(BODY):
         return WholeBody(MAX_BODY_BYTES)
     is_labelled = kind.endswith("event-stream")  # some servers say `application/event-stream`
     return SseFraming(MAX_MESSAGE_BYTES) if is_labelled or told.startswith(_FIELDS) else WholeBody(MAX_BODY_BYTES)

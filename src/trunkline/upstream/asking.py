@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
+from trunkline import failpoints
 from trunkline.accounts.keys import DEFAULT_ACCOUNT
 from trunkline.accounts.provider_keys import Owner
 from trunkline.adapters.contract import Adapter, Exchange
 from trunkline.adapters.decoding.room import told_room
 from trunkline.adapters.encoding.links import Noun, Wanted, links_to_inline
 from trunkline.adapters.encoding.narrowing import limited, unlimited, with_room
+from trunkline.adapters.encoding.offers import Offer, offered
 from trunkline.adapters.encoding.results import readable, reading_text
 from trunkline.adapters.table import ADAPTERS
 from trunkline.adapters.thinking import effort
@@ -81,7 +83,8 @@ class Upstream:
         # A signature may be over the whole body.
         if credential is None or len(request.body) > DEAR_BYTES:
             return self._send_signed(request, provider, deadline, thinks, owner)
-        return self._transport(request).send(sign(request, credential, self.wall_clock()), deadline, thinks=thinks)
+        transport = self.transports[request.url.partition(":")[0]]
+        return transport.send(sign(request, credential, self.wall_clock()), deadline, thinks=thinks)
 
     async def _send_signed(
         self, request: UpstreamRequest, provider: str, deadline: float, thinks: bool, owner: Owner | None
@@ -90,10 +93,7 @@ class Upstream:
         credential = await self.tokens.credential(provider, deadline, owner)
         if credential is not None:
             request = await self.aside.run(sign, request, credential, self.wall_clock())
-        return await self._transport(request).send(request, deadline, thinks=thinks)
-
-    def _transport(self, request: UpstreamRequest) -> Transport:
-        return self.transports[request.url.partition(":")[0]]
+        return await self.transports[request.url.partition(":")[0]].send(request, deadline, thinks=thinks)
 
     async def raise_for_status(self, reply: Reply, adapter: Adapter, endpoint: Endpoint) -> None:
         """Read what an answer that is no success says. Raises UpstreamFailure for such a one."""
@@ -153,15 +153,16 @@ class Documents(Protocol):
 class Question(NamedTuple):
     """What is asked of whoever answers.
 
-    `deadline` is on the loop's clock. `is_dear`: the request is so large that it is encoded beside the loop.
-    `is_clamped`: how long the answer may be is no word of the client's. `fitting` is of an input that may be made
-    shorter, `documents` are those of its files that are told in words to some endpoints.
+    `deadline` is on the loop's clock. `links` are there unless the request is texts alone. `is_dear`: the request is so
+    large that it is encoded beside the loop. `is_clamped`: how long the answer may be is no word of the client's.
+    `fitting` is of an input that may be made shorter, `documents` are those of its files that are told in words to some
+    endpoints.
     """
 
     request: Request
     deadline: float
     account: str
-    links: Links
+    links: Links | None
     is_dear: bool
     is_clamped: bool = False
     fitting: Fitting | None = None
@@ -171,51 +172,63 @@ class Question(NamedTuple):
 class Asking:
     """One endpoint being asked, in as many exchanges as its answer takes; with an `owner`, by their own key."""
 
-    __slots__ = ("_adapter", "_endpoint", "_exchanges", "_owner", "_question", "_upstream", "waited_s")
+    __slots__ = ("_endpoint", "_exchanges", "_owner", "_question", "_upstream", "adapter", "offer", "waited_s")
+
+    offer: Offer
+    """The request as it is offered to the endpoint, once it was asked."""
 
     def __init__(self, upstream: Upstream, question: Question, endpoint: Endpoint, owner: Owner | None = None) -> None:
         self._upstream = upstream
         self._question = question
         self._endpoint = endpoint
-        self._adapter = ADAPTERS[endpoint.dialect]
+        self.adapter = ADAPTERS[endpoint.dialect]
         self._owner = owner
         self._exchanges = 1
         self.waited_s = 0.0
         """How long files were read for it: no slowness of its own."""
 
-    async def ask(self, request: Request) -> tuple[UpstreamRequest, Reply]:
-        """Ask, with the request as it is offered; once more, where the endpoint tells what it would take instead.
+    async def ask(self) -> tuple[UpstreamRequest, Reply]:
+        """Ask; once more, where the endpoint tells what it would take instead.
 
         That is so where it refuses what the client did not ask for, and where it refuses an input that may be made
         shorter. Raises UpstreamFailure for an answer that is no success, Unprocessable and BadRequest where the request
         cannot be said, TooLong where the endpoint cannot hold it.
         """
-        sent = await self._encode(self._endpoint, request)
+        question, endpoint = self._question, self._endpoint
+        if question.is_dear and question.request.has_extensions:
+            self.offer = await self._upstream.aside.run(offered, question.request, endpoint)
+        else:
+            self.offer = offered(question.request, endpoint)
+        sent = self._texts_encoded() or await self._encode(endpoint)
         try:
-            return sent, await self._send(sent)
+            reply = await self._going_out(sent)
+            # Most succeed, and say nothing of limits.
+            if reply.tells_limits or reply.status != 200:
+                reply = await self._taken(reply)
         except UpstreamFailure as failure:
-            again = await self._less(request, sent, failure.fault)
+            again = await self._less(sent, failure.fault)
             if again is None:
                 raise
-        return again, await self._send(again)
+            sent, reply = again, await self._send(again)
+        if failpoints.armed:
+            failpoints.reach("dispatch.sent")
+        return sent, reply
 
-    async def ask_less(
-        self, request: Request, sent: UpstreamRequest, refusal: Fault
-    ) -> tuple[UpstreamRequest, Reply] | None:
+    async def ask_less(self, sent: UpstreamRequest, refusal: Fault) -> tuple[UpstreamRequest, Reply] | None:
         """Ask once more in the same way, where what was sent is refused in an answer that is a success by its status.
 
         None where the refusal stands. Raises UpstreamFailure for an answer that is no success.
         """
-        again = await self._less(request, sent, refusal)
+        again = await self._less(sent, refusal)
         return None if again is None else (again, await self._send(again))
 
-    async def _less(self, request: Request, sent: UpstreamRequest, refusal: Fault) -> UpstreamRequest | None:
+    async def _less(self, sent: UpstreamRequest, refusal: Fault) -> UpstreamRequest | None:
         """What is to be sent instead of what was refused; None where the refusal stands, as the second one does."""
-        narrowed = self._narrowed(request, refusal) if self._exchanges == 1 else None
+        narrowed = self._narrowed(self.offer.request, refusal) if self._exchanges == 1 else None
         if narrowed is None:
             return None
         try:
-            again = await self._encode(narrowed, request)
+            again = await self._encode(narrowed)
         except TooLong:
             return None
         if again.body == sent.body:
@@ -228,7 +241,7 @@ class Asking:
         endpoint, fitting = self._endpoint, self._question.fitting
         is_open = self._question.is_clamped or request.limit_is_wish
         asked = unlimited(request) if is_open else request
-        narrowed = self._adapter.narrowed(asked, endpoint, fault) or reading_text(asked, endpoint, fault)
+        narrowed = self.adapter.narrowed(asked, endpoint, fault) or reading_text(asked, endpoint, fault)
         # Most dialects send no limit but the client's own, so that nothing is told of it otherwise.
         if narrowed is None and is_open:
             narrowed = with_room(asked, endpoint, told_room(fault.message))
@@ -251,13 +264,25 @@ class Asking:
                 return reply
         raise AssertionError("nothing more is to be asked")
 
-    async def _encode(self, endpoint: Endpoint, request: Request) -> UpstreamRequest:
+    def _texts_encoded(self) -> UpstreamRequest | None:
+        """Say a request of texts, as most are, for which nothing is read, fetched or awaited; None for any other."""
+        question, request, endpoint = self._question, self.offer.request, self._endpoint
+        is_plain = question.documents is None and question.fitting is None and not question.is_dear
+        if not is_plain or not request.is_text_alone:
+            return None
+        if request.max_output_tokens is not None:
+            request = limited(request, endpoint)
+        end_user = self._end_user(endpoint) if request.user or request.safety_identifier else None
+        encoded = self.adapter.encode(request, endpoint, end_user)
+        return _completed(encoded, ()) if encoded.has_nonce else encoded
+
+    async def _encode(self, endpoint: Endpoint) -> UpstreamRequest:
         """Say the request as this endpoint can take it. Raises a ClientError for a link that leads nowhere.
 
         Raises TooLong for an input that the endpoint cannot hold.
         """
-        question, adapter, aside = self._question, self._adapter, self._upstream.aside
-        request = limited(request, endpoint)
+        question, adapter, aside = self._question, self.adapter, self._upstream.aside
+        request = limited(self.offer.request, endpoint)
         left_out: tuple[str, ...] = ()
         if question.documents is not None:
             began = self._upstream.clock()
@@ -274,6 +299,7 @@ class Asking:
         request, unread, wanted = readied
         unread = (*left_out, *unread) if left_out else unread
         if wanted:
+            assert question.links is not None, "texts alone name no link"
             request = await question.links.inlined(request, wanted, question.deadline)
         end_user = self._end_user(endpoint)
         if question.is_dear or wanted:
@@ -282,12 +308,19 @@ class Asking:
 
     async def _send(self, request: UpstreamRequest) -> Reply:
         """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
-        upstream, endpoint, question = self._upstream, self._endpoint, self._question
-        thinks = _thinks(question.request, endpoint)
-        slug, owner = endpoint.provider.slug, self._owner
-        reply = await upstream.send(request, slug, question.deadline, thinks=thinks, owner=owner)
+        return await self._taken(await self._going_out(request))
+
+    def _going_out(self, request: UpstreamRequest) -> Awaitable[Reply]:
+        endpoint, question = self._endpoint, self._question
+        may_think = question.request.reasoning is not None or bool(endpoint.reasoning_efforts)
+        thinks = may_think and _thinks(question.request, endpoint)
+        return self._upstream.send(request, endpoint.provider.slug, question.deadline, thinks=thinks, owner=self._owner)
+
+    async def _taken(self, reply: Reply) -> Reply:
+        """Note what an answer says of limits, and give it on if it is a success. Raises UpstreamFailure for another."""
+        upstream, endpoint = self._upstream, self._endpoint
         # What is left of an own key's limit is nothing to others.
-        if reply.tells_limits and owner is None:
+        if reply.tells_limits and self._owner is None:
             rest_s = limits.rest_s(reply.headers, upstream.wall_clock())
             if rest_s is not None:
                 upstream.health.cool_down(endpoint.id, rest_s, upstream.clock())
@@ -311,7 +344,7 @@ class Asking:
     async def _checked(self, reply: Reply) -> Reply:
         """Give an answer on that is a success, and close every other. Raises UpstreamFailure for that."""
         try:
-            await self._upstream.raise_for_status(reply, self._adapter, self._endpoint)
+            await self._upstream.raise_for_status(reply, self.adapter, self._endpoint)
         except BaseException:
             reply.close()
             raise
@@ -363,8 +396,11 @@ def _encoded(
     adapter: Adapter, request: Request, endpoint: Endpoint, end_user: str | None, unread: tuple[str, ...]
 ) -> UpstreamRequest:
     encoded = adapter.encode(request, endpoint, end_user)
-    if not unread and not encoded.has_nonce:
-        return encoded
+    return _completed(encoded, unread) if unread or encoded.has_nonce else encoded
+
+
+def _completed(encoded: UpstreamRequest, unread: tuple[str, ...]) -> UpstreamRequest:
+    """What was encoded, with its nonce, and the names of what else was left out."""
     body = encoded.body
     if encoded.has_nonce:
         body = body.replace(NONCE.encode(), secrets.token_hex(16).encode())

@@ -13,8 +13,7 @@ from contextlib import aclosing
 
 from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
-from trunkline.adapters.encoding.offers import Offer, offered, restoring
-from trunkline.adapters.table import ADAPTERS
+from trunkline.adapters.encoding.offers import restoring
 from trunkline.billing import Told, used
 from trunkline.catalog.entries import Endpoint
 from trunkline.errors import ClientError, EdgeTimeout, GatewayError, TooLong, Unprocessable
@@ -37,6 +36,7 @@ from trunkline.upstream.transport import Reply, UpstreamFailure
 from trunkline.wire import Fault, UpstreamRequest
 
 _AFTERMATH_S = 0.5
+_NOTHING_USED = Usage()
 
 
 class Run:
@@ -53,7 +53,20 @@ class Run:
     """
 
     answering: Endpoint
+    endpoint: Endpoint | None = None
     fees: Sequence[Fee] = ()
+    has_spoken = False
+    held: Sequence[Delta] = ()
+    dropped: tuple[str, ...] = ()
+    is_byok = False
+    spoke: float | None = None
+    sink: Sink | None = None
+    waited_s = 0.0
+    _heard_last: Hearing | None = None
+    _taking: Taking | None = None
+    _unspeakable: Unprocessable | TooLong | None = None
+    _broken: Attempt | None = None
+    _broken_place = 0
 
     def __init__(
         self,
@@ -77,25 +90,17 @@ class Run:
         """
         self._upstream = upstream
         self._plan = plan
-        self._request = request = apart(request, owner.account_id, upstream.end_user_secret)
+        account = owner.account_id
+        if request.prompt_cache_key is not None:
+            request = apart(request, account, upstream.end_user_secret)
+        links = None
+        if documents is not None or not request.is_text_alone:
+            links = Links(upstream.fetcher, account, None if documents is None else documents.fetched)
+        self._request = request
         self._deadline = deadline
-        self._owner, account = owner, owner.account_id
-        links = Links(upstream.fetcher, account, None if documents is None else documents.fetched)
+        self._owner = owner
         self._question = Question(request, deadline, account, links, is_dear, is_clamped, fitting, documents)
         self._passed: set[int] = set()
-        self._unspeakable: Unprocessable | TooLong | None = None
-        self._broken: Attempt | None = None
-        self._broken_place = 0
-        self.has_spoken = False
-        self.endpoint: Endpoint | None = None
-        self.held: Sequence[Delta] = ()
-        self.dropped: tuple[str, ...] = ()
-        self.is_byok = False
-        self.spoke: float | None = None
-        self.sink: Sink | None = None
-        self._heard_last: Hearing | None = None
-        self._taking: Taking | None = None
-        self.waited_s = 0.0
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
 
@@ -271,7 +276,7 @@ class Run:
         self.has_spoken = True
         self.answering = self.endpoint = attempt.endpoint
         self.held, self.dropped = attempt.held, attempt.dropped
-        self.is_byok, self.spoke, self._heard_last = attempt.is_byok, attempt.spoke, attempt.hearing
+        self.is_byok, self.spoke, self._heard_last = attempt.owner is not None, attempt.spoke, attempt.hearing
 
     def _release(self, attempt: Attempt) -> list[Delta]:
         """Give what an attempt held, once."""
@@ -350,7 +355,8 @@ class Run:
             self._upstream.affinity.keep(conversation, endpoint.id, now)
 
     def _succeed(self, attempt: Attempt) -> None:
-        now, spoke, usage = self._upstream.clock(), attempt.spoke, attempt.usage or Usage()
+        now, spoke, hearing = self._upstream.clock(), attempt.spoke, attempt.hearing
+        usage = _NOTHING_USED if hearing is None or hearing.usage is None else hearing.usage
         # A whole answer arrives at once and tells neither when its first token came nor how fast the others were.
         is_timed = self._request.stream and spoke is not None
         outcome = Outcome(
@@ -360,7 +366,8 @@ class Run:
             cache_read_tokens=usage.cache_read_tokens,
             output_tokens=usage.output_tokens,
         )
-        self._upstream.health.record(attempt.endpoint.id, outcome, now, own_key=attempt.own_key)
+        own_key = None if attempt.owner is None else attempt.own_key
+        self._upstream.health.record(attempt.endpoint.id, outcome, now, own_key=own_key)
 
     def _fail(self, attempt: Attempt, fault: Fault) -> Attempted:
         """Note how an attempt ended; further than this no fault carries a secret of the provider's."""
@@ -399,7 +406,9 @@ class Run:
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
         asking = Asking(self._upstream, self._question, attempt.endpoint, attempt.owner)
-        reply, hearing = await self._asked(attempt, asking)
+        sent, reply = await asking.ask()
+        attempt.started += asking.waited_s
+        hearing = self._listen(attempt, asking, sent, reply)
         may_push = True
         try:
             while not hearing.is_over:
@@ -422,7 +431,10 @@ class Run:
                 elif hearing.refusal is not None and (less := await self._asked_less(attempt, asking, hearing)):
                     reply.close()
                     reply, hearing = less
-            await self._part(reply, hearing)
+            if (fault := hearing.fault) is not None:
+                raise UpstreamFailure(fault)
+            if hearing.has_end_mark:
+                await reply.finish(_AFTERMATH_S)
         finally:
             reply.close()
 
@@ -432,14 +444,16 @@ class Run:
         Raises UpstreamFailure however it fails, also when the answer is cut off.
         """
         asking = Asking(self._upstream, self._question, attempt.endpoint, attempt.owner)
-        reply, hearing = await self._asked(attempt, asking)
+        sent, reply = await asking.ask()
+        attempt.started += asking.waited_s
+        hearing = self._listen(attempt, asking, sent, reply)
         try:
             while not hearing.is_over:
                 heard = hear_rest(reply, hearing)
                 attempt.held += await pull(reply, hearing) if heard is None else heard
                 if attempt.spoke is None and hearing.has_spoken:
                     self._speak(attempt)
-                if attempt.is_tellable:
+                if attempt.spoke is not None and (hearing.fault is None or not hearing.has_failed_whole):
                     self._commit(attempt)
                 if hearing.exchange is not None:
                     reply.close()
@@ -447,41 +461,31 @@ class Run:
                 elif hearing.refusal is not None and (less := await self._asked_less(attempt, asking, hearing)):
                     reply.close()
                     reply, hearing = less
-            await self._part(reply, hearing)
+            if (fault := hearing.fault) is not None:
+                raise UpstreamFailure(fault)
+            if hearing.has_end_mark:
+                await reply.finish(_AFTERMATH_S)
         finally:
             reply.close()
-
-    async def _asked(self, attempt: Attempt, asking: Asking) -> tuple[Reply, Hearing]:
-        """Ask an endpoint, and get ready to hear it."""
-        offer = await self._offer(attempt.endpoint)
-        sent, reply = await asking.ask(offer.request)
-        attempt.started += asking.waited_s
-        if failpoints.armed:
-            failpoints.reach("dispatch.sent")
-        return reply, self._listen(attempt, offer, sent, reply)
 
     async def _asked_less(self, attempt: Attempt, asking: Asking, refused: Hearing) -> tuple[Reply, Hearing] | None:
         """Ask once more for what is heard to be refused, before anything was told; None where the refusal stands."""
         assert refused.refusal is not None
-        offer = await self._offer(attempt.endpoint)
-        less = await asking.ask_less(offer.request, refused.sent, refused.refusal)
-        return None if less is None else (less[1], self._listen(attempt, offer, *less))
+        less = await asking.ask_less(refused.sent, refused.refusal)
+        return None if less is None else (less[1], self._listen(attempt, asking, *less))
 
-    async def _offer(self, endpoint: Endpoint) -> Offer:
-        if self._question.is_dear and self._request.has_extensions:
-            return await self._upstream.aside.run(offered, self._request, endpoint)
-        return offered(self._request, endpoint)
-
-    def _listen(self, attempt: Attempt, offer: Offer, sent: UpstreamRequest, reply: Reply) -> Hearing:
-        endpoint, request = attempt.endpoint, self._request
+    def _listen(self, attempt: Attempt, asking: Asking, sent: UpstreamRequest, reply: Reply) -> Hearing:
+        """Get ready to hear an answer whose head has come."""
+        endpoint, request, offer, adapter = attempt.endpoint, self._request, asking.offer, asking.adapter
         if offer.lost or sent.dropped:
             dropped = dict.fromkeys((*offer.lost, *sent.dropped))
             if self._question.is_clamped:
                 dropped.pop("max_output_tokens", None)
             attempt.dropped = tuple(dropped)
         try:
-            adapter = ADAPTERS[endpoint.dialect]
-            decoder = restoring(adapter.decoder(offer.request, endpoint), offer)
+            decoder = adapter.decoder(offer.request, endpoint)
+            if offer.names:
+                decoder = restoring(decoder, offer)
             cap, stop = request.max_output_tokens, request.stop
             attempt.hearing = hearing = Hearing(decoder, endpoint, sent, reply.content_type, cap, stop)
             if adapter.id_header:
@@ -490,10 +494,3 @@ class Run:
             reply.close()
             raise
         return hearing
-
-    async def _part(self, reply: Reply, hearing: Hearing) -> None:
-        """Leave an answer that is over. Raises UpstreamFailure if it failed."""
-        if hearing.fault is not None:
-            raise UpstreamFailure(hearing.fault)
-        if hearing.has_end_mark:
-            await reply.finish(_AFTERMATH_S)

@@ -50,10 +50,7 @@ async def pull(reply: Reply, hearing: Hearing) -> list[Delta]:
 def hear_rest(reply: Reply, hearing: Hearing) -> list[Delta] | None:
     """Hear what is left of an answer that has all arrived, with its end; None of any other."""
     body = reply.rest()
-    if body is None:
-        return None
-    batch = hearing.feed(body) if body else []
-    return batch if hearing.is_over else batch + hearing.ended()
+    return None if body is None else hearing.whole(body)
 
 
 async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None:

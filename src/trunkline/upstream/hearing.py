@@ -29,7 +29,7 @@ holds back is progress that no client sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 
 from trunkline.adapters.contract import Decoder, Exchange, begin
 from trunkline.adapters.decoding.answer_ids import read_answer_id
@@ -48,7 +48,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.framing import Framing, framing_for, is_telling
+from trunkline.stream.framing import BODY, JSON_TYPE, MAX_BODY_BYTES, Framing, framing_for, is_telling
 from trunkline.stream.stopping import StopWords
 from trunkline.wire import Fault, Malformed, UpstreamRequest, WireMessage
 
@@ -57,6 +57,8 @@ _SILENT_KINDS = frozenset({Began, Phase, Spent})
 
 _WORDED_KINDS = frozenset({Text, Refusal, Reasoning, ReasoningSummary, Arguments})
 """Deltas that a client sees only when their text is not empty."""
+
+_QUIET_KINDS = _SILENT_KINDS | _WORDED_KINDS
 
 _NOTED_KINDS = frozenset({Spent, Stopped, Failed})
 """Deltas that say how the attempt goes."""
@@ -117,7 +119,8 @@ class Hearing:
 
     `sent` is the request whose answer is heard at the moment, `exchange` the one to make next, `usage` what the
     provider says was spent so far, `answer_id` what it calls the answer. `fault` is how the answer failed, once it is
-    over. `has_end_mark`: the provider said itself that nothing follows, so the connection may be used again.
+    over, `refusal` is it where that is all that the answer says, and cost nothing. `has_end_mark`: the provider said
+    itself that nothing follows, so the connection may be used again.
     """
 
     __slots__ = (
@@ -130,7 +133,7 @@ class Hearing:
         "_has_begun",
         "_has_stopped",
         "_held_back",
-        "_is_refusal",
+        "_is_whole",
         "_media_type",
         "_start",
         "_stops",
@@ -141,6 +144,7 @@ class Hearing:
         "has_progressed",
         "has_spoken",
         "is_over",
+        "refusal",
         "sent",
         "usage",
     )
@@ -165,13 +169,14 @@ class Hearing:
         self._fault: Fault | None = None
         self._has_begun = False
         self._has_stopped = False
-        self._is_refusal = False
+        self._is_whole = False
         self._held_back = 0
         self._told_last: Text | None = None
         self.sent = sent
         self.answer_id: str | None = None
         self.exchange: Exchange | None = None
         self.usage: Usage | None = None
+        self.refusal: Fault | None = None
         self.is_over = False
         self.has_progressed = False
         self.has_spoken = False
@@ -185,18 +190,21 @@ class Hearing:
         return None if self._has_stopped else self._broken or _CUT_OFF
 
     @property
-    def refusal(self) -> Fault | None:
-        """The fault that is all that the answer says, and that cost nothing; None of any other answer."""
-        return self._fault if self._is_refusal and self.usage is None else None
-
-    @property
     def has_failed_whole(self) -> bool:
         """Whether the answer came whole and says of itself that it broke off, so that all of it may still be given up.
 
         Of a stream this is never so: where the network cuts it must not decide what becomes of it.
         """
-        framing = self._framing
-        return framing is not None and framing.is_whole and self.is_over and self.fault is not None
+        return self._is_whole and self.is_over and self.fault is not None
+
+    def whole(self, body: bytes) -> list[Delta]:
+        """Hear all that is left of the body, which ended well: what `feed` and `ended` say of it together."""
+        is_json = body.startswith(BODY) and self._media_type.startswith(JSON_TYPE) and len(body) <= MAX_BODY_BYTES
+        if not is_json or self._start or self._framing is not None:
+            batch = self.feed(body) if body else []
+            return batch if self.is_over else batch + self.ended()
+        self._is_whole = True
+        return self._closed(self._read_whole(body), None)
 
     def feed(self, piece: bytes) -> list[Delta]:
         """Hear bytes of the body, of which there are some."""
@@ -208,6 +216,7 @@ class Hearing:
                 self.has_progressed = False
                 return []
             framing = self._framing = framing_for(self._media_type, piece)
+            self._is_whole = framing.is_whole
         # Of a whole body nothing is known until its end; blanks only keep it alive.
         self.has_progressed = framing.is_whole and not piece.isspace()
         batch: list[Delta] = []
@@ -279,22 +288,13 @@ class Hearing:
                 batch += self._rest(framing)
         except Malformed as error:
             batch.append(Failed(Fault("nonsense", str(error))))
-        self.exchange = self._decoder.next_exchange(self.sent, broken)
-        if self.exchange is None:
-            self.is_over = True
-            self.has_end_mark = self._decoder.is_done
-            if broken is None or not framing.is_whole:
-                batch += self._decoder.end()
-        batch = self._heard(batch) if batch else batch
-        if self._stops is not None and self.exchange is None:
-            batch += self._stops.rest()
-        return batch
+        return self._closed(batch, broken, is_told=broken is None or not framing.is_whole)
 
     def resume(self, media_type: str) -> None:
         """Hear the answer to `exchange`, whose head has come."""
         assert self.exchange is not None
         self.sent, self.exchange, self._broken = self.exchange.request, None, None
-        self._media_type, self._framing, self._start = media_type, None, b""
+        self._media_type, self._framing, self._start, self._is_whole = media_type, None, b"", False
 
     def refused(self, fault: Fault) -> bool:
         """Hear that `exchange` got no answer; False when the attempt fails with that."""
@@ -328,9 +328,29 @@ class Hearing:
         """What is left to decode when the body has ended; all of it, where the body is no stream."""
         batch: list[Delta] = []
         for message in framing.flush():
-            if framing.is_whole and self.answer_id is None and len(message.data) <= _MAX_NAMED_BYTES:
-                self.answer_id = read_answer_id(message.data)
-            batch += self._decoder.whole(message.data) if framing.is_whole else self._decoder.message(message)
+            batch += self._read_whole(message.data) if framing.is_whole else self._decoder.message(message)
+        return batch
+
+    def _read_whole(self, body: bytes) -> list[Delta]:
+        if self.answer_id is None and len(body) <= _MAX_NAMED_BYTES:
+            self.answer_id = read_answer_id(body)
+        return list(self._decoder.whole(body))
+
+    def _closed(self, batch: list[Delta], broken: Fault | None, *, is_told: bool = True) -> list[Delta]:
+        """Hear what the end of the body leaves to say, or that more is to be asked.
+
+        Of a whole body that broke off nothing is said.
+        """
+        decoder = self._decoder
+        self.exchange = decoder.next_exchange(self.sent, broken)
+        if self.exchange is None:
+            self.is_over = True
+            self.has_end_mark = decoder.is_done
+            if is_told:
+                batch += decoder.end()
+        batch = self._heard(batch) if batch else batch
+        if self._stops is not None and self.exchange is None:
+            batch += self._stops.rest()
         return batch
 
     def _heard(self, batch: list[Delta]) -> list[Delta]:
@@ -339,15 +359,15 @@ class Hearing:
             batch = begin(told, self._endpoint, may_be_empty=self._stops is not None)
             if type(batch[0]) is Failed:
                 # Nobody is told of a failure that stands alone; what its provider says that it spent is billed.
-                self._is_refusal = True
                 self._note(told)
+                self.refusal = batch[0].fault if self.usage is None else None
         if self._stops is not None:
             batch = self._held_to(self._stops, batch)
         kinds = set(map(type, batch))
         if kinds & _NOTED_KINDS:
             batch = self._note(batch)
         first_text: str = getattr(batch[0], "text", "") if batch else ""
-        if first_text or (batch and _says_something(batch, kinds)):
+        if first_text or (batch and (not kinds <= _QUIET_KINDS or _has_text(batch))):
             self.has_progressed = self.has_spoken = True
         is_going_on = not (self._has_stopped or self.is_over)
         if self._cap is not None and is_going_on:
@@ -385,7 +405,6 @@ class Hearing:
         return batch
 
 
-def _says_something(batch: list[Delta], kinds: Set[type[Delta]]) -> bool:
-    """Whether a client sees anything of these deltas; a provider may send empty pieces only to keep a connection."""
-    said = kinds - _SILENT_KINDS
-    return not said <= _WORDED_KINDS or any(getattr(delta, "text", "") for delta in batch)
+def _has_text(batch: list[Delta]) -> bool:
+    """Whether one of these deltas has a text; a provider may send empty pieces only to keep a connection."""
+    return any(getattr(delta, "text", "") for delta in batch)
