@@ -28,6 +28,7 @@ from trunkline.adapters.chat.wire import (
     arguments_of,
     decode_usage,
     is_success,
+    only_message,
     only_text,
     read_chunk,
     read_leniently,
@@ -182,8 +183,26 @@ class ChatDecoder(Decoder):
             chunk = loose
         if chunk.choices is None and chunk.error is None and is_success(chunk.base_resp):
             return self._failed(faults.unread("the answer has no choices", body, self._quirks))
+        if self._is_plain and (text := only_message(chunk)) and (told := self._only_said(chunk, text)) is not None:
+            return told
         out = self._chunk(chunk, body)
         return out if self._is_over else [*out, *self._conclude(is_done=True)]
+
+    def _only_said(self, chunk: WireChunk, text: str) -> Sequence[Delta] | None:
+        """What most whole answers say, a text and its end, told in one step; None where the end is no usual one."""
+        assert chunk.choices, "its text was in one"
+        choice = chunk.choices[0]
+        reason = _FINISHES.get(choice.finish_reason or "")
+        if reason is None or self._stops or self._has_told:
+            return None
+        self._is_over = True
+        out: list[Delta] = [Text(next(self._slots), text)]
+        usage = decode_usage(chunk.usage, self._quirks.adds_reasoning_tokens)
+        if usage is not None:
+            tier = chunk.service_tier
+            out.append(Spent(usage, service_tier=_TIERS.get(tier) if isinstance(tier, str) else None))
+        out.append(Stopped("stop" if reason == "calls" else reason))
+        return out
 
     def end(self) -> Sequence[Delta]:
         """Say what was held back; an answer that neither finished nor said `[DONE]` is left without `Stopped`."""
@@ -366,6 +385,8 @@ class ChatDecoder(Decoder):
 
         https://github.com/vllm-project/vllm/pull/2976, https://github.com/sgl-project/sglang/pull/1684 (2026-11-28).
         """
+        if not self._stops:
+            return None
         told = (choice.stop_reason, choice.matched_stop)
         return next((stop for stop in self._stops if stop in told), None)
 

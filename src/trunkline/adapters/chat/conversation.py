@@ -27,6 +27,7 @@ from trunkline.adapters.encoding.turns import (
 )
 from trunkline.adapters.media import file_link, fitted_detail, inline_file, sound, tidied, titled_text
 from trunkline.adapters.thinking import UNSIGNED, Proof, replayable, told_summary
+from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.protocol.growing import joined
 from trunkline.protocol.items import (
@@ -39,6 +40,8 @@ from trunkline.protocol.items import (
     InputText,
     InputVideo,
     Json,
+    Message,
+    OutputText,
     ReasoningItem,
 )
 from trunkline.protocol.marking import mark_of
@@ -50,6 +53,8 @@ def encode_messages(draft: Draft) -> list[dict[str, Json]]:
 
     Raises Unprocessable for a part that the endpoint has no words for, BadRequest for data that is not base64.
     """
+    if draft.request.is_text_alone and not draft.hints and (texts := _texts(draft.request, draft.quirks)) is not None:
+        return texts
     found = turns(draft.request)
     if len(found) > 1 and not draft.request.is_text_alone:
         found = results_media_as_user(images_as_user(found))
@@ -81,6 +86,35 @@ def encode_messages(draft: Draft) -> list[dict[str, Json]]:
                 assert_never(turn)
     if draft.request.has_prefill and draft.quirks.prefill in ("prefix", "partial"):
         _mark_prefill(messages, draft.quirks.prefill)
+    return messages
+
+
+def _texts(request: Request, quirks: Quirks) -> list[dict[str, Json]] | None:
+    """A conversation of texts whose messages all stay as they are, as most do, without its turns; None for any other.
+
+    Instructions come first alone, nobody speaks twice running, and each says one text.
+    """
+    if quirks.system_role == "user" or quirks.reasoning_replay_is_required or request.has_prefill:
+        return None
+    messages: list[dict[str, Json]] = []
+    before = ""
+    if request.instructions:
+        before = "system"
+        messages.append({"role": quirks.system_role, "content": request.instructions})
+    items: tuple[Message, ...] = request.input  # type: ignore[assignment]  # texts alone stand in messages
+    for item in items:
+        role, parts = item.role, item.content
+        part = parts[0] if len(parts) == 1 else None
+        kind = type(part)
+        if part is None or role == before or (kind is not InputText and kind is not OutputText):
+            return None
+        text: str = part.text  # type: ignore[union-attr]  # narrowed by identity, for speed
+        if not text or text.isspace() or (messages and role != "user" and role != "assistant"):
+            return None
+        before = role
+        messages.append(
+            {"role": role if role == "user" or role == "assistant" else quirks.system_role, "content": text}
+        )
     return messages
 
 

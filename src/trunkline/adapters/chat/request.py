@@ -65,7 +65,7 @@ class ChatAdapter(Adapter):
     """One instance serves every chat endpoint."""
 
     def encode(self, request: Request, endpoint: Endpoint, end_user: str | None) -> UpstreamRequest:
-        return draft(request, endpoint, end_user).posted(_path(endpoint))
+        return draft(request, endpoint, end_user).posted(_path(endpoint) if endpoint.quirks.path else PATH)
 
     def narrowed(self, request: Request, endpoint: Endpoint, fault: Fault) -> Endpoint | None:
         return with_budget(request, endpoint, told_budget(fault.message))

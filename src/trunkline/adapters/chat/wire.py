@@ -12,10 +12,10 @@ from msgspec import Struct
 from trunkline.adapters.decoding.logprobs import WireLogprob, as_logprobs
 from trunkline.adapters.decoding.strange import as_object, read_loosely
 from trunkline.adapters.decoding.usage import (
+    MAX_COUNT,
     clean_usage,
     count,
     counts_in,
-    is_count,
     only_count,
     rest,
     told_cost,
@@ -105,6 +105,35 @@ def only_text(chunk: WireChunk) -> str | None:
     return None
 
 
+def only_message(chunk: WireChunk) -> str | None:
+    """The text of a whole answer that says nothing else but how it ended and what was spent; None for any other."""
+    if not chunk.choices or chunk.usage is None or chunk.error is not None or chunk.base_resp is not None:
+        return None
+    if chunk.citations is not None or chunk.search_results is not None or chunk.web_search is not None:
+        return None
+    choice = chunk.choices[0]
+    piece = choice.message
+    if (
+        piece is not None
+        and piece.content.__class__ is str
+        and choice.delta is None
+        and choice.logprobs is None
+        and choice.error is None
+        and not piece.tool_calls
+        and not piece.reasoning_content
+        and not piece.reasoning
+        and not piece.reasoning_details
+        and not piece.refusal
+        and not piece.annotations
+        and not piece.images
+        and piece.function_call is None
+        and piece.audio is None
+    ):
+        text: str = piece.content
+        return text
+    return None
+
+
 read_chunk = msgspec.json.Decoder(WireChunk).decode
 _encode_json = msgspec.json.Encoder().encode
 
@@ -114,7 +143,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 def decode_usage(usage: Json, adds_reasoning: bool = False, has_searched: bool = False) -> Usage | None:
     """Read a `usage` object in any of the shapes that chat servers have; None when nothing was counted."""
-    if not isinstance(usage, dict):
+    if type(usage) is not dict:
         return None
     return _usual_usage(usage, adds_reasoning, has_searched) or any_usage(usage, adds_reasoning, has_searched)
 
@@ -127,7 +156,9 @@ _USUAL = frozenset(
 def _usual_usage(usage: dict[str, Json], adds_reasoning: bool, has_searched: bool) -> Usage | None:
     """Read a usage as most servers tell it, in a third of the time; None where there may be more to it."""
     read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not (is_count(read) and is_count(written) and usage.keys() <= _USUAL):
+    if type(read) is not int or type(written) is not int or not usage.keys() <= _USUAL:
+        return None
+    if not (0 < read <= MAX_COUNT and 0 < written <= MAX_COUNT):
         return None
     cached = only_count(usage.get("prompt_tokens_details"), "cached_tokens")
     reasoning = only_count(usage.get("completion_tokens_details"), "reasoning_tokens")

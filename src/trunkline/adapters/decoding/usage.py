@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from trunkline.protocol.items import Json
 from trunkline.stream.deltas import Usage
@@ -47,11 +47,6 @@ def counts_in(told: Json) -> Mapping[str, int]:
         elif value and type(value) is not dict and (number := count(value)):
             counts[name] = number
     return counts
-
-
-def is_count(value: Json) -> TypeGuard[int]:
-    """Whether a value is a count above 0 that needs no reading."""
-    return type(value) is int and 0 < value <= MAX_COUNT
 
 
 def only_count(told: Json, name: str) -> int | None:
