@@ -42,12 +42,14 @@ class Measure(Struct, frozen=True, gc=False):
 def measure(request: Request) -> Measure:
     """Take a request's measure."""
     extent = extent_of(request)
-    input_tokens = max(extent.characters // _CHARACTERS_PER_TOKEN, _LEAST_INPUT_TOKENS)
-    output_tokens = input_tokens // _INPUT_TO_OUTPUT
+    input_tokens = extent.characters // _CHARACTERS_PER_TOKEN
+    if input_tokens < _LEAST_INPUT_TOKENS:
+        input_tokens = _LEAST_INPUT_TOKENS
+    output_tokens, limit = input_tokens // _INPUT_TO_OUTPUT, request.max_output_tokens
     needed_tokens = extent.least_characters // _MOST_CHARACTERS_PER_TOKEN
-    if request.max_output_tokens is not None:
-        output_tokens = min(output_tokens, request.max_output_tokens)
-        needed_tokens += 0 if request.limit_is_wish else request.max_output_tokens
+    if limit is not None:
+        output_tokens = limit if limit < output_tokens else output_tokens
+        needed_tokens += 0 if request.limit_is_wish else limit
     modalities = extent.modalities - _FILES if request.reads_files else extent.modalities
     return Measure(needed_tokens, input_tokens, output_tokens, modalities, extent.sealed)
 

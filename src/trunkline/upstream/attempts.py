@@ -9,7 +9,7 @@ and told if nobody else answers.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from functools import partial
 
 from trunkline import failpoints
 from trunkline.accounts.provider_keys import NOBODY, Owner
@@ -25,7 +25,7 @@ from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Delta, Usage
 from trunkline.upstream.asking import Asking, Documents, Fitting, Question, Upstream, apart
 from trunkline.upstream.attempt import Attempt
-from trunkline.upstream.drivers import Sink, hear_rest, pull, push
+from trunkline.upstream.drivers import Sink, pull, push
 from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.lengths import measured
 from trunkline.upstream.lines import Lines
@@ -100,6 +100,8 @@ class Run:
         self._deadline = deadline
         self._owner = owner
         self._question = Question(request, deadline, account, links, is_dear, is_clamped, fitting, documents)
+        # Not a method of its own: it would be a ring that waits for the search for garbage.
+        self.told: Told | None = None if fitting is None else partial(_request_at, fitting, request)
         self._passed: set[int] = set()
         self.attempted: list[Attempted] = []
         self.outrun: list[Outrun] = []
@@ -113,15 +115,6 @@ class Run:
         """What who answers, or was asked last, was not told of the input."""
         fitting = self._question.fitting
         return NOTHING_NOTED if fitting is None or self.endpoint is None else fitting.noted(self.endpoint)
-
-    @property
-    def told(self) -> Told | None:
-        """What gives the request as an endpoint was told it, where that may be less than all of it."""
-        return None if self._question.fitting is None else self._request_at
-
-    def _request_at(self, endpoint: Endpoint) -> Request:
-        fitting = self._question.fitting
-        return (None if fitting is None else fitting.request_at(endpoint)) or self._request
 
     async def deltas(self) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint after the other; the first list holds something that a client can see.
@@ -149,7 +142,7 @@ class Run:
                 if self._upstream.is_hedging:
                     attempt, batches = await self._hedged(attempt, batches)
                 try:
-                    async with aclosing(batches):
+                    try:
                         async for batch in batches:
                             if attempt.is_told:
                                 yield batch
@@ -160,6 +153,8 @@ class Run:
                                 self._commit(attempt)
                                 attempt.is_told = True
                                 yield self._release(attempt)
+                    finally:
+                        await batches.aclose()
                     self._succeed(attempt)
                     return
                 except (UpstreamFailure, ClientError) as error:
@@ -397,7 +392,8 @@ class Run:
         """What an attempt used that nobody is told of. What it said its provider bills, counted or not."""
         if attempt.spoke is None or not attempt.held:
             return attempt.usage
-        return used(attempt.held, self._request_at(attempt.endpoint), attempt.endpoint)
+        request = self._request if self.told is None else self.told(attempt.endpoint)
+        return used(attempt.held, request, attempt.endpoint)
 
     async def _hear(self, attempt: Attempt) -> AsyncGenerator[list[Delta], None]:
         """Ask one endpoint: one list for each network read that says something, but for what goes to the sink.
@@ -449,8 +445,8 @@ class Run:
         hearing = self._listen(attempt, asking, sent, reply)
         try:
             while not hearing.is_over:
-                heard = hear_rest(reply, hearing)
-                attempt.held += await pull(reply, hearing) if heard is None else heard
+                body = reply.rest()
+                attempt.held += await pull(reply, hearing) if body is None else hearing.whole(body)
                 if attempt.spoke is None and hearing.has_spoken:
                     self._speak(attempt)
                 if attempt.spoke is not None and (hearing.fault is None or not hearing.has_failed_whole):
@@ -494,3 +490,7 @@ class Run:
             reply.close()
             raise
         return hearing
+
+
+def _request_at(fitting: Fitting, request: Request, endpoint: Endpoint) -> Request:
+    return fitting.request_at(endpoint) or request

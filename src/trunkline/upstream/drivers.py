@@ -47,12 +47,6 @@ async def pull(reply: Reply, hearing: Hearing) -> list[Delta]:
     return batch
 
 
-def hear_rest(reply: Reply, hearing: Hearing) -> list[Delta] | None:
-    """Hear what is left of an answer that has all arrived, with its end; None of any other."""
-    body = reply.rest()
-    return None if body is None else hearing.whole(body)
-
-
 async def push(reply: Reply, hearing: Hearing, sink: Sink) -> list[Delta] | None:
     """Hear an answer straight into a sink until something is to be waited for.
 

@@ -134,6 +134,7 @@ class Hearing:
         "_has_stopped",
         "_held_back",
         "_is_whole",
+        "_max_output_tokens",
         "_media_type",
         "_start",
         "_stops",
@@ -160,7 +161,8 @@ class Hearing:
     ) -> None:
         self._decoder = decoder
         self._stops = StopWords(stop) if stop else None
-        self._cap = None if max_output_tokens is None else Cap(max_output_tokens)
+        self._max_output_tokens = max_output_tokens
+        self._cap: Cap | None = None
         self._endpoint = endpoint
         self._media_type = media_type
         self._framing: Framing | None = None
@@ -370,7 +372,10 @@ class Hearing:
         if first_text or (batch and (not kinds <= _QUIET_KINDS or _has_text(batch))):
             self.has_progressed = self.has_spoken = True
         is_going_on = not (self._has_stopped or self.is_over)
-        if self._cap is not None and is_going_on:
+        if is_going_on and self._max_output_tokens is not None:
+            # Whole answers need none.
+            if self._cap is None:
+                self._cap = Cap(self._max_output_tokens)
             place = self._cap.place_of_end(batch, self.usage)
             if place is not None:
                 self._has_stopped = self.is_over = True

@@ -125,8 +125,11 @@ class Tokens:
         """
         if owner is not None:
             return self._own(provider, owner)
+        fixed = self._fixed.get(provider)
+        if fixed is not None:
+            return fixed
         keeper = self._keepers.get(provider)
-        return self._fixed.get(provider) if keeper is None else keeper.held()
+        return None if keeper is None else keeper.held()
 
     async def credential(self, provider: str, deadline: float, owner: Owner | None = None) -> Credential | None:
         """Give the provider's credential, None if it needs none; `deadline` bounds the wait for a fetch under way.

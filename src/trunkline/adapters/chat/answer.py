@@ -74,6 +74,7 @@ _FINISHES: dict[str, StopReason] = {
     "sensitive": "content_filter",
     "safety": "content_filter",
 }
+_DONE = b"[DONE]"
 _BROKEN_FINISHES = frozenset({"error", "network_error", "abort", "aborted"})
 
 ServiceTier = Literal["auto", "default", "flex", "priority", "scale", "ultrafast"]
@@ -124,6 +125,8 @@ class ChatDecoder(Decoder):
         slot, template = self._texts.slot if self._is_plain else None, self._template
         if slot is not None and template is not None and (text := template.text_in(data)):
             return (Text(slot, text),)
+        if data == _DONE and self._halves is None:
+            return self._unread(data)
         try:
             chunk = read_chunk(data)
         except UNREADABLE:
@@ -143,17 +146,20 @@ class ChatDecoder(Decoder):
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         if slot != self._texts.slot or not self._is_plain or self._is_over:
             return None
-        template = self._template
-        if len(messages) > 1 and template is not None and (alike := template.texts_in(messages)) is not None:
+        template, texts = self._template, []
+        if template is not None and len(messages) > 1 and (alike := template.texts_in(messages)) is not None:
             return alike
-        texts: list[str] = []
         for message in messages:
             data = message.data
             text = (None if template is None else template.text_in(data)) or self._read_text(data)
             if not text:
                 return None
             texts.append(text)
-            template = self._template
+            if template is None and (template := self._template) is not None and len(messages) > 1:
+                # The first was read to learn from.
+                alike = template.texts_in(messages[1:])
+                if alike is not None:
+                    return [*texts, *alike]
         return texts
 
     def _read_text(self, data: bytes) -> str | None:
@@ -212,7 +218,7 @@ class ChatDecoder(Decoder):
 
     def _unread(self, data: bytes) -> Sequence[Delta]:
         tidy = data.strip()
-        if tidy == b"[DONE]":
+        if tidy == _DONE:
             self.is_done = True
             return self._conclude(is_done=True)
         if not tidy:

@@ -92,9 +92,10 @@ class Draft:
 
     def posted(self, path: str, headers: Headers = MappingProxyType({})) -> UpstreamRequest:
         """The finished request; fixed fields of the provider go beneath what the client asked, as do `headers`."""
-        for name, value in self.quirks.extra_body.items():
-            add_beneath(self.body, name, value)
-        request, endpoint = self.request, self.endpoint
+        request, endpoint, fixed = self.request, self.endpoint, self.quirks.extra_body
+        if fixed:
+            for name, value in fixed.items():
+                add_beneath(self.body, name, value)
         proofs = () if request.is_text_alone else lost_proofs(request, endpoint)
         dropped = [*self.dropped, *proofs, *unspoken(request, endpoint)]
         return UpstreamRequest(
