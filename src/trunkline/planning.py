@@ -43,7 +43,7 @@ def planned(call: Call, request: Request, services: Services, *, is_dear: bool, 
 def _planned(call: Call, request: Request, services: Services, *, is_dear: bool) -> Admitted:
     """Do the same for a request whose models are all named."""
     planner, policy = services.planner, call.key.policy
-    if not request.plugins and not services.has_steps and not has_files(request):
+    if not request.plugins and not services.has_steps and (request.is_text_alone or not has_files(request)):
         return Admitted(call, request, planner.plan(request, policy), is_dear)
     engines = () if services.engines is None else services.engines.names
     asked, steps = order(request, services.settings, engines, services.ocr)

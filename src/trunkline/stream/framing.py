@@ -22,10 +22,12 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 """The largest whole answer."""
 
 JSON_TYPE = "application/json"
+_EVENTS_TYPE = "text/event-stream"
 BODY = (b"{", b"[")
 """How a body of JSON begins, with nothing before it."""
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
+_USUAL_FIELDS = (b"data:", b"event:")
 _LONGEST_FIELD = max(map(len, _FIELDS))
 _BEGUN_FIELDS = frozenset(field[:length] for field in _FIELDS for length in range(1, len(field)))
 
@@ -48,6 +50,13 @@ class Framing(Protocol):
         ...
 
     def flush(self) -> list[WireMessage]: ...
+
+
+def usual_framing(media_type: str, start: bytes) -> Framing | None:
+    """The framing of what both says and shows that it is a stream of events; None where that is to be looked at."""
+    if media_type.startswith(_EVENTS_TYPE) and start.startswith(_USUAL_FIELDS):
+        return SseFraming(MAX_MESSAGE_BYTES, may_be_marked=False)
+    return None
 
 
 def is_telling(start: bytes) -> bool:

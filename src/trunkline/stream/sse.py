@@ -37,15 +37,17 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class SseFraming:
     """Cuts an upstream stream; `max_message_bytes` bounds one message with its field names and comments.
 
-    Raises Malformed when a message is larger; what the same read held before it is lost with it.
+    `may_be_marked`: a byte order mark may stand first. Raises Malformed when a message is larger; what the same read
+    held before it is lost with it.
     """
 
     is_whole: ClassVar[bool] = False
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(self, max_message_bytes: int, *, may_be_marked: bool = True) -> None:
         self._max_bytes = max_message_bytes
         self._tail = bytearray()
-        self._start: bytes | None = b""  # the first bytes while they may be a byte order mark, then None
+        # The first bytes while they may be a byte order mark, then None.
+        self._start: bytes | None = b"" if may_be_marked else None
         self._after_cr = False
         self._usual: tuple[bytes, str | None] = (b"data: ", None)  # what a read of one message began with last
 

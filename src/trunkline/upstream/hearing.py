@@ -48,7 +48,7 @@ from trunkline.stream.deltas import (
     Text,
     Usage,
 )
-from trunkline.stream.framing import BODY, JSON_TYPE, MAX_BODY_BYTES, Framing, framing_for, is_telling
+from trunkline.stream.framing import BODY, JSON_TYPE, MAX_BODY_BYTES, Framing, framing_for, is_telling, usual_framing
 from trunkline.stream.stopping import StopWords
 from trunkline.wire import Fault, Malformed, UpstreamRequest, WireMessage
 
@@ -214,10 +214,13 @@ class Hearing:
         if framing is None:
             # Blanks before an answer say nothing, and are not kept: some servers send them without end.
             piece = self._start = (self._start + piece).lstrip()
-            if not is_telling(piece):
-                self.has_progressed = False
-                return []
-            framing = self._framing = framing_for(self._media_type, piece)
+            framing = usual_framing(self._media_type, piece)
+            if framing is None:
+                if not is_telling(piece):
+                    self.has_progressed = False
+                    return []
+                framing = framing_for(self._media_type, piece)
+            self._framing = framing
             self._is_whole = framing.is_whole
         # Of a whole body nothing is known until its end; blanks only keep it alive.
         self.has_progressed = framing.is_whole and not piece.isspace()

@@ -137,7 +137,8 @@ class Reply:
         """
         if self._unpacker is not None:
             return await self._unpacked(self._unpacker)
-        if self._is_awaited():
+        connection = self._connection
+        if not connection.pieces and self._is_awaited():
             await self._woken()
         return self._given()
 
