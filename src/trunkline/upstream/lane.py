@@ -36,11 +36,13 @@ class Lane:
     __slots__ = (
         "_begin",
         "_closing",
+        "_closing_size",
         "_is_new",
         "_loose_end",
         "_middle",
         "_number_member",
         "_opening",
+        "_opening_size",
         "_room",
         "_usage_member",
         "_vain",
@@ -61,6 +63,7 @@ class Lane:
         self._number_member = number_member
         self._usage_member = usage_member
         self._opening = self._middle = self._closing = self._loose_end = self.latest = b""
+        self._opening_size = self._closing_size = 0
         self._is_new = False
         self._vain = 0
         self._room = 0
@@ -89,33 +92,36 @@ class Lane:
         if self._usage_member and self._usage_member in closing:
             before, member, rest = self._closing.partition(self._usage_member)
             self._closing, self._loose_end = before + member, rest.translate(None, _DIGITS)
+        self._opening_size, self._closing_size = len(self._opening), len(self._closing)
         self.tell, self._room = self._begin()
         return True
 
     def text_in(self, data: bytes) -> str | None:
         """The text of a read like the one that was learned; None for any other."""
-        start = data.find(b"\r\n", 0, 10) + 2
-        opening, closing = self._opening, self._closing
-        if not data.startswith(opening, start):
+        size = len(data)
+        # Between these sizes the line before the chunk has three digits, as it mostly has.
+        start = 5 if 262 < size < 4103 else data.find(b"\r\n", 0, 10) + 2
+        if not data.startswith(b"%x\r\n%b" % (size - start - 2, self._opening)):
             return None
-        begin, end = start + len(opening), len(data) - len(closing)
+        begin, end = start + self._opening_size, size - self._closing_size
         if self._middle:
             begin = self._place_after_number(data, begin)
         if self._loose_end:
             end = self._place_before_usage(data, begin)
-        elif not data.endswith(closing):
+        elif not data.endswith(self._closing):
             return None
-        if end <= begin or data[: start - 2] != b"%x" % (len(data) - start - 2):
+        if end <= begin:
             return None
         try:
             text = data[begin:end].decode()
         except UnicodeDecodeError:
             return None
-        if not text.isprintable() or '"' in text or "\\" in text or len(text) > self._room:
+        room = self._room - len(text)
+        if room < 0 or not text.isprintable() or '"' in text or "\\" in text:
             return None
         if self._loose_end:
             self.latest = data[start:-2]
-        self._room -= len(text)
+        self._room = room
         self._is_new = False
         self._vain = 0
         return text
