@@ -172,7 +172,17 @@ class Question(NamedTuple):
 class Asking:
     """One endpoint being asked, in as many exchanges as its answer takes; with an `owner`, by their own key."""
 
-    __slots__ = ("_endpoint", "_exchanges", "_owner", "_question", "_upstream", "adapter", "offer", "waited_s")
+    __slots__ = (
+        "_endpoint",
+        "_exchanges",
+        "_owner",
+        "_question",
+        "_thinks",
+        "_upstream",
+        "adapter",
+        "offer",
+        "waited_s",
+    )
 
     offer: Offer
     """The request as it is offered to the endpoint, once it was asked."""
@@ -183,6 +193,8 @@ class Asking:
         self._endpoint = endpoint
         self.adapter = ADAPTERS[endpoint.dialect]
         self._owner = owner
+        may_think = question.request.reasoning is not None or bool(endpoint.reasoning_efforts)
+        self._thinks = may_think and _thinks(question.request, endpoint)
         self._exchanges = 1
         self.waited_s = 0.0
         """How long files were read for it: no slowness of its own."""
@@ -194,17 +206,18 @@ class Asking:
         shorter. Raises UpstreamFailure for an answer that is no success, Unprocessable and BadRequest where the request
         cannot be said, TooLong where the endpoint cannot hold it.
         """
-        question, endpoint = self._question, self._endpoint
+        question, endpoint, upstream = self._question, self._endpoint, self._upstream
         if question.is_dear and question.request.has_extensions:
-            self.offer = await self._upstream.aside.run(offered, question.request, endpoint)
+            self.offer = await upstream.aside.run(offered, question.request, endpoint)
         else:
             self.offer = offered(question.request, endpoint)
         sent = self._texts_encoded() or await self._encode(endpoint)
         try:
-            reply = await self._going_out(sent)
+            slug, deadline = endpoint.provider.slug, question.deadline
+            reply = await upstream.send(sent, slug, deadline, thinks=self._thinks, owner=self._owner)
             # Most succeed, and say nothing of limits.
             if reply.tells_limits or reply.status != 200:
-                reply = await self._taken(reply)
+                reply = await self._accepted(reply)
         except UpstreamFailure as failure:
             again = await self._less(sent, failure.fault)
             if again is None:
@@ -308,15 +321,11 @@ class Asking:
 
     async def _send(self, request: UpstreamRequest) -> Reply:
         """Send to the provider, signed. Raises UpstreamFailure for an answer that is no success."""
-        return await self._taken(await self._going_out(request))
+        slug, deadline = self._endpoint.provider.slug, self._question.deadline
+        reply = await self._upstream.send(request, slug, deadline, thinks=self._thinks, owner=self._owner)
+        return await self._accepted(reply)
 
-    def _going_out(self, request: UpstreamRequest) -> Awaitable[Reply]:
-        endpoint, question = self._endpoint, self._question
-        may_think = question.request.reasoning is not None or bool(endpoint.reasoning_efforts)
-        thinks = may_think and _thinks(question.request, endpoint)
-        return self._upstream.send(request, endpoint.provider.slug, question.deadline, thinks=thinks, owner=self._owner)
-
-    async def _taken(self, reply: Reply) -> Reply:
+    async def _accepted(self, reply: Reply) -> Reply:
         """Note what an answer says of limits, and give it on if it is a success. Raises UpstreamFailure for another."""
         upstream, endpoint = self._upstream, self._endpoint
         # What is left of an own key's limit is nothing to others.

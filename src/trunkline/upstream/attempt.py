@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from trunkline.accounts.provider_keys import Owner
 from trunkline.catalog.entries import Endpoint
 from trunkline.stream.deltas import Delta, Usage
@@ -11,7 +9,6 @@ from trunkline.upstream.hearing import Hearing
 from trunkline.upstream.taking import Held
 
 
-@dataclass(slots=True)
 class Attempt:
     """What is noted of one attempt; with an `owner` it is made with their own key, with a `turn` by that.
 
@@ -19,16 +16,20 @@ class Attempt:
     its answer is given on as it comes, so that nobody else can answer any more.
     """
 
-    place: int
-    endpoint: Endpoint
-    owner: Owner | None
-    started: float
-    turn: Held | None = None
     spoke: float | None = None
-    is_told: bool = False
+    is_told = False
     hearing: Hearing | None = None
     dropped: tuple[str, ...] = ()
-    held: list[Delta] = field(default_factory=list)
+
+    def __init__(
+        self, place: int, endpoint: Endpoint, owner: Owner | None, started: float, turn: Held | None = None
+    ) -> None:
+        self.place = place
+        self.endpoint = endpoint
+        self.owner = owner
+        self.started = started
+        self.turn = turn
+        self.held: list[Delta] = []
 
     @property
     def is_byok(self) -> bool:

@@ -41,9 +41,6 @@ Fields = dict[bytes, bytes]
 class Exchange(Protocol):
     """Who a connection's answer is for."""
 
-    def open(self, status: int, fields: Fields) -> None:
-        """The head is here; `hear` follows."""
-
     def hear(self) -> bool:
         """Something has come; say whether somebody has it, or is about to."""
 
@@ -105,7 +102,8 @@ class Alarm:
 class Connection(asyncio.Protocol):
     """One connection; `pieces` of the body are taken by whoever has the exchange, `alarm` and `now` are for it too.
 
-    `read` is what is heard at the moment. While there is a `lane`, what is like the last read goes past the parser.
+    `status` and `head` are those of the answer, once it `has_head`. `read` is what is heard at the moment. While there
+    is a `lane`, what is like the last read goes past the parser.
     """
 
     __slots__ = (
@@ -122,6 +120,7 @@ class Connection(asyncio.Protocol):
         "alarm",
         "fault",
         "has_head",
+        "head",
         "idle_since",
         "is_lost",
         "is_over",
@@ -133,6 +132,7 @@ class Connection(asyncio.Protocol):
         "origin",
         "pieces",
         "read",
+        "status",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin, keeper: Keeper) -> None:
@@ -144,6 +144,8 @@ class Connection(asyncio.Protocol):
         self.read = b""
         self.lane: Lane | None = None
         self.fault: Fault | None = None
+        self.status: int
+        self.head: Fields
         self.has_head = False
         self.is_over = False
         self.is_lost = False
@@ -304,8 +306,7 @@ class Connection(asyncio.Protocol):
         is_large = self._unheard_bytes > MAX_LINE_BYTES
         if status < 100 or len(fields) > MAX_HEADERS or (is_large and _is_unbearable(fields)):
             raise _Stop
-        assert self._exchange is not None  # it was there before the parser was fed
-        self._exchange.open(status, fields)
+        self.status, self.head = status, fields.copy()  # what follows the body may be written into it
         self.has_head = True
         if not self._has_body:
             # Whatever the head says of a body, none follows; the parser would wait for it.

@@ -187,11 +187,6 @@ class Reply:
 
     # What the connection tells
 
-    def open(self, status: int, fields: Fields) -> None:
-        """The head is here."""
-        self.status = status
-        self._fields = fields.copy()  # what follows the body may be written into it
-
     def hear(self) -> bool:
         """The head is here, pieces are, or the end is; say whether somebody has them, or is about to."""
         connection, take, waiter = self._connection, self._take, self._waiter
@@ -322,6 +317,7 @@ class Reply:
         if not connection.has_head:
             kind = Unanswered if connection.is_unanswered else UpstreamFailure
             raise kind(connection.fault or causes.CLOSED)
+        self.status, self._fields = connection.status, connection.head
         if patience.note_head():
             connection.alarm.set(self._due(), self._look)
         names = b"\n".join(self._fields).lower()
