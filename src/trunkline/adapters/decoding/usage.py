@@ -153,20 +153,24 @@ def clean_usage(
 
     `drawn` are output tokens that are pictures.
     """
-    cache_read = min(cache_read, read)
-    cache_write = min(cache_write, read - cache_read)
-    drawn = min(drawn, written)
-    audio_read = min(audio_read, read)
+    if cache_read > read:
+        cache_read = read
+    if cache_write > read - cache_read:
+        cache_write = read - cache_read
+    if drawn > written:
+        drawn = written
+    if audio_read > read:
+        audio_read = read
     return Usage(
         input_tokens=read,
         cache_read_tokens=cache_read,
         cache_write_tokens=cache_write,
-        cache_write_1h_tokens=min(cache_write_1h, cache_write),
+        cache_write_1h_tokens=cache_write_1h if cache_write_1h < cache_write else cache_write,
         output_tokens=written,
-        reasoning_tokens=min(reasoning, written - drawn),
+        reasoning_tokens=reasoning if reasoning < written - drawn else written - drawn,
         image_output_tokens=drawn,
         audio_input_tokens=audio_read,
-        audio_cached_tokens=min(audio_cached, audio_read, cache_read),
+        audio_cached_tokens=min(audio_cached, audio_read, cache_read) if audio_cached else 0,
         images=images,
         searches=searches,
         upstream_cost_usd=cost,

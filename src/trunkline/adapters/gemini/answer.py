@@ -279,8 +279,9 @@ class GeminiDecoder(Decoder):
         """Leave the text: its sources are told, and a signature that came on its later pieces."""
         slot, self._text = self._text, None
         if slot is not None:
-            found = cited("".join(self._said), self._grounding)
-            out.extend(Citation(slot, annotation) for annotation in found)
+            if self._grounding.supports:
+                found = cited("".join(self._said), self._grounding)
+                out.extend(Citation(slot, annotation) for annotation in found)
             self._said.clear()
         signature, self._signature = self._signature, ""
         unsealed, self._unsealed = self._unsealed, None
@@ -346,6 +347,8 @@ class GeminiDecoder(Decoder):
 
     def _report_searches(self, out: list[Delta]) -> None:
         """One search for each query; nobody says which of them found a page, so the first tells all pages."""
+        if not self._grounding.queries:
+            return
         sources, results = self._grounding.sources, self._grounding.results
         for query in self._grounding.queries:
             out.append(Search(self._slot(), "web", "completed", (query,), sources=sources, results=results))

@@ -60,7 +60,7 @@ class Grounding(Struct, frozen=True, rename="camel"):
 
         https://discuss.ai.google.dev/t/168136, which quotes the documentation (2026-11-27).
         """
-        return len({query for query in self.queries if query.strip()})
+        return len({query for query in self.queries if query.strip()}) if self.queries else 0
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -203,10 +203,11 @@ def _bytes(token: WireToken) -> tuple[int, ...]:
 
 
 def _tokens_of(modality: str, details: Json) -> int:
-    entries = details if isinstance(details, list) else []
+    if not details or not isinstance(details, list):
+        return 0
     return sum(
         count(entry.get("tokenCount"))
-        for entry in entries
+        for entry in details
         if isinstance(entry, dict) and entry.get("modality") == modality
     )
 

@@ -112,7 +112,7 @@ class ResponsesAdapter(Adapter):
         _encode_text(draft)
         _encode_input(draft)
         draft.body["stream"] = draft.streams
-        return draft.posted(_path(endpoint))
+        return draft.posted(_path(endpoint) if endpoint.quirks.path else "/responses")
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
         if request.text is None:
@@ -126,7 +126,7 @@ ADAPTER = ResponsesAdapter()
 
 @per_endpoint
 def _path(endpoint: Endpoint) -> str:
-    return endpoint.quirks.path.replace("{model}", endpoint.upstream_model) or "/responses"
+    return endpoint.quirks.path.replace("{model}", endpoint.upstream_model)
 
 
 _IMAGE_OPTIONS = frozenset(
@@ -186,7 +186,7 @@ def _encode_reasoning_and_sampling(draft: Draft) -> str | None:
         draft.body["temperature"] = draft.within("temperature", draft.body["temperature"], least, most)
     wants_logprobs = _wants_logprobs(draft, is_reasoning=is_reasoning)
     if draft.quirks.supports_include:
-        include = [*_included(draft), *([ENCRYPTED_REASONING] if is_reasoning else [])]
+        include = [*(_included(draft) if request.include else ()), *([ENCRYPTED_REASONING] if is_reasoning else [])]
         include += [LOGPROBS] if draft.body.get("top_logprobs") or wants_logprobs else []
         if include:
             _put(draft, "include", list(dict.fromkeys(include)))
@@ -362,7 +362,7 @@ def _encode_format(draft: Draft, form: TextFormat | JsonObjectFormat | JsonSchem
 
 def _encode_input(draft: Draft) -> None:
     written: list[Json] = []
-    said = "\n\n".join(text for text in (draft.request.instructions, *draft.hints) if text)
+    said = "\n\n".join([text for text in (draft.request.instructions, *draft.hints) if text])
     if said and "instructions" not in draft.quirks.drops:
         draft.body["instructions"] = said
     elif said:

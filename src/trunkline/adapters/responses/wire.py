@@ -192,19 +192,21 @@ def decode_usage(told: WireUsage | None, *, images: int, searches: int) -> Usage
     read = told.input_tokens_details or InputDetails()
     made = told.output_tokens_details or OutputDetails()
     kept = writes(read.cache_creation)
+    input_tokens = count(told.input_tokens)
+    is_paid = told.cost is not None or told.cost_in_usd_ticks is not None
     return clean_usage(
-        read=count(told.input_tokens),
+        read=input_tokens,
         cache_read=count(read.cached_tokens) or count(read.cache_read_input_tokens),
         cache_write=count(read.cache_write_tokens) or kept.tokens,
         cache_write_1h=kept.hour_tokens,
-        written=count(told.output_tokens) or rest(told.total_tokens, count(told.input_tokens)),
+        written=count(told.output_tokens) or rest(told.total_tokens, input_tokens),
         reasoning=count(made.reasoning_tokens),
         drawn=count(made.image_tokens),
         audio_read=count(read.audio_tokens),
         audio_cached=counts_in(read.cached_tokens_details).get("audio_tokens", 0),
         images=images,
         searches=searches,
-        cost=told_cost({"cost": told.cost, "cost_in_usd_ticks": told.cost_in_usd_ticks}),
+        cost=told_cost({"cost": told.cost, "cost_in_usd_ticks": told.cost_in_usd_ticks}) if is_paid else None,
     )
 
 
