@@ -44,8 +44,8 @@ class Exchange(Protocol):
     def hear(self) -> bool:
         """Something has come; say whether somebody has it, or is about to."""
 
-    def go_on(self, lane: Lane, text: str) -> None:
-        """A read came that is like the one before, but for this text."""
+    def leave_lane(self, error: BaseException | None = None) -> None:
+        """The lane is full, or whom it tells a text has raised an error."""
 
 
 class Keeper(Protocol):
@@ -103,7 +103,8 @@ class Connection(asyncio.Protocol):
     """One connection; `pieces` of the body are taken by whoever has the exchange, `alarm` and `now` are for it too.
 
     `status` and `head` are those of the answer, once it `has_head`. `read` is what is heard at the moment. While there
-    is a `lane`, what is like the last read goes past the parser.
+    is a `lane`, what is like the last read goes past the parser; `went_at` is when something last did, until that is
+    accounted for.
     """
 
     __slots__ = (
@@ -133,6 +134,7 @@ class Connection(asyncio.Protocol):
         "pieces",
         "read",
         "status",
+        "went_at",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin, keeper: Keeper) -> None:
@@ -143,6 +145,7 @@ class Connection(asyncio.Protocol):
         self.pieces: list[bytes] = []
         self.read = b""
         self.lane: Lane | None = None
+        self.went_at = 0.0
         self.fault: Fault | None = None
         self.status: int
         self.head: Fields
@@ -252,7 +255,15 @@ class Connection(asyncio.Protocol):
         if lane is not None:
             text = lane.text_in(data)
             if text is not None:
-                exchange.go_on(lane, text)
+                self.went_at = self.now()
+                lane.texts.append(text)
+                try:
+                    if lane.tell(text):
+                        return
+                    lane.is_full = True
+                    exchange.leave_lane()
+                except BaseException as error:
+                    exchange.leave_lane(error)
                 return
             self.lane = None
         self.read = data

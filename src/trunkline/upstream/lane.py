@@ -122,8 +122,9 @@ class Lane:
         if self._loose_end:
             self.latest = data[start:-2]
         self._room = room
-        self._is_new = False
-        self._vain = 0
+        if self._is_new:
+            self._is_new = False
+            self._vain = 0
         return text
 
     def _place_after_number(self, data: bytes, place: int) -> int:

@@ -79,7 +79,6 @@ class Reply:
         "_take",
         "_unpacker",
         "_waiter",
-        "_went_at",
         "content_type",
         "note_output",
         "status",
@@ -96,7 +95,6 @@ class Reply:
         self._unpacker: Unpacker | None = None
         self._is_closed = False
         self._is_overdue = False
-        self._went_at = 0.0
         self._linger_s = 0.0
         self._fields: Fields
         self.status: int
@@ -213,24 +211,19 @@ class Reply:
         self._wake()
         return False  # whoever is woken waits for room first
 
-    def go_on(self, lane: Lane, text: str) -> None:
-        """A read came that is like the one before, but for this text."""
-        self._went_at = self._connection.now()
-        lane.texts.append(text)
-        try:
-            if lane.tell(text):
-                return
-            lane.is_full = True
-        except BaseException as error:
+    def leave_lane(self, error: BaseException | None = None) -> None:
+        """The lane is full, or whom it tells a text has raised an error."""
+        if error is not None:
             self._break_off(error)
         self._take = self._connection.lane = None
         self._wake()
 
     def _catch_up(self) -> None:
         """Count the time of what went by a lane; the path of a token only notes it."""
-        if self._went_at:
-            self._patience.renew_output(self._went_at)
-            self._went_at = 0.0
+        connection = self._connection
+        if connection.went_at:
+            self._patience.renew_output(connection.went_at)
+            connection.went_at = 0.0
 
     def _break_off(self, error: BaseException) -> None:
         """End the pumping with an error, which belongs to whoever pumps."""

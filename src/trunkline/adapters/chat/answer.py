@@ -94,6 +94,19 @@ _TIERS: dict[str, ServiceTier] = {
 class ChatDecoder(Decoder):
     """One answer. `answers_in_tool`: the text comes as the arguments of a call that we forced."""
 
+    is_done = False
+    _has_told = False
+    _is_whole = False
+    _is_over = False
+    _finish: str | None = None
+    _sequence: str | None = None
+    _usage: Json = None
+    _tier: ServiceTier | None = None
+    # Made when there is something to keep in them, which is never in most answers.
+    _calls: Calls | None = None
+    _halves: Halves | None = None
+    _template: Template | None = None
+
     def __init__(self, request: Request, endpoint: Endpoint, *, answers_in_tool: bool = False) -> None:
         self._quirks = endpoint.quirks
         self._answers_in_tool = answers_in_tool
@@ -101,18 +114,7 @@ class ChatDecoder(Decoder):
         self._slots = count()
         self._texts = Texts(request, endpoint, self._slots, answers_in_tool=answers_in_tool)
         self._is_plain = self._texts.is_plain
-        self._has_told = self._is_whole = False
-        self.is_done = False
-        self._is_over = False
         self._stops = request.stop
-        self._finish: str | None = None
-        self._sequence: str | None = None
-        self._usage: Json = None
-        self._tier: ServiceTier | None = None
-        # Made when there is something to keep in them, which is never in most answers.
-        self._calls: Calls | None = None
-        self._halves: Halves | None = None
-        self._template: Template | None = None
 
     @property
     def held_back(self) -> int:

@@ -44,26 +44,33 @@ class Texts:
     `slot` is that of the open text; every method tells into `out`.
     """
 
+    calls: Calls | None = None
+    slot: int | None = None
+    has_said = False
+    has_thought = False
+    has_drawn = False
+    has_citations = False
+    has_searched = False
+    _thought: int | None = None
+    _told_text: Cumulative | None = None
+    _told_thought: Cumulative | None = None
+    _splitter: TagSplitter | None = None
+
     def __init__(self, request: Request, endpoint: Endpoint, slots: Iterator[int], *, answers_in_tool: bool) -> None:
         quirks = endpoint.quirks
         self._endpoint = endpoint
         self._slots = slots
-        self.calls: Calls | None = None
         self._answers_in_tool = answers_in_tool
         self._wants_logprobs = bool(request.top_logprobs or request.logprobs)
         self._keeps_text = quirks.web_search != "none"
         is_cumulative = quirks.deltas == "cumulative"
-        self._told_text = Cumulative() if is_cumulative else None
-        self._told_thought = Cumulative() if is_cumulative else None
+        if is_cumulative:
+            self._told_text, self._told_thought = Cumulative(), Cumulative()
         has_tags = quirks.think_tags != "never"
         self.is_plain = not (answers_in_tool or self._keeps_text or has_tags or is_cumulative)
-        self._splitter: TagSplitter | None = None
         if has_tags:
             is_opened = quirks.think_tags == "opened" and effort(request.reasoning) != "none"
             self._splitter = TagSplitter(quirks.think_tag, is_opened=is_opened)
-        self.slot: int | None = None
-        self._thought: int | None = None
-        self.has_said = self.has_thought = self.has_drawn = self.has_citations = self.has_searched = False
         self._said: list[str] = []
         self._aside: list[str] = []
         self._uncited: list[UrlCitation] = []
