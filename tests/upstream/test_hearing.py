@@ -62,6 +62,18 @@ def test_law_1_single_bytes_are_heard_alike(cassette: Cassette, suffix: str) -> 
 
 @every_answer
 @pytest.mark.law
+def test_law_1_what_is_all_here_is_heard_alike(cassette: Cassette, suffix: str) -> None:
+    answer, hearing = cassette.answers[suffix], recorded(cassette, suffix)
+    deltas = hearing.whole(answer)
+    asks_on = hearing.exchange is not None
+    fault = None if asks_on else hearing.fault
+    told = Heard(deltas, fault, hearing.usage, hearing.has_spoken, hearing.has_end_mark, asks_on)
+    assert told == hear(recorded(cassette, suffix), [answer])
+    assert hearing.has_failed_whole is (suffix == ".json" and hearing.is_over and fault is not None)
+
+
+@every_answer
+@pytest.mark.law
 def test_law_1_any_cuts_are_heard_alike(cassette: Cassette, suffix: str) -> None:
     # Without Hypothesis, which took five times what it asked for: a list of places is not worth making smaller.
     answer, chance = cassette.answers[suffix], random.Random(cassette.name + suffix)

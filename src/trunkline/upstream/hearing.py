@@ -1,8 +1,8 @@
 """One attempt's answer, from bytes to deltas: framing, decoding, what counts as output, and when it is over.
 
-A machine without a socket and without a clock. Whoever drives it reads bytes and says what came (`feed`, `ended`),
-gives the deltas on, and then looks at what is to be done: nothing more (`is_over`, and `fault` says whether it went
-wrong), another request whose answer belongs to this one (`exchange`), or to read on.
+A machine without a socket and without a clock. Whoever drives it reads bytes and says what came (`feed`, `ended`, or
+`whole` for both), gives the deltas on, and then looks at what is to be done: nothing more (`is_over`, and `fault` says
+whether it went wrong), another request whose answer belongs to this one (`exchange`), or to read on.
 
 Theory of operation. An answer takes one exchange, or several where the decoder asks on: a turn that the provider
 paused, a job that is waited for. *Reading*: bytes are framed and decoded; the first deltas get `Began` before them. It
