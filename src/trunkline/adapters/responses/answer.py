@@ -107,13 +107,20 @@ class ResponsesDecoder(Decoder):
         if slot != self._talking or self.is_done or self._failure is not None:
             return None
         texts: list[str] = []
+        # Nearly always all are of one part.
+        item: int | None = None
+        part = 0
         try:
             for message in messages:
-                if not _is_text_delta(message):
+                if message.name != TEXT_DELTA and not _is_text_delta(message):
                     return None
                 piece = read_text_piece(message.data)
-                if not piece.delta or piece.logprobs or self._slot_of(piece) != slot:
+                if not piece.delta or piece.logprobs:
                     return None
+                if piece.output_index != item or piece.content_index != part:
+                    item, part = piece.output_index, piece.content_index
+                    if self._slot_of(piece) != slot:
+                        return None
                 texts.append(piece.delta)
         except UNREADABLE:
             return None
