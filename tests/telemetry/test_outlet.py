@@ -61,6 +61,35 @@ def test_a_line_that_is_made_when_it_goes_out_stands_in_its_turn(pipe: tuple[int
     assert outlet.dropped == 1
 
 
+def test_no_other_line_and_no_end_waits_for_as_long_as_a_line_that_comes_often(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    began = time.monotonic()
+    outlet = Outlet(writing, report)
+    for _ in range(20):
+        outlet.write_made(lambda: "often\n")
+        outlet.write(b"seldom\n")
+        assert read_until(reading, b"seldom\n") == b"often\nseldom\n"
+    for _ in range(20):
+        outlet.write_made(lambda: "often\n")
+        outlet.finish(soon())
+        assert read_until(reading, b"often\n") == b"often\n"
+        outlet = Outlet(writing, report)
+    outlet.finish(soon())
+    assert time.monotonic() - began < 5  # a quarter of a second each would make ten
+
+
+def test_lines_that_come_often_go_out_though_none_follows(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    outlet = Outlet(writing, report)
+    for _ in range(3):
+        outlet.write_made(lambda: "often\n")
+        assert read_until(reading, b"often\n") == b"often\n"
+    for number in range(1000):
+        outlet.write_made(partial("{}\n".format, number))
+    assert read_until(reading, b"999\n") == b"".join(b"%d\n" % number for number in range(1000))
+    outlet.finish(soon())
+
+
 def test_a_slow_reader_has_lines_made_at_once_and_what_they_are_made_of_let_go(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     outlet = Outlet(writing, report)

@@ -1,12 +1,20 @@
 """Standard output and standard error that never block, never fail, and never keep the process from ending.
 
 Theory of operation. A write puts a line into a queue and returns; a thread of its own takes lines out and waits for
-the reader for as long as that takes. It lets a few gather first, for to be woken for each line of a busy gateway costs
-more than the line. A line that comes often is not made before that either: many made one after the other cost half of
-what they do one by one between other work. But where the reader is slow, each is made at once, for what a line is made
-of may be large. A line that finds the queue full, and one that the system does not take (a full disk, a reader that is
-gone), is dropped and counted. After the next write that succeeds the count is told, in a line
-that whoever opened the outlet makes. At the end the thread gets a little time for what is left, and is left behind.
+the reader for as long as that takes. It lets some gather first, for to be woken for each line of a busy gateway costs
+more than the line:
+
+    idle    Nothing waits. The first line wakes the thread.
+    slow    Lines that come often, and that nobody waits for, have a quarter of a second, or until there are enough for
+            one write. So where some come all the time nobody wakes the thread: it looks at the end of each quarter.
+    quick   Some other line came, and brings all before it along: what follows it closely has ten milliseconds.
+    now     What is there is taken; after it everything is slow again, and idle where nothing came.
+
+A line that comes often is not made before it is taken either: many made one after the other cost half of what they do
+one by one between other work. But where the reader is slow, each is made at once, for what a line is made of may be
+large. A line that finds the queue full, and one that the system does not take (a full disk, a reader that is gone), is
+dropped and counted. After the next write that succeeds the count is told, in a line that whoever opened the outlet
+makes. At the end nothing gathers any more; the thread gets a little time for what is left, and is left behind.
 
 What a line means is not known here.
 """
@@ -21,8 +29,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Final, Literal
 
 MAX_WAITING_BYTES = 4 * 2**20
 """How much waits for a slow reader: some ten thousand lines."""
@@ -33,8 +41,12 @@ FLUSH_S = 1.0
 Made = Callable[[], str]
 """Makes a line, in whatever thread."""
 
-_GATHER_S = 0.01
+_Pace = Literal["idle", "slow", "quick", "now"]
+_PATIENCE_S: Final[dict[_Pace, float]] = {"idle": -1, "slow": 0.25, "quick": 0.01}
+"""How long the thread waits at each pace; idle for as long as nobody rings."""
+
 _PIECE_BYTES = 32 * 1024
+_ENOUGH_BYTES = _PIECE_BYTES // 2  # so that there is room for what comes while the thread wakes
 _UNMADE_BYTES = 512
 _ODD = "backslashreplace"
 
@@ -51,10 +63,13 @@ class Outlet(io.BufferedIOBase):
         self._waiting: deque[bytes | Made] = deque()
         self._waiting_bytes = 0
         self.dropped = 0  # lines, and not told yet
+        self._pace: _Pace = "idle"
         self._is_ending = False
         self._is_torn = False
-        self._lock = threading.Lock()  # entered by itself it costs a third of what it does by way of the condition
-        self._changed = threading.Condition(self._lock)
+        self._lock = threading.Lock()
+        # Who changes the pace rings by releasing it. A condition does the same, but for thirty calls of functions.
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self._thread = threading.Thread(target=self._run, name=f"outlet-{descriptor}", daemon=True)
         self._thread.start()
 
@@ -73,29 +88,36 @@ class Outlet(io.BufferedIOBase):
             if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
                 self.dropped += 1
             else:
-                if not self._waiting:
-                    self._changed.notify()
                 self._waiting.append(data)
                 self._waiting_bytes += len(data)
+                if self._pace in ("idle", "slow"):
+                    self._change_pace("quick")
         return len(data)
 
     def write_made(self, make: Made) -> None:
-        """Write a line, in its turn, that is made when it goes out."""
+        """Write a line, in its turn, that is made when it goes out, for which there is time."""
         if self._waiting_bytes > _PIECE_BYTES:
             self.write(_encoded(make()))
             return
         with self._lock:
-            if not self._waiting:
-                self._changed.notify()
             self._waiting.append(make)
             self._waiting_bytes += _UNMADE_BYTES
+            if self._pace == "idle":
+                self._change_pace("slow")
+            elif self._pace == "slow" and self._waiting_bytes >= _ENOUGH_BYTES:
+                self._change_pace("now")
 
     def finish(self, until: float) -> None:
         """Wait for what is left to be written, but not beyond `until` on the monotonic clock."""
-        with self._changed:
+        with self._lock:
             self._is_ending = True
-            self._changed.notify()
+            self._change_pace("now")
         self._thread.join(max(0.0, until - time.monotonic()))
+
+    def _change_pace(self, pace: _Pace) -> None:
+        self._pace = pace
+        if self._bell.locked():
+            self._bell.release()
 
     def _run(self) -> None:
         while taken := self._take():
@@ -112,15 +134,23 @@ class Outlet(io.BufferedIOBase):
         """Wait for lines and take some; none at the end."""
         taken: list[bytes | Made] = []
         size = 0
+        self._gather()
         with self._lock:
-            while not self._waiting and not self._is_ending:
-                self._changed.wait()
-            self._changed.wait_for(lambda: self._is_ending, _GATHER_S)
             while self._waiting and size < _PIECE_BYTES:
                 taken.append(line := self._waiting.popleft())
                 size += len(line) if isinstance(line, bytes) else _UNMADE_BYTES
             self._waiting_bytes -= size
+            self._pace = "now" if self._waiting or self._is_ending else "slow"
         return taken
+
+    def _gather(self) -> None:
+        """Wait until what is there is to be taken."""
+        while (pace := self._pace) != "now":
+            if self._bell.acquire(timeout=_PATIENCE_S[pace]):
+                continue  # at another pace
+            with self._lock:
+                if self._pace == pace:
+                    self._pace = "now" if self._waiting else "idle"
 
     def _send(self, lines: Sequence[bytes]) -> int:
         """Write lines; say how many of them are lost."""
@@ -147,8 +177,10 @@ def _made(taken: Sequence[bytes | Made]) -> tuple[list[bytes], int]:
     lines: list[bytes] = []
     for line in taken:
         # Whatever is wrong with one line, the thread has to write the others.
-        with suppress(Exception):
+        try:
             lines.append(line if isinstance(line, bytes) else _encoded(line()))
+        except Exception:
+            pass
     return lines, len(taken) - len(lines)
 
 
