@@ -114,7 +114,7 @@ class Batch(NamedTuple):
 
         Only that has to outlast the machine: a hold is of no use to a request that went down with it.
         """
-        return any(row.held_nano is not None for row in self.settles)
+        return bool([row for row in self.settles if row.held_nano is not None])
 
 
 class Facts(NamedTuple):
@@ -124,6 +124,10 @@ class Facts(NamedTuple):
     records: Mapping[str, GenerationRow]
     budgets: Mapping[str, BudgetRow]
     claims: Mapping[bytes, str] = MappingProxyType({})
+
+
+NO_FACTS = Facts({}, {}, {})
+"""What the tables hold of records whose requests held nothing."""
 
 
 @dataclass(slots=True)

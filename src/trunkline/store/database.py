@@ -9,11 +9,9 @@ retrying and caching are the callers' part.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from operator import attrgetter
 from queue import SimpleQueue
 from types import ModuleType
@@ -100,18 +98,18 @@ class _Lane:
         return self._begun - self._done
 
     def begin(self, work: Work[Result], *, is_write: bool, is_durable: bool = True) -> asyncio.Future[Result]:
-        return self._give(partial(self._session.transact, work, is_write, is_durable))
+        return self._give(self._session.transact, work, is_write, is_durable)
 
     async def close(self) -> None:
         await self._give(self._session.close)
         self._given.put(None)
 
-    def _give(self, call: Callable[[], Result]) -> asyncio.Future[Result]:
-        if self._thread.ident is None:
+    def _give(self, call: Callable[..., Any], *values: Any) -> asyncio.Future[Any]:
+        if not self._begun:
             self._thread.start()
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._begun += 1
-        self._given.put((call, done))
+        self._given.put((done, call, values))
         return done
 
     def _serve(self) -> None:
@@ -119,19 +117,21 @@ class _Lane:
             self._run_given(*each)
             del each  # else a thread that waits keeps what was done last
 
-    def _run_given(self, call: Callable[[], Any], done: asyncio.Future[Any]) -> None:
+    def _run_given(self, done: asyncio.Future[Any], call: Callable[..., Any], values: tuple[Any, ...]) -> None:
         result, error = None, None
         if not done.cancelled():  # else whoever asked waited for too long
             try:
-                result = call()
+                result = call(*values)
             except BaseException as raised:
                 error = raised
         self._done += 1  # before it is told, for whoever hears it may choose a lane at once
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody is there to be told
+        try:
             done.get_loop().call_soon_threadsafe(_tell, done, result, error)
+        except RuntimeError:
+            pass  # the loop is closed, and nobody is there to be told
 
 
-_Given = tuple[Callable[[], Any], "asyncio.Future[Any]"] | None
+_Given = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]] | None
 
 
 def _tell(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

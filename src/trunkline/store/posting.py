@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from trunkline import failpoints
-from trunkline.store.batch import Answer, Batch, Changes, Facts, decide
+from trunkline.store.batch import NO_FACTS, Answer, Batch, Changes, Facts, decide
 from trunkline.store.connection import Connection, StoreError, ValueRefused
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import boots, budgets, generations, idempotency
@@ -107,6 +107,8 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     table refuses it.
     """
     ids = {row.id for row in batch.settles if row.held_nano is not None}
+    if not (ids or is_alone or batch.wishes or batch.releases or batch.expired):
+        return NO_FACTS
     ids.update(batch.releases, [hold.id for hold in batch.expired], [wish.id for wish in batch.wishes if wish.is_raise])
     holds = budgets.lock_holds(connection, ids)
     # A record is looked for where there is no hold that would tell that its request is settled only now.

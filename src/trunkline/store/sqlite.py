@@ -70,16 +70,16 @@ class SQLiteConnection(sqlite3.Connection):
         if is_write and is_durable != self._is_durable:
             self.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
             self._is_durable = is_durable
-        self.execute(_BEGIN if is_write else "BEGIN")
         try:
+            _execute(self, _BEGIN if is_write else "BEGIN")
             result = work(self)
             if is_write:
                 failpoints.reach("commit.before")
-            self.execute("COMMIT")
+            _execute(self, "COMMIT")
             if is_write:
                 failpoints.reach("commit.after")
             return result
-        except sqlite3.Error as error:  # while rows were taken one after the other
+        except sqlite3.Error as error:  # of these two, or while rows were taken one after the other
             raise store_error(error) from error
         finally:
             if self.in_transaction:  # else the database has undone it itself, as when its disk is full

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from trunkline.store.batch import Answer, Batch, Wish
@@ -13,6 +14,9 @@ from trunkline.store.rows import GenerationRow
 
 R = TypeVar("R")
 Item = TypeVar("Item")
+
+WATCH_S = 0.05
+"""How often it is looked who waits, once somebody does for too long."""
 
 
 class Asked:
@@ -89,7 +93,57 @@ def take(queue: deque[Item], count: int) -> list[Item]:
     return taken
 
 
-async def done_within(running: asyncio.Future[Any], seconds: float) -> None:
+class Watch:
+    """Lets nobody wait with a transaction for too long.
+
+    One timer serves all transactions, since nearly all are over before anybody is late. `patience_s` tells how long
+    those who wait still may, and no less the later it is asked; `lose_patience` sends away who is late.
+    """
+
+    def __init__(self, patience_s: Callable[[], float], lose_patience: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._patience_s = patience_s
+        self._lose_patience = lose_patience
+        self._running: asyncio.Future[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._standing_by: asyncio.Task[None] | None = None
+
+    async def over(self, running: asyncio.Future[R]) -> R:
+        """Wait until a transaction is over. Raises what it raises."""
+        self._running = running
+        if self._timer is None:
+            self._look()
+        try:
+            return await running
+        finally:
+            self._running = None
+            if self._standing_by is not None:
+                await self._standing_by
+                self._standing_by = None
+
+    def stop_timer(self) -> None:
+        """Have the next transaction looked at as soon as it begins."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        """See whether somebody is late, now or when that may be so."""
+        self.stop_timer()
+        if self._running is None:
+            return
+        loop = self._running.get_loop()
+        if (rest_s := self._patience_s()) > 0:
+            self._timer = loop.call_later(rest_s, self._look)
+        else:
+            self._standing_by = loop.create_task(self._stand_by(self._running))
+
+    async def _stand_by(self, running: asyncio.Future[Any]) -> None:
+        while not running.done():
+            await self._lose_patience()
+            await _done_within(running, max(WATCH_S, self._patience_s()))
+
+
+async def _done_within(running: asyncio.Future[Any], seconds: float) -> None:
     """Wait until something is done, or for so long; `asyncio.wait` costs five times that."""
     loop = running.get_loop()
     woken = loop.create_future()

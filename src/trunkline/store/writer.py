@@ -22,7 +22,7 @@ import asyncio
 import contextlib
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -37,7 +37,7 @@ from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
 from trunkline.store.statements.boots import delete_boot
 from trunkline.store.upkeep import Upkeep
-from trunkline.store.waiting import Asked, Ended, Taken, Task, done_within, take
+from trunkline.store.waiting import Asked, Ended, Taken, Task, Watch, take
 
 R = TypeVar("R")
 
@@ -47,7 +47,6 @@ MAX_RING = 50_000
 MAX_BACKLOG = MAX_OPERATIONS // 2
 BEAT_S = 10.0
 PROBE_S = 0.25
-WATCH_S = 0.05
 GATHER_S = 0.005
 MENDING_S = 5.0
 
@@ -85,10 +84,14 @@ class Writer:
         self._outcomes: dict[str, Outcome] = {}
         self._ring: deque[GenerationRow] = deque()
         self._taken = Taken(0.0)
-        self._beat_at = self._replay_at = 0.0
+        self._replay_at = 0.0
         self._is_down = self._is_closing = self._is_over = False
         self._waking: asyncio.Future[None] | None = None
         self._is_gathering = False
+        self._is_beat_due = True
+        self._beating: asyncio.TimerHandle | None = None
+        self._watch = Watch(self._patience_s, self._lose_patience)
+        self._loop: asyncio.AbstractEventLoop
         self._driving: asyncio.Task[None]
         self._keeping: asyncio.Task[None]
 
@@ -97,13 +100,13 @@ class Writer:
 
         Raises ServiceUnavailable when too many wait, or the store fails or does not answer in time.
         """
-        if not self.is_settling:
+        if self._ring:
             raise unavailable("The store takes no records, so nothing can be spent.")
-        self._refuse_when_over()
+        if self._is_over:
+            raise unavailable(_STOPPING)
         if len(self._asked) >= MAX_WAITING:
             raise unavailable("Too many requests wait for the store.")
-        loop = asyncio.get_running_loop()
-        asked = Asked(wish, loop.create_future(), loop.time())
+        asked = Asked(wish, self._loop.create_future(), self._loop.time())
         self._asked.append(asked)
         self._wake()
         try:
@@ -123,26 +126,25 @@ class Writer:
         """
         if outcome is not None:
             self._outcomes[row.id] = outcome
-        loop = asyncio.get_running_loop()
-        kept: asyncio.Future[None] = loop.create_future()
-        self._add(row, kept, loop)
+        kept: asyncio.Future[None] = self._loop.create_future()
+        self._add(row, kept)
         return kept
 
     def append(self, row: GenerationRow, outcome: Outcome | None = None) -> None:
         """Do as `settle` does, and let nobody wait for it."""
         if outcome is not None:
             self._outcomes[row.id] = outcome
-        self._add(row, None, asyncio.get_running_loop())
+        self._add(row, None)
 
-    def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None, loop: asyncio.AbstractEventLoop) -> None:
-        ended = Ended(row, kept, loop.time())
+    def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None) -> None:
+        ended = Ended(row, kept, self._loop.time())
         if self._is_over:  # nobody is left who would write it
             self._alarm("record.dropped", row.id)
             ended.tell()
             return
         self._ended.append(ended)
-        if self._waking is not None:
-            self._wake_for_record()
+        if self._waking is not None and (not self._is_gathering or len(self._ended) >= MAX_BACKLOG):
+            self._wake()
 
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
@@ -170,10 +172,10 @@ class Writer:
 
         Raises ServiceUnavailable when the store fails or does not answer in time; it may still be committed then.
         """
-        self._refuse_when_over()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[R] = loop.create_future()
-        self._tasks.append(Task(work, done, loop.time()))
+        if self._is_over:
+            raise unavailable(_STOPPING)
+        done: asyncio.Future[R] = self._loop.create_future()
+        self._tasks.append(Task(work, done, self._loop.time()))
         self._wake()
         return await done
 
@@ -194,7 +196,7 @@ class Writer:
 
     async def open(self) -> None:
         """Begin to write, and wait a little for what a process before left to be put in order."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         begun = loop.create_future()
         self._driving = loop.create_task(self._drive())
         self._keeping = loop.create_task(self._upkeep.keep(self, begun))
@@ -208,6 +210,9 @@ class Writer:
         self._wake()
         await self._driving
         self._is_over = True
+        self._watch.stop_timer()
+        if self._beating is not None:
+            self._beating.cancel()
         failpoints.reach("close.drained")
         if self._journal is None or self._journal.is_empty:
             # Else it stays, for as long as a process counts as living, so that the journal is posted first.
@@ -215,10 +220,6 @@ class Writer:
                 await self._database.write(partial(delete_boot, id=self._boot.id))
         if self._journal is not None:
             await self._journal.close()
-
-    def _refuse_when_over(self) -> None:
-        if self._is_over:
-            raise unavailable("The gateway is stopping.")
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -238,105 +239,106 @@ class Writer:
                 await self._go_down("The store failed.")
 
     async def _turn(self) -> None:
-        if self._ended and not (self._asked or self._tasks or self._is_down or self._is_closing):
-            await self._gather()
-        await self._wait()
+        can_replay = self._can_replay
+        await self._wait(can_replay)
         if self._is_down:
             await self._keep_aside(self._take_ended())
         if self._tasks:
             await self._run_task(self._tasks.popleft())
-        await self._post(await self._take())
+        taken = self._taken = Taken(self._loop.time())
+        if can_replay and not self._is_down:
+            taken.is_of_ring = bool(self._ring)
+            taken.backlog = await self._read_backlog()
+        self._fill(taken)
+        if any(taken.batch):
+            await self._post(taken)
 
-    async def _wait(self) -> None:
+    async def _wait(self, can_replay: bool) -> None:
         """Wait until there is something to write; while the store is down, until it is tried again."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if self._is_closing or self._has_work or self._can_replay(now):
+        if not (self._has_work or can_replay or self._is_closing):
+            # Mostly without a timer: whoever comes wakes the driver, and so does the beat.
+            seconds = PROBE_S if self._is_down else None
+        elif (rest_s := self._rest_s()) > 0:
+            self._is_gathering, seconds = True, rest_s
+        else:
             # Where each commit is quick, as in memory, the driver must not keep the loop from everybody else.
             await asyncio.sleep(0)
             return
-        self._waking = loop.create_future()
-        timer = loop.call_later(PROBE_S if self._is_down else max(0.0, self._beat_at - now), self._wake)
+        self._waking = self._loop.create_future()
+        timer = None if seconds is None else self._loop.call_later(seconds, self._wake)
         await self._waking
-        self._waking = None
-        timer.cancel()
-
-    async def _gather(self) -> None:
-        """Let records gather, which cost the less the more are committed at once; a hold does not wait for that."""
-        loop = asyncio.get_running_loop()
-        rest_s = self._taken.began + GATHER_S - loop.time()
-        if rest_s > 0:
-            self._is_gathering = True
-            self._waking = loop.create_future()
-            timer = loop.call_later(rest_s, self._wake)
-            await self._waking
+        self._waking, self._is_gathering = None, False
+        if timer is not None:
             timer.cancel()
-            self._waking = None
-            self._is_gathering = False
+
+    def _rest_s(self) -> float:
+        """How long records gather still: they cost the less the more are committed at once. A hold waits for none."""
+        if not self._ended or self._asked or self._tasks or self._is_down or self._is_closing:
+            return 0.0
+        return self._taken.began + GATHER_S - self._loop.time()
 
     def _wake(self) -> None:
         if self._waking is not None and not self._waking.done():
             self._waking.set_result(None)
 
-    def _wake_for_record(self) -> None:
-        if not self._is_gathering or len(self._ended) >= MAX_BACKLOG:
-            self._wake()
+    def _beat(self) -> None:
+        self._is_beat_due = True
+        self._wake()
 
     @property
     def _has_work(self) -> bool:
+        if self._ended or self._asked or self._tasks:
+            return True
         # What is only in memory waits for the store; what is released would make the driver run in a circle.
-        waits = not self._is_down and (self._releases or self._outcomes or (self._is_closing and self._ring))
-        return bool(self._asked or self._ended or self._tasks or waits)
+        return not self._is_down and bool(
+            self._releases or self._outcomes or self._is_beat_due or (self._is_closing and self._ring)
+        )
 
-    def _can_replay(self, now: float) -> bool:
-        has_backlog = bool(self._ring) or (self._journal is not None and not self._journal.is_empty)
-        return has_backlog and not self._is_down and now >= self._replay_at
+    @property
+    def _can_replay(self) -> bool:
+        if self._is_down or not (self._ring or (self._journal is not None and not self._journal.is_empty)):
+            return False
+        return self._loop.time() >= self._replay_at
 
     async def _run_task(self, task: Task[Any]) -> None:
         if task.done.done():
             return
-        taken = self._taken = Taken(asyncio.get_running_loop().time())
+        taken = self._taken = Taken(self._loop.time())
         taken.task = task
-        running = self._database.begin(task.work)
-        await self._watch(running)
-        error = running.exception()
-        if error is None:
-            await self._come_back()
-            if not task.done.done():
-                task.done.set_result(running.result())
-        elif isinstance(error, StoreError):
+        try:
+            result = await self._watch.over(self._database.begin(task.work))
+        except StoreError as error:
             task.refuse(str(error))
             if is_of_store(error):
                 await self._go_down(str(error))
-        elif not task.done.done():
-            task.done.set_exception(error)
+        except Exception as error:
+            if not task.done.done():
+                task.done.set_exception(error)
+        else:
+            self._come_back()
+            if not task.done.done():
+                task.done.set_result(result)
 
-    async def _take(self) -> Taken:
+    def _fill(self, taken: Taken) -> None:
         """Take what is there, settles first, but a quarter of the room for holds."""
-        now = asyncio.get_running_loop().time()
-        taken = self._taken = Taken(now)
-        if self._can_replay(now):
-            taken.is_of_ring = bool(self._ring)
-            taken.backlog = await self._read_backlog()
         room = MAX_OPERATIONS - len(taken.backlog)
-        if not self._is_down:
-            taken.ended = self._take_ended(room - min(len(self._asked), room // 4))
-        asked = take(self._asked, room - len(taken.ended))
-        taken.asked = [each for each in asked if not each.granted.done()]
-        releases = take(self._releases, MAX_OPERATIONS)
-        settles = [*taken.backlog, *(ended.row for ended in taken.ended)]
+        if self._ended and not self._is_down:
+            taken.ended = take(self._ended, room - min(len(self._asked), room // 4))
+        if self._asked:
+            asked = take(self._asked, room - len(taken.ended))
+            taken.asked = [each for each in asked if not each.granted.done()]
         taken.batch = Batch(
-            settles=settles,
-            releases=releases,
-            wishes=[asked.wish for asked in taken.asked],
-            prices=tuple(self._prices.values()),
-            boot=self._boot._replace(seen_at_ms=self._now_ms()) if self._is_down or now >= self._beat_at else None,
-            outcomes=self._list_outcomes() if self._outcomes else (),
+            [*taken.backlog, *[ended.row for ended in taken.ended]],
+            take(self._releases, MAX_OPERATIONS) if self._releases else (),
+            (),  # expired
+            [asked.wish for asked in taken.asked] if taken.asked else (),
+            tuple(self._prices.values()),
+            self._boot._replace(seen_at_ms=self._now_ms()) if self._is_down or self._is_beat_due else None,
+            self._list_outcomes() if self._outcomes else (),
         )
-        return taken
 
-    def _take_ended(self, count: int | None = None) -> list[Ended]:
-        return take(self._ended, len(self._ended) if count is None else count)
+    def _take_ended(self) -> list[Ended]:
+        return take(self._ended, len(self._ended))
 
     def _list_outcomes(self) -> list[Outcome]:
         """List what became of claims, but of those whose records do not go out yet."""
@@ -353,40 +355,33 @@ class Writer:
             return rows
         except OSError as error:
             self._alarm("journal.unreadable", str(error.strerror))
-            self._replay_at = asyncio.get_running_loop().time() + MENDING_S
+            self._replay_at = self._loop.time() + MENDING_S
             return []
 
     async def _post(self, taken: Taken) -> None:
         batch = taken.batch
-        if not any(batch):
-            return
         work = partial(post, batch=batch, boot_id=self._boot.id, now_ms=self._now_ms())
-        posting = self._database.begin(work, is_durable=batch.is_charging)
-        await self._watch(posting)
-        error = posting.exception()
-        if error is None:
-            await self._finish(taken, posting.result())
+        try:
+            posted = await self._watch.over(self._database.begin(work, is_durable=batch.is_charging))
+        except Exception as error:
+            self._releases.extendleft(reversed(batch.releases))
+            if isinstance(error, StoreError) and error.is_unclear:
+                # If they are there nobody will know of them: whoever asked is told that they are not.
+                for wish in batch.wishes:
+                    self._give_back(wish)
+            await self._go_down(str(error) if isinstance(error, StoreError) else f"The store failed ({error!r}).")
             return
-        self._releases.extendleft(reversed(batch.releases))
-        if isinstance(error, StoreError) and error.is_unclear:
-            # If they are there nobody will know of them: whoever asked is told that they are not.
-            for wish in batch.wishes:
-                self._give_back(wish)
-        await self._go_down(str(error) if isinstance(error, StoreError) else f"The store failed ({error!r}).")
+        self._finish(taken, posted)
+        if taken.backlog:
+            await self._drop_backlog(taken)
 
-    async def _finish(self, taken: Taken, posted: Posted) -> None:
-        for asked, answer in zip(taken.asked, posted.answers, strict=True):
-            if answer is None:
-                asked.refuse("The store did not take the hold.")
-            elif not asked.granted.done():
-                asked.granted.set_result(answer)
-            elif isinstance(answer, int):
-                self._give_back(asked.wish)
+    def _finish(self, taken: Taken, posted: Posted) -> None:
         if taken.asked:
+            self._answer(taken.asked, posted.answers)
             failpoints.reach("hold.answered")
-        for ended in taken.ended:
-            ended.tell()
         if taken.ended:
+            for ended in taken.ended:
+                ended.tell()
             failpoints.reach("settle.answered")
         for row, problem in posted.failed:
             self._alarm("record.refused", f"{row.id}: {problem}")
@@ -395,10 +390,20 @@ class Writer:
         for price in taken.batch.prices:
             self._prices.pop(price.id, None)
         if taken.batch.boot is not None:
-            self._beat_at = asyncio.get_running_loop().time() + BEAT_S
-        await self._come_back()
-        if taken.backlog:
-            await self._drop_backlog(taken)
+            if self._beating is not None:
+                self._beating.cancel()
+            self._is_beat_due = False
+            self._beating = self._loop.call_later(BEAT_S, self._beat)
+        self._come_back()
+
+    def _answer(self, waiting: Sequence[Asked], answers: Sequence[Answer | None]) -> None:
+        for asked, answer in zip(waiting, answers, strict=True):
+            if answer is None:
+                asked.refuse("The store did not take the hold.")
+            elif not asked.granted.done():
+                asked.granted.set_result(answer)
+            elif isinstance(answer, int):
+                self._give_back(asked.wish)
 
     async def _drop_backlog(self, taken: Taken) -> None:
         if taken.is_of_ring:
@@ -415,27 +420,22 @@ class Writer:
             failpoints.reach("replay.dropped")
         except OSError as error:
             self._alarm("journal.unwritable", str(error.strerror))
-            self._replay_at = asyncio.get_running_loop().time() + MENDING_S
+            self._replay_at = self._loop.time() + MENDING_S
 
-    async def _watch(self, running: asyncio.Future[Any]) -> None:
-        """Wait for a transaction, and let nobody wait with it for too long."""
-        loop = asyncio.get_running_loop()
-        while not running.done():
-            await done_within(running, WATCH_S if self._is_down else self._patience_s(loop.time()))
-            if not running.done():
-                await self._lose_patience(loop.time())
-
-    def _patience_s(self, now: float) -> float:
+    def _patience_s(self) -> float:
+        """How long those who wait still may; while the store is down nobody may at all."""
+        if self._is_down:
+            return 0.0
         taken = self._taken
         since = taken.began
         for queue in (taken.ended, taken.asked, self._ended, self._asked, self._tasks):
             if queue and queue[0].since < since:
                 since = queue[0].since
-        return max(WATCH_S, since + self._timeout - now)
+        return since + self._timeout - self._loop.time()
 
-    async def _lose_patience(self, now: float) -> None:
+    async def _lose_patience(self) -> None:
         taken = self._taken
-        latest = now - self._timeout
+        latest = self._loop.time() - self._timeout
         waiting: list[Asked | Task[Any]] = [asked for asked in taken.asked if asked.since <= latest]
         if taken.task is not None and taken.task.since <= latest:
             waiting.append(taken.task)
@@ -454,12 +454,13 @@ class Writer:
         """Take the store for gone: nobody waits for what is under way, and what is over goes aside."""
         if not self._is_down:
             self._is_down = True
+            self._watch.stop_timer()
             self._alarm("store.down", message)
         for asked in self._taken.asked:
             asked.refuse(message)
         await self._keep_aside(self._taken.ended + self._take_ended())
 
-    async def _come_back(self) -> None:
+    def _come_back(self) -> None:
         if self._is_down:
             self._is_down = False
             self._alarm("store.back", "")
@@ -489,3 +490,6 @@ class Writer:
 
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1000)
+
+
+_STOPPING = "The gateway is stopping."

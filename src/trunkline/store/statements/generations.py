@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, get_args, get_type_hints
 
 from trunkline.store.connection import Connection
@@ -20,6 +20,7 @@ _USUAL = tuple(
     for name, kind in get_type_hints(GenerationRow).items()
 )
 """What the table says of each column by itself; of some nothing."""
+_PLACES = range(len(_USUAL))
 
 _USAGE = UsageRow._fields[:6]
 _SUMS = UsageRow._fields[6:]
@@ -37,11 +38,16 @@ def find_generations(connection: Connection, ids: Collection[str]) -> dict[str, 
     }
 
 
-def add_generations(connection: Connection, rows: Iterable[GenerationRow]) -> None:
+def add_generations(connection: Connection, rows: Sequence[GenerationRow]) -> None:
     """Add records, and leave their roll-ups to `add_usage`.
 
     Raises ValueRefused for one that is there.
     """
+    if len(rows) == 1 and connection.dialect == "sqlite":  # of one, columns are a hundred calls
+        (row,) = rows
+        places = tuple([place for place, value, usual in zip(_PLACES, row, _USUAL, strict=True) if value != usual])
+        connection.execute(_insertion(places), [row[place] for place in places])
+        return
     columns = list(zip(*rows, strict=True))
     if connection.dialect == "postgres":
         columns = [_without_nul(values) if place in _TEXTS else values for place, values in enumerate(columns)]
