@@ -26,8 +26,8 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
     assert endpoint is not None
     assert price is not None
     worth, charged = price.total or 0, generation.charged or 0
-    is_held = generation.held_nano is not None
-    gave_up = bool(generation.attempted or generation.outrun)
+    is_held, fees = generation.held_nano is not None, generation.fees
+    gave_up = generation.attempted or generation.outrun
     return GenerationRow(  # by place: by name it costs three times as much
         generation.id,
         int(generation.received_at * 1000),  # created_at_ms
@@ -56,13 +56,13 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
         usage.reasoning_tokens,
         usage.image_output_tokens,
         usage.images,
-        usage.searches + sum(fee.count for fee in generation.fees if fee.kind == "search"),  # searches
+        usage.searches + sum(fee.count for fee in fees if fee.kind == "search") if fees else usage.searches,
         worth if is_held else charged,  # cost_nano
         price.input,  # cost_input_nano
         price.output,  # cost_output_nano
         price.fees,  # cost_fees_nano
         charged if is_held else 0,  # charged_nano
-        worth - charged + (_given_up_nano(generation) if gave_up else 0),  # house_nano
+        worth - charged + _given_up_nano(generation) if gave_up else worth - charged,  # house_nano
         price.upstream,  # upstream_nano
         price.told,  # told_nano
         generation.held_nano,
@@ -70,10 +70,10 @@ def row_of(generation: Generation, price_id: int | None) -> GenerationRow:
         None if generation.first_token_s is None else round(generation.first_token_s * 1000),  # first_token_ms
         round(generation.took_s * 1000),  # total_ms
         attempts_as_json(generation) if gave_up else None,  # attempts
-        ", ".join(generation.dropped) or None,
+        ", ".join(generation.dropped) if generation.dropped else None,
         generation.session_id,
         generation.user,
-        plugins_as_json(generation) if generation.plugins or generation.fees else None,  # plugins
+        plugins_as_json(generation) if fees or generation.plugins else None,  # plugins
     )
 
 

@@ -160,6 +160,15 @@ def decide(batch: Batch, facts: Facts, boot_id: str, now_ms: int) -> Changes:
     return decision.close()
 
 
+def add_records(rows: Sequence[GenerationRow]) -> Changes:
+    """Decide the same of records whose requests held nothing: all are added, of two with one id the first."""
+    records: dict[str, GenerationRow] = {}
+    for row in rows:
+        records.setdefault(row.id, row)
+    kept = list(records.values())
+    return Changes(records=kept, usage=_sum_up(kept, ()))
+
+
 class _Balance:
     """One budget within a batch."""
 
@@ -182,13 +191,14 @@ class _Decision:
         self._claims = dict(facts.claims) if facts.claims else {}
         self._boot_id = boot_id
         self._now_ms = now_ms
-        self._usage: dict[tuple[object, ...], list[int]] = {}
+        self._found: list[GenerationRow] = []
         self._changes = Changes()
 
     def settle(self, row: GenerationRow) -> None:
         if row.held_nano is None:
             if row.id not in self._records:
-                self._record(row)
+                self._records[row.id] = row
+                self._changes.records.append(row)
             return
         hold = self.free(row.id)
         if hold is not None:
@@ -251,19 +261,22 @@ class _Decision:
         return granted
 
     def close(self) -> Changes:
-        # In the order of their ids, as everybody takes them, where a database locks rows.
-        moved = sorted((id, balance) for id, balance in self._balances.items() if balance.is_moved)
-        self._changes.begun.sort()
-        self._changes.moved = [(balance.charged, balance.held, id) for id, balance in moved]
-        self._changes.usage = [UsageRow(*key, *sums) for key, sums in self._usage.items()]  # type: ignore[arg-type]
-        return self._changes
+        changes = self._changes
+        if self._balances:
+            # In the order of their ids, as everybody takes them, where a database locks rows.
+            moved = sorted([(id, balance) for id, balance in self._balances.items() if balance.is_moved])
+            changes.moved = [(balance.charged, balance.held, id) for id, balance in moved]
+            changes.begun.sort()
+        if changes.records:
+            changes.usage = _sum_up(changes.records, self._found)
+        return changes
 
     def _settle_late(self, row: GenerationRow, lost: GenerationRow) -> None:
         account_budget = row.account_id if row.account_id in self._balances else None
         # Where an account has become unlimited meanwhile there is nothing to charge, and the house bears it.
         charged = min(row.charged_nano, max(0, self._least(account_budget, lost.key_budget).available_nano))
         self._changes.overwritten.append(lost.id)
-        self._count(lost, -1)
+        self._found.append(lost)
         if row.is_byok:
             # What an own key paid is no money of ours: late, nobody looks whether a limit has room for it.
             row = row._replace(key_budget=None)
@@ -297,21 +310,6 @@ class _Decision:
     def _record(self, row: GenerationRow) -> None:
         self._records[row.id] = row
         self._changes.records.append(row)
-        self._count(row, 1)
-
-    def _count(self, row: GenerationRow, sign: int) -> None:
-        key = (row.account_id, day_at(row.created_at_ms), row.key_id, row.model, row.provider or "", row.is_byok)
-        sums = self._usage.get(key)
-        if sums is None:
-            sums = self._usage[key] = [0] * 7
-        sums[0] += sign
-        sums[1] += sign * row.input_tokens
-        sums[2] += sign * row.cache_read_tokens
-        sums[3] += sign * row.output_tokens
-        sums[4] += sign * row.reasoning_tokens
-        sums[5] += sign * row.total_nano
-        if row.upstream_nano:
-            sums[6] += sign * row.upstream_nano
 
     def _least(self, account_budget: str | None, key_budget: str | None) -> Shortage:
         """What can be held in both budgets, and whose that is; a budget that is not there has nothing."""
@@ -340,6 +338,26 @@ class _Decision:
             balance.charged += charged_nano
             balance.available -= charged_nano
             balance.is_moved = True
+
+
+def _sum_up(records: Sequence[GenerationRow], found: Sequence[GenerationRow]) -> list[UsageRow]:
+    """What records come to, day by day, without what was counted when those that are found now were lost."""
+    usage: dict[tuple[object, ...], list[int]] = {}
+    for sign, rows in ((1, records), (-1, found)):
+        for row in rows:
+            key = (row.account_id, day_at(row.created_at_ms), row.key_id, row.model, row.provider or "", row.is_byok)
+            sums = usage.get(key)
+            if sums is None:
+                sums = usage[key] = [0] * 7
+            sums[0] += sign
+            sums[1] += sign * row.input_tokens
+            sums[2] += sign * row.cache_read_tokens
+            sums[3] += sign * row.output_tokens
+            sums[4] += sign * row.reasoning_tokens
+            sums[5] += sign * row.total_nano
+            if row.upstream_nano:
+                sums[6] += sign * row.upstream_nano
+    return [UsageRow(*key, *sums) for key, sums in usage.items()]  # type: ignore[arg-type]
 
 
 def _lost(hold: HoldRow, now_ms: int) -> GenerationRow:

@@ -62,7 +62,7 @@ class Database:
         What need not be durable survives the end of the process, but for some seconds not that of the machine. The
         future raises StoreError, and must not be cancelled.
         """
-        return self._writing.begin(work, is_write=True, is_durable=is_durable)
+        return self._writing.give(self._writing.session.transact, work, True, is_durable)
 
     async def close(self) -> None:
         """Wait for the statements that are running and close the connections; the last to close tidies the file."""
@@ -87,7 +87,7 @@ class _Lane:
     """
 
     def __init__(self, session: Session, name: str) -> None:
-        self._session = session
+        self.session = session
         self._given: SimpleQueue[_Given] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._begun = self._done = 0
@@ -97,14 +97,14 @@ class _Lane:
         """How many transactions are under way or wait."""
         return self._begun - self._done
 
-    def begin(self, work: Work[Result], *, is_write: bool, is_durable: bool = True) -> asyncio.Future[Result]:
-        return self._give(self._session.transact, work, is_write, is_durable)
+    def begin(self, work: Work[Result], *, is_write: bool) -> asyncio.Future[Result]:
+        return self.give(self.session.transact, work, is_write)
 
     async def close(self) -> None:
-        await self._give(self._session.close)
+        await self.give(self.session.close)
         self._given.put(None)
 
-    def _give(self, call: Callable[..., Any], *values: Any) -> asyncio.Future[Any]:
+    def give(self, call: Callable[..., Any], *values: Any) -> asyncio.Future[Any]:
         if not self._begun:
             self._thread.start()
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

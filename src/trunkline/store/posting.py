@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from trunkline import failpoints
-from trunkline.store.batch import NO_FACTS, Answer, Batch, Changes, Facts, decide
+from trunkline.store.batch import NO_FACTS, Answer, Batch, Changes, Facts, add_records, decide
 from trunkline.store.connection import Connection, StoreError, ValueRefused
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements import boots, budgets, generations, idempotency
@@ -92,7 +92,8 @@ def _detail(problem: Exception) -> str:
 
 def _post(connection: Connection, batch: Batch, boot_id: str, now_ms: int, *, is_alone: bool = False) -> Changes:
     failpoints.reach("batch.begun")
-    changes = decide(batch, _read(connection, batch, is_alone), boot_id, now_ms)
+    facts = _read(connection, batch, is_alone)
+    changes = add_records(batch.settles) if facts is NO_FACTS else decide(batch, facts, boot_id, now_ms)
     _write(connection, batch, changes)
     if batch.outcomes:
         idempotency.end_claims(connection, batch.outcomes, now_ms)
@@ -110,18 +111,18 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     if not (ids or is_alone or batch.wishes or batch.releases or batch.expired):
         return NO_FACTS
     ids.update(batch.releases, [hold.id for hold in batch.expired], [wish.id for wish in batch.wishes if wish.is_raise])
-    holds = budgets.lock_holds(connection, ids)
+    holds = budgets.lock_holds(connection, ids) if ids else {}
     # A record is looked for where there is no hold that would tell that its request is settled only now.
     unheld = {row.id for row in batch.settles if (is_alone or row.held_nano is not None) and row.id not in holds}
-    records = generations.find_generations(connection, unheld)
+    records = generations.find_generations(connection, unheld) if unheld else {}
     named: set[str | None] = set()
     for hold in holds.values():
-        named.update((hold.account_budget, hold.key_budget))
+        named |= {hold.account_budget, hold.key_budget}
     for wish in batch.wishes:
-        named.update((wish.account_budget, wish.key_budget))
+        named |= {wish.account_budget, wish.key_budget}
     for record in records.values():
         if record.status == "lost":
-            named.update((record.account_id, record.key_budget))
+            named |= {record.account_id, record.key_budget}
     marks = [wish.claim.mark for wish in batch.wishes if wish.claim is not None]
     claims = idempotency.lock_claims(connection, marks) if marks else _NOBODY
     return Facts(holds, records, budgets.lock_budgets(connection, {id for id in named if id is not None}), claims)

@@ -73,10 +73,10 @@ class SQLiteConnection(sqlite3.Connection):
         try:
             _execute(self, _BEGIN if is_write else "BEGIN")
             result = work(self)
-            if is_write:
+            if is_write and failpoints.armed:
                 failpoints.reach("commit.before")
             _execute(self, "COMMIT")
-            if is_write:
+            if is_write and failpoints.armed:
                 failpoints.reach("commit.after")
             return result
         except sqlite3.Error as error:  # of these two, or while rows were taken one after the other

@@ -19,6 +19,9 @@ WATCH_S = 0.05
 """How often it is looked who waits, once somebody does for too long."""
 
 
+_NOTHING = Batch()
+
+
 class Asked:
     """A hold that somebody waits for, since when."""
 
@@ -81,7 +84,7 @@ class Taken:
         self.backlog: list[GenerationRow] = []
         self.is_of_ring = False
         self.task: Task[Any] | None = None
-        self.batch = Batch()
+        self.batch = _NOTHING
 
 
 def take(queue: deque[Item], count: int) -> list[Item]:

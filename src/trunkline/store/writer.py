@@ -315,7 +315,8 @@ class Writer:
             if not task.done.done():
                 task.done.set_exception(error)
         else:
-            self._come_back()
+            if self._is_down:
+                self._come_back()
             if not task.done.done():
                 task.done.set_result(result)
 
@@ -394,7 +395,8 @@ class Writer:
                 self._beating.cancel()
             self._is_beat_due = False
             self._beating = self._loop.call_later(BEAT_S, self._beat)
-        self._come_back()
+        if self._is_down:
+            self._come_back()
 
     def _answer(self, waiting: Sequence[Asked], answers: Sequence[Answer | None]) -> None:
         for asked, answer in zip(waiting, answers, strict=True):
@@ -461,9 +463,8 @@ class Writer:
         await self._keep_aside(self._taken.ended + self._take_ended())
 
     def _come_back(self) -> None:
-        if self._is_down:
-            self._is_down = False
-            self._alarm("store.back", "")
+        self._is_down = False
+        self._alarm("store.back", "")
 
     async def _keep_aside(self, ended: list[Ended]) -> None:
         """Keep settles in the journal; in memory where that takes nothing."""

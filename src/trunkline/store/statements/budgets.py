@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable
 from operator import itemgetter
 from typing import Any
@@ -12,12 +13,12 @@ from trunkline.store.rows import BudgetRow, EntryRow, HoldRow
 
 def find_budgets(connection: Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
     """Find budgets by their ids; those that there are none of are left out."""
-    return {row[0]: BudgetRow(*row) for row in select_in(connection, f"{_BUDGETS} WHERE id", ids)}
+    return {row[0]: BudgetRow(*row) for row in select_in(connection, _BUDGETS_OF, ids)}
 
 
 def lock_budgets(connection: Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
     """Find budgets as `find_budgets` does, and keep all others from changing them until the transaction is over."""
-    return {row[0]: BudgetRow(*row) for row in _lock_in(connection, f"{_BUDGETS} WHERE id", ids)}
+    return {row[0]: BudgetRow(*row) for row in _lock_in(connection, _BUDGETS_OF, ids)}
 
 
 def add_budgets(connection: Connection, rows: Iterable[BudgetRow]) -> None:
@@ -43,12 +44,12 @@ def move_budgets(connection: Connection, changes: Iterable[tuple[int, int, str]]
 
 def find_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRow]:
     """Find holds by their ids; those that there are none of are left out."""
-    return {row[0]: HoldRow(*row) for row in select_in(connection, f"{_HOLDS} WHERE id", ids)}
+    return {row[0]: HoldRow(*row) for row in select_in(connection, _HOLDS_OF, ids)}
 
 
 def lock_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRow]:
     """Find holds as `find_holds` does, and keep all others from freeing them; to be done before `lock_budgets`."""
-    return {row[0]: HoldRow(*row) for row in _lock_in(connection, f"{_HOLDS} WHERE id", ids)}
+    return {row[0]: HoldRow(*row) for row in _lock_in(connection, _HOLDS_OF, ids)}
 
 
 def add_holds(connection: Connection, rows: Iterable[HoldRow]) -> None:
@@ -96,8 +97,13 @@ def select_in(
     if connection.dialect == "postgres":
         return connection.execute(f"{statement} = ANY(?)", (list(values),)).fetchall()
     given = tuple(values)
-    filled = given + given[-1:] * ((1 << (len(given) - 1).bit_length()) - len(given))
-    return connection.execute(f"{statement} IN ({', '.join('?' * len(filled))})", filled).fetchall()
+    size = 1 << (len(given) - 1).bit_length()
+    return connection.execute(_of_so_many(statement, size), given + given[-1:] * (size - len(given))).fetchall()
+
+
+@functools.lru_cache(maxsize=64)
+def _of_so_many(statement: str, size: int) -> str:
+    return f"{statement} IN ({', '.join('?' * size)})"
 
 
 def _lock_in(connection: Connection, statement: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
@@ -111,7 +117,8 @@ def _lock_in(connection: Connection, statement: str, ids: Collection[str]) -> li
 
 
 _CHARGE = itemgetter(*map(EntryRow._fields.index, ("at_ms", "kind", "debit", "credit", "amount_nano", "charge_of")))
-_BUDGETS = "SELECT id, credited_nano, charged_nano, held_nano FROM budgets"
+_BUDGETS_OF = "SELECT id, credited_nano, charged_nano, held_nano FROM budgets WHERE id"
 _HOLDS = """
     SELECT id, account_id, key_id, account_budget, key_budget, amount_nano, boot_id, created_at_ms FROM holds
 """
+_HOLDS_OF = f"{_HOLDS} WHERE id"
