@@ -106,12 +106,19 @@ class Known(Struct, frozen=True, kw_only=True):
     stored_list: str = ""
 
 
+class Sets(Struct, frozen=True):
+    """What endpoints of one file have alike, to which its rows refer by the place in these lists."""
+
+    supports: tuple[frozenset[str], ...] = ()
+    quirks: tuple[dict[str, Json], ...] = ()
+
+
 class Entry(Struct, frozen=True):
-    """One endpoint as it is written, with its model and the file it is written in."""
+    """One endpoint as it is written, with its model and the sets of the file it is written in."""
 
     model: Model
     row: EndpointRow
-    file: ModelsFile
+    sets: Sets
 
 
 def gather(providers_text: str, settings: Settings, around: Surroundings, lists: Lists) -> Known:
@@ -210,11 +217,12 @@ def _entries(
     models: dict[str, Model] = {}
     providers = set(slugs.values())
     for file in files:
+        sets = Sets(file.supports, file.quirks)
         for row in file.models:
             model = models.setdefault(row.slug, _model(row))
             for end in row.endpoints:
                 if end.provider in providers:
-                    entries.setdefault((row.slug, end.provider, end.tag), Entry(model, end, file))
+                    entries.setdefault((row.slug, end.provider, end.tag), Entry(model, end, sets))
     seen: dict[tuple[str, str, str], int] = {}
     shipped = models.copy()
     for index, wish in enumerate(given):
@@ -241,12 +249,12 @@ def _entries(
             known = entries.get(key)
             if known is None:
                 new = EndpointRow(provider=provider, upstream_model=_upstream_model(wish, provider))
-                known = Entry(model, new, ModelsFile())
-            entries[key] = Entry(model, replace(known.row, **_wishes(wish, known)), known.file)
+                known = Entry(model, new, Sets())
+            entries[key] = Entry(model, replace(known.row, **_wishes(wish, known)), known.sets)
         seen.setdefault(key, index)
     if not given:
         return list(entries.values())
-    return [Entry(_named(entry.model, models), entry.row, entry.file) for entry in entries.values()]
+    return [Entry(_named(entry.model, models), entry.row, entry.sets) for entry in entries.values()]
 
 
 def _named(model: Model, models: Mapping[str, Model]) -> Model:
@@ -258,7 +266,7 @@ def supports_of(entry: Entry) -> frozenset[str] | None:
     """The parameters that an entry is said to support; None: nothing is."""
     row = entry.row
     if row.supports is None and row.supports_set is not None:
-        return entry.file.supports[row.supports_set]
+        return entry.sets.supports[row.supports_set]
     return row.supports
 
 
