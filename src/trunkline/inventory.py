@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trunkline.catalog.engines import Engine, find_engines
 from trunkline.catalog.entries import Catalog
@@ -29,6 +28,8 @@ from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.lists import read_list, unpack_list
 from trunkline.store.rows import ListRow
+
+_SHIPPED: Final = Path(__file__).parent / "catalog"
 
 
 class InForce(NamedTuple):
@@ -88,7 +89,7 @@ def _lists(found: InForce) -> Lists:
 
 
 def _shipped_text(name: str) -> str:
-    return files("trunkline.catalog").joinpath(name).read_text("utf-8")
+    return (_SHIPPED / name).read_text("utf-8")
 
 
 def load_engines(settings: Settings) -> dict[str, Engine]:
@@ -122,7 +123,7 @@ def _surroundings() -> Surroundings:
 
 def shipped_models() -> ModelsFile:
     """Read the list of models that came with this version."""
-    return read_models(files("trunkline.catalog").joinpath("models.json").read_bytes())
+    return read_models((_SHIPPED / "models.json").read_bytes())
 
 
 def models_in_force(settings: Settings) -> InForce:

@@ -4,7 +4,6 @@ Each error is one line that says what to do next, and exit code 2 (`start.py`)."
 
 from __future__ import annotations
 
-from importlib.metadata import version as package_version
 from typing import Annotated
 
 import typer
@@ -27,6 +26,7 @@ from trunkline.cli.serving import serve
 from trunkline.cli.start import main as main  # where the installed command of a development folder looks for it
 from trunkline.cli.tree import new_tree
 from trunkline.cli.usage import print_usage
+from trunkline.version import VERSION
 
 TREE = new_tree("A gateway of your own in front of every model provider. Start with: trunkline serve")
 DOCS = typer.Typer(help="Print reference pages.", no_args_is_help=True)
@@ -46,7 +46,7 @@ TREE.add_typer(DOCS, name="docs")
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"trunkline {package_version('trunkline')}")
+        typer.echo(f"trunkline {VERSION}")
         raise typer.Exit
 
 

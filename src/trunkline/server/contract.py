@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from importlib.resources import files
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -20,7 +21,7 @@ from trunkline.call import Services
 @lru_cache(maxsize=1)
 def contract() -> dict[str, Any]:
     """The contract, mended; read once."""
-    document: dict[str, Any] = json.loads(files("trunkline.server").joinpath("openapi.json").read_bytes())
+    document: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").read_bytes())
     mended: dict[str, Any] = mend_nullable(document)
     mended["servers"] = [{"url": "/api/v1", "description": "This gateway"}]
     return mended
@@ -34,6 +35,13 @@ def contract_bytes() -> bytes:
 async def show_contract(services: Services, _: Request) -> Response:
     """Answer GET /openapi.json."""
     return Response(await services.aside.run(contract_bytes), media_type="application/json")
+
+
+async def show_reference(services: Services, _: Request) -> Response:
+    """Answer GET /docs; what makes the page is loaded for the first who opens it."""
+    reference = await services.aside.run(import_module, "trunkline.server.reference")
+    page: Response = await services.aside.run(reference.answer_reference)
+    return page
 
 
 def mend_nullable(node: Any) -> Any:

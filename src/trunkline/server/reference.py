@@ -8,10 +8,8 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from trunkline.call import Services
 from trunkline.server.contract import contract
 
 _STYLE = """
@@ -63,9 +61,9 @@ _EXAMPLE = """curl -N http://127.0.0.1:8080/api/v1/responses \\
   -d '{"model": "fake/echo", "input": "Hello!", "stream": true}'"""
 
 
-async def show_reference(services: Services, _: Request) -> Response:
+def answer_reference() -> Response:
     """Answer GET /docs."""
-    return HTMLResponse(await services.aside.run(reference_page), headers=REFERENCE_HEADERS)
+    return HTMLResponse(reference_page(), headers=REFERENCE_HEADERS)
 
 
 @lru_cache(maxsize=1)

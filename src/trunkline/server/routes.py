@@ -17,7 +17,7 @@ from trunkline.faces.contract import Face
 from trunkline.faces.messages.face import COUNTED, MESSAGES
 from trunkline.server.answers import AnswerRoute
 from trunkline.server.body import Bounds
-from trunkline.server.contract import show_contract
+from trunkline.server.contract import show_contract, show_reference
 from trunkline.server.counting import CountRoute
 from trunkline.server.cycle import Route as CycleRoute
 from trunkline.server.direct import HotPaths
@@ -31,7 +31,6 @@ from trunkline.server.listings import Listings
 from trunkline.server.origins import AllowingOrigins, Origins
 from trunkline.server.paths import BASE, FACES, face_of, path_meant
 from trunkline.server.records import RecordRoutes
-from trunkline.server.reference import show_reference
 from trunkline.stopping import Stopping
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]

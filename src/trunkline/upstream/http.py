@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,9 +18,10 @@ from trunkline.upstream.patience import Timeouts
 from trunkline.upstream.pool import MAX_CONNECTIONS, Pool
 from trunkline.upstream.reply import Reply, Unanswered, ask
 from trunkline.upstream.transport import UpstreamFailure as UpstreamFailure
+from trunkline.version import VERSION
 from trunkline.wire import UpstreamRequest
 
-_AGENT = f"user-agent: trunkline/{version('trunkline')}\r\n"
+_AGENT = f"user-agent: trunkline/{VERSION}\r\n"
 _MAX_CACHED_TARGETS = 4096
 _MAX_CACHED_HEADS = 8
 _MAX_JOINED_BYTES = 64 * 1024
