@@ -37,10 +37,9 @@ from termios import TIOCOUTQ
 from typing import Any, ClassVar
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from trunkline.errors import BadRequest, GatewayError, RequestTimeout, ServiceUnavailable
+from trunkline.server.bare import STATUS_LINE, FlowControl, HttpToolsProtocol, RequestResponseCycle
 from trunkline.server.direct import DirectCycle, HotPaths, wake
 from trunkline.server.joined import JoinedTransport
 from trunkline.stopping import Stopping

@@ -18,11 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from trunkline.errors import GatewayError
 from trunkline.faces.contract import Face, Lines
+from trunkline.server.bare import STATUS_LINE, FlowControl
 from trunkline.server.cycle import FaceOf, Field, Route, any_path
 from trunkline.server.edge import serve
 from trunkline.server.joined import JoinedTransport

@@ -20,9 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-import uvicorn
-
 from trunkline.server.allocator import give_large_pieces_back, use_large_pages
+from trunkline.server.bare import Config, Server
 from trunkline.server.connection import BoundedProtocol
 from trunkline.server.routes import Application
 from trunkline.settings.sections import ServerSettings
@@ -45,10 +44,8 @@ _GARBAGE_THRESHOLDS = (20_000, 20, 50)
 """How many new objects are let be before cycles among them are looked for. A request makes hardly any."""
 
 
-class _Server(uvicorn.Server):
-    def __init__(
-        self, config: uvicorn.Config, stopping: Stopping, drain_s: float, on_ready: Callable[[], None]
-    ) -> None:
+class _Server(Server):
+    def __init__(self, config: Config, stopping: Stopping, drain_s: float, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._stopping = stopping
         self._drain_s = drain_s
@@ -185,7 +182,7 @@ def serve(
         "idle": {},
         "hot": application.hot,
     }
-    config = uvicorn.Config(
+    config = Config(
         application,
         loop="uvloop",
         http=type("_Protocol", (BoundedProtocol,), bounds),
