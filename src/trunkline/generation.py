@@ -10,7 +10,7 @@ from msgspec import Struct
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd, dollars_of
 from trunkline.protocol.opaque import Json
-from trunkline.routing.explanation import as_json, why
+from trunkline.routing.explanation import Explanation, as_json, why
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
 from trunkline.routing.plan import Plan
 from trunkline.stream.deltas import Spent, StopReason
@@ -116,19 +116,30 @@ _STARTS = ("resp_", "gen-", "msg_", "req_")
 """How ids begin: those of answers in Responses, in Chat and in Messages, and those of requests, as errors name them."""
 
 
-def generation_as_json(generation: Generation) -> dict[str, object]:
-    """Put a generation into plain values that JSON can hold: why it went where it went, and what became of the plan."""
-    answered = generation.endpoint if generation.has_answered else None
-    explanation = generation.plan.explanation
+class Past(Struct, frozen=True, gc=False):
+    """Of one generation what its explanation says: a third of its memory, since nothing of what was spent is kept."""
+
+    id: str
+    account_id: str
+    explanation: Explanation
+    answered: Endpoint | None
+    dropped: Sequence[str]
+    queued_s: float
+    attempted: Sequence[Attempted]
+    outrun: Sequence[tuple[Outrun, Spent]]
+
+
+def past_as_json(past: Past) -> dict[str, object]:
+    """Put it into plain values that JSON can hold: why it went where it went, and what became of the plan."""
     return {
-        "id": generation.id,
-        "why": why(explanation),
-        **as_json(explanation),
-        "answered_by": None if answered is None else answered.id,
-        "dropped_parameters": list(generation.dropped),
-        "queued_ms": round(generation.queued_s * 1000),
-        "attempts": [attempt_as_json(each) for each in generation.attempted],
-        "outrun": [_outrun_as_json(each, spent) for each, spent in generation.outrun],
+        "id": past.id,
+        "why": why(past.explanation),
+        **as_json(past.explanation),
+        "answered_by": None if past.answered is None else past.answered.id,
+        "dropped_parameters": list(past.dropped),
+        "queued_ms": round(past.queued_s * 1000),
+        "attempts": [attempt_as_json(each) for each in past.attempted],
+        "outrun": [_outrun_as_json(each, spent) for each, spent in past.outrun],
     }
 
 

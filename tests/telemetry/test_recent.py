@@ -8,7 +8,7 @@ import msgspec
 
 from tests.routing.catalogs import NOW, Shelf, ask, endpoint, plan_at, thrown
 from trunkline.billing import lost
-from trunkline.generation import Generation, generation_as_json
+from trunkline.generation import Generation, past_as_json
 from trunkline.protocol.items import InputText, Message
 from trunkline.protocol.request import Request
 from trunkline.routing.explanation import why
@@ -55,7 +55,11 @@ def test_a_generation_tells_what_became_of_the_plan() -> None:
     failure = Attempted(endpoint=BETA, fault=Fault("silent", "no byte in time"), started=1.0, ended=3.0)
     slower = Outrun(endpoint=BETA, started=1.0, ended=1.5)
     outrun = [(slower, lost(None, HELLO, BETA))]
-    told = generation_as_json(generation(plan=PLAN, attempted=[failure], outrun=outrun))
+    recent = Recent(1)
+    recent.keep(generation(plan=PLAN, attempted=[failure], outrun=outrun))
+    past = recent.find("a", "mine")
+    assert past is not None
+    told = past_as_json(past)
     msgspec.json.encode(told)
     assert told["answered_by"] == "alpha:m/one"
     assert told["attempts"] == [

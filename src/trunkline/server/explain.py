@@ -20,7 +20,7 @@ from trunkline.call import Call, Services
 from trunkline.errors import BadRequest, NotFound
 from trunkline.faces.contract import Face
 from trunkline.faces.lines import JSON
-from trunkline.generation import generation_as_json, generation_id
+from trunkline.generation import generation_id, past_as_json
 from trunkline.pipeline import admit
 from trunkline.plugins.order import NO_STEPS, steps_as_json
 from trunkline.protocol.render import render_error
@@ -78,8 +78,8 @@ async def explain_past(services: Services, request: Request) -> Response:
 
 def past_explanation(recent: Recent, response_id: str, account_id: str) -> bytes | None:
     """The explanation of an account's request, where this node remembers it."""
-    generation = recent.find(response_id, account_id)
-    return None if generation is None else json.dumps(generation_as_json(generation)).encode()
+    past = recent.find(response_id, account_id)
+    return None if past is None else json.dumps(past_as_json(past)).encode()
 
 
 async def _explained(call: Call, services: Services) -> dict[str, Any]:
