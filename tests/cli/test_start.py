@@ -26,7 +26,7 @@ STORE = frozenset({"sqlite3", "trunkline.store.database"})
 RUNS = [
     (
         "serve --help",
-        NEVER | LINKS | {"trunkline.cli.main", "trunkline.cli.catalog", "trunkline.cli.route"},
+        NEVER | LINKS | SERVER | UPSTREAM | {"trunkline.cli.main", "trunkline.cli.catalog", "trunkline.cli.route"},
     ),
     ("keys create", NEVER | SERVER | UPSTREAM | CATALOGUE),
     ("byok list", NEVER | SERVER | UPSTREAM),
