@@ -29,19 +29,21 @@ from trunkline.adapters.contract import Decoder, Exchange
 from trunkline.adapters.decoding.calls import NAMELESS, says_nothing
 from trunkline.adapters.decoding.faults import fault_of_error, nonsense, unread
 from trunkline.adapters.decoding.halves import Halves
-from trunkline.adapters.decoding.repeats import HeldStart, grown
+from trunkline.adapters.decoding.repeats import HeldStart
 from trunkline.adapters.decoding.strange import read_json
 from trunkline.adapters.decoding.template import Template
 from trunkline.adapters.decoding.usage import added
-from trunkline.adapters.messages.blocks import Block
+from trunkline.adapters.messages.blocks import Block, close_own, fill_citations
 from trunkline.adapters.messages.pauses import MAX_PAUSES, going_on
 from trunkline.adapters.messages.searches import close_search, open_found, open_search
+from trunkline.adapters.messages.thoughts import fill_signature, open_thinking, proof_of
 from trunkline.adapters.messages.wire import (
     BlockDelta,
     BlockStart,
     BlockStop,
     ErrorEvent,
     Event,
+    Head,
     MessageDelta,
     MessageStart,
     MessageStop,
@@ -49,6 +51,7 @@ from trunkline.adapters.messages.wire import (
     Ping,
     Stop,
     decode_citation,
+    decode_stop,
     decode_tier,
     decode_usage,
     given_input,
@@ -58,6 +61,8 @@ from trunkline.adapters.messages.wire import (
     read_body,
     read_event,
     read_head,
+    texts_alone,
+    unread_blocks,
 )
 from trunkline.catalog.entries import Endpoint
 from trunkline.protocol.items import Json
@@ -69,17 +74,13 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     FunctionCall,
-    Opaque,
     Reasoning,
-    ReasoningSeal,
-    Refusal,
     Slot,
     Spent,
     Stopped,
     Text,
     Usage,
 )
-from trunkline.stream.seals import format_named
 from trunkline.wire import UNREADABLE, Fault, UpstreamRequest, WireMessage
 
 
@@ -92,7 +93,6 @@ class MessagesDecoder(Decoder):
 
     def __init__(self, endpoint: Endpoint, *, may_pause: bool = False, knows_own: bool = False) -> None:
         self._endpoint = endpoint
-        self._format = format_named(endpoint.quirks.reasoning_format)
         self._kept: list[Raw] | None = [] if may_pause else None
         self._knows_own = knows_own
         self._own: dict[str, Json] = {}
@@ -105,7 +105,7 @@ class MessagesDecoder(Decoder):
         self._earlier = Usage()
         self._pauses = self._held_pieces = 0
         self.is_done = False
-        self._halves = Halves()
+        self._halves: Halves | None = None
         self._template = Template(b'"text"')
 
     @property
@@ -115,13 +115,15 @@ class MessagesDecoder(Decoder):
     def message(self, message: WireMessage) -> Iterable[Delta]:
         if self._is_over:
             return ()
-        data, block = message.data, self._text
-        if block is not None and (text := self._template.text_in(data)):
+        data, block, template = message.data, self._text, self._template
+        if block is not None and (text := template.text_in(data)):
             self._add(block, (text,))
             return (Text(block.slot, text),)
         try:
             event = read_event(data)
         except UNREADABLE:
+            if self._halves is None:
+                self._halves = Halves()
             mended = self._halves.mended(message)
             if mended is not None:
                 return self.message(mended)
@@ -129,26 +131,31 @@ class MessagesDecoder(Decoder):
             return () if self._stop.stop_reason is not None else self._unread(data)
         if block is not None and (text := self._only_text(event)):
             # Nearly every message is a piece of plain text.
-            self._template.learn(data, text)
+            template.learn(data, text)
             self._add(block, (text,))
-            return (Text(block.slot, text),)
-        self._template.forget()
-        return self._count_input(self._event(event))
+            deltas: list[Delta] = [Text(block.slot, text)]
+        else:
+            template.forget()
+            deltas = self._event(event)
+        return deltas if self._has_told else self._count_input(deltas)
 
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         block = self._text
         if block is None or block.slot != slot or self._is_over:
             return None
-        if len(messages) > 1 and (alike := self._template.texts_in(messages)) is not None:
+        template = self._template
+        if len(messages) > 1 and (alike := template.texts_in(messages)) is not None:
             self._add(block, alike)
             return alike
         texts: list[str] = []
-        for message in messages:
+        # What is no text stands at the end most often, where the block ends.
+        for message in reversed(messages):
             data = message.data
-            text = self._template.text_in(data) or self._read_text(data)
+            text = template.text_in(data) or self._read_text(data)
             if not text:
                 return None
             texts.append(text)
+        texts.reverse()
         self._add(block, texts)
         return texts
 
@@ -167,13 +174,13 @@ class MessagesDecoder(Decoder):
 
     def _only_text(self, event: Event) -> str | None:
         """What an event adds to the open text and nothing else; None or nothing for any other."""
-        if type(event) is not BlockDelta or not self._has_told or self._blocks.get(event.index) is not self._text:
+        if type(event) is not BlockDelta or self._blocks.get(event.index) is not self._text:
             return None
-        return event.delta.text
+        piece = event.delta
+        return piece.text if self._has_told or piece.type == "text_delta" else None
 
     def _add(self, block: Block, texts: Sequence[str]) -> None:
-        for text in texts:
-            block.end += len(text)
+        block.end += len(texts[0] if len(texts) == 1 else "".join(texts))
         if self._kept is not None:
             block.pieces += texts
 
@@ -184,11 +191,7 @@ class MessagesDecoder(Decoder):
                 return self._fail(fault_of_error(answer.error, self._endpoint.quirks))
             if answer.content is None:
                 return self._fail(unread("the answer has no content", body, self._endpoint.quirks))
-            deltas = [
-                delta
-                for index, block in enumerate(answer.content)
-                for delta in (*self._open(index, block), *self._close(index))
-            ]
+            deltas = self._content(answer.content, body)
         except UNREADABLE:
             return self._fail(unread("the answer cannot be read", body, self._endpoint.quirks))
         self._stop = Stop(answer.stop_reason, answer.stop_sequence, answer.stop_details)
@@ -197,10 +200,20 @@ class MessagesDecoder(Decoder):
         if answer.error is not None:
             spent = [self._spent()] if self._usage else []
             return [*deltas, *spent, *self._fail(fault_of_error(answer.error, self._endpoint.quirks))]
-        return self._count_input(deltas + self._end_all())
+        return deltas + self._end_all()
+
+    def _content(self, heads: list[Head], body: bytes) -> list[Delta]:
+        """Tell the content of a whole answer, which most often is texts alone."""
+        texts = texts_alone(heads) if self._kept is None else None
+        if texts is not None:
+            return [Text(0, text) for text in texts]
+        blocks = enumerate(unread_blocks(body))
+        return [delta for index, block in blocks for delta in (*self._open(index, block), *self._close(index))]
 
     def end(self) -> Iterable[Delta]:
         """Say the end of an answer whose `message_stop` never came, or that a paused one was left incomplete."""
+        if self._is_over and not self._is_paused:
+            return ()
         is_ended = not self._is_over and self._stop.stop_reason is not None
         deltas: list[Delta] = self._end_all() if is_ended else []
         if self._is_paused:
@@ -280,23 +293,22 @@ class MessagesDecoder(Decoder):
         self.is_done = not self._is_paused
         if self._is_paused:
             return deltas
-        own = ({**self._own, **self._stop.own} if self._knows_own else None) or None
-        if why := self._stop.explanation:
-            # What it called by then may be half of a call.
-            stopped = Stopped("content_filter" if self._has_calls else "stop", None, own)
-            return [*deltas, Refusal("refusal", why), stopped]
-        return [*deltas, Stopped(self._stop.reason(has_calls=self._has_calls), self._stop.sequence, own)]
+        own = self._own if self._knows_own else None
+        return deltas + decode_stop(self._stop, own, has_calls=self._has_calls)
 
     def _fail(self, fault: Fault) -> list[Delta]:
         self._is_over = self.is_done = True
         return [Failed(fault)]
 
     def _spent(self, *, is_final: bool = True) -> Spent:
-        usage = msgspec.structs.replace(self._total(), estimated=not is_final)
-        return Spent(usage, service_tier=decode_tier(self._usage))
+        usage = self._total()
+        if not is_final:
+            usage = msgspec.structs.replace(usage, estimated=True)
+        return Spent(usage, None, decode_tier(self._usage))
 
     def _total(self) -> Usage:
-        return added(self._earlier, decode_usage(self._usage))
+        usage = decode_usage(self._usage)
+        return added(self._earlier, usage) if self._pauses else usage
 
     # Content blocks
 
@@ -333,6 +345,8 @@ class MessagesDecoder(Decoder):
 
     def _end_all(self) -> list[Delta]:
         """End the message, and before it the blocks that the provider left open with something not told yet."""
+        if not self._blocks:
+            return [] if self._is_over else self._end_message()
         waiting = [index for index, block in self._blocks.items() if block.is_waiting]
         deltas = [delta for index in waiting for delta in self._close(index)]
         return deltas if self._is_over else deltas + self._end_message()
@@ -341,7 +355,7 @@ class MessagesDecoder(Decoder):
         block = self._blocks.pop(index, None)
         if block is None:
             return []
-        closer = MessagesDecoder._close_own if block.own is not None else _CLOSERS.get(block.head.type)
+        closer = close_own if block.own is not None else _CLOSERS.get(block.head.type)
         if closer is None:
             return []
         deltas = closer(self, block)
@@ -389,10 +403,6 @@ class MessagesDecoder(Decoder):
         held, block.held = block.held, None
         return self._go_on(block, held.end()) if held is not None else []
 
-    def _fill_citations(self, block: Block, piece: Piece) -> list[Delta]:
-        block.citations.append(piece.citation)
-        return []
-
     def _close_text(self, block: Block) -> list[Delta]:
         deltas = self._release(block)
         found = (decode_citation(citation, block.start, block.end) for citation in block.citations)
@@ -407,12 +417,6 @@ class MessagesDecoder(Decoder):
 
     # Thought
 
-    def _open_thinking(self, block: Block) -> list[Delta]:
-        block.signature = block.head.signature or ""
-        if block.head.thinking:
-            block.held = HeldStart(block.head.thinking)
-        return []
-
     def _think(self, block: Block, text: str) -> list[Delta]:
         self._keep(block, text)
         return [Reasoning(block.slot, text)] if text else []
@@ -420,18 +424,13 @@ class MessagesDecoder(Decoder):
     def _fill_thinking(self, block: Block, piece: Piece) -> list[Delta]:
         return self._go_on(block, piece.thinking or "")
 
-    def _fill_signature(self, block: Block, piece: Piece) -> list[Delta]:
-        block.signature = grown(block.signature, piece.signature or "")
-        return []
-
     def _close_thinking(self, block: Block) -> list[Delta]:
-        return [*self._release(block), self._proof(block, signature=block.signature or None), Closed(block.slot)]
+        proof = proof_of(block, self._endpoint, signature=block.signature or None)
+        return [*self._release(block), proof, Closed(block.slot)]
 
     def _open_redacted(self, block: Block) -> list[Delta]:
-        return [self._proof(block, encrypted=block.head.data), Closed(block.slot)] if block.head.data else []
-
-    def _proof(self, block: Block, encrypted: str | None = None, signature: str | None = None) -> ReasoningSeal:
-        return ReasoningSeal(block.slot, encrypted, signature, self._format, endpoint_id=self._endpoint.id)
+        data = block.head.data
+        return [proof_of(block, self._endpoint, encrypted=data), Closed(block.slot)] if data else []
 
     # Calls
 
@@ -466,9 +465,6 @@ class MessagesDecoder(Decoder):
         deltas = self._argue(block, block.given)
         return [*deltas, Closed(block.slot)] if block.head.name else deltas
 
-    def _close_own(self, block: Block) -> list[Delta]:
-        return [Opaque(block.slot, block.whole_own(), is_done=True)]
-
     def _keep(self, block: Block, text: str) -> None:
         if self._kept is not None:
             block.pieces.append(text)
@@ -476,7 +472,7 @@ class MessagesDecoder(Decoder):
 
 _OPENERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {
     "text": MessagesDecoder._open_text,
-    "thinking": MessagesDecoder._open_thinking,
+    "thinking": open_thinking,
     "redacted_thinking": MessagesDecoder._open_redacted,
     "tool_use": MessagesDecoder._open_call,
     "server_tool_use": open_search,
@@ -484,9 +480,9 @@ _OPENERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {
 }
 _FILLERS: dict[str, Callable[[MessagesDecoder, Block, Piece], list[Delta]]] = {
     "text_delta": MessagesDecoder._fill_text,
-    "citations_delta": MessagesDecoder._fill_citations,
+    "citations_delta": fill_citations,
     "thinking_delta": MessagesDecoder._fill_thinking,
-    "signature_delta": MessagesDecoder._fill_signature,
+    "signature_delta": fill_signature,
     "input_json_delta": MessagesDecoder._fill_input,
 }
 _CLOSERS: dict[str, Callable[[MessagesDecoder, Block], list[Delta]]] = {

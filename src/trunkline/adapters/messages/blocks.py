@@ -13,7 +13,7 @@ from trunkline.adapters.decoding.strange import read_loosely
 from trunkline.adapters.messages.wire import Head, Piece
 from trunkline.protocol.items import Json
 from trunkline.protocol.opaque import AnthropicItem
-from trunkline.stream.deltas import Slot
+from trunkline.stream.deltas import Delta, Opaque, Slot
 
 
 class Block:
@@ -85,3 +85,14 @@ class Block:
                 return Raw(
                     msgspec.json.encode({"type": head.type, "id": head.id, "name": head.name, "input": arguments})
                 )
+
+
+def fill_citations(_: object, block: Block, piece: Piece) -> list[Delta]:
+    """Gather a citation, which is told when all of its text is known."""
+    block.citations.append(piece.citation)
+    return []
+
+
+def close_own(_: object, block: Block) -> list[Delta]:
+    """Tell a block that is Anthropic's own."""
+    return [Opaque(block.slot, block.whole_own(), is_done=True)]

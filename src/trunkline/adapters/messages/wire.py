@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from trunkline.adapters.decoding.usage import added, clean_usage, count, counts_in, writes
+from trunkline.adapters.decoding.usage import MAX_COUNT, added, clean_usage, count, counts_in, writes
 from trunkline.protocol.items import Annotation, FileCitation, Json, UrlCitation
-from trunkline.stream.deltas import StopReason, Usage
+from trunkline.stream.deltas import Delta, Refusal, Stopped, StopReason, Usage
 from trunkline.wire import UNREADABLE
 
 """What reading a stranger's JSON may raise."""
@@ -77,22 +77,6 @@ class Stop(Struct, frozen=True, gc=False):
     stop_details: Json = None
     container: Json = None
 
-    def reason(self, *, has_calls: bool) -> StopReason:
-        """Why the answer ended; without a reason, as some hosts send null, it is the plain end."""
-        stop = STOPS.get(self.stop_reason or "", "calls" if has_calls else "stop")
-        return "stop" if stop == "calls" and not has_calls else stop
-
-    @property
-    def sequence(self) -> str | None:
-        """The client's stop text that ended the answer, where it was one."""
-        told = self.stop_sequence
-        return told if self.stop_reason == "stop_sequence" and isinstance(told, str) else None
-
-    @property
-    def explanation(self) -> str:
-        """Why an answer was refused, in words, where it was."""
-        return _text(_field(self.stop_details, "explanation")) if self.stop_reason == "refusal" else ""
-
     @property
     def own(self) -> dict[str, Json]:
         """How the answer ended, as Anthropic says it to its own clients, where we have less words for it."""
@@ -109,6 +93,8 @@ class Start(Struct, frozen=True, gc=False):
     @property
     def own(self) -> dict[str, Json]:
         """What Anthropic says of the answer to its own clients."""
+        if self.container is None and self.diagnostics is None:
+            return {}
         return _said(container=self.container, diagnostics=self.diagnostics)
 
 
@@ -138,6 +124,8 @@ class MessageDelta(Struct, frozen=True, tag_field="type", tag="message_delta"):
     @property
     def own(self) -> dict[str, Json]:
         """What Anthropic says of the answer to its own clients."""
+        if self.delta.container is None and self.context_management is None:
+            return {}
         return _said(container=self.delta.container, context_management=self.context_management)
 
 
@@ -172,7 +160,7 @@ KNOWN_EVENTS = frozenset(
 class Body(Struct, frozen=True):
     """A whole answer, or an error that came with a 200."""
 
-    content: list[Raw] | None = None
+    content: list[Head] | None = None
     stop_reason: str | None = None
     stop_sequence: Json = None
     stop_details: Json = None
@@ -186,7 +174,13 @@ class Body(Struct, frozen=True):
     def own(self) -> dict[str, Json]:
         """What Anthropic says of the answer to its own clients."""
         edits = self.context_management
+        if self.container is None and edits is None and self.diagnostics is None:
+            return {}
         return _said(container=self.container, context_management=edits, diagnostics=self.diagnostics)
+
+
+class _Unread(Struct, frozen=True):
+    content: list[Raw]
 
 
 class _Typed(Struct, frozen=True):
@@ -196,6 +190,7 @@ class _Typed(Struct, frozen=True):
 read_event = msgspec.json.Decoder(Event).decode
 read_head = msgspec.json.Decoder(Head).decode
 read_body = msgspec.json.Decoder(Body).decode
+_read_unread = msgspec.json.Decoder(_Unread).decode
 _read_type = msgspec.json.Decoder(_Typed).decode
 
 
@@ -205,6 +200,22 @@ def is_known(data: bytes) -> bool:
         return _read_type(data).type in KNOWN_EVENTS
     except UNREADABLE:
         return True
+
+
+def unread_blocks(body: bytes) -> list[Raw]:
+    """The content blocks of a whole answer as they were written; there are some."""
+    return _read_unread(body).content
+
+
+def texts_alone(heads: list[Head]) -> list[str] | None:
+    """What a content of texts says on which nothing hangs; None of any other."""
+    texts = []
+    for head in heads:
+        if head.type != "text" or head.citations:
+            return None
+        if head.text:
+            texts.append(head.text)
+    return texts
 
 
 _OURS = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "web_search_tool_result"})
@@ -241,11 +252,34 @@ def decode_citation(citation: Json, start: int, end: int) -> Annotation | None:
             return None
 
 
+def decode_stop(stop: Stop, own: dict[str, Json] | None, *, has_calls: bool) -> list[Delta]:
+    """Read why an answer ended; `own` is what else Anthropic says of it, None where the client does not know it.
+
+    Without a reason, as some hosts send null, it is the plain end.
+    """
+    told = stop.stop_reason
+    if told == "end_turn":  # nearly always
+        return [Stopped("stop", None, own or None)]
+    if own is not None:
+        own = {**own, **stop.own}
+    if told == "refusal" and (why := _text(_field(stop.stop_details, "explanation"))):
+        # What it called by then may be half of a call.
+        return [Refusal("refusal", why), Stopped("content_filter" if has_calls else "stop", None, own or None)]
+    reason = STOPS.get(told or "", "calls" if has_calls else "stop")
+    if reason == "calls" and not has_calls:
+        reason = "stop"
+    is_sequence = told == "stop_sequence" and isinstance(stop.stop_sequence, str)
+    return [Stopped(reason, stop.stop_sequence if is_sequence else None, own or None)]
+
+
 def decode_usage(told: dict[str, Json]) -> Usage:
     """Read the counts, with those of steps that are not in their sums: a compaction, and what an advisor said.
 
     Source: the type `BetaUsage` of the anthropic Python package 2.14, seen 2026-11-28.
     """
+    usage = _usual_usage(told)
+    if usage is not None:
+        return usage
     usage, steps = _counted(told), told.get("iterations")
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict) and step.get("type") in ("compaction", "advisor_message"):
@@ -261,6 +295,22 @@ def decode_tier(told: dict[str, Json]) -> Literal["priority", "ultrafast"] | Non
     if told.get("speed") == "fast":
         return "ultrafast"
     return "priority" if told.get("service_tier") == "priority" else None
+
+
+_USUAL = frozenset({"cache_creation_input_tokens", "cache_read_input_tokens", "input_tokens", "output_tokens"})
+_UNCOUNTED = frozenset({"inference_geo", "service_tier", "speed"})
+"""What stands among the counts and is none."""
+
+
+def _usual_usage(told: dict[str, Json]) -> Usage | None:
+    """Read counts as most servers tell them, in a third of the time; None where there may be more to them."""
+    for name, value in told.items():
+        is_count = type(value) is int and 0 <= value <= MAX_COUNT and name in _USUAL
+        if not is_count and name not in _UNCOUNTED:
+            return None
+    cache_read, cache_write = told.get("cache_read_input_tokens", 0), told.get("cache_creation_input_tokens", 0)
+    read = told.get("input_tokens", 0) + cache_read + cache_write
+    return Usage(read, cache_read, cache_write, told.get("output_tokens", 0))
 
 
 def _counted(told: dict[str, Json]) -> Usage:
@@ -285,12 +335,13 @@ def later_usage(before: dict[str, Json], told: dict[str, Json] | None) -> dict[s
 
     Counts are cumulative; some hosts send zeros at the end for the input that they told at the beginning.
     """
-    later = {name: value for name, value in (told or {}).items() if _is_told(value) or name == "output_tokens"}
-    return {**before, **later}
-
-
-def _is_told(value: Json) -> bool:
-    return any(value.values()) if isinstance(value, dict) else bool(value)
+    later = before.copy()
+    if told:
+        for name, value in told.items():
+            is_told = any(value.values()) if type(value) is dict else value
+            if is_told or name == "output_tokens":
+                later[name] = value
+    return later
 
 
 def _url_citation(url: Any, title: Any, start: int, end: int) -> UrlCitation | None:
