@@ -97,7 +97,7 @@ def bound_to_anthropic(request: Request) -> list[str]:
 def anthropics_members(request: Request) -> list[str]:
     """Name what a request says that only Anthropic's own servers know, where it is left out for all others."""
     said = request.anthropic
-    if said is None:
+    if said is None or not (said.betas or said.members or said.tools):
         return []
     of_tools = [f"tools.{name}" for members in said.tools.values() for name in members if name != "type"]
     return [*(("betas",) if said.betas else ()), *said.members, *of_tools]

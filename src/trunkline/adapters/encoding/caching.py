@@ -33,13 +33,12 @@ def marks_cache(draft: Draft, spoken: Sequence[Round]) -> bool:
     if draft.request.has_marks:
         return False
     has_key = draft.request.prompt_cache_key is not None
-    may_mark = takes_marks(draft.endpoint)
     match draft.endpoint.prompt_caching:
         case "auto":
             # A write costs more than plain input, and a single question has nobody to read it.
-            is_marked = may_mark and (has_key or _goes_on(spoken))
+            is_marked = (has_key or _goes_on(spoken)) and takes_marks(draft.endpoint)
         case "on_key":
-            is_marked = may_mark and has_key
+            is_marked = has_key and takes_marks(draft.endpoint)
         case "off":
             is_marked = False
     if has_key and not is_marked:

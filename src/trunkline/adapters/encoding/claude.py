@@ -63,9 +63,11 @@ def plan_thinking(request: Request, endpoint: Endpoint, spoken: Sequence[Round])
     """Plan the thinking; `spoken` are the rounds that will be sent."""
     limit = request.max_output_tokens or _fitting_limit(request, endpoint)
     max_tokens = limit or DEFAULT_MAX_TOKENS
+    if request.reasoning is None:
+        return Thinking(max_tokens)
     level = wanted_effort(request, endpoint)
     if level is None:
-        return Thinking(max_tokens, dropped=() if request.reasoning is None else _lost(request, endpoint))
+        return Thinking(max_tokens, dropped=_lost(request, endpoint))
     if level == "none" and endpoint.quirks.can_stop_thinking:
         return Thinking(max_tokens, {"type": "disabled"})
     if endpoint.quirks.thinking_style == "adaptive":

@@ -132,7 +132,8 @@ def offered(request: Request, endpoint: Endpoint) -> Offer:
         if bound := bound_to_anthropic(request):
             raise Unprocessable(f"{endpoint.model.slug} does not take {', '.join(bound)} at {endpoint.provider.name}")
         if request.anthropic is not None:
-            lost = (*lost, *dict.fromkeys(anthropics_members(request)))
+            if members := anthropics_members(request):
+                lost = (*lost, *dict.fromkeys(members))
             request = replace(request, anthropic=None)
     if request.has_extensions:
         retold = _Retelling(request, endpoint)

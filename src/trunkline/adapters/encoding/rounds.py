@@ -12,6 +12,7 @@ from msgspec import Struct
 from trunkline.adapters.encoding.turns import (
     AssistantTurn,
     ResultsTurn,
+    Said,
     SystemTurn,
     UserTurn,
     images_as_user,
@@ -20,7 +21,7 @@ from trunkline.adapters.encoding.turns import (
     system_as_user,
     turns,
 )
-from trunkline.protocol.items import FunctionCallOutput, InputPart, InputText
+from trunkline.protocol.items import FunctionCallOutput, InputPart, InputText, Message, OutputText
 from trunkline.protocol.request import Request
 
 OPENING = UserTurn((InputText("(The conversation begins.)"),))
@@ -39,6 +40,8 @@ Round = UserRound | AssistantTurn
 
 def rounds(request: Request) -> tuple[SystemTurn | None, list[Round]]:
     """The leading system text and the rounds, which alternate and begin with the user's."""
+    if request.is_text_alone and (taken := _taking_turns(request)) is not None:
+        return taken
     system, rest = split_system(turns(request))
     if not rest and system is not None:
         rest = [UserTurn(system.pieces)]
@@ -63,3 +66,32 @@ def rounds(request: Request) -> tuple[SystemTurn | None, list[Round]]:
     if results or parts:
         found.append(UserRound(results, parts))
     return system, found
+
+
+def _taking_turns(request: Request) -> tuple[SystemTurn | None, list[Round]] | None:
+    """The same of a conversation that takes turns already, one text at a time, as nearly all do; None of any other.
+
+    Nothing of it is to be grouped, joined or left out.
+    """
+    system = SystemTurn(request.instructions) if request.instructions else None
+    found: list[Round] = []
+    is_users = True
+    for message in request.input:
+        if type(message) is not Message or len(message.content) != 1:
+            return None
+        part, role = message.content[0], message.role
+        if not isinstance(part, InputText | OutputText) or not part.text or part.text.isspace():
+            return None
+        if role == "assistant" and not is_users:
+            found.append(AssistantTurn((Said(part.text),)))
+        elif type(part) is not InputText:
+            return None
+        elif role == "user" and is_users:
+            found.append(UserRound((), (part,)))
+        elif role != "user" and role != "assistant" and system is None and not found:
+            system = SystemTurn(part.text)
+            continue
+        else:
+            return None
+        is_users = not is_users
+    return (system, found) if found else None

@@ -72,7 +72,8 @@ def plan_tools(request: Request, endpoint: Endpoint, *, may_force: bool, has_non
     `may_force` is False where a call cannot be forced, because the model thinks; `has_none` where the dialect has no
     word for "no tool". Raises Unprocessable where the endpoint takes no tools.
     """
-    if not request.tools and request.text is None and request.tool_choice is None and not _called(request):
+    is_unasked = not request.tools and request.text is None and request.tool_choice is None
+    if is_unasked and (request.is_text_alone or not _called(request)):
         return _NO_TOOLS
     answer = answer_tool(request, endpoint)
     plan = _planned(request, endpoint, answer, may_force=may_force, has_none=has_none)

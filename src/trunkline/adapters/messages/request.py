@@ -14,6 +14,7 @@ from typing import assert_never
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from trunkline.adapters import media
@@ -78,8 +79,8 @@ class MessagesAdapter(Adapter):
         _encode_identity(draft, end_user)
         if draft.streams:
             draft.body["stream"] = True
-        whole, streamed = _paths(endpoint)
-        sent = draft.posted(streamed if draft.streams else whole, _version(endpoint))
+        whole, streamed, version = _paths(endpoint)
+        sent = draft.posted(streamed if draft.streams else whole, version)
         return sent if request.anthropic is None else with_betas(request, sent)
 
     def encode_count(self, request: Request, endpoint: Endpoint) -> UpstreamRequest | None:
@@ -113,20 +114,22 @@ class MessagesAdapter(Adapter):
 
     def decoder(self, request: Request, endpoint: Endpoint) -> Decoder:
         if request.anthropic is None and not request.tools:
-            return as_json(MessagesDecoder(endpoint), request, endpoint)
-        decoder = MessagesDecoder(endpoint, may_pause=may_pause(request), knows_own=knows_own(request))
-        return as_json(decoder, request, endpoint)
+            decoder = MessagesDecoder(endpoint)
+        else:
+            decoder = MessagesDecoder(endpoint, may_pause=may_pause(request), knows_own=knows_own(request))
+        return decoder if request.text is None else as_json(decoder, request, endpoint)
 
 
 ADAPTER = MessagesAdapter()
 
 
 @per_endpoint
-def _paths(endpoint: Endpoint) -> tuple[str, str]:
-    """Where an answer is asked for whole, and where in a stream."""
+def _paths(endpoint: Endpoint) -> tuple[str, str, Headers]:
+    """Where an answer is asked for whole, and where in a stream; and of which version."""
     whole = endpoint.quirks.path or "/messages"
     model = quote(endpoint.upstream_model, safe="@")
-    return whole.replace("{model}", model), (endpoint.quirks.stream_path or whole).replace("{model}", model)
+    streamed = (endpoint.quirks.stream_path or whole).replace("{model}", model)
+    return whole.replace("{model}", model), streamed, _version(endpoint)
 
 
 def _version(endpoint: Endpoint) -> Headers:
@@ -171,7 +174,9 @@ def _encode_body(draft: Draft) -> None:
     if draft.quirks.model_in_body:
         body["model"] = draft.endpoint.upstream_model
     body["max_tokens"] = thinking.max_tokens
-    if system is not None or draft.hints:
+    if system is not None and not (system.parts or draft.hints):
+        body["system"] = system.text
+    elif system is not None or draft.hints:
         body["system"] = _encode_system(draft, system)
     body["messages"] = [_encode_round(draft, part) for part in spoken]
     body |= tools
@@ -238,7 +243,9 @@ def _encode_sampling(draft: Draft, thinking: Thinking) -> dict[str, Json]:
         else:
             taken[name] = value
     if "temperature" in taken:
-        taken["temperature"] = draft.within("temperature", taken["temperature"], 0.0, min(quirks.max_temperature, 1.0))
+        value = taken["temperature"]
+        if not 0.0 <= value <= 1.0 or value > quirks.max_temperature:
+            taken["temperature"] = draft.within("temperature", value, 0.0, min(quirks.max_temperature, 1.0))
         if quirks.temperature_excludes_top_p and "top_p" in taken:
             del taken["top_p"]
             draft.dropped.append("top_p")
@@ -325,7 +332,11 @@ def _encode_output(draft: Draft, thinking: Thinking) -> dict[str, Json]:
 def _encode_round(draft: Draft, part: Round) -> Json:
     if isinstance(part, UserRound):
         content = [_encode_result(draft, each) for each in part.results] if part.results else []
-        content += [_encode_part(draft, each) for each in part.parts]
+        for each in part.parts:
+            if type(each) is InputText and each.cache_control is UNSET:
+                content.append({"type": "text", "text": each.text})
+            else:
+                content.append(_encode_part(draft, each))
         return {"role": "user", "content": content}
     blocks = [block for piece in part.pieces if (block := _encode_piece(draft, piece)) is not None]
     return {"role": "assistant", "content": blocks or [_text("…")]}
