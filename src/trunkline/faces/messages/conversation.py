@@ -21,6 +21,7 @@ from trunkline.faces.messages.blocks import PARTS, SYSTEM_PARTS, read_own_mark, 
 from trunkline.faces.messages.calls import THOUGHTS, read_call, read_result, read_search_result, read_served
 from trunkline.faces.messages.inputs import Inputs
 from trunkline.faces.messages.paths import Parted, Place, Where, first_of
+from trunkline.faces.messages.usual import BILLING, usual_texts
 from trunkline.protocol.body import MAX_INPUT_ITEMS
 from trunkline.protocol.items import (
     CacheMark,
@@ -41,10 +42,6 @@ from trunkline.protocol.marking import with_mark_at_end
 from trunkline.protocol.opaque import AnthropicItem
 from trunkline.protocol.parse_items import check_input
 from trunkline.protocol.reading import Wrong, mismatch, named, one_of, shown
-
-BILLING: Final = "x-anthropic-billing-header:"
-"""How the line begins with which Claude Code tells which program calls. It differs between conversations, so that no
-cache would find again what stands behind it."""
 
 _MAX_BILLING: Final = 512
 """Characters of such a line, which nothing looks at but Anthropic; a longer one is text like others."""
@@ -107,7 +104,7 @@ class Conversation:
                 raise Wrong("at least one message is required")
             if len(value) > MAX_INPUT_ITEMS:  # before they are read, which takes a while
                 raise Wrong(f"has {len(value)} messages; at most {MAX_INPUT_ITEMS} are taken")
-            if (texts := _usual_texts(value)) is not None:
+            if (texts := usual_texts(value)) is not None:
                 self.items += texts
                 self.places += [("content", place, "messages") for place in range(len(texts))]
                 return
@@ -296,24 +293,6 @@ def _without_billing(text: str) -> tuple[str | None, str]:
     """The line of the program, if a text begins with it, and the rest."""
     line, _, rest = text.partition("\n") if text.startswith(BILLING) else ("", "", text)
     return (line, rest) if 0 < len(line) <= _MAX_BILLING else (None, text)
-
-
-def _usual_texts(messages: list[Json]) -> list[Message] | None:
-    """Read a conversation of texts, in which nothing can be wrong; None for every other."""
-    found: list[Message] = []
-    for value in messages:
-        if type(value) is not dict or len(value) != 2:
-            return None
-        role, content = value.get("role"), value.get("content")
-        if type(content) is not str or not content:
-            return None
-        if role == "user":
-            found.append(Message(role="user", content=(InputText(content),)))
-        elif role == "assistant":
-            found.append(Message(role="assistant", content=(OutputText(content),)))
-        else:
-            return None
-    return found
 
 
 def _is_of_user(message: Json) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from trunkline.faces.messages.inputs import Inputs
 from trunkline.faces.messages.paths import PATHS_OF_TEXTS, MessagesPaths, spelled
 from trunkline.faces.messages.thinking import Output, read_format, read_output, read_thinking, reasoning_of
 from trunkline.faces.messages.tools import Choice, Tools, check_choice, read_choice, read_tools
+from trunkline.faces.messages.usual import usual_conversation
 from trunkline.protocol.body import decode_object
 from trunkline.protocol.checks import begins_answer, looked_through
 from trunkline.protocol.content import content_tokens
@@ -61,25 +62,23 @@ def parse(
 
     `needs_limit`: `max_tokens` is required, as it is wherever an answer is asked for. Raises BadRequest.
     """
-    raw, has_long_texts = _decoded(body)
     try:
-        keep_exact_prices(raw, body)
+        raw, has_long_texts = decode_object(body)
+    except BadRequest as error:
+        raise _respelled(error) from None
+    try:
+        if "provider" in raw:
+            keep_exact_prices(raw, body)
         members = _members(raw, said, needs_limit)
-        conversation = Conversation(Inputs(body))
-        if raw.get("system") is not None:
-            conversation.add_system(raw["system"])
-        conversation.add_messages(raw.get("messages"))
-        if (mark := members.pop("cache_control", None)) is not None:
-            conversation.mark_last(mark)
-        members["input"] = tuple(conversation.items)
-        members["is_text_alone"] = is_alone = is_text_alone(members["input"])
-        members["paths"] = PATHS_OF_TEXTS if is_alone else MessagesPaths(places=tuple(conversation.places))
+        texts = None if "cache_control" in members else usual_conversation(raw)
+        if texts is not None:
+            members["input"] = texts
+            members["is_text_alone"], members["paths"] = True, PATHS_OF_TEXTS
+        else:
+            _add_conversation(members, raw, body)
         members["has_prefill"] = begins_answer(members["input"])
-        if (session := read_session(members, session_id, said)) is not None:
-            members["session_id"] = session
-        if conversation.billing is not None:
-            members["anthropic"] = replace(members["anthropic"], billing=conversation.billing)
-        members["ignored"] = (*members["ignored"], *conversation.ignored)
+        if said or session_id or not _NAMING.isdisjoint(members):
+            members["session_id"] = read_session(members, session_id, said)
         if len(body) > SMALL_BYTES or has_long_texts:
             members["size"] = "long_texts" if has_long_texts else "large"
         request = looked_through(Request(limit_is_wish=True, **members))
@@ -88,19 +87,33 @@ def parse(
     return Asked(request, _form(request))
 
 
+def _add_conversation(members: dict[str, Any], raw: Mapping[str, Json], body: bytes | bytearray) -> None:
+    """Read a conversation of any form. Raises Wrong."""
+    conversation = Conversation(Inputs(body))
+    if raw.get("system") is not None:
+        conversation.add_system(raw["system"])
+    conversation.add_messages(raw.get("messages"))
+    if (mark := members.pop("cache_control", None)) is not None:
+        conversation.mark_last(mark)
+    members["input"] = tuple(conversation.items)
+    members["is_text_alone"] = is_alone = is_text_alone(members["input"])
+    members["paths"] = PATHS_OF_TEXTS if is_alone else MessagesPaths(places=tuple(conversation.places))
+    if conversation.billing is not None:
+        members["anthropic"] = replace(members["anthropic"], billing=conversation.billing)
+    members["ignored"] = (*members["ignored"], *conversation.ignored)
+
+
 def _form(request: Request) -> MessagesForm:
     model = request.model or next(iter(request.models), "")
     return MessagesForm(model, content_tokens(request) if request.stream else 0)
 
 
-def _decoded(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
-    try:
-        return decode_object(body)
-    except BadRequest as error:
-        if error.param is None:
-            raise
-        path = _INDEX.sub(r".\1", error.param)
-        raise BadRequest(error.message.replace(error.param, f"{path}:", 1), param=path, kind=error.kind) from None
+def _respelled(error: BadRequest) -> BadRequest:
+    """Tell where a body cannot be read as Anthropic writes it."""
+    if error.param is None:
+        return error
+    path = _INDEX.sub(r".\1", error.param)
+    return BadRequest(error.message.replace(error.param, f"{path}:", 1), param=path, kind=error.kind)
 
 
 def _bad_request(wrong: Wrong) -> BadRequest:
@@ -114,14 +127,17 @@ def _bad_request(wrong: Wrong) -> BadRequest:
 # Members
 
 
-def _members(raw: Mapping[str, Json], said: Mapping[bytes, bytes], needs_limit: bool) -> dict[str, Json]:
+def _members(raw: Mapping[str, Json], said: Mapping[bytes, bytes], needs_limit: bool) -> dict[str, Any]:
     """Read all but the conversation, under the names that a request has for it."""
     read = _read(raw)
     for name in ("messages", "max_tokens"):
         if raw.get(name) is None and (needs_limit or name != "max_tokens"):
             raise Wrong("is required", name)
     if not said and _USUAL.issuperset(raw) and ":" not in read.get("model", ""):
-        return {**{_NAMES.get(name, name): value for name, value in read.items()}, "ignored": (), "anthropic": _SPEAKS}
+        read["max_output_tokens"] = read.pop("max_tokens", None)
+        read["stop"] = read.pop("stop_sequences", ())
+        read["ignored"], read["anthropic"] = (), _SPEAKS
+        return read
     offered: Tools = read.pop("tools", Tools())
     choice: Choice = read.pop("tool_choice", Choice())
     output: Output | None = read.pop("output_config", None)
@@ -249,6 +265,9 @@ _USUAL: Final = frozenset(
     {"max_tokens", "messages", "model", "stop_sequences", "stream", "system", "temperature", "top_k", "top_p"}
 )
 """Members of which nothing hangs on another."""
+
+_NAMING: Final = frozenset({"session_id", "user"})
+"""Members that may say which conversation a request belongs to."""
 
 _SPEAKS: Final = Anthropic()
 """Of a client that says no more than that it speaks this language."""
