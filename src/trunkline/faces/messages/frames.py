@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trunkline.faces.messages.told_blocks import INPUT, TEXT, THOUGHT, Block, Growth
+from trunkline.faces.messages.told_blocks import INPUT, TEXT, THOUGHT, Block, Growth, new_text
+from trunkline.faces.messages.told_end import first_usage
 from trunkline.protocol.items import Json
 from trunkline.protocol.render import render_document, render_text, render_texts
 
@@ -31,9 +32,15 @@ class Frames:
         self._head = b""
         self._told: list[bytes] = []
 
-    def start(self, message: Block, usage: Json) -> None:
+    def start(self, message: Block, estimated_input_tokens: int) -> None:
+        usage = first_usage(estimated_input_tokens)
         unended = {"stop_reason": None, "stop_sequence": None, "stop_details": None, "usage": usage}
         self._told += (_frame({"type": "message_start", "message": message | unended}), KEEP_ALIVE)
+
+    def begin_text(self) -> None:
+        self._index += 1
+        self._told.append(_TEXT_BEGUN % self._index)
+        self._head = _HEADS[TEXT] % self._index
 
     def begin(self, block: Block, growth: Growth | None = None) -> None:
         self._index += 1
@@ -74,11 +81,11 @@ class Frames:
         told.clear()
         return written
 
-    def end(self, ending: Block, usage: Json, own: Block) -> bytes:
-        # The container is part of how a message ended; what was done to its context stands beside that.
-        delta = ending | {name: value for name, value in own.items() if name in _OF_END}
-        beside = {name: value for name, value in own.items() if name == "context_management"}
-        self._told += (_frame({"type": "message_delta", "delta": delta, "usage": usage} | beside), _MESSAGE_STOP)
+    def end(self, ending: Block, usage: Json, own: Block | None) -> bytes:
+        event: Block = {"type": "message_delta", "delta": ending, "usage": usage}
+        if own:
+            event = _with_own(event, own)
+        self._told += (_frame(event), _MESSAGE_STOP)
         return self.take()
 
     def fail(self, error: Json) -> bytes:
@@ -112,12 +119,24 @@ def _frame(event: Mapping[str, Json]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), render_document(event))
 
 
+def _with_own(ending: Block, own: Block) -> Block:
+    """How a message ended, with what Anthropic says of that; what was done to its context stands beside it."""
+    delta = ending["delta"] | {name: value for name, value in own.items() if name in _OF_END}
+    beside = {name: value for name, value in own.items() if name == "context_management"}
+    return ending | {"delta": delta} | beside
+
+
 def _head(growth: Growth) -> bytes:
     event = _frame(
         {"type": "content_block_delta", "index": 0, "delta": {"type": growth.piece, growth.piece_member: ""}}
     )
     return event.removesuffix(b'""' + _TAIL).replace(b'"index":0', b'"index":%d')
 
+
+_TEXT_BEGUN: Final = _frame({"type": "content_block_start", "index": 0, "content_block": new_text()}).replace(
+    b'"index":0', b'"index":%d'
+)
+"""How a text begins, but for the index of its block."""
 
 _HEADS: Final = {growth: _head(growth) for growth in (TEXT, THOUGHT, INPUT)}
 """What stands before the text of a piece, but for the index of its block."""

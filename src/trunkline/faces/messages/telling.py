@@ -49,7 +49,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -58,9 +58,9 @@ from trunkline.faces.contract import CUT_OFF, Answering, Asked, Run, Send
 from trunkline.faces.messages.form import MessagesForm
 from trunkline.faces.messages.frames import Frames
 from trunkline.faces.messages.refusal import error_body
-from trunkline.faces.messages.told_blocks import TEXT, Blocks, WholeBlocks, citation_of, new_text, put_whole
+from trunkline.faces.messages.told_blocks import Blocks, WholeBlocks, citation_of, put_whole
 from trunkline.faces.messages.told_calls import ToldCall
-from trunkline.faces.messages.told_end import CUT_SHORT, first_usage, told_stop, told_usage
+from trunkline.faces.messages.told_end import CUT_SHORT, told_stop, told_usage
 from trunkline.faces.messages.told_searches import searches_of
 from trunkline.faces.messages.told_thoughts import ToldThought
 from trunkline.protocol.opaque import AnthropicItem
@@ -130,7 +130,7 @@ class MessagesTelling:
         self._queue: deque[ToldCall | Delta] | None = None
         self._latest: ToldCall | None = None
         self._used_ids: set[str] | None = None
-        self._searches = searches_of(asked.request)
+        self._searches = searches_of(asked.request) if asked.request.tools else None
         self._opaque: set[Slot] | None = None
         self._refusal: list[str] | None = None
         self._spent: Spent | None = None
@@ -163,7 +163,8 @@ class MessagesTelling:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body."""
         if self.is_over:
             return b""
-        self._hear(rest)
+        if rest:
+            self._hear(rest)
         if self._stop is None:
             return self._fail(BadGateway(CUT_OFF))
         self._finish(self._stop)
@@ -174,13 +175,14 @@ class MessagesTelling:
             refusal=None if self._refusal is None else "".join(self._refusal),
         )
         usage = told_usage(self._spent, self._form.estimated_input_tokens)
-        return self._blocks.end(ending, usage, self._stop.anthropic or {})
+        return self._blocks.end(ending, usage, self._stop.anthropic)
 
     def fail(self, error: GatewayError, rest: Sequence[Delta] = ()) -> bytes:
         """Tell the last that was heard, and that the answer failed."""
         if self.is_over:
             return b""
-        self._hear(rest)
+        if rest:
+            self._hear(rest)
         return self._fail(error)
 
     def more(self) -> bytes:
@@ -195,14 +197,12 @@ class MessagesTelling:
     # Beginning and end
 
     def _hear(self, batch: Sequence[Delta]) -> None:
-        if not batch:
-            return
         if not self._has_begun:
             self._begin()
         for kind, run in groupby(batch, type):
             if kind is Text:
-                self._hear_texts(run)  # type: ignore[arg-type]  # kind is their type
-            else:
+                self._hear_texts(list(run))  # type: ignore[arg-type]  # kind is their type
+            elif kind is not Began:
                 hear = _HEAR[kind]
                 for delta in run:
                     hear(self, delta)
@@ -216,35 +216,34 @@ class MessagesTelling:
             "model": self._form.model or self._answering.model,
             "content": [],
         }
-        self._blocks.start(message, first_usage(self._form.estimated_input_tokens))
+        self._blocks.start(message, self._form.estimated_input_tokens)
 
     def _finish(self, stop: Stopped) -> None:
         """End what is open, and tell what waited for the end."""
         if not self._has_begun:
             self._begin()
         self._is_closing = True
-        self._advance()
+        if self._queue:
+            self._advance()
         self._close()
         if self._searches is not None:
             self._searches.end(self._blocks, self._new_search_id, is_cut=stop.reason in CUT_SHORT)
 
     # One method for each kind of delta
 
-    def _hear_texts(self, deltas: Iterable[Text]) -> None:
-        """Hear texts one after the other; those that go on with one block are told together."""
-        same: list[str] = []
+    def _hear_texts(self, deltas: Sequence[Text]) -> None:
+        """Hear texts one after the other; where all of them go on with one block, they are told together."""
+        slot = deltas[0].slot
+        texts = [delta.text for delta in deltas if delta.slot == slot and delta.text]
+        if len(texts) == len(deltas):
+            if self._open is None:
+                self._text = self._begin_text(_OpenText(slot))
+            if self._text is not None and self._text.slot == slot:
+                self._heard_slot = slot
+                self._blocks.add_all(texts)
+                return
         for delta in deltas:
-            text = self._text
-            if text is None or text.slot != delta.slot:
-                if same:
-                    self._blocks.add_all(same)
-                    same = []
-                self._hear_text(delta)
-            elif delta.text:
-                self._heard_slot = delta.slot
-                same.append(delta.text)
-        if same:
-            self._blocks.add_all(same)
+            self._hear_text(delta)
 
     def _hear_text(self, delta: Text) -> None:
         if not delta.text:
@@ -428,10 +427,11 @@ class MessagesTelling:
         return text
 
     def _begin_text(self, text: _OpenText) -> _OpenText:
-        self._close()
+        if self._open is not None:
+            self._close()
         self._open = text
         self._has_text = True
-        self._blocks.begin(new_text(), TEXT)
+        self._blocks.begin_text()
         return text
 
     def _thought_for(self, slot: Slot) -> ToldThought:

@@ -38,8 +38,12 @@ INPUT: Final = Growth("input", "input_json_delta", "partial_json")
 class Blocks(Protocol):
     """Takes one answer: its message, and its blocks, one after the other, each of which begins, may grow and ends."""
 
-    def start(self, message: Block, usage: Json) -> None:
+    def start(self, message: Block, estimated_input_tokens: int) -> None:
         """Begin with the message, as far as it is known."""
+        ...
+
+    def begin_text(self) -> None:
+        """Begin a text, which is empty yet."""
         ...
 
     def begin(self, block: Block, growth: Growth | None = None) -> None:
@@ -78,7 +82,7 @@ class Blocks(Protocol):
         """Give what can leave."""
         ...
 
-    def end(self, ending: Block, usage: Json, own: Block) -> bytes:
+    def end(self, ending: Block, usage: Json, own: Block | None) -> bytes:
         """Give the rest, with how the message ended, what it used, and what Anthropic said of it."""
         ...
 
@@ -102,8 +106,12 @@ class WholeBlocks:
         block: Block = self._message["content"][-1]
         return block
 
-    def start(self, message: Block, usage: Json) -> None:
+    def start(self, message: Block, estimated_input_tokens: int) -> None:
         self._message = message
+
+    def begin_text(self) -> None:
+        self._message["content"].append(new_text())
+        self._growth = TEXT
 
     def begin(self, block: Block, growth: Growth | None = None) -> None:
         self._message["content"].append(block)
@@ -126,10 +134,10 @@ class WholeBlocks:
         self._latest["signature"] = signature
 
     def finish(self) -> None:
-        grown = "".join(self._pieces)
+        grown, growth = "".join(self._pieces), self._growth
         self._pieces.clear()
-        if self._growth is not None:
-            self._latest[self._growth.member] = _as_input(grown) if self._growth is INPUT else grown
+        if growth is not None:
+            self._message["content"][-1][growth.member] = _as_input(grown) if growth is INPUT else grown
 
     def cut(self) -> None:
         self._pieces.clear()
@@ -138,8 +146,8 @@ class WholeBlocks:
     def take(self) -> bytes:
         return b""
 
-    def end(self, ending: Block, usage: Json, own: Block) -> bytes:
-        return render_document(self._message | ending | {"usage": usage} | own)
+    def end(self, ending: Block, usage: Json, own: Block | None) -> bytes:
+        return render_document({**self._message, **ending, "usage": usage, **(own or {})})
 
     def fail(self, error: Json) -> bytes:
         return render_document(error)

@@ -60,9 +60,13 @@ def told_usage(spent: Spent | None, estimated_input_tokens: int) -> dict[str, Js
     There is no input without tokens: where none are counted, the estimate holds.
     """
     usage = Usage() if spent is None else spent.usage
-    cached = min(usage.cache_read_tokens, usage.input_tokens)
-    written = min(usage.cache_write_tokens, usage.input_tokens - cached)
-    kept_long = min(usage.cache_write_1h_tokens, written)
+    cached, thought = usage.cache_read_tokens, usage.reasoning_tokens
+    if cached > usage.input_tokens:
+        cached = usage.input_tokens
+    written = kept_long = 0
+    if usage.cache_write_tokens:
+        written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+        kept_long = min(usage.cache_write_1h_tokens, written)
     told: dict[str, Json] = {
         "input_tokens": usage.input_tokens - cached - written if usage.input_tokens else estimated_input_tokens,
         "cache_creation_input_tokens": written,
@@ -72,7 +76,7 @@ def told_usage(spent: Spent | None, estimated_input_tokens: int) -> dict[str, Js
             "ephemeral_1h_input_tokens": kept_long,
         },
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"thinking_tokens": min(usage.reasoning_tokens, usage.output_tokens)},
+        "output_tokens_details": {"thinking_tokens": thought if thought < usage.output_tokens else usage.output_tokens},
     }
     if usage.searches:
         told["server_tool_use"] = {"web_search_requests": usage.searches, "web_fetch_requests": 0}
