@@ -108,7 +108,9 @@ class Completion:
 
     def finish(self, ending: Ending) -> bytes:
         """Tell the whole answer. A call that was cut is not in it: clients make every call that they are told."""
-        calls = [call.whole() for index, call in enumerate(self._calls) if index not in ending.cut]
+        calls: list[ToolCall] = []
+        if self._calls:
+            calls = [call.whole() for index, call in enumerate(self._calls) if index not in ending.cut]
         function = _joined(self._function) if self._function and 0 not in ending.cut else UNSET
         reason = ending.finish_reason
         choice = {
@@ -127,14 +129,17 @@ class Completion:
         return render_document({**self._constant, "choices": [], "error": told_error(error), **usage})
 
     def _message(self, calls: Sequence[ToolCall], function: Function | UnsetType) -> Message:
-        text, refusal, thought = "".join(self._texts), "".join(self._refusal), "".join(self._thoughts)
+        text = "".join(self._texts)
+        refusal = "".join(self._refusal) if self._refusal else ""
+        thought = "".join(self._thoughts) if self._thoughts else ""
+        details = [detail.whole() for detail in self._details.values()] if self._details else UNSET
         has_else = bool(calls or refusal or function is not UNSET)
         return Message(
             content=None if has_else and not text else text,
             refusal=refusal or None,
             reasoning=thought or UNSET,
             reasoning_content=thought or UNSET,
-            reasoning_details=[detail.whole() for detail in self._details.values()] or UNSET,
+            reasoning_details=details,
             tool_calls=calls or UNSET,
             function_call=function,
             annotations=self._annotations or UNSET,

@@ -77,7 +77,8 @@ def parse(body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, 
             members["ignored"] = _ignored(raw, conversation)
         if len(body) > SMALL_BYTES or has_long_texts:
             members["size"] = "long_texts" if has_long_texts else "large"
-        return Asked(_looked_through(Request(**members), raw), form)
+        request = Request(**members)
+        return Asked(looked_through(request) if request.tool_choice is None else _looked_through(request, raw), form)
     except Wrong as wrong:
         if wrong.kind is None and wrong.steps[-1] == "messages":
             wrong.kind = "invalid_prompt"
@@ -100,8 +101,8 @@ def _paths(raw: Mapping[str, Json], conversation: Conversation) -> ChatPaths:
     firsts, limit, tools = conversation.firsts, CHAT_PATHS.limit, CHAT_PATHS.tools
     if raw.get("max_tokens") is not None and raw.get(limit) is None:
         limit = "max_tokens"
-    elif firsts is None and _RARE.isdisjoint(raw):
-        return CHAT_PATHS
+    if firsts is None and _RARE.isdisjoint(raw):
+        return CHAT_PATHS if limit != "max_tokens" else _OLDER_LIMIT
     for name in ("functions", "web_search_options"):
         if raw.get(name) is not None and not raw.get("tools"):
             tools = name
@@ -111,10 +112,10 @@ def _paths(raw: Mapping[str, Json], conversation: Conversation) -> ChatPaths:
 def _made_regular(members: dict[str, Any], raw: Mapping[str, Json]) -> ChatForm:
     """Put in the place of what a request has no member for what it means, and say how its answer is told."""
     limit = members.pop("max_tokens", None)
-    limit = members.pop("max_completion_tokens", limit)
-    if limit is not None:
-        members["max_output_tokens"] = limit
-    include_usage: bool = members.pop("stream_options", False)
+    if "max_completion_tokens" in members:
+        limit = members.pop("max_completion_tokens")
+    members["max_output_tokens"] = limit
+    include_usage: bool = "stream_options" in members and members.pop("stream_options")
     if _RARE.isdisjoint(raw):
         return _WITH_USAGE if include_usage else _PLAIN
     calls_function = bool(members.get("functions"))
@@ -218,6 +219,8 @@ def _include_usage(*, include_usage: bool = False) -> bool:
 
 _read_user_object = record(_user_id, {"id": SHARED["user"]}, required=("id",))
 _read_transforms = array(one_of(("middle-out",)))
+
+_OLDER_LIMIT: Final = ChatPaths(limit="max_tokens")
 
 _PLAIN: Final = ChatForm()
 _WITH_USAGE: Final = ChatForm(include_usage=True)

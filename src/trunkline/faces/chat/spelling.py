@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -195,7 +195,7 @@ class CompletionUsage(Struct, frozen=True):
     server_tool_use: Searches | UnsetType = UNSET
 
 
-class Ending(NamedTuple):
+class Ending(Struct, frozen=True, gc=False):
     """How an answer ended that has an end. `cut` are the indices of its calls that were cut."""
 
     finish_reason: FinishReason

@@ -47,7 +47,7 @@ is the error and no choice at all: whoever looks for no error would take half an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -144,7 +144,8 @@ class ChatTelling:
         """Tell the last that was heard, and the end: what is left of a stream, or the whole body."""
         if self.is_over:
             return b""
-        self._hear(rest)
+        if rest or not self._has_begun:
+            self._hear(rest)
         if self._stop is None:
             return self.fail(BadGateway(CUT_OFF))
         ending = self._conclude(self._stop)
@@ -171,7 +172,7 @@ class ChatTelling:
             self._begin(batch[0] if batch else None)
         for kind, run in groupby(batch, type):
             if kind is Text:
-                self._hear_texts(run)  # type: ignore[arg-type]  # kind is their type
+                self._hear_texts(list(run))  # type: ignore[arg-type]  # kind is their type
             elif kind is not Began:
                 hear = _HEAR[kind]
                 for delta in run:
@@ -183,8 +184,19 @@ class ChatTelling:
         model = first.model if isinstance(first, Began) else answering.model
         self._sink.begin("gen-" + answering.id.removeprefix("resp_"), int(answering.created_at), model)
 
-    def _hear_texts(self, deltas: Iterable[Text]) -> None:
+    def _hear_texts(self, deltas: Sequence[Text]) -> None:
         # Not one by one as the others: nearly all deltas are texts, and come in dozens where a provider is fast.
+        slot = deltas[0].slot
+        texts = [delta.text for delta in deltas if delta.slot == slot and delta.text and not delta.logprobs]
+        if len(texts) < len(deltas):
+            self._hear_mixed_texts(deltas)
+            return
+        if slot != self._slot:
+            self._begin_text(slot)
+        self._say_texts(texts)
+
+    def _hear_mixed_texts(self, deltas: Sequence[Text]) -> None:
+        """Hear texts of several slots, of which some are empty, or come with log probabilities."""
         texts: list[str] = []
         for delta in deltas:
             if delta.slot == self._slot and not delta.logprobs:
@@ -204,7 +216,7 @@ class ChatTelling:
 
     def _say_texts(self, texts: Sequence[str]) -> None:
         if texts:
-            self.length += len("".join(texts))
+            self.length += len(texts[0] if len(texts) == 1 else "".join(texts))
             self._sink.say_texts(texts)
 
     def _begin_text(self, slot: Slot) -> None:
