@@ -138,30 +138,34 @@ class ChatDecoder(Decoder):
             if mended is not None:
                 return self.message(mended)
             return self._unread(data)
-        if slot is not None and (text := only_text(chunk)) is not None:
+        text = only_text(chunk) if self._is_plain else None
+        if slot is not None and text is not None:
             self._learn(data, text)
             return (Text(slot, text),) if text else ()
         if message.name == "error" and not chunk.choices:
             return self._failed(faults.fault_of_error(read_loosely(data), self._quirks))
-        return self._chunk(chunk, data)
+        out = self._chunk(chunk, data)
+        if text and len(out) == 1 and type(out[0]) is Text:
+            # Most that come behind the first text are like it.
+            self._learn(data, text)
+        return out
 
     def continues(self, messages: Sequence[WireMessage], slot: Slot) -> list[str] | None:
         if slot != self._texts.slot or not self._is_plain or self._is_over:
             return None
-        template, texts = self._template, []
+        template = self._template
         if template is not None and len(messages) > 1 and (alike := template.texts_in(messages)) is not None:
             return alike
-        for message in messages:
+        texts: list[str] = []
+        # What is no text stands at the end most often, where the answer ends.
+        for message in reversed(messages):
             data = message.data
             text = (None if template is None else template.text_in(data)) or self._read_text(data)
             if not text:
                 return None
             texts.append(text)
-            if template is None and (template := self._template) is not None and len(messages) > 1:
-                # The first was read to learn from.
-                alike = template.texts_in(messages[1:])
-                if alike is not None:
-                    return [*texts, *alike]
+            template = self._template
+        texts.reverse()
         return texts
 
     def _read_text(self, data: bytes) -> str | None:
