@@ -19,6 +19,7 @@ from trunkline.faces.chat.spelling import (
     Detail,
     EncryptedDetail,
     Ending,
+    FinishReason,
     Function,
     Logprobs,
     Message,
@@ -65,14 +66,8 @@ class Completion:
         self._logprobs: list[Logprob] = []
 
     def begin(self, id: str, created: int, model: str) -> None:
-        """Learn what every answer says. A client refuses one without a fingerprint: LangChain's ChatOpenRouter."""
-        self._constant = {
-            "id": id,
-            "object": "chat.completion",
-            "created": created,
-            "model": model,
-            "system_fingerprint": None,
-        }
+        """Learn what every answer says."""
+        self._constant = begun(id, created, model)
 
     def say_texts(self, texts: Sequence[str]) -> None:
         """Hear more of the content."""
@@ -112,16 +107,9 @@ class Completion:
         if self._calls:
             calls = [call.whole() for index, call in enumerate(self._calls) if index not in ending.cut]
         function = _joined(self._function) if self._function and 0 not in ending.cut else UNSET
-        reason = ending.finish_reason
-        choice = {
-            "index": 0,
-            "message": self._message(calls, function),
-            "finish_reason": reason,
-            "native_finish_reason": reason,
-            "logprobs": Logprobs(self._logprobs) if self._logprobs else None,
-        }
-        usage = {"usage": told_usage(ending.spent), **told_tier(ending.spent)}
-        return render_document({**self._constant, "choices": [choice], **usage})
+        logprobs = Logprobs(self._logprobs) if self._logprobs else None
+        message = self._message(calls, function)
+        return written(self._constant, message, ending.finish_reason, ending.spent, logprobs)
 
     def fail(self, error: GatewayError, spent: Spent | None) -> bytes:
         """Tell that the answer failed, and nothing of it: whoever looks for no error would take half for the whole."""
@@ -159,6 +147,35 @@ class Completion:
             self._calls.append(_JoinedCall(call))
         elif call.index is not UNSET:
             self._calls[call.index].hear(call)
+
+
+def begun(id: str, created: int, model: str) -> dict[str, object]:
+    """What every answer says. A client refuses one without a fingerprint: LangChain's ChatOpenRouter."""
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "system_fingerprint": None,
+    }
+
+
+def written(
+    constant: Mapping[str, object],
+    message: Message,
+    reason: FinishReason,
+    spent: Spent | None,
+    logprobs: Logprobs | None = None,
+) -> bytes:
+    """The body of a whole answer."""
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": reason,
+        "native_finish_reason": reason,
+        "logprobs": logprobs,
+    }
+    return render_document({**constant, "choices": [choice], "usage": told_usage(spent), **told_tier(spent)})
 
 
 class _JoinedDetail:

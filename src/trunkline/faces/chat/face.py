@@ -9,7 +9,9 @@ from trunkline.errors import GatewayError
 from trunkline.faces.chat.parse import parse
 from trunkline.faces.chat.refusal import refuse
 from trunkline.faces.chat.telling import ChatTelling
-from trunkline.faces.contract import Answering, Asked, Lines, Refusal
+from trunkline.faces.chat.whole import one_text
+from trunkline.faces.contract import Answering, Asked, Lines, Refusal, Telling
+from trunkline.faces.whole_telling import WholeTelling
 from trunkline.stream.sse import KEEP_ALIVE
 
 
@@ -23,8 +25,10 @@ class ChatFace:
     def parse(self, body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, bytes]) -> Asked:
         return parse(body, session_id, said)
 
-    def telling(self, asked: Asked, answering: Answering) -> ChatTelling:
-        return ChatTelling(asked, answering)
+    def telling(self, asked: Asked, answering: Answering) -> Telling:
+        if asked.request.stream:
+            return ChatTelling(asked, answering)
+        return WholeTelling(asked, answering, one_text=one_text, machine=ChatTelling)
 
     def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
         return refuse(error, request_id, owner)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -193,6 +193,10 @@ class CompletionUsage(Struct, frozen=True):
     is_byok: bool
     cost_details: CostDetails
     server_tool_use: Searches | UnsetType = UNSET
+
+
+CUTS: Final[Mapping[str, FinishReason]] = {"length": "length", "content_filter": "content_filter"}
+"""How an answer ended that was cut, by what stopped it."""
 
 
 class Ending(Struct, frozen=True, gc=False):

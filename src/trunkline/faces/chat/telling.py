@@ -55,7 +55,7 @@ from trunkline.errors import BadGateway, GatewayError
 from trunkline.faces.chat.completion import Completion
 from trunkline.faces.chat.form import ChatForm
 from trunkline.faces.chat.frames import Chunks
-from trunkline.faces.chat.spelling import ChoiceDelta, Ending, FinishReason, ToolCall, as_function, cite, picture
+from trunkline.faces.chat.spelling import CUTS, ChoiceDelta, Ending, FinishReason, ToolCall, as_function, cite, picture
 from trunkline.faces.chat.told_calls import ToldCalls
 from trunkline.faces.chat.told_thoughts import Thought
 from trunkline.faces.contract import CUT_OFF, Answering, Asked, Send
@@ -333,10 +333,10 @@ class ChatTelling:
         cut: frozenset[int] = frozenset()
         if self._calls is not None:
             reason = "function_call" if self._calls_function else "tool_calls"
-            rest, cut = self._calls.end(is_cut=stop.reason in _CUTS)
+            rest, cut = self._calls.end(is_cut=stop.reason in CUTS)
             for call in rest:
                 self._tell_call(call)
-        return Ending(_CUTS.get(stop.reason, reason), self._spent, cut)
+        return Ending(CUTS.get(stop.reason, reason), self._spent, cut)
 
 
 class ChatRun:
@@ -354,8 +354,6 @@ class ChatRun:
         self._telling.length += len(text)
         return self._send(b"%b%b%b" % (self._head, render_text(text), Chunks.text_tail))
 
-
-_CUTS: Final[Mapping[str, FinishReason]] = {"length": "length", "content_filter": "content_filter"}
 
 _HEAR: Final[Mapping[type, Callable[[ChatTelling, Any], None]]] = {
     Reasoning: ChatTelling._hear_reasoning,

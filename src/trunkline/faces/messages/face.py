@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from trunkline.errors import GatewayError
-from trunkline.faces.contract import Answering, Asked, Lines, Refusal
+from trunkline.faces.contract import Answering, Asked, Lines, Refusal, Telling
 from trunkline.faces.messages.frames import KEEP_ALIVE
 from trunkline.faces.messages.identity import SESSION
 from trunkline.faces.messages.parse import BETA, parse
 from trunkline.faces.messages.refusal import answer_lines, model_lines, refuse
 from trunkline.faces.messages.telling import MessagesTelling
+from trunkline.faces.messages.whole import one_text
+from trunkline.faces.whole_telling import WholeTelling
 
 
 class MessagesFace:
@@ -27,8 +29,10 @@ class MessagesFace:
     def parse(self, body: bytes | bytearray, session_id: str | None, said: Mapping[bytes, bytes]) -> Asked:
         return parse(body, session_id, said, needs_limit=self._needs_limit)
 
-    def telling(self, asked: Asked, answering: Answering) -> MessagesTelling:
-        return MessagesTelling(asked, answering)
+    def telling(self, asked: Asked, answering: Answering) -> Telling:
+        if asked.request.stream:
+            return MessagesTelling(asked, answering)
+        return WholeTelling(asked, answering, one_text=one_text, machine=MessagesTelling)
 
     def refuse(self, error: GatewayError, request_id: str, owner: str | None) -> Refusal:
         return refuse(error, request_id, owner)

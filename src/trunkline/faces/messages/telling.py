@@ -58,7 +58,7 @@ from trunkline.faces.contract import CUT_OFF, Answering, Asked, Run, Send
 from trunkline.faces.messages.form import MessagesForm
 from trunkline.faces.messages.frames import Frames
 from trunkline.faces.messages.refusal import error_body
-from trunkline.faces.messages.told_blocks import Blocks, WholeBlocks, citation_of, put_whole
+from trunkline.faces.messages.told_blocks import Blocks, WholeBlocks, citation_of, new_message, put_whole
 from trunkline.faces.messages.told_calls import ToldCall
 from trunkline.faces.messages.told_end import CUT_SHORT, told_stop, told_usage
 from trunkline.faces.messages.told_searches import searches_of
@@ -209,14 +209,7 @@ class MessagesTelling:
 
     def _begin(self) -> None:
         self._has_begun = True
-        message = {
-            "id": "msg_" + self._answering.id.removeprefix("resp_"),
-            "type": "message",
-            "role": "assistant",
-            "model": self._form.model or self._answering.model,
-            "content": [],
-        }
-        self._blocks.start(message, self._form.estimated_input_tokens)
+        self._blocks.start(new_message(self._answering, self._form), self._form.estimated_input_tokens)
 
     def _finish(self, stop: Stopped) -> None:
         """End what is open, and tell what waited for the end."""

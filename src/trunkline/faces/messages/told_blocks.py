@@ -14,6 +14,8 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Raw
 
+from trunkline.faces.contract import Answering
+from trunkline.faces.messages.form import MessagesForm
 from trunkline.protocol.items import Annotation, FileCitation, FilePath, Json, UrlCitation
 from trunkline.protocol.render import render_document
 from trunkline.stream.deltas import Found
@@ -151,6 +153,17 @@ class WholeBlocks:
 
     def fail(self, error: Json) -> bytes:
         return render_document(error)
+
+
+def new_message(answering: Answering, form: MessagesForm) -> Block:
+    """A message that says nothing yet."""
+    return {
+        "id": "msg_" + answering.id.removeprefix("resp_"),
+        "type": "message",
+        "role": "assistant",
+        "model": form.model or answering.model,
+        "content": [],
+    }
 
 
 def new_text() -> Block:
