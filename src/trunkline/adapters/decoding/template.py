@@ -53,12 +53,11 @@ class Template:
         opening, closing = self._opening, self._closing
         if opening is None:
             return None
-        joined = _BETWEEN.join([message.data for message in messages])
-        if not (joined.startswith(opening) and joined.endswith(closing)):
-            return None
-        # One cut for all: what is not like the last leaves a line end in a text, or too few of them.
-        literals = joined[len(opening) : -len(closing)].split(closing + _BETWEEN + opening)
-        if len(literals) != len(messages):
+        start, end = len(opening), -len(closing)
+        literals = [message.data[start:end] for message in messages]
+        # One comparison for all: what is shorter than what stands around a text makes the lengths differ.
+        said_alike = b"%b%b%b" % (opening, (closing + _BETWEEN + opening).join(literals), closing)
+        if said_alike != _BETWEEN.join([message.data for message in messages]):
             return None
         try:
             texts = _BETWEEN.join(literals).decode().split("\n")
