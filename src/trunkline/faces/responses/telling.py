@@ -3,9 +3,9 @@
 Theory of operation. One assembler decides for both what an answer is. A stream gets the events as they come, all but
 those of a list that holds the end: they wait for the terminal event, and leave with it and the end mark in one
 piece. Each of them repeats all that was said, so an end that is large leaves in several, between which others are
-served; nobody can fail an answer whose end has begun to leave. A whole answer gets nothing before its end, and then the
-response that the terminal event would tell: no event is made for it (`whole.py` has those that need no assembler). After
-the end nothing is told any more.
+served; nobody can fail an answer whose end has begun to leave. A whole answer gets nothing before its end, and then
+the response that the terminal event would tell: no event is made for it (`whole.py` has those that need no assembler).
+After the end nothing is told any more.
 
 A text that goes on is told from its pieces (`go_on`), without events: frames that differ in number and text alone.
 """
