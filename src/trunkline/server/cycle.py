@@ -32,7 +32,8 @@ class Cycle(Protocol):
     `fields` are those of the request; whoever has read them may let them go. `face` is the API that the client speaks.
     `owner` is the account whose key came along, `generation_id` names the record that is made of the request; each is
     set once there is one. `more_body`: not all that is left of the body is here. `break_off` is set by a route whose
-    stream can be ended with an error once it has begun. What is written after the client left goes nowhere.
+    stream can be ended with an error once it has begun. `written_at` is when a piece was given last, by the loop's
+    clock. What is written after the client left goes nowhere.
     """
 
     face: Face
@@ -42,6 +43,7 @@ class Cycle(Protocol):
     generation_id: str | None
     more_body: bool
     break_off: Callable[[GatewayError], None] | None
+    written_at: float
 
     def take(self) -> bytes | bytearray:
         """Give away what is here of the body."""
@@ -71,6 +73,10 @@ class Cycle(Protocol):
 
     def write(self, piece: bytes) -> None:
         """Give a piece, which is not empty."""
+        ...
+
+    def push(self, piece: bytes) -> bool:
+        """Give a piece that nobody waited for; say whether more may come so, or the client reads too slowly."""
         ...
 
     def end(self, piece: bytes) -> None:

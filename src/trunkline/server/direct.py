@@ -67,9 +67,9 @@ class DirectCycle:
     """
 
     __slots__ = (
-        "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_room", "_route", "_task", "_write",
+        "_allowed", "_connection", "_expects_go_on", "_head", "_hot", "_now", "_room", "_route", "_task", "_write",
         "body", "break_off", "disconnected", "face", "fields", "generation_id", "is_full", "keep_alive", "more",
-        "more_body", "owner", "request_id", "response_complete", "response_started",
+        "more_body", "owner", "request_id", "response_complete", "response_started", "written_at",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class DirectCycle:
         self._route = route
         self._expects_go_on = expects_go_on
         self._write: Callable[[bytes], None] = connection.joined.write_now
+        self._now: Callable[[], float] = connection.loop.time
         self._allowed: Lines = b""
         self._head: bytes = b""
         self._task: asyncio.Task[None] | None = None
@@ -94,6 +95,7 @@ class DirectCycle:
         self.generation_id: str | None = None
         self.request_id = ""
         self.more_body = True
+        self.written_at = 0.0
         self.more: asyncio.Future[None] | None = None
         self.disconnected = self.response_started = self.response_complete = False
 
@@ -185,11 +187,20 @@ class DirectCycle:
     def write(self, piece: bytes) -> None:
         if self.disconnected:
             return
+        self.written_at = self._now()
         if self._head:
             self._write(b"%b%x\r\n%b\r\n" % (self._head, len(piece), piece))
             self._head = b""
         else:
             self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    def push(self, piece: bytes) -> bool:
+        if self._head or self.disconnected:
+            self.write(piece)
+        else:
+            self.written_at = self._now()
+            self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return not self.is_full
 
     def end(self, piece: bytes) -> None:
         if self.disconnected:

@@ -59,6 +59,7 @@ class AsgiCycle:
         self.has_left = False
         self.has_started = False
         self.more_body = True
+        self.written_at = 0.0
         self.owner: str | None = None
         self.generation_id: str | None = None
         self.request_id: str = scope[REQUEST_ID]
@@ -93,7 +94,12 @@ class AsgiCycle:
         self._put({"type": "http.response.start", "status": status, "headers": fields_of(lines)})
 
     def write(self, piece: bytes) -> None:
+        self.written_at = asyncio.get_running_loop().time()
         self._put({"type": "http.response.body", "body": piece, "more_body": True})
+
+    def push(self, piece: bytes) -> bool:
+        self.write(piece)
+        return not self.is_full
 
     def end(self, piece: bytes) -> None:
         self._put({"type": "http.response.body", "body": piece, "more_body": False})

@@ -3,8 +3,8 @@
 Theory of operation. The head is held back until there is an event, so that an early failure keeps its HTTP status.
 When the grace time passes without one, a comment is sent instead, and the head with it: some proxies cut a connection
 that stays silent. From then on a comment goes out after every interval of silence. All this is driven by one timer
-that is set once per stream and looks, when it fires, at when something was last written; the path of a token only
-notes the time. While the client is too slow to read what was written the stream is not silent, and a comment would only
+that is set once per stream and looks, when it fires, at when the cycle was last given something; the path of a token
+passes by here. While the client is too slow to read what was written the stream is not silent, and a comment would only
 pile up behind that.
 """
 
@@ -23,9 +23,9 @@ LINES: Lines = (
 
 
 class EventStream:
-    """One stream to one client. What may be waited for is the cycle's; comments come from the timer."""
+    """One stream to one client. What may be waited for is the cycle's, and so are `write` and `push`."""
 
-    __slots__ = ("_cycle", "_due", "_has_ended", "_interval_s", "_lines", "_loop", "_timer")
+    __slots__ = ("_cycle", "_due", "_has_ended", "_interval_s", "_lines", "_loop", "_timer", "push", "write")
 
     def __init__(self, cycle: Cycle, lines: Lines, grace_s: float, keep_alive_s: float) -> None:
         """Take the header lines known from the start; a `keep_alive_s` of 0 turns comments off."""
@@ -33,6 +33,8 @@ class EventStream:
         self._lines = lines
         self._interval_s = keep_alive_s
         self._has_ended = False
+        self.write = cycle.write
+        self.push = cycle.push
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + grace_s
         self._timer = self._loop.call_at(self._due, self._tick) if keep_alive_s else None
@@ -41,18 +43,6 @@ class EventStream:
         """Give the head, with what has become known."""
         self._cycle.begin(200, LINES + self._lines + lines)
         self._lines = b""
-
-    def write(self, piece: bytes) -> None:
-        """Send a piece."""
-        self._cycle.write(piece)
-        self._due = self._loop.time() + self._interval_s
-
-    def push(self, piece: bytes) -> bool:
-        """Send a piece that nobody waited for; say whether more may come so, or the client reads too slowly."""
-        cycle = self._cycle
-        cycle.write(piece)
-        self._due = self._loop.time() + self._interval_s
-        return not cycle.is_full
 
     def end(self, piece: bytes) -> None:
         """Send the last piece, unless that was done."""
@@ -69,6 +59,7 @@ class EventStream:
 
     def _tick(self) -> None:
         now, cycle = self._loop.time(), self._cycle
+        self._due = max(self._due, cycle.written_at + self._interval_s)
         if self._due <= now:
             if not cycle.is_full:
                 if not cycle.has_started:
