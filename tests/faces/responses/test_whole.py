@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.record import cassettes, hear
 from tests.stream.deltas_strategy import (
     ANY_DELTAS,
     CLOSED,
@@ -45,13 +46,13 @@ def answering() -> Answering:
     return Answering("resp_1", tokens(), STARTED, MODEL, lambda: ENDED)
 
 
-def whole() -> WholeTelling:
-    return WholeTelling(REQUEST, answering())
+def whole(request: Request = REQUEST) -> WholeTelling:
+    return WholeTelling(request, answering())
 
 
-def slowly(heard: list[Delta]) -> bytes:
+def slowly(heard: list[Delta], request: Request = REQUEST) -> bytes:
     """What is told of an answer that the assembler decides."""
-    machine = ResponsesTelling(assembler(REQUEST, is_stream=False), lambda: ENDED)
+    machine = ResponsesTelling(assembler(request, is_stream=False), lambda: ENDED)
     machine.feed(heard)
     return machine.end()
 
@@ -62,6 +63,19 @@ def test_it_tells_what_the_assembler_makes_of_the_same_deltas(heard: list[Delta]
     for before, after in pairwise([0, len(heard) // 2, len(heard)]):
         assert machine.feed(heard[before:after]) == b""
     assert machine.end() == slowly(heard)
+
+
+@pytest.mark.law
+def test_it_tells_every_recorded_answer_as_the_assembler_does() -> None:
+    written_at_once = 0
+    for cassette in cassettes():
+        for suffix, answer in cassette.answers.items():
+            heard = hear(cassette, suffix, [answer]).deltas
+            machine = whole(cassette.request)
+            machine.feed(heard)
+            assert machine.end() == slowly(heard, cassette.request), cassette.name
+            written_at_once += one_text(cassette.request, answering(), heard) is not None
+    assert written_at_once > 0
 
 
 @pytest.mark.parametrize(

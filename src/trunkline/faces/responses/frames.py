@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import get_args
 
-from trunkline.protocol.events import Event, OutputTextDelta
+from trunkline.protocol.events import Event, OutputTextDelta, ResponseCreated, ResponseInProgress
 from trunkline.protocol.render import render_event, render_events, render_text, render_texts
 
 
@@ -18,6 +18,9 @@ def write_events(events: Sequence[Event]) -> bytes:
     if len(events) == 1:
         event = events[0]
         return b"".join((_PREFIXES[type(event)], render_event(event), _END))
+    match events:
+        case [ResponseCreated() as created, ResponseInProgress() as begun, *rest] if begun.response is created.response:
+            return _opening(created, begun) + write_events(rest)
     if len(events) > _MANY:
         return b"".join([_written(kind, run) for kind, run in groupby(events, type)])
     lines = render_events(events).split(b"\n")
@@ -64,6 +67,19 @@ class TextFrames:
         )
 
 
+def _opening(created: ResponseCreated, begun: ResponseInProgress) -> bytes:
+    """Write the two events that begin an answer: the response in them, which may hold many tools, is rendered once."""
+    told = render_event(created)
+    response = told[told.index(_RESPONSE) :]
+    return b'%b%b\n\n%b{"type":"response.in_progress","sequence_number":%d,%b\n\n' % (
+        _PREFIXES[ResponseCreated],
+        told,
+        _PREFIXES[ResponseInProgress],
+        begun.sequence_number,
+        response,
+    )
+
+
 def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
     """Write events of one type, many at once.
 
@@ -75,6 +91,7 @@ def _written(kind: type[Event], run: Iterable[Event]) -> bytes:
 
 
 _END = b"\n\n"
+_RESPONSE = b'"response":'
 
 _MANY = 16
 """From so many events on it is less work to look for those of one type."""
