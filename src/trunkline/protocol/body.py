@@ -37,6 +37,7 @@ _CONTAINERS = frozenset((dict, list))
 _MAX_BYTES_TO_NAME_A_KEY = 1_000_000
 _LARGE_BYTES = MAX_VALUES  # in fewer there are not too many
 _PIECE_BYTES = 64 * 1024
+_FEW_BYTES = 2 * 1024
 _MAX_BYTES_TO_REPEAT = 2_000_000
 _LONG_TEXT_BYTES = 256
 _TOO_DEEP = f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken."
@@ -78,8 +79,8 @@ def decode_object(body: bytes | bytearray) -> tuple[dict[str, Json], bool]:
     items = value.get("input")
     if isinstance(items, list) and len(items) > MAX_INPUT_ITEMS:
         raise too_many_items(len(items))
-    # What has few brackets is not nested deeply; in a large body they take longer to count than levels.
-    if len(body) > _PIECE_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+    # What has few brackets is not nested deeply; but in a small body alone they are sooner counted than levels.
+    if len(body) > _FEW_BYTES or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_depth(value)
     if (len(body) > _LARGE_BYTES or _encoder.encode(value) != body) and _is_key_lost(value, body, written):
         raise BadRequest(_name_duplicate(body))

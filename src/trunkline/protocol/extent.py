@@ -36,7 +36,6 @@ from trunkline.protocol.request import Extent, Request
 from trunkline.protocol.spans import spans_of
 
 _TEXT_ALONE: Final[frozenset[InputModality]] = frozenset()
-_TEXTS: Final[frozenset[type]] = frozenset((InputText, OutputText, RefusalPart))
 _MODALITIES: Final[dict[type, InputModality]] = {InputImage: "image", InputAudio: "audio", InputVideo: "video"}
 
 
@@ -51,8 +50,11 @@ def extent_of(request: Request) -> Extent:
     for item in request.input:
         if type(item) is Message:
             for part in item.content:
-                # By far most parts are.
-                characters += len(part.text) if type(part) is InputText else _part(part, modalities)
+                # By far most parts are texts.
+                if type(part) is InputText or type(part) is OutputText:
+                    characters += len(part.text)
+                else:
+                    characters += _part(part, modalities)
         elif type(item) is ReasoningItem:
             sealed = item.encrypted_content or item.signature or sealed
         else:
@@ -67,7 +69,10 @@ def is_text_alone(items: Iterable[InputItem]) -> bool:
         if type(item) is not Message:
             return False
         for part in item.content:
-            if type(part) not in _TEXTS or getattr(part, "cache_control", UNSET) is not UNSET:
+            if type(part) is InputText or type(part) is OutputText:
+                if part.cache_control is not UNSET:
+                    return False
+            elif type(part) is not RefusalPart:
                 return False
     return True
 

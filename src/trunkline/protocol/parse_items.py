@@ -103,7 +103,7 @@ def read_input(value: Json) -> tuple[InputItem, ...]:
         raise mismatch(value, "a string or an array of items")
     if not value:
         raise Wrong("must not be empty")
-    items = _items(value)
+    items = _read_items(value)
     check_input(items)
     return items
 
@@ -435,9 +435,16 @@ _NO_REFERENCE = (
 _typed_item = tagged(_ITEMS, default="message", refused={"item_reference": _NO_REFERENCE})
 
 
-def _item(value: Json) -> InputItem:
-    item = usual_item(value)
-    return read_closely(value) if item is None else item
+def _read_items(values: list[Json]) -> tuple[InputItem, ...]:
+    items: list[InputItem] = []
+    try:
+        for value in values:
+            item = usual_item(value)
+            items.append(read_closely(value) if item is None else item)
+    except Wrong as wrong:
+        wrong.steps.append(len(items))
+        raise
+    return tuple(items)
 
 
 def read_closely(value: Json) -> InputItem:
@@ -446,9 +453,6 @@ def read_closely(value: Json) -> InputItem:
     if isinstance(value, dict) and "id" in value and all(name in ("id", "type") or not value[name] for name in value):
         return _typed_item({**value, "type": value.get("type") or "item_reference"})
     return _typed_item(value)
-
-
-_items: Reader[tuple[InputItem, ...]] = array(_item)
 
 
 def _check_pairs(items: tuple[InputItem, ...]) -> None:

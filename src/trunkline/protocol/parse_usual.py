@@ -29,6 +29,7 @@ from trunkline.protocol.items import (
 MAX_PHASE: Final = 64
 """Characters of the `phase` of a message."""
 
+_BARE: Final = frozenset(("type", "role", "content"))
 _TEXT_ALONE: Final[frozenset[type]] = frozenset((InputText,))
 
 
@@ -53,6 +54,9 @@ def usual_item(value: Json) -> InputItem | None:
 def _message(value: dict[str, Json]) -> Message | None:
     content = value.get("content")
     if type(content) is str:
+        # Most histories are of these alone, in hundreds.
+        if _BARE.issuperset(value):
+            return _bare_message(value.get("role"), content)
         kind = "output_text" if value.get("role") == "assistant" else "input_text"
         value = {**value, "content": ({"type": kind, "text": content},)}
     try:
@@ -60,6 +64,14 @@ def _message(value: dict[str, Json]) -> Message | None:
     except ValidationError:
         return None
     return message if _is_usual_message(message) else None
+
+
+def _bare_message(role: Json, text: str) -> Message | None:
+    if role == "assistant":
+        return Message(role="assistant", content=(OutputText(text),))
+    if role == "user" or role == "system" or role == "developer":
+        return Message(role=role, content=(InputText(text),))
+    return None
 
 
 def _is_usual_message(message: Message) -> bool:
@@ -95,7 +107,7 @@ def _is_usual_output(item: FunctionCallOutput | CustomCallOutput, value: dict[st
 def _is_usual_thought(item: ReasoningItem, value: dict[str, Json]) -> bool:
     # msgspec takes a part without its type where there is but one that it can be.
     parts = [*value.get("summary", ()), *value.get("content", ())]
-    return all("type" in part for part in parts)
+    return not parts or all("type" in part for part in parts)
 
 
 _FORMS: Mapping[str, tuple[type[InputItem], Callable[[Any, dict[str, Json]], bool]]] = {
