@@ -56,13 +56,17 @@ def pairs_of(items: Sequence[InputItem]) -> dict[int, int]:
     open_calls: dict[str, int] = {}
     found: dict[int, int] = {}
     for place, item in enumerate(items):
-        if type(item) not in _CALLS_AND_OUTPUTS:
+        kind = type(item)
+        if kind not in _CALLS_AND_OUTPUTS:
             continue
         if (own := call_id_of(item)) is not None:
             open_calls[own] = place
-        elif (named := answered_call(item, items, open_calls)) is not None:
+            continue
+        # Nearly all results say it by themselves.
+        named = item.call_id if type(item) is FunctionCallOutput else answered_call(item, items, open_calls)
+        if named is not None:
             call = open_calls.get(named)
-            if call is not None and type(item) in OUTPUTS[type(items[call])]:
+            if call is not None and kind in OUTPUTS[type(items[call])]:
                 del open_calls[named]
                 found[call] = place
     return found
