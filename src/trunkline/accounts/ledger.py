@@ -37,10 +37,10 @@ class Ledger:
 
         `outcome` is what becomes of its claim, if it has one.
         """
-        row = self._row(generation)
-        if row is None:
-            self._end_claim(outcome)
+        if generation.endpoint is None:
+            self._forget(generation, outcome)
             return asyncio.sleep(0)
+        row = row_of(generation, self._price_id(generation.endpoint) if generation.has_one_price else None)
         return self._settle_in_steps(row, outcome) if failpoints.armed else self._writer.settle(row, outcome)
 
     async def _settle_in_steps(self, row: GenerationRow, outcome: Outcome | None) -> None:
@@ -50,22 +50,18 @@ class Ledger:
 
     def settle_later(self, generation: Generation, outcome: Outcome | None = None) -> None:
         """The same without waiting."""
-        if (row := self._row(generation)) is not None:
-            self._writer.append(row, outcome)
-        else:
-            self._end_claim(outcome)
+        if generation.endpoint is None:
+            self._forget(generation, outcome)
+            return
+        row = row_of(generation, self._price_id(generation.endpoint) if generation.has_one_price else None)
+        self._writer.append(row, outcome)
 
-    def _end_claim(self, outcome: Outcome | None) -> None:
+    def _forget(self, generation: Generation, outcome: Outcome | None) -> None:
+        """Keep nothing, and hold nothing, of a request for which nobody was asked."""
+        if generation.held_nano is not None:
+            self._writer.release(generation.id)
         if outcome is not None:
             self._writer.end_claim(outcome)
-
-    def _row(self, generation: Generation) -> GenerationRow | None:
-        """The record, if somebody was asked; of a request for which nobody was, nothing is kept and nothing held."""
-        if generation.endpoint is None:
-            if generation.held_nano is not None:
-                self._writer.release(generation.id)
-            return None
-        return row_of(generation, self._price_id(generation.endpoint) if generation.has_one_price else None)
 
     def _price_id(self, endpoint: Endpoint) -> int | None:
         """Name the price of an endpoint: the same on every node and for ever, so that nothing has to be looked up."""

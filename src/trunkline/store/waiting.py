@@ -39,11 +39,11 @@ class Asked:
 
 
 class Ended:
-    """A request that is over, since when; `kept` is None where nobody waits for it to be kept."""
+    """A request that is over, since when; `kept` is done once it is kept."""
 
     __slots__ = ("is_kept", "kept", "row", "since")
 
-    def __init__(self, row: GenerationRow, kept: asyncio.Future[None] | None, since: float) -> None:
+    def __init__(self, row: GenerationRow, kept: asyncio.Future[None], since: float) -> None:
         self.row = row
         self.kept = kept
         self.since = since
@@ -52,7 +52,7 @@ class Ended:
     def tell(self) -> None:
         """Say that it is kept, to whoever waits for that."""
         self.is_kept = True
-        if self.kept is not None and not self.kept.done():
+        if not self.kept.done():
             self.kept.set_result(None)
 
 

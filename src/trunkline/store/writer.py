@@ -127,24 +127,19 @@ class Writer:
         if outcome is not None:
             self._outcomes[row.id] = outcome
         kept: asyncio.Future[None] = self._loop.create_future()
-        self._add(row, kept)
-        return kept
-
-    def append(self, row: GenerationRow, outcome: Outcome | None = None) -> None:
-        """Do as `settle` does, and let nobody wait for it."""
-        if outcome is not None:
-            self._outcomes[row.id] = outcome
-        self._add(row, None)
-
-    def _add(self, row: GenerationRow, kept: asyncio.Future[None] | None) -> None:
         ended = Ended(row, kept, self._loop.time())
         if self._is_over:  # nobody is left who would write it
             self._alarm("record.dropped", row.id)
             ended.tell()
-            return
+            return kept
         self._ended.append(ended)
         if self._waking is not None and (not self._is_gathering or len(self._ended) >= MAX_BACKLOG):
             self._wake()
+        return kept
+
+    def append(self, row: GenerationRow, outcome: Outcome | None = None) -> None:
+        """Do as `settle` does, and let nobody wait for it."""
+        self.settle(row, outcome)
 
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
