@@ -110,20 +110,28 @@ def _read(connection: Connection, batch: Batch, is_alone: bool) -> Facts:
     ids = {row.id for row in batch.settles if row.held_nano is not None}
     if not (ids or is_alone or batch.wishes or batch.releases or batch.expired):
         return NO_FACTS
-    ids.update(batch.releases, [hold.id for hold in batch.expired], [wish.id for wish in batch.wishes if wish.is_raise])
-    holds = budgets.lock_holds(connection, ids) if ids else {}
-    # A record is looked for where there is no hold that would tell that its request is settled only now.
-    unheld = {row.id for row in batch.settles if (is_alone or row.held_nano is not None) and row.id not in holds}
-    records = generations.find_generations(connection, unheld) if unheld else {}
     named: set[str | None] = set()
-    for hold in holds.values():
-        named |= {hold.account_budget, hold.key_budget}
+    marks: list[bytes] = []
     for wish in batch.wishes:
         named |= {wish.account_budget, wish.key_budget}
+        if wish.is_raise:
+            ids.add(wish.id)
+        if wish.claim is not None:
+            marks.append(wish.claim.mark)
+    ids.update(batch.releases)
+    if batch.expired:
+        ids.update([hold.id for hold in batch.expired])
+    holds = budgets.lock_holds(connection, ids) if ids else {}
+    for hold in holds.values():
+        named |= {hold.account_budget, hold.key_budget}
+    records: dict[str, GenerationRow] = {}
+    if is_alone or len(holds) < len(ids):
+        # A record is looked for where there is no hold that would tell that its request is settled only now.
+        unheld = {row.id for row in batch.settles if (is_alone or row.held_nano is not None) and row.id not in holds}
+        records = generations.find_generations(connection, unheld)
     for record in records.values():
         if record.status == "lost":
             named |= {record.account_id, record.key_budget}
-    marks = [wish.claim.mark for wish in batch.wishes if wish.claim is not None]
     claims = idempotency.lock_claims(connection, marks) if marks else _NOBODY
     return Facts(holds, records, budgets.lock_budgets(connection, {id for id in named if id is not None}), claims)
 

@@ -18,7 +18,7 @@ def find_budgets(connection: Connection, ids: Collection[str]) -> dict[str, Budg
 
 def lock_budgets(connection: Connection, ids: Collection[str]) -> dict[str, BudgetRow]:
     """Find budgets as `find_budgets` does, and keep all others from changing them until the transaction is over."""
-    return {row[0]: BudgetRow(*row) for row in _lock_in(connection, _BUDGETS_OF, ids)}
+    return {row[0]: BudgetRow(*row) for row in select_in(connection, _BUDGETS_OF, ids, and_on_postgres=_LOCK)}
 
 
 def add_budgets(connection: Connection, rows: Iterable[BudgetRow]) -> None:
@@ -49,7 +49,7 @@ def find_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRo
 
 def lock_holds(connection: Connection, ids: Collection[str]) -> dict[str, HoldRow]:
     """Find holds as `find_holds` does, and keep all others from freeing them; to be done before `lock_budgets`."""
-    return {row[0]: HoldRow(*row) for row in _lock_in(connection, _HOLDS_OF, ids)}
+    return {row[0]: HoldRow(*row) for row in select_in(connection, _HOLDS_OF, ids, and_on_postgres=_LOCK)}
 
 
 def add_holds(connection: Connection, rows: Iterable[HoldRow]) -> None:
@@ -85,9 +85,11 @@ def add_charges(connection: Connection, rows: Iterable[EntryRow]) -> None:
 
 
 def select_in(
-    connection: Connection, statement: str, values: Collection[str] | Collection[bytes]
+    connection: Connection, statement: str, values: Collection[str] | Collection[bytes], *, and_on_postgres: str = ""
 ) -> list[tuple[Any, ...]]:
     """Run a statement that ends with a column's name for the rows where that is one of the values.
+
+    `and_on_postgres` is what it says after that on PostgreSQL alone.
 
     On SQLite the places are filled up to a power of two with the last value, so that few texts of statements come about
     and the driver's cache of prepared ones holds them all.
@@ -95,7 +97,7 @@ def select_in(
     if not values:
         return []
     if connection.dialect == "postgres":
-        return connection.execute(f"{statement} = ANY(?)", (list(values),)).fetchall()
+        return connection.execute(f"{statement} = ANY(?) {and_on_postgres}", (list(values),)).fetchall()
     given = tuple(values)
     size = 1 << (len(given) - 1).bit_length()
     return connection.execute(_of_so_many(statement, size), given + given[-1:] * (size - len(given))).fetchall()
@@ -106,17 +108,10 @@ def _of_so_many(statement: str, size: int) -> str:
     return f"{statement} IN ({', '.join('?' * size)})"
 
 
-def _lock_in(connection: Connection, statement: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
-    """Do as `select_in` does, and lock what is found, in the order of the ids, as everybody does.
-
-    On SQLite there is nothing to lock, for there is one writer at a time.
-    """
-    if connection.dialect == "sqlite" or not ids:
-        return select_in(connection, statement, ids)
-    return connection.execute(f"{statement} = ANY(?) ORDER BY id FOR UPDATE", (list(ids),)).fetchall()
-
-
 _CHARGE = itemgetter(*map(EntryRow._fields.index, ("at_ms", "kind", "debit", "credit", "amount_nano", "charge_of")))
+_LOCK = "ORDER BY id FOR UPDATE"
+"""Locks what is found, in the order of the ids, as everybody does. On SQLite there is one writer at a time."""
+
 _BUDGETS_OF = "SELECT id, credited_nano, charged_nano, held_nano FROM budgets WHERE id"
 _HOLDS = """
     SELECT id, account_id, key_id, account_budget, key_budget, amount_nano, boot_id, created_at_ms FROM holds
