@@ -1,4 +1,4 @@
-"""Who waits for the writer, for what, and since when; the clock is the event loop's."""
+"""Who waits for the writer, for what, since when and for how long; the clock is the event loop's."""
 
 from __future__ import annotations
 
