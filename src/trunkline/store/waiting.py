@@ -119,9 +119,9 @@ class Watch:
             return await running
         finally:
             self._running = None
-            if self._standing_by is not None:
-                await self._standing_by
+            if (standing_by := self._standing_by) is not None:
                 self._standing_by = None
+                await standing_by
 
     def stop_timer(self) -> None:
         """Have the next transaction looked at as soon as it begins."""
