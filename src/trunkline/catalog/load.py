@@ -5,7 +5,7 @@ No provider is called: a key that is present counts as good until the provider s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -196,28 +196,27 @@ class _Keyless(Mapping[str, tuple[Endpoint, ...]]):
     """The endpoints that lack nothing but a key, by model; made when they are asked for, since hardly any ever is."""
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], maker: _EndpointMaker) -> None:
+        self._maker = maker
         # What an operator writes was never JSON, and might not come back from there as it was.
-        self._entries = {
-            slug: found if any(entry.row.source == "operator" for entry in found) else _pack(found)
+        self._kept: dict[str, tuple[Endpoint, ...] | _Packed] = {
+            slug: self._make(found) if any(entry.row.source == "operator" for entry in found) else _pack(found)
             for slug, found in entries.items()
         }
-        self._maker = maker
-        self._made: dict[str, tuple[Endpoint, ...]] = {}
 
     def __getitem__(self, slug: str) -> tuple[Endpoint, ...]:
-        made = self._made.get(slug)
-        if made is None:
-            kept = self._entries[slug]
-            entries = _unpack(kept) if isinstance(kept, _Packed) else kept
-            found = [replace(self._maker.make(entry), needs_own_key=True) for entry in entries]
-            made = self._made[slug] = tuple(found)
-        return made
+        kept = self._kept[slug]
+        if isinstance(kept, _Packed):
+            kept = self._kept[slug] = self._make(_unpack(kept))
+        return kept
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self._kept)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._kept)
+
+    def _make(self, entries: Iterable[Entry]) -> tuple[Endpoint, ...]:
+        return tuple([replace(self._maker.make(entry), needs_own_key=True) for entry in entries])
 
 
 def _usual_format(dialect: Dialect, entry: Entry, provider: Provider) -> str:
