@@ -1,18 +1,22 @@
 """Where FakeProvider plays: carries its requests to its script inside this process, with real waits.
 
 It takes the place of the HTTP client for one URL scheme and keeps the same time limits, so that everything above it
-cannot tell the difference.
+cannot tell the difference. The script is loaded for the first request: who serves real models need not have it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from trunkline.fakeprovider.script import Performance, perform
 from trunkline.upstream.patience import Patience, Timeouts
 from trunkline.upstream.transport import UpstreamFailure
 from trunkline.wire import Fault, UpstreamRequest
+
+if TYPE_CHECKING:
+    from trunkline.fakeprovider.script import Performance
 
 
 class Stage:
@@ -20,11 +24,14 @@ class Stage:
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
+        self._perform: Callable[[UpstreamRequest], Performance] | None = None
 
     async def send(self, request: UpstreamRequest, deadline: float, *, thinks: bool = False) -> StagedReply:
         """Have the script answer; nothing leaves the process."""
+        if self._perform is None:
+            self._perform = (await asyncio.to_thread(import_module, "trunkline.fakeprovider.script")).perform
         patience = Patience(self._timeouts, asyncio.get_running_loop().time(), thinks=thinks)
-        return StagedReply(perform(request), patience, deadline)
+        return StagedReply(self._perform(request), patience, deadline)
 
 
 class StagedReply:
