@@ -443,13 +443,15 @@ class Run:
         sent, reply = await asking.ask()
         attempt.started += asking.waited_s
         hearing = self._listen(attempt, asking, sent, reply)
+        fault: Fault | None = None
         try:
             while not hearing.is_over:
                 body = reply.rest()
                 attempt.held += await pull(reply, hearing) if body is None else hearing.whole(body)
                 if attempt.spoke is None and hearing.has_spoken:
                     self._speak(attempt)
-                if attempt.spoke is not None and (hearing.fault is None or not hearing.has_failed_whole):
+                fault = hearing.fault
+                if attempt.spoke is not None and (fault is None or not hearing.has_failed_whole):
                     self._commit(attempt)
                 if hearing.exchange is not None:
                     reply.close()
@@ -457,7 +459,7 @@ class Run:
                 elif hearing.refusal is not None and (less := await self._asked_less(attempt, asking, hearing)):
                     reply.close()
                     reply, hearing = less
-            if (fault := hearing.fault) is not None:
+            if fault is not None:
                 raise UpstreamFailure(fault)
             if hearing.has_end_mark:
                 await reply.finish(_AFTERMATH_S)

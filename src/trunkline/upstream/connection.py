@@ -37,6 +37,8 @@ READ_BUFFER_BYTES: Final = 64 * 1024
 Fields = dict[bytes, bytes]
 """Header fields as they came; of one that comes twice, the last."""
 
+_NO_FIELDS: Final[Fields] = {}
+
 
 class Exchange(Protocol):
     """Who a connection's answer is for."""
@@ -147,8 +149,8 @@ class Connection(asyncio.Protocol):
         self.lane: Lane | None = None
         self.went_at = 0.0
         self.fault: Fault | None = None
-        self.status: int
-        self.head: Fields
+        self.status = 0
+        self.head = _NO_FIELDS
         self.has_head = False
         self.is_over = False
         self.is_lost = False
@@ -226,6 +228,7 @@ class Connection(asyncio.Protocol):
     def end(self) -> None:
         """The exchange is over, or nobody wants the rest of the answer: the connection is kept, or dropped."""
         self._exchange = None
+        self.head = _NO_FIELDS
         self.alarm.stop()
         if not self._is_kept or not self.is_over or self._transport.is_closing():
             self.pieces.clear()
