@@ -98,10 +98,11 @@ class Draft:
                 add_beneath(self.body, name, value)
         proofs = () if request.is_text_alone else lost_proofs(request, endpoint)
         dropped = [*self.dropped, *proofs, *unspoken(request, endpoint)]
+        usual, more = _STREAM if self.streams else _WHOLE, self.quirks.extra_headers
         return UpstreamRequest(
             "POST",
             endpoint.base_url + path,
-            {**(_STREAM if self.streams else _WHOLE), **headers, **self.quirks.extra_headers},
+            {**usual, **headers, **more} if headers or more else usual,
             _encode(self.body) if request.size == "usual" else self._encode_large(),
             tuple(dict.fromkeys(dropped)) if dropped else (),
         )
@@ -110,8 +111,8 @@ class Draft:
         return encode_piecemeal(self.body, _encode, has_long_texts=self.request.size == "long_texts")
 
 
-_WHOLE = {"content-type": "application/json", "accept": "application/json"}
-_STREAM = {"content-type": "application/json", "accept": "text/event-stream"}
+_WHOLE: Headers = {"content-type": "application/json", "accept": "application/json"}
+_STREAM: Headers = {"content-type": "application/json", "accept": "text/event-stream"}
 
 
 def _asks_for_json(request: Request) -> bool:
