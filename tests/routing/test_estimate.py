@@ -283,6 +283,14 @@ class TestWhatAnAmountBuys:
         """`TWO` ends at 4,000 tokens, which 9,000 pays for; `ONE` goes on to 8,500."""
         assert estimated(ask(), ONE, TWO).tokens_for(9_000 * NANO_PER_MICRO) == 8_500
 
+    def test_the_one_of_which_nobody_knows_an_end_goes_on_as_long_as_it_is_told(self) -> None:
+        """Alone it is held for 32,768 tokens; told the 79,500 of the other it would cost twice what there is."""
+        endless = endpoint("gamma", usd="1", context=None)
+        longer = endpoint("delta", usd="0.5", context=None, max_output=100_000)
+        assert estimated(ask(), longer).tokens_for(40_000 * NANO_PER_MICRO) == 79_500
+        assert estimated(ask(), endless, longer).tokens_for(40_000 * NANO_PER_MICRO) == 39_500
+        assert estimated(ask(), endless).tokens_for(40_000 * NANO_PER_MICRO) is None
+
     def test_everything(self) -> None:
         assert estimated(ask(), ONE, TWO).tokens_for(10_500 * NANO_PER_MICRO) is None
 

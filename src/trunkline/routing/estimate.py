@@ -31,6 +31,9 @@ from trunkline.settings.sections import BillingSettings
 MOST_NANO: Final[NanoUsd] = 10**18
 """No amount is larger: a thousand million dollars, which no credit reaches."""
 
+MOST_TOKENS: Final = 10**9
+"""No answer is longer."""
+
 _ALL: Final = Decimal(1)
 _SOUND_BYTES_PER_S: Final = {"wav": 16_000, "aiff": 16_000, "flac": 16_000}
 _PACKED_SOUND_BYTES_PER_S: Final = 4_000
@@ -47,7 +50,8 @@ class Ceiling(NamedTuple):
     """The most that one endpoint may ask for an answer, by its length.
 
     `fixed_nano` is what it costs however short it is; `parts` of `rate` make a nano-dollar for each of its tokens, of
-    which there are at most `most_tokens`. With less than `floor_tokens` it is of no use.
+    which there are at most `most_tokens`. With less than `floor_tokens` it is of no use. `is_open`: nobody knows how
+    much the endpoint may write, and `most_tokens` holds as long as it is told no limit.
     """
 
     fixed_nano: NanoUsd
@@ -55,6 +59,7 @@ class Ceiling(NamedTuple):
     parts: int
     most_tokens: int
     floor_tokens: int
+    is_open: bool = False
 
     def cost(self, output_tokens: int) -> NanoUsd:
         """What an answer of so many tokens may cost."""
@@ -73,7 +78,10 @@ class Ceiling(NamedTuple):
         left = amount - self.fixed_nano
         if left < 0:
             return -1
-        return min(left * self.parts // self.rate, self.most_tokens) if self.rate else self.most_tokens
+        if not self.rate:
+            return MOST_TOKENS if self.is_open else self.most_tokens
+        tokens = left * self.parts // self.rate
+        return tokens if self.is_open else min(tokens, self.most_tokens)
 
 
 class Estimate(Struct, frozen=True, gc=False):
@@ -131,12 +139,14 @@ class Estimate(Struct, frozen=True, gc=False):
 
     def tokens_for(self, amount: NanoUsd) -> int | None:
         """The longest answer that an amount surely pays for, whoever gives it; None where it pays for any."""
-        longest: int | None = None
-        for each in self.ceilings:
-            tokens = each.tokens_for(amount)
-            if tokens < each.most_tokens and (longest is None or tokens < longest):
-                longest = max(tokens, 0)
-        return longest
+        bought = [(each.tokens_for(amount), each.most_tokens) for each in self.ceilings]
+        if all(tokens >= most for tokens, most in bought):
+            return None
+        # One that is open writes as much as it is told once somebody is told something.
+        told = [
+            tokens for (tokens, most), each in zip(bought, self.ceilings, strict=True) if tokens < most or each.is_open
+        ]
+        return max(min(told), 0)
 
 
 class _Size(NamedTuple):
@@ -346,6 +356,7 @@ def _ceilings(
     if not draws and _thinks(request, endpoint):
         floor_tokens = bounds.reasoning_floor_tokens
     floor_tokens = min(floor_tokens, most_tokens)
+    is_open = request.max_output_tokens is endpoint.max_output_tokens is endpoint.context_tokens is None
     is_kept_long = wants_hour(request) and takes_marks(endpoint)
     found: list[Ceiling] = []
     for rates in _reached(price, size.tokens, request.service_tier):
@@ -355,12 +366,12 @@ def _ceilings(
         said = max(rates.output, rates.reasoning, rates.answer)
         # Each part of a cost is rounded by itself.
         fixed_nano = _share(read, parts) + _share(fees + pictures * rates.image_output, parts)
-        found.append(Ceiling(min(fixed_nano, MOST_NANO), said, parts, most_tokens, floor_tokens))
+        found.append(Ceiling(min(fixed_nano, MOST_NANO), said, parts, most_tokens, floor_tokens, is_open))
         if pictures and rates.draws_by_token:
             # A picture is paid by its tokens where these are told, and apiece where they are not.
             fixed_nano = _share(read, parts) + _share(fees, parts)
             drawn = max(said, rates.image_token)
-            found.append(Ceiling(min(fixed_nano, MOST_NANO), drawn, parts, most_tokens, floor_tokens))
+            found.append(Ceiling(min(fixed_nano, MOST_NANO), drawn, parts, most_tokens, floor_tokens, is_open))
     return found
 
 
