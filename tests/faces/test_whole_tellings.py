@@ -8,7 +8,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.record import cassettes, hear
 from tests.stream.deltas_strategy import (
     ANY_DELTAS,
     CLOSED,
@@ -32,6 +34,8 @@ from trunkline.faces.messages import whole as messages
 from trunkline.faces.messages.face import MESSAGES
 from trunkline.faces.messages.form import MessagesForm
 from trunkline.faces.messages.telling import MessagesTelling
+from trunkline.faces.responses import whole as responses
+from trunkline.faces.responses.face import RESPONSES
 from trunkline.faces.whole_telling import OneText
 from trunkline.protocol.request import Request
 from trunkline.protocol.tools import SearchTool
@@ -42,7 +46,10 @@ Machine = Callable[[Asked, Answering], Telling]
 ASKED_CHAT = Asked(Request(input=()), ChatForm())
 ASKED_MESSAGES = Asked(Request(input=(), tools=(SearchTool(type="web_search"),)), MessagesForm("claude-as-asked"))
 
+ASKED = Asked(Request(input=()), None)
+
 DOORS = [
+    pytest.param(RESPONSES, ASKED, responses.assembled, responses.one_text, id="responses"),
     pytest.param(CHAT, ASKED_CHAT, ChatTelling, chat.one_text, id="chat"),
     pytest.param(MESSAGES, ASKED_MESSAGES, MessagesTelling, messages.one_text, id="messages"),
 ]
@@ -84,7 +91,6 @@ def test_it_tells_what_the_machine_makes_of_the_same_deltas(
         pytest.param([Began("m"), Text(0, "Hi"), Spent(Usage(3, 1, 0, 1)), Stopped("stop")], id="counted"),
         pytest.param([Text(0, "H"), Text(0, ""), Text(0, "i"), Closed(0), Stopped("stop")], id="in pieces, and closed"),
         pytest.param([Text(0, "Hi"), Spent(Usage(), None, "ultrafast"), Stopped("calls")], id="in another tier"),
-        pytest.param([Text(0, "Hi"), Stopped("length")], id="cut"),
         pytest.param([Text(0, "Hi"), Stopped("stop", "!"), Stopped("length"), Text(0, "!")], id="more after its stop"),
     ],
 )
@@ -92,6 +98,16 @@ def test_an_answer_that_is_one_text_is_written_at_once(
     face: Face, asked: Asked, machine: Machine, one_text: OneText, heard: list[Delta]
 ) -> None:
     assert one_text(asked, answering(), heard) == slowly(machine(asked, answering()), heard)
+
+
+@pytest.mark.parametrize(("face", "asked", "machine", "one_text"), DOORS)
+def test_one_that_was_cut_is_written_at_once_where_nothing_else_tells_of_it(
+    face: Face, asked: Asked, machine: Machine, one_text: OneText
+) -> None:
+    heard: list[Delta] = [Text(0, "Hi"), Stopped("length")]
+    told = one_text(asked, answering(), heard)
+    assert (told is None) == (face is RESPONSES)
+    assert told in (None, slowly(machine(asked, answering()), heard))
 
 
 @pytest.mark.parametrize(("face", "asked", "machine", "one_text"), DOORS)
@@ -132,5 +148,22 @@ def test_one_that_failed_is_told_as_the_machine_tells_it(
     whole.feed(heard[:1])
     slow.feed(heard)
     assert whole.fail(error, heard[1:]) == slow.fail(error)
-    assert whole.failure is error
+    assert whole.failure is slow.failure
     assert whole.fail(error) == b""
+
+
+@pytest.mark.law
+@pytest.mark.parametrize(("face", "asked", "machine", "one_text"), DOORS)
+def test_every_recorded_answer_is_told_as_the_machine_tells_it(
+    face: Face, asked: Asked, machine: Machine, one_text: OneText
+) -> None:
+    written_at_once = 0
+    for cassette in cassettes():
+        asked = Asked(replace(cassette.request, stream=False), asked.form)
+        for suffix, answer in cassette.answers.items():
+            heard = list(hear(cassette, suffix, [answer]).deltas)
+            whole = face.telling(asked, answering())
+            whole.feed(heard)
+            assert whole.end() == slowly(machine(asked, answering()), heard), cassette.name
+            written_at_once += one_text(asked, answering(), heard) is not None
+    assert written_at_once > 0

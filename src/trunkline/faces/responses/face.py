@@ -11,7 +11,8 @@ from trunkline.faces.lines import refusal_lines
 from trunkline.faces.responses.assemble import Assembler
 from trunkline.faces.responses.parse import parse
 from trunkline.faces.responses.telling import ResponsesTelling
-from trunkline.faces.responses.whole import WholeTelling
+from trunkline.faces.responses.whole import assembled, one_text
+from trunkline.faces.whole_telling import WholeTelling
 from trunkline.protocol.render import render_error
 from trunkline.stream.sse import KEEP_ALIVE
 
@@ -29,7 +30,7 @@ class ResponsesFace:
     def telling(self, asked: Asked, answering: Answering) -> Telling:
         request = asked.request
         if not request.stream:
-            return WholeTelling(request, answering)
+            return WholeTelling(asked, answering, one_text=one_text, machine=assembled)
         assembler = Assembler(request, answering.id, answering.ids, answering.created_at, answering.model)
         return ResponsesTelling(assembler, answering.now)
 
