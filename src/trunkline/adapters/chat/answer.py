@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Literal
 
 from trunkline.adapters.chat.calls import Call, Calls
 from trunkline.adapters.chat.texts import Texts
@@ -49,6 +48,7 @@ from trunkline.stream.deltas import (
     Delta,
     Failed,
     FunctionCall,
+    ServedTier,
     Slot,
     Spent,
     Stopped,
@@ -77,8 +77,7 @@ _FINISHES: dict[str, StopReason] = {
 _DONE = b"[DONE]"
 _BROKEN_FINISHES = frozenset({"error", "network_error", "abort", "aborted"})
 
-ServiceTier = Literal["auto", "default", "flex", "priority", "scale", "ultrafast"]
-_TIERS: dict[str, ServiceTier] = {
+_TIERS: dict[str, ServedTier] = {
     "auto": "auto",
     "default": "default",
     "flex": "flex",
@@ -101,7 +100,7 @@ class ChatDecoder(Decoder):
     _finish: str | None = None
     _sequence: str | None = None
     _usage: Json = None
-    _tier: ServiceTier | None = None
+    _tier: ServedTier | None = None
     # Made when there is something to keep in them, which is never in most answers.
     _calls: Calls | None = None
     _halves: Halves | None = None

@@ -7,15 +7,13 @@ Source: https://ai.google.dev/api/generate-content (2026-11-22), the types of th
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Raw, Struct
 
 from trunkline.adapters.decoding.strange import as_object, read_loosely
 from trunkline.adapters.decoding.usage import clean_usage, count, counts_in, rest
 from trunkline.protocol.items import Json, Logprob, TopLogprob
-from trunkline.stream.deltas import StopReason, Usage
+from trunkline.stream.deltas import ServedTier, StopReason, Usage
 from trunkline.stream.seals import GEMINI_FORMAT
 from trunkline.wire import UNREADABLE
 
@@ -140,9 +138,7 @@ def decode_usage(told: Raw, *, images: int = 0, searches: int = 0) -> Usage | No
     )
 
 
-ServiceTier = Literal["default", "flex", "priority", "scale"]
-
-_TIERS: dict[str, ServiceTier] = {
+_TIERS: dict[str, ServedTier] = {
     "standard": "default",
     "flex": "flex",
     "priority": "priority",
@@ -153,7 +149,7 @@ _TIERS: dict[str, ServiceTier] = {
 }
 
 
-def decode_tier(told: Raw) -> ServiceTier | None:
+def decode_tier(told: Raw) -> ServedTier | None:
     """Read which tier served: `serviceTier` of Google's own API, `trafficType` of Vertex.
 
     https://ai.google.dev/gemini-api/docs/priority-inference, the enum TrafficType of google-genai (2026-11-27).
