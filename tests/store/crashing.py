@@ -114,7 +114,7 @@ class _Work:
             self._books.writer.end_claim(Outcome(id.encode(), id))
             self._books.writer.release(id)
         elif draw < 0.2:
-            self._books.writer.append(row, Outcome(id.encode(), id))
+            self._books.writer.settle(row, Outcome(id.encode(), id))
         elif draw < 0.25:
             pass  # it goes on for longer than the process
         else:

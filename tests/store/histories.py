@@ -135,7 +135,7 @@ class History(RuleBasedStateMachine):
                 self.do(self._append(id, held, charged))
 
     async def _append(self, id: str, held: Held, charged: int) -> None:
-        self.books.writer.append(self.row(id, held, charged))
+        self.books.writer.settle(self.row(id, held, charged))
         await self.books.writer.settle(record(f"after-{id}", held_nano=None))
 
     @rule(pick=picks)

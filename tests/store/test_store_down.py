@@ -167,7 +167,7 @@ class TestStuck:
         async def scene(books: Books) -> None:
             await books.hold("r")
             await refuse_writes(books, True)
-            books.writer.append(record("r", 10))
+            books.writer.settle(record("r", 10))
 
         run(scene, tmp_path, audits=False, a=100)
 

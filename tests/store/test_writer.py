@@ -221,8 +221,8 @@ class TestEnds:
     def test_MO_28_what_is_not_limited_is_recorded_all_the_same(self) -> None:
         async def scene(books: Books) -> None:
             await books.writer.settle(record("r", 0, held_nano=None, cost_nano=7, cost_input_nano=7))
-            books.writer.append(record("r", 0, held_nano=None, cost_nano=7, cost_input_nano=7))
-            books.writer.append(record("s", 0, held_nano=None, cost_nano=7, cost_input_nano=7))
+            books.writer.settle(record("r", 0, held_nano=None, cost_nano=7, cost_input_nano=7))
+            books.writer.settle(record("s", 0, held_nano=None, cost_nano=7, cost_input_nano=7))
             await books.writer.run(lambda _: None)
             await books.writer.run(lambda _: None)
             usage = await books.read(lambda c: c.execute("SELECT requests, cost_nano FROM usage_daily").fetchall())
@@ -274,7 +274,7 @@ class TestWaiting:
             if waits:
                 await books.writer.settle(record("r", held_nano=None))
             else:
-                books.writer.append(record("r", held_nano=None))
+                books.writer.settle(record("r", held_nano=None))
             assert books.alarms == ["record.dropped"]
 
         run(scene)
@@ -311,7 +311,7 @@ class TestWaiting:
             for _ in range(5):  # what upkeep begins with is over, each of whose transactions ends the wait
                 await books.writer.run(lambda _: None)
             for number in range(100):
-                books.writer.append(record(f"r{number}", held_nano=None))
+                books.writer.settle(record(f"r{number}", held_nano=None))
                 await asyncio.sleep(0)
             await asyncio.sleep(0.2)
             assert await books.count("generations") < 100
@@ -340,7 +340,7 @@ class TestWaiting:
     def test_what_is_appended_is_committed_at_the_end(self, tmp_path: Path) -> None:
         async def scene(books: Books) -> None:
             for number in range(1500):
-                books.writer.append(record(f"r{number}", held_nano=None))
+                books.writer.settle(record(f"r{number}", held_nano=None))
 
         run(scene, tmp_path, a=100)
 

@@ -54,7 +54,7 @@ class Ledger:
             self._forget(generation, outcome)
             return
         row = row_of(generation, self._price_id(generation.endpoint) if generation.has_one_price else None)
-        self._writer.append(row, outcome)
+        self._writer.settle(row, outcome)  # the record is kept, whoever waits for that
 
     def _forget(self, generation: Generation, outcome: Outcome | None) -> None:
         """Keep nothing, and hold nothing, of a request for which nobody was asked."""

@@ -137,10 +137,6 @@ class Writer:
             self._wake()
         return kept
 
-    def append(self, row: GenerationRow, outcome: Outcome | None = None) -> None:
-        """Do as `settle` does, and let nobody wait for it."""
-        self.settle(row, outcome)
-
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
         self._releases.append(id)
