@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.adapters.calling import CALLINGS, Calling
+from tests.adapters.served import endpoint
 from tests.document import check_stream, validate_response
 from tests.record import Cassette, Heard, hear, told
-from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.faces.responses.parse import parse
 from trunkline.protocol.render import render_event
 from trunkline.wire import Fault
@@ -26,14 +26,7 @@ every_dialect = pytest.mark.parametrize("dialect", CALLINGS)
 
 
 def cassette(dialect: str, media: str, answer: bytes) -> Cassette:
-    endpoint = Endpoint(
-        model=Model(slug="acme/quill-2"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill-2",
-        dialect=dialect,  # type: ignore[arg-type]
-        base_url="https://api.acme.example/v1",
-    )
-    return Cassette(Path(), REQUEST, endpoint, {media: answer}, 200, {})
+    return Cassette(Path(), REQUEST, endpoint(dialect=dialect), {media: answer}, 200, {})  # type: ignore[arg-type]
 
 
 def events_of(played: Cassette, heard: Heard) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.adapters.served import endpoint
 from trunkline.adapters.chat.request import ADAPTER
 from trunkline.adapters.chat.wire import decode_logprobs, decode_usage
-from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import Found, InputText, Message
 from trunkline.protocol.request import Request
@@ -40,17 +40,6 @@ Json = Any
 
 HI = (Message(role="user", content=(InputText("Hi"),)),)
 SCHEMA = JsonSchemaFormat("city", {"type": "object", "properties": {"name": {"type": "string"}}})
-
-
-def endpoint(quirks: Quirks | None = None) -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/quill-2"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill-2",
-        dialect="chat",
-        base_url="https://api.acme.example/v1",
-        quirks=quirks or Quirks(),
-    )
 
 
 def searched(url: str, page: Found | None = None) -> Search:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.served import endpoint
 from trunkline.adapters.chat.request import ADAPTER, schema_form
 from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
@@ -52,18 +53,6 @@ CLOCK = FunctionTool("clock")
 WEATHER = FunctionTool("weather", "Weather.", {"type": "object", "properties": {"city": {"type": "string"}}}, True)
 SCHEMA = JsonSchemaFormat("city", {"type": "object", "properties": {"name": {"type": "string"}}})
 AUTO_ONLY = frozenset({"auto"})
-
-
-def endpoint(quirks: Quirks | None = None, **fields: Any) -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/quill-2"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill-2",
-        dialect="chat",
-        base_url="https://api.acme.example/v1",
-        quirks=quirks or Quirks(),
-        **fields,
-    )
 
 
 # The request

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.adapters.served import endpoint
 from trunkline.adapters.chat.request import ADAPTER
-from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import InputText, Message, OutputText, RefusalPart
 from trunkline.protocol.request import Request
@@ -37,17 +37,6 @@ MESSAGES = st.builds(
 )
 
 
-def endpoint(**quirks: Json) -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/quill-2"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill-2",
-        dialect="chat",
-        base_url="https://api.acme.example/v1",
-        quirks=Quirks(**quirks),
-    )
-
-
 @given(
     st.lists(MESSAGES, min_size=1, max_size=4).map(tuple),
     st.sampled_from([None, "", "Be brief."]),
@@ -58,8 +47,8 @@ def test_a_conversation_of_texts_is_written_as_any_other(
     messages: tuple[Message, ...], instructions: str | None, quirks: dict[str, Json], has_prefill: bool
 ) -> None:
     request = Request(input=messages, instructions=instructions, has_prefill=has_prefill)
-    short = ADAPTER.encode(replace(request, is_text_alone=True), endpoint(**quirks), None)
-    assert short == ADAPTER.encode(request, endpoint(**quirks), None)
+    short = ADAPTER.encode(replace(request, is_text_alone=True), endpoint(Quirks(**quirks)), None)
+    assert short == ADAPTER.encode(request, endpoint(Quirks(**quirks)), None)
 
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}

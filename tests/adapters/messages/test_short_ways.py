@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.adapters.served import endpoint
 from trunkline.adapters.messages.answer import MessagesDecoder
 from trunkline.adapters.messages.request import ADAPTER
 from trunkline.adapters.messages.wire import decode_usage
-from trunkline.catalog.entries import Endpoint, Model, Provider
 from trunkline.protocol.items import InputText, Message, OutputText, RefusalPart
 from trunkline.protocol.request import Request
 
@@ -41,16 +41,6 @@ TURNS = st.lists(TEXTS, min_size=1, max_size=4).map(
 SYSTEMS = st.lists(st.builds(lambda text: Message(role="system", content=(InputText(text),)), TEXTS), max_size=1)
 
 
-def endpoint() -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/quill-2"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill-2",
-        dialect="messages",
-        base_url="https://api.acme.example/v1",
-    )
-
-
 @given(
     st.tuples(SYSTEMS, st.one_of(ANY_MESSAGES, TURNS, TURNS)).map(lambda parts: (*parts[0], *parts[1])),
     st.sampled_from([None, None, "", "Be brief."]),
@@ -59,8 +49,8 @@ def test_a_conversation_of_texts_is_written_as_any_other(
     messages: tuple[Message, ...], instructions: str | None
 ) -> None:
     request = Request(input=messages, instructions=instructions)
-    short = ADAPTER.encode(replace(request, is_text_alone=True), endpoint(), None)
-    assert short == ADAPTER.encode(request, endpoint(), None)
+    short = ADAPTER.encode(replace(request, is_text_alone=True), endpoint(dialect="messages"), None)
+    assert short == ADAPTER.encode(request, endpoint(dialect="messages"), None)
 
 
 COUNTS: st.SearchStrategy[Json] = st.one_of(
@@ -105,6 +95,6 @@ def test_a_whole_answer_is_read_as_any_other(reason: str | None, content: Json, 
     told = []
     # Nothing that may pause takes the short way.
     for may_pause in (False, True):
-        decoder = MessagesDecoder(endpoint(), may_pause=may_pause, knows_own=knows_own)
+        decoder = MessagesDecoder(endpoint(dialect="messages"), may_pause=may_pause, knows_own=knows_own)
         told.append([*decoder.whole(body), *decoder.end()])
     assert told[0] == told[1]
