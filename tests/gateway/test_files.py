@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ from tests.clients.wires import WIRES, Answer, Asked, Call
 from tests.document import validate_event
 from tests.gateway.checks import error_of, events_of, response_of, text_of
 from tests.gateway.conftest import CONFIG, PROVIDER
-from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, running
+from tests.gateway.server import KEY, PROVIDER_KEY, Gateway, Reply, post, running
 from tests.gateway.tenants import Store, Tenant
 from tests.gateway.upstream import Script, Upstream, completion, head, stream, whole
 from tests.gateway.waiting import eventually
@@ -690,3 +693,29 @@ def test_an_answer_is_the_same_whatever_ends_it(scanning: Gateway, upstream: Ups
     body["plugins"].append({"id": "response-healing"})
     upstream.play(mark, whole(completion('```json\n{"a": 1,}\n```')))
     assert response_of(scanning.call(body))["output"][0]["content"][0]["text"] == '{"a": 1}'
+
+
+SLOW_PAGE = b"<div>" * 50_000 + b"kites"
+"""It takes its reader until its time is up."""
+
+
+def busy_children(gateway: Gateway) -> set[int]:
+    """The children of a gateway that have worked for 400 ms, more than a start takes; a spare that waits has not."""
+    found = set()
+    for task in Path(f"/proc/{gateway.process.pid}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]
+                if int(used) * 1000 // os.sysconf("SC_CLK_TCK") >= 400:
+                    found.add(int(pid))
+    return found
+
+
+def test_CL_14_who_leaves_while_a_file_is_read_takes_its_reader_along(
+    house: Gateway, upstream: Upstream, mark: str
+) -> None:
+    with house.connect() as client:
+        client.send(post(asking(mark, file_of(SLOW_PAGE, "kites.html", "text/html"))))
+        eventually(lambda: bool(busy_children(house)), "nobody reads the file")
+    eventually(lambda: not busy_children(house), "the reader is still there", within_s=1)
+    assert not upstream.seen(mark)

@@ -514,19 +514,25 @@ def test_FE_20_one_account_with_many_servers_that_stall_holds_up_no_other() -> N
     run(play())
 
 
-def test_a_client_that_leaves_ends_the_fetch() -> None:
+def test_CL_14_a_client_that_leaves_ends_the_fetch_and_its_connection() -> None:
     asked = asyncio.Event()
 
-    async def say(request: Asked, writer: asyncio.StreamWriter) -> None:
+    async def trickle(request: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 1000000\r\n\r\n")
         asked.set()
-        await asyncio.Event().wait()
+        while True:  # until the connection is gone
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.01)
 
     async def play() -> int:
-        async with serving(say) as server, fetching() as fetcher:
+        async with serving(trickle) as server, fetching() as fetcher:
             task = asyncio.create_task(fetcher.fetch([Wanted(server.url(), "image")], later()))
             await asked.wait()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            async with asyncio.timeout(1.0):
+                await until(lambda: server.open_now == 0)
             assert len(asyncio.all_tasks()) <= 2
             return server.connections
 
