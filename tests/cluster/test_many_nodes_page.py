@@ -203,3 +203,15 @@ def test_a_page_that_shows_balancers_shows_what_they_must_do() -> None:
     assert "non_idempotent" not in text
     assert "proxy_buffering off;" in text
     assert "flush_interval -1" in text
+
+
+def test_the_page_stops_no_node_while_the_balancer_lets_the_one_before_be() -> None:
+    """Nodes start faster than a balancer forgets that one refused: it would have none to ask, as nginx once had."""
+    text = PAGE.read_text("utf-8")
+    (pause,) = re.findall(r"^ +sleep (\d+)", text, re.MULTILINE)
+    forgets = re.findall(r"fail_timeout=(\d+)s", text)
+    looks = re.findall(r"health_interval (\d+)s", text)
+    assert len(forgets) == len(HOSTS)
+    # nginx counts whole seconds: one that began just before a second's end is over a second later than it says.
+    assert all(int(pause) > int(each) + 1 for each in forgets)
+    assert all(int(pause) > int(each) for each in looks)
