@@ -65,6 +65,21 @@ def stop(gateway: Gateway, number: signal.Signals = signal.SIGTERM) -> None:
     eventually(lambda: "gateway.stopping" in gateway.log.read_text(), "it does not stop")
 
 
+def times_woken(gateway: Gateway) -> int:
+    """How often the thread of the event loop has gone to sleep so far."""
+    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    return int(status.split("voluntary_ctxt_switches:")[1].split()[0])
+
+
+def test_a_gateway_with_nothing_to_do_sleeps_until_it_is_told_to_stop(stoppable: Gateway) -> None:
+    """uvicorn looks ten times a second whether it is to stop."""
+    woken = times_woken(stoppable)
+    time.sleep(1.5)
+    assert times_woken(stoppable) - woken < 10
+    stop(stoppable)
+    assert stoppable.process.wait(10) == 0
+
+
 def check_log(gateway: Gateway) -> None:
     """Nothing but the greeting and lines of the log has been written."""
     lines = gateway.log.read_text().splitlines()

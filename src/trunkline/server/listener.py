@@ -52,8 +52,11 @@ class _Server(Server):
         self._on_ready = on_ready
         self._signal = ""
         self._is_forced = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         # What lives now lives to the end: looking through it again and again would cost a twentieth of all time.
         gc.collect()
@@ -65,6 +68,11 @@ class _Server(Server):
         sys.set_asyncgen_hooks(firstiter=None)
         if self.started:
             self._on_ready()
+
+    async def main_loop(self) -> None:
+        # uvicorn looks ten times a second whether it is to end, and what time it is for a header that we do not send.
+        if not self.should_exit:
+            await self._is_told.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,6 +93,8 @@ class _Server(Server):
             self.should_exit = True
             self._signal = signal.Signals(sig).name
             self._stopping.begin()
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._is_told.set)  # all that a handler may do to a loop
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         began = time.monotonic()
