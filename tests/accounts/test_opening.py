@@ -9,7 +9,7 @@ import pytest
 from trunkline.accounts.opening import masters_of, pepper_of
 from trunkline.settings.reading import Layer, SettingsError, Sources, build_settings
 from trunkline.settings.sections import Settings
-from trunkline.store.opening import journal_folder
+from trunkline.store.journal import journal_folder
 
 URL = "postgresql://me:canary-pw@db.example/x?sslmode=require"
 

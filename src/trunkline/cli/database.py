@@ -20,8 +20,8 @@ from trunkline.settings.reading import SettingsError, shown_address, with_store_
 from trunkline.settings.sections import Settings
 from trunkline.store.copying import copy_tables
 from trunkline.store.database import Database
+from trunkline.store.journal import journal_folder
 from trunkline.store.migrating import migrate_database
-from trunkline.store.opening import journal_folder
 from trunkline.store.revisions import Migrated
 from trunkline.store.urls import is_shared, sqlite_path
 

@@ -21,7 +21,9 @@ from typing import TypeVar
 
 from trunkline import failpoints
 from trunkline.packing import pack, unpack
+from trunkline.settings.sections import Settings
 from trunkline.store.rows import BLANK, GenerationRow
+from trunkline.store.urls import is_shared, sqlite_path
 
 Result = TypeVar("Result")
 
@@ -119,6 +121,19 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
         os.close(self._handle)
+
+
+def journal_folder(settings: Settings) -> Path | None:
+    """Name the folder of journals; a database in memory has none.
+
+    Beside a database that nodes share there is no place: theirs is where each was started, on a disk of its own.
+    """
+    if is_shared(settings.store.url):
+        return Path(settings.store.journal or "trunkline.journal")
+    path = sqlite_path(settings.store.url)
+    if path is None:
+        return None
+    return Path(settings.store.journal) if settings.store.journal else path.with_name(f"{path.name}.journal")
 
 
 def open_journal(folder: Path, boot_id: str) -> Journal:

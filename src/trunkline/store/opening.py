@@ -6,17 +6,16 @@ import secrets
 import socket
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.clock import StoreClock, read_clock
 from trunkline.store.database import Database, load_postgres
-from trunkline.store.journal import open_journal
+from trunkline.store.journal import journal_folder, open_journal
 from trunkline.store.rows import BootRow
 from trunkline.store.upkeep import Upkeep
-from trunkline.store.urls import is_shared, sqlite_path
+from trunkline.store.urls import is_shared
 from trunkline.store.writer import Alarm, Writer
 
 if TYPE_CHECKING:
@@ -70,16 +69,3 @@ def node_of(settings: Settings) -> str:
     """Name the place where this process runs. The port is in it: of several processes on a host each has its own."""
     port = settings.server.listen.rpartition(":")[2]
     return settings.store.node or f"{socket.gethostname()}:{port}"
-
-
-def journal_folder(settings: Settings) -> Path | None:
-    """Name the folder of journals; a database in memory has none.
-
-    Beside a database that nodes share there is no place: theirs is where each was started, on a disk of its own.
-    """
-    if is_shared(settings.store.url):
-        return Path(settings.store.journal or "trunkline.journal")
-    path = sqlite_path(settings.store.url)
-    if path is None:
-        return None
-    return Path(settings.store.journal) if settings.store.journal else path.with_name(f"{path.name}.journal")
