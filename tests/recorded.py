@@ -12,6 +12,7 @@ from typing import Any
 from trunkline.days import DAY_MS
 from trunkline.store.batch import Batch
 from trunkline.store.connection import Connection
+from trunkline.store.journal import notes_in
 from trunkline.store.posting import post
 from trunkline.store.rows import BLANK, GenerationRow, HoldRow
 from trunkline.store.sqlite import SQLiteConnection
@@ -48,9 +49,18 @@ def record(id: str, **changes: Any) -> GenerationRow:
     return USUAL._replace(id=id, **changes)
 
 
+def await_notes(path: Path) -> None:
+    """Wait until what running gateways have noted is in their store."""
+    noted, ends_at = notes_in(folder := path.with_name(f"{path.name}.journal")), time.monotonic() + 10
+    while noted.items() & notes_in(folder).items():
+        assert time.monotonic() < ends_at, "what is noted is not posted"
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[SQLiteConnection]:
     """The store of a gateway that may be running; what is done there is committed together."""
+    await_notes(path)
     with contextlib.closing(sqlite3.connect(path, timeout=20, factory=SQLiteConnection)) as connection, connection:
         yield connection
 

@@ -84,7 +84,7 @@ def create(settings: Settings, catalog: Catalog, stopping: Stopping) -> Applicat
     services = Services(
         keys=keys,
         rates=_make_counters(board, lambda: writer.living),
-        records=Records(database, time.time),
+        records=Records(writer, time.time),
         health=health,
         planner=_make_planner(catalog, health, affinity, engines),
         upstream=upstream,

@@ -26,6 +26,7 @@ OF_STORE: Final[Mapping[str, str]] = {
     "commit.after": "any transaction is committed, and nobody is told",
     "hold.answered": "those who asked for holds are told, and none has run on",
     "settle.answered": "those whose requests ended are told, and none has run on",
+    "note.written": "a record that came alone is noted in the journal, and nobody is told",
     "journal.before": "settles are to be put into the journal",
     "journal.half": "a part of them is in the file",
     "journal.written": "all of them are in the file, and not on the disk",

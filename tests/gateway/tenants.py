@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.gateway.server import BELOW_ASGI, Gateway, Reply
 from tests.gateway.waiting import eventually
-from tests.recorded import NOW, keep, record
+from tests.recorded import NOW, await_notes, keep, record
 from trunkline.accounts.audit import audit
 from trunkline.accounts.pepper import read_pepper
 from trunkline.store.sqlite import SQLiteConnection
@@ -36,6 +36,7 @@ class Store:
 
     @contextmanager
     def opened(self) -> Iterator[SQLiteConnection]:
+        await_notes(self.path)
         with closing(
             sqlite3.connect(self.path, timeout=10, isolation_level=None, factory=SQLiteConnection)
         ) as connection:

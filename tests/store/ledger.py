@@ -18,6 +18,7 @@ from trunkline.store.batch import Answer, Wish
 from trunkline.store.connection import Connection, Work
 from trunkline.store.database import Database, open_database
 from trunkline.store.journal import open_journal
+from trunkline.store.notes import Notes
 from trunkline.store.rows import BLANK, BootRow, BudgetRow, EntryRow, GenerationRow
 from trunkline.store.statements import budgets
 from trunkline.store.statements.credits import post_credit
@@ -151,7 +152,8 @@ def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep
     journal = None if journals is None else open_journal(journals, boot.id)
     is_shared = url_in(folder).startswith("postgresql:")
     upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm, is_shared=is_shared)
-    return Writer(books.database, boot, journal, upkeep, lambda: books.now_s, books.alarm)
+    notes = Notes(None, None) if is_shared else Notes(journal, journals)
+    return Writer(books.database, boot, journal, notes, upkeep, lambda: books.now_s, books.alarm)
 
 
 @asynccontextmanager
@@ -180,6 +182,19 @@ async def open_books(
             assert (await database.read(partial(audit, now_ms=START_MS))).differences == ()
     finally:
         await database.close()
+
+
+async def until(books: Books, event: str) -> None:
+    async with asyncio.timeout(10):
+        await books.until(event)
+
+
+async def until_posted(books: Books, count: int) -> None:
+    """Wait until there are so many records; some of them may come from the journal."""
+    async with asyncio.timeout(10):
+        for _ in iter(lambda: None, 1):
+            if await books.count("generations") >= count:
+                return
 
 
 async def refuse_writes(books: Books, refuses: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.ledger import Books, open_books, record, refuse_writes, run
+from tests.store.ledger import Books, open_books, record, refuse_writes, run, until, until_posted
 from trunkline.errors import ServiceUnavailable
 from trunkline.store import journal as journals
 from trunkline.store import writer as writing
@@ -22,19 +22,6 @@ from trunkline.store.batch import Answer
 from trunkline.store.rows import BudgetRow
 
 PATIENCE_S = 0.8
-
-
-async def until(books: Books, event: str) -> None:
-    async with asyncio.timeout(10):
-        await books.until(event)
-
-
-async def until_posted(books: Books, count: int) -> None:
-    """Wait until there are so many records; some of them may come from the journal."""
-    async with asyncio.timeout(10):
-        for _ in iter(lambda: None, 1):
-            if await books.count("generations") >= count:
-                return
 
 
 @asynccontextmanager

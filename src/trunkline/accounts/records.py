@@ -15,11 +15,11 @@ from trunkline.accounts.budgets import RESETS, period_budget, period_start
 from trunkline.accounts.keys import Key
 from trunkline.days import DAY_MS, day_at, number_of
 from trunkline.errors import NotFound
-from trunkline.store.database import Database
 from trunkline.store.rows import BudgetRow, GenerationRow
 from trunkline.store.statements import records
 from trunkline.store.statements.accounts import accounts_named
 from trunkline.store.statements.records import ActivitySum, Spending
+from trunkline.store.writer import Writer
 
 DAYS_BEFORE = 30
 """How many days before today are told where none is named."""
@@ -58,25 +58,29 @@ class Standing(NamedTuple):
 class Records:
     """The records in one store. `wall_clock` is Unix time in seconds."""
 
-    def __init__(self, database: Database, wall_clock: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, writer: Writer, wall_clock: Callable[[], float]) -> None:
+        self._writer = writer
         self._wall_clock = wall_clock
 
     async def generation(self, id: str, account_id: str) -> GenerationRow | None:
         """The record of a response; None where there is none, and where it is another account's."""
-        return await self._database.read(partial(records.find_record, id=id, account_id=account_id))
+        find = partial(records.find_record, id=id, account_id=account_id)
+        found = await self._writer.read(find)
+        if found is None and await self._writer.wait_for_others():  # one of them may have told the response
+            found = await self._writer.read(find)
+        return found
 
     async def activity(self, account_id: str, day: int | None = None) -> list[ActivitySum]:
         """What an account's requests came to: on one day, or today and on the days before."""
         today = day_at(self._now_ms())
         from_day, to_day = (today - DAYS_BEFORE, today) if day is None else (day, day)
-        return await self._database.read(
+        return await self._writer.read(
             partial(records.list_activity, account_id=account_id, from_day=from_day, to_day=to_day)
         )
 
     async def credits(self, account_id: str) -> Credits:
         """What an account may spend in all, and what it has spent. Raises NotFound for one that was deleted."""
-        found = await self._database.read(partial(accounts_named, name=account_id))
+        found = await self._writer.read(partial(accounts_named, name=account_id))
         account = next((each for each in found if each.id == account_id), None)
         if account is None:
             raise NotFound("This account is not in the store any more.")
@@ -88,7 +92,7 @@ class Records:
         """How a key stands now."""
         now_ms = self._now_ms()
         daily, weekly, monthly = (number_of(period_start(reset, now_ms)) for reset in RESETS)
-        budget, spent, paid = await self._database.read(
+        budget, spent, paid = await self._writer.read(
             partial(
                 records.find_key_figures,
                 key_id=key.id,

@@ -14,6 +14,8 @@ from trunkline.cli.start import load
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
 from trunkline.store.database import Database, open_database
+from trunkline.store.journal import journal_folder
+from trunkline.store.notes import posted_in
 from trunkline.store.rows import AccountRow
 from trunkline.store.statements.keys import keys_named
 from trunkline.store.urls import sqlite_path
@@ -38,11 +40,14 @@ def with_database(
 ) -> Result:
     """Open the database, do one thing with it within so many seconds, and close it.
 
+    It holds the record of every answer that was told before.
     Raises SettingsError, a Refusal for what the books do not allow, ServiceUnavailable.
     """
     require_database(settings)
 
     async def run() -> Result:
+        if (folder := journal_folder(settings)) is not None:
+            await posted_in(folder)
         database = open_database(settings.store.url, max(timeout, settings.store.timeout))
         try:
             return await work(database)

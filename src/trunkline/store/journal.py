@@ -1,9 +1,13 @@
-"""Settles that the database did not take, in a file, until it takes them.
+"""Settles that the database did not take, in a file, until it takes them; and notes of those that it takes soon.
 
 There is one file for each boot, locked for as long as its process lives, so that whoever gets the lock knows that
 nobody writes it any more, and posts what is in it. Posting the same settle twice changes nothing, so a file may be read
 again from its beginning after a crash in the middle. A file ends where its first record is not whole: nobody was told
 that a later one is kept.
+
+A note (`notes.py`) looks like any other record, and stands in a file that has no others, before a mark of the end. The
+event loop writes it, since it waits for no disk, as its transaction would not. Notes that are posted are taken back by
+that mark at the beginning: cutting the file costs more. When something else is to be kept they become records like it.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,7 +32,10 @@ from trunkline.store.urls import is_shared, sqlite_path
 Result = TypeVar("Result")
 
 MAX_BYTES = 256 * 2**20
+MAX_NOTED_BYTES = 2**20
 _SUFFIX = ".journal"
+_END = bytes(8)
+"""What no record begins with: it has no length, and is not whole."""
 _READ_BYTES = 2**20
 
 
@@ -41,6 +48,8 @@ class Journal:
         self._begin = 0
         self._read_to = 0
         self._end = os.fstat(handle).st_size
+        self._noted_to = 0
+        self._jobs = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trunkline-journal")
 
     @property
@@ -48,8 +57,34 @@ class Journal:
         """Whether there is nothing to post."""
         return self._begin == self._end
 
+    def note(self, row: GenerationRow) -> bool:
+        """Note a settle, which a kill does not undo; False where the file has other records, or takes no more."""
+        if self._jobs or not self.is_empty or self._noted_to > MAX_NOTED_BYTES:
+            return False
+        data = pack(_values_of(row))
+        with contextlib.suppress(OSError):
+            if os.pwrite(self._handle, data + _END, self._noted_to) == len(data) + len(_END):
+                self._noted_to += len(data)
+                failpoints.reach("note.written")
+                return True
+        return False
+
+    def forget_notes(self) -> None:
+        """Take back what was noted: it is posted."""
+        if self._noted_to:
+            self._noted_to = 0
+            with contextlib.suppress(OSError):  # else it is posted once more
+                os.pwrite(self._handle, _END, 0)
+
+    def keep_notes(self) -> None:
+        """Have what was noted be records like others: they are not posted by whoever noted them."""
+        self._end, self._noted_to = self._end + self._noted_to, 0
+
     async def append(self, rows: Iterable[GenerationRow]) -> None:
-        """Keep settles; they are on the disk when this returns. Raises OSError, and then none of them is kept."""
+        """Keep settles; they are on the disk when this returns. Raises OSError, and then none of them is kept.
+
+        Where notes are in the file `keep_notes` comes first.
+        """
         await self._run(partial(self._append, b"".join(pack(_values_of(row)) for row in rows)))
 
     async def read(self, count: int) -> list[GenerationRow]:
@@ -66,7 +101,11 @@ class Journal:
         self._thread.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        self._jobs += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._jobs -= 1
 
     def _append(self, data: bytes) -> None:
         if self._end + len(data) > MAX_BYTES:
@@ -165,6 +204,17 @@ def adopt_journals(folder: Path) -> Iterator[tuple[str, Journal]]:
             yield path.name.removesuffix(_SUFFIX), Journal(path, handle)
         else:
             os.close(handle)
+
+
+def notes_in(folder: Path) -> Mapping[Path, bytes]:
+    """How the notes begin that wait in journals of living processes; another beginning says that these are posted."""
+    found = {}
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            begin = file.read(len(_END))
+            if begin.strip(b"\0") and not _lock(file.fileno()):
+                found[path] = begin
+    return found
 
 
 def is_running(folder: Path, boot_id: str) -> bool:

@@ -13,6 +13,7 @@ from trunkline.settings.sections import Settings
 from trunkline.store.clock import StoreClock, read_clock
 from trunkline.store.database import Database, load_postgres
 from trunkline.store.journal import journal_folder, open_journal
+from trunkline.store.notes import Notes
 from trunkline.store.rows import BootRow
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.urls import is_shared
@@ -38,9 +39,11 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
     except OSError as error:
         problem = f"store.journal: cannot write in {folder}: {error.strerror}; name a folder that can be written"
         raise SettingsError([problem]) from None
+    # Other nodes look up at once what one of them told, and the CPU of a database server is not this process's.
+    notes = Notes(None, None) if shared else Notes(journal, folder)
     keep_s = settings.store.keep_records
     upkeep = Upkeep(boot, folder, keep_s, wall_clock, alarm, is_shared=shared, store_clock=clock)
-    return Writer(database, boot, journal, upkeep, wall_clock, alarm)
+    return Writer(database, boot, journal, notes, upkeep, wall_clock, alarm)
 
 
 def make_board(url: str, node: str, alarm: Alarm) -> Board:

@@ -3,8 +3,8 @@
 Theory of operation. Requests put what they want into lists and wait. The driver takes what is there, as soon as the
 commit before is done, and makes one transaction of it: alone when the gateway is idle, up to 512 operations the busier
 it is. Only where records came during a commit, and no hold waits, does the next one begin no sooner than `GATHER_S`
-after that. What a transaction does is decided in `batch.py` and written in `posting.py`; here is only who waits for
-what, and for how long.
+after that; and a record that comes alone is only noted at first (`notes.py`). What a transaction does is decided in
+`batch.py` and written in `posting.py`; here is only who waits for what, and for how long.
 
     up      Transactions go through. Settles that are in the journal or in the ring ride along until none is left.
     down    The last one failed, or takes too long. Settles go to the journal at once, holds are tried and refused, and
@@ -33,6 +33,7 @@ from trunkline.store.batch import Answer, Batch, Outcome, Wish
 from trunkline.store.connection import StoreError, Work
 from trunkline.store.database import LATE, Database, unavailable
 from trunkline.store.journal import Journal
+from trunkline.store.notes import Notes
 from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
 from trunkline.store.statements.boots import delete_boot
@@ -65,6 +66,7 @@ class Writer:
         database: Database,
         boot: BootRow,
         journal: Journal | None,
+        notes: Notes,
         upkeep: Upkeep,
         wall_clock: Callable[[], float],
         alarm: Alarm,
@@ -72,6 +74,7 @@ class Writer:
         self._database = database
         self._boot = boot
         self._journal = journal
+        self._notes = notes
         self._upkeep = upkeep
         self._wall_clock = wall_clock
         self._alarm = alarm
@@ -126,6 +129,8 @@ class Writer:
         """
         if outcome is not None:
             self._outcomes[row.id] = outcome
+        elif row.held_nano is None and self._is_idle and (noted := self._notes.keep(row)) is not None:
+            return noted
         kept: asyncio.Future[None] = self._loop.create_future()
         ended = Ended(row, kept, self._loop.time())
         if self._is_over:  # nobody is left who would write it
@@ -136,6 +141,19 @@ class Writer:
         if self._waking is not None and (not self._is_gathering or len(self._ended) >= MAX_BACKLOG):
             self._wake()
         return kept
+
+    async def read(self, work: Work[R]) -> R:
+        """Run statements that change nothing, and see every record of this process that is kept.
+
+        Raises ServiceUnavailable as `Database.read` does.
+        """
+        if not self._is_down:
+            await self._notes.posted()
+        return await self._database.read(work)
+
+    async def wait_for_others(self) -> bool:
+        """Wait until what other processes have noted is in the store; whether there was anything."""
+        return await self._notes.posted_elsewhere()
 
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
@@ -189,6 +207,7 @@ class Writer:
         """Begin to write, and wait a little for what a process before left to be put in order."""
         loop = self._loop = asyncio.get_running_loop()
         begun = loop.create_future()
+        self._notes.open(loop, self._wake)
         self._driving = loop.create_task(self._drive())
         self._keeping = loop.create_task(self._upkeep.keep(self, begun))
         await asyncio.wait({begun, self._keeping}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -201,6 +220,7 @@ class Writer:
         self._wake()
         await self._driving
         self._is_over = True
+        self._notes.close()
         self._watch.stop_timer()
         if self._beating is not None:
             self._beating.cancel()
@@ -234,7 +254,7 @@ class Writer:
         await self._wait(can_replay)
         if self._is_down:
             await self._keep_aside(self._take_ended())
-        if self._tasks:
+        if self._tasks and (self._is_down or not self._notes):  # which sees what is noted
             await self._run_task(self._tasks.popleft())
         taken = self._taken = Taken(self._loop.time())
         if can_replay and not self._is_down:
@@ -282,8 +302,18 @@ class Writer:
             return True
         # What is only in memory waits for the store; what is released would make the driver run in a circle.
         return not self._is_down and bool(
-            self._releases or self._outcomes or self._is_beat_due or (self._is_closing and self._ring)
+            self._releases
+            or self._outcomes
+            or self._is_beat_due
+            or self._notes.is_due
+            or (self._is_closing and (self._ring or self._notes))
         )
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way, and nothing waits."""
+        waking = self._waking
+        return not (waking is None or waking.done() or self._is_gathering or self._is_down or self._is_closing)
 
     @property
     def _can_replay(self) -> bool:
@@ -319,8 +349,11 @@ class Writer:
         if self._asked:
             asked = take(self._asked, room - len(taken.ended))
             taken.asked = [each for each in asked if not each.granted.done()]
+        noted = (
+            self._notes.take(room - len(taken.ended) - len(taken.asked)) if self._notes and not self._is_down else ()
+        )
         taken.batch = Batch(
-            [*taken.backlog, *[ended.row for ended in taken.ended]],
+            [*taken.backlog, *noted, *[ended.row for ended in taken.ended]],
             take(self._releases, MAX_OPERATIONS) if self._releases else (),
             (),  # expired
             [asked.wish for asked in taken.asked] if taken.asked else (),
@@ -375,6 +408,7 @@ class Writer:
             for ended in taken.ended:
                 ended.tell()
             failpoints.reach("settle.answered")
+        self._notes.forget_taken()
         for row, problem in posted.failed:
             self._alarm("record.refused", f"{row.id}: {problem}")
         for outcome in taken.batch.outcomes:
@@ -451,6 +485,7 @@ class Writer:
             self._alarm("store.down", message)
         for asked in self._taken.asked:
             asked.refuse(message)
+        self._notes.give_back_taken()
         await self._keep_aside(self._taken.ended + self._take_ended())
 
     def _come_back(self) -> None:
@@ -465,6 +500,7 @@ class Writer:
         try:
             if self._journal is None:
                 raise OSError(errno.ENOENT, "a database in memory has no journal")
+            self._notes.leave_to_journal()
             await self._journal.append(rows)
         except OSError as error:
             if not self._ring:

@@ -1,0 +1,224 @@
+"""A record that comes alone is noted: kept at once, posted soon, seen by whoever asks before, found after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.store import ledger
+from tests.store.ledger import (
+    Books,
+    count,
+    drop,
+    make_writer,
+    open_books,
+    record,
+    refuse_writes,
+    run,
+    until,
+    until_posted,
+)
+from trunkline.store import journal as journals
+from trunkline.store import notes
+from trunkline.store.batch import Outcome
+from trunkline.store.rows import GenerationRow
+from trunkline.store.statements.records import find_record
+
+
+def free(id: str) -> GenerationRow:
+    """A record of a request for which nothing was held."""
+    return record(id, held_nano=None, charged_nano=0)
+
+
+def begins_with(folder: Path) -> bytes:
+    """How the only journal begins."""
+    (file,) = (folder / "a.db.journal").iterdir()
+    return file.read_bytes()[:8]
+
+
+async def rest() -> None:
+    """Let the writer have nothing to do, and the record before be long ago."""
+    await asyncio.sleep(2 * notes.ALONE_S)
+
+
+async def settle_alone(books: Books, id: str) -> bool:
+    """Settle a record that comes alone; whether it was kept before anybody could have posted it."""
+    await rest()
+    kept = books.writer.settle(free(id))
+    is_noted = kept.done()
+    await kept
+    return is_noted
+
+
+def test_it_is_kept_at_once_and_posted_with_those_that_come_soon(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        for number in range(4):
+            assert await settle_alone(books, f"r{number}")
+        assert await books.count("generations") == 0
+        assert begins_with(tmp_path) != bytes(8)
+        await asyncio.sleep(notes.NOTED_S)
+        await rest()
+        assert await books.count("generations") == 4
+        assert begins_with(tmp_path) == bytes(8)
+
+    run(scene, tmp_path)
+
+
+def test_it_is_posted_with_whatever_is_posted_before(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await settle_alone(books, "r")
+        assert await books.hold("s") == 10
+        assert await books.count("generations") == 1
+        assert begins_with(tmp_path) == bytes(8)
+
+    run(scene, tmp_path, a=100)
+
+
+def test_of_many_at_once_only_the_first_is_noted(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        await rest()
+        kept = [books.writer.settle(free(f"r{number}")) for number in range(20)]
+        assert [each.done() for each in kept] == [True] + [False] * 19
+        await asyncio.gather(*kept)
+        assert await books.count("generations") == 20
+
+    run(scene, tmp_path)
+
+
+def test_what_is_charged_or_has_a_claim_is_never_noted(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await books.hold("r") == 10
+        await rest()
+        charged = books.writer.settle(record("r", 10))
+        assert not charged.done()
+        await charged
+        await rest()
+        claimed = books.writer.settle(free("s"), Outcome(b"mark", "s"))
+        assert not claimed.done()
+        await claimed
+
+    run(scene, tmp_path, a=100)
+
+
+def test_in_memory_nothing_is_noted() -> None:
+    async def scene(books: Books) -> None:
+        assert not await settle_alone(books, "r")
+        assert await books.count("generations") == 1
+
+    run(scene)
+
+
+def test_nodes_that_share_a_database_note_nothing(
+    tmp_path: Path, books_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They read at once what one of them told."""
+    monkeypatch.setattr(ledger, "url_in", lambda folder: books_url)
+
+    async def scene(books: Books) -> None:
+        assert not await settle_alone(books, "r")
+        assert await books.count("generations") == 1
+
+    run(scene, tmp_path)
+
+
+def test_who_reads_here_sees_it(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await settle_alone(books, "r")
+        began = time.monotonic()
+        assert await books.writer.read(partial(find_record, id="r")) is not None
+        assert time.monotonic() - began < notes.NOTED_S
+        assert await settle_alone(books, "s")
+        assert await books.writer.run(partial(count, table="generations")) == 2
+
+    run(scene, tmp_path)
+
+
+def test_who_reads_from_elsewhere_waits_for_it(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        other = make_writer(books, tmp_path, "other:8080")
+        async with other:
+            assert not await other.wait_for_others()
+            assert await settle_alone(books, "r")
+            assert await other.wait_for_others()
+            assert await books.count("generations") == 1
+            assert not await other.wait_for_others()
+
+    run(scene, tmp_path)
+
+
+def test_DB_08_after_a_kill_it_is_posted_by_whoever_is_next(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await settle_alone(books, "r")
+        assert await settle_alone(books, "s")
+        await drop(books.writer)
+        assert await books.count("generations") == 0
+        books.writer = make_writer(books, tmp_path)
+        await books.writer.open()
+        await until(books, "journal.adopted")
+        assert await books.count("generations") == 2
+
+    run(scene, tmp_path)
+
+
+def test_what_was_posted_is_not_posted_again_after_a_kill(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await settle_alone(books, "r")
+        assert await books.writer.read(partial(find_record, id="r")) is not None
+        await drop(books.writer)
+        books.writer = make_writer(books, tmp_path)
+        await books.writer.open()
+        assert await books.pairs("SELECT model, requests FROM usage_daily") == {"author/name": 1}
+        assert "journal.adopted" not in books.alarms
+
+    run(scene, tmp_path)
+
+
+def test_DB_03_while_the_store_is_down_it_stays_in_the_journal(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await settle_alone(books, "r")
+        await refuse_writes(books, True)
+        await until(books, "store.down")
+        assert not await settle_alone(books, "s")
+        await refuse_writes(books, False)
+        await until(books, "store.back")
+        await until_posted(books, 2)
+        assert await books.pairs("SELECT model, requests FROM usage_daily") == {"author/name": 2}
+
+    run(scene, tmp_path)
+
+
+def test_what_the_store_never_took_waits_for_the_next_start(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with open_books(tmp_path) as books:
+            assert await settle_alone(books, "r")
+            await refuse_writes(books, True)
+            await until(books, "store.down")
+        async with open_books(tmp_path) as books:
+            await until(books, "journal.adopted")
+            assert await books.count("generations") == 1
+
+    asyncio.run(play())
+
+
+def test_a_disk_that_is_full_takes_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(books: Books) -> None:
+        monkeypatch.setattr(os, "pwrite", lambda handle, data, place: len(data) - 1)
+        assert not await settle_alone(books, "r")
+        assert await books.count("generations") == 1
+
+    run(scene, tmp_path)
+
+
+def test_notes_take_no_more_room_than_they_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(books: Books) -> None:
+        monkeypatch.setattr(journals, "MAX_NOTED_BYTES", 0)
+        assert await settle_alone(books, "r")
+        assert not await settle_alone(books, "s")
+        assert await books.count("generations") == 2
+
+    run(scene, tmp_path)
