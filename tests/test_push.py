@@ -124,7 +124,7 @@ class Laned(Pulled):
                 self.note_output()
                 self.went += 1
                 lane.texts.append(text)
-                goes_on = lane.tell(text)
+                goes_on = lane.tell(text, lane.inner)
                 lane.is_full = not goes_on
             else:
                 goes_on = take(piece)

@@ -12,7 +12,7 @@ from trunkline.money import NanoUsd, dollars_of
 from trunkline.protocol.opaque import Json
 from trunkline.routing.explanation import Explanation, as_json, why
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
-from trunkline.routing.plan import Plan
+from trunkline.routing.plan import Plan, Reasons
 from trunkline.stream.deltas import Spent, StopReason
 
 Ending = Literal["ended", "failed", "left"]
@@ -121,7 +121,7 @@ class Past(Struct, frozen=True, gc=False):
 
     id: str
     account_id: str
-    explanation: Explanation
+    reasons: Reasons | None
     answered: Endpoint | None
     dropped: Sequence[str]
     queued_s: float
@@ -131,10 +131,11 @@ class Past(Struct, frozen=True, gc=False):
 
 def past_as_json(past: Past) -> dict[str, object]:
     """Put it into plain values that JSON can hold: why it went where it went, and what became of the plan."""
+    explanation = Explanation() if past.reasons is None else past.reasons.explanation
     return {
         "id": past.id,
-        "why": why(past.explanation),
-        **as_json(past.explanation),
+        "why": why(explanation),
+        **as_json(explanation),
         "answered_by": None if past.answered is None else past.answered.id,
         "dropped_parameters": list(past.dropped),
         "queued_ms": round(past.queued_s * 1000),

@@ -37,6 +37,6 @@ class Pushing:
         self._settlement.count(texts)
         return self._push(self._telling.go_on(texts))
 
-    def run(self) -> Callable[[str], bool]:
+    def run(self) -> Callable[[str, bytes], bool]:
         """What sends single texts of those, which are counted afterwards."""
         return self._telling.run(self._push).send

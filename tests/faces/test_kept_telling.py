@@ -76,7 +76,7 @@ def test_texts_that_go_on_are_kept_in_both_ways() -> None:
     sent.append(machine.feed([Began("m"), Text(0, "a")]))
     sent.append(machine.go_on(["b", "c"]))
     run = machine.run(send)
-    assert all(run.send(text) for text in "def")
+    assert all(run.send(text, text.encode()) for text in "def")
     sent.append(machine.feed([Stopped("stop")]))
     sent.append(machine.end())
     kept = machine.kept()

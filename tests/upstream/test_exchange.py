@@ -489,7 +489,8 @@ class Laned:
         self.lane.last = text if text.isalpha() else None
         return True
 
-    def tell(self, text: str) -> bool:
+    def tell(self, text: str, inner: bytes) -> bool:
+        assert inner == text.encode()
         self.heard.append(text)
         if text == "full" and self._error is not None:
             raise self._error

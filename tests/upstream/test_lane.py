@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.protocol.render import render_text
 from trunkline.upstream.lane import Lane
 
 NUMBER = b'"sequence_number":'
@@ -20,13 +21,14 @@ def chunk(piece: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
-def event(text: str, *, number: object = 7, more: str = "") -> bytes:
-    fields = f'"type":"t","sequence_number":{number},"item_id":"msg_1","delta":{json.dumps(text)}{more}'
+def event(text: str, *, number: object = 7, more: str = "", is_ascii: bool = True) -> bytes:
+    said = json.dumps(text, ensure_ascii=is_ascii)
+    fields = f'"type":"t","sequence_number":{number},"item_id":"msg_1","delta":{said}{more}'
     return f"event: t\ndata: {{{fields}}}\n\n".encode()
 
 
 def learned(piece: bytes, text: str, room: int = 1000) -> Lane:
-    lane = Lane(lambda: (lambda _: True, room), NUMBER)
+    lane = Lane(lambda: (lambda text, inner: True, room), NUMBER)
     lane.last = text
     assert lane.learn(chunk(piece), piece)
     return lane
@@ -36,14 +38,17 @@ def learned(piece: bytes, text: str, room: int = 1000) -> Lane:
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=12),
     st.integers(0, 10**6),
     st.sampled_from(["", ',"logprobs":[]', ',"x":"delta"']),
+    st.booleans(),
 )
 @pytest.mark.law
-def test_a_text_that_is_taken_is_the_one_that_json_says(text: str, number: int, more: str) -> None:
+def test_a_text_that_is_taken_is_the_one_that_json_says(text: str, number: int, more: str, is_ascii: bool) -> None:
     lane = learned(event(" the", more=more), " the")
-    said = event(text, number=number, more=more)
+    said = event(text, number=number, more=more, is_ascii=is_ascii)
     taken = lane.text_in(chunk(said))
     assert taken in (None, json.loads(said.partition(b"data: ")[2])["delta"])
-    if text.isascii() and text.isprintable() and not {'"', "\\"} & set(text):
+    if taken is not None:
+        assert b'"%b"' % lane.inner == render_text(taken)
+    if (text.isascii() or not is_ascii) and text.isprintable() and not {'"', "\\"} & set(text):
         assert taken == text
 
 
@@ -91,7 +96,7 @@ def test_whatever_is_not_like_the_last_read_goes_the_long_way(read: bytes) -> No
     ],
 )
 def test_what_is_not_certain_is_not_learned(read: bytes, piece: bytes, text: str | None) -> None:
-    lane = Lane(lambda: (lambda _: True, 1000), NUMBER)
+    lane = Lane(lambda: (lambda text, inner: True, 1000), NUMBER)
     lane.last = text
     assert not lane.learn(read, piece)
 
@@ -116,7 +121,7 @@ def spending(text: str, spent: object, *, reason: str = "") -> bytes:
 
 
 def test_what_was_spent_may_differ_and_the_last_word_is_kept() -> None:
-    lane = Lane(lambda: (lambda _: True, 1000), usage_member=b'"usageMetadata":')
+    lane = Lane(lambda: (lambda text, inner: True, 1000), usage_member=b'"usageMetadata":')
     lane.last = "a"
     assert lane.learn(chunk(spending("a", 1)), spending("a", 1))
     assert not lane.latest

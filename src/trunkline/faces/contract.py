@@ -49,8 +49,11 @@ class Answering(Struct, frozen=True):
 class Run(Protocol):
     """The shortest way of a text that goes on: one piece at a time, until anything else is told."""
 
-    def send(self, text: str) -> bool:
-        """Send the frame of a text that is not empty, and keep what the end needs of it; say whether there is room."""
+    def send(self, text: str, inner: bytes) -> bool:
+        """Send the frame of a text that is not empty, and keep what the end needs of it; say whether there is room.
+
+        `inner` is the text as it stands between the quotes of a JSON string.
+        """
         ...
 
 

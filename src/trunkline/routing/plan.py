@@ -51,6 +51,11 @@ class Reasons(Struct, frozen=True, gc=False):
     steps: tuple[Step, ...]
     is_first_only: bool
 
+    @property
+    def explanation(self) -> Explanation:
+        """What they explain; made anew each time."""
+        return _explained(self)
+
 
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """The attempts in order, of which at most `max_attempts` are made.
@@ -69,7 +74,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def explanation(self) -> Explanation:
         """Why the attempts are in this order; made anew each time."""
-        return Explanation() if self.reasons is None else _explained(self.reasons)
+        return Explanation() if self.reasons is None else self.reasons.explanation
 
 
 def led_by(plan: Plan, endpoint: Endpoint) -> Plan:

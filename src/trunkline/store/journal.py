@@ -20,6 +20,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import compress
+from operator import ne
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,12 +64,15 @@ class Journal:
         if self._jobs or not self.is_empty or self._noted_to > MAX_NOTED_BYTES:
             return False
         data = pack(_values_of(row))
-        with contextlib.suppress(OSError):
-            if os.pwrite(self._handle, data + _END, self._noted_to) == len(data) + len(_END):
-                self._noted_to += len(data)
-                failpoints.reach("note.written")
-                return True
-        return False
+        try:
+            written = os.pwrite(self._handle, data + _END, self._noted_to)
+        except OSError:
+            return False
+        if written < len(data) + len(_END):
+            return False
+        self._noted_to += len(data)
+        failpoints.reach("note.written")
+        return True
 
     def forget_notes(self) -> None:
         """Take back what was noted: it is posted."""
@@ -256,11 +261,7 @@ def _is_at(path: Path, handle: int) -> bool:
 
 def _values_of(row: GenerationRow) -> dict[str, object]:
     """Name the values that are there; a later version may know other columns."""
-    return {
-        name: value
-        for name, value, blank in zip(GenerationRow._fields, row, BLANK, strict=True)
-        if value != blank or type(value) is not type(blank)
-    }
+    return dict(compress(zip(GenerationRow._fields, row, strict=True), map(ne, row, BLANK)))
 
 
 def _row_of(values: dict[str, object]) -> GenerationRow:

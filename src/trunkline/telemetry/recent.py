@@ -19,7 +19,7 @@ class Recent:
         self._past[generation.id] = Past(
             generation.id,
             generation.account_id,
-            generation.plan.explanation,
+            generation.plan.reasons,
             generation.endpoint if generation.has_answered else None,
             generation.dropped,
             generation.queued_s,

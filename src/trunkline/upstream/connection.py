@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
                 self.went_at = self.now()
                 lane.texts.append(text)
                 try:
-                    if lane.tell(text):
+                    if lane.tell(text, lane.inner):
                         return
                     lane.is_full = True
                     exchange.leave_lane()

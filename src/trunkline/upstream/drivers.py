@@ -28,7 +28,7 @@ class Sink(Protocol):
 
     def go_on(self, texts: list[str]) -> bool: ...
 
-    def run(self) -> Callable[[str], bool]: ...
+    def run(self) -> Callable[[str, bytes], bool]: ...
 
     def count(self, texts: list[str]) -> None: ...
 
@@ -105,5 +105,5 @@ class _Pumping:
             self._sink.count(texts)
         return self._has_room and not self.lane.is_full
 
-    def _begin(self) -> tuple[Callable[[str], bool], int]:
+    def _begin(self) -> tuple[Callable[[str, bytes], bool], int]:
         return self._sink.run(), self._hearing.room

@@ -29,7 +29,7 @@ holds back is progress that no client sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from trunkline.adapters.contract import Decoder, Exchange, begin
 from trunkline.adapters.decoding.answer_ids import read_answer_id
@@ -89,13 +89,12 @@ class Cap:
         self._max_tokens = max_tokens
         self.room = (max_tokens + 1) * _MOST_CHARACTERS_PER_TOKEN - 1
 
-    def count(self, texts: Iterable[str]) -> None:
+    def count(self, texts: Sequence[str]) -> None:
         """Count what is told."""
-        for text in texts:
-            self.room -= len(text)
-            if len(text) >= _LEAST_RUN:
-                # A run of one character may be a single token, however long it is: an indent, a line of a table.
-                self.room += len(text) - len(_RUN.sub("x", text))
+        self.room -= sum(map(len, texts))
+        for text in [each for each in texts if len(each) >= _LEAST_RUN]:
+            # A run of one character may be a single token, however long it is: an indent, a line of a table.
+            self.room += len(text) - len(_RUN.sub("x", text))
 
     def place_of_end(self, batch: list[Delta], usage: Usage | None) -> int | None:
         """How many of these deltas may be told, where the limit is passed by them; None where it is not.

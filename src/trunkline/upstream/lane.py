@@ -30,7 +30,8 @@ class Lane:
 
     `last` is the text that the piece heard last was, if it was nothing else. `begin` is asked when a lane is learned:
     for what tells a text and says whether there is room for more, and for how many characters may be taken uncounted.
-    `is_full`: there is no room for more. `latest` is the last piece taken, where it says what was spent.
+    `is_full`: there is no room for more. `inner` is the text taken last, as it stands between its quotes, and `latest`
+    the last piece taken, where it says what was spent.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Lane:
         "_room",
         "_usage_member",
         "_vain",
+        "inner",
         "is_full",
         "last",
         "latest",
@@ -55,21 +57,21 @@ class Lane:
 
     def __init__(
         self,
-        begin: Callable[[], tuple[Callable[[str], bool], int]],
+        begin: Callable[[], tuple[Callable[[str, bytes], bool], int]],
         number_member: bytes = b"",
         usage_member: bytes = b"",
     ) -> None:
         self._begin = begin
         self._number_member = number_member
         self._usage_member = usage_member
-        self._opening = self._middle = self._closing = self._loose_end = self.latest = b""
+        self._opening = self._middle = self._closing = self._loose_end = self.latest = self.inner = b""
         self._opening_size = self._closing_size = 0
         self._is_new = False
         self._vain = 0
         self._room = 0
         self.is_full = False
         self.last: str | None = None
-        self.tell: Callable[[str], bool]
+        self.tell: Callable[[str, bytes], bool]
         self.texts: list[str] = []
 
     def learn(self, data: bytes, piece: bytes) -> bool:
@@ -112,8 +114,9 @@ class Lane:
             return None
         if end <= begin:
             return None
+        inner = data[begin:end]
         try:
-            text = data[begin:end].decode()
+            text = inner.decode()
         except UnicodeDecodeError:
             return None
         room = self._room - len(text)
@@ -121,6 +124,7 @@ class Lane:
             return None
         if self._loose_end:
             self.latest = data[start:-2]
+        self.inner = inner
         self._room = room
         if self._is_new:
             self._is_new = False

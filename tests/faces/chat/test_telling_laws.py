@@ -17,6 +17,7 @@ from tests.stream.deltas_strategy import ANY_DELTAS, MODEL, UNSTOPPED_DELTAS, an
 from trunkline.errors import BadGateway
 from trunkline.faces.chat.form import ChatForm
 from trunkline.protocol.items import UrlCitation
+from trunkline.protocol.render import render_text
 from trunkline.stream.deltas import Began, Citation, Delta, Reasoning, ReasoningSeal, Stopped, Text
 from trunkline.stream.seals import read_proof
 
@@ -128,7 +129,7 @@ def test_a_text_that_goes_on_is_told_as_any_other(is_stream: bool, texts: list[s
     sent: list[bytes] = [short.feed(begun), short.go_on(texts)]
     if is_stream:
         run = short.run(partial(_keep, sent))
-        assert all(run.send(text) for text in later)
+        assert all(run.send(text, render_text(text)[1:-1]) for text in later)
     else:
         sent.append(short.go_on(later))
     sent.append(short.feed(after))
@@ -145,8 +146,8 @@ def test_a_run_says_whether_there_is_room() -> None:
     machine = telling(is_stream=True)
     machine.feed([Began(MODEL), Text(0, "a")])
     machine.go_on(["b"])
-    assert machine.run(lambda _: True).send("c")
-    assert not machine.run(lambda _: False).send("c")
+    assert machine.run(lambda _: True).send("c", b"c")
+    assert not machine.run(lambda _: False).send("c", b"c")
 
 
 @every_answer

@@ -60,7 +60,6 @@ from trunkline.faces.chat.told_calls import ToldCalls
 from trunkline.faces.chat.told_thoughts import Thought
 from trunkline.faces.contract import CUT_OFF, Answering, Asked, Send
 from trunkline.protocol.items import UrlCitation
-from trunkline.protocol.render import render_text
 from trunkline.stream.deltas import (
     Arguments,
     Began,
@@ -349,10 +348,10 @@ class ChatRun:
         self._head = head
         self._send = send
 
-    def send(self, text: str) -> bool:
+    def send(self, text: str, inner: bytes) -> bool:
         """Send the chunk of a text, which is not empty; say whether there is room for more."""
         self._telling.length += len(text)
-        return self._send(b"%b%b%b" % (self._head, render_text(text), Chunks.text_tail))
+        return self._send(b'%b"%b"%b' % (self._head, inner, Chunks.text_tail))
 
 
 _HEAR: Final[Mapping[type, Callable[[ChatTelling, Any], None]]] = {

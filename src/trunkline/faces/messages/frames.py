@@ -109,9 +109,9 @@ class TextRun:
         self._head = head
         self._send = send
 
-    def send(self, text: str) -> bool:
+    def send(self, text: str, inner: bytes) -> bool:
         """Send the frame of a text, which is not empty; say whether there is room for more."""
-        return self._send(b"%b%b%b" % (self._head, render_text(text), _TAIL))
+        return self._send(b'%b"%b"%b' % (self._head, inner, _TAIL))
 
 
 def _frame(event: Mapping[str, Json]) -> bytes:

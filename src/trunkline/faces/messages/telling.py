@@ -461,7 +461,7 @@ class _HeldRun:
         self._telling = telling
         self._send = send
 
-    def send(self, text: str) -> bool:
+    def send(self, text: str, inner: bytes) -> bool:
         """Tell a text, which is not empty; say whether there is room for more."""
         piece = self._telling.go_on((text,))
         return self._send(piece) if piece else True

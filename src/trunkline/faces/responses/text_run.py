@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.faces.responses.frames import TextFrames
-from trunkline.protocol.render import render_text
 
 
 class TextRun:
@@ -21,7 +20,7 @@ class TextRun:
         self._head, self._middle, self._tail = frames.head, frames.middle, frames.tail
         self._number = number
 
-    def send(self, text: str) -> bool:
+    def send(self, text: str, inner: bytes) -> bool:
         """Keep a text, which is not empty, and send its frame; say whether there is room for more."""
         self._pieces.append(text)
-        return self._send(b"%b%d%b%b%b" % (self._head, self._number(), self._middle, render_text(text), self._tail))
+        return self._send(b'%b%d%b"%b"%b' % (self._head, self._number(), self._middle, inner, self._tail))
