@@ -69,6 +69,7 @@ _TOGETHER = 12
 _MUCH = 1 << 40
 _MOST_CHARACTERS_PER_TOKEN = 8
 _LEAST_RUN = 8
+_LITTLE_ROOM = 1024
 _RUN = re.compile(rf"(.)\1{{{_LEAST_RUN - 1},}}", re.DOTALL)
 
 _MAX_NAMED_BYTES = 1024 * 1024
@@ -80,29 +81,41 @@ _CUT_OFF = Fault("nonsense", "the answer was cut off")
 class Cap:
     """How many tokens an answer may have, against what is known of how many it has at the least.
 
-    `room` is how many characters more may be told before the limit is passed.
+    `room` is how many characters more may be told before the limit is passed, at the least: runs, which make it more,
+    are looked for once it gets short, as in most answers it never does.
     """
 
-    __slots__ = ("_max_tokens", "room")
+    __slots__ = ("_max_tokens", "_unsearched", "room")
 
     def __init__(self, max_tokens: int) -> None:
         self._max_tokens = max_tokens
+        self._unsearched: list[str] = []
         self.room = (max_tokens + 1) * _MOST_CHARACTERS_PER_TOKEN - 1
 
     def count(self, texts: Sequence[str]) -> None:
         """Count what is told."""
         self.room -= sum(map(len, texts))
-        for text in [each for each in texts if len(each) >= _LEAST_RUN]:
-            # A run of one character may be a single token, however long it is: an indent, a line of a table.
-            self.room += len(text) - len(_RUN.sub("x", text))
+        self._unsearched += texts
+        if self.room < _LITTLE_ROOM:
+            self._allow_for_runs()
+
+    def _allow_for_runs(self) -> None:
+        """Count a run of one character once: it may be a single token, however long: an indent, a line of a table."""
+        for text in self._unsearched:
+            if len(text) >= _LEAST_RUN:
+                self.room += len(text) - len(_RUN.sub("x", text))
+        self._unsearched.clear()
 
     def place_of_end(self, batch: list[Delta], usage: Usage | None) -> int | None:
         """How many of these deltas may be told, where the limit is passed by them; None where it is not.
 
         How much of an answer comes in one read must not decide how far it goes beyond its limit.
         """
-        room = self.room  # and these kinds have a text
-        self.count([delta.text for delta in batch if type(delta) in _WORDED_KINDS])  # type: ignore[union-attr]
+        texts = [delta.text for delta in batch if type(delta) in _WORDED_KINDS]  # type: ignore[union-attr]
+        if self.room - sum(map(len, texts)) < 0:
+            self._allow_for_runs()
+        room = self.room
+        self.count(texts)
         if self.room < 0:
             self.room = room
             for place, delta in enumerate(batch, 1):

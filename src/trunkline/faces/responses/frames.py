@@ -50,11 +50,8 @@ class TextFrames:
     __slots__ = ("head", "middle", "tail")
 
     def __init__(self, item_id: str, output_index: int, content_index: int) -> None:
-        head, field, rest = write_events([OutputTextDelta(0, item_id, output_index, content_index, "", ())]).partition(
-            b'"sequence_number":'
-        )
-        self.head = head + field
-        self.middle, _, self.tail = rest.removeprefix(b"0").rpartition(b'""')
+        self.head, place, self.tail = _DELTA
+        self.middle = place % (render_text(item_id), output_index, content_index)
 
     def write(self, number: Callable[[], int], texts: Sequence[str]) -> bytes:
         """Write what `write_events` writes of a delta for each text, with the next numbers."""
@@ -101,4 +98,12 @@ def _prefix(event_type: type[Event]) -> bytes:
     return f"event: {event_type.__struct_config__.tag}\ndata: ".encode()
 
 
+def _cut_delta(frame: bytes) -> tuple[bytes, bytes, bytes]:
+    """Cut the frame of an empty text: up to its number, from there to its text with its place left out, behind it."""
+    before, number, rest = frame.partition(b'"sequence_number":')
+    place, _, after = rest.removeprefix(b"0").rpartition(b'""')
+    return before + number, place.replace(b'""', b"%b").replace(b":0", b":%d"), after
+
+
 _PREFIXES = {event_type: _prefix(event_type) for event_type in get_args(Event)}
+_DELTA = _cut_delta(write_events([OutputTextDelta(0, "", 0, 0, "", ())]))
