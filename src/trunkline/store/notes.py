@@ -92,10 +92,12 @@ class Notes:
     def forget_taken(self) -> None:
         """The transaction is committed."""
         self._under_way = []
-        if self._rows or self._journal is None:
-            return
-        self._journal.forget_notes()
-        self._release_readers()
+        if self._rows:  # what was noted meanwhile
+            if self._readers:
+                self._fall_due()
+        elif self._journal is not None:
+            self._journal.forget_notes()
+            self._release_readers()
 
     def give_back_taken(self) -> None:
         """The transaction failed, or takes too long: what was taken is still to be posted."""
