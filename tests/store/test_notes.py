@@ -28,6 +28,7 @@ from trunkline.store import notes
 from trunkline.store.batch import Outcome
 from trunkline.store.rows import GenerationRow
 from trunkline.store.statements.records import find_record
+from trunkline.store.writer import BEAT_S
 
 
 def free(id: str) -> GenerationRow:
@@ -188,6 +189,18 @@ def test_DB_03_while_the_store_is_down_it_stays_in_the_journal(tmp_path: Path) -
         await until(books, "store.back")
         await until_posted(books, 2)
         assert await books.pairs("SELECT model, requests FROM usage_daily") == {"author/name": 2}
+
+    run(scene, tmp_path)
+
+
+def test_DB_03_a_note_that_the_store_refused_is_posted_when_it_is_back(tmp_path: Path) -> None:
+    async def scene(books: Books) -> None:
+        assert await settle_alone(books, "r")
+        await refuse_writes(books, True)
+        await until(books, "store.down")
+        await refuse_writes(books, False)
+        async with asyncio.timeout(BEAT_S / 2):  # which would take it along
+            await until_posted(books, 1)
 
     run(scene, tmp_path)
 

@@ -103,6 +103,7 @@ class Notes:
         """The transaction failed, or takes too long: what was taken is still to be posted."""
         self._rows.extendleft(reversed(self._under_way))
         self._under_way = []
+        self._is_due = bool(self._rows)
         self._release_readers()
 
     def leave_to_journal(self) -> None:
