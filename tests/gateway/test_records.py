@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -58,6 +60,27 @@ def test_names_begin_with_when_they_were_drawn(tenant: Tenant) -> None:
     assert len(moments) == len(set(names)) == 70
     assert moments == sorted(moments)
     assert time.time() - 3_600 < moments[0] <= moments[-1] <= time.time()
+
+
+def test_a_record_is_seen_as_soon_as_its_end_is_by_gateway_neighbour_and_command(store: Store, tmp_path: Path) -> None:
+    """A record that comes alone is in the database a quarter of a second later."""
+    tenant = store.tenant(None)
+    config = f'{CONFIG}[store]\nurl = "sqlite:///{store.path}"\n'
+    with running(tmp_path, config, key=None) as neighbour:
+        for ask_neighbour in (False, True, False, True):
+            time.sleep(0.02)  # alone
+            reply = tenant.call({"model": "fake/echo", "input": "a"})
+            path = f"generation?id={reply.json['id']}"
+            if ask_neighbour:
+                headers = {"authorization": f"Bearer {tenant.text}"}
+                assert neighbour.request("GET", f"/api/v1/{path}", headers=headers).status == 200
+            else:
+                assert tenant.data(path)["id"] == reply.json["id"]
+    reply = tenant.call({"model": "fake/echo", "input": "a"})
+    shown = [sys.executable, "-m", "trunkline", "requests", "show", reply.json["id"], "--json"]
+    ran = subprocess.run(shown, cwd=store.path.parent, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["id"] == reply.json["id"]
 
 
 class TestGeneration:
