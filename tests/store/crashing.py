@@ -29,6 +29,7 @@ from trunkline.days import DAY_MS
 from trunkline.errors import ServiceUnavailable
 from trunkline.store.batch import Batch, Outcome, Pledge
 from trunkline.store.journal import open_journal
+from trunkline.store.notes import ALONE_S
 from trunkline.store.posting import post
 from trunkline.store.rows import BootRow
 
@@ -72,10 +73,23 @@ class _Work:
         os.write(self._notes, f"{event} {id} {nano}\n".encode())
 
     async def go_on(self) -> None:
+        if not self._run.url:
+            await self._end_alone()
         async with asyncio.TaskGroup() as group:
             for _ in range(self._random.choice((1, 4, 12))):
                 group.create_task(self._ask())
             group.create_task(self._break())
+
+    async def _end_alone(self) -> None:
+        """Have a record come alone, as none does among many."""
+        is_noted = False
+        while not is_noted and time.monotonic() < self._ends_at:
+            await asyncio.sleep(2 * ALONE_S)
+            id = f"r{next(self._numbers)}"
+            kept = self._books.writer.settle(record(id, held_nano=None, cost_nano=9, cost_input_nano=9))
+            is_noted = kept.done()
+            await kept
+            self.note("settled", id, 0)
 
     async def _ask(self) -> None:
         while time.monotonic() < self._ends_at:
