@@ -201,14 +201,13 @@ class History(RuleBasedStateMachine):
 
     async def _come_back(self) -> None:
         await refuse_writes(self.books, False)
-        journal = self.books.writer._journal
-        assert journal is not None
+        backlog = self.books.writer._backlog
         for _ in iter(lambda: None, 1):
             try:
                 await self.books.writer.run(lambda _: None)
             except ServiceUnavailable:
                 continue
-            if journal.is_empty and not self.books.writer._ended:
+            if not backlog.is_in_journal and not self.books.writer._ended:
                 return
 
     @rule()

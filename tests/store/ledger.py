@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from trunkline.accounts.audit import audit
+from trunkline.store.backlog import Backlog
 from trunkline.store.batch import Answer, Wish
 from trunkline.store.connection import Connection, Work
 from trunkline.store.database import Database, open_database
@@ -153,7 +154,9 @@ def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep
     is_shared = url_in(folder).startswith("postgresql:")
     upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm, is_shared=is_shared)
     notes = Notes(None, None) if is_shared else Notes(journal, journals)
-    return Writer(books.database, boot, journal, notes, upkeep, lambda: books.now_s, books.alarm)
+    return Writer(
+        books.database, boot, Backlog(journal, notes, books.alarm), notes, upkeep, lambda: books.now_s, books.alarm
+    )
 
 
 @asynccontextmanager
@@ -225,8 +228,8 @@ async def drop(writer: Writer) -> None:
     for task in (writer._keeping, writer._driving):
         task.cancel()
     await asyncio.wait({writer._keeping, writer._driving})
-    if writer._journal is not None:
-        os.close(writer._journal._handle)
+    if writer._backlog._journal is not None:
+        os.close(writer._backlog._journal._handle)
 
 
 def run(scene: Callable[[Books], Awaitable[None]], folder: Path | None = None, **terms: Any) -> None:

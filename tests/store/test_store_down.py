@@ -16,8 +16,8 @@ import pytest
 
 from tests.store.ledger import Books, open_books, record, refuse_writes, run, until, until_posted
 from trunkline.errors import ServiceUnavailable
+from trunkline.store import backlog
 from trunkline.store import journal as journals
-from trunkline.store import writer as writing
 from trunkline.store.batch import Answer
 from trunkline.store.rows import BudgetRow
 
@@ -261,7 +261,7 @@ class TestJournal:
 
 
 def test_more_than_memory_holds_makes_room_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "MAX_RING", 5)
+    monkeypatch.setattr(backlog, "MAX_RING", 5)
 
     async def play() -> None:
         async with open_books(None) as books:

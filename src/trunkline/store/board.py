@@ -30,6 +30,7 @@ from hashlib import sha1
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self
 
+from trunkline.store.alarms import Alarm
 from trunkline.store.breaker import Breaker
 
 DEADLINE_S: Final = 0.05
@@ -56,8 +57,6 @@ DEAF_S: Final = 5.0
 
 Value = str | bytes | int
 Command = tuple[Value, ...]
-Alarm = Callable[[str, str], None]
-"""Tells the operator what happened to the board, and more about it."""
 
 
 class BoardAway(Exception):

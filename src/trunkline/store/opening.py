@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from trunkline.settings.reading import SettingsError
 from trunkline.settings.sections import Settings
+from trunkline.store.alarms import Alarm
+from trunkline.store.backlog import Backlog
 from trunkline.store.clock import StoreClock, read_clock
 from trunkline.store.database import Database, load_postgres
 from trunkline.store.journal import journal_folder, open_journal
@@ -17,7 +19,7 @@ from trunkline.store.notes import Notes
 from trunkline.store.rows import BootRow
 from trunkline.store.upkeep import Upkeep
 from trunkline.store.urls import is_shared
-from trunkline.store.writer import Alarm, Writer
+from trunkline.store.writer import Writer
 
 if TYPE_CHECKING:
     from trunkline.store.board import Board
@@ -43,7 +45,7 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
     notes = Notes(None, None) if shared else Notes(journal, folder)
     keep_s = settings.store.keep_records
     upkeep = Upkeep(boot, folder, keep_s, wall_clock, alarm, is_shared=shared, store_clock=clock)
-    return Writer(database, boot, journal, notes, upkeep, wall_clock, alarm)
+    return Writer(database, boot, Backlog(journal, notes, alarm), notes, upkeep, wall_clock, alarm)
 
 
 def make_board(url: str, node: str, alarm: Alarm) -> Board:

@@ -17,7 +17,8 @@ from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import ResponseError
 
 from trunkline.settings.reading import SettingsError
-from trunkline.store.board import Alarm, Board, Broken, Command, Deaf, Link, Refusal
+from trunkline.store.alarms import Alarm
+from trunkline.store.board import Board, Broken, Command, Deaf, Link, Refusal
 
 _OPTIONS: Final = frozenset({"host", "port", "db", "username", "password", "connection_class"})
 

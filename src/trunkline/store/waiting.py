@@ -75,14 +75,13 @@ class Task(Generic[R]):
 class Taken:
     """What the transaction under way is made of."""
 
-    __slots__ = ("asked", "backlog", "batch", "began", "ended", "is_of_ring", "task")
+    __slots__ = ("asked", "backlog", "batch", "began", "ended", "task")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.asked: list[Asked] = []
         self.ended: list[Ended] = []
         self.backlog: list[GenerationRow] = []
-        self.is_of_ring = False
         self.task: Task[Any] | None = None
         self.batch = _NOTHING
 

@@ -6,21 +6,20 @@ it is. Only where records came during a commit, and no hold waits, does the next
 after that; and a record that comes alone is only noted at first (`notes.py`). What a transaction does is decided in
 `batch.py` and written in `posting.py`; here is only who waits for what, and for how long.
 
-    up      Transactions go through. Settles that are in the journal or in the ring ride along until none is left.
-    down    The last one failed, or takes too long. Settles go to the journal at once, holds are tried and refused, and
+    up      Transactions go through. What is in the backlog rides along until nothing is left.
+    down    The last one failed, or takes too long. Settles go to the backlog at once, holds are tried and refused, and
             a transaction is tried every quarter of a second. The first that goes through leads back to *up*.
 
-A settle is never refused. When it has waited for `timeout`, or the store is down, it goes to the journal, and when that
-takes nothing either, into a ring in memory: then `is_settling` is False, and no new hold is given until the ring is
-empty. A hold waits for `timeout` at most. Whoever asked for it may have left when it is committed; then it is released
-in the next transaction.
+A settle is never refused. When it has waited for `timeout`, or the store is down, it goes to the backlog
+(`backlog.py`); as long as some of that is in memory alone `is_settling` is False, and no new hold is given. A hold
+waits for `timeout` at most. Whoever asked for it may have left when it is committed; then it is released in the next
+transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,10 +28,11 @@ from typing import Any, Self, TypeVar
 
 from trunkline import failpoints
 from trunkline.errors import ServiceUnavailable
+from trunkline.store.alarms import Alarm
+from trunkline.store.backlog import Backlog
 from trunkline.store.batch import Answer, Batch, Outcome, Wish
 from trunkline.store.connection import StoreError, Work
 from trunkline.store.database import LATE, Database, unavailable
-from trunkline.store.journal import Journal
 from trunkline.store.notes import Notes
 from trunkline.store.posting import Posted, is_of_store, post
 from trunkline.store.rows import BootRow, GenerationRow, PriceRow
@@ -44,15 +44,10 @@ R = TypeVar("R")
 
 MAX_OPERATIONS = 512
 MAX_WAITING = 10_000
-MAX_RING = 50_000
 MAX_BACKLOG = MAX_OPERATIONS // 2
 BEAT_S = 10.0
 PROBE_S = 0.25
 GATHER_S = 0.005
-MENDING_S = 5.0
-
-Alarm = Callable[[str, str], None]
-"""Tells the operator what happened to the store, and more about it."""
 
 
 class Writer:
@@ -65,7 +60,7 @@ class Writer:
         self,
         database: Database,
         boot: BootRow,
-        journal: Journal | None,
+        backlog: Backlog,
         notes: Notes,
         upkeep: Upkeep,
         wall_clock: Callable[[], float],
@@ -73,7 +68,7 @@ class Writer:
     ) -> None:
         self._database = database
         self._boot = boot
-        self._journal = journal
+        self._backlog = backlog
         self._notes = notes
         self._upkeep = upkeep
         self._wall_clock = wall_clock
@@ -85,9 +80,7 @@ class Writer:
         self._releases: deque[str] = deque()
         self._prices: dict[int, PriceRow] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._ring: deque[GenerationRow] = deque()
         self._taken = Taken(0.0)
-        self._replay_at = 0.0
         self._is_down = self._is_closing = self._is_over = False
         self._waking: asyncio.Future[None] | None = None
         self._is_gathering = False
@@ -103,7 +96,7 @@ class Writer:
 
         Raises ServiceUnavailable when too many wait, or the store fails or does not answer in time.
         """
-        if self._ring:
+        if self._backlog.is_in_memory:
             raise unavailable("The store takes no records, so nothing can be spent.")
         if self._is_over:
             raise unavailable(_STOPPING)
@@ -201,13 +194,14 @@ class Writer:
     @property
     def is_settling(self) -> bool:
         """Whether what is spent is sure to be kept; else nothing that is limited may be spent."""
-        return not self._ring
+        return not self._backlog.is_in_memory
 
     async def open(self) -> None:
         """Begin to write, and wait a little for what a process before left to be put in order."""
         loop = self._loop = asyncio.get_running_loop()
         begun = loop.create_future()
         self._notes.open(loop, self._wake)
+        self._backlog.open(loop.time)
         self._driving = loop.create_task(self._drive())
         self._keeping = loop.create_task(self._upkeep.keep(self, begun))
         await asyncio.wait({begun, self._keeping}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -225,12 +219,11 @@ class Writer:
         if self._beating is not None:
             self._beating.cancel()
         failpoints.reach("close.drained")
-        if self._journal is None or self._journal.is_empty:
+        if not self._backlog.is_in_journal:
             # Else it stays, for as long as a process counts as living, so that the journal is posted first.
             with contextlib.suppress(ServiceUnavailable):
                 await self._database.write(partial(delete_boot, id=self._boot.id))
-        if self._journal is not None:
-            await self._journal.close()
+        await self._backlog.close()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -250,7 +243,7 @@ class Writer:
                 await self._go_down("The store failed.")
 
     async def _turn(self) -> None:
-        can_replay = self._can_replay
+        can_replay = self._backlog.is_due and not self._is_down
         await self._wait(can_replay)
         if self._is_down:
             await self._keep_aside(self._take_ended())
@@ -258,8 +251,7 @@ class Writer:
             await self._run_task(self._tasks.popleft())
         taken = self._taken = Taken(self._loop.time())
         if can_replay and not self._is_down:
-            taken.is_of_ring = bool(self._ring)
-            taken.backlog = await self._read_backlog()
+            taken.backlog = await self._backlog.read(MAX_BACKLOG)
         self._fill(taken)
         if any(taken.batch):
             await self._post(taken)
@@ -306,7 +298,7 @@ class Writer:
             or self._outcomes
             or self._is_beat_due
             or self._notes.is_due
-            or (self._is_closing and (self._ring or self._notes))
+            or (self._is_closing and (self._backlog.is_in_memory or self._notes))
         )
 
     @property
@@ -314,12 +306,6 @@ class Writer:
         """Whether nothing is under way, and nothing waits."""
         waking = self._waking
         return not (waking is None or waking.done() or self._is_gathering or self._is_down or self._is_closing)
-
-    @property
-    def _can_replay(self) -> bool:
-        if self._is_down or not (self._ring or (self._journal is not None and not self._journal.is_empty)):
-            return False
-        return self._loop.time() >= self._replay_at
 
     async def _run_task(self, task: Task[Any]) -> None:
         if task.done.done():
@@ -370,19 +356,6 @@ class Writer:
         waiting = {ended.row.id for ended in self._ended}
         return [outcome for id, outcome in self._outcomes.items() if id not in waiting]
 
-    async def _read_backlog(self) -> list[GenerationRow]:
-        if self._ring:
-            return [self._ring[place] for place in range(min(len(self._ring), MAX_BACKLOG))]
-        assert self._journal is not None
-        try:
-            rows = await self._journal.read(MAX_BACKLOG)
-            failpoints.reach("replay.read")
-            return rows
-        except OSError as error:
-            self._alarm("journal.unreadable", str(error.strerror))
-            self._replay_at = self._loop.time() + MENDING_S
-            return []
-
     async def _post(self, taken: Taken) -> None:
         batch = taken.batch
         work = partial(post, batch=batch, boot_id=self._boot.id, now_ms=self._now_ms())
@@ -398,7 +371,7 @@ class Writer:
             return
         self._finish(taken, posted)
         if taken.backlog:
-            await self._drop_backlog(taken)
+            await self._backlog.drop()
 
     def _finish(self, taken: Taken, posted: Posted) -> None:
         if taken.asked:
@@ -431,23 +404,6 @@ class Writer:
                 asked.granted.set_result(answer)
             elif isinstance(answer, int):
                 self._give_back(asked.wish)
-
-    async def _drop_backlog(self, taken: Taken) -> None:
-        if taken.is_of_ring:
-            for row in taken.backlog:
-                if self._ring and self._ring[0] is row:  # else it had to make room meanwhile
-                    self._ring.popleft()
-            if not self._ring:
-                self._alarm("journal.taken", "the records that were only in memory are in the store")
-            return
-        assert self._journal is not None
-        failpoints.reach("replay.posted")
-        try:
-            await self._journal.drop()
-            failpoints.reach("replay.dropped")
-        except OSError as error:
-            self._alarm("journal.unwritable", str(error.strerror))
-            self._replay_at = self._loop.time() + MENDING_S
 
     def _patience_s(self) -> float:
         """How long those who wait still may; while the store is down nobody may at all."""
@@ -493,28 +449,12 @@ class Writer:
         self._alarm("store.back", "")
 
     async def _keep_aside(self, ended: list[Ended]) -> None:
-        """Keep settles in the journal; in memory where that takes nothing."""
+        """Have settles kept that the store did not take."""
         rows = [each.row for each in ended if not each.is_kept]
-        if not rows:
-            return
-        try:
-            if self._journal is None:
-                raise OSError(errno.ENOENT, "a database in memory has no journal")
-            self._notes.leave_to_journal()
-            await self._journal.append(rows)
-        except OSError as error:
-            if not self._ring:
-                self._alarm("journal.unwritable", str(error.strerror))
-            self._ring.extend(rows)
-            self._cut_ring()
-        for each in ended:
-            each.tell()
-
-    def _cut_ring(self) -> None:
-        if len(self._ring) > MAX_RING:
-            self._alarm("record.dropped", f"{len(self._ring) - MAX_RING} of the oldest")
-        while len(self._ring) > MAX_RING:
-            self._ring.popleft()
+        if rows:
+            await self._backlog.keep(rows)
+            for each in ended:
+                each.tell()
 
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1000)
