@@ -51,7 +51,7 @@ def record(id: str, **changes: Any) -> GenerationRow:
 
 def await_notes(path: Path) -> None:
     """Wait until what running gateways have noted is in their store."""
-    noted, ends_at = notes_in(folder := path.with_name(f"{path.name}.journal")), time.monotonic() + 10
+    noted, ends_at = notes_in(folder := path.with_name(f"{path.name}.journal")), time.monotonic() + 20
     while noted.items() & notes_in(folder).items():
         assert time.monotonic() < ends_at, "what is noted is not posted"
         time.sleep(0.01)

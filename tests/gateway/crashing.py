@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -54,14 +54,11 @@ class Life:
                 return
 
     def _ask_once(self, body: dict[str, Any], key: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=20)
-        try:
-            headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=20)) as connection:
             connection.request("POST", "/api/v1/responses", json.dumps(body), headers)
-            answer = connection.getresponse()
-            text = answer.read().decode()
-        finally:
-            connection.close()
+            with connection.getresponse() as answer:  # which may hold the socket when the connection is closed
+                text = answer.read().decode()
         assert answer.status == 200, (answer.status, text)
         if not body["stream"]:
             response = json.loads(text, parse_float=Decimal)

@@ -178,13 +178,10 @@ class Gateway:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            reply = Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
+            with connection.getresponse() as answer:  # which may hold the socket when the connection is closed
+                reply = Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         assert_no_secret(reply.body + repr(reply.headers).encode())
         return reply
 
