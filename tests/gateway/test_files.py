@@ -183,8 +183,10 @@ def test_both_clients_send_a_pdf_to_a_model_that_takes_none(
         )
         upstream.play(mark, made)
     body = asking(mark, file_of(PDF), model=model)
-    openai = OpenAI(api_key=KEY, base_url=house.url + "/api/v1", max_retries=0)
-    with OpenRouter(api_key=KEY, server_url=house.url + "/api/v1") as openrouter:
+    with (
+        OpenAI(api_key=KEY, base_url=house.url + "/api/v1", max_retries=0) as openai,
+        OpenRouter(api_key=KEY, server_url=house.url + "/api/v1") as openrouter,
+    ):
         if is_stream:
             texts = [
                 "".join(
