@@ -10,9 +10,9 @@ from msgspec import Struct
 from trunkline.catalog.entries import Endpoint
 from trunkline.money import NanoUsd, dollars_of
 from trunkline.protocol.opaque import Json
-from trunkline.routing.explanation import Explanation, as_json, why
+from trunkline.routing.explanation import as_json, why
 from trunkline.routing.fallback import Attempted, Outrun, attempt_as_json
-from trunkline.routing.plan import Plan, Reasons
+from trunkline.routing.plan import Plan, Reasons, explained
 from trunkline.stream.deltas import Spent, StopReason
 
 Ending = Literal["ended", "failed", "left"]
@@ -117,7 +117,7 @@ _STARTS = ("resp_", "gen-", "msg_", "req_")
 
 
 class Past(Struct, frozen=True, gc=False):
-    """Of one generation what its explanation says: a third of its memory, since nothing of what was spent is kept."""
+    """Of one generation what its explanation is made of, and nothing of what was spent, which would be most of it."""
 
     id: str
     account_id: str
@@ -131,7 +131,7 @@ class Past(Struct, frozen=True, gc=False):
 
 def past_as_json(past: Past) -> dict[str, object]:
     """Put it into plain values that JSON can hold: why it went where it went, and what became of the plan."""
-    explanation = Explanation() if past.reasons is None else past.reasons.explanation
+    explanation = explained(past.reasons)
     return {
         "id": past.id,
         "why": why(explanation),

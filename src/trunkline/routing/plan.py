@@ -51,11 +51,6 @@ class Reasons(Struct, frozen=True, gc=False):
     steps: tuple[Step, ...]
     is_first_only: bool
 
-    @property
-    def explanation(self) -> Explanation:
-        """What they explain; made anew each time."""
-        return _explained(self)
-
 
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """The attempts in order, of which at most `max_attempts` are made.
@@ -74,7 +69,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def explanation(self) -> Explanation:
         """Why the attempts are in this order; made anew each time."""
-        return Explanation() if self.reasons is None else self.reasons.explanation
+        return explained(self.reasons)
 
 
 def led_by(plan: Plan, endpoint: Endpoint) -> Plan:
@@ -374,8 +369,10 @@ def _steps(equals: Sequence[_Equals], input_tokens: int, output_tokens: int) -> 
     return steps
 
 
-def _explained(reasons: Reasons) -> Explanation:
+def explained(reasons: Reasons | None) -> Explanation:
     """Put the reasons together with what follows from them."""
+    if reasons is None:
+        return Explanation()
     sifted = reasons.sifted
     order, cut = _ordered(reasons)
     return Explanation(
