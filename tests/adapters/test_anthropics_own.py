@@ -14,11 +14,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.adapters import served
 from tests.adapters.test_capabilities import SPEAKERS
 from trunkline.adapters.encoding.anthropic_tools import as_function
 from trunkline.adapters.encoding.offers import Offer, offered, restoring
 from trunkline.adapters.table import ADAPTERS
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.protocol.checks import looked_through
@@ -54,14 +55,8 @@ OTHERS = [*SPEAKERS, "fake"]
 def endpoint(place: str, **quirks: Any) -> Endpoint:
     """The endpoint of a dialect, or Anthropic's own, which takes all that a Messages client says."""
     dialect: Dialect = "messages" if place == OWN else place  # type: ignore[assignment]
-    return Endpoint(
-        model=Model(slug="acme/one"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="one",
-        dialect=dialect,
-        base_url="https://api.acme.example/v1",
-        quirks=Quirks(has_anthropic_members=place == OWN, has_openai_tools=place == "responses", **quirks),
-    )
+    own = Quirks(has_anthropic_members=place == OWN, has_openai_tools=place == "responses", **quirks)
+    return served.endpoint(own, dialect=dialect)
 
 
 def asked(*items: InputItem, **members: Any) -> Request:

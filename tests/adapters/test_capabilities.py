@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.adapters import served
 from trunkline.adapters.table import ADAPTERS
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.errors import Unprocessable
 from trunkline.protocol.items import InputText, Message
@@ -30,15 +31,7 @@ ABLE = Quirks(has_verbosity=True)
 
 
 def endpoint(dialect: Dialect, supports: frozenset[str], quirks: Quirks = ABLE) -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/one"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="one",
-        dialect=dialect,
-        base_url="https://api.acme.example/v1",
-        supports=supports,
-        quirks=quirks,
-    )
+    return served.endpoint(quirks, dialect=dialect, supports=supports)
 
 
 def asked(**fields: Any) -> Request:

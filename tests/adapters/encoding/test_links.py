@@ -7,10 +7,11 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
+from tests.adapters import served
 from trunkline.adapters.encoding.links import Found, Wanted, with_inlined
 from trunkline.adapters.encoding.links import links_to_inline as _links_to_inline
 from trunkline.adapters.table import ADAPTERS
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.catalog.quirks import Quirks
 from trunkline.protocol.items import (
     AgentMessage,
@@ -43,14 +44,7 @@ REQUEST = Request(input=(Message(role="user", content=PARTS),))
 
 
 def endpoint(dialect: Dialect, quirks: Quirks | None = None) -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/quill"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill",
-        dialect=dialect,
-        base_url="https://api.acme.example",
-        quirks=quirks or Quirks(),
-    )
+    return served.endpoint(quirks, dialect=dialect)
 
 
 def links_to_inline(request: Request, to: Endpoint) -> list[Wanted]:

@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
+from tests.adapters import served
 from tests.upstream.links.test_fetch import PIXEL, fetching
 from tests.upstream.loopback import answer, saying, serving
 from trunkline.adapters.encoding.links import Wanted, links_to_inline
 from trunkline.adapters.media import inline
 from trunkline.adapters.table import ADAPTERS
-from trunkline.catalog.entries import Dialect, Endpoint, Model, Provider
+from trunkline.catalog.entries import Dialect, Endpoint
 from trunkline.errors import BadRequest
 from trunkline.protocol.items import InputFile, InputImage, InputPart, Message
 from trunkline.protocol.request import Request
@@ -19,13 +20,7 @@ from trunkline.upstream.links.inline import Links
 
 
 def endpoint(dialect: Dialect) -> Endpoint:
-    return Endpoint(
-        model=Model(slug="acme/quill"),
-        provider=Provider(slug="acme", name="Acme"),
-        upstream_model="quill",
-        dialect=dialect,
-        base_url="https://api.acme.example",
-    )
+    return served.endpoint(dialect=dialect)
 
 
 def asking(*parts: InputPart) -> Request:
