@@ -153,7 +153,7 @@ def make_writer(books: Books, folder: Path | None, node: str = "here:8080", keep
     journal = None if journals is None else open_journal(journals, boot.id)
     is_shared = url_in(folder).startswith("postgresql:")
     upkeep = Upkeep(boot, journals, keep_records_s, lambda: books.now_s, books.alarm, is_shared=is_shared)
-    notes = Notes(None, None) if is_shared else Notes(journal, journals)
+    notes = Notes(None if is_shared else journal)
     return Writer(
         books.database, boot, Backlog(journal, notes, books.alarm), notes, upkeep, lambda: books.now_s, books.alarm
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.store import ledger
 from tests.store.ledger import (
+    START_MS,
     Books,
     count,
     drop,
@@ -22,10 +24,12 @@ from tests.store.ledger import (
     until,
     until_posted,
 )
+from trunkline.catalog.price_texts import write_price
+from trunkline.catalog.prices import Price
 from trunkline.store import journal as journals
 from trunkline.store import notes
 from trunkline.store.batch import Outcome
-from trunkline.store.rows import GenerationRow
+from trunkline.store.rows import GenerationRow, PriceRow
 from trunkline.store.statements.records import find_record
 from trunkline.store.writer import BEAT_S
 
@@ -122,6 +126,41 @@ def test_what_is_charged_or_has_a_claim_is_never_noted(tmp_path: Path) -> None:
         await claimed
 
     run(scene, tmp_path, a=100)
+
+
+def test_what_names_a_price_that_is_not_there_yet_is_posted_with_it(tmp_path: Path) -> None:
+    """Prices are in no journal: after a kill the record would name one that nobody knows."""
+
+    async def scene(books: Books) -> None:
+        await rest(books)
+        books.writer.add_price(
+            PriceRow(7, "fake:a", b"7", write_price(Price(input=Decimal(0), output=Decimal(0))), START_MS)
+        )
+        kept = books.writer.settle(free("r"))
+        assert not kept.done()
+        await kept
+        assert await books.count("prices") == 1
+        assert await settle_alone(books, "s")
+
+    run(scene, tmp_path)
+
+
+def test_notes_are_kept_from_where_they_stand(tmp_path: Path) -> None:
+    """Though the file was damaged before, and does not begin where it ends."""
+
+    async def play() -> None:
+        journal = journals.open_journal(tmp_path, "boot")
+        await journal.append([free("lost")])
+        (tmp_path / "boot.journal").write_bytes(b"\xff" * 100)
+        assert await journal.read(10) == []
+        assert journal.note(free("r"))
+        journal.keep_notes()
+        await journal.append([free("s")])
+        assert await journal.read(10) == [free("r"), free("s")]
+        await journal.drop()
+        await journal.close()
+
+    asyncio.run(play())
 
 
 def test_in_memory_nothing_is_noted() -> None:

@@ -42,10 +42,10 @@ _READ_BYTES = 2**20
 
 
 class Journal:
-    """An open journal that this process has the lock of."""
+    """An open journal that this process has the lock of; `path` is where it is."""
 
     def __init__(self, path: Path, handle: int) -> None:
-        self._path = path
+        self.path = path
         self._handle = handle
         self._begin = 0
         self._read_to = 0
@@ -83,7 +83,9 @@ class Journal:
 
     def keep_notes(self) -> None:
         """Have what was noted be records like others: they are not posted by whoever noted them."""
-        self._end, self._noted_to = self._end + self._noted_to, 0
+        if self._noted_to:  # they begin the file, whatever was in it before
+            self._begin = self._read_to = 0
+            self._end, self._noted_to = self._noted_to, 0
 
     async def append(self, rows: Iterable[GenerationRow]) -> None:
         """Keep settles; they are on the disk when this returns. Raises OSError, and then none of them is kept.
@@ -163,7 +165,7 @@ class Journal:
     def _close(self) -> None:
         if self.is_empty:
             with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
         os.close(self._handle)
 
 

@@ -25,7 +25,7 @@ from trunkline.store.journal import Journal, notes_in
 from trunkline.store.rows import GenerationRow
 from trunkline.store.waiting import take
 
-_LOOK_S = 0.01
+_LOOK_S = 0.025
 NOTED_S = 0.25
 """How long a note may wait for a transaction."""
 ALONE_S = 0.01
@@ -33,14 +33,10 @@ ALONE_S = 0.01
 
 
 class Notes:
-    """The notes of one writer, which `wake` wakes when they are due; without a journal nothing is noted.
+    """The notes of one writer, which `wake` wakes when they are due; without a journal nothing is noted."""
 
-    `folder` is where other processes on the same database have their journals.
-    """
-
-    def __init__(self, journal: Journal | None, folder: Path | None) -> None:
+    def __init__(self, journal: Journal | None) -> None:
         self._journal = journal
-        self._folder = folder
         self._rows: deque[GenerationRow] = deque()
         self._under_way: list[GenerationRow] = []
         self._readers: list[asyncio.Future[None]] = []
@@ -120,9 +116,9 @@ class Notes:
             self._fall_due()
             await reader
 
-    async def posted_elsewhere(self) -> bool:
+    async def wait_for_others(self) -> bool:
         """Wait until what other processes have noted is in the store; whether there was anything."""
-        return self._folder is not None and await posted_in(self._folder)
+        return self._journal is not None and await posted_in(self._journal.path.parent, own=self._journal.path)
 
     def _fall_due(self) -> None:
         if self._rows:
@@ -140,12 +136,12 @@ class Notes:
         self._readers.clear()
 
 
-async def posted_in(folder: Path) -> bool:
-    """Wait until what is noted in a folder's journals now is posted; whether there was anything.
+async def posted_in(folder: Path, own: Path | None = None) -> bool:
+    """Wait until what is noted in a folder's journals now is posted, but in the `own` one; whether there was anything.
 
     It is given twice the time that it takes, since a gateway that cannot reach its store posts nothing.
     """
-    noted = notes_in(folder)
+    noted = {path: begin for path, begin in notes_in(folder).items() if path != own}
     ends_at = time.monotonic() + 2 * NOTED_S
     # Nobody wakes us: it is another process that posts.
     while noted.items() & notes_in(folder).items() and time.monotonic() < ends_at:  # noqa: ASYNC110

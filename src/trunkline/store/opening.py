@@ -42,7 +42,7 @@ def make_writer(settings: Settings, database: Database, wall_clock: Callable[[],
         problem = f"store.journal: cannot write in {folder}: {error.strerror}; name a folder that can be written"
         raise SettingsError([problem]) from None
     # Other nodes look up at once what one of them told, and the CPU of a database server is not this process's.
-    notes = Notes(None, None) if shared else Notes(journal, folder)
+    notes = Notes(None if shared else journal)
     keep_s = settings.store.keep_records
     upkeep = Upkeep(boot, folder, keep_s, wall_clock, alarm, is_shared=shared, store_clock=clock)
     return Writer(database, boot, Backlog(journal, notes, alarm), notes, upkeep, wall_clock, alarm)

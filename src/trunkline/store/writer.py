@@ -146,7 +146,7 @@ class Writer:
 
     async def wait_for_others(self) -> bool:
         """Wait until what other processes have noted is in the store; whether there was anything."""
-        return await self._notes.posted_elsewhere()
+        return await self._notes.wait_for_others()
 
     def release(self, id: str) -> None:
         """Give back a hold for which nothing was sent to anybody; there will be no record."""
@@ -305,7 +305,9 @@ class Writer:
     def _is_idle(self) -> bool:
         """Whether nothing is under way, and nothing waits."""
         waking = self._waking
-        return not (waking is None or waking.done() or self._is_gathering or self._is_down or self._is_closing)
+        if waking is None or waking.done() or self._is_gathering or self._is_down or self._is_closing:
+            return False
+        return not self._prices  # which is in no journal: what names one is posted with it
 
     async def _run_task(self, task: Task[Any]) -> None:
         if task.done.done():
